@@ -1,0 +1,128 @@
+//! The first frame of each ZeroMQ message: three letters, as the Python package has it.
+
+use std::fmt;
+
+use crate::record::{Stream, System};
+
+/// How the body of a message is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Encoding {
+    /// `J`: one LogRecord as a JSON object.
+    Json,
+    /// `P`: one LogRecord as a pickled dict.
+    Pickle,
+    /// `B`: a `distlog.v1.RecordBatch` in protobuf.
+    #[default]
+    Batch,
+}
+
+/// The topic of a message: system, stream and encoding, `TLJ` for instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Topic {
+    /// First letter: `T`est, `S`taging or `P`roduction.
+    pub system: System,
+    /// Second letter: `L`og or `P`erformance.
+    pub stream: Stream,
+    /// Third letter: `J`, `P` or `B`.
+    pub encoding: Encoding,
+}
+
+/// A frame that is no topic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no topic: expected three letters, system [TSP], stream [LP], encoding [JPB], like TLJ"
+)]
+pub struct ParseTopicError(String);
+
+impl Topic {
+    /// The three letters.
+    pub fn to_bytes(self) -> [u8; 3] {
+        let encoding = match self.encoding {
+            Encoding::Json => b'J',
+            Encoding::Pickle => b'P',
+            Encoding::Batch => b'B',
+        };
+        [self.system.letter(), self.stream.letter(), encoding]
+    }
+
+    /// Reads the first frame of a message.
+    ///
+    /// # Errors
+    /// If it is not one of the known three-letter words; the text is cut to 32 characters.
+    pub fn parse(frame: &[u8]) -> Result<Topic, ParseTopicError> {
+        let topic = match frame {
+            [system, stream, encoding] => System::from_letter(*system)
+                .zip(Stream::from_letter(*stream))
+                .zip(match encoding {
+                    b'J' => Some(Encoding::Json),
+                    b'P' => Some(Encoding::Pickle),
+                    b'B' => Some(Encoding::Batch),
+                    _ => None,
+                }),
+            _ => None,
+        };
+        match topic {
+            Some(((system, stream), encoding)) => Ok(Topic {
+                system,
+                stream,
+                encoding,
+            }),
+            None => Err(ParseTopicError(
+                frame
+                    .iter()
+                    .take(32)
+                    .map(|b| b.escape_ascii().to_string())
+                    .collect(),
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_bytes()
+            .iter()
+            .try_for_each(|b| write!(f, "{}", char::from(*b)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_is_read_as_it_was_written() {
+        for system in [System::Test, System::Staging, System::Production] {
+            for stream in [Stream::Log, Stream::Performance] {
+                for encoding in [Encoding::Json, Encoding::Pickle, Encoding::Batch] {
+                    let topic = Topic {
+                        system,
+                        stream,
+                        encoding,
+                    };
+                    assert_eq!(Topic::parse(&topic.to_bytes()), Ok(topic));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_topic_is_named() {
+        for bad in [
+            &b""[..],
+            b"TL",
+            b"TLJJ",
+            b"XLJ",
+            b"TXJ",
+            b"TLX",
+            b"tlj",
+            b"\xff\x00\n",
+        ] {
+            assert!(Topic::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            Topic::parse(b"\xffA").unwrap_err().to_string(),
+            "`\\xffA` is no topic: expected three letters, system [TSP], stream [LP], encoding [JPB], like TLJ"
+        );
+    }
+}

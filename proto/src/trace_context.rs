@@ -1,0 +1,242 @@
+//! The headers that carry a task over HTTP and gRPC: [W3C Trace Context, Level 2](https://www.w3.org/TR/trace-context-2/).
+//!
+//! A reserved child `T/1/3` of the task `T/1` leaves as
+//!
+//! ```text
+//! traceparent: 00-<32 hex digits of T>-<span id of T/1>-<flags>
+//! tracestate:  distlog=1/3,<the members that other systems put there, in order>
+//! ```
+//!
+//! so that a service which only knows OpenTelemetry sees a call from the task `T/1`, and one which knows distlog takes
+//! the place in the tree that was kept for it.
+//!
+//! ```
+//! use distlog_proto::{TaskId, trace_context::{Incoming, Outgoing, SAMPLED}};
+//!
+//! let reserved: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3".parse()?;
+//! let headers = Outgoing::new(&reserved, SAMPLED, "vendor=x");
+//! assert_eq!(headers.traceparent, "00-e252a11fd33d483dba08bc8f642b2f10-99134579e8496ab7-01");
+//! assert_eq!(headers.tracestate.as_deref(), Some("distlog=1/3,vendor=x"));
+//!
+//! let caller = Incoming::parse([headers.traceparent.as_bytes()], [&b"distlog=1/3,vendor=x"[..]]).unwrap();
+//! assert!(caller.import().to_string().starts_with("e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3."));
+//! # Ok::<(), distlog_proto::ParseIdError>(())
+//! ```
+
+use crate::id::{SpanId, TraceId};
+use crate::task_id::TaskId;
+
+/// Name of the header that carries trace id, parent id and flags.
+pub const TRACEPARENT: &str = "traceparent";
+/// Name of the header that carries what each system adds.
+pub const TRACESTATE: &str = "tracestate";
+/// Flag: the caller may have recorded the trace.
+pub const SAMPLED: u8 = 1;
+/// Flag: the trace id's lower seven bytes are random.
+pub const RANDOM: u8 = 2;
+/// The flags that a new top-level task sends.
+pub const NEW_TRACE: u8 = SAMPLED | RANDOM;
+/// The flags of a task that was imported from text, which carries none.
+pub const FROM_TEXT: u8 = SAMPLED;
+
+/// Our key in `tracestate`.
+const KEY: &str = "distlog";
+/// A list has at most so many members (§3.3.1.1).
+const MAX_MEMBERS: usize = 32;
+/// A longer value of ours is left out, in characters.
+const MAX_VALUE: usize = 128;
+
+/// Who called, as the caller's headers say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The caller's trace.
+    pub trace_id: TraceId,
+    /// The caller's span.
+    pub parent_id: SpanId,
+    /// Sampled and random.
+    pub flags: u8,
+    /// Members of `tracestate` of other systems, in order, joined by commas.
+    pub trace_state: String,
+    /// The place in the tree that the caller has kept for us.
+    reserved: Option<TaskId>,
+}
+
+impl Incoming {
+    /// Reads the values of all `traceparent` and all `tracestate` headers of a request.
+    ///
+    /// `None` if there is no valid `traceparent`, or more than one: then a new trace begins.
+    pub fn parse<'a>(
+        traceparent: impl IntoIterator<Item = &'a [u8]>,
+        tracestate: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<Incoming> {
+        let mut parents = traceparent.into_iter();
+        let (trace_id, parent_id, flags) = parse_traceparent(parents.next()?)?;
+        if parents.next().is_some() {
+            return None;
+        }
+        let mut members = parse_tracestate(tracestate).unwrap_or_default();
+        let ours = members
+            .iter()
+            .position(|(key, _)| *key == KEY)
+            .map(|at| members.remove(at).1);
+        let reserved = ours
+            .and_then(|value| {
+                TaskId::from_parts(trace_id, value.split(';').next().unwrap_or_default()).ok()
+            })
+            .filter(|id| id.parent_span_id() == Some(parent_id));
+        Some(Incoming {
+            trace_id,
+            parent_id,
+            flags,
+            trace_state: join(members.into_iter()),
+            reserved,
+        })
+    }
+
+    /// The task to open for this call. Its parent span is always [`Incoming::parent_id`].
+    ///
+    /// If the caller knows distlog it is the child that the caller has reserved, taken with a random salt; otherwise a
+    /// new child of the caller's span.
+    pub fn import(&self) -> TaskId {
+        match self.reserved.as_ref().map(TaskId::import) {
+            // A reserved id that somebody has taken already would give a child of it, with another parent.
+            Some(id) if id.parent_span_id() == Some(self.parent_id) => id,
+            _ => self.caller().random_child(),
+        }
+    }
+
+    /// The caller's span as a task that only OpenTelemetry knows.
+    pub fn caller(&self) -> TaskId {
+        TaskId::anchor(self.trace_id, self.parent_id)
+    }
+}
+
+/// The headers for an outgoing call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Value of `traceparent`.
+    pub traceparent: String,
+    /// Value of `tracestate`; `None`: send none.
+    pub tracestate: Option<String>,
+}
+
+impl Outgoing {
+    /// For a child that was reserved for the called service. `flags` and `trace_state` are those of the calling task.
+    pub fn new(reserved: &TaskId, flags: u8, trace_state: &str) -> Outgoing {
+        let parent = reserved.parent_span_id().unwrap_or(reserved.span_id());
+        let path = reserved.path();
+        let own = (!path.is_empty() && path.len() <= MAX_VALUE).then_some((KEY, path));
+        let others = parse_tracestate([trace_state.as_bytes()]).unwrap_or_default();
+        let members = own
+            .into_iter()
+            .chain(others.into_iter().filter(|(key, _)| *key != KEY));
+        let tracestate = join(members.take(MAX_MEMBERS));
+        Outgoing {
+            traceparent: format!(
+                "00-{}-{parent}-{:02x}",
+                reserved.trace_id().to_hex(),
+                flags & NEW_TRACE
+            ),
+            tracestate: (!tracestate.is_empty()).then_some(tracestate),
+        }
+    }
+}
+
+/// §3.2.
+fn parse_traceparent(value: &[u8]) -> Option<(TraceId, SpanId, u8)> {
+    let value = trim(std::str::from_utf8(value).ok()?);
+    let bytes = value.as_bytes();
+    let version = hex(value.get(0..2)?)?;
+    let well_formed = match version {
+        0xff => false,
+        0 => bytes.len() == 55,
+        _ => bytes.len() == 55 || (bytes.len() > 55 && bytes[55] == b'-'),
+    };
+    if !well_formed || [2, 35, 52].iter().any(|at| bytes[*at] != b'-') {
+        return None;
+    }
+    let (trace, parent) = (value.get(3..35)?, value.get(36..52)?);
+    if trace
+        .bytes()
+        .chain(parent.bytes())
+        .any(|b| !is_lower_hex(b))
+    {
+        return None;
+    }
+    let flags = hex(value.get(53..55)?)? & NEW_TRACE;
+    Some((trace.parse().ok()?, parent.parse().ok()?, flags))
+}
+
+/// §3.3: the members, first of each key; `None` if the whole list is to be discarded.
+fn parse_tracestate<'a>(
+    values: impl IntoIterator<Item = &'a [u8]>,
+) -> Option<Vec<(&'a str, &'a str)>> {
+    let mut members: Vec<(&str, &str)> = Vec::new();
+    let mut count = 0;
+    for value in values {
+        for member in std::str::from_utf8(value)
+            .ok()?
+            .split(',')
+            .map(trim)
+            .filter(|member| !member.is_empty())
+        {
+            let (key, value) = member.split_once('=')?;
+            count += 1;
+            if !is_key(key) || !is_value(value) || count > MAX_MEMBERS {
+                return None;
+            }
+            if members.iter().all(|(known, _)| *known != key) {
+                members.push((key, value));
+            }
+        }
+    }
+    Some(members)
+}
+
+fn join<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut out = String::new();
+    for (key, value) in members {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        out.extend([key, "=", value]);
+    }
+    out
+}
+
+/// Optional white space of HTTP is blank and tab.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+fn is_lower_hex(b: u8) -> bool {
+    matches!(b, b'0'..=b'9' | b'a'..=b'f')
+}
+
+fn hex(text: &str) -> Option<u8> {
+    text.bytes()
+        .all(is_lower_hex)
+        .then(|| u8::from_str_radix(text, 16).ok())?
+}
+
+/// §3.3.1.3.1.
+fn is_key(key: &str) -> bool {
+    let first = key
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    first
+        && key.len() <= 256
+        && key
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@'))
+}
+
+/// §3.3.1.3.2.
+fn is_value(value: &str) -> bool {
+    (1..=256).contains(&value.len())
+        && !value.ends_with(' ')
+        && value
+            .bytes()
+            .all(|b| matches!(b, 0x20..=0x2b | 0x2d..=0x3c | 0x3e..=0x7e))
+}

@@ -1,0 +1,83 @@
+//! Encoding `B`: protobuf, read in place and written by hand.
+//!
+//! The contract is in `distlog/v1/record.proto` and `distlog/v1/batch.proto`; generated code would copy every string of
+//! every record, so this module walks the bytes itself ([protobuf encoding](https://protobuf.dev/programming-guides/encoding/)).
+//! Read it in this order: `scan.rs` (tags and lengths, bounded), `put.rs` (the same, writing), `value_ref.rs`,
+//! `batch_ref.rs`, `record_ref.rs` (reading), `encode.rs` and `batch_writer.rs` (writing).
+//!
+//! ```
+//! use distlog_proto::{BatchRef, Record, wire::BatchWriter};
+//!
+//! let record = Record { message: "ready".into(), ..Record::default() };
+//! let mut batch = BatchWriter::new();
+//! batch.push(&record);
+//! let bytes = batch.finish();
+//! let batch = BatchRef::parse(&bytes)?;
+//! for record in batch.records() {
+//!     assert_eq!(record?.message, "ready");
+//! }
+//! # Ok::<(), distlog_proto::wire::DecodeError>(())
+//! ```
+
+mod batch_ref;
+mod batch_writer;
+pub mod encode;
+pub mod put;
+mod record_ref;
+mod scan;
+mod value_ref;
+
+pub use batch_ref::{BatchRef, CallsiteRef, Records, SourceRef};
+pub use batch_writer::{BatchWriter, record as put_record};
+pub use record_ref::{ErrorRef, LinkRef, OtlpRef, RecordRef, TaskRef};
+pub use scan::DecodeError;
+pub use value_ref::{FieldsRef, ListRef, ValueRef};
+
+/// Numbers of the fields in `distlog/v1/*.proto`.
+pub mod field {
+    /// `RecordBatch`.
+    pub mod batch {
+        #![allow(missing_docs)]
+        pub const SOURCE: u32 = 1;
+        pub const CALLSITES: u32 = 2;
+        pub const RECORDS: u32 = 3;
+    }
+    /// `Record`.
+    pub mod record {
+        #![allow(missing_docs)]
+        pub const OFFSET: u32 = 1;
+        pub const KIND: u32 = 2;
+        pub const CALLSITE: u32 = 3;
+        pub const TIME: u32 = 4;
+        pub const OBSERVED_TIME: u32 = 5;
+        pub const SEVERITY: u32 = 6;
+        pub const SEVERITY_TEXT: u32 = 7;
+        pub const MESSAGE: u32 = 8;
+        pub const TASK: u32 = 9;
+        pub const NUMBER: u32 = 10;
+        pub const THREAD_ID: u32 = 11;
+        pub const THREAD_NAME: u32 = 12;
+        pub const FIELDS: u32 = 13;
+        pub const OUTCOME: u32 = 14;
+        pub const DURATION: u32 = 15;
+        pub const ERROR: u32 = 16;
+        pub const STACK: u32 = 17;
+        pub const LINKS: u32 = 18;
+        pub const SPAN_KIND: u32 = 19;
+        pub const STATUS_CODE: u32 = 20;
+        pub const STATUS_MESSAGE: u32 = 21;
+        pub const NAME: u32 = 22;
+        pub const OTLP: u32 = 23;
+    }
+    /// `Task`.
+    pub mod task {
+        #![allow(missing_docs)]
+        pub const TRACE_ID: u32 = 1;
+        pub const SPAN_ID: u32 = 2;
+        pub const PARENT_SPAN_ID: u32 = 3;
+        pub const PATH: u32 = 4;
+        pub const FLAGS: u32 = 5;
+        pub const TRACE_STATE: u32 = 6;
+        pub const CONTEXT: u32 = 7;
+    }
+}

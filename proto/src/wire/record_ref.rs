@@ -1,0 +1,453 @@
+//! A record, read in place.
+
+use std::fmt;
+
+use super::batch_ref::{BatchRef, CallsiteRef, SourceRef};
+use super::field::{record as field, task};
+use super::scan::{DecodeError, Scan};
+use super::value_ref::{FieldsRef, ValueRef, check, read};
+use crate::id::{SpanId, TraceId};
+use crate::record::{ErrorInfo, Kind, Link, Otlp, Outcome, Record, SpanKind, Task};
+use crate::severity::Severity;
+
+/// A record, borrowed from its batch. Reading one allocates nothing. The owned twin is [`Record`].
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)] // The same fields as in Record.
+pub struct RecordRef<'a> {
+    /// Number in the store that it is read from, counted from 1; 0 elsewhere.
+    pub store_number: u64,
+    pub source: &'a SourceRef<'a>,
+    pub callsite: &'a CallsiteRef<'a>,
+    pub offset: u64,
+    pub kind: Kind,
+    pub time: u64,
+    pub observed_time: u64,
+    /// The record's own or else the callsite's.
+    pub severity: Severity,
+    pub severity_text: &'a str,
+    pub message: &'a str,
+    pub task: Option<TaskRef<'a>>,
+    pub number: u64,
+    pub thread_id: u64,
+    pub thread_name: &'a str,
+    pub fields: FieldsRef<'a>,
+    pub outcome: Outcome,
+    pub duration: u64,
+    pub stack: &'a str,
+    pub span_kind: SpanKind,
+    pub status_code: u32,
+    pub status_message: &'a str,
+    pub name: &'a str,
+    own_severity: Severity,
+    error: Option<&'a [u8]>,
+    otlp: Option<&'a [u8]>,
+    /// Whether `whole` holds links.
+    linked: bool,
+    whole: &'a [u8],
+}
+
+impl<'a> RecordRef<'a> {
+    pub(super) fn parse(
+        batch: &'a BatchRef<'a>,
+        bytes: &'a [u8],
+    ) -> Result<RecordRef<'a>, DecodeError> {
+        let mut record = RecordRef {
+            store_number: 0,
+            source: batch.source(),
+            callsite: &super::batch_ref::NO_CALLSITE,
+            offset: 0,
+            kind: Kind::Event,
+            time: 0,
+            observed_time: 0,
+            severity: Severity::UNSET,
+            severity_text: "",
+            message: "",
+            task: None,
+            number: 0,
+            thread_id: 0,
+            thread_name: "",
+            fields: FieldsRef::default(),
+            outcome: Outcome::Unset,
+            duration: 0,
+            stack: "",
+            span_kind: SpanKind::Unset,
+            status_code: 0,
+            status_message: "",
+            name: "",
+            own_severity: Severity::UNSET,
+            error: None,
+            otlp: None,
+            linked: false,
+            whole: bytes,
+        };
+        let mut callsite = 0;
+        let mut fields: Option<&'a [u8]> = None;
+        let mut scan = Scan::new("Record", bytes);
+        loop {
+            let here = scan.rest;
+            let Some(item) = scan.next() else { break };
+            let item = item?;
+            match item.number {
+                field::OFFSET => record.offset = item.varint()?,
+                field::KIND => record.kind = Kind::from_number(item.varint()?),
+                field::CALLSITE => callsite = item.u32()?,
+                field::TIME => record.time = item.fixed64()?,
+                field::OBSERVED_TIME => record.observed_time = item.fixed64()?,
+                field::SEVERITY => record.own_severity = Severity::new(item.u32()?),
+                field::SEVERITY_TEXT => record.severity_text = item.str()?,
+                field::MESSAGE => record.message = item.str()?,
+                field::TASK => record.task = Some(TaskRef::parse(item.bytes()?)?),
+                field::NUMBER => record.number = item.varint()?,
+                field::THREAD_ID => record.thread_id = item.varint()?,
+                field::THREAD_NAME => record.thread_name = item.str()?,
+                field::FIELDS => _ = fields.get_or_insert(here),
+                field::OUTCOME => record.outcome = Outcome::from_number(item.varint()?),
+                field::DURATION => record.duration = item.varint()?,
+                field::ERROR => {
+                    ErrorRef::check(item.bytes()?)?;
+                    record.error = Some(item.bytes()?);
+                }
+                field::STACK => record.stack = item.str()?,
+                field::LINKS => {
+                    LinkRef::parse(item.bytes()?)?;
+                    record.linked = true;
+                }
+                field::SPAN_KIND => record.span_kind = SpanKind::from_number(item.varint()?),
+                field::STATUS_CODE => record.status_code = item.u32()?,
+                field::STATUS_MESSAGE => record.status_message = item.str()?,
+                field::NAME => record.name = item.str()?,
+                field::OTLP => {
+                    OtlpRef::parse(item.bytes()?)?;
+                    record.otlp = Some(item.bytes()?);
+                }
+                _ => {}
+            }
+        }
+        record.callsite = batch.callsite(callsite)?;
+        record.severity = if record.own_severity == Severity::UNSET {
+            record.callsite.severity
+        } else {
+            record.own_severity
+        };
+        if let Some(bytes) = fields {
+            record.fields = FieldsRef::new(bytes, field::FIELDS, batch.names(record.callsite))?;
+        }
+        Ok(record)
+    }
+
+    /// The error that was logged, or that the task failed with.
+    pub fn error(&self) -> Option<ErrorRef<'a>> {
+        self.error.map(ErrorRef::new)
+    }
+
+    /// Other tasks that this one has to do with.
+    pub fn links(&self) -> impl Iterator<Item = LinkRef<'a>> + use<'a> {
+        let bytes = if self.linked { self.whole } else { &[] };
+        Scan::new("Record", bytes)
+            .map_while(Result::ok)
+            .filter(|item| item.number == field::LINKS)
+            .filter_map(|item| LinkRef::parse(item.bytes().ok()?).ok())
+    }
+
+    /// What only OTLP has.
+    pub fn otlp(&self) -> Option<OtlpRef<'a>> {
+        OtlpRef::parse(self.otlp?).ok()
+    }
+
+    /// The name of the task that begins or ends here: `otel.name`, else the template, else the message.
+    pub fn task_name(&self) -> &'a str {
+        [self.name, self.callsite.template, self.message]
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or_default()
+    }
+
+    /// Copies it.
+    pub fn to_record(&self) -> Record {
+        Record {
+            source: self.source.to_source(),
+            callsite: self.callsite.to_callsite(),
+            offset: self.offset,
+            kind: self.kind,
+            time: self.time,
+            observed_time: self.observed_time,
+            severity: self.own_severity,
+            severity_text: self.severity_text.to_owned(),
+            message: self.message.to_owned(),
+            task: self.task.map(|task| task.to_task()),
+            number: self.number,
+            thread_id: self.thread_id,
+            thread_name: self.thread_name.to_owned(),
+            fields: self.fields.to_map(),
+            outcome: self.outcome,
+            duration: self.duration,
+            error: self.error().map(|error| error.to_error()),
+            stack: self.stack.to_owned(),
+            links: self.links().map(|link| link.to_link()).collect(),
+            span_kind: self.span_kind,
+            status_code: self.status_code,
+            status_message: self.status_message.to_owned(),
+            name: self.name.to_owned(),
+            otlp: self.otlp().map(|otlp| Box::new(otlp.to_otlp())),
+        }
+    }
+}
+
+/// The task of a record, borrowed. The owned twin is [`Task`]; its text form ([`fmt::Display`]) is the task's id.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)] // The same fields as in Task.
+pub struct TaskRef<'a> {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub parent_span_id: Option<SpanId>,
+    pub path: &'a str,
+    pub flags: u8,
+    pub trace_state: &'a str,
+    pub context: FieldsRef<'a>,
+}
+
+impl<'a> TaskRef<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<TaskRef<'a>, DecodeError> {
+        const NAME: &str = "Task";
+        let mut trace_id = None;
+        let mut span_id = None;
+        let (mut parent_span_id, mut path, mut flags, mut trace_state) = (None, "", 0, "");
+        let mut context: Option<&'a [u8]> = None;
+        let mut scan = Scan::new(NAME, bytes);
+        loop {
+            let here = scan.rest;
+            let Some(item) = scan.next() else { break };
+            let item = item?;
+            match item.number {
+                task::TRACE_ID => {
+                    trace_id = item.bytes()?.try_into().ok().and_then(TraceId::from_bytes)
+                }
+                task::SPAN_ID => span_id = SpanId::new(item.fixed64()?),
+                task::PARENT_SPAN_ID => parent_span_id = SpanId::new(item.fixed64()?),
+                task::PATH => path = item.str()?,
+                task::FLAGS => flags = item.varint()? as u8,
+                task::TRACE_STATE => trace_state = item.str()?,
+                task::CONTEXT => _ = context.get_or_insert(here),
+                _ => {}
+            }
+        }
+        Ok(TaskRef {
+            trace_id: trace_id.ok_or(DecodeError::BadId(NAME, task::TRACE_ID))?,
+            span_id: span_id.ok_or(DecodeError::BadId(NAME, task::SPAN_ID))?,
+            parent_span_id,
+            path,
+            flags,
+            trace_state,
+            context: FieldsRef::new(context.unwrap_or_default(), task::CONTEXT, &[])?,
+        })
+    }
+
+    /// Copies it.
+    pub fn to_task(&self) -> Task {
+        Task {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            parent_span_id: self.parent_span_id,
+            path: self.path.to_owned(),
+            flags: self.flags,
+            trace_state: self.trace_state.to_owned(),
+            context: self.context.to_map(),
+        }
+    }
+}
+
+impl fmt::Display for TaskRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.trace_id.fmt(f)?;
+        if !self.path.is_empty() {
+            write!(f, "/{}", self.path)?;
+        }
+        Ok(())
+    }
+}
+
+/// An error, borrowed. The owned twin is [`ErrorInfo`].
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)] // The same fields as in ErrorInfo.
+pub struct ErrorRef<'a> {
+    pub kind: &'a str,
+    pub message: &'a str,
+    pub traceback: &'a str,
+    bytes: &'a [u8],
+}
+
+impl<'a> ErrorRef<'a> {
+    fn check(bytes: &[u8]) -> Result<(), DecodeError> {
+        Scan::new("Error", bytes).try_for_each(|item| {
+            let item = item?;
+            if (1..=4).contains(&item.number) {
+                item.str().map(drop)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    fn new(bytes: &'a [u8]) -> ErrorRef<'a> {
+        let mut error = ErrorRef {
+            kind: "",
+            message: "",
+            traceback: "",
+            bytes,
+        };
+        for item in Scan::new("Error", bytes).map_while(Result::ok) {
+            match item.number {
+                1 => error.kind = item.str().unwrap_or_default(),
+                2 => error.message = item.str().unwrap_or_default(),
+                4 => error.traceback = item.str().unwrap_or_default(),
+                _ => {}
+            }
+        }
+        error
+    }
+
+    /// Its causes, outermost first.
+    pub fn chain(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        Scan::new("Error", self.bytes)
+            .map_while(Result::ok)
+            .filter(|item| item.number == 3)
+            .filter_map(|item| item.str().ok())
+    }
+
+    /// Copies it.
+    pub fn to_error(&self) -> ErrorInfo {
+        ErrorInfo {
+            kind: self.kind.to_owned(),
+            message: self.message.to_owned(),
+            chain: self.chain().map(str::to_owned).collect(),
+            traceback: self.traceback.to_owned(),
+        }
+    }
+}
+
+/// A link, borrowed. The owned twin is [`Link`].
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)] // The same fields as in Link.
+pub struct LinkRef<'a> {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub path: &'a str,
+    pub flags: u8,
+    pub trace_state: &'a str,
+    pub attributes: FieldsRef<'a>,
+    pub dropped_attributes: u32,
+}
+
+impl<'a> LinkRef<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<LinkRef<'a>, DecodeError> {
+        const NAME: &str = "Link";
+        let (mut trace_id, mut span_id) = (None, None);
+        let (mut path, mut flags, mut trace_state, mut dropped_attributes) = ("", 0, "", 0);
+        for item in Scan::new(NAME, bytes) {
+            let item = item?;
+            match item.number {
+                1 => trace_id = item.bytes()?.try_into().ok().and_then(TraceId::from_bytes),
+                2 => span_id = SpanId::new(item.fixed64()?),
+                3 => path = item.str()?,
+                4 => flags = item.varint()? as u8,
+                5 => trace_state = item.str()?,
+                7 => dropped_attributes = item.u32()?,
+                _ => {}
+            }
+        }
+        Ok(LinkRef {
+            trace_id: trace_id.ok_or(DecodeError::BadId(NAME, 1))?,
+            span_id: span_id.ok_or(DecodeError::BadId(NAME, 2))?,
+            path,
+            flags,
+            trace_state,
+            attributes: FieldsRef::new(bytes, 6, &[])?,
+            dropped_attributes,
+        })
+    }
+
+    /// Copies it.
+    pub fn to_link(&self) -> Link {
+        Link {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            path: self.path.to_owned(),
+            flags: self.flags,
+            trace_state: self.trace_state.to_owned(),
+            attributes: self.attributes.to_map(),
+            dropped_attributes: self.dropped_attributes,
+        }
+    }
+}
+
+/// What only OTLP has, borrowed. The owned twin is [`Otlp`].
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)] // The same fields as in Otlp.
+pub struct OtlpRef<'a> {
+    pub scope_name: &'a str,
+    pub scope_version: &'a str,
+    pub scope_attributes: FieldsRef<'a>,
+    pub scope_dropped_attributes: u32,
+    pub scope_schema_url: &'a str,
+    pub dropped_attributes: u32,
+    pub dropped_events: u32,
+    pub dropped_links: u32,
+    pub event_name: &'a str,
+    pub body: Option<ValueRef<'a>>,
+    pub span_event: bool,
+}
+
+impl<'a> OtlpRef<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<OtlpRef<'a>, DecodeError> {
+        let mut otlp = OtlpRef {
+            scope_name: "",
+            scope_version: "",
+            scope_attributes: FieldsRef::new(bytes, 3, &[])?,
+            scope_dropped_attributes: 0,
+            scope_schema_url: "",
+            dropped_attributes: 0,
+            dropped_events: 0,
+            dropped_links: 0,
+            event_name: "",
+            body: None,
+            span_event: false,
+        };
+        for item in Scan::new("Otlp", bytes) {
+            let item = item?;
+            match item.number {
+                1 => otlp.scope_name = item.str()?,
+                2 => otlp.scope_version = item.str()?,
+                4 => otlp.scope_dropped_attributes = item.u32()?,
+                5 => otlp.scope_schema_url = item.str()?,
+                6 => otlp.dropped_attributes = item.u32()?,
+                7 => otlp.dropped_events = item.u32()?,
+                8 => otlp.dropped_links = item.u32()?,
+                9 => otlp.event_name = item.str()?,
+                10 => {
+                    check(item.bytes()?, &[], 0)?;
+                    otlp.body = Some(read(item.bytes()?, &[])?.1);
+                }
+                11 => otlp.span_event = item.varint()? != 0,
+                _ => {}
+            }
+        }
+        Ok(otlp)
+    }
+
+    /// Copies it.
+    pub fn to_otlp(&self) -> Otlp {
+        Otlp {
+            scope_name: self.scope_name.to_owned(),
+            scope_version: self.scope_version.to_owned(),
+            scope_attributes: self.scope_attributes.to_map(),
+            scope_dropped_attributes: self.scope_dropped_attributes,
+            scope_schema_url: self.scope_schema_url.to_owned(),
+            dropped_attributes: self.dropped_attributes,
+            dropped_events: self.dropped_events,
+            dropped_links: self.dropped_links,
+            event_name: self.event_name.to_owned(),
+            body: self.body.map(ValueRef::to_value),
+            span_event: self.span_event,
+        }
+    }
+}
