@@ -2,7 +2,7 @@
 
 use super::field::batch as field;
 use super::record_ref::RecordRef;
-use super::scan::{DecodeError, Scan};
+use super::scan::{DecodeError, Field, Payload, Scan};
 use super::value_ref::FieldsRef;
 use crate::id::ProducerId;
 use crate::record::{Callsite, Source, Stream, System};
@@ -245,5 +245,32 @@ impl<'a> CallsiteRef<'a> {
             function: self.function.to_owned(),
             template: self.template.to_owned(),
         }
+    }
+}
+
+/// Calls `found` with the trace id of each record that has one, and reads nothing else. Bears any bytes: what is
+/// malformed is passed over.
+pub fn trace_ids(batch: &[u8], found: &mut dyn FnMut([u8; 16])) {
+    for record in Scan::new("RecordBatch", batch).filter_map(|item| nested(item, field::RECORDS)) {
+        let task =
+            Scan::new("Record", record).find_map(|item| nested(item, super::field::record::TASK));
+        let trace = task.and_then(|task| {
+            Scan::new("Task", task).find_map(|item| nested(item, super::field::task::TRACE_ID))
+        });
+        if let Some(trace) = trace.and_then(|bytes| bytes.try_into().ok()) {
+            found(trace);
+        }
+    }
+}
+
+/// The bytes of a field, if it is the wanted one.
+fn nested(item: Result<Field<'_>, DecodeError>, number: u32) -> Option<&[u8]> {
+    match item {
+        Ok(Field {
+            number: n,
+            payload: Payload::Bytes(bytes),
+            ..
+        }) if n == number => Some(bytes),
+        _ => None,
     }
 }

@@ -27,7 +27,7 @@ mod record_ref;
 mod scan;
 mod value_ref;
 
-pub use batch_ref::{BatchRef, CallsiteRef, Records, SourceRef};
+pub use batch_ref::{BatchRef, CallsiteRef, Records, SourceRef, trace_ids};
 pub use batch_writer::{BatchWriter, record as put_record};
 pub use record_ref::{ErrorRef, LinkRef, OtlpRef, RecordRef, TaskRef};
 pub use scan::DecodeError;
