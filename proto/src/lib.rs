@@ -20,6 +20,9 @@
 //! ```
 
 mod id;
+pub mod json;
+mod log_record;
+pub mod pickle;
 mod record;
 mod severity;
 mod task_id;

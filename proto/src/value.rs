@@ -1,5 +1,7 @@
 //! Typed values of fields, in owned form.
 
+use std::collections::{HashMap, HashSet};
+
 /// A value of a field. [`crate::ValueRef`] is its borrowed twin.
 #[derive(Debug, Clone, Default)]
 pub enum Value {
@@ -78,12 +80,33 @@ impl Map {
 impl<N: Into<String>, V: Into<Value>> FromIterator<(N, V)> for Map {
     /// Of values with the same name the last one counts.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(entries: I) -> Map {
-        let mut map = Map::new();
-        entries
-            .into_iter()
-            .for_each(|(name, value)| map.insert(name, value));
-        map
+        let entries: Vec<(String, Value)> = entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        if has_duplicates(&entries) { last_ones(entries) } else { Map(entries) }
     }
+}
+
+/// In a time that grows with the number only, since strangers may send maps of any size.
+fn has_duplicates(entries: &[(String, Value)]) -> bool {
+    if entries.len() <= 16 {
+        return (1..entries.len()).any(|i| entries[..i].iter().any(|(name, _)| *name == entries[i].0));
+    }
+    let mut seen = HashSet::with_capacity(entries.len());
+    !entries.iter().all(|(name, _)| seen.insert(name.as_str()))
+}
+
+fn last_ones(entries: Vec<(String, Value)>) -> Map {
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(entries.len());
+    let mut kept: Vec<(String, Value)> = Vec::with_capacity(entries.len());
+    for (name, value) in entries {
+        match places.get(&name).and_then(|place| kept.get_mut(*place)) {
+            Some(entry) => entry.1 = value,
+            None => {
+                places.insert(name.clone(), kept.len());
+                kept.push((name, value));
+            }
+        }
+    }
+    Map(kept)
 }
 
 impl IntoIterator for Map {

@@ -1,0 +1,30 @@
+//! OpenTelemetry on both sides of distlog: what a record is in OTLP.
+//!
+//! Pure conversions, no I/O. This is the only crate of distlog whose public API names types of OpenTelemetry; the
+//! messages of OTLP are at hand as [`otlp`]. Read it in this order:
+//!
+//! 1. `names.rs` — [`names`]: the attributes that distlog writes, in one table.
+//! 2. `any_value.rs`, `attributes.rs` — typed values and sets of attributes.
+//! 3. `described.rs` — what records say about code, threads and errors, as attributes.
+//! 4. `origin.rs` — [`resource`], [`scope`]: who logged, and [`Origins`], which converts each of them only once.
+//! 5. `span.rs` — [`OpenSpan`]: the records of a task, one after the other, become a span.
+//! 6. `log.rs` — [`log_record`]: an event becomes a log record.
+//! 7. `request.rs` — [`Request`]: many of them, grouped by resource and scope, become the bytes of an export request.
+//!
+//! A record that came in by OTLP (it has [`distlog_proto::RecordRef::otlp`]) leaves as it came: nothing is added to it.
+
+mod any_value;
+mod attributes;
+mod described;
+mod log;
+pub mod names;
+mod origin;
+mod request;
+mod span;
+
+pub use any_value::any_value;
+pub use log::log_record;
+pub use opentelemetry_proto::tonic as otlp;
+pub use origin::{Origin, Origins, Recent, resource, scope};
+pub use request::Request;
+pub use span::OpenSpan;

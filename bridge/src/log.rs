@@ -1,0 +1,70 @@
+//! An event becomes a log record.
+
+use distlog_proto::RecordRef;
+
+use crate::any_value::{any_value, string};
+use crate::attributes::Attributes;
+use crate::described;
+use crate::names;
+use crate::otlp::logs::v1::LogRecord;
+
+/// The log record of an event. It carries the fields of its task, too, so that it can be understood alone.
+pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
+    let otlp = record.otlp();
+    let mut attributes = Attributes::with_capacity(12);
+    let mut log = LogRecord {
+        time_unix_nano: record.time,
+        observed_time_unix_nano: if record.observed_time != 0 {
+            record.observed_time
+        } else {
+            record.time
+        },
+        severity_number: record.severity.number().into(),
+        severity_text: record.severity_text.to_owned(),
+        body: (!record.message.is_empty()).then(|| string(record.message)),
+        ..LogRecord::default()
+    };
+    if let Some(task) = &record.task {
+        log.trace_id = task.trace_id.to_bytes().to_vec();
+        log.span_id = task.span_id.to_bytes().to_vec();
+        log.flags = task.flags.into();
+    }
+    match otlp {
+        Some(otlp) => {
+            log.body = otlp.body.map(any_value).or(log.body);
+            log.event_name = otlp.event_name.to_owned();
+            log.dropped_attributes_count = otlp.dropped_attributes;
+            attributes.set_fields(record.fields);
+        }
+        None => {
+            if log.severity_text.is_empty() && log.severity_number != 0 {
+                log.severity_text = record.severity.name().to_owned();
+            }
+            describe(&mut attributes, record);
+        }
+    }
+    log.attributes = attributes.take();
+    log
+}
+
+fn describe(attributes: &mut Attributes, record: &RecordRef<'_>) {
+    if let Some(task) = &record.task {
+        attributes.set_fields(task.context);
+    }
+    attributes.set_fields(record.fields);
+    if let Some(task) = &record.task {
+        let id = task.to_string();
+        attributes.set_default(names::DISTLOG_KEY, || {
+            string(format!("{}@{id}", record.number))
+        });
+        attributes.set_default(names::DISTLOG_TASK, || string(id));
+    }
+    described::code(attributes, record.callsite);
+    described::thread(attributes, record);
+    if let Some(error) = record.error() {
+        described::exception(attributes, &error);
+    }
+    if !record.stack.is_empty() {
+        attributes.set_default(names::CODE_STACKTRACE, || string(record.stack));
+    }
+}

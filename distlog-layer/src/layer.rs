@@ -1,0 +1,412 @@
+//! [`DistlogLayer`]: what happens when `tracing` tells of a span or an event.
+//!
+//! Whatever a program gives us to format (`Debug`, `Display`, `Serialize`) is formatted into this thread's buffers
+//! before the extensions of a span are asked for, so that it may itself log, open spans or record fields.
+
+use std::sync::{Arc, OnceLock};
+
+use distlog_proto::wire::field::record;
+use distlog_proto::wire::{encode, put};
+use distlog_proto::{Kind, Link, Outcome, SpanKind};
+use fastant::Instant;
+use tracing_core::dispatcher::WeakDispatch;
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing_log::NormalizeEvent;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
+
+use crate::encode::{renumber, text};
+use crate::import::Place;
+use crate::level;
+use crate::local::{self, Local};
+use crate::producer::Producer;
+use crate::span::{LeftBy, SpanData};
+use crate::verdict::Ground;
+use crate::visit::{EventVisitor, SpanVisitor, Special};
+
+/// Longest `otel.name` and status description, in bytes.
+const MAX_NAME: usize = 256;
+
+/// Makes a task of every span and a record of every event, and ships them to distlogd.
+///
+/// One in a subscriber; [`crate::builder`] makes it. It works below per-layer filters (`layer.with_filter(…)`). A
+/// `reload::Layer` around it hides it from the task API: reload the filter instead.
+pub struct DistlogLayer {
+    producer: Arc<Producer>,
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl DistlogLayer {
+    pub(crate) fn new(producer: Arc<Producer>) -> DistlogLayer {
+        DistlogLayer {
+            producer,
+            dispatch: OnceLock::new(),
+        }
+    }
+
+    /// The producer of this process.
+    #[inline]
+    pub(crate) fn producer(&self) -> Option<&Producer> {
+        self.producer.current()
+    }
+
+    /// Asks the tasks from a span upwards, then those of the current span, then the other open spans of this thread,
+    /// until one gives an answer.
+    fn find<S, T>(
+        &self,
+        ctx: &Context<'_, S>,
+        id: Option<&Id>,
+        mut ask: impl FnMut(&SpanData, Found<'_>) -> Option<T>,
+    ) -> Option<T>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        id.and_then(|id| self.find_from(ctx, id, &mut ask))
+            .or_else(|| self.find_from(ctx, ctx.current_span().id()?, &mut ask))
+            .or_else(|| climb(ctx.lookup_current()?, &mut ask))
+    }
+
+    fn find_from<S, T>(
+        &self,
+        ctx: &Context<'_, S>,
+        id: &Id,
+        ask: &mut impl FnMut(&SpanData, Found<'_>) -> Option<T>,
+    ) -> Option<T>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        match ctx.span(id) {
+            Some(span) => climb(span, ask),
+            // A per-layer filter hides it, but not necessarily those above it.
+            None => climb(
+                self.dispatch
+                    .get()?
+                    .upgrade()?
+                    .downcast_ref::<Registry>()?
+                    .span(id)?,
+                ask,
+            ),
+        }
+    }
+
+    /// Where a span without an import stands; `None`: at the top of a new trace.
+    fn place<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        ctx: &Context<'_, S>,
+        producer: &Producer,
+    ) -> Option<Place>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if attributes.is_root() {
+            return None;
+        }
+        self.find(ctx, attributes.parent(), |task, _| {
+            Some(task.child_place(producer.instance()))
+        })
+    }
+
+    /// An ERROR event with an error makes a task fail.
+    fn failed_by_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, error: &[u8])
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let metadata = event.metadata();
+        // `#[instrument(err)]` logs an error and nothing else, from the place of the span that it means. If that span
+        // is disabled, the error is not the surrounding task's.
+        let of_instrument = metadata.fields().len() == 1;
+        let id = self.find(ctx, event.parent(), |_, found| {
+            let same_place = found.metadata.file() == metadata.file()
+                && found.metadata.line() == metadata.line();
+            (!of_instrument || same_place).then_some(found.id)
+        });
+        if let Some(span) = id.and_then(|id| ctx.span(&id))
+            && let Some(task) = span.extensions_mut().get_mut::<SpanData>()
+        {
+            task.verdict()
+                .give(Ground::ErrorEvent, Outcome::Failed, error.to_vec());
+        }
+    }
+}
+
+/// A span with a task.
+struct Found<'a> {
+    id: Id,
+    metadata: &'a Metadata<'static>,
+}
+
+/// Asks the tasks from a span upwards.
+fn climb<'a, R: LookupSpan<'a>, T>(
+    span: SpanRef<'a, R>,
+    ask: &mut impl FnMut(&SpanData, Found<'_>) -> Option<T>,
+) -> Option<T> {
+    let mut next = Some(span);
+    while let Some(span) = next {
+        if let Some(task) = span.extensions().get::<SpanData>()
+            && let Some(answer) = ask(
+                task,
+                Found {
+                    id: span.id(),
+                    metadata: span.metadata(),
+                },
+            )
+        {
+            return Some(answer);
+        }
+        next = span.parent();
+    }
+    None
+}
+
+impl<S> Layer<S> for DistlogLayer
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let Some((producer, span)) = self.producer().zip(ctx.span(id)) else {
+            return;
+        };
+        let now = Instant::now();
+        let time = producer.clock().unix_nanos(now);
+        let metadata = attributes.metadata();
+        local::with(producer, |local| {
+            let site = local.site(producer, metadata, || false).id;
+            local.begin(Kind::Begin, site, time);
+            let special = visit(local, producer, |visitor| attributes.record(visitor));
+            let mut place = match &special.import {
+                Some(import) => import.open(&mut local.random),
+                None => self
+                    .place(attributes, &ctx, producer)
+                    .unwrap_or_else(|| Place::top(&mut local.random)),
+            };
+            if special.kind != SpanKind::Unset {
+                place.kind = special.kind;
+            }
+            put_name(&mut local.record, &special);
+            put::varint(&mut local.record, record::SPAN_KIND, place.kind.number());
+            if let Some(link) = &place.link {
+                encode::link(&mut local.record, link);
+            }
+            let mut task = SpanData::new(place, producer.instance(), site, now, &local.fields);
+            set_status(&mut task, special.status, special.description);
+            task.put(&mut local.record);
+            span.extensions_mut().replace(task);
+            producer.submit(site, level::index(*metadata.level()), time, &local.record);
+        });
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        let Some((producer, span)) = self.producer().zip(ctx.span(id)) else {
+            return;
+        };
+        local::with(producer, |local| {
+            let special = begin_bind(local, producer, &span, |local| {
+                visit(local, producer, |visitor| values.record(visitor))
+            });
+            end_bind(local, producer, &span, special);
+        });
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
+        let Some((producer, span)) = self.producer().zip(ctx.span(id)) else {
+            return;
+        };
+        let link = ctx
+            .span(follows)
+            .and_then(|other| Some(other.extensions().get::<SpanData>()?.link()));
+        if let Some(link) = link {
+            bind_link(producer, &span, &link);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let Some(producer) = self.producer() else {
+            return;
+        };
+        let time = producer.clock().unix_nanos(Instant::now());
+        let metadata = event.metadata();
+        local::with(producer, |local| {
+            let mut site = local.site(producer, metadata, || event.is_log());
+            if site.is_log {
+                site.id = producer.callsites().of_log(event).unwrap_or(site.id);
+            }
+            local.begin(Kind::Event, site.id, time);
+            let mut visitor = EventVisitor::new(&mut local.record, producer.limit(), site.is_log);
+            event.record(&mut visitor);
+            let error = visitor.error();
+            // Also for `parent: None`: a disabled parent arrives as none.
+            self.find(&ctx, event.parent(), |task, _| {
+                task.put(&mut local.record);
+                Some(())
+            });
+            producer.submit(
+                site.id,
+                level::index(*metadata.level()),
+                time,
+                &local.record,
+            );
+            if let Some(error) = error
+                && *metadata.level() == Level::ERROR
+            {
+                self.failed_by_event(event, &ctx, &local.record[error]);
+            }
+        });
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        if std::thread::panicking()
+            && let Some(span) = ctx.span(id)
+            && let Some(task) = span.extensions().get::<SpanData>()
+        {
+            task.entered();
+        }
+    }
+
+    fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
+        let Some(span) = ctx.span(id) else { return };
+        let left = span.extensions().get::<SpanData>().map(SpanData::left);
+        if left == Some(LeftBy::Panic)
+            && let Some(task) = span.extensions_mut().get_mut::<SpanData>()
+        {
+            task.panicked();
+        }
+    }
+
+    fn on_close(&self, id: Id, ctx: Context<'_, S>) {
+        let Some((producer, span)) = self.producer().zip(ctx.span(&id)) else {
+            return;
+        };
+        let extensions = span.extensions();
+        // A task that this process was forked with belongs to the parent, and ends there.
+        let Some(task) = extensions
+            .get::<SpanData>()
+            .filter(|task| task.is_of(producer.instance()))
+        else {
+            return;
+        };
+        let now = Instant::now();
+        let time = producer.clock().unix_nanos(now);
+        local::with(producer, |local| {
+            local.begin(Kind::End, task.site(), time);
+            task.put_end(&mut local.record, now);
+            task.put(&mut local.record);
+            producer.submit(
+                task.site(),
+                level::index(*span.metadata().level()),
+                time,
+                &local.record,
+            );
+        });
+    }
+}
+
+/// Takes the fields of a span: its message into the record, the others into the buffer beside it.
+fn visit(
+    local: &mut Local,
+    producer: &Producer,
+    record: impl FnOnce(&mut SpanVisitor<'_>),
+) -> Special {
+    local.fields.clear();
+    let mut visitor = SpanVisitor::new(&mut local.record, &mut local.fields, producer.limit());
+    record(&mut visitor);
+    visitor.special()
+}
+
+fn put_name(out: &mut Vec<u8>, special: &Special) {
+    if let Some(name) = &special.name {
+        text(
+            out,
+            record::NAME,
+            out.len() + MAX_NAME,
+            format_args!("{name}"),
+        );
+    }
+}
+
+fn set_status(task: &mut SpanData, ok: Option<bool>, description: Option<String>) {
+    if ok.is_some() || description.is_some() {
+        let description = description.map(|text| text.chars().take(MAX_NAME / 4).collect());
+        task.verdict().set_status(ok, description);
+    }
+}
+
+/// Begins a record that adds something to a task; `fill` may call a program's code.
+fn begin_bind<'a, R: LookupSpan<'a>, T>(
+    local: &mut Local,
+    producer: &Producer,
+    span: &SpanRef<'a, R>,
+    fill: impl FnOnce(&mut Local) -> T,
+) -> T {
+    let site = local.site(producer, span.metadata(), || false).id;
+    local.begin(
+        Kind::Bind,
+        site,
+        producer.clock().unix_nanos(Instant::now()),
+    );
+    local.fields.clear();
+    fill(local)
+}
+
+/// Adds what was filled in to the task, and submits the record.
+fn end_bind<'a, R: LookupSpan<'a>>(
+    local: &mut Local,
+    producer: &Producer,
+    span: &SpanRef<'a, R>,
+    special: Special,
+) {
+    put_name(&mut local.record, &special);
+    put::varint(&mut local.record, record::SPAN_KIND, special.kind.number());
+    renumber(&mut local.record, &local.fields, record::FIELDS);
+    let site = {
+        let mut extensions = span.extensions_mut();
+        let Some(task) = extensions.get_mut::<SpanData>() else {
+            return;
+        };
+        set_status(task, special.status, special.description);
+        task.add_context(&local.fields, producer.limit());
+        task.put(&mut local.record);
+        task.site()
+    };
+    let time = producer.clock().unix_nanos(Instant::now());
+    producer.submit(
+        site,
+        level::index(*span.metadata().level()),
+        time,
+        &local.record,
+    );
+}
+
+/// Writes a record that adds fields to a task; `put` writes them as `Task.context`.
+pub(crate) fn bind_fields<'a, R: LookupSpan<'a>>(
+    producer: &Producer,
+    span: &SpanRef<'a, R>,
+    put: impl FnOnce(&mut Vec<u8>, usize),
+) {
+    local::with(producer, |local| {
+        begin_bind(local, producer, span, |local| {
+            put(&mut local.fields, producer.limit())
+        });
+        end_bind(local, producer, span, Special::default());
+    });
+}
+
+/// Writes a record that links a task to another.
+pub(crate) fn bind_link<'a, R: LookupSpan<'a>>(
+    producer: &Producer,
+    span: &SpanRef<'a, R>,
+    link: &Link,
+) {
+    local::with(producer, |local| {
+        begin_bind(local, producer, span, |local| {
+            encode::link(&mut local.record, link)
+        });
+        end_bind(local, producer, span, Special::default());
+    });
+}

@@ -1,0 +1,112 @@
+//! A [`tracing`] layer that ships tasks and records to distlogd.
+//!
+//! Every span is a *task*: something a program wants to achieve, with a begin, an outcome and an end. Every event is a
+//! record of the task it happened in. Tasks form a tree, and the tree goes on in every process that a task's id is passed
+//! to.
+//!
+//! ```
+//! use distlog_layer::{get_foreign_task, import_task, task, to};
+//! use tracing_subscriber::prelude::*;
+//!
+//! # fn charge(_: u32) -> Result<(), std::io::Error> { Ok(()) }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (layer, guard) = distlog_layer::builder().service("shop").connect_push("tcp://127.0.0.1:5010")?;
+//! tracing_subscriber::registry().with(layer).init();
+//!
+//! let job = task!(user = "leo", "handle order {}", 7);
+//! let id = job.run(|| {
+//!     tracing::info!(items = 3, "ordinary events of tracing belong to the task");
+//!     to!("charge the card").run(|| charge(7))?;
+//!     Ok::<_, std::io::Error>(get_foreign_task().to_string())
+//! })?;
+//!
+//! // In another process, which got the id in a message, a header, an environment variable:
+//! import_task!(id, "pack the parcel").in_scope(|| tracing::info!("packed"));
+//! # let _ = guard.close(std::time::Duration::ZERO);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Begin with [`builder()`], keep the [`Guard`], and log with the macros of [`tracing`] (records of the `log` crate come
+//! through `tracing-log`). Then, as far as you need it: [`Task`] and its macros for outcomes, late fields and links;
+//! [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and gRPC
+//! servers and clients; [`Overflow`] for what happens while no daemon is there.
+//!
+//! # What it costs and promises
+//!
+//! The calling thread writes the record into a ring in memory: no allocation, no system call, no lock. One thread sends. A
+//! daemon that is away or slow neither blocks the program (unless [`Overflow::Block`] says so) nor makes it grow; what does
+//! not fit into the ring is counted exactly, by level, and a record in the stream says so (target `distlog_layer`, fields
+//! `lost.total`, `lost.error` … `lost.trace`, `lost.from` and `lost.to` in nanoseconds since the Unix epoch).
+//!
+//! # How a task ends
+//!
+//! It ends when its last handle and its last subtask are gone; its duration is from its begin to the last time it was left.
+//! Its outcome is the first of these that there is:
+//!
+//! 1. [`Task::fail`], [`Task::success`], the field `otel.status_code`;
+//! 2. a panic that left it;
+//! 3. `Ok` or `Err` of [`Task::run`] or the future; "cancelled" for a future that was dropped before it was ready;
+//! 4. an event at level ERROR with a field `error` in it. An event with that field alone counts for the span with the same
+//!    file and line: that is what `#[instrument(err)]` logs;
+//! 5. otherwise it went well.
+//!
+//! # Reading the source
+//!
+//! One record's way: `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`,
+//! `field.rs` and `encode.rs` (fields into bytes), `capture.rs` and `val.rs` (values with structure), `local.rs`,
+//! `callsite.rs`, `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork),
+//! `ring/` (the way to the sender), `overflow.rs` (if it is full), `sender.rs` with `batch.rs` and `socket.rs` (out).
+//! `control.rs` and `guard.rs` end it. On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
+
+mod batch;
+mod builder;
+mod callsite;
+mod capture;
+mod clock;
+mod control;
+mod encode;
+mod field;
+mod future;
+mod guard;
+mod import;
+mod layer;
+mod level;
+mod local;
+mod macros;
+mod outcome;
+mod overflow;
+mod producer;
+mod random;
+mod ring;
+mod sender;
+mod settings;
+mod socket;
+mod span;
+mod task;
+#[cfg(feature = "tower")]
+pub mod tower;
+mod val;
+mod verdict;
+mod visit;
+
+pub use builder::{Builder, builder};
+pub use control::Flush;
+pub use distlog_proto::trace_context::Outgoing;
+pub use distlog_proto::{Encoding, ProducerId, Stream, System, TaskId};
+pub use future::{FutureExt, InTask};
+pub use guard::Guard;
+pub use import::{Import, Trust};
+pub use layer::DistlogLayer;
+pub use outcome::TaskOutcome;
+pub use overflow::Dropped;
+pub use producer::ConnectError;
+pub use settings::Overflow;
+pub use task::{Task, bind, current, get_foreign_task};
+pub use val::{Val, val};
+
+/// What the macros expand to.
+#[doc(hidden)]
+pub mod __private {
+    pub use tracing::{Level, span};
+}

@@ -1,0 +1,97 @@
+//! [`server()`]: incoming requests.
+
+use std::task::{Context, Poll};
+
+use http::{Request, Response, StatusCode};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::TARGET;
+use super::response::ResponseFuture;
+use crate::import::{Import, Trust};
+use crate::outcome::TaskOutcome;
+use crate::task::Task;
+
+/// Makes each incoming request a task, whose place in the tree is the one that the caller's headers say.
+///
+/// It fails with a status from 500, a gRPC status other than 0 in the response's head, or an error of the service. It
+/// ends when the response's head is there; what a streamed body logs later still belongs to it.
+///
+/// ```
+/// use distlog_layer::{Trust, tower::server};
+///
+/// let app: axum::Router = axum::Router::new()
+///     .route("/", axum::routing::get(|| async { "hello" }))
+///     .layer(server().trust(Trust::Link)); // callers are strangers
+/// # let _ = app;
+/// ```
+pub fn server() -> ServerLayer {
+    ServerLayer {
+        trust: Trust::default(),
+    }
+}
+
+/// See [`server`].
+#[derive(Debug, Clone, Copy)]
+pub struct ServerLayer {
+    trust: Trust,
+}
+
+impl ServerLayer {
+    /// What to make of the place in a tree that a caller claims; [`Trust::Continue`] if nothing else is said.
+    pub fn trust(mut self, trust: Trust) -> ServerLayer {
+        self.trust = trust;
+        self
+    }
+}
+
+impl<S> Layer<S> for ServerLayer {
+    type Service = Server<S>;
+
+    fn layer(&self, inner: S) -> Server<S> {
+        Server {
+            inner,
+            trust: self.trust,
+        }
+    }
+}
+
+/// See [`server`].
+#[derive(Debug, Clone)]
+pub struct Server<S> {
+    inner: S,
+    trust: Trust,
+}
+
+impl<S, B, R> Service<Request<B>> for Server<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    Result<Response<R>, S::Error>: TaskOutcome,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let import = Import::from_headers(request.headers(), self.trust);
+        let (method, path) = (request.method(), request.uri().path());
+        let task = Task::from(tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "answer {} {}",
+            distlog.import = ?import,
+            // Without the route, which only the router knows: names of spans must not vary with every request.
+            otel.name = method.as_str(),
+            "http.request.method" = method.as_str(),
+            "url.path" = path,
+            "http.response.status_code" = tracing::field::Empty,
+            message = format_args!("answer {method} {path}"),
+        ));
+        let future = task.in_scope(|| self.inner.call(request));
+        ResponseFuture::new(future, task, StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}

@@ -1,0 +1,33 @@
+//! Looks through a configuration.
+
+use std::path::Path;
+
+use super::{FAILED, WRONG};
+use crate::config::{self, Config};
+use crate::daemon::Builder;
+
+/// The configuration of a file, or the one that holds without; what is wrong with it as text.
+pub(super) fn load(file: Option<&Path>, registered: &[String]) -> Result<Config, String> {
+    let Some(file) = file else { return Ok(Config::default()) };
+    let text = std::fs::read_to_string(file).map_err(|error| format!("distlogd: cannot read {}: {error}", file.display()))?;
+    let registered: Vec<&str> = registered.iter().map(String::as_str).collect();
+    let config = config::load_with(&text, &file.display().to_string(), &registered).map_err(|faults| faults.to_string())?;
+    for warning in &config.warnings {
+        eprintln!("{}:{}:{}: warning: {}", file.display(), warning.line, warning.column, warning.message);
+    }
+    Ok(config)
+}
+
+pub(super) fn check(file: &Path, add: impl FnOnce(Builder) -> Builder) -> u8 {
+    use std::io::Write;
+    match load(Some(file), &add(Builder::new()).names()) {
+        Ok(config) => match write!(std::io::stdout(), "{config}") {
+            Ok(()) => 0,
+            Err(_) => FAILED,
+        },
+        Err(faults) => {
+            eprintln!("{faults}");
+            WRONG
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Commands that ask a running daemon over HTTP.
+
+use std::io::{self, BufRead, BufReader, Write};
+
+use super::{FAILED, LookArgs};
+use crate::tree::paint::{Clock, Colour, Span, Style, printable};
+
+/// Why nothing came.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot reach distlogd at {url}: {reason}; is it running? (--url names another address)")]
+    Unreachable { url: String, reason: String },
+    #[error("{0}")]
+    Refused(String),
+    #[error("the daemon's answer cannot be read: {0}")]
+    Answer(String),
+    #[error("cannot write: {0}")]
+    Output(io::Error),
+}
+
+pub(super) fn tree(url: &str, id: &str, look: &LookArgs) -> u8 {
+    let format = if look.json { "json" } else { "text" };
+    let path = format!("/api/v1/tasks/{id}");
+    report(get(url, &path, &[("format", format), ("color", flag(look))]).and_then(|body| print_all(body, look.json)))
+}
+
+pub(super) fn tail(url: &str, filter: Option<String>, task: Option<String>, look: &LookArgs) -> u8 {
+    let mut query = vec![("format", if look.json { "json" } else { "text" }), ("color", flag(look))];
+    query.extend(filter.as_deref().map(|filter| ("filter", filter)));
+    query.extend(task.as_deref().map(|task| ("task", task)));
+    report(get(url, "/api/v1/tail", &query).and_then(print_events))
+}
+
+pub(super) fn tasks(url: &str, limit: usize, look: &LookArgs) -> u8 {
+    let answer = get(url, "/api/v1/tasks", &[("limit", &limit.to_string())]);
+    report(answer.and_then(|body| if look.json { print_all(body, true) } else { print_tasks(body, look) }))
+}
+
+fn flag(look: &LookArgs) -> &'static str {
+    if look.color() { "true" } else { "false" }
+}
+
+fn report(result: Result<(), Error>) -> u8 {
+    match result {
+        Ok(()) => 0,
+        // Whoever read our output has seen enough (`distlogd tail | head`).
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            eprintln!("distlogd: {error}");
+            FAILED
+        }
+    }
+}
+
+fn get(url: &str, path: &str, query: &[(&str, &str)]) -> Result<impl io::Read + use<>, Error> {
+    let url = url.trim_end_matches('/');
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut request = agent.get(format!("{url}{path}"));
+    for (name, value) in query {
+        request = request.query(name, value);
+    }
+    let unreachable = |reason: String| Error::Unreachable { url: url.to_owned(), reason };
+    let mut response = request.call().map_err(|error| unreachable(error.to_string()))?;
+    if response.status().is_success() {
+        return Ok(response.into_body().into_reader());
+    }
+    let why = response.body_mut().read_to_string().unwrap_or_default();
+    Err(Error::Refused(why.trim().to_owned()))
+}
+
+fn print_all(mut body: impl io::Read, line_feed: bool) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    io::copy(&mut body, &mut out).map_err(Error::Output)?;
+    if line_feed {
+        writeln!(out).map_err(Error::Output)?;
+    }
+    out.flush().map_err(Error::Output)
+}
+
+/// Prints the data of server-sent events, a line for each (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+fn print_events(body: impl io::Read) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    let mut skipped = false;
+    for line in BufReader::new(body).lines() {
+        let line = line.map_err(|error| Error::Answer(error.to_string()))?;
+        if let Some(event) = line.strip_prefix("event:") {
+            skipped = event.trim() == "skipped";
+        } else if let Some(data) = line.strip_prefix("data:") {
+            let data = data.strip_prefix(' ').unwrap_or(data);
+            if skipped {
+                eprintln!("distlogd: {data} records were removed before they could be shown");
+            } else {
+                writeln!(out, "{data}").and_then(|()| out.flush()).map_err(Error::Output)?;
+            }
+        } else if line.is_empty() {
+            skipped = false;
+        }
+    }
+    Ok(())
+}
+
+/// What the list of tasks says of each.
+#[derive(serde::Deserialize)]
+struct Listed {
+    id: String,
+    name: String,
+    service: String,
+    begin_ns: u64,
+    outcome: String,
+    duration_ns: Option<u64>,
+    failed: u32,
+}
+
+fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
+    let tasks: Vec<Listed> = serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))?;
+    let colour = if look.color() { Colour::On } else { Colour::Off };
+    let mut text = String::new();
+    for task in tasks.iter().rev() {
+        let (mark, style) = match task.outcome.as_str() {
+            "running" => ("▶", Style::Blue),
+            "failed" => ("✗", Style::Red),
+            "lost" => ("†", Style::Magenta),
+            "ended" => ("■", Style::Dim),
+            _ => ("✔", Style::Green),
+        };
+        colour.put(&mut text, Style::Dim, Clock(task.begin_ns));
+        text.push(' ');
+        colour.put(&mut text, style, mark);
+        text.push(' ');
+        colour.put(&mut text, Style::Dim, &task.id);
+        text.push(' ');
+        colour.put(&mut text, Style::Bold, printable(task.name.lines().next().unwrap_or_default()));
+        colour.put(&mut text, Style::Cyan, format_args!(" · {}", printable(&task.service)));
+        if let Some(duration) = task.duration_ns {
+            colour.put(&mut text, Style::Dim, format_args!("  {}", Span(duration)));
+        }
+        if task.failed > 0 && task.outcome != "failed" {
+            colour.put(&mut text, Style::Red, format_args!("  {} failed inside", task.failed));
+        }
+        text.push('\n');
+    }
+    if tasks.is_empty() {
+        text.push_str("no tasks yet\n");
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
+}

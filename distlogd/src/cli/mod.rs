@@ -1,0 +1,150 @@
+//! The command line.
+//!
+//! `run.rs` runs the daemon and `check.rs` looks through a configuration; `client.rs` asks a running daemon for the
+//! other commands.
+
+mod check;
+mod client;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::daemon::Builder;
+
+/// Could not do it.
+const FAILED: u8 = 1;
+/// The configuration is wrong. The parser of the command line uses it, too.
+const WRONG: u8 = 2;
+/// Stopped, but a processor did not get everything; it goes on from its cursor at the next start.
+const LEFT: u8 = 3;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed: a door, the store or a running daemon could not be reached
+  2  wrong arguments or a wrong configuration
+  3  stopped before every processor had everything; the rest is in the store and goes out at the next start";
+
+/// Stores the records of distributed programs, routes them by rules and shows the tree of tasks.
+///
+/// Without a command it runs the daemon: on loopback, with its store in ./distlog-data, unless a configuration says
+/// otherwise. Everything it has to say about itself goes to standard error; DISTLOGD_LOG=debug makes it say more.
+#[derive(Debug, Parser)]
+#[command(name = "distlogd", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The configuration, in YAML.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draw the tree of a task.
+    Tree {
+        /// The task: a trace id, or the id of a subtask.
+        id: String,
+        #[command(flatten)]
+        daemon: DaemonArgs,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+    /// Follow records as they come.
+    Tail {
+        /// Show only records for which this CEL expression holds, like 'severity >= WARN && service == "orders"'.
+        #[arg(long, short, value_name = "CEL")]
+        filter: Option<String>,
+        /// Show only this task and what is below it.
+        #[arg(long, short, value_name = "ID")]
+        task: Option<String>,
+        #[command(flatten)]
+        daemon: DaemonArgs,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+    /// List the newest top-level tasks.
+    Tasks {
+        /// How many.
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+        #[command(flatten)]
+        daemon: DaemonArgs,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+    /// Look through a configuration and report all its faults.
+    Check {
+        /// The configuration, in YAML.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct DaemonArgs {
+    /// HTTP address of the daemon.
+    #[arg(long, env = "DISTLOGD_URL", default_value = "http://127.0.0.1:5080")]
+    url: String,
+}
+
+#[derive(Debug, Args)]
+struct LookArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Whether to use colours.
+    #[arg(long, value_enum, default_value_t = When::Auto)]
+    color: When,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// If standard output is a terminal and NO_COLOR is not set.
+    Auto,
+    Always,
+    Never,
+}
+
+impl LookArgs {
+    fn color(&self) -> bool {
+        use std::io::IsTerminal;
+        match self.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        }
+    }
+}
+
+/// The program `distlogd`.
+pub fn main() -> ExitCode {
+    main_with(|builder| builder)
+}
+
+/// The program `distlogd` with processors of its own, for a custom daemon: `add` registers them.
+pub fn main_with(add: impl FnOnce(Builder) -> Builder) -> ExitCode {
+    main_from(std::env::args_os(), add)
+}
+
+/// As [`main_with`], with the arguments given; the first is the program's name.
+pub fn main_from(arguments: impl IntoIterator<Item = std::ffi::OsString>, add: impl FnOnce(Builder) -> Builder) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are printed by this, too.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG));
+        }
+    };
+    let code = match cli.command {
+        None => run::run(cli.config.as_deref(), add),
+        Some(Command::Check { file }) => check::check(&file, add),
+        Some(Command::Tree { id, daemon, look }) => client::tree(&daemon.url, &id, &look),
+        Some(Command::Tail { filter, task, daemon, look }) => client::tail(&daemon.url, filter, task, &look),
+        Some(Command::Tasks { limit, daemon, look }) => client::tasks(&daemon.url, limit, &look),
+    };
+    ExitCode::from(code)
+}

@@ -1,0 +1,45 @@
+//! Configuration: a YAML file, in which every key is optional, or none at all.
+//!
+//! ```yaml
+//! listen:
+//!   push: tcp://127.0.0.1:5010      # ZeroMQ: tcp://HOST:PORT or ipc://PATH; beyond loopback write
+//!                                   #   push: { bind: 'tcp://0.0.0.0:5010', plaintext: true }
+//!   session: tcp://127.0.0.1:5011
+//!   otlp_grpc: 127.0.0.1:4317
+//!   otlp_http: 127.0.0.1:4318
+//!   http: 127.0.0.1:5080            # port 0 is chosen and printed; `off` closes a door
+//! store:
+//!   path: ./distlog-data
+//!   keep: { size: 10GiB, age: 7d }  # `off` for no limit
+//!   sync: 5ms                       # or `always`
+//!   reserve: 256MiB                 # nothing is accepted while less is free on the disk
+//! processors:                       # NAME: { KIND: {…}, filter: CONDITION, from: start | end }
+//!   everything: { file: { path: logs/all.jsonl, rotate: { size: 100MiB, keep: 5 } } }
+//!   errors: { file: { path: logs/errors.log, format: text }, filter: 'severity >= ERROR' }
+//! rules:
+//!   - to: [everything]              # without `when` every record goes there
+//!   - when: severity >= WARN && service == "orders"
+//!     to: [errors]
+//! lost_after: 60s                   # a task is lost so long after its producer fell silent
+//! grace: 10s                        # time for a clean shutdown
+//! ```
+//!
+//! Without a file everything is on loopback, the store in `./distlog-data`, and nothing is processed further.
+//!
+//! All faults are reported at once, each with line and column. serde stops at its first error, so the document is read
+//! as located nodes first (`node.rs`), and each section from those, leaving out what was found to be wrong until the
+//! rest is read too (`read.rs`). Read it in this order: `values.rs` (sizes, durations), `doors.rs`, `sections.rs` (what a
+//! configuration is), `node.rs`, `read.rs`, `load.rs` with `inside.rs`, `fault.rs`.
+
+pub mod doors;
+mod fault;
+mod inside;
+mod load;
+mod node;
+mod read;
+mod sections;
+pub mod values;
+
+pub use fault::{Fault, Faults};
+pub use load::{load, load_with};
+pub use sections::{Config, Entry, From, Keep, Listen, Store, Sync};

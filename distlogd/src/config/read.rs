@@ -1,0 +1,339 @@
+//! Reads nodes into types, and does not stop at the first fault.
+//!
+//! serde does. So the node that a fault is in is left out and the rest is read again, until nothing new comes up.
+
+use std::collections::HashSet;
+use std::fmt::{self, Display};
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
+};
+
+use super::fault::Fault;
+use super::node::{Key, Node, Place, Tree};
+use crate::rules::nearest;
+
+/// Reads a `T`, adding everything that is wrong to `faults`. Returns it only if nothing is.
+pub(super) fn read<T: DeserializeOwned>(node: &Node, faults: &mut Vec<Fault>) -> Option<T> {
+    let mut left_out = HashSet::new();
+    loop {
+        match T::deserialize(Reader { node, left_out: &left_out }) {
+            Ok(value) => return left_out.is_empty().then_some(value),
+            Err(fault) => {
+                if !fault.follows {
+                    let place = fault.place.unwrap_or(node.place);
+                    faults.push(Fault { line: place.line, column: place.column, message: fault.message });
+                }
+                // Each turn leaves out one node more, so this ends.
+                if !fault.node.is_some_and(|id| left_out.insert(id)) {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// The variants of an enum, as serde knows them.
+pub(super) fn variants<T: DeserializeOwned>() -> &'static [&'static str] {
+    let node = Node { id: 0, place: Place { line: 1, column: 1 }, tree: Tree::Text(String::new()) };
+    match T::deserialize(Reader { node: &node, left_out: &HashSet::new() }) {
+        Ok(_) => &[],
+        Err(fault) => fault.variants,
+    }
+}
+
+/// A fault on its way up, which gets its place from the first node that it passes.
+#[derive(Debug, Default)]
+pub(super) struct ReadFault {
+    message: String,
+    place: Option<Place>,
+    /// What to leave out to find the next fault.
+    node: Option<usize>,
+    missing: Option<&'static str>,
+    variants: &'static [&'static str],
+    /// It is only there because something was left out.
+    follows: bool,
+}
+
+impl ReadFault {
+    fn at(mut self, place: Place, node: usize) -> ReadFault {
+        self.place = self.place.or(Some(place));
+        self.node = self.node.or(Some(node));
+        self
+    }
+}
+
+impl Display for ReadFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadFault {}
+
+/// `a`, `b` or `c`
+fn one_of(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// That something is not known, and what is.
+pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+    match (nearest(found, known.iter().copied()), known) {
+        (_, []) => format!("unknown {what} `{found}`: none is expected here"),
+        (Some(meant), _) => format!("unknown {what} `{found}`: did you mean `{meant}`?"),
+        (None, _) => format!("unknown {what} `{found}`: expected one of {}", one_of(known)),
+    }
+}
+
+impl Error for ReadFault {
+    fn custom<T: Display>(message: T) -> ReadFault {
+        ReadFault { message: message.to_string(), ..ReadFault::default() }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> ReadFault {
+        let found = match found {
+            Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
+            Unexpected::Seq => "a list".to_owned(),
+            Unexpected::Map => "a map".to_owned(),
+            other => other.to_string(),
+        };
+        ReadFault::custom(format_args!("found {found}, expected {expected}"))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> ReadFault {
+        ReadFault::invalid_type(found, expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> ReadFault {
+        ReadFault::custom(format_args!("found {length} items, expected {expected}"))
+    }
+
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> ReadFault {
+        ReadFault { variants: known, ..ReadFault::custom(unknown("value", found, known)) }
+    }
+
+    fn unknown_field(found: &str, known: &'static [&'static str]) -> ReadFault {
+        ReadFault::custom(unknown("key", found, known))
+    }
+
+    fn missing_field(name: &'static str) -> ReadFault {
+        ReadFault { missing: Some(name), ..ReadFault::custom(format_args!("`{name}` is missing")) }
+    }
+}
+
+/// Reads one node.
+#[derive(Clone, Copy)]
+struct Reader<'n> {
+    node: &'n Node,
+    left_out: &'n HashSet<usize>,
+}
+
+impl<'n> Reader<'n> {
+    fn of(self, node: &'n Node) -> Reader<'n> {
+        Reader { node, left_out: self.left_out }
+    }
+
+    fn map<'de, V: Visitor<'de>>(self, entries: &'n [(Key, Node)], visitor: V) -> Result<V::Value, ReadFault> {
+        visitor.visit_map(Entries { reader: self, entries: entries.iter(), value: None }).map_err(|mut fault| {
+            // Under another name it may have been meant.
+            let meant = |key: &Key, name| key.text == name || nearest(&key.text, [name]).is_some();
+            let left_out = |name| entries.iter().any(|(key, value)| self.left_out.contains(&value.id) && meant(key, name));
+            fault.follows |= fault.place.is_none() && fault.missing.is_some_and(left_out);
+            fault.at(self.node.place, self.node.id)
+        })
+    }
+}
+
+impl<'de, 'n> Deserializer<'de> for Reader<'n> {
+    type Error = ReadFault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        let here = |fault: ReadFault| fault.at(self.node.place, self.node.id);
+        match &self.node.tree {
+            Tree::Null => visitor.visit_unit().map_err(here),
+            Tree::Bool(v) => visitor.visit_bool(*v).map_err(here),
+            Tree::Int(v) => match u64::try_from(*v) {
+                Ok(v) => visitor.visit_u64(v).map_err(here),
+                Err(_) => visitor.visit_i64(*v).map_err(here),
+            },
+            Tree::UInt(v) => visitor.visit_u64(*v).map_err(here),
+            Tree::Float(v) => visitor.visit_f64(*v).map_err(here),
+            Tree::Text(v) => visitor.visit_str(v).map_err(here),
+            Tree::List(items) => visitor.visit_seq(Items { reader: self, items: items.iter() }).map_err(here),
+            Tree::Map(entries) => self.map(entries, visitor),
+        }
+    }
+
+    /// A number or boolean where text is expected is taken as it is.
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        let text = match &self.node.tree {
+            Tree::Bool(v) => v.to_string(),
+            Tree::Int(v) => v.to_string(),
+            Tree::UInt(v) => v.to_string(),
+            Tree::Float(v) => v.to_string(),
+            _ => return self.deserialize_any(visitor),
+        };
+        visitor.visit_str(&text).map_err(|fault: ReadFault| fault.at(self.node.place, self.node.id))
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        match &self.node.tree {
+            Tree::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, ReadFault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// A key without anything after it is an empty list.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        match &self.node.tree {
+            Tree::Null => visitor.visit_seq(Items { reader: self, items: [].iter() }),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    /// A key without anything after it is an empty map.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        match &self.node.tree {
+            Tree::Null => self.map(&[], visitor),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadFault> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadFault> {
+        let here = |fault: ReadFault| fault.at(self.node.place, self.node.id);
+        match &self.node.tree {
+            Tree::Text(name) => visitor.visit_enum(Variant { reader: self, name, place: self.node.place, content: None }).map_err(here),
+            Tree::Map(entries) => match entries.as_slice() {
+                [(key, value)] => visitor
+                    .visit_enum(Variant { reader: self, name: &key.text, place: key.place, content: Some(value) })
+                    .map_err(here),
+                _ => Err(here(ReadFault::custom(format_args!("found {} keys, expected one of {}", entries.len(), one_of(variants))))),
+            },
+            _ => Err(here(ReadFault::custom(format_args!("found {}, expected one of {}", self.node.describe(), one_of(variants))))),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit_struct tuple tuple_struct identifier
+        ignored_any
+    }
+}
+
+struct Items<'n> {
+    reader: Reader<'n>,
+    items: std::slice::Iter<'n, Node>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = ReadFault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadFault> {
+        let left_out = self.reader.left_out;
+        match self.items.find(|item| !left_out.contains(&item.id)) {
+            Some(item) => seed.deserialize(self.reader.of(item)).map(Some).map_err(|fault| fault.at(item.place, item.id)),
+            None => Ok(None),
+        }
+    }
+}
+
+struct Entries<'n> {
+    reader: Reader<'n>,
+    entries: std::slice::Iter<'n, (Key, Node)>,
+    value: Option<&'n Node>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = ReadFault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadFault> {
+        let left_out = self.reader.left_out;
+        let Some((key, value)) = self.entries.find(|(_, value)| !left_out.contains(&value.id)) else { return Ok(None) };
+        self.value = Some(value);
+        let text: StrDeserializer<'_, ReadFault> = key.text.as_str().into_deserializer();
+        seed.deserialize(text).map(Some).map_err(|fault| fault.at(key.place, value.id))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadFault> {
+        let value = self.value.take().ok_or_else(|| ReadFault::custom("a value was asked for before its key"))?;
+        seed.deserialize(self.reader.of(value)).map_err(|fault| fault.at(value.place, value.id))
+    }
+}
+
+struct Variant<'n> {
+    reader: Reader<'n>,
+    name: &'n str,
+    place: Place,
+    content: Option<&'n Node>,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'_> {
+    type Error = ReadFault;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), ReadFault> {
+        let text: StrDeserializer<'_, ReadFault> = self.name.into_deserializer();
+        match seed.deserialize(text) {
+            Ok(value) => Ok((value, self)),
+            Err(fault) => Err(fault.at(self.place, self.reader.node.id)),
+        }
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_> {
+    type Error = ReadFault;
+
+    fn unit_variant(self) -> Result<(), ReadFault> {
+        match self.content {
+            None | Some(Node { tree: Tree::Null, .. }) => Ok(()),
+            Some(node) => {
+                Err(ReadFault::custom(format_args!("found {}, expected nothing after `{}`", node.describe(), self.name)).at(node.place, node.id))
+            }
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadFault> {
+        match self.content {
+            Some(node) => seed.deserialize(self.reader.of(node)).map_err(|fault| fault.at(node.place, node.id)),
+            None => {
+                let empty = Node { id: self.reader.node.id, place: self.place, tree: Tree::Null };
+                seed.deserialize(Reader { node: &empty, left_out: self.reader.left_out })
+            }
+        }
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, ReadFault> {
+        self.reader.of(self.content.unwrap_or(self.reader.node)).deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], visitor: V) -> Result<V::Value, ReadFault> {
+        self.reader.of(self.content.unwrap_or(self.reader.node)).deserialize_map(visitor)
+    }
+}

@@ -1,0 +1,197 @@
+//! What a configuration is.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::fault::Fault;
+use super::values::{self, show_duration, show_size};
+use super::doors;
+use crate::processors::Kind;
+use crate::rules::{Condition, Router, Rule};
+
+/// What the daemon is told by its configuration file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: Listen,
+    /// Where and how long it keeps records.
+    pub store: Store,
+    /// Where records go, in the order of the file.
+    pub processors: Vec<Entry>,
+    /// Which records go where.
+    pub rules: Vec<Rule>,
+    /// A task is lost so long after its producer fell silent.
+    pub lost_after: Duration,
+    /// Time for a clean shutdown.
+    pub grace: Duration,
+    /// What is no fault but hardly meant.
+    pub warnings: Vec<Fault>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: Listen::default(),
+            store: Store::default(),
+            processors: Vec::new(),
+            rules: Vec::new(),
+            lost_after: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Where the daemon listens; `None`: the door is closed. Port 0 takes a free one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// ZeroMQ address of the door that takes records without acknowledging them.
+    #[serde(deserialize_with = "doors::zmq")]
+    pub push: Option<String>,
+    /// ZeroMQ address of the door that acknowledges.
+    #[serde(deserialize_with = "doors::zmq")]
+    pub session: Option<String>,
+    /// `host:port` for OTLP over gRPC.
+    #[serde(deserialize_with = "doors::tcp")]
+    pub otlp_grpc: Option<String>,
+    /// `host:port` for OTLP over HTTP.
+    #[serde(deserialize_with = "doors::tcp")]
+    pub otlp_http: Option<String>,
+    /// `host:port` for the JSON API, the live tail and metrics.
+    #[serde(deserialize_with = "doors::tcp")]
+    pub http: Option<String>,
+}
+
+impl Default for Listen {
+    fn default() -> Listen {
+        let at = |address: &str| Some(address.to_owned());
+        Listen {
+            push: at("tcp://127.0.0.1:5010"),
+            session: at("tcp://127.0.0.1:5011"),
+            otlp_grpc: at("127.0.0.1:4317"),
+            otlp_http: at("127.0.0.1:4318"),
+            http: at("127.0.0.1:5080"),
+        }
+    }
+}
+
+/// Where and how long records are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Directory.
+    pub path: PathBuf,
+    /// What is kept.
+    pub keep: Keep,
+    /// When what was received is made durable and acknowledged.
+    pub sync: Sync,
+    /// While less is free on the disk nothing is accepted, in bytes.
+    #[serde(deserialize_with = "values::size")]
+    pub reserve: u64,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store {
+            path: "./distlog-data".into(),
+            keep: Keep::default(),
+            sync: Sync::Every(Duration::from_millis(5)),
+            reserve: 256 << 20,
+        }
+    }
+}
+
+/// What is kept; the rest goes, oldest first. `None`: no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keep {
+    /// In bytes.
+    #[serde(deserialize_with = "values::size_or_off")]
+    pub size: Option<u64>,
+    /// Since it was received.
+    #[serde(deserialize_with = "values::duration_or_off")]
+    pub age: Option<Duration>,
+}
+
+impl Default for Keep {
+    fn default() -> Keep {
+        Keep { size: Some(10 << 30), age: Some(Duration::from_secs(7 * 86_400)) }
+    }
+}
+
+/// When what was received is made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// As soon as it was received.
+    Always,
+    /// What came in such a time together.
+    Every(Duration),
+}
+
+impl<'de> Deserialize<'de> for Sync {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sync, D::Error> {
+        values::scalar(deserializer, "a duration like 5ms, or always", |text| match text {
+            "always" => Some(Sync::Always),
+            text => values::parse_duration(text).map(|every| if every.is_zero() { Sync::Always } else { Sync::Every(every) }),
+        })
+    }
+}
+
+/// A processor.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// By which rules name it.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Of what rules send to it, it gets what matches this.
+    pub filter: Option<Condition>,
+    /// Where in the store it begins when it is new.
+    pub from: From,
+}
+
+/// Where in the store a new processor begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum From {
+    /// At the oldest record.
+    Start,
+    /// At what comes from now on.
+    #[default]
+    End,
+}
+
+impl Config {
+    /// What is routed to the processor of that name, which may be one that is not in the file but registered in code.
+    pub fn router(&self, processor: &str) -> Router {
+        let filter = self.processors.iter().find(|entry| entry.name == processor).and_then(|entry| entry.filter.as_ref());
+        Router::new(&self.rules, processor, filter)
+    }
+}
+
+impl fmt::Display for Config {
+    /// A short summary for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Listen { push, session, otlp_grpc, otlp_http, http } = &self.listen;
+        for (door, address) in [("push", push), ("session", session), ("otlp_grpc", otlp_grpc), ("otlp_http", otlp_http), ("http", http)] {
+            writeln!(f, "{door:<10} {}", address.as_deref().unwrap_or("off"))?;
+        }
+        let limits = [self.store.keep.size.map(show_size), self.store.keep.age.map(show_duration)];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        let keeps = if limits.is_empty() { "everything".to_owned() } else { limits.join(" and ") };
+        writeln!(f, "{:<10} {}, keeps {keeps}", "store", self.store.path.display())?;
+        for entry in &self.processors {
+            let filter = entry.filter.as_ref().map(|filter| format!(" where {filter}")).unwrap_or_default();
+            writeln!(f, "{:<10} {} ({}){filter}", "processor", entry.name, entry.kind.name())?;
+        }
+        for rule in &self.rules {
+            let when = rule.when.as_ref().map_or("everything", Condition::text);
+            writeln!(f, "{:<10} {} → {}", "rule", when.split_whitespace().collect::<Vec<_>>().join(" "), rule.to.join(", "))?;
+        }
+        Ok(())
+    }
+}

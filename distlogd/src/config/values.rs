@@ -1,0 +1,175 @@
+//! Sizes and durations as people write them, for `#[serde(deserialize_with = "…")]`.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{Deserializer, Error, Visitor};
+
+/// Units of sizes, in bytes.
+const SIZES: [(&str, u64); 9] = [
+    ("B", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("kB", 1000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+];
+
+/// Units of durations, in nanoseconds.
+const DURATIONS: [(&str, u64); 8] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+    ("w", 604_800_000_000_000),
+];
+
+/// Reads `10GiB`, `1.5 MB` or a plain number of bytes.
+pub fn parse_size(text: &str) -> Option<u64> {
+    scaled(text, &SIZES, Some(1))
+}
+
+/// Reads `5ms`, `1.5h`, `7d`, or 0.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let zero = text.trim().parse() == Ok(0.0);
+    scaled(text, &DURATIONS, zero.then_some(1)).map(Duration::from_nanos)
+}
+
+fn scaled(text: &str, units: &[(&str, u64)], without: Option<u64>) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = unit.trim();
+    let factor = match unit {
+        "" => without?,
+        unit => units.iter().find(|(known, _)| *known == unit).or_else(|| units.iter().find(|(known, _)| known.eq_ignore_ascii_case(unit)))?.1,
+    };
+    let number = number.replace('_', "");
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor);
+    }
+    let product = number.parse::<f64>().ok()? * factor as f64;
+    (product < u64::MAX as f64).then_some(product.round() as u64)
+}
+
+/// Writes a size as [`parse_size`] reads it.
+pub fn show_size(bytes: u64) -> String {
+    let (unit, factor) = SIZES[..5].iter().rev().find(|(_, factor)| bytes >= *factor && bytes % factor == 0).unwrap_or(&SIZES[0]);
+    format!("{}{unit}", bytes / factor)
+}
+
+/// Writes a duration as [`parse_duration`] reads it.
+pub fn show_duration(duration: Duration) -> String {
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let (unit, factor) =
+        DURATIONS[..7].iter().rev().find(|(_, factor)| nanos >= *factor && nanos % factor == 0).unwrap_or(&DURATIONS[3]);
+    format!("{}{unit}", nanos / factor)
+}
+
+/// What a visitor of a scalar makes of its text.
+struct Scalar<T> {
+    expected: &'static str,
+    parse: fn(&str) -> Option<T>,
+}
+
+impl<T> Visitor<'_> for Scalar<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        (self.parse)(&number.to_string()).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+        (self.parse)(&number.to_string()).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(number), &self))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        // Some readers of YAML take `off` for a boolean.
+        let text = if value { "true" } else { "off" };
+        (self.parse)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Bool(value), &self))
+    }
+}
+
+/// Reads a scalar with `parse`; `expected` says what it takes.
+pub fn scalar<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_any(Scalar { expected, parse })
+}
+
+/// A size in bytes.
+///
+/// # Errors
+/// If it is none.
+pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    scalar(deserializer, "a size like 100MiB", parse_size)
+}
+
+/// A size in bytes or `off`.
+///
+/// # Errors
+/// If it is neither.
+pub fn size_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    scalar(deserializer, "a size like 100MiB, or off", |text| if text == "off" { Some(None) } else { parse_size(text).map(Some) })
+}
+
+/// A duration.
+///
+/// # Errors
+/// If it is none.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    scalar(deserializer, "a duration like 5ms, 10s or 7d", parse_duration)
+}
+
+/// A duration or `off`.
+///
+/// # Errors
+/// If it is neither.
+pub fn duration_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    scalar(deserializer, "a duration like 5ms, 10s or 7d, or off", |text| {
+        if text == "off" { Some(None) } else { parse_duration(text).map(Some) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_written() {
+        for (text, bytes) in [("0", 0), ("1024", 1024), ("10GiB", 10 << 30), ("100 MiB", 100 << 20), ("1.5kB", 1500), ("5mb", 5_000_000), ("1_000", 1000)] {
+            assert_eq!(parse_size(text), Some(bytes), "{text}");
+            assert_eq!(parse_size(&show_size(bytes)), Some(bytes));
+        }
+        for text in ["", "GiB", "10 GiX", "-1", "1e3", "99999999999999999999", "20000000TiB", "1.5.5kB"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_and_written() {
+        for (text, nanos) in [("5ms", 5_000_000), ("7d", 604_800_000_000_000), ("1.5s", 1_500_000_000), ("0", 0), ("90 m", 5_400_000_000_000)] {
+            assert_eq!(parse_duration(text), Some(Duration::from_nanos(nanos)), "{text}");
+            assert_eq!(parse_duration(&show_duration(Duration::from_nanos(nanos))), Some(Duration::from_nanos(nanos)));
+        }
+        for text in ["5", "ms", "5 years", "-5s", "always"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+}

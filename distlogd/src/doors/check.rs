@@ -1,0 +1,136 @@
+//! Looks through a batch of encoding B before it is stored, so that later readers find only good records.
+
+use distlog_proto::wire::{BatchWriter, DecodeError};
+use distlog_proto::{BatchRef, ProducerId};
+
+use crate::intake::Batch;
+
+/// A batch that can be stored, and what was wrong with the rest.
+#[derive(Debug)]
+pub struct Checked {
+    /// `None`: there is no good record in it.
+    pub batch: Option<Batch>,
+    /// Who sent it; unknown if the batch does not say.
+    pub producer: ProducerId,
+    /// Records that were left out, and why the first of them was.
+    pub bad: Option<(u64, DecodeError)>,
+}
+
+/// Reads every record. A malformed one is left out, all others are kept.
+///
+/// # Errors
+/// If not even the source can be read.
+pub fn check(bytes: Vec<u8>) -> Result<Checked, DecodeError> {
+    let batch = BatchRef::parse(&bytes)?;
+    let producer = batch.source().producer;
+    let (mut from, mut to, mut count) = (u64::MAX, 0, 0);
+    let mut bad: Option<(u64, DecodeError)> = None;
+    for record in batch.records() {
+        match record {
+            Ok(record) => {
+                from = from.min(record.offset);
+                to = to.max(record.offset.saturating_add(1));
+                count += 1;
+            }
+            Err(error) => bad = Some((bad.map_or(0, |(n, _)| n) + 1, bad.map_or(error, |(_, first)| first))),
+        }
+    }
+    // Offsets that say less than the records are many cannot be true; so cannot the last one that there is.
+    let sane = count > 0 && to < u64::MAX && u64::from(count) <= to - from;
+    if count == 0 || (sane && bad.is_none() && producer.is_known()) {
+        let batch = (count > 0).then_some(Batch { producer, from, to, count, ordered: false, bytes });
+        return Ok(Checked { batch, producer, bad });
+    }
+    Ok(Checked { batch: Some(rewrite(&batch, producer)), producer, bad })
+}
+
+/// Writes a batch anew with its good records only, under a producer id made up if there is none.
+fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> Batch {
+    let renamed = !producer.is_known();
+    let producer = if renamed { ProducerId::random() } else { producer };
+    let mut writer = BatchWriter::new();
+    let (mut from, mut to) = (u64::MAX, 0);
+    let mut previous = None;
+    for record in batch.records().flatten() {
+        let mut record = record.to_record();
+        record.source.producer = producer;
+        // Numbers that do not rise would make two records one.
+        if renamed || previous.is_some_and(|previous| record.offset <= previous) || record.offset == u64::MAX {
+            record.offset = previous.map_or(0, |previous: u64| previous.saturating_add(1));
+        }
+        previous = Some(record.offset);
+        from = from.min(record.offset);
+        to = to.max(record.offset.saturating_add(1));
+        writer.push(&record);
+    }
+    let count = writer.count();
+    Batch { producer, from, to, count, ordered: false, bytes: writer.finish() }
+}
+
+#[cfg(test)]
+mod tests {
+    use distlog_proto::{Record, wire};
+
+    use super::*;
+
+    fn record(message: &str, offset: u64) -> Record {
+        let mut record = Record { message: message.into(), offset, ..Record::default() };
+        record.source.producer = ProducerId::from_bytes([7; 16]);
+        record
+    }
+
+    fn batch(records: &[Record]) -> Vec<u8> {
+        let mut writer = BatchWriter::new();
+        records.iter().for_each(|record| writer.push(record));
+        writer.finish()
+    }
+
+    fn messages(batch: &Batch) -> Vec<String> {
+        BatchRef::parse(&batch.bytes).unwrap().records().map(|r| r.unwrap().message.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_good_batch_is_stored_as_it_is() {
+        let bytes = batch(&[record("a", 10), record("b", 17)]);
+        let checked = check(bytes.clone()).unwrap();
+        let stored = checked.batch.unwrap();
+        assert_eq!((stored.from, stored.to, stored.count, &stored.bytes), (10, 18, 2, &bytes));
+        assert_eq!(checked.bad, None);
+    }
+
+    #[test]
+    fn a_bad_record_does_not_spoil_the_others() {
+        let mut bytes = batch(&[record("a", 1)]);
+        wire::put_record(&mut bytes, 2, b"\x42\x02\xff\xff"); // A message that is not UTF-8.
+        wire::put_record(&mut bytes, 3, b"\x18\x63"); // A callsite that is not there.
+        wire::put_record(&mut bytes, 4, b"\x42\x01b");
+        let checked = check(bytes).unwrap();
+        assert_eq!(checked.bad.map(|(n, error)| (n, error.to_string())), Some((2, "field 8 of Record is not UTF-8".into())));
+        let stored = checked.batch.unwrap();
+        assert_eq!(messages(&stored), ["a", "b"]);
+        assert_eq!((stored.from, stored.to), (1, 5));
+    }
+
+    #[test]
+    fn a_batch_without_producer_gets_one() {
+        let stored = check(batch(&[Record::default(), Record::default()])).unwrap().batch.unwrap();
+        assert!(stored.producer.is_known());
+        assert_eq!((stored.from, stored.to, stored.count), (0, 2, 2));
+        assert_eq!(BatchRef::parse(&stored.bytes).unwrap().source().producer, stored.producer);
+    }
+
+    #[test]
+    fn offsets_that_cannot_be_are_put_right() {
+        let stored = check(batch(&[record("a", 5), record("b", 5), record("c", u64::MAX)])).unwrap().batch.unwrap();
+        assert_eq!((stored.from, stored.to, stored.count), (5, 8, 3));
+        assert_eq!(messages(&stored), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_sign_of_life_stores_nothing() {
+        let mut bytes = Vec::new();
+        wire::encode::source(&mut bytes, &record("", 0).source);
+        let checked = check(bytes).unwrap();
+        assert!(checked.batch.is_none() && checked.producer.is_known() && checked.bad.is_none());
+    }
+}

@@ -1,0 +1,105 @@
+//! The HTTP door: trees, the live tail, metrics.
+//!
+//! `tasks.rs` answers with trees, `tail.rs` streams. The store is read in threads that may block; the runtime only moves
+//! bytes.
+
+mod tail;
+mod tasks;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::store::Reader;
+use crate::tracker::Recent;
+
+/// What the handlers see.
+#[derive(Clone)]
+pub struct Views {
+    /// The store.
+    pub reader: Reader,
+    /// The newest top-level tasks.
+    pub recent: Arc<Recent>,
+    /// The metrics.
+    pub registry: Arc<Registry>,
+}
+
+/// The HTTP door did not open.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for HTTP on {address}: {source}")]
+pub struct OpenError {
+    address: String,
+    source: std::io::Error,
+}
+
+const INDEX: &str = "\
+distlogd
+
+GET /api/v1/tasks?limit=20            the newest top-level tasks, as JSON
+GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=records lists its records
+GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events; ?format=text for people
+GET /metrics                          counters, in the format of Prometheus
+GET /healthz                          200 while the daemon runs
+";
+
+/// Binds the door.
+///
+/// # Errors
+/// If the address is in use or not permitted.
+pub async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), OpenError> {
+    let failed = |source| OpenError { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Serves until `stop` is set.
+pub async fn serve(listener: TcpListener, views: Views, mut stop: watch::Receiver<bool>) {
+    let app = Router::new()
+        .route("/", get(|| async { INDEX }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/tasks", get(tasks::recent))
+        .route("/api/v1/tasks/{*id}", get(tasks::tree))
+        .route("/api/v1/tail", get(tail::tail))
+        .with_state((views, stop.clone()));
+    let stopped = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stopped).await {
+        tracing::error!("the HTTP door is closed: {error}");
+    }
+}
+
+type Shared = State<(Views, watch::Receiver<bool>)>;
+
+async fn metrics(State((views, _)): Shared) -> Response {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &views.registry) {
+        Ok(()) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A request that cannot be answered, and why.
+struct Refusal(StatusCode, String);
+
+impl Refusal {
+    fn bad_request(why: impl std::fmt::Display) -> Refusal {
+        Refusal(StatusCode::BAD_REQUEST, why.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, format!("{}\n", self.1)).into_response()
+    }
+}

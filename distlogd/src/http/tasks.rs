@@ -1,0 +1,90 @@
+//! `GET /api/v1/tasks` and `GET /api/v1/tasks/{id}`.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use distlog_proto::{TaskId, json};
+use serde::Deserialize;
+
+use super::{Refusal, Shared};
+use crate::lookup;
+use crate::store::Reader;
+use crate::tracker::Summary;
+use crate::tree::paint::Colour;
+use crate::tree::{self, Tree};
+
+/// A tree is made of so many bytes of batches at most.
+const MAX_BYTES: usize = 64 << 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecentQuery {
+    #[serde(default = "twenty")]
+    limit: usize,
+}
+
+fn twenty() -> usize {
+    20
+}
+
+/// The newest top-level tasks.
+pub async fn recent(State((views, _)): Shared, Query(query): Query<RecentQuery>) -> Json<Vec<Summary>> {
+    Json(views.recent.list(query.limit))
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Json,
+    Text,
+    Records,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeQuery {
+    #[serde(default)]
+    format: Format,
+    #[serde(default)]
+    color: bool,
+}
+
+/// The tree of a task: of the whole trace for a bare trace id, else of the task and what is below it.
+pub async fn tree(State((views, _)): Shared, Path(id): Path<String>, Query(query): Query<TreeQuery>) -> Result<Response, Refusal> {
+    let id: TaskId = id.parse().map_err(Refusal::bad_request)?;
+    let answer = tokio::task::spawn_blocking(move || answer(&views.reader, &id, query.format, query.color)).await;
+    answer.map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+fn answer(reader: &Reader, id: &TaskId, format: Format, color: bool) -> Result<Response, Refusal> {
+    let found = lookup::trace(reader, id.trace_id(), MAX_BYTES)
+        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let batches = found.parse();
+    let missing = || Refusal(StatusCode::NOT_FOUND, format!("no record of task {id} is stored here"));
+    if let Format::Records = format {
+        let mut out = Vec::new();
+        for record in lookup::records_of(&batches, id.trace_id()) {
+            json::encode(&record, &mut out);
+            out.push(b'\n');
+        }
+        return Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], out).into_response());
+    }
+    let tree = Tree::build(id.trace_id(), lookup::records_of(&batches, id.trace_id()));
+    let from = match id.path() {
+        "" if tree.is_empty() => return Err(missing()),
+        "" => None,
+        _ => Some(tree.find_span(id.span_id()).ok_or_else(missing)?),
+    };
+    if let Format::Text = format {
+        let mut text = tree::draw(&tree, from, if color { Colour::On } else { Colour::Off });
+        if found.cut {
+            text.push_str("… the trace has more records than can be shown at once\n");
+        }
+        return Ok(text.into_response());
+    }
+    let mut out = Vec::new();
+    tree::write_json(&tree, from, &mut out);
+    Ok(([(header::CONTENT_TYPE, "application/json")], out).into_response())
+}

@@ -1,0 +1,56 @@
+//! The distlog daemon, as a library.
+//!
+//! The program `distlogd` is [`cli::main`]. A custom daemon registers processors of its own and is otherwise the same:
+//!
+//! ```no_run
+//! use distlogd::processor::{Error, Processor, Token};
+//! use distlog_proto::RecordRef;
+//!
+//! struct Alarm;
+//!
+//! impl Processor for Alarm {
+//!     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
+//!         records.iter().for_each(|record| println!("{}", record.message));
+//!         Ok(())
+//!     }
+//!     fn flush(&mut self) -> Result<Token, Error> {
+//!         Ok(Token::default())
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     distlogd::cli::main_with(|daemon| daemon.processor("alarm", |_token| Ok(Box::new(Alarm))))
+//! }
+//! ```
+//!
+//! # Reading order: the way of a record
+//!
+//! 1. [`doors`] — it comes in: `push.rs` receives, `check.rs` and `legacy.rs` make batches that can be stored.
+//! 2. [`intake`] — the queue, and the one thread that appends to the store and commits.
+//! 3. [`store`] — the segmented log: durable, indexed by trace, read by cursors.
+//! 4. [`worker`] — a thread per processor: cursor → [`rules`] → [`processor`] → flush → cursor forward.
+//! 5. [`processors`] — the destinations, one file or folder each.
+//! 6. [`tracker`] — which tasks are open, and which are lost; [`own`] — what the daemon itself says in the stream.
+//! 7. [`tree`] and [`lookup`] — from the records of a trace to its tree; [`http`] shows it and the live tail.
+//!
+//! Around it: [`config`] (what the YAML file says), [`daemon`] (everything opened and closed in order), [`cli`].
+//! [`faults`], [`heard`] and [`metrics`] count.
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod doors;
+pub mod faults;
+pub mod heard;
+pub mod http;
+pub mod intake;
+pub mod lookup;
+pub mod metrics;
+pub mod own;
+pub mod processor;
+pub mod processors;
+pub mod rules;
+pub mod store;
+pub mod tracker;
+pub mod tree;
+pub mod worker;

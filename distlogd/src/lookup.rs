@@ -1,0 +1,91 @@
+//! Finds the records of one trace in the store.
+
+use distlog_proto::{BatchRef, Kind, Record, RecordRef, SpanId, TraceId};
+
+use crate::store::{Batches, ReadError, Reader};
+
+/// Read at once, in bytes.
+const READ_BYTES: usize = 1 << 20;
+
+/// The batches that hold a trace, up to a bound.
+#[derive(Debug, Default)]
+pub struct Trace {
+    batches: Vec<Vec<u8>>,
+    /// Whether there was more than the bound allows.
+    pub cut: bool,
+}
+
+/// Reads the batches of a trace, oldest first, until they have `max_bytes`.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn trace(reader: &Reader, trace_id: TraceId, max_bytes: usize) -> Result<Trace, ReadError> {
+    let mut found = Trace::default();
+    let mut cursor = reader.trace(trace_id.to_bytes());
+    let mut batches = Batches::new();
+    let mut bytes = 0;
+    loop {
+        cursor.next_batches(&mut batches, READ_BYTES)?;
+        if batches.is_empty() {
+            return Ok(found);
+        }
+        if bytes > max_bytes {
+            found.cut = true;
+            return Ok(found);
+        }
+        for (_, batch) in batches.iter() {
+            bytes += batch.len();
+            found.batches.push(batch.to_vec());
+        }
+    }
+}
+
+impl Trace {
+    /// Their sources and callsites, read.
+    pub fn parse(&self) -> Vec<BatchRef<'_>> {
+        self.batches.iter().filter_map(|bytes| BatchRef::parse(bytes).ok()).collect()
+    }
+}
+
+/// The records of a trace, in the order in which they were stored.
+pub fn records_of<'a>(batches: &'a [BatchRef<'a>], trace_id: TraceId) -> impl Iterator<Item = RecordRef<'a>> {
+    let of_trace = move |record: &RecordRef<'a>| record.task.is_some_and(|task| task.trace_id == trace_id);
+    batches.iter().flat_map(BatchRef::records).filter_map(Result::ok).filter(of_trace)
+}
+
+/// The record with which a task began, if the store still has it.
+pub fn begin_of(reader: &Reader, trace_id: TraceId, span_id: SpanId) -> Option<Record> {
+    let mut begin = None;
+    let mut take = |record: &RecordRef<'_>| {
+        if record.kind == Kind::Begin && begin.is_none() {
+            begin = Some(record.to_record());
+        }
+    };
+    task(reader, trace_id, span_id, &mut take).ok()?;
+    begin
+}
+
+/// Hands over the records of one task, in the order in which they were stored.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn task(reader: &Reader, trace_id: TraceId, span_id: SpanId, take: &mut dyn FnMut(&RecordRef<'_>)) -> Result<(), ReadError> {
+    let mut cursor = reader.trace(trace_id.to_bytes());
+    let mut batches = Batches::new();
+    loop {
+        cursor.next_batches(&mut batches, READ_BYTES)?;
+        if batches.is_empty() {
+            return Ok(());
+        }
+        for (head, bytes) in batches.iter() {
+            let Ok(batch) = BatchRef::parse(bytes) else { continue };
+            for (number, record) in (head.first..).zip(batch.records()) {
+                let Ok(mut record) = record else { continue };
+                record.store_number = number;
+                if record.task.is_some_and(|task| task.trace_id == trace_id && task.span_id == span_id) {
+                    take(&record);
+                }
+            }
+        }
+    }
+}

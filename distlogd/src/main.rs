@@ -1,0 +1,5 @@
+//! The program `distlogd`; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    distlogd::cli::main()
+}

@@ -1,0 +1,46 @@
+//! What an exec processor is told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::config::values;
+
+/// `exec: { command: [python3, my_processor.py], env: { LEVEL: '3' }, dir: /srv/mine, in_flight: 10000, timeout: 30s }`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The program and its arguments.
+    #[serde(deserialize_with = "command")]
+    pub command: Vec<String>,
+    /// Variables added to its environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Directory that it runs in; `None`: the daemon's.
+    #[serde(default)]
+    pub dir: Option<PathBuf>,
+    /// So many records may be with it and not be acknowledged.
+    #[serde(default = "in_flight")]
+    pub in_flight: usize,
+    /// It is started again when it neither reads nor acknowledges for so long.
+    #[serde(default = "timeout", deserialize_with = "values::duration")]
+    pub timeout: Duration,
+}
+
+fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let command = Vec::<String>::deserialize(deserializer)?;
+    match command.first() {
+        Some(program) if !program.is_empty() => Ok(command),
+        _ => Err(serde::de::Error::custom("the command is empty: expected a program and its arguments like [python3, my_processor.py]")),
+    }
+}
+
+fn in_flight() -> usize {
+    10_000
+}
+
+fn timeout() -> Duration {
+    Duration::from_secs(30)
+}

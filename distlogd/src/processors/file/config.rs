@@ -1,0 +1,99 @@
+//! What a file processor is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::config::values;
+
+/// `file: { path: logs/all.jsonl, format: json, rotate: { size: 100MiB, age: 1d, keep: 5, compress: gzip } }`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The file; its directory is created.
+    pub path: PathBuf,
+    /// How lines are written.
+    #[serde(default)]
+    pub format: Format,
+    /// When a new file is begun; `None`: never.
+    #[serde(default)]
+    pub rotate: Option<Rotate>,
+}
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// The LogRecord form of encoding J ([`distlog_proto::json`]).
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+/// When a new file is begun, and what becomes of the old ones.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Rotate {
+    /// The file has this many bytes.
+    pub size: Option<u64>,
+    /// The file was begun so long ago, when the next record comes.
+    pub age: Option<Duration>,
+    /// So many old files are kept; `None`: all.
+    pub keep: Option<usize>,
+    /// How old files are compressed.
+    pub compress: Compress,
+}
+
+/// How old files are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compress {
+    /// As `.gz`.
+    Gzip,
+    /// As `.zst`.
+    Zstd,
+    /// Not at all.
+    #[default]
+    None,
+}
+
+/// As it is written in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default, deserialize_with = "values::size_or_off")]
+    size: Option<u64>,
+    #[serde(default, deserialize_with = "values::duration_or_off")]
+    age: Option<Duration>,
+    #[serde(default = "five", deserialize_with = "count_or_off")]
+    keep: Option<usize>,
+    #[serde(default)]
+    compress: Compress,
+}
+
+fn five() -> Option<usize> {
+    Some(5)
+}
+
+fn count_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    values::scalar(deserializer, "a number of files, or off", |text| match text {
+        "off" => Some(None),
+        number => number.parse().ok().map(Some),
+    })
+}
+
+impl TryFrom<Written> for Rotate {
+    type Error = &'static str;
+
+    fn try_from(Written { size, age, keep, compress }: Written) -> Result<Rotate, &'static str> {
+        if size.is_none() && age.is_none() {
+            return Err("it does not say when to rotate: expected `size: 100MiB`, `age: 1d` or both");
+        }
+        if size == Some(0) || age == Some(Duration::ZERO) {
+            return Err("a file cannot be rotated at nothing: expected a `size` or `age` above 0");
+        }
+        Ok(Rotate { size, age, keep, compress })
+    }
+}

@@ -1,0 +1,240 @@
+//! The processor: records become lines.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+
+use distlog_proto::{RecordRef, json};
+
+use super::config::{Config, Format};
+use super::recover::{self, Opened};
+use super::rotated;
+use super::text;
+use super::tidy::Tidy;
+use super::token::Mark;
+use crate::processor::{Error, Processor, Token};
+
+/// Lines are written to the file when they have this many bytes.
+const WRITE_BYTES: usize = 256 << 10;
+/// So many rotated files are open at once before they are made durable.
+const MAX_UNSYNCED: usize = 16;
+
+/// Writes records into a file, one line each.
+pub struct Lines {
+    config: Config,
+    name: String,
+    /// `None` after something failed: the file has to be brought back to the last flush first.
+    open: Option<Opened>,
+    /// Files rotated since the last flush; they have to be durable, too.
+    unsynced: Vec<File>,
+    /// Whether there was a rotation since the last flush.
+    rotated: bool,
+    /// Lines that are not written yet.
+    lines: Vec<u8>,
+    /// Where the last flush ended.
+    mark: Option<Mark>,
+    /// Number in the store of the last record that a flush made durable.
+    flushed: u64,
+    /// Number of the last record taken.
+    taken: u64,
+    /// Old files up to the last flush, which may be compressed and removed once the cursor is behind them.
+    settled: Option<String>,
+    tidy: Tidy,
+}
+
+impl Lines {
+    /// Opens the file where the flush that `token` tells of left it. `name` is the processor's, for messages.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(name: &str, config: &Config, token: Option<&Token>) -> Result<Lines, Error> {
+        let mut lines = Lines {
+            tidy: Tidy::new(name, config),
+            config: config.clone(),
+            name: name.to_owned(),
+            open: None,
+            unsynced: Vec::new(),
+            rotated: false,
+            lines: Vec::with_capacity(WRITE_BYTES + (64 << 10)),
+            mark: token.and_then(Mark::from_token),
+            flushed: 0,
+            taken: 0,
+            settled: None,
+        };
+        lines.recover().and_then(|()| lines.remark()).map_err(|error| lines.failed(&error))?;
+        // What a crash left undone. All old files are behind the cursor.
+        lines.settle().map_err(|error| lines.failed(&error))?;
+        lines.tidy_up();
+        Ok(lines)
+    }
+
+    /// Brings the file back to the last flush.
+    fn recover(&mut self) -> io::Result<()> {
+        self.lines.clear();
+        self.unsynced.clear();
+        self.rotated = false;
+        self.taken = self.flushed;
+        self.open = None;
+        let opened = recover::open(&self.config.path, self.mark.as_ref())?;
+        self.open = Some(opened);
+        Ok(())
+    }
+
+    /// Here is where the file is brought back to until the first flush.
+    fn remark(&mut self) -> io::Result<()> {
+        if let Some(open) = &self.open {
+            self.mark = Some(Mark::of(&open.file, open.begun)?);
+        }
+        Ok(())
+    }
+
+    /// Forgets what is not flushed, and says why.
+    fn failed(&mut self, error: &io::Error) -> Error {
+        self.open = None;
+        // At once if possible: half a line is nothing that others should see for long.
+        if self.mark.is_some() {
+            let _ = self.recover();
+        }
+        let reason = match error.kind() {
+            io::ErrorKind::PermissionDenied => "not permitted".to_owned(),
+            io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+            _ => error.to_string(),
+        };
+        Error::retry(format_args!("cannot write {}: {reason}", self.config.path.display()))
+    }
+
+    fn take(&mut self, records: &[RecordRef<'_>]) -> io::Result<()> {
+        if self.open.is_none() {
+            self.recover()?;
+        }
+        for record in records {
+            // The last flush was durable here, but the cursor could not be stored: these are in the file.
+            if record.store_number != 0 && record.store_number <= self.flushed {
+                continue;
+            }
+            match self.config.format {
+                Format::Json => {
+                    json::encode(record, &mut self.lines);
+                    self.lines.push(b'\n');
+                }
+                Format::Text => text::write(record, &mut self.lines),
+            }
+            self.taken = record.store_number;
+            if self.lines.len() >= WRITE_BYTES || self.is_full() {
+                self.write()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the next record belongs into a new file.
+    fn is_full(&self) -> bool {
+        let (Some(rotate), Some(open)) = (&self.config.rotate, &self.open) else { return false };
+        rotate.size.is_some_and(|size| open.length + self.lines.len() as u64 >= size)
+    }
+
+    fn is_old(&self) -> bool {
+        let (Some(rotate), Some(open)) = (&self.config.rotate, &self.open) else { return false };
+        let empty = open.length == 0 && self.lines.is_empty();
+        !empty && rotate.age.is_some_and(|age| u128::from(recover::now().saturating_sub(open.begun)) >= age.as_millis())
+    }
+
+    /// Writes the lines, and begins a new file if this one is full.
+    fn write(&mut self) -> io::Result<()> {
+        let full = self.is_full();
+        if let Some(open) = &mut self.open {
+            open.file.write_all(&self.lines)?;
+            open.length += self.lines.len() as u64;
+            self.lines.clear();
+        }
+        if full { self.rotate() } else { Ok(()) }
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        if let Some(old) = self.open.take() {
+            std::fs::rename(&self.config.path, rotated::next(&self.config.path)?)?;
+            self.unsynced.push(old.file);
+            self.rotated = true;
+            if self.unsynced.len() >= MAX_UNSYNCED {
+                self.sync_rotated()?;
+            }
+        }
+        let file = recover::append(&self.config.path)?;
+        self.open = Some(Opened { file, length: 0, begun: recover::now() });
+        Ok(())
+    }
+
+    fn sync_rotated(&mut self) -> io::Result<()> {
+        self.unsynced.drain(..).try_for_each(|file| file.sync_data())
+    }
+
+    fn sync(&mut self) -> io::Result<Mark> {
+        if self.open.is_none() {
+            self.recover()?;
+        }
+        self.write()?;
+        self.sync_rotated()?;
+        self.follow_path()?;
+        let Some(open) = &self.open else { return Err(io::ErrorKind::NotFound.into()) };
+        open.file.sync_data()?;
+        if self.rotated {
+            recover::sync_directory(&self.config.path)?;
+        }
+        Mark::of(&open.file, open.begun)
+    }
+
+    /// If somebody moved or removed the file (logrotate, a person), a new one is begun in its place.
+    fn follow_path(&mut self) -> io::Result<()> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let ours = open.file.metadata()?;
+        let there = match std::fs::metadata(&self.config.path) {
+            Ok(there) => Some((there.dev(), there.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if there == Some((ours.dev(), ours.ino())) {
+            return Ok(());
+        }
+        open.file.sync_data()?;
+        tracing::info!(processor = self.name, "{} was moved or removed; a new file is begun", self.config.path.display());
+        self.open = Some(recover::open(&self.config.path, None)?);
+        Ok(())
+    }
+
+    /// Everything rotated until now may be tidied up once the cursor is behind it.
+    fn settle(&mut self) -> io::Result<()> {
+        if self.config.rotate.is_some() {
+            self.settled = rotated::list(&self.config.path)?.pop().map(|newest| newest.stamp);
+        }
+        Ok(())
+    }
+
+    fn tidy_up(&mut self) {
+        if let Some(newest) = self.settled.take() {
+            self.tidy.up_to(newest);
+        }
+    }
+}
+
+impl Processor for Lines {
+    fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
+        // Records after the last flush are presented: so the cursor was stored behind it.
+        if records.first().is_some_and(|first| first.store_number > self.flushed) {
+            self.tidy_up();
+        }
+        self.take(records).map_err(|error| self.failed(&error))
+    }
+
+    fn flush(&mut self) -> Result<Token, Error> {
+        let mark = self.sync().map_err(|error| self.failed(&error))?;
+        self.mark = Some(mark);
+        self.flushed = self.taken;
+        if std::mem::take(&mut self.rotated) {
+            self.settle().map_err(|error| self.failed(&error))?;
+        }
+        if self.is_old() {
+            self.rotate().map_err(|error| self.failed(&error))?;
+        }
+        Ok(mark.to_token())
+    }
+}

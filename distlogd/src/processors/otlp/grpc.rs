@@ -1,0 +1,164 @@
+//! Requests by gRPC.
+
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+use super::client::{Accepted, Failure, NEEDS_A_PERSON, OpenError, Signal, with_causes};
+use super::config::{Compression, Config, uri};
+use super::{rpc_status, tls};
+
+/// A channel to the receiver; it connects, and connects again, as need be.
+#[derive(Debug)]
+pub(super) struct Grpc {
+    channel: Channel,
+    compression: Option<CompressionEncoding>,
+    metadata: MetadataMap,
+    timeout: std::time::Duration,
+}
+
+impl Grpc {
+    pub fn new(config: &Config) -> Result<Grpc, OpenError> {
+        let bad = |reason: String| OpenError::Endpoint {
+            endpoint: config.endpoint.clone(),
+            reason,
+        };
+        let mut endpoint = Endpoint::from(uri(&config.endpoint, "").map_err(bad)?);
+        if endpoint.uri().scheme_str() == Some("https") {
+            endpoint = endpoint
+                .tls_config(tls::tonic_config(&config.tls)?)
+                .map_err(|error| bad(with_causes(&error)))?;
+        }
+        let endpoint = endpoint.connect_timeout(config.timeout).tcp_nodelay(true);
+        Ok(Grpc {
+            channel: endpoint.connect_lazy(),
+            compression: match config.compression {
+                Compression::None => None,
+                Compression::Gzip => Some(CompressionEncoding::Gzip),
+                Compression::Zstd => Some(CompressionEncoding::Zstd),
+            },
+            metadata: MetadataMap::from_headers(config.headers.clone()),
+            timeout: config.timeout,
+        })
+    }
+
+    pub async fn send(&self, signal: Signal, body: Bytes) -> Result<Accepted, Failure> {
+        match tokio::time::timeout(self.timeout, self.call(signal, body)).await {
+            Ok(Ok(response)) => Ok(Accepted::decode(&response)),
+            Ok(Err(status)) => Err(failure(signal, &status)),
+            Err(_) => Err(Failure::Retry {
+                reason: format!("no answer within {:?}", self.timeout),
+                after: None,
+            }),
+        }
+    }
+
+    async fn call(&self, signal: Signal, body: Bytes) -> Result<Bytes, Status> {
+        let mut client = tonic::client::Grpc::new(self.channel.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd);
+        if let Some(encoding) = self.compression {
+            client = client.send_compressed(encoding);
+        }
+        client
+            .ready()
+            .await
+            .map_err(|error| Status::unavailable(with_causes(&error)))?;
+        let path = PathAndQuery::from_static(match signal {
+            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        });
+        let request = Request::from_parts(self.metadata.clone(), Default::default(), body);
+        client
+            .unary(request, path, BytesCodec)
+            .await
+            .map(tonic::Response::into_inner)
+    }
+}
+
+/// What a status means, by the table in the specification of OTLP/gRPC.
+fn failure(signal: Signal, status: &Status) -> Failure {
+    let delay = rpc_status::retry_delay(status.details());
+    let mut reason = format!("the receiver answers {:?}", status.code());
+    for text in [
+        status.message().to_owned(),
+        std::error::Error::source(status)
+            .map(with_causes)
+            .unwrap_or_default(),
+    ] {
+        if !text.is_empty() && !reason.contains(&text) {
+            reason = format!("{reason}: {text}");
+        }
+    }
+    match status.code() {
+        // A server made with tonic says so of a request that is larger than it likes: no later attempt is smaller.
+        Code::OutOfRange if status.message().contains("message length too large") => {
+            Failure::Refused { reason }
+        }
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => Failure::Retry {
+            reason,
+            after: delay,
+        },
+        Code::ResourceExhausted if delay.is_some() => Failure::Retry {
+            reason,
+            after: delay,
+        },
+        // What the connection says when it breaks, and not the receiver.
+        Code::Unknown if std::error::Error::source(status).is_some() => Failure::Retry {
+            reason,
+            after: None,
+        },
+        Code::Unimplemented => Failure::Unimplemented { signal, reason },
+        // These do not speak of the records: dropping them helps nobody.
+        Code::Unauthenticated | Code::PermissionDenied | Code::NotFound => Failure::Retry {
+            reason,
+            after: Some(NEEDS_A_PERSON),
+        },
+        _ => Failure::Refused { reason },
+    }
+}
+
+/// Requests are encoded already, and responses are read by [`Accepted::decode`].
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = BytesCodec;
+    type Decoder = BytesCodec;
+
+    fn encoder(&mut self) -> BytesCodec {
+        BytesCodec
+    }
+
+    fn decoder(&mut self) -> BytesCodec {
+        BytesCodec
+    }
+}
+
+impl Encoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, input: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(input.copy_to_bytes(input.remaining())))
+    }
+}

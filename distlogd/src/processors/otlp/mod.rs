@@ -1,0 +1,376 @@
+//! Processor `otlp`: spans and log records for any receiver of OpenTelemetry.
+//!
+//! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs` and
+//! `find.rs`, where the begin of a task is when it ends; `outbox.rs`, the requests under way; `client.rs` with `grpc.rs`
+//! and `http.rs`, how one request travels and what its answer means (`rpc_status.rs`, `tls.rs`).
+//!
+//! A task leaves as a span when it ends. Its begin is in memory or, after a restart or when there were too many, in the
+//! store; so none is lost. An event leaves as a log record or, where the receiver takes none (as Jaeger), as event of
+//! its span. Nothing is retried here: the worker presents again from the last flush what did not arrive.
+
+mod client;
+mod config;
+mod find;
+mod grpc;
+mod http;
+mod open_tasks;
+mod outbox;
+mod rpc_status;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use distlog_bridge::{OpenSpan, Origin, Origins, Recent, Request, log_record};
+use distlog_proto::{Kind, RecordRef};
+
+use crate::processor::{Error, Processor, Token};
+use client::{Failure, NEEDS_A_PERSON, Signal};
+use open_tasks::{Key, OpenTasks};
+use outbox::Outbox;
+
+pub use client::OpenError;
+pub use config::{Compression, Config, Events, Protocol, Tls};
+pub use find::{FindError, FindTask};
+pub use outbox::Counters;
+
+/// Bytes of one request: receivers by gRPC commonly refuse more than 4 MiB.
+pub const MAX_REQUEST_BYTES: usize = 7 << 19;
+/// Spans or log records of one request.
+pub const MAX_REQUEST_ITEMS: usize = 2048;
+/// A receiver that wants to be left alone for longer than this is asked again all the same.
+const MAX_DELAY: Duration = Duration::from_secs(300);
+
+/// Makes the processor; it connects when it has something to send.
+///
+/// `name` is the processor's, for messages and its thread; `find` looks up tasks in the store.
+///
+/// # Errors
+/// If the configuration names no endpoint, header or certificate that could be used.
+pub fn open(name: &str, config: &Config, find: Box<dyn FindTask>) -> Result<Otlp, OpenError> {
+    let counters = Arc::new(Counters::default());
+    Ok(Otlp {
+        outbox: Outbox::new(name, config, Arc::clone(&counters))?,
+        convert: Convert {
+            open: OpenTasks::new(config.open_tasks),
+            find,
+            spans: Request::new(MAX_REQUEST_BYTES),
+            logs: Request::new(MAX_REQUEST_BYTES),
+            ways: Ways {
+                configured: config.events,
+                logs_refused: false,
+                logs_taken: false,
+            },
+            counters,
+        },
+        origins: Origins::default(),
+        name: name.to_owned(),
+    })
+}
+
+/// The processor. Made by [`open`].
+pub struct Otlp {
+    name: String,
+    origins: Origins,
+    convert: Convert,
+    outbox: Outbox,
+}
+
+/// Records become requests.
+struct Convert {
+    open: OpenTasks,
+    find: Box<dyn FindTask>,
+    spans: Request,
+    logs: Request,
+    ways: Ways,
+    counters: Arc<Counters>,
+}
+
+/// What becomes of events.
+#[derive(Clone, Copy)]
+struct Ways {
+    configured: Events,
+    /// The receiver takes no log records.
+    logs_refused: bool,
+    /// The receiver takes log records.
+    logs_taken: bool,
+}
+
+impl Ways {
+    /// Whether an event is one of its span. What came as such by OTLP leaves as such, unless configured otherwise.
+    fn to_span(self, record: &RecordRef<'_>) -> bool {
+        match self.configured {
+            Events::Auto => self.logs_refused || record.otlp().is_some_and(|otlp| otlp.span_event),
+            Events::Logs => false,
+            Events::Span | Events::Both => true,
+        }
+    }
+
+    fn is_open_whether_logs_are_taken(self) -> bool {
+        self.configured == Events::Auto && !self.logs_refused && !self.logs_taken
+    }
+
+    /// Whether it is a log record.
+    fn to_log(self, record: &RecordRef<'_>) -> bool {
+        match self.configured {
+            Events::Auto => !self.to_span(record),
+            Events::Logs | Events::Both => true,
+            Events::Span => false,
+        }
+    }
+}
+
+impl Otlp {
+    /// What was sent so far.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.convert.counters)
+    }
+
+    fn send_all(&mut self) -> Result<(), Failure> {
+        self.convert.send(Signal::Traces, &mut self.outbox)?;
+        self.convert.send(Signal::Logs, &mut self.outbox)?;
+        self.outbox.wait_for_all()
+    }
+
+    /// Forgets what is not flushed, and says why.
+    fn abandon(&mut self, failure: Failure) -> Error {
+        self.outbox.abandon();
+        let convert = &mut self.convert;
+        convert.spans = Request::new(MAX_REQUEST_BYTES);
+        convert.logs = Request::new(MAX_REQUEST_BYTES);
+        match failure {
+            Failure::Retry { reason, after } => Error::Retry {
+                reason,
+                after: after.map(|after| after.min(MAX_DELAY)),
+            },
+            Failure::Refused { reason } => Error::Refused { reason },
+            Failure::Unimplemented {
+                signal: Signal::Logs,
+                reason,
+            } if convert.ways.configured == Events::Auto => {
+                if !std::mem::replace(&mut convert.ways.logs_refused, true) {
+                    tracing::info!(
+                        processor = self.name,
+                        "{reason}; it takes no log records, so events go to their spans from now on"
+                    );
+                }
+                // Tasks that have begun look for the events that they now need in the store.
+                convert.open.clear();
+                Error::Retry {
+                    reason: format!("{reason}; what it did not take is sent as events of spans"),
+                    after: Some(Duration::ZERO),
+                }
+            }
+            Failure::Unimplemented { signal, reason } => {
+                let advice = match signal {
+                    Signal::Logs => "it takes no log records: `events: auto` or `span` would do",
+                    Signal::Traces => "is this the right endpoint and protocol?",
+                };
+                Error::Retry {
+                    reason: format!("{reason}; {advice}"),
+                    after: Some(NEEDS_A_PERSON),
+                }
+            }
+        }
+    }
+}
+
+fn submit(outbox: &mut Outbox, signal: Signal, request: &mut Request) -> Result<(), Failure> {
+    if request.is_empty() {
+        return Ok(());
+    }
+    let items = request.items();
+    outbox.submit(signal, items, request.finish())
+}
+
+impl Processor for Otlp {
+    fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
+        let Otlp {
+            origins,
+            convert,
+            outbox,
+            ..
+        } = self;
+        let mut origins = origins.recent();
+        let result = records
+            .iter()
+            .try_for_each(|record| convert.take(record, &mut origins, outbox));
+        result.map_err(|failure| self.abandon(failure))
+    }
+
+    fn flush(&mut self) -> Result<Token, Error> {
+        self.send_all().map_err(|failure| self.abandon(failure))?;
+        self.convert.open.settle();
+        Ok(Token::default())
+    }
+}
+
+impl Convert {
+    fn take<'a>(
+        &mut self,
+        record: &RecordRef<'a>,
+        origins: &mut Recent<'_, 'a>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Failure> {
+        match record.kind {
+            Kind::Begin => self.begin(record, origins),
+            Kind::Bind => {
+                if let Some(task) = key(record).and_then(|key| self.open.get(&key))
+                    && task.takes(record.store_number)
+                {
+                    task.span.bind(record);
+                }
+            }
+            Kind::Event => {
+                let ways = self.ways;
+                if ways.to_span(record) {
+                    self.event(record);
+                }
+                if ways.to_log(record) {
+                    let (origin, log) = (origins.of(record), log_record(record));
+                    while !self.logs.push(&origin, &log) {
+                        self.send(Signal::Logs, outbox)?;
+                    }
+                    if self.logs.items() >= MAX_REQUEST_ITEMS {
+                        self.send(Signal::Logs, outbox)?;
+                    }
+                }
+            }
+            Kind::End => return self.end(record, origins, outbox),
+        }
+        Ok(())
+    }
+
+    fn begin<'a>(&mut self, record: &RecordRef<'a>, origins: &mut Recent<'_, 'a>) {
+        let Some(key) = key(record) else { return };
+        // Presented again, or a repeated begin: the first one counts.
+        if self.open.get(&key).is_none()
+            && let Some(span) = OpenSpan::begin(record)
+        {
+            self.open
+                .insert(key, record.store_number, span, origins.of(record));
+        }
+    }
+
+    fn event(&mut self, record: &RecordRef<'_>) {
+        let Some(key) = key(record) else {
+            Counters::add(&self.counters.unplaced_events, 1);
+            return;
+        };
+        let Some(task) = self.open.get(&key) else {
+            return;
+        };
+        if task.takes(record.store_number) {
+            let before = task.span.event_bytes();
+            task.span.event(record);
+            let grown = task.span.event_bytes() - before;
+            self.open.grew(&key, grown);
+        } else if task.ended.is_some_and(|end| end < record.store_number) {
+            Counters::add(&self.counters.unplaced_events, 1);
+        }
+    }
+
+    fn end<'a>(
+        &mut self,
+        record: &RecordRef<'a>,
+        origins: &mut Recent<'_, 'a>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Failure> {
+        let Some(key) = key(record) else {
+            return Ok(());
+        };
+        if self.open.get(&key).is_none() && !self.look_up(&key, record, origins)? {
+            Counters::add(&self.counters.repeated_ends, 1);
+            return Ok(());
+        }
+        let Some(task) = self.open.get(&key) else {
+            return Ok(());
+        };
+        match task.ended {
+            None => {
+                task.span.end(record);
+                self.open.end(&key, record.store_number);
+            }
+            // Presented again, since it did not arrive.
+            Some(number) if number == record.store_number && number != 0 => {}
+            Some(_) => {
+                Counters::add(&self.counters.repeated_ends, 1);
+                return Ok(());
+            }
+        }
+        while let Some(task) = self.open.get(&key) {
+            if self.spans.push(&task.origin, task.span.span()) {
+                break;
+            }
+            self.send(Signal::Traces, outbox)?;
+        }
+        if self.spans.items() >= MAX_REQUEST_ITEMS {
+            self.send(Signal::Traces, outbox)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what there is of a signal.
+    fn send(&mut self, signal: Signal, outbox: &mut Outbox) -> Result<(), Failure> {
+        if self.ways.is_open_whether_logs_are_taken() && !self.logs.is_empty() {
+            // Spans wait for the answer: if it is no, they have events that they would not have otherwise.
+            submit(outbox, Signal::Logs, &mut self.logs)?;
+            outbox.wait_for_all()?;
+            self.ways.logs_taken = true;
+        }
+        match signal {
+            Signal::Traces => submit(outbox, signal, &mut self.spans),
+            Signal::Logs => submit(outbox, signal, &mut self.logs),
+        }
+    }
+
+    /// Gets a task, up to this end of it, from the store. False if it had ended before.
+    fn look_up<'a>(
+        &mut self,
+        key: &Key,
+        end: &RecordRef<'a>,
+        origins: &mut Recent<'_, 'a>,
+    ) -> Result<bool, Failure> {
+        Counters::add(&self.counters.looked_up, 1);
+        let mut found: Option<(OpenSpan, Origin)> = None;
+        let mut ended = false;
+        let ways = self.ways;
+        let mut take = |record: &RecordRef<'_>| {
+            if end.store_number != 0 && record.store_number >= end.store_number {
+                return;
+            }
+            match (record.kind, &mut found) {
+                (Kind::Begin, None) => {
+                    found = OpenSpan::begin(record).map(|span| (span, origins.of_another(record)))
+                }
+                (Kind::Bind, Some((span, _))) => span.bind(record),
+                (Kind::Event, Some((span, _))) if ways.to_span(record) => span.event(record),
+                (Kind::End, _) => ended = true,
+                _ => {}
+            }
+        };
+        self.find
+            .find(key.0, key.1, &mut take)
+            .map_err(|error| Failure::Retry {
+                reason: format!("the begin of a task cannot be looked up in the store: {error}"),
+                after: None,
+            })?;
+        if ended {
+            return Ok(false);
+        }
+        // Without a begin anywhere its end still tells most.
+        let found =
+            found.or_else(|| OpenSpan::without_begin(end).map(|span| (span, origins.of(end))));
+        if let Some((span, origin)) = found {
+            self.open.insert(*key, end.store_number, span, origin);
+        }
+        Ok(true)
+    }
+}
+
+fn key(record: &RecordRef<'_>) -> Option<Key> {
+    record
+        .task
+        .as_ref()
+        .map(|task| (task.trace_id, task.span_id))
+}

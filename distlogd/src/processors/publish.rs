@@ -1,0 +1,168 @@
+//! Processor `pub`: a ZeroMQ PUB socket, so that any ZeroMQ subscriber can follow live.
+//!
+//! Each message has two frames as on the push door: the topic, three letters (`TLJ`, `PLB`, …; the first two from the
+//! record's source, the third is the encoding), and the body. Subscribers choose by topic. As PUB has it, nobody is
+//! waited for: who is not there or too slow misses messages.
+
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::{Encoding, RecordRef, Topic, json, pickle};
+use serde::Deserialize;
+
+use super::Start;
+use crate::config::doors::check_zmq;
+use crate::processor::{Error, Processor, Token};
+
+/// `pub: { bind: 'tcp://127.0.0.1:5012', encoding: json }`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Config {
+    /// ZeroMQ address to bind; port 0 takes a free one, which is logged.
+    pub bind: String,
+    /// How bodies are written: `json` and `pickle` hold one record each, `batch` holds many.
+    pub encoding: Encoding,
+}
+
+/// As it is written in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    bind: String,
+    #[serde(default)]
+    encoding: WrittenEncoding,
+    /// Others may read along.
+    #[serde(default)]
+    plaintext: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenEncoding {
+    #[default]
+    Json,
+    Pickle,
+    Batch,
+}
+
+impl TryFrom<Written> for Config {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Config, String> {
+        check_zmq(&written.bind, written.plaintext)?;
+        let encoding = match written.encoding {
+            WrittenEncoding::Json => Encoding::Json,
+            WrittenEncoding::Pickle => Encoding::Pickle,
+            WrittenEncoding::Batch => Encoding::Batch,
+        };
+        Ok(Config { bind: written.bind, encoding })
+    }
+}
+
+/// A batch is sent when it has this many bytes.
+const BATCH_BYTES: usize = 64 << 10;
+/// Messages waiting per subscriber before it misses some: single records, and batches.
+const HIGH_WATER: (i32, i32) = (10_000, 64);
+/// How long what was sent may still leave at the end, in milliseconds.
+const LINGER_MS: i32 = 500;
+
+/// Makes the processor.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
+    Ok(Box::new(Publisher::bind(start.name, config)?))
+}
+
+/// The processor.
+pub struct Publisher {
+    socket: zmq::Socket,
+    endpoint: String,
+    encoding: Encoding,
+    body: Vec<u8>,
+    batch: BatchWriter,
+    // Ends after the socket does.
+    _context: zmq::Context,
+}
+
+impl Publisher {
+    /// Binds the socket. `name` is the processor's, for messages.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub fn bind(name: &str, config: &Config) -> Result<Publisher, Error> {
+        let failed = |error: zmq::Error| {
+            let reason = match error {
+                zmq::Error::EADDRINUSE => "another program listens there already".to_owned(),
+                zmq::Error::EACCES => "not permitted".to_owned(),
+                other => other.to_string(),
+            };
+            Error::retry(format_args!("cannot publish on {}: {reason}", config.bind))
+        };
+        let context = zmq::Context::new();
+        let socket = context.socket(zmq::PUB).map_err(failed)?;
+        socket.set_linger(LINGER_MS).map_err(failed)?;
+        let high_water = if config.encoding == Encoding::Batch { HIGH_WATER.1 } else { HIGH_WATER.0 };
+        socket.set_sndhwm(high_water).map_err(failed)?;
+        socket.bind(&config.bind).map_err(failed)?;
+        let endpoint = socket.get_last_endpoint().ok().and_then(Result::ok).unwrap_or_else(|| config.bind.clone());
+        tracing::info!(processor = name, "publishes on {endpoint}");
+        Ok(Publisher { socket, endpoint, encoding: config.encoding, body: Vec::new(), batch: BatchWriter::new(), _context: context })
+    }
+
+    /// The address that it is bound to.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    fn send(&self, topic: Topic, body: &[u8]) -> Result<(), Error> {
+        // A PUB socket never waits: to whom it cannot send now it does not send.
+        let topic = topic.to_bytes();
+        let sent = self.socket.send(&topic[..], zmq::SNDMORE).and_then(|()| self.socket.send(body, 0));
+        sent.map_err(|error| Error::retry(format_args!("cannot publish on {}: {error}", self.endpoint)))
+    }
+
+    fn send_batch(&mut self, topic: Topic) -> Result<(), Error> {
+        let body = self.batch.finish();
+        if body.is_empty() { Ok(()) } else { self.send(topic, &body) }
+    }
+
+    /// Records of the same source together.
+    fn send_batches(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
+        // What an attempt before this one left.
+        self.batch.finish();
+        for same in records.chunk_by(|a, b| std::ptr::eq(a.source, b.source)) {
+            let topic = topic(&same[0], Encoding::Batch);
+            for record in same {
+                self.batch.push(&record.to_record());
+                if self.batch.len() >= BATCH_BYTES {
+                    self.send_batch(topic)?;
+                }
+            }
+            self.send_batch(topic)?;
+        }
+        Ok(())
+    }
+}
+
+fn topic(record: &RecordRef<'_>, encoding: Encoding) -> Topic {
+    Topic { system: record.source.system, stream: record.source.stream, encoding }
+}
+
+impl Processor for Publisher {
+    fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
+        let write = match self.encoding {
+            Encoding::Batch => return self.send_batches(records),
+            Encoding::Json => json::encode,
+            Encoding::Pickle => pickle::encode,
+        };
+        for record in records {
+            self.body.clear();
+            write(record, &mut self.body);
+            self.send(topic(record, self.encoding), &self.body)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<Token, Error> {
+        Ok(Token::default())
+    }
+}

@@ -1,0 +1,173 @@
+//! From text to operations: the parser of the crate `cel`, then `check.rs`, then a [`Node`] for each expression that has one.
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::parser::Parser;
+
+use super::check::Checker;
+use super::fault::CompileFault;
+use super::interpret::{self, Interpreted};
+use super::names::{self, Type};
+use super::node::{Arithmetic, Literal, Node, Order, TextTest};
+use super::path::Path;
+
+/// Longer conditions are refused; the parser is recursive.
+const MAX_LEN: usize = 64 << 10;
+
+/// Compiles the text of a condition.
+pub(super) fn compile(text: &str) -> Result<Node, CompileFault> {
+    if text.len() > MAX_LEN {
+        return Err(CompileFault::at(1, 1, format!("a condition has at most {MAX_LEN} bytes, this one has {}", text.len())));
+    }
+    if text.trim().is_empty() {
+        return Err(CompileFault::at(1, 1, "the condition is empty; leave it out to match everything".to_owned()));
+    }
+    let (expr, source) = Parser::new().parse_with_source_info(text).map_err(|errors| CompileFault::parse(text, &errors))?;
+    Checker::new(text, &source).check(&expr)?;
+    Ok(test(&expr))
+}
+
+/// The operation for an expression that is to be true or false.
+fn test(expr: &IdedExpr) -> Node {
+    operation(expr).unwrap_or_else(|| Node::Interpreted(Box::new(Interpreted::new(expr, &taken))))
+}
+
+/// What the interpreter is handed instead of an expression, inside macros that bind the names in `scope`.
+pub(super) fn taken(expr: &IdedExpr, scope: &[String]) -> Option<Node> {
+    match &expr.expr {
+        Expr::Ident(name) if !scope.contains(name) => record_value(expr),
+        Expr::Select(_) | Expr::Call(_) => path(expr, scope).map(Node::Path).or_else(|| has(expr, scope)),
+        _ => None,
+    }
+}
+
+/// The operation for an expression outside macros, if there is one.
+fn operation(expr: &IdedExpr) -> Option<Node> {
+    match &expr.expr {
+        Expr::Literal(value) => Some(Node::Literal(literal(value))),
+        Expr::Ident(_) => record_value(expr),
+        Expr::Select(select) if select.test => has(expr, &[]),
+        Expr::Select(_) => path(expr, &[]).map(Node::Path),
+        Expr::Call(call) => self::call(expr, call),
+        _ => None,
+    }
+}
+
+fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
+    let order = |order| Some(Node::Order(order, boxed(&call.args[0])?, boxed(&call.args[1])?));
+    let args: Vec<&IdedExpr> = call.target.as_deref().into_iter().chain(&call.args).collect();
+    match (call.func_name.as_str(), args.as_slice()) {
+        (operators::LOGICAL_AND, [a, b]) => Some(Node::And(Box::new(test(a)), Box::new(test(b)))),
+        (operators::LOGICAL_OR, [a, b]) => Some(Node::Or(Box::new(test(a)), Box::new(test(b)))),
+        (operators::LOGICAL_NOT, [a]) => Some(Node::Not(Box::new(test(a)))),
+        (operators::CONDITIONAL, [a, b, c]) => Some(Node::If(Box::new(test(a)), boxed(b)?, boxed(c)?)),
+        (operators::EQUALS, [a, b]) => Some(Node::Equal(boxed(a)?, boxed(b)?)),
+        (operators::NOT_EQUALS, [a, b]) => Some(Node::NotEqual(boxed(a)?, boxed(b)?)),
+        (operators::LESS, [_, _]) => order(Order::Less),
+        (operators::LESS_EQUALS, [_, _]) => order(Order::LessEqual),
+        (operators::GREATER, [_, _]) => order(Order::Greater),
+        (operators::GREATER_EQUALS, [_, _]) => order(Order::GreaterEqual),
+        (operators::IN, [item, list]) => match &list.expr {
+            Expr::List(list) if list.optional_indices.is_empty() => {
+                Some(Node::InList(boxed(item)?, list.elements.iter().map(operation).collect::<Option<_>>()?))
+            }
+            _ => Some(Node::In(boxed(item)?, boxed(list)?)),
+        },
+        (operators::INDEX, [_, _]) => path(expr, &[]).map(Node::Path),
+        (operators::NEGATE, [a]) => Some(Node::Negate(boxed(a)?)),
+        (operators::ADD, [a, b]) => arithmetic(Arithmetic::Add, a, b),
+        (operators::SUBSTRACT, [a, b]) => arithmetic(Arithmetic::Subtract, a, b),
+        (operators::MULTIPLY, [a, b]) => arithmetic(Arithmetic::Multiply, a, b),
+        (operators::DIVIDE, [a, b]) => arithmetic(Arithmetic::Divide, a, b),
+        (operators::MODULO, [a, b]) => arithmetic(Arithmetic::Modulo, a, b),
+        ("matches", [text, pattern]) => match &pattern.expr {
+            Expr::Literal(LiteralValue::String(pattern)) => {
+                Some(Node::Matches(boxed(text)?, regex::Regex::new(pattern.inner()).ok()?))
+            }
+            _ => None,
+        },
+        ("contains", [text, part]) => Some(Node::Text(TextTest::Contains, boxed(text)?, boxed(part)?)),
+        ("startsWith", [text, part]) => Some(Node::Text(TextTest::StartsWith, boxed(text)?, boxed(part)?)),
+        ("endsWith", [text, part]) => Some(Node::Text(TextTest::EndsWith, boxed(text)?, boxed(part)?)),
+        ("size", [of]) => Some(Node::Size(boxed(of)?)),
+        ("duration", [of]) if call.target.is_none() && matches!(of.expr, Expr::Literal(_)) => {
+            interpret::duration(expr).map(|nanos| Node::Literal(Literal::Duration(nanos)))
+        }
+        _ => None,
+    }
+}
+
+fn boxed(expr: &IdedExpr) -> Option<Box<Node>> {
+    operation(expr).map(Box::new)
+}
+
+/// Only where one side is sure to be a number: `+` may also mean texts, lists and durations.
+fn arithmetic(op: Arithmetic, a: &IdedExpr, b: &IdedExpr) -> Option<Node> {
+    let (a, b) = (operation(a)?, operation(b)?);
+    (is_number(&a) || is_number(&b)).then(|| Node::Arithmetic(op, Box::new(a), Box::new(b)))
+}
+
+fn is_number(node: &Node) -> bool {
+    match node {
+        Node::Literal(Literal::Int(_) | Literal::UInt(_) | Literal::Double(_)) => true,
+        Node::Name(name) => matches!(name, names::Name::Severity | names::Name::Line),
+        Node::Size(_) | Node::Negate(_) | Node::Arithmetic(..) => true,
+        _ => false,
+    }
+}
+
+/// A name or constant at the top level.
+fn record_value(expr: &IdedExpr) -> Option<Node> {
+    let Expr::Ident(text) = &expr.expr else { return None };
+    match names::constant(text) {
+        Some(number) => Some(Node::Literal(Literal::Int(number))),
+        None => names::name(text).map(|(name, _)| Node::Name(name)),
+    }
+}
+
+/// `has(fields.a)`.
+fn has(expr: &IdedExpr, scope: &[String]) -> Option<Node> {
+    match &expr.expr {
+        Expr::Select(select) if select.test => {
+            let mut path = path(&select.operand, scope)?;
+            path.select(&select.field);
+            Some(Node::Has(path))
+        }
+        _ => None,
+    }
+}
+
+/// The way that an expression goes into one of the maps of a record.
+fn path(expr: &IdedExpr, scope: &[String]) -> Option<Path> {
+    match &expr.expr {
+        Expr::Ident(text) if !scope.contains(text) => match names::name(text)? {
+            (name, Type::Map) => Some(Path::new(name)),
+            _ => None,
+        },
+        Expr::Select(select) if !select.test => {
+            let mut path = path(&select.operand, scope)?;
+            path.select(&select.field);
+            Some(path)
+        }
+        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => match &call.args[1].expr {
+            Expr::Literal(LiteralValue::String(key)) => {
+                let mut path = path(&call.args[0], scope)?;
+                path.index(key.inner());
+                Some(path)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn literal(value: &LiteralValue) -> Literal {
+    match value {
+        LiteralValue::Boolean(v) => Literal::Bool(*v.inner()),
+        LiteralValue::Bytes(v) => Literal::Bytes(v.inner().to_vec()),
+        LiteralValue::Double(v) => Literal::Double(*v.inner()),
+        LiteralValue::Int(v) => Literal::Int(*v.inner()),
+        LiteralValue::Null => Literal::Null,
+        LiteralValue::String(v) => Literal::Str(v.inner().to_owned()),
+        LiteralValue::UInt(v) => Literal::UInt(*v.inner()),
+    }
+}

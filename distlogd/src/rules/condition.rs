@@ -1,0 +1,69 @@
+//! A compiled condition.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use distlog_proto::RecordRef;
+
+use super::compile::compile;
+use super::fault::CompileFault;
+use super::node::Node;
+
+/// A condition that records match or not. Cheap to clone.
+#[derive(Clone)]
+pub struct Condition {
+    text: Arc<str>,
+    node: Arc<Node>,
+}
+
+impl Condition {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// The first fault in it, with its line and column: syntax, unknown names, types that never meet.
+    pub fn compile(text: &str) -> Result<Condition, CompileFault> {
+        Ok(Condition { text: text.into(), node: Arc::new(compile(text)?) })
+    }
+
+    /// Whether the record matches. What it does not have makes it not match.
+    pub fn matches(&self, record: &RecordRef<'_>) -> bool {
+        self.node.test(record) == Ok(true)
+    }
+
+    /// The expression.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a part of it is left to the interpreter, which takes about a hundred times as long.
+    pub fn is_interpreted(&self) -> bool {
+        self.node.is_interpreted()
+    }
+}
+
+impl FromStr for Condition {
+    type Err = CompileFault;
+
+    fn from_str(text: &str) -> Result<Condition, CompileFault> {
+        Condition::compile(text)
+    }
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Condition) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Condition({})", self.text)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

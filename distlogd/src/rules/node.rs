@@ -1,0 +1,222 @@
+//! A compiled condition: a tree of operations that reads the record in place.
+
+use std::cmp::Ordering;
+
+use distlog_proto::RecordRef;
+
+use super::interpret::Interpreted;
+use super::names::Name;
+use super::path::Path;
+use super::value::{NoValue, Out, Val};
+
+/// An operation.
+#[derive(Debug)]
+pub(super) enum Node {
+    Literal(Literal),
+    Name(Name),
+    Path(Path),
+    /// `has(path)`: false where any part of it is missing.
+    Has(Path),
+    Not(Box<Node>),
+    And(Box<Node>, Box<Node>),
+    Or(Box<Node>, Box<Node>),
+    If(Box<Node>, Box<Node>, Box<Node>),
+    Equal(Box<Node>, Box<Node>),
+    NotEqual(Box<Node>, Box<Node>),
+    Order(Order, Box<Node>, Box<Node>),
+    /// In a list that is written out.
+    InList(Box<Node>, Vec<Node>),
+    /// In a list or map of the record.
+    In(Box<Node>, Box<Node>),
+    Text(TextTest, Box<Node>, Box<Node>),
+    Matches(Box<Node>, regex::Regex),
+    Size(Box<Node>),
+    Negate(Box<Node>),
+    Arithmetic(Arithmetic, Box<Node>, Box<Node>),
+    /// What has no operation here, as true or false.
+    Interpreted(Box<Interpreted>),
+}
+
+/// A value of the condition itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Literal {
+    Null,
+    Bool(bool),
+    Int(i64),
+    UInt(u64),
+    Double(f64),
+    Str(String),
+    Bytes(Vec<u8>),
+    Duration(i64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextTest {
+    Contains,
+    StartsWith,
+    EndsWith,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+}
+
+impl Literal {
+    fn value(&self) -> Val<'_> {
+        match self {
+            Literal::Null => Val::Null,
+            Literal::Bool(v) => Val::Bool(*v),
+            Literal::Int(v) => Val::Int(*v),
+            Literal::UInt(v) => Val::UInt(*v),
+            Literal::Double(v) => Val::Double(*v),
+            Literal::Str(v) => Val::Str(v),
+            Literal::Bytes(v) => Val::Bytes(v),
+            Literal::Duration(v) => Val::Duration(*v),
+        }
+    }
+}
+
+impl Order {
+    fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Order::Less => ordering.is_lt(),
+            Order::LessEqual => ordering.is_le(),
+            Order::Greater => ordering.is_gt(),
+            Order::GreaterEqual => ordering.is_ge(),
+        }
+    }
+}
+
+impl Node {
+    /// What it comes to for this record.
+    pub(super) fn eval<'a>(&'a self, record: &RecordRef<'a>) -> Out<'a> {
+        match self {
+            Node::Literal(literal) => Ok(literal.value()),
+            Node::Name(name) => name.value(record),
+            Node::Path(path) => path.value(record),
+            Node::Has(path) => Ok(Val::Bool(path.value(record).is_ok())),
+            Node::Not(a) => Ok(Val::Bool(!a.test(record)?)),
+            Node::And(..) | Node::Or(..) | Node::Equal(..) | Node::NotEqual(..) | Node::Order(..) | Node::Interpreted(_) => {
+                self.test(record).map(Val::Bool)
+            }
+            Node::If(test, yes, no) => if test.test(record)? { yes } else { no }.eval(record),
+            Node::InList(item, list) => {
+                let item = item.eval(record)?;
+                let mut found = false;
+                for other in list {
+                    found |= item.equals(other.eval(record)?);
+                }
+                Ok(Val::Bool(found))
+            }
+            Node::In(item, container) => item.eval(record)?.is_in(container.eval(record)?),
+            Node::Text(test, text, part) => {
+                let (text, part) = (text.eval(record)?, part.eval(record)?);
+                text.text(|text| part.text(|part| test.holds(text, part)))?.map(Val::Bool)
+            }
+            Node::Matches(text, regex) => text.eval(record)?.text(|text| Val::Bool(regex.is_match(text))),
+            Node::Size(of) => of.eval(record)?.size(),
+            Node::Negate(a) => match a.eval(record)? {
+                Val::Int(v) => v.checked_neg().map(Val::Int).ok_or(NoValue),
+                Val::Double(v) => Ok(Val::Double(-v)),
+                _ => Err(NoValue),
+            },
+            Node::Arithmetic(op, a, b) => op.apply(a.eval(record)?, b.eval(record)?),
+        }
+    }
+
+    /// Whether it is true for this record. As CEL has it, a side that decides `&&` or `||` does so even where the other
+    /// has no value.
+    pub(super) fn test(&self, record: &RecordRef<'_>) -> Result<bool, NoValue> {
+        match self {
+            Node::And(a, b) => match a.test(record) {
+                Ok(false) => Ok(false),
+                Ok(true) => b.test(record),
+                Err(NoValue) => if b.test(record)? { Err(NoValue) } else { Ok(false) },
+            },
+            Node::Or(a, b) => match a.test(record) {
+                Ok(true) => Ok(true),
+                Ok(false) => b.test(record),
+                Err(NoValue) => if b.test(record)? { Ok(true) } else { Err(NoValue) },
+            },
+            Node::Equal(a, b) => Ok(a.eval(record)?.equals(b.eval(record)?)),
+            Node::NotEqual(a, b) => Ok(!a.eval(record)?.equals(b.eval(record)?)),
+            Node::Order(order, a, b) => Ok(order.holds(a.eval(record)?.compare(b.eval(record)?)?)),
+            Node::Interpreted(expression) => expression.test(record),
+            other => other.eval(record)?.bool(),
+        }
+    }
+}
+
+impl TextTest {
+    fn holds(self, text: &str, part: &str) -> bool {
+        match self {
+            TextTest::Contains => text.contains(part),
+            TextTest::StartsWith => text.starts_with(part),
+            TextTest::EndsWith => text.ends_with(part),
+        }
+    }
+}
+
+impl Arithmetic {
+    /// As CEL has it: both of the same type, and what does not fit has no value.
+    fn apply<'a>(self, a: Val<'_>, b: Val<'_>) -> Out<'a> {
+        match (a, b) {
+            (Val::Int(a), Val::Int(b)) => match self {
+                Arithmetic::Add => a.checked_add(b),
+                Arithmetic::Subtract => a.checked_sub(b),
+                Arithmetic::Multiply => a.checked_mul(b),
+                Arithmetic::Divide => a.checked_div(b),
+                Arithmetic::Modulo => a.checked_rem(b),
+            }
+            .map(Val::Int),
+            (Val::UInt(a), Val::UInt(b)) => match self {
+                Arithmetic::Add => a.checked_add(b),
+                Arithmetic::Subtract => a.checked_sub(b),
+                Arithmetic::Multiply => a.checked_mul(b),
+                Arithmetic::Divide => a.checked_div(b),
+                Arithmetic::Modulo => a.checked_rem(b),
+            }
+            .map(Val::UInt),
+            (Val::Double(a), Val::Double(b)) => match self {
+                Arithmetic::Add => Some(a + b),
+                Arithmetic::Subtract => Some(a - b),
+                Arithmetic::Multiply => Some(a * b),
+                Arithmetic::Divide => Some(a / b),
+                Arithmetic::Modulo => None,
+            }
+            .map(Val::Double),
+            _ => None,
+        }
+        .ok_or(NoValue)
+    }
+}
+
+impl Node {
+    /// Whether a part of it is left to the interpreter.
+    pub(super) fn is_interpreted(&self) -> bool {
+        match self {
+            Node::Interpreted(_) => true,
+            Node::Literal(_) | Node::Name(_) | Node::Path(_) | Node::Has(_) => false,
+            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) | Node::Negate(a) => a.is_interpreted(),
+            Node::And(a, b) | Node::Or(a, b) | Node::Equal(a, b) | Node::NotEqual(a, b) | Node::In(a, b) => {
+                a.is_interpreted() || b.is_interpreted()
+            }
+            Node::Order(_, a, b) | Node::Text(_, a, b) | Node::Arithmetic(_, a, b) => a.is_interpreted() || b.is_interpreted(),
+            Node::If(a, b, c) => a.is_interpreted() || b.is_interpreted() || c.is_interpreted(),
+            Node::InList(item, list) => item.is_interpreted() || list.iter().any(Node::is_interpreted),
+        }
+    }
+}

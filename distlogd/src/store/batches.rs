@@ -1,0 +1,112 @@
+//! The buffer that readers fill: many batches, their heads in one list and their bytes in one allocation.
+
+use std::ops::Range;
+
+use super::format::{BatchesOf, FrameHeader};
+use super::options::ProducerId;
+
+/// One batch of a [`Batches`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Who sent it.
+    pub producer: ProducerId,
+    /// The offset of its first record at the producer.
+    pub from: u64,
+    /// The offset after its last record; holes are included.
+    pub to: u64,
+    /// The number of its first record in the store.
+    pub first: u64,
+    /// How many records it has; their numbers follow each other.
+    pub count: u32,
+    /// When it was received, in ns since the epoch.
+    pub received: u64,
+    /// Whether the producer's batches come in order and without gaps.
+    pub ordered: bool,
+    range: Range<usize>,
+}
+
+impl Batch {
+    /// The number after its last record.
+    pub fn end(&self) -> u64 {
+        self.first + u64::from(self.count)
+    }
+}
+
+/// Batches read from the store. Use one again and again: it keeps its memory.
+#[derive(Debug, Default)]
+pub struct Batches {
+    pub(super) bytes: Vec<u8>,
+    list: Vec<Batch>,
+}
+
+impl Batches {
+    /// An empty buffer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The batches with their bytes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Batch, &[u8])> {
+        self.list
+            .iter()
+            .map(|batch| (batch, &self.bytes[batch.range.clone()]))
+    }
+
+    /// How many batches there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many records the batches have together.
+    pub fn records(&self) -> u64 {
+        self.list.iter().map(|batch| u64::from(batch.count)).sum()
+    }
+
+    /// Forgets the batches, keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.list.clear();
+    }
+
+    /// Lists the batches of a frame that stands in `bytes` from `at` on, if `wanted` says so.
+    pub(super) fn add_frame(
+        &mut self,
+        frame: &FrameHeader,
+        at: usize,
+        mut wanted: impl FnMut(&Batch, &[u8]) -> bool,
+    ) {
+        for (head, first, body) in BatchesOf::new(frame, &self.bytes[at..]) {
+            let batch = Batch {
+                producer: head.producer,
+                from: head.from,
+                to: head.to,
+                first,
+                count: head.count,
+                received: head.received,
+                ordered: head.ordered,
+                range: at + body.start..at + body.end,
+            };
+            // A batch of holes only has nothing to read.
+            if head.count > 0 && wanted(&batch, &self.bytes[batch.range.clone()]) {
+                self.list.push(batch);
+            }
+        }
+    }
+
+    /// Drops the bytes from `at` on except those of the batches from number `from` on in the list, which are moved there.
+    pub(super) fn compact(&mut self, at: usize, from: usize) {
+        let mut to = at;
+        for batch in self.list.iter_mut().skip(from) {
+            let len = batch.range.len();
+            self.bytes.copy_within(batch.range.clone(), to);
+            batch.range = to..to + len;
+            to += len;
+        }
+        self.bytes.truncate(to);
+    }
+}

@@ -1,0 +1,121 @@
+//! The checkpoint: up to where the open segment is known to be durable, and where each producer stands there.
+
+use std::path::Path;
+
+use super::error::FileError;
+use super::format::{take, u32_at, u64_at};
+use super::layer::FileLayer;
+use super::options::ProducerId;
+use super::producers::{Producers, Stand};
+use super::replace;
+
+const NAME: &str = "checkpoint";
+const MAGIC: [u8; 8] = *b"DLCHKP01";
+const HEAD: usize = 40;
+const ENTRY: usize = 32;
+
+/// A checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Checkpoint {
+    /// The number of the next record.
+    pub(super) next: u64,
+    /// The open segment.
+    pub(super) segment: u64,
+    /// Where its durable frames end.
+    pub(super) offset: u64,
+    pub(super) producers: Vec<(ProducerId, Stand)>,
+}
+
+impl Checkpoint {
+    pub(super) fn new(next: u64, segment: u64, offset: u64, producers: &Producers) -> Self {
+        Self {
+            next,
+            segment,
+            offset,
+            producers: producers.durable().collect(),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEAD + self.producers.len() * ENTRY + 4);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&self.next.to_le_bytes());
+        out.extend_from_slice(&self.segment.to_le_bytes());
+        out.extend_from_slice(&self.offset.to_le_bytes());
+        out.extend_from_slice(&(self.producers.len() as u64).to_le_bytes());
+        for (producer, stand) in &self.producers {
+            out.extend_from_slice(producer);
+            out.extend_from_slice(&stand.to.to_le_bytes());
+            out.extend_from_slice(&stand.seen.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (body, crc) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
+        if !body.starts_with(&MAGIC) || crc32c::crc32c(body) != u32_at(crc, 0) {
+            return None;
+        }
+        let entries = body.get(HEAD..)?;
+        if entries.len() as u64 != u64_at(body, 32).checked_mul(ENTRY as u64)? {
+            return None;
+        }
+        Some(Self {
+            next: u64_at(body, 8),
+            segment: u64_at(body, 16),
+            offset: u64_at(body, 24),
+            producers: entries
+                .chunks_exact(ENTRY)
+                .map(|e| {
+                    let stand = Stand {
+                        to: u64_at(e, 16),
+                        seen: u64_at(e, 24),
+                    };
+                    (take(e, 0), stand)
+                })
+                .collect(),
+        })
+    }
+
+    pub(super) fn save(&self, layer: &dyn FileLayer, dir: &Path) -> Result<(), FileError> {
+        replace::replace(layer, dir, NAME, &self.encode())
+    }
+
+    /// The saved checkpoint. Without a good one, recovery reads everything instead.
+    pub(super) fn load(layer: &dyn FileLayer, dir: &Path) -> Result<Loaded, FileError> {
+        Ok(match replace::read(layer, &dir.join(NAME))? {
+            None => Loaded::None,
+            Some(bytes) => Self::decode(&bytes).map_or(Loaded::Damaged, Loaded::Good),
+        })
+    }
+}
+
+/// What loading a checkpoint gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Loaded {
+    None,
+    Damaged,
+    Good(Checkpoint),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_changed_byte_is_seen() {
+        let mut producers = Producers::default();
+        producers.forward([7; 16], 99, 5);
+        let checkpoint = Checkpoint::new(12, 3, 4096, &producers);
+        let bytes = checkpoint.encode();
+        assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint));
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            assert_eq!(Checkpoint::decode(&bad), None);
+            assert_eq!(Checkpoint::decode(&bytes[..at]), None);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The store: a durable, segmented log of batches with an index of their trace ids.
+//!
+//! # What it promises
+//!
+//! A [`commit`](Store::commit) that returned stays, whatever happens to the process or the power; each batch is in it at
+//! most once; readers see nothing that could still be lost. A full disk or a failed write costs what was not committed,
+//! is said by a typed error, and the store goes on. Damage is skipped and counted, it never stops a reader.
+//!
+//! # Files
+//!
+//! | file | holds | written |
+//! |---|---|---|
+//! | `lock` | the process id of who has the store open | at open; locked with `flock` |
+//! | `checkpoint` | the next record number, where in which segment the durable frames end, where each producer stands | replaced as a whole when a segment is begun, each minute, at close |
+//! | `segments/ID.log` | a raw segment: header, frames, then zeros that were allocated ahead | appended; the last one is the open one |
+//! | `segments/ID.seal` | a sealed segment: header, compressed blocks of frames, block table, filter, trace index, footer | once, aside, then renamed; the raw one goes after that |
+//! | `segments/*.damaged` | a file that recovery could make nothing of | never read again |
+//! | `cursors/NAME` | a consumer's next record number and its token | replaced as a whole |
+//!
+//! "Replaced as a whole" is: written aside (`.tmp`), synced, renamed, the directory synced. Numbers are little-endian;
+//! CRC is CRC32C. Record numbers count from 1 over the whole store and follow each other without holes: a batch of n
+//! records takes n.
+//!
+//! ## A raw segment
+//!
+//! | at | what |
+//! |---|---|
+//! | 0 | segment header, 64 bytes: magic, id, first record number, salt, CRC |
+//! | 64 | frames, each at a multiple of 8 |
+//!
+//! A frame is what one commit wrote, or about 256 KiB of it: a header of 40 bytes (magic, CRC of the header, length of the
+//! body, number of batches, first record number, number of records, CRC of the body, salt), then for each batch 56 bytes
+//! (producer, from, to, time received, number of records, length, flags) and its bytes. The salt is random for each
+//! segment: neither bytes of an older file nor a frame hidden in somebody's log text pass for a frame of this one.
+//!
+//! A segment ends where the next one's first record number says: what a failed write left behind that is not read.
+//! (Batches that are only holes have no numbers. Of those, recovery may take one that a failure had taken back: its
+//! producer then stands further, past offsets that have no records.)
+//!
+//! ## A sealed segment
+//!
+//! | part | what |
+//! |---|---|
+//! | header | 64 bytes, as in a raw one with another magic |
+//! | blocks | each 32 bytes of header (magic, CRC of it, stored and raw length, first record number, CRC, method) and whole frames up to about 256 KiB, compressed with zstd or not |
+//! | block table | 24 bytes for each block: offset, first record number, stored and raw length |
+//! | filter | a blocked Bloom filter over the trace ids |
+//! | trace pages | 4 KiB each, with a CRC: 170 sorted entries of trace id, place and length of its list |
+//! | lists | for each trace the numbers of its blocks, and a CRC |
+//! | footer | 128 bytes: record numbers, newest time, where the parts are, CRC |
+//!
+//! A look-up of a trace reads 64 bytes of a segment that does not have it, else a few pages and the blocks. A damaged
+//! index makes it slower (it reads all blocks), a damaged table or footer is rebuilt at the next open.
+//!
+//! # Recovery
+//!
+//! The checkpoint is read, then every raw segment walked. In the last one the first bad frame after the checkpoint ends
+//! it: the file is cut there and synced before anything else. Everywhere else bad frames are stepped over and counted.
+//! A segment that could not be sealed before is sealed again.
+//!
+//! # Reading order
+//!
+//! `options`, `append`, `error`: what is asked and answered. `layer`: the file operations. `format`: the bytes. `writer`:
+//! the [`Store`], with `pending` (the frame under construction), `producers`, `checkpoint`,
+//! `directory` and `retention`. `state`: what writer and
+//! readers share. `reader`, `cursor`, `trace`, `batches`: reading. `sealer` (the thread), `seal` (writes), `sealed`
+//! (reads), `memory` and `filter`: sealed segments and the indexes. `recover`, `scan`, `salvage`: after a crash or damage.
+//! `cursor_file`, `replace`: small files. `stats`: counters.
+
+mod append;
+mod batches;
+mod checkpoint;
+mod cursor;
+mod cursor_file;
+mod directory;
+mod error;
+mod filter;
+mod format;
+mod layer;
+mod memory;
+mod options;
+mod pending;
+mod producers;
+mod reader;
+mod recover;
+mod replace;
+mod retention;
+mod salvage;
+mod scan;
+mod seal;
+mod sealed;
+mod sealer;
+mod state;
+mod stats;
+mod trace;
+mod writer;
+
+pub use append::{Append, AppendOutcome};
+pub use batches::{Batch, Batches};
+pub use cursor::{Cursor, Progress};
+pub use cursor_file::{CursorFile, SavedCursor};
+pub use error::{CursorFileError, FileError, OpenError, ReadError, StoreError};
+pub use layer::{FileLayer, Lock, OsFiles, StoreFile};
+pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT, ProducerId, TraceId};
+pub use reader::Reader;
+pub use retention::Expired;
+pub use stats::Stats;
+pub use trace::TraceCursor;
+pub use writer::Store;

@@ -1,0 +1,64 @@
+//! What can be chosen about a store, and the bounds that cannot.
+
+use std::time::Duration;
+
+/// The id of one run of one process.
+pub type ProducerId = [u8; 16];
+
+/// A trace id.
+pub type TraceId = [u8; 16];
+
+/// Finds the trace ids in the bytes of a batch. It may name one several times; it must find the same ones each time it
+/// sees the same bytes, and must bear any bytes. The nil id, all zeros, is none and is not indexed.
+pub type IndexFn = fn(batch: &[u8], found: &mut dyn FnMut(TraceId));
+
+/// The largest batch that is stored, in bytes.
+pub const MAX_BATCH: usize = 16 << 20;
+
+/// How long it is remembered where a producer stands, after it was last heard.
+pub const PRODUCER_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A frame is written when it has reached this size, in bytes; sealed blocks are about as large.
+pub(super) const FRAME_TARGET: usize = 256 << 10;
+
+/// A segment ends early when its index in memory has this many entries (about 50 bytes each).
+pub(super) const MAX_POSTINGS: usize = 1 << 19;
+
+/// A segment ends early when it has this many frames (24 bytes each in memory).
+pub(super) const MAX_FRAMES: usize = 1 << 18;
+
+/// So many segments may wait to be sealed before appends wait for the sealing.
+pub(super) const MAX_BACKLOG: usize = 8;
+
+/// From so many waiting segments on they are sealed without compression, to catch up.
+pub(super) const HURRY_BACKLOG: usize = 5;
+
+/// What can be chosen about a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Size of a segment file, in bytes, allocated when it is begun.
+    pub segment_size: u64,
+    /// Oldest segments go when the segments are larger than this together, in bytes.
+    pub keep_size: Option<u64>,
+    /// Segments go when their newest record was received longer ago than this.
+    pub keep_age: Option<Duration>,
+    /// Bytes that must be free on the file system, else nothing is accepted.
+    pub reserve: u64,
+    /// Whether sealed segments are compressed.
+    pub compress: bool,
+    /// Finds the trace ids of a batch.
+    pub index: IndexFn,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_size: 64 << 20,
+            keep_size: None,
+            keep_age: None,
+            reserve: 256 << 20,
+            compress: true,
+            index: |_, _| {},
+        }
+    }
+}

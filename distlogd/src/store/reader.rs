@@ -1,0 +1,70 @@
+//! Reading: what is available, waiting for more, and where cursors and trace look-ups begin.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cursor::Cursor;
+use super::cursor_file::CursorFile;
+use super::error::CursorFileError;
+use super::options::TraceId;
+use super::state::Shared;
+use super::stats::Stats;
+use super::trace::TraceCursor;
+
+/// Reads a store, from any thread. It sees only what is durable, and goes on working after the store was closed.
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The number of the oldest record that is kept.
+    pub fn first(&self) -> u64 {
+        self.shared.state().first()
+    }
+
+    /// The number after the newest durable record.
+    pub fn end(&self) -> u64 {
+        self.shared.state().end
+    }
+
+    /// Waits until [`end`](Self::end) is beyond a record number. False if it was not within the time, or if the store was
+    /// closed first: see [`is_closed`](Self::is_closed).
+    pub fn wait(&self, beyond: u64, timeout: Duration) -> bool {
+        self.shared
+            .wait(timeout, |state| state.end > beyond || state.closed);
+        self.end() > beyond
+    }
+
+    /// Whether the store was closed, so that nothing more will come.
+    pub fn is_closed(&self) -> bool {
+        self.shared.state().closed
+    }
+
+    /// A cursor that reads from a record number on. One beyond the end is of another store: it begins at the end.
+    pub fn cursor(&self, from: u64) -> Cursor {
+        Cursor::new(Arc::clone(&self.shared), from.min(self.end()).max(1))
+    }
+
+    /// Looks up a trace in what is durable now.
+    pub fn trace(&self, trace: TraceId) -> TraceCursor {
+        TraceCursor::new(Arc::clone(&self.shared), trace)
+    }
+
+    /// The file in which the cursor of a named consumer is kept.
+    ///
+    /// # Errors
+    /// If the name cannot be that of a file.
+    pub fn cursor_file(&self, name: &str) -> Result<CursorFile, CursorFileError> {
+        CursorFile::new(Arc::clone(&self.shared.layer), &self.shared.dir, name)
+    }
+
+    /// What the store has and has done.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+}

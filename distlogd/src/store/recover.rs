@@ -1,0 +1,362 @@
+//! Opening: finds the segments, walks over what is not sealed, cuts off a torn tail, and learns where producers stand.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::checkpoint::{Checkpoint, Loaded};
+use super::directory::{LOG, log_path};
+use super::error::FileError;
+use super::format::{BatchesOf, FramesIn, LOG_MAGIC, SEGMENT_HEADER, SegmentHeader};
+use super::layer::FileLayer;
+use super::memory::{FrameAt, MemoryIndex};
+use super::options::Options;
+use super::producers::Producers;
+use super::replace::ASIDE;
+use super::salvage::salvage;
+use super::scan::{Bounds, Walk, Window, segment_header};
+use super::seal;
+use super::sealed::{self, BlockReader, Footer, Sealed};
+use super::state::{Live, Segment, State};
+use super::stats::{Counters, add};
+
+/// Ending of what recovery could make nothing of. It is kept for a human, and never read again.
+const BROKEN: &str = ".damaged";
+
+/// What recovery found.
+pub(super) struct Recovered {
+    pub(super) state: State,
+    pub(super) counters: Counters,
+    pub(super) producers: Producers,
+    /// The segment that may be written on.
+    pub(super) open: Option<Arc<Live>>,
+    /// Segments to be sealed, with the number after their last record.
+    pub(super) unsealed: Vec<(Arc<Live>, u64)>,
+    /// The id for the next segment.
+    pub(super) next_id: u64,
+    /// The segment of the checkpoint and its offset there.
+    pub(super) saved: (u64, u64),
+}
+
+enum Found {
+    Sealed(Arc<Sealed>),
+    Log(PathBuf, SegmentHeader),
+}
+
+impl Found {
+    fn first(&self) -> u64 {
+        match self {
+            Self::Sealed(sealed) => sealed.footer.first,
+            Self::Log(_, header) => header.first,
+        }
+    }
+}
+
+struct Recovery<'a> {
+    layer: &'a dyn FileLayer,
+    dir: &'a Path,
+    options: &'a Options,
+    checkpoint: Checkpoint,
+    out: Recovered,
+}
+
+/// Recovers the store in `dir`, whose segments are in `segments`.
+pub(super) fn recover(
+    layer: &dyn FileLayer,
+    dir: &Path,
+    segments: &Path,
+    options: &Options,
+) -> Result<Recovered, FileError> {
+    let counters = Counters::default();
+    let checkpoint = match Checkpoint::load(layer, dir)? {
+        Loaded::Good(checkpoint) => checkpoint,
+        Loaded::None => Checkpoint::default(),
+        Loaded::Damaged => {
+            add(&counters.damaged, 1);
+            Checkpoint::default()
+        }
+    };
+    let mut producers = Producers::default();
+    for (producer, stand) in &checkpoint.producers {
+        producers.forward(*producer, stand.to, stand.seen);
+    }
+    let recovery = Recovery {
+        layer,
+        dir: segments,
+        options,
+        out: Recovered {
+            state: State::default(),
+            counters,
+            producers,
+            open: None,
+            unsealed: Vec::new(),
+            next_id: checkpoint.segment + 1,
+            saved: (checkpoint.segment, checkpoint.offset),
+        },
+        checkpoint,
+    };
+    recovery.run()
+}
+
+impl Recovery<'_> {
+    fn run(mut self) -> Result<Recovered, FileError> {
+        let found = self.find()?;
+        let firsts: Vec<u64> = found.iter().map(Found::first).collect();
+        let mut segments = VecDeque::new();
+        let mut end = firsts.first().copied().unwrap_or(1);
+        for (n, found) in found.into_iter().enumerate() {
+            let limit = firsts.get(n + 1).copied();
+            if firsts[n] > end {
+                // A whole segment is gone from the middle.
+                add(&self.out.counters.damaged, 1);
+                add(&self.out.counters.damaged_records, firsts[n] - end);
+            }
+            end = match found {
+                Found::Sealed(sealed) => {
+                    self.take_sealed(&sealed)?;
+                    let sealed_end = sealed.footer.end;
+                    segments.push_back(Segment::Sealed(sealed));
+                    sealed_end
+                }
+                Found::Log(path, header) => {
+                    let (live, live_end) = self.take_log(&path, header, limit)?;
+                    let empty = live.memory().frames().is_empty();
+                    if limit.is_some() && live_end == header.first && empty {
+                        // An attempt to begin a segment, given up.
+                        remove(self.layer, &path)?;
+                        live_end
+                    } else {
+                        segments.push_back(Segment::Live(Arc::clone(&live)));
+                        if limit.is_some() {
+                            self.out.unsealed.push((live, live_end));
+                        } else {
+                            self.out.open = Some(live);
+                        }
+                        live_end
+                    }
+                }
+            };
+        }
+        let next = end.max(self.checkpoint.next).max(1);
+        if next > end
+            && let Some(live) = self.out.open.take()
+        {
+            // What the checkpoint knew to be durable is missing: numbers go on after it, in a new segment.
+            add(&self.out.counters.damaged, 1);
+            add(&self.out.counters.damaged_records, next - end);
+            self.out.unsealed.push((live, end));
+        }
+        self.out.state.end = next;
+        self.out.state.segments = segments;
+        Ok(self.out)
+    }
+
+    /// The usable segments in order.
+    fn find(&mut self) -> Result<Vec<Found>, FileError> {
+        let names = self
+            .layer
+            .list(self.dir)
+            .map_err(|e| FileError::new("list", self.dir, e))?;
+        // By id: whether there is a raw and whether there is a sealed file.
+        let mut ids: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
+        for name in names {
+            if name.ends_with(ASIDE) {
+                remove(self.layer, &self.dir.join(&name))?;
+                continue;
+            }
+            let id = |ending| name.strip_suffix(ending).and_then(|id| id.parse().ok());
+            if let Some(id) = id(LOG) {
+                ids.entry(id).or_default().0 = true;
+            } else if let Some(id) = id(seal::ENDING) {
+                ids.entry(id).or_default().1 = true;
+            }
+        }
+        let mut found: Vec<Found> = Vec::new();
+        for (id, (log, sealed)) in ids {
+            self.out.next_id = self.out.next_id.max(id + 1);
+            let raw = log_path(self.dir, id);
+            let mut segment = None;
+            if sealed {
+                segment = self.find_sealed(id, log)?.map(Found::Sealed);
+            }
+            if log {
+                if segment.is_some() {
+                    remove(self.layer, &raw)?;
+                } else {
+                    segment = self.find_log(id, &raw)?.map(|h| Found::Log(raw.clone(), h));
+                }
+            }
+            let last = found.last().map_or(0, Found::first);
+            match segment {
+                Some(segment) if segment.first() >= last => found.push(segment),
+                Some(Found::Log(path, _)) => self.set_aside(&path)?,
+                Some(Found::Sealed(sealed)) => self.set_aside(&sealed.path)?,
+                None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn find_sealed(&mut self, id: u64, log: bool) -> Result<Option<Arc<Sealed>>, FileError> {
+        let path = seal::path(self.dir, id);
+        let load = || -> io::Result<Option<Sealed>> {
+            let file = self.layer.open(&path)?;
+            let Some(footer) = Footer::load(&*file, id)? else {
+                return Ok(None);
+            };
+            if sealed::table(&*file, &footer)?.is_none() {
+                return Ok(None);
+            }
+            Ok(Some(Sealed {
+                path: path.clone(),
+                footer,
+                size: file.size()?,
+            }))
+        };
+        if let Some(sealed) = load().map_err(|e| FileError::new("read", &path, e))? {
+            return Ok(Some(Arc::new(sealed)));
+        }
+        add(&self.out.counters.damaged, 1);
+        if log {
+            // The raw one is still there and makes a new one.
+            remove(self.layer, &path)?;
+            return Ok(None);
+        }
+        let saved = salvage(
+            self.layer,
+            self.dir,
+            id,
+            self.options.index,
+            self.options.compress,
+        )
+        .map_err(|e| FileError::new("rebuild", &path, e))?;
+        if saved.is_none() {
+            self.set_aside(&path)?;
+        }
+        Ok(saved.map(Arc::new))
+    }
+
+    fn find_log(&mut self, id: u64, path: &Path) -> Result<Option<SegmentHeader>, FileError> {
+        let read = || -> io::Result<Option<SegmentHeader>> {
+            let file = self.layer.open(path)?;
+            let mut window = Window::new(&*file)?;
+            segment_header(&mut window, id, LOG_MAGIC)
+        };
+        let header = read().map_err(|e| FileError::new("read", path, e))?;
+        if header.is_none() {
+            self.set_aside(path)?;
+        }
+        Ok(header)
+    }
+
+    fn set_aside(&mut self, path: &Path) -> Result<(), FileError> {
+        add(&self.out.counters.damaged, 1);
+        let mut name = path.as_os_str().to_owned();
+        name.push(BROKEN);
+        self.layer
+            .rename(path, Path::new(&name))
+            .map_err(|e| FileError::new("rename", path, e))
+    }
+
+    /// Learns from a sealed segment where producers stand, if that is later than the checkpoint.
+    fn take_sealed(&mut self, sealed: &Sealed) -> Result<(), FileError> {
+        if sealed.footer.id < self.checkpoint.segment {
+            return Ok(());
+        }
+        let mut read = || -> io::Result<()> {
+            let file = self.layer.open(&sealed.path)?;
+            let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_default();
+            let (mut reader, mut bytes) = (BlockReader::default(), Vec::new());
+            for block in &table {
+                bytes.clear();
+                if !reader.read(&*file, block, &mut bytes)? {
+                    add(&self.out.counters.damaged, 1);
+                    continue;
+                }
+                for (frame, range) in FramesIn::new(&bytes) {
+                    for (batch, _, _) in BatchesOf::new(&frame, &bytes[range]) {
+                        let producers = &mut self.out.producers;
+                        producers.forward(batch.producer, batch.to, batch.received);
+                    }
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|e| FileError::new("read", &sealed.path, e))
+    }
+
+    /// Walks over a raw segment; gives it and the number after its last record.
+    fn take_log(
+        &mut self,
+        path: &Path,
+        header: SegmentHeader,
+        limit: Option<u64>,
+    ) -> Result<(Arc<Live>, u64), FileError> {
+        let fail = |e| FileError::new("recover", path, e);
+        let file = self.layer.open_write(path).map_err(fail)?;
+        // Where another segment follows, all up to there was durable once. Else only what the checkpoint knows of.
+        let strict_from = match (limit, header.id.cmp(&self.checkpoint.segment)) {
+            (Some(_), _) | (None, std::cmp::Ordering::Less) => u64::MAX,
+            (None, std::cmp::Ordering::Equal) => self.checkpoint.offset,
+            (None, std::cmp::Ordering::Greater) => SEGMENT_HEADER as u64,
+        };
+        let bounds = Bounds { strict_from, limit };
+        let window = Window::new(&*file).map_err(fail)?;
+        let mut walk = Walk::new(window, header, bounds);
+        let mut memory = MemoryIndex::default();
+        let mut newest = 0;
+        while let Some((offset, frame, bytes)) = walk.next().map_err(fail)? {
+            memory.add_frame(FrameAt {
+                offset,
+                first: frame.first,
+                len: frame.total() as u32,
+            });
+            for (batch, _, body) in BatchesOf::new(&frame, bytes) {
+                newest = newest.max(batch.received);
+                let producers = &mut self.out.producers;
+                producers.forward(batch.producer, batch.to, batch.received);
+                (self.options.index)(&bytes[body], &mut |trace| memory.add_trace(trace));
+            }
+        }
+        add(&self.out.counters.damaged, walk.damaged);
+        add(&self.out.counters.damaged_records, walk.missing);
+        let (good, end) = (walk.offset, walk.expected);
+        if limit.is_none() {
+            let torn = torn_bytes(&mut walk.window, good).map_err(fail)?;
+            add(&self.out.counters.truncated_bytes, torn);
+            drop(walk);
+            // Nothing of a torn tail may line up with what is written after it. What is good may only be in memory yet.
+            file.truncate(good).map_err(fail)?;
+            file.sync().map_err(fail)?;
+        }
+        let size = file.size().map_err(fail)?;
+        let live = Live::new(path.to_owned(), file, header, good, size, memory);
+        live.newest.store(newest, Ordering::Relaxed);
+        Ok((Arc::new(live), end))
+    }
+}
+
+/// How many bytes after `good` are not the zeros of what was allocated ahead.
+fn torn_bytes(window: &mut Window<'_>, good: u64) -> io::Result<u64> {
+    let (mut at, mut last) = (good, good);
+    while at < window.size() {
+        let len = (window.size() - at).min(256 << 10) as usize;
+        if let Some(used) = window
+            .get(at, len)?
+            .and_then(|bytes| bytes.iter().rposition(|b| *b != 0))
+        {
+            last = at + used as u64 + 1;
+        }
+        at += len as u64;
+    }
+    Ok(last - good)
+}
+
+fn remove(layer: &dyn FileLayer, path: &Path) -> Result<(), FileError> {
+    match layer.remove(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FileError::new("remove", path, e)),
+        _ => Ok(()),
+    }
+}

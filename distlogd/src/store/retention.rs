@@ -1,0 +1,96 @@
+//! Retention: whole segments go, the oldest first, by size and by age.
+
+use std::io;
+use std::sync::Arc;
+
+use super::checkpoint::Checkpoint;
+use super::error::FileError;
+use super::sealer::Sealer;
+use super::state::{Live, Segment, Shared};
+use super::stats::add;
+
+/// What [`Store::maintain`](super::Store::maintain) removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Segments.
+    pub segments: u64,
+    /// Records in them.
+    pub records: u64,
+}
+
+/// Removes the oldest segments that are to be kept no longer.
+pub(super) fn expire(
+    shared: &Shared,
+    sealer: &Sealer,
+    checkpoint: impl Fn() -> Option<Checkpoint>,
+    now: u64,
+) -> Result<Expired, FileError> {
+    let mut expired = Expired::default();
+    while let Some((id, end)) = to_expire(shared, now) {
+        // Where producers stand must not be known from a segment only that goes.
+        if sealer.saved().0 <= id {
+            match checkpoint() {
+                Some(checkpoint) => sealer.checkpoint_now(shared, &checkpoint)?,
+                None => break,
+            }
+        }
+        let gone = shared.update(|state| {
+            let is_it = state.segments.front().is_some_and(|s| s.id() == id);
+            if is_it {
+                state.segments.pop_front()
+            } else {
+                None
+            }
+        });
+        let Some(gone) = gone else { break };
+        expired.segments += 1;
+        expired.records += end - gone.first();
+        add(&shared.counters.expired_segments, 1);
+        add(&shared.counters.expired_records, end - gone.first());
+        match shared.layer.remove(gone.path()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(FileError::new("remove", gone.path(), e));
+            }
+            _ => {}
+        }
+    }
+    Ok(expired)
+}
+
+/// The oldest segment, if it is to go: its id and the number after its last record.
+fn to_expire(shared: &Shared, now: u64) -> Option<(u64, u64)> {
+    let state = shared.state();
+    let (oldest, next) = (state.segments.front()?, state.segments.get(1)?);
+    let options = &shared.options;
+    let too_much = options
+        .keep_size
+        .is_some_and(|keep| state.segments.iter().map(Segment::size).sum::<u64>() > keep);
+    let too_old = options.keep_age.is_some_and(|keep| {
+        let keep = u64::try_from(keep.as_nanos()).unwrap_or(u64::MAX);
+        oldest.newest() < now.saturating_sub(keep)
+    });
+    (too_much || too_old).then(|| (oldest.id(), next.first()))
+}
+
+/// Gives segments that could not be sealed to the sealing thread again.
+pub(super) fn seal_again(shared: &Shared, sealer: &Sealer) {
+    let again: Vec<(Arc<Live>, u64)> = {
+        let state = shared.state();
+        if state.backlog > 0 {
+            return;
+        }
+        let ends = state.segments.iter().skip(1).map(Segment::first);
+        state
+            .segments
+            .iter()
+            .zip(ends)
+            .filter_map(|(segment, end)| match segment {
+                Segment::Live(live) => Some((Arc::clone(live), end)),
+                Segment::Sealed(_) => None,
+            })
+            .collect()
+    };
+    for (live, end) in again {
+        sealer.seal(shared, live, end);
+    }
+}

@@ -1,0 +1,90 @@
+//! Rebuilds a sealed segment whose footer or table is damaged from those of its blocks that are good.
+
+use std::io;
+use std::path::Path;
+
+use super::format::{BatchesOf, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader};
+use super::layer::FileLayer;
+use super::memory::{FrameAt, MemoryIndex};
+use super::options::IndexFn;
+use super::scan::Window;
+use super::seal::{self, SealWriter};
+use super::sealed::{BLOCK_HEADER, BLOCK_MAGIC, BlockAt, BlockHeader, BlockReader, Sealed};
+
+/// Writes the segment anew; none if no block of it is good.
+pub(super) fn salvage(
+    layer: &dyn FileLayer,
+    dir: &Path,
+    id: u64,
+    index: IndexFn,
+    compress: bool,
+) -> io::Result<Option<Sealed>> {
+    let file = layer.open(&seal::path(dir, id))?;
+    let mut window = Window::new(&*file)?;
+    let known = window
+        .get(0, SEGMENT_HEADER)?
+        .and_then(|b| SegmentHeader::decode(b, SEALED_MAGIC));
+    let mut reader = BlockReader::default();
+    let mut memory = MemoryIndex::default();
+    let mut writer = None;
+    let (mut raw, mut end, mut newest) = (Vec::new(), 0, 0);
+    let mut at = SEGMENT_HEADER as u64;
+    loop {
+        let header = window.get(at, BLOCK_HEADER)?.and_then(BlockHeader::decode);
+        let Some(header) = header else {
+            let size = window.size();
+            let next = window.find(at, size, BLOCK_MAGIC, BLOCK_HEADER, |b| {
+                BlockHeader::decode(b).is_some()
+            })?;
+            match next {
+                Some(next) => at = next,
+                None => break,
+            }
+            continue;
+        };
+        let place = BlockAt {
+            offset: at,
+            first: header.first,
+            stored: header.stored,
+            raw: header.raw,
+        };
+        at += (BLOCK_HEADER + header.stored as usize).next_multiple_of(8) as u64;
+        raw.clear();
+        if !reader.read(&*file, &place, &mut raw)? {
+            continue;
+        }
+        for (frame, range) in FramesIn::new(&raw) {
+            // Block heads inside of stored data are no blocks of this segment.
+            if frame.first < end || known.is_some_and(|k| k.salt != frame.salt) {
+                continue;
+            }
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                none => {
+                    let header = known.unwrap_or(SegmentHeader {
+                        id,
+                        first: frame.first,
+                        salt: frame.salt,
+                    });
+                    none.insert(SealWriter::new(layer, dir, header, compress)?)
+                }
+            };
+            memory.add_frame(FrameAt {
+                offset: 0,
+                first: frame.first,
+                len: range.len() as u32,
+            });
+            let bytes = &raw[range];
+            for (batch, _, body) in BatchesOf::new(&frame, bytes) {
+                newest = newest.max(batch.received);
+                index(&bytes[body], &mut |trace| memory.add_trace(trace));
+            }
+            writer.frame(frame.first, bytes)?;
+            end = frame.end();
+        }
+    }
+    match writer {
+        Some(writer) => writer.finish(&memory, end, newest).map(Some),
+        None => Ok(None),
+    }
+}

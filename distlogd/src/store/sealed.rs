@@ -1,0 +1,332 @@
+//! Sealed segments: their layout and how they are read. Everything is found from the footer.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::filter;
+use super::format::{MAX_BODY, put, take, u32_at, u64_at};
+use super::layer::{StoreFile, read_full};
+use super::options::{FRAME_TARGET, TraceId};
+use super::scan::is_damage;
+
+pub(super) const BLOCK_HEADER: usize = 32;
+pub(super) const BLOCK_MAGIC: [u8; 4] = *b"DLbk";
+pub(super) const TABLE_ENTRY: usize = 24;
+pub(super) const PAGE: usize = 4096;
+pub(super) const PAGE_HEAD: usize = 8;
+pub(super) const TRACE_ENTRY: usize = 24;
+pub(super) const PER_PAGE: usize = (PAGE - PAGE_HEAD) / TRACE_ENTRY;
+pub(super) const FOOTER: usize = 128;
+const FOOTER_MAGIC: [u8; 8] = *b"DLSEALft";
+
+/// No block has more bytes before compression: one large frame after frames that were just too small.
+const MAX_RAW: usize = MAX_BODY + FRAME_TARGET + 4096;
+
+/// The head of a block: frames as they were in the raw segment, compressed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BlockHeader {
+    pub(super) stored: u32,
+    pub(super) raw: u32,
+    pub(super) first: u64,
+    pub(super) crc: u32,
+    pub(super) compressed: bool,
+}
+
+impl BlockHeader {
+    pub(super) fn encode(&self) -> [u8; BLOCK_HEADER] {
+        let mut b = [0; BLOCK_HEADER];
+        put(&mut b, 0, &BLOCK_MAGIC);
+        put(&mut b, 8, &self.stored.to_le_bytes());
+        put(&mut b, 12, &self.raw.to_le_bytes());
+        put(&mut b, 16, &self.first.to_le_bytes());
+        put(&mut b, 24, &self.crc.to_le_bytes());
+        put(&mut b, 28, &u32::from(self.compressed).to_le_bytes());
+        let crc = crc32c::crc32c(&b[8..]);
+        put(&mut b, 4, &crc.to_le_bytes());
+        b
+    }
+
+    pub(super) fn decode(b: &[u8]) -> Option<Self> {
+        let b = b.get(..BLOCK_HEADER)?;
+        if b[..4] != BLOCK_MAGIC || crc32c::crc32c(&b[8..]) != u32_at(b, 4) {
+            return None;
+        }
+        let header = Self {
+            stored: u32_at(b, 8),
+            raw: u32_at(b, 12),
+            first: u64_at(b, 16),
+            crc: u32_at(b, 24),
+            compressed: u32_at(b, 28) == 1,
+        };
+        let sane = header.raw as usize <= MAX_RAW && header.stored as usize <= MAX_RAW;
+        sane.then_some(header)
+    }
+}
+
+/// A row of the block table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BlockAt {
+    pub(super) offset: u64,
+    pub(super) first: u64,
+    pub(super) stored: u32,
+    pub(super) raw: u32,
+}
+
+impl BlockAt {
+    pub(super) fn encode(&self) -> [u8; TABLE_ENTRY] {
+        let mut b = [0; TABLE_ENTRY];
+        put(&mut b, 0, &self.offset.to_le_bytes());
+        put(&mut b, 8, &self.first.to_le_bytes());
+        put(&mut b, 16, &self.stored.to_le_bytes());
+        put(&mut b, 20, &self.raw.to_le_bytes());
+        b
+    }
+
+    fn decode(b: &[u8]) -> Self {
+        Self {
+            offset: u64_at(b, 0),
+            first: u64_at(b, 8),
+            stored: u32_at(b, 16),
+            raw: u32_at(b, 20),
+        }
+    }
+}
+
+/// The last bytes of a sealed segment: what it holds and where its parts are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Footer {
+    pub(super) id: u64,
+    pub(super) first: u64,
+    /// The number after its last record.
+    pub(super) end: u64,
+    /// When its newest record was received.
+    pub(super) newest: u64,
+    pub(super) table_at: u64,
+    pub(super) blocks: u32,
+    pub(super) table_crc: u32,
+    pub(super) filter_at: u64,
+    pub(super) filter_blocks: u32,
+    pub(super) pages: u32,
+    pub(super) pages_at: u64,
+    pub(super) postings_at: u64,
+}
+
+impl Footer {
+    pub(super) fn encode(&self) -> [u8; FOOTER] {
+        let mut b = [0; FOOTER];
+        put(&mut b, 0, &FOOTER_MAGIC);
+        for (n, value) in [
+            self.id,
+            self.first,
+            self.end,
+            self.newest,
+            self.table_at,
+            u64::from(self.blocks) | u64::from(self.table_crc) << 32,
+            self.filter_at,
+            u64::from(self.filter_blocks) | u64::from(self.pages) << 32,
+            self.pages_at,
+            self.postings_at,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            put(&mut b, 8 + n * 8, &value.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&b[..FOOTER - 4]);
+        put(&mut b, FOOTER - 4, &crc.to_le_bytes());
+        b
+    }
+
+    fn decode(b: &[u8; FOOTER]) -> Option<Self> {
+        if b[..8] != FOOTER_MAGIC || crc32c::crc32c(&b[..FOOTER - 4]) != u32_at(b, FOOTER - 4) {
+            return None;
+        }
+        Some(Self {
+            id: u64_at(b, 8),
+            first: u64_at(b, 16),
+            end: u64_at(b, 24),
+            newest: u64_at(b, 32),
+            table_at: u64_at(b, 40),
+            blocks: u32_at(b, 48),
+            table_crc: u32_at(b, 52),
+            filter_at: u64_at(b, 56),
+            filter_blocks: u32_at(b, 64),
+            pages: u32_at(b, 68),
+            pages_at: u64_at(b, 72),
+            postings_at: u64_at(b, 80),
+        })
+    }
+
+    /// The footer of a file, none if it is damaged.
+    pub(super) fn load(file: &dyn StoreFile, id: u64) -> io::Result<Option<Self>> {
+        let size = file.size()?;
+        let Some(at) = size.checked_sub(FOOTER as u64) else {
+            return Ok(None);
+        };
+        let mut b = [0; FOOTER];
+        match exactly(file, &mut b, at) {
+            Err(e) if is_damage(&e) => Ok(None),
+            Err(e) => Err(e),
+            Ok(()) => Ok(Self::decode(&b).filter(|f| {
+                let parts = [f.table_at, f.filter_at, f.pages_at, f.postings_at];
+                f.id == id && f.first <= f.end && parts.iter().all(|part| *part <= size)
+            })),
+        }
+    }
+}
+
+/// A sealed segment: what is kept of it in memory. The file is opened when it is read.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) path: PathBuf,
+    pub(super) footer: Footer,
+    pub(super) size: u64,
+}
+
+fn exactly(file: &dyn StoreFile, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    if read_full(file, buf, offset)? == buf.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// The block table; none if it is damaged.
+pub(super) fn table(file: &dyn StoreFile, footer: &Footer) -> io::Result<Option<Vec<BlockAt>>> {
+    let mut bytes = vec![0; footer.blocks as usize * TABLE_ENTRY];
+    match exactly(file, &mut bytes, footer.table_at) {
+        Err(e) if is_damage(&e) => return Ok(None),
+        other => other?,
+    }
+    if crc32c::crc32c(&bytes) != footer.table_crc {
+        return Ok(None);
+    }
+    Ok(Some(
+        bytes
+            .chunks_exact(TABLE_ENTRY)
+            .map(BlockAt::decode)
+            .collect(),
+    ))
+}
+
+/// Where the index says that a trace is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// In these blocks.
+    Blocks(Vec<u32>),
+    /// The index is damaged here: in any block.
+    Anywhere,
+}
+
+/// Asks the index of a sealed segment for a trace.
+pub(super) fn look_up(file: &dyn StoreFile, f: &Footer, trace: &TraceId) -> io::Result<Found> {
+    match search(file, f, trace) {
+        Ok(Some(blocks)) => Ok(Found::Blocks(blocks)),
+        Ok(None) => Ok(Found::Anywhere),
+        Err(e) if is_damage(&e) => Ok(Found::Anywhere),
+        Err(e) => Err(e),
+    }
+}
+
+/// The blocks of a trace; none if the index is damaged.
+fn search(file: &dyn StoreFile, f: &Footer, trace: &TraceId) -> io::Result<Option<Vec<u32>>> {
+    let mut block = [0; filter::BLOCK];
+    let at = filter::block_of(trace, f.filter_blocks as usize) * filter::BLOCK;
+    exactly(file, &mut block, f.filter_at + at as u64)?;
+    if !filter::may_hold(&block, trace) {
+        return Ok(Some(Vec::new()));
+    }
+    let mut page = vec![0; PAGE];
+    let (mut low, mut high) = (0, f.pages);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        exactly(
+            file,
+            &mut page,
+            f.pages_at + u64::from(middle) * PAGE as u64,
+        )?;
+        let count = u32_at(&page, 0) as usize;
+        if crc32c::crc32c(&page[PAGE_HEAD..]) != u32_at(&page, 4) || count == 0 || count > PER_PAGE
+        {
+            return Ok(None);
+        }
+        let entries = &page[PAGE_HEAD..PAGE_HEAD + count * TRACE_ENTRY];
+        if *trace < take(entries, 0) {
+            high = middle;
+        } else if *trace > take(entries, (count - 1) * TRACE_ENTRY) {
+            low = middle + 1;
+        } else {
+            let entry = entries
+                .chunks_exact(TRACE_ENTRY)
+                .find(|e| e.starts_with(trace));
+            return match entry {
+                Some(entry) => postings(file, f, u32_at(entry, 16), u32_at(entry, 20)),
+                None => Ok(Some(Vec::new())),
+            };
+        }
+    }
+    Ok(Some(Vec::new()))
+}
+
+fn postings(file: &dyn StoreFile, f: &Footer, at: u32, count: u32) -> io::Result<Option<Vec<u32>>> {
+    if count > f.blocks {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; count as usize * 4 + 4];
+    exactly(file, &mut bytes, f.postings_at + u64::from(at) * 4)?;
+    let (list, crc) = bytes.split_at(count as usize * 4);
+    if crc32c::crc32c(list) != u32_at(crc, 0) {
+        return Ok(None);
+    }
+    Ok(Some(list.chunks_exact(4).map(|b| u32_at(b, 0)).collect()))
+}
+
+/// Reads blocks, with buffers that are used again.
+#[derive(Default)]
+pub(super) struct BlockReader {
+    stored: Vec<u8>,
+    unpack: Option<zstd::bulk::Decompressor<'static>>,
+}
+
+impl BlockReader {
+    /// Appends the frames of a block to `out`; false if the block is damaged (`out` is as before then).
+    pub(super) fn read(
+        &mut self,
+        file: &dyn StoreFile,
+        at: &BlockAt,
+        out: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        if at.stored as usize > MAX_RAW {
+            return Ok(false);
+        }
+        self.stored.resize(BLOCK_HEADER + at.stored as usize, 0);
+        match exactly(file, &mut self.stored, at.offset) {
+            Err(e) if is_damage(&e) => return Ok(false),
+            other => other?,
+        }
+        let (head, body) = self.stored.split_at(BLOCK_HEADER);
+        let Some(header) = BlockHeader::decode(head) else {
+            return Ok(false);
+        };
+        if header.stored != at.stored || crc32c::crc32c(body) != header.crc {
+            return Ok(false);
+        }
+        if !header.compressed {
+            out.extend_from_slice(body);
+            return Ok(true);
+        }
+        let unpack = match &mut self.unpack {
+            Some(unpack) => unpack,
+            none => none.insert(zstd::bulk::Decompressor::new()?),
+        };
+        let start = out.len();
+        out.resize(start + header.raw as usize, 0);
+        let good = unpack
+            .decompress_to_buffer(body, &mut out[start..])
+            .is_ok_and(|n| n == header.raw as usize);
+        if !good {
+            out.truncate(start);
+        }
+        Ok(good)
+    }
+}

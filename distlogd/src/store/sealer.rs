@@ -1,0 +1,191 @@
+//! The thread that seals segments and saves checkpoints, so that appends do not wait for either.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use super::checkpoint::Checkpoint;
+use super::error::FileError;
+use super::format::{FrameHeader, body_is_good};
+use super::layer::read_full;
+use super::memory::FrameAt;
+use super::options::HURRY_BACKLOG;
+use super::scan::is_damage;
+use super::seal::SealWriter;
+use super::sealed::Sealed;
+use super::state::{Live, Segment, Shared};
+use super::stats::add;
+
+enum Job {
+    /// Seal a segment that ends before a record number.
+    Seal(Arc<Live>, u64),
+    Checkpoint(Checkpoint),
+}
+
+/// Where the last saved checkpoint stands: its segment and the offset there. Record numbers would not do, as batches of
+/// holes have none.
+type Saved = Arc<Mutex<(u64, u64)>>;
+
+/// The sealing thread, owned by the store.
+pub(super) struct Sealer {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    saved: Saved,
+}
+
+impl Sealer {
+    pub(super) fn start(shared: &Arc<Shared>, saved: (u64, u64)) -> io::Result<Self> {
+        let (jobs, queue) = channel();
+        let saved = Arc::new(Mutex::new(saved));
+        let thread = {
+            let (shared, saved) = (Arc::clone(shared), Arc::clone(&saved));
+            std::thread::Builder::new()
+                .name("store-seal".into())
+                .spawn(move || run(&shared, &saved, &queue))?
+        };
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+            saved,
+        })
+    }
+
+    /// Has a segment sealed that ends before `end`.
+    pub(super) fn seal(&self, shared: &Shared, live: Arc<Live>, end: u64) {
+        shared.update(|state| state.backlog += 1);
+        if !self.send(Job::Seal(live, end)) {
+            shared.update(|state| state.backlog -= 1);
+        }
+    }
+
+    /// Has a checkpoint saved, some time.
+    pub(super) fn checkpoint(&self, checkpoint: Checkpoint) {
+        // A checkpoint that is not saved makes the next recovery longer, and nothing else.
+        self.send(Job::Checkpoint(checkpoint));
+    }
+
+    /// Saves a checkpoint now.
+    pub(super) fn checkpoint_now(
+        &self,
+        shared: &Shared,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), FileError> {
+        save(shared, &self.saved, checkpoint)
+    }
+
+    /// Where the last saved checkpoint stands: its segment and the offset there.
+    pub(super) fn saved(&self) -> (u64, u64) {
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, job: Job) -> bool {
+        self.jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.send(job).is_ok())
+    }
+
+    /// Ends the thread. A segment being sealed is left as it was.
+    pub(super) fn stop(&mut self, shared: &Shared) {
+        shared.stopping.store(true, Ordering::Relaxed);
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It panics never; if it did, the segments wait for the next start.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>) {
+    while let Ok(job) = queue.recv() {
+        match job {
+            Job::Seal(live, end) => {
+                if !shared.stopping.load(Ordering::Relaxed)
+                    && seal_and_swap(shared, &live, end).is_err()
+                {
+                    add(&shared.counters.seal_errors, 1);
+                }
+                shared.update(|state| state.backlog = state.backlog.saturating_sub(1));
+            }
+            Job::Checkpoint(checkpoint) => {
+                if save(shared, saved, &checkpoint).is_err() {
+                    add(&shared.counters.write_errors, 1);
+                }
+            }
+        }
+    }
+}
+
+fn save(shared: &Shared, saved: &Saved, checkpoint: &Checkpoint) -> Result<(), FileError> {
+    let mut saved = saved.lock().unwrap_or_else(PoisonError::into_inner);
+    // One that waited in the queue must not replace a later one.
+    let at = (checkpoint.segment, checkpoint.offset);
+    if at < *saved {
+        return Ok(());
+    }
+    checkpoint.save(&*shared.layer, &shared.dir)?;
+    *saved = at;
+    Ok(())
+}
+
+/// Seals a segment, puts it in the place of the raw one and removes that.
+pub(super) fn seal_and_swap(shared: &Shared, live: &Live, end: u64) -> io::Result<()> {
+    // What is written here is given back when the raw file goes; until then it must not take the last room.
+    let free = shared.layer.free_space(&shared.segments_dir)?;
+    let raw = live.durable.load(Ordering::Acquire);
+    if free < raw.saturating_mul(2) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    let sealed = Arc::new(seal(shared, live, end)?);
+    let kept = shared.update(|state| {
+        let place = state.place(live.header.id);
+        if let Some(segment) = place.and_then(|at| state.segments.get_mut(at)) {
+            *segment = Segment::Sealed(Arc::clone(&sealed));
+        }
+        place.is_some()
+    });
+    if !kept {
+        // Retention was quicker.
+        shared.layer.remove(&sealed.path)?;
+    }
+    match shared.layer.remove(&live.path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn seal(shared: &Shared, live: &Live, end: u64) -> io::Result<Sealed> {
+    let hurry = shared.state().backlog >= HURRY_BACKLOG;
+    let memory = live.memory();
+    let mut writer = SealWriter::new(
+        &*shared.layer,
+        &shared.segments_dir,
+        live.header,
+        shared.options.compress && !hurry,
+    )?;
+    let mut bytes = Vec::new();
+    for frame in memory.frames() {
+        if shared.stopping.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if read_frame(live, frame, &mut bytes)? {
+            writer.frame(frame.first, &bytes)?;
+        } else {
+            add(&shared.counters.damaged, 1);
+            writer.lost_frame();
+        }
+    }
+    writer.finish(&memory, end, live.newest.load(Ordering::Relaxed))
+}
+
+/// Reads a frame of a raw segment; false if it is damaged.
+fn read_frame(live: &Live, frame: &FrameAt, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    bytes.resize(frame.len as usize, 0);
+    match read_full(&*live.file, bytes, frame.offset) {
+        Err(e) if is_damage(&e) => return Ok(false),
+        other => other?,
+    };
+    Ok(FrameHeader::decode(bytes)
+        .is_some_and(|header| header.total() == bytes.len() && body_is_good(&header, bytes)))
+}

@@ -1,0 +1,228 @@
+//! What the writer, the sealing thread and the readers share: the list of segments and up to where they are durable.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+use std::time::{Duration, Instant};
+
+use super::format::SegmentHeader;
+use super::layer::{FileLayer, StoreFile};
+use super::memory::MemoryIndex;
+use super::options::Options;
+use super::sealed::Sealed;
+use super::stats::{Counters, Stats};
+
+/// A segment that is not sealed: the open one, or one that waits for it.
+pub(super) struct Live {
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn StoreFile>,
+    pub(super) header: SegmentHeader,
+    /// Where the durable frames end; readers go no further. Grows only.
+    pub(super) durable: AtomicU64,
+    /// When the newest record was received.
+    pub(super) newest: AtomicU64,
+    /// Bytes of the file.
+    pub(super) size: AtomicU64,
+    memory: RwLock<MemoryIndex>,
+}
+
+impl Live {
+    pub(super) fn new(
+        path: PathBuf,
+        file: Arc<dyn StoreFile>,
+        header: SegmentHeader,
+        durable: u64,
+        size: u64,
+        memory: MemoryIndex,
+    ) -> Self {
+        Self {
+            path,
+            file,
+            header,
+            durable: AtomicU64::new(durable),
+            newest: AtomicU64::new(0),
+            size: AtomicU64::new(size),
+            memory: RwLock::new(memory),
+        }
+    }
+
+    /// The index, to read. A thread that panicked while it held the lock can have left no half-done change behind: the
+    /// index is only appended to.
+    pub(super) fn memory(&self) -> RwLockReadGuard<'_, MemoryIndex> {
+        self.memory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn memory_mut(&self) -> RwLockWriteGuard<'_, MemoryIndex> {
+        self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A segment, in one of its two forms.
+#[derive(Clone)]
+pub(super) enum Segment {
+    Live(Arc<Live>),
+    Sealed(Arc<Sealed>),
+}
+
+impl Segment {
+    pub(super) fn id(&self) -> u64 {
+        match self {
+            Self::Live(live) => live.header.id,
+            Self::Sealed(sealed) => sealed.footer.id,
+        }
+    }
+
+    pub(super) fn first(&self) -> u64 {
+        match self {
+            Self::Live(live) => live.header.first,
+            Self::Sealed(sealed) => sealed.footer.first,
+        }
+    }
+
+    pub(super) fn newest(&self) -> u64 {
+        match self {
+            Self::Live(live) => live.newest.load(Ordering::Relaxed),
+            Self::Sealed(sealed) => sealed.footer.newest,
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Self::Live(live) => live.size.load(Ordering::Relaxed),
+            Self::Sealed(sealed) => sealed.size,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Live(live) => &live.path,
+            Self::Sealed(sealed) => &sealed.path,
+        }
+    }
+}
+
+/// The part of the shared state that is under its lock.
+#[derive(Default)]
+pub(super) struct State {
+    /// In order; the last one is the open one.
+    pub(super) segments: VecDeque<Segment>,
+    /// The number after the last durable record.
+    pub(super) end: u64,
+    /// Segments given to the sealing thread and not done.
+    pub(super) backlog: usize,
+    /// The store is closed: nothing more will come.
+    pub(super) closed: bool,
+}
+
+impl State {
+    /// The number of the first record that is kept.
+    pub(super) fn first(&self) -> u64 {
+        self.segments.front().map_or(self.end, Segment::first)
+    }
+
+    /// The segment in which a record number is or was, and where that segment ends if it is not the open one.
+    pub(super) fn locate(&self, number: u64) -> Option<(Segment, Option<u64>)> {
+        let after = self.segments.partition_point(|s| s.first() <= number);
+        let at = after.saturating_sub(1);
+        let segment = self.segments.get(at)?.clone();
+        let end = self.segments.get(at + 1).map(Segment::first);
+        Some((segment, end))
+    }
+
+    /// The place of a segment in the list.
+    pub(super) fn place(&self, id: u64) -> Option<usize> {
+        let at = self.segments.partition_point(|s| s.id() < id);
+        self.segments
+            .get(at)
+            .is_some_and(|s| s.id() == id)
+            .then_some(at)
+    }
+}
+
+/// What is shared.
+pub(super) struct Shared {
+    pub(super) layer: Arc<dyn FileLayer>,
+    pub(super) dir: PathBuf,
+    pub(super) segments_dir: PathBuf,
+    pub(super) options: Options,
+    pub(super) counters: Counters,
+    /// The sealing thread is to leave off.
+    pub(super) stopping: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    pub(super) fn new(
+        layer: Arc<dyn FileLayer>,
+        dir: &Path,
+        segments_dir: PathBuf,
+        options: Options,
+        state: State,
+        counters: Counters,
+    ) -> Self {
+        Self {
+            layer,
+            dir: dir.to_owned(),
+            segments_dir,
+            options,
+            counters,
+            stopping: AtomicBool::new(false),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The state, to read. Every change to it is a single step, so a panic elsewhere leaves it whole.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and wakes everyone who waits for a change.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
+        self.changed.notify_all();
+        result
+    }
+
+    /// Waits until something holds; false when it did not within the time.
+    pub(super) fn wait(&self, timeout: Duration, holds: impl Fn(&State) -> bool) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut state = self.state();
+        loop {
+            if holds(&state) {
+                return true;
+            }
+            // A timeout beyond what the clock can count is for ever, in steps.
+            let left = deadline.map_or(Duration::from_secs(3600), |d| {
+                d.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                return false;
+            }
+            (state, _) = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = self.counters.stats();
+        let state = self.state();
+        stats.segments = state.segments.len() as u64;
+        stats.bytes = state.segments.iter().map(Segment::size).sum();
+        stats.first = state.first();
+        stats.end = state.end;
+        stats.unsealed = state
+            .segments
+            .iter()
+            .filter(|s| matches!(s, Segment::Live(_)))
+            .count()
+            .saturating_sub(1) as u64;
+        stats
+    }
+}

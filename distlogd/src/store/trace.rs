@@ -1,0 +1,173 @@
+//! Looking up a trace: the batches that hold it, found through the indexes of the segments.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use super::batches::Batches;
+use super::error::{FileError, ReadError};
+use super::format::{FrameHeader, FramesIn, body_is_good};
+use super::layer::{StoreFile, read_full};
+use super::options::TraceId;
+use super::scan::is_damage;
+use super::sealed::{self, BlockAt, BlockReader, Found};
+use super::state::{Live, Segment, Shared};
+use super::stats::add;
+
+enum Hits {
+    Live(Arc<Live>, VecDeque<(u64, u32)>),
+    Sealed(Arc<dyn StoreFile>, VecDeque<BlockAt>),
+}
+
+/// Reads the batches that hold a trace, in order. Made by [`Reader::trace`](super::Reader::trace); sees what was durable
+/// then.
+pub struct TraceCursor {
+    shared: Arc<Shared>,
+    trace: TraceId,
+    end: u64,
+    segments: VecDeque<Segment>,
+    hits: Option<Hits>,
+    blocks: BlockReader,
+}
+
+impl TraceCursor {
+    pub(super) fn new(shared: Arc<Shared>, trace: TraceId) -> Self {
+        let (segments, end) = {
+            let state = shared.state();
+            (state.segments.clone(), state.end)
+        };
+        Self {
+            shared,
+            trace,
+            end,
+            segments,
+            hits: None,
+            blocks: BlockReader::default(),
+        }
+    }
+
+    /// Fills `out` with the next batches that hold the trace, until they have about `max_bytes`; empty when there are no
+    /// more. A batch may hold other traces, too.
+    ///
+    /// # Errors
+    /// If a file cannot be read. What retention removed meanwhile, and what is damaged, is left out.
+    pub fn next_batches(&mut self, out: &mut Batches, max_bytes: usize) -> Result<(), ReadError> {
+        out.clear();
+        while out.bytes.len() < max_bytes.max(1) {
+            if self.hits.is_none() {
+                let Some(segment) = self.segments.front() else {
+                    return Ok(());
+                };
+                match self.look_up(segment) {
+                    Ok(hits) => self.hits = Some(hits),
+                    // Gone by retention, or sealed meanwhile, which a raw segment's open file does not mind.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                        self.segments.pop_front();
+                        continue;
+                    }
+                    Err(e) => return Err(FileError::new("look up in", segment.path(), e).into()),
+                }
+            }
+            let more = self.read_hit(out).map_err(|e| {
+                let path = self
+                    .segments
+                    .front()
+                    .map_or(&*self.shared.dir, Segment::path);
+                FileError::new("read", path, e)
+            })?;
+            if !more {
+                self.hits = None;
+                self.segments.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the trace is in a segment.
+    fn look_up(&self, segment: &Segment) -> io::Result<Hits> {
+        match segment {
+            Segment::Live(live) => {
+                let memory = live.memory();
+                let mut frames = Vec::new();
+                memory.frames_of(&self.trace, &mut frames);
+                let hits = frames
+                    .into_iter()
+                    .filter_map(|n| memory.frames().get(n as usize))
+                    .filter(|frame| frame.first < self.end)
+                    .map(|frame| (frame.offset, frame.len))
+                    .collect();
+                Ok(Hits::Live(Arc::clone(live), hits))
+            }
+            Segment::Sealed(sealed) => {
+                let file = self.shared.layer.open(&sealed.path)?;
+                let found = sealed::look_up(&*file, &sealed.footer, &self.trace)?;
+                if found == Found::Blocks(Vec::new()) {
+                    return Ok(Hits::Sealed(file, VecDeque::new()));
+                }
+                let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_default();
+                let hits = match found {
+                    Found::Blocks(blocks) => blocks
+                        .into_iter()
+                        .filter_map(|n| table.get(n as usize).copied())
+                        .collect(),
+                    Found::Anywhere => {
+                        add(&self.shared.counters.damaged, 1);
+                        table.into()
+                    }
+                };
+                Ok(Hits::Sealed(file, hits))
+            }
+        }
+    }
+
+    /// Reads the next frame or block that has the trace; false if there is none left in the segment.
+    fn read_hit(&mut self, out: &mut Batches) -> io::Result<bool> {
+        let start = out.bytes.len();
+        let listed = out.len();
+        let good = match &mut self.hits {
+            None => return Ok(false),
+            Some(Hits::Live(live, hits)) => {
+                let Some((offset, len)) = hits.front().copied() else {
+                    return Ok(false);
+                };
+                out.bytes.resize(start + len as usize, 0);
+                let read = read_full(&*live.file, &mut out.bytes[start..], offset);
+                match read {
+                    Err(e) if is_damage(&e) => {}
+                    Err(e) => {
+                        out.bytes.truncate(start);
+                        return Err(e);
+                    }
+                    Ok(_) => {}
+                }
+                hits.pop_front();
+                let frame = &out.bytes[start..];
+                FrameHeader::decode(frame).is_some_and(|header| body_is_good(&header, frame))
+            }
+            Some(Hits::Sealed(file, hits)) => {
+                let Some(block) = hits.front() else {
+                    return Ok(false);
+                };
+                let good = self.blocks.read(&**file, block, &mut out.bytes)?;
+                hits.pop_front();
+                good
+            }
+        };
+        if !good {
+            add(&self.shared.counters.damaged, 1);
+            out.bytes.truncate(start);
+            return Ok(true);
+        }
+        let (trace, index) = (self.trace, self.shared.options.index);
+        let frames: Vec<_> = FramesIn::new(&out.bytes[start..]).collect();
+        for (frame, range) in frames {
+            out.add_frame(&frame, start + range.start, |_, bytes| {
+                let mut has = false;
+                index(bytes, &mut |found| has |= found == trace);
+                has
+            });
+        }
+        out.compact(start, listed);
+        Ok(true)
+    }
+}

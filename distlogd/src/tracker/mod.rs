@@ -1,0 +1,149 @@
+//! The task tracker: follows the stream, knows which tasks are open, and says which are lost.
+//!
+//! `open.rs` is what it knows of open tasks; `recent.rs` the list of the newest top-level tasks. It is a consumer like a
+//! processor, with a cursor that stands at the begin of the oldest open task, so that after a restart it knows them again.
+
+mod open;
+mod recent;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use distlog_proto::{BatchRef, Kind, Outcome, Record, RecordRef};
+
+pub use recent::{Recent, Summary};
+
+use crate::heard::Heard;
+use crate::intake::now;
+use crate::lookup;
+use crate::own::Own;
+use crate::store::{Batches, CursorFile, CursorFileError, Reader};
+use open::{Open, OpenTasks};
+
+const READ_BYTES: usize = 1 << 20;
+/// How often it is looked whether a task is lost.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+
+/// Follows tasks.
+pub struct Tracker {
+    reader: Reader,
+    cursor: CursorFile,
+    heard: Arc<Heard>,
+    own: Arc<Own>,
+    lost_after: Duration,
+    recent: Arc<Recent>,
+    stop: Arc<AtomicBool>,
+    open: OpenTasks,
+}
+
+impl Tracker {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the cursor's file cannot be read, or the system gives no thread.
+    pub fn start(
+        reader: Reader,
+        heard: Arc<Heard>,
+        own: Arc<Own>,
+        lost_after: Duration,
+        recent: Arc<Recent>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<JoinHandle<()>, CursorFileError> {
+        let cursor = reader.cursor_file(".tracker")?;
+        let begin = match cursor.load() {
+            Ok(saved) => saved.map_or(0, |saved| saved.next),
+            Err(CursorFileError::Damaged { .. }) => 0,
+            Err(error) => return Err(error),
+        };
+        let tracker = Tracker { reader, cursor, heard, own, lost_after, recent, stop, open: OpenTasks::default() };
+        Ok(std::thread::spawn(move || tracker.run(begin)))
+    }
+
+    fn run(mut self, begin: u64) {
+        let mut cursor = self.reader.cursor(begin.max(self.reader.first()));
+        let mut batches = Batches::new();
+        let mut looked = Instant::now();
+        let mut saved = Instant::now();
+        while !self.stop.load(Ordering::Acquire) {
+            self.reader.wait(cursor.position(), LOOK_EVERY);
+            if let Err(error) = cursor.next_batches(&mut batches, READ_BYTES) {
+                tracing::warn!("tasks are not followed: {error}");
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            }
+            for (head, bytes) in batches.iter() {
+                let Ok(batch) = BatchRef::parse(bytes) else { continue };
+                for (number, record) in (head.first..).zip(batch.records()) {
+                    if let Ok(record) = record {
+                        self.take(number, &record);
+                    }
+                }
+            }
+            if looked.elapsed() >= LOOK_EVERY && batches.is_empty() {
+                looked = Instant::now();
+                self.look();
+            }
+            if saved.elapsed() >= SAVE_EVERY {
+                saved = Instant::now();
+                self.save(cursor.position());
+            }
+        }
+        self.save(cursor.position());
+    }
+
+    fn save(&self, position: u64) {
+        if let Err(error) = self.cursor.save(self.open.oldest().unwrap_or(position), &[]) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn take(&mut self, number: u64, record: &RecordRef<'_>) {
+        let Some(task) = record.task else { return };
+        let key = (task.trace_id, task.span_id);
+        match record.kind {
+            Kind::Begin => {
+                self.open.insert(key, Open::new(number, record));
+                self.recent.begin(record, &task);
+            }
+            Kind::End => {
+                self.open.remove(&key);
+                self.recent.end(record, &task);
+            }
+            Kind::Event | Kind::Bind => self.open.heard(&key, record.time),
+        }
+    }
+
+    /// Says of each task whose producer is silent that it is lost, and ends the Python tasks that have no end.
+    fn look(&mut self) {
+        let (heard, lost_after) = (&self.heard, self.lost_after);
+        let over = self.open.take_if(|open| {
+            if open.python { open.touched.elapsed() >= lost_after } else { heard.silence(open.producer) >= lost_after }
+        });
+        let records: Vec<Record> = over.into_iter().map(|(key, open)| self.end(key, &open)).collect();
+        if !records.is_empty() {
+            self.own.store(records);
+        }
+    }
+
+    /// The end that nobody sent.
+    fn end(&self, (trace_id, span_id): open::Key, open: &Open) -> Record {
+        let begin = lookup::begin_of(&self.reader, trace_id, span_id).unwrap_or_default();
+        let outcome = if open.python { Outcome::Unset } else { Outcome::Lost };
+        let message = match open.python {
+            true => String::new(),
+            false => format!("its process was not heard for {} s", self.heard.silence(open.producer).as_secs()),
+        };
+        Record {
+            kind: Kind::End,
+            outcome,
+            status_message: message,
+            time: if open.python { open.last } else { now() },
+            duration: open.last.saturating_sub(open.begun),
+            task: begin.task.or_else(|| open.task(trace_id, span_id)),
+            ..Record { callsite: begin.callsite, name: begin.name, message: begin.message, source: begin.source, ..Record::default() }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The newest top-level tasks, for people who look for one.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use distlog_proto::wire::TaskRef;
+use distlog_proto::{Outcome, RecordRef, SpanId, TraceId};
+use serde::Serialize;
+
+/// So many are remembered.
+const KEPT: usize = 1000;
+
+/// A top-level task.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Its id.
+    pub id: String,
+    /// What it wants to achieve.
+    pub name: String,
+    /// The service where it began.
+    pub service: String,
+    /// Time of its begin, in ns since the epoch.
+    pub begin_ns: u64,
+    /// `running`, or how it ended.
+    pub outcome: &'static str,
+    /// How long it took, in ns.
+    pub duration_ns: Option<u64>,
+    /// Tasks of its trace that failed or were lost, itself included.
+    pub failed: u32,
+    #[serde(skip)]
+    span_id: Option<SpanId>,
+}
+
+/// The newest top-level tasks.
+#[derive(Debug, Default)]
+pub struct Recent(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    by_trace: HashMap<TraceId, Summary>,
+    order: VecDeque<TraceId>,
+}
+
+impl Recent {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a begin.
+    pub(super) fn begin(&self, record: &RecordRef<'_>, task: &TaskRef<'_>) {
+        let imported = task.path.starts_with('~') && task.path.matches('/').count() == 1;
+        if task.parent_span_id.is_some() && !imported {
+            return;
+        }
+        let mut state = self.lock();
+        // A second service that continues the same foreign trace does not replace the first.
+        if state.by_trace.contains_key(&task.trace_id) {
+            return;
+        }
+        if state.order.len() >= KEPT
+            && let Some(oldest) = state.order.pop_front()
+        {
+            state.by_trace.remove(&oldest);
+        }
+        let summary = Summary {
+            id: task.to_string(),
+            name: if record.message.is_empty() { record.task_name() } else { record.message }.to_owned(),
+            service: crate::tree::service_of(record).to_owned(),
+            begin_ns: record.time,
+            outcome: "running",
+            duration_ns: None,
+            failed: 0,
+            span_id: Some(task.span_id),
+        };
+        state.order.push_back(task.trace_id);
+        state.by_trace.insert(task.trace_id, summary);
+    }
+
+    /// Notes an end.
+    pub(super) fn end(&self, record: &RecordRef<'_>, task: &TaskRef<'_>) {
+        let mut state = self.lock();
+        let Some(summary) = state.by_trace.get_mut(&task.trace_id) else { return };
+        if matches!(record.outcome, Outcome::Failed | Outcome::Lost) {
+            summary.failed += 1;
+        }
+        if summary.span_id == Some(task.span_id) {
+            summary.outcome = if record.outcome == Outcome::Unset { "ended" } else { record.outcome.name() };
+            summary.duration_ns = Some(record.duration);
+        }
+    }
+
+    /// The newest first.
+    pub fn list(&self, limit: usize) -> Vec<Summary> {
+        let state = self.lock();
+        state.order.iter().rev().filter_map(|id| state.by_trace.get(id)).take(limit).cloned().collect()
+    }
+}

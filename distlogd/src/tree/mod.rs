@@ -1,0 +1,19 @@
+//! The task tree: made of records (`build.rs`), drawn as text (`draw.rs`, for live views line by
+//! line `line.rs`), written as JSON (`json.rs`).
+//!
+//! A node is (trace id, span id); the path is only its name. What nobody told us about (a parent that only another
+//! system knows, a begin that retention took) is shown as such and loses no record.
+
+mod build;
+mod draw;
+mod json;
+mod line;
+pub mod paint;
+mod words;
+
+pub(crate) use build::is_python;
+pub use build::{Item, Node, State, Tree};
+pub use draw::draw;
+pub use json::write_json;
+pub use line::put_line;
+pub(crate) use words::service_of;

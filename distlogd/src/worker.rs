@@ -1,0 +1,305 @@
+//! One worker for each processor: a thread that owns the processor and its cursor.
+//!
+//! It reads the store from the cursor on, presents what the rules route to the processor, flushes, and only then moves the
+//! cursor. So a slow or dead destination delays nobody, and a restart goes on where the last flush ended. Retry,
+//! back-off, searching for the record that a destination refuses, counting and shutdown live here, once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use distlog_proto::{BatchRef, RecordRef, Severity};
+
+use crate::own::Own;
+use crate::processor::{Error, Processor, Token};
+use crate::store::{Batches, CursorFile, Reader};
+
+/// Read at once, in bytes.
+const READ_BYTES: usize = 1 << 20;
+/// When nothing more is to be read, flush what was taken this long after the last flush at the earliest.
+const FLUSH_IDLE: Duration = Duration::from_millis(50);
+/// While there is more to read, flush this long after the last flush.
+const FLUSH_BUSY: Duration = Duration::from_secs(1);
+/// Back-off between attempts grows from the first to the second.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// How long to wait for records before looking whether the daemon stops.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// Whether a record is routed to the processor.
+pub type Route = Box<dyn Fn(&RecordRef<'_>) -> bool + Send>;
+
+/// Makes the processor; asked again, after a back-off, when it cannot be made. It is handed the token of the last flush.
+pub type Factory = Box<dyn FnMut(Option<&Token>) -> Result<Box<dyn Processor>, Error> + Send>;
+
+/// What a worker is made of.
+pub struct Worker {
+    /// Name of the processor.
+    pub name: String,
+    /// Makes the processor.
+    pub factory: Factory,
+    /// Which records it gets.
+    pub route: Route,
+    /// The store.
+    pub reader: Reader,
+    /// Where the cursor is kept.
+    pub cursor: CursorFile,
+    /// Where to begin if there is no cursor yet.
+    pub from: u64,
+    /// For what must be said in the stream.
+    pub own: Arc<Own>,
+    /// What others see of the worker.
+    pub progress: Arc<Progress>,
+    /// Set when the daemon stops: the worker takes what the store holds and ends.
+    pub stop: Arc<AtomicBool>,
+    /// Set when there is no more time: the worker ends at once.
+    pub abort: Arc<AtomicBool>,
+}
+
+/// What others see of a worker.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The number of the record after the last one that is durable at the destination, or skipped.
+    pub done: std::sync::atomic::AtomicU64,
+    /// Records that the processor took.
+    pub taken: std::sync::atomic::AtomicU64,
+    /// Records that the destination will never take.
+    pub rejected: std::sync::atomic::AtomicU64,
+    /// Records that retention or damage took before the processor could.
+    pub skipped: std::sync::atomic::AtomicU64,
+    /// Attempts that failed and are made again.
+    pub retries: std::sync::atomic::AtomicU64,
+}
+
+fn add(counter: &std::sync::atomic::AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+/// The state of a running worker.
+struct Run {
+    worker: Worker,
+    processor: Option<Box<dyn Processor>>,
+    token: Option<Token>,
+    /// All before it is durable at the destination.
+    flushed: u64,
+    /// All before it was presented.
+    position: u64,
+    taken: u64,
+    flushed_at: Instant,
+    back_off: Duration,
+    /// Parts of the stream in which something is refused, to be presented one by one, the next one last.
+    parts: Vec<(u64, u64)>,
+    /// Whether the trouble at hand was told.
+    troubled: bool,
+}
+
+impl Worker {
+    /// Runs until the daemon stops.
+    pub fn run(self) {
+        let (flushed, token) = match self.cursor.load() {
+            // An empty token says that the processor was not flushed yet.
+            Ok(Some(saved)) => (saved.next, Some(saved.token).filter(|token| !token.is_empty()).map(Token)),
+            Ok(None) => {
+                // A new processor begins where it does now, also if it is killed before its first flush.
+                if let Err(error) = self.cursor.save(self.from, &[]) {
+                    tracing::error!(processor = self.name, "{error}");
+                }
+                (self.from, None)
+            }
+            Err(error) => {
+                tracing::error!(processor = self.name, "{error}; it begins at the oldest record");
+                (self.reader.first(), None)
+            }
+        };
+        self.progress.done.store(flushed, Ordering::Relaxed);
+        Run {
+            worker: self,
+            processor: None,
+            token,
+            flushed,
+            position: flushed,
+            taken: 0,
+            flushed_at: Instant::now(),
+            back_off: BACK_OFF.0,
+            parts: Vec::new(),
+            troubled: false,
+        }
+        .run();
+    }
+}
+
+impl Run {
+    fn run(&mut self) {
+        let mut batches = Batches::new();
+        let mut cursor = self.worker.reader.cursor(self.position);
+        while !self.worker.abort.load(Ordering::Acquire) {
+            if cursor.position() != self.position {
+                cursor = self.worker.reader.cursor(self.position);
+            }
+            if let Err(error) = self.step(&mut cursor, &mut batches) {
+                self.fail(error);
+            } else if self.is_finished() {
+                break;
+            }
+        }
+    }
+
+    /// Whether everything is done and the daemon stops. The store is closed before: nothing more can come.
+    fn is_finished(&self) -> bool {
+        let Worker { stop, reader, .. } = &self.worker;
+        stop.load(Ordering::Acquire) && reader.is_closed() && self.flushed >= reader.end()
+    }
+
+    fn step(&mut self, cursor: &mut crate::store::Cursor, batches: &mut Batches) -> Result<(), Error> {
+        if self.processor.is_none() {
+            self.processor = Some((self.worker.factory)(self.token.as_ref())?);
+            if self.token.is_none() {
+                // The first token says how the destination was found.
+                self.flush()?;
+            }
+        }
+        let limit = self.parts.last().map_or(u64::MAX, |part| part.1);
+        self.worker.reader.wait(self.position, self.patience());
+        let read = cursor.next_batches(batches, READ_BYTES).map_err(Error::retry)?;
+        if read.skipped() > 0 {
+            self.say_skipped(read.expired, read.damaged);
+        }
+        let end = cursor.position().min(limit);
+        let (from, to) = (self.position, end);
+        self.present(batches, from, to)?;
+        self.position = to.max(from);
+        let due = if batches.is_empty() { FLUSH_IDLE } else { FLUSH_BUSY };
+        let stopping = self.worker.stop.load(Ordering::Acquire);
+        if self.position > self.flushed && (self.position >= limit || stopping || self.flushed_at.elapsed() >= due) {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// How long to wait for records: not beyond the next flush.
+    fn patience(&self) -> Duration {
+        if self.position > self.flushed { FLUSH_IDLE.saturating_sub(self.flushed_at.elapsed()) } else { WAIT }
+    }
+
+    /// Presents the records with numbers in `from..to` that are routed here.
+    fn present(&mut self, batches: &Batches, from: u64, to: u64) -> Result<(), Error> {
+        let Some(processor) = &mut self.processor else { return Ok(()) };
+        // One list for all: batches are small, and a processor works better with many records.
+        let parsed: Vec<(u64, BatchRef<'_>)> =
+            batches.iter().filter_map(|(head, bytes)| Some((head.first, BatchRef::parse(bytes).ok()?))).collect();
+        let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(usize::try_from(batches.records()).unwrap_or(0));
+        for (first, batch) in &parsed {
+            for (number, record) in (*first..).zip(batch.records()) {
+                // Batches were checked when they came in.
+                let Ok(mut record) = record else { continue };
+                record.store_number = number;
+                if (from..to).contains(&number) && (self.worker.route)(&record) {
+                    records.push(record);
+                }
+            }
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.taken += records.len() as u64;
+        match processor.process(&records) {
+            Err(Error::Reject { numbers, reason }) => {
+                self.reject(&numbers, &reason);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let Some(processor) = &mut self.processor else { return Ok(()) };
+        // Rejections are told once, by whichever call notices them.
+        let token = loop {
+            match processor.flush() {
+                Err(Error::Reject { numbers, reason }) => {
+                    add(&self.worker.progress.rejected, numbers.len() as u64);
+                    tracing::warn!(processor = self.worker.name, "{} records were rejected: {reason}", numbers.len());
+                }
+                Ok(token) => break token,
+                Err(error) => return Err(error),
+            }
+        };
+        self.worker.cursor.save(self.position, &token.0).map_err(Error::retry)?;
+        self.flushed = self.position;
+        self.flushed_at = Instant::now();
+        self.token = Some(token);
+        self.back_off = BACK_OFF.0;
+        let progress = &self.worker.progress;
+        progress.done.store(self.flushed, Ordering::Relaxed);
+        add(&progress.taken, std::mem::take(&mut self.taken));
+        self.parts.pop_if(|part| part.1 <= self.flushed);
+        if std::mem::take(&mut self.troubled) {
+            tracing::info!(processor = self.worker.name, "works again");
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, numbers: &[u64], reason: &str) {
+        self.taken = self.taken.saturating_sub(numbers.len() as u64);
+        add(&self.worker.progress.rejected, numbers.len() as u64);
+        tracing::warn!(processor = self.worker.name, "{} records were rejected: {reason}", numbers.len());
+    }
+
+    fn fail(&mut self, error: Error) {
+        let presented = self.position.max(self.flushed);
+        self.taken = 0;
+        match error {
+            Error::Refused { reason } => self.narrow(presented, &reason),
+            Error::Reject { numbers, reason } => self.reject(&numbers, &reason),
+            Error::Retry { reason, after } => {
+                add(&self.worker.progress.retries, 1);
+                if !std::mem::replace(&mut self.troubled, true) {
+                    tracing::warn!(processor = self.worker.name, "{reason}; tried again until it works");
+                }
+                self.position = self.flushed;
+                self.pause(after.unwrap_or(self.back_off));
+                self.back_off = (self.back_off * 2).min(BACK_OFF.1);
+            }
+        }
+    }
+
+    /// Something between the last flush and `presented` is refused: halves are presented, down to the one record.
+    fn narrow(&mut self, presented: u64, reason: &str) {
+        let from = self.flushed;
+        // Where the refused call was not yet counted as presented, it was within what was being read.
+        let to = self.parts.last().map_or(presented.max(self.worker.reader.end().min(from + 65_536)), |part| part.1).max(from + 1);
+        self.position = from;
+        if to - from > 1 {
+            let middle = from + (to - from) / 2;
+            self.parts.pop_if(|part| part.1 <= to);
+            self.parts.extend([(middle, to), (from, middle)]);
+            return;
+        }
+        self.parts.pop_if(|part| part.1 <= to);
+        add(&self.worker.progress.rejected, 1);
+        tracing::warn!(processor = self.worker.name, record = from, "a record was rejected: {reason}");
+        let token = self.token.clone().unwrap_or_default();
+        match self.worker.cursor.save(to, &token.0) {
+            Ok(()) => (self.flushed, self.position) = (to, to),
+            Err(error) => self.fail(Error::retry(error)),
+        }
+    }
+
+    fn pause(&self, duration: Duration) {
+        let until = Instant::now() + duration;
+        while Instant::now() < until && !self.worker.abort.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    fn say_skipped(&self, expired: u64, damaged: u64) {
+        let Worker { name, progress, own, .. } = &self.worker;
+        add(&progress.skipped, expired + damaged);
+        for (count, why) in [(expired, "were removed by retention"), (damaged, "were damaged in the store")] {
+            if count > 0 {
+                let message = format!("{count} records {why} before processor {name} could take them");
+                tracing::warn!(processor = name, "{message}");
+                own.store(vec![own.event(Severity::WARN, message)]);
+            }
+        }
+    }
+}

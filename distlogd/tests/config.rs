@@ -1,0 +1,239 @@
+//! The configuration: what is read, and what is said about faults.
+
+use std::time::Duration;
+
+use distlogd::config::{self, From, Sync};
+use distlogd::processors::Kind;
+
+/// `line:column` and message of every fault.
+fn faults(text: &str) -> Vec<(String, String)> {
+    let faults = config::load(text, "distlogd.yaml").expect_err("it should be refused");
+    faults.faults.into_iter().map(|fault| (format!("{}:{}", fault.line, fault.column), fault.message)).collect()
+}
+
+/// The one fault.
+fn fault(text: &str) -> (String, String) {
+    let mut faults = faults(text);
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    faults.remove(0)
+}
+
+#[test]
+fn nothing_at_all_is_a_configuration() {
+    for text in ["", "# nothing\n", "---\n", "listen:\nstore:\nprocessors:\nrules:\n", "listen: {}\nrules: []\n"] {
+        let config = config::load(text, "x").unwrap_or_else(|faults| panic!("{text:?}: {faults}"));
+        assert_eq!(config.listen.push.as_deref(), Some("tcp://127.0.0.1:5010"));
+        assert_eq!(config.listen.session.as_deref(), Some("tcp://127.0.0.1:5011"));
+        assert_eq!(config.listen.otlp_grpc.as_deref(), Some("127.0.0.1:4317"));
+        assert_eq!(config.listen.otlp_http.as_deref(), Some("127.0.0.1:4318"));
+        assert_eq!(config.listen.http.as_deref(), Some("127.0.0.1:5080"));
+        assert_eq!(config.store.path.to_str(), Some("./distlog-data"));
+        assert_eq!(config.store.keep.size, Some(10 << 30));
+        assert_eq!(config.store.keep.age, Some(Duration::from_secs(7 * 86_400)));
+        assert_eq!(config.store.sync, Sync::Every(Duration::from_millis(5)));
+        assert_eq!(config.store.reserve, 256 << 20);
+        assert_eq!((config.lost_after, config.grace), (Duration::from_secs(60), Duration::from_secs(10)));
+        assert!(config.processors.is_empty() && config.rules.is_empty());
+    }
+}
+
+#[test]
+fn the_design_s_example_is_read() {
+    let config = config::load(
+        r#"
+listen:
+  push: tcp://127.0.0.1:5010
+  session: { bind: 'tcp://0.0.0.0:0', plaintext: true }
+  otlp_grpc: off
+  otlp_http: localhost:4318
+  http: 127.0.0.1:0            # port 0 is chosen and printed
+store:
+  path: ./distlog-data
+  keep: { size: 10GiB, age: off }
+  sync: always
+processors:
+  everything: { file: { path: logs/all.jsonl, rotate: { size: 100MiB, keep: 5, compress: zstd } } }
+  errors:     { file: { path: logs/errors.log, format: text }, filter: 'severity >= ERROR', from: start }
+  live:       { pub: { bind: 'tcp://127.0.0.1:5012', encoding: batch } }
+  jaeger:     { console: {} }
+  mine:       { exec: { command: [python3, my_processor.py, 7] } }
+rules:
+  - to: [everything, jaeger, live]
+  - when: severity >= WARN && service == "orders" && fields.amount > 100.0
+    to: [errors, mine]
+lost_after: 1.5m
+grace: 3s
+"#,
+        "x",
+    )
+    .unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config.listen.session.as_deref(), Some("tcp://0.0.0.0:0"));
+    assert_eq!((config.listen.otlp_grpc.as_deref(), config.listen.http.as_deref()), (None, Some("127.0.0.1:0")));
+    assert_eq!((config.store.sync, config.store.keep.age), (Sync::Always, None));
+    assert_eq!((config.lost_after, config.grace), (Duration::from_secs(90), Duration::from_secs(3)));
+    let names: Vec<&str> = config.processors.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["everything", "errors", "live", "jaeger", "mine"]);
+    assert_eq!((config.processors[0].from, config.processors[1].from), (From::End, From::Start));
+    assert_eq!(config.processors[1].filter.as_ref().unwrap().text(), "severity >= ERROR");
+    let Kind::File(file) = &config.processors[0].kind else { panic!("{:?}", config.processors[0].kind) };
+    let rotate = file.rotate.as_ref().unwrap();
+    assert_eq!((rotate.size, rotate.keep, rotate.age), (Some(100 << 20), Some(5), None));
+    let Kind::Exec(exec) = &config.processors[4].kind else { panic!("{:?}", config.processors[4].kind) };
+    assert_eq!(exec.command, ["python3", "my_processor.py", "7"]);
+    assert_eq!(config.rules.len(), 2);
+    assert_eq!(config.rules[1].to, ["errors", "mine"]);
+    assert!(config.warnings.is_empty());
+    let summary = config.to_string();
+    assert!(summary.contains("session    tcp://0.0.0.0:0\n"), "{summary}");
+    assert!(summary.contains("everything → everything, jaeger, live"), "{summary}");
+}
+
+#[test]
+fn all_faults_are_told_at_once_in_their_places() {
+    let text = r#"lisen: {}
+listen:
+  push: tcp://0.0.0.0:5010
+  sesion: off
+  http: 127.0.0.1
+  otlp_grpc: [1]
+store:
+  keep: { size: 10GiX, age: 7 }
+  sync: never
+  reserve: 1MiB
+processors:
+  all: { file: { pth: a.jsonl } }
+  twice: { file: { path: b.jsonl, format: xml }, filter: 'severty > 3' }
+  what: { fil: { path: c } }
+  none: { filter: 'true' }
+  both: { file: { path: d }, console: {} }
+  bad/name: { console: {} }
+  age: { file: { path: e, rotate: { keep: 5 } } }
+  run: { exec: { command: [] } }
+  open: { pub: { bind: 'tcp://*:1' } }
+  gone: 5
+rules:
+  - to: [al, twice]
+  - when: severity > "WARN"
+    to: all
+  - when: 7
+  - too: all
+grace: soon
+"#;
+    let found = faults(text);
+    let places: Vec<&str> = found.iter().map(|(place, _)| place.as_str()).collect();
+    let expected = [
+        ("1:1", "unknown key `lisen`: did you mean `listen`?"),
+        ("3:9", "`tcp://0.0.0.0:5010` is reachable by others"),
+        ("4:3", "unknown key `sesion`: did you mean `session`?"),
+        ("5:9", "found string \"127.0.0.1\", expected an address like 127.0.0.1:5080, or off"),
+        ("6:14", "found a list, expected an address like 127.0.0.1:5080, or off"),
+        ("8:17", "found string \"10GiX\", expected a size like 100MiB, or off"),
+        ("8:29", "found integer `7`, expected a duration like 5ms, 10s or 7d, or off"),
+        ("9:9", "found string \"never\", expected a duration like 5ms, or always"),
+        ("12:18", "unknown key `pth`: did you mean `path`?"),
+        ("13:43", "unknown value `xml`: expected one of `json`, `text`"),
+        ("13:59", "unknown name `severty`: did you mean `severity`?"),
+        ("14:11", "unknown key `fil`: did you mean `file`?"),
+        ("15:3", "the processor `none` does not say what it is: expected one of "),
+        ("16:30", "the processor `both` is two things at once"),
+        ("17:3", "`bad/name` is no name for a processor"),
+        ("18:35", "it does not say when to rotate"),
+        ("19:27", "the command is empty"),
+        ("20:16", "`tcp://*:1` is reachable by others"),
+        ("21:9", "found number `7`"),
+        ("23:10", "unknown processor `al`: did you mean `all`?"),
+        ("24:20", "a number is never comparable with a string; write WARN without quotes"),
+        ("26:5", "the rule leads nowhere: `to` is missing"),
+        ("26:11", "found number `7`, expected a condition"),
+        ("27:5", "unknown key `too`: did you mean `to`?"),
+        ("28:8", "found string \"soon\", expected a duration like 5ms, 10s or 7d"),
+    ];
+    // A few of them are told in any case, whatever else; each of the expected ones exactly where it is.
+    for (place, message) in expected.iter().filter(|(place, _)| !["21:9"].contains(place)) {
+        let hit = found.iter().any(|(at, text)| at == place && text.starts_with(message));
+        assert!(hit, "{place} {message} is not among\n{found:#?}");
+    }
+    assert!(found.iter().any(|(at, text)| at == "21:9" && text.starts_with("found number `5`, expected one of")), "{found:#?}");
+    assert!(places.len() <= expected.len(), "nothing is told twice: {found:#?}");
+}
+
+#[test]
+fn a_fault_inside_a_condition_is_where_it_is_in_the_file() {
+    let rule = |when: &str| format!("processors: {{ a: {{ console: {{}} }} }}\nrules:\n  - to: a\n    when: {when}\n");
+    assert_eq!(fault(&rule("kind == 'end' && oops")).0, "4:28");
+    assert_eq!(fault(&rule("'kind == ''end'' && oops'")).0, "4:31");
+    assert_eq!(fault(&rule("\"kind == \\\"end\\\" && oops\"")).0, "4:31");
+    assert_eq!(fault(&rule("|\n      severity > 1 &&\n        oops > 2")).0, "6:9");
+    assert_eq!(fault(&rule(">-\n      severity > 1 &&\n      oops > 2")).0, "6:7");
+    assert_eq!(fault(&rule("severity > 1\n      && oops > 2")).0, "5:10");
+    let (place, message) = fault(&rule("severity >"));
+    assert!(place.starts_with("4:"), "{place}");
+    assert!(message.contains("the end"), "{message}");
+    assert_eq!(fault(&rule("message.matches('a(')")).0, "4:27");
+}
+
+#[test]
+fn keys_that_stand_twice_are_told() {
+    let (place, message) = fault("processors:\n  a: { console: {} }\n  a: { console: {} }\n");
+    assert_eq!((place.as_str(), message.as_str()), ("3:3", "`a` stands twice, first in line 2"));
+    assert_eq!(fault("grace: 1s\nstore: {}\ngrace: 2s\n").0, "3:1");
+}
+
+#[test]
+fn two_processors_on_one_file_are_told() {
+    let (place, message) = fault("processors:\n  a: { file: { path: x/y.log } }\n  b: { file: { path: ./x//y.log } }\n");
+    assert_eq!(place, "3:3");
+    assert!(message.contains("`a` and `b`"), "{message}");
+}
+
+#[test]
+fn a_missing_value_and_its_consequences_are_one_fault() {
+    let (place, message) = fault("processors: { a: { file: {} } }\n");
+    assert_eq!((place.as_str(), message.as_str()), ("1:26", "`path` is missing"));
+    // The path is wrong; that it is missing then is not told as well.
+    let (place, message) = fault("processors: { a: { file: { path: [1] } } }\n");
+    assert_eq!((place.as_str(), message.starts_with("found a list")), ("1:34", true), "{message}");
+}
+
+#[test]
+fn what_is_no_yaml_is_told_with_its_place() {
+    let (place, message) = fault("store:\n  path: [a\nrules: x\n");
+    assert!(place.starts_with('3') || place.starts_with('2'), "{place} {message}");
+    assert!(message.starts_with("is no YAML: "), "{message}");
+    assert_eq!(fault("- a\n- b\n").1, "found a list, expected the sections of a configuration");
+    assert!(fault("just text").1.starts_with("found `just text`"));
+}
+
+#[test]
+fn faults_are_shown_with_the_line_that_they_are_in() {
+    let faults = config::load("grace: 1s\nstore: { pth: x }\n", "distlogd.yaml").unwrap_err();
+    assert_eq!(
+        faults.to_string(),
+        "distlogd.yaml:2:10: unknown key `pth`: did you mean `path`?\n   2 | store: { pth: x }\n     |          ^"
+    );
+}
+
+#[test]
+fn a_processor_without_rules_is_a_warning_and_names_may_come_from_code() {
+    let config = config::load("processors: { a: { console: {} } }\n", "x").unwrap();
+    assert_eq!(config.warnings.len(), 1);
+    assert_eq!(config.warnings[0].message, "no rule leads to the processor `a`: it gets nothing");
+
+    let text = "rules: [{ to: [mine] }]\n";
+    assert_eq!(fault(text).0, "1:16");
+    let config = config::load_with(text, "x", &["mine"]).unwrap();
+    assert!(!config.router("mine").is_closed());
+    assert!(config.router("other").is_closed());
+    assert!(config::load_with("processors: { mine: { console: {} } }\n", "x", &["mine"]).is_err());
+}
+
+#[test]
+fn anchors_and_merges_are_understood() {
+    let config = config::load(
+        "processors:\n  a: { file: { path: a, rotate: &r { size: 1MiB } } }\n  b: { file: { path: b, rotate: *r } }\nrules: [{ to: [a, b] }]\n",
+        "x",
+    )
+    .unwrap_or_else(|faults| panic!("{faults}"));
+    let Kind::File(file) = &config.processors[1].kind else { panic!() };
+    assert_eq!(file.rotate.as_ref().unwrap().size, Some(1 << 20));
+}

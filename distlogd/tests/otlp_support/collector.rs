@@ -1,0 +1,228 @@
+//! A real receiver of OTLP by gRPC that does as it is told.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use distlog_bridge::otlp::collector::logs::v1::logs_service_server::{
+    LogsService, LogsServiceServer,
+};
+use distlog_bridge::otlp::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use distlog_bridge::otlp::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use distlog_bridge::otlp::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use distlog_bridge::otlp::common::v1::KeyValue;
+use distlog_bridge::otlp::common::v1::any_value::Value;
+use distlog_bridge::otlp::logs::v1::LogRecord;
+use distlog_bridge::otlp::trace::v1::Span;
+use tokio::runtime::Runtime;
+use tonic::codec::CompressionEncoding;
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Server, ServerTlsConfig};
+use tonic::{Request, Response, Status};
+
+/// Answers one request: so many items rejected and why, or an error.
+pub type Answer = Result<(i64, &'static str), Status>;
+/// Looks at the spans of a request and says what is wrong with them.
+pub type Judge = Box<dyn Fn(&[Span]) -> Result<(), Status> + Send>;
+
+#[derive(Default)]
+pub struct Seen {
+    pub traces: Vec<ExportTraceServiceRequest>,
+    pub logs: Vec<ExportLogsServiceRequest>,
+    pub metadata: Vec<MetadataMap>,
+    /// How the next requests are answered; beyond these, well.
+    pub trace_answers: VecDeque<Answer>,
+    pub log_answers: VecDeque<Answer>,
+    pub log_calls: usize,
+    pub judge: Option<Judge>,
+    /// Answers take so long.
+    pub delay: Duration,
+}
+
+#[derive(Clone, Default)]
+pub struct Service {
+    pub seen: Arc<Mutex<Seen>>,
+    pub busy: Arc<AtomicUsize>,
+    pub busiest: Arc<AtomicUsize>,
+}
+
+/// Runs until it is dropped.
+pub struct Collector {
+    pub address: SocketAddr,
+    pub service: Service,
+    runtime: Option<Runtime>,
+}
+
+impl Collector {
+    pub fn start() -> Collector {
+        Collector::start_with(None, "127.0.0.1:0")
+    }
+
+    pub fn start_with(tls: Option<ServerTlsConfig>, address: &str) -> Collector {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind(address))
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = Service::default();
+        let traces = TraceServiceServer::new(service.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .send_compressed(CompressionEncoding::Gzip);
+        let logs = LogsServiceServer::new(service.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd);
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            server = server.tls_config(tls).unwrap();
+        }
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        runtime.spawn(
+            server
+                .add_service(traces)
+                .add_service(logs)
+                .serve_with_incoming(incoming),
+        );
+        Collector {
+            address,
+            service,
+            runtime: Some(runtime),
+        }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.service.seen.lock().unwrap()
+    }
+
+    /// All spans, in the order in which they came.
+    pub fn spans(&self) -> Vec<Span> {
+        let seen = self.seen();
+        let scopes = seen
+            .traces
+            .iter()
+            .flat_map(|request| &request.resource_spans)
+            .flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    /// All log records, in the order in which they came.
+    pub fn logs(&self) -> Vec<LogRecord> {
+        let seen = self.seen();
+        let scopes = seen
+            .logs
+            .iter()
+            .flat_map(|request| &request.resource_logs)
+            .flat_map(|resource| &resource.scope_logs);
+        scopes.flat_map(|scope| scope.log_records.clone()).collect()
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+}
+
+pub fn text(attributes: &[KeyValue], name: &str) -> Option<String> {
+    match attributes
+        .iter()
+        .find(|a| a.key == name)?
+        .value
+        .as_ref()?
+        .value
+        .as_ref()?
+    {
+        Value::StringValue(text) => Some(text.clone()),
+        other => Some(format!("{other:?}")),
+    }
+}
+
+pub fn body(log: &LogRecord) -> String {
+    match log.body.as_ref().and_then(|body| body.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+impl Service {
+    async fn work(&self) {
+        let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
+        self.busiest.fetch_max(busy, Ordering::SeqCst);
+        let delay = self.seen.lock().unwrap().delay;
+        tokio::time::sleep(delay).await;
+        self.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.work().await;
+        let (metadata, _, request) = request.into_parts();
+        let mut seen = self.seen.lock().unwrap();
+        if let Some(judge) = &seen.judge {
+            let scopes = request
+                .resource_spans
+                .iter()
+                .flat_map(|resource| &resource.scope_spans);
+            judge(
+                &scopes
+                    .flat_map(|scope| scope.spans.clone())
+                    .collect::<Vec<_>>(),
+            )?;
+        }
+        let (rejected_spans, message) = seen.trace_answers.pop_front().unwrap_or(Ok((0, "")))?;
+        seen.metadata.push(metadata);
+        seen.traces.push(request);
+        let partial_success = (!message.is_empty()).then(|| ExportTracePartialSuccess {
+            rejected_spans,
+            error_message: message.into(),
+        });
+        Ok(Response::new(ExportTraceServiceResponse {
+            partial_success,
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        self.work().await;
+        let (metadata, _, request) = request.into_parts();
+        let mut seen = self.seen.lock().unwrap();
+        seen.log_calls += 1;
+        let (rejected_log_records, message) =
+            seen.log_answers.pop_front().unwrap_or(Ok((0, "")))?;
+        seen.metadata.push(metadata);
+        seen.logs.push(request);
+        let partial_success = (!message.is_empty()).then(|| ExportLogsPartialSuccess {
+            rejected_log_records,
+            error_message: message.into(),
+        });
+        Ok(Response::new(ExportLogsServiceResponse { partial_success }))
+    }
+}

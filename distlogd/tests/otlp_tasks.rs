@@ -1,0 +1,281 @@
+//! Processor `otlp`: a task becomes one span, wherever its begin is.
+
+mod otlp_support;
+
+use std::sync::atomic::Ordering;
+
+use distlog_bridge::otlp::trace::v1::status::StatusCode;
+use distlog_proto::{Kind, Otlp as Extras, Outcome, Record, Source};
+use distlogd::processor::{Error, Processor};
+use distlogd::processors::otlp::{Config, Events, FindError, open};
+use otlp_support::collector::{Collector, body, text};
+use otlp_support::{Delivery, NOW, Store, end, record, source, task, whole};
+
+fn names(collector: &Collector) -> Vec<String> {
+    collector
+        .spans()
+        .into_iter()
+        .map(|span| span.name)
+        .collect()
+}
+
+#[test]
+fn a_begin_from_before_the_restart_is_found_in_the_store() {
+    let collector = Collector::start();
+    let store = Store::of(&whole(1)[..2]);
+    let config = Config {
+        events: Events::Span,
+        ..Config::new(collector.endpoint())
+    };
+    let next = Delivery::new(&store, &config).run().next;
+    assert!(collector.spans().is_empty(), "it has not ended");
+
+    let mut bind = record(Kind::Bind, task(1), "");
+    bind.fields.insert("amount", 5);
+    store.add(&[bind, end(1, Outcome::Success)]);
+    let mut delivery = Delivery {
+        next,
+        ..Delivery::new(&store, &config)
+    };
+    delivery.run();
+    let spans = collector.spans();
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].name, "task 1");
+    assert_eq!(
+        (spans[0].start_time_unix_nano, spans[0].end_time_unix_nano),
+        (NOW, NOW + 1_000_000)
+    );
+    assert_eq!(spans[0].events[0].name, "event of 1");
+    assert_eq!(text(&spans[0].attributes, "user").as_deref(), Some("leo"));
+    assert_eq!(
+        text(&spans[0].attributes, "amount").as_deref(),
+        Some("IntValue(5)")
+    );
+    assert_eq!(
+        spans[0].status.as_ref().unwrap().code,
+        StatusCode::Ok as i32
+    );
+    assert_eq!(
+        delivery.otlp.counters().looked_up.load(Ordering::Relaxed),
+        1
+    );
+}
+
+#[test]
+fn more_tasks_than_memory_is_meant_for_are_all_exported_whole() {
+    let collector = Collector::start();
+    let store = Store::default();
+    for kind in 0..3 {
+        (1..=20).for_each(|number| store.add(&whole(number)[kind..=kind]));
+    }
+    let config = Config {
+        events: Events::Both,
+        open_tasks: 3,
+        ..Config::new(collector.endpoint())
+    };
+    let mut delivery = Delivery::new(&store, &config);
+    delivery.run();
+    let spans = collector.spans();
+    assert_eq!(
+        names(&collector),
+        (1..=20).map(|n| format!("task {n}")).collect::<Vec<_>>()
+    );
+    assert!(
+        spans
+            .iter()
+            .all(|span| span.events.len() == 1 && text(&span.attributes, "user").is_some())
+    );
+    assert_eq!(collector.logs().len(), 20);
+    let looked_up = delivery.otlp.counters().looked_up.load(Ordering::Relaxed);
+    assert!((17..=20).contains(&looked_up), "{looked_up}");
+}
+
+#[test]
+fn a_lost_task_is_exported_once_even_if_its_end_comes_later() {
+    for flush_between in [false, true] {
+        let collector = Collector::start();
+        let store = Store::of(&whole(1)[..1]);
+        // The tracker writes the end of a lost task; the daemon is the source of that.
+        let lost = Record {
+            source: Source {
+                service: "distlogd".into(),
+                ..source()
+            },
+            ..end(1, Outcome::Lost)
+        };
+        store.add(&[lost]);
+        let mut delivery = Delivery::new(&store, &Config::new(collector.endpoint()));
+        if flush_between {
+            delivery.run();
+        }
+        store.add(&[end(1, Outcome::Ok)]);
+        delivery.run();
+        let spans = collector.spans();
+        assert_eq!(spans.len(), 1);
+        assert_eq!(spans[0].name, "task 1");
+        assert_eq!(
+            spans[0].status.as_ref().unwrap().code,
+            StatusCode::Error as i32
+        );
+        assert_eq!(
+            text(&spans[0].attributes, "distlog.outcome").as_deref(),
+            Some("lost")
+        );
+        let seen = collector.seen();
+        let resource = seen.traces[0].resource_spans[0].resource.as_ref().unwrap();
+        assert_eq!(
+            text(&resource.attributes, "service.name").as_deref(),
+            Some("shop"),
+            "that of the begin"
+        );
+        assert_eq!(
+            delivery
+                .otlp
+                .counters()
+                .repeated_ends
+                .load(Ordering::Relaxed),
+            1
+        );
+    }
+}
+
+#[test]
+fn an_end_whose_begin_is_nowhere_is_a_span_all_the_same() {
+    let collector = Collector::start();
+    let store = Store::of(&[Record {
+        name: "orphan".into(),
+        time: NOW + 5_000_000,
+        ..end(1, Outcome::Ok)
+    }]);
+    Delivery::new(&store, &Config::new(collector.endpoint())).run();
+    let spans = collector.spans();
+    assert_eq!(spans[0].name, "orphan");
+    assert_eq!(
+        (spans[0].start_time_unix_nano, spans[0].end_time_unix_nano),
+        (NOW + 4_000_000, NOW + 5_000_000)
+    );
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_no_reason_to_lose_a_span() {
+    let collector = Collector::start();
+    let store = Store::of(&[end(1, Outcome::Ok)]);
+    let broken = |_,
+                  _,
+                  _: &mut dyn FnMut(&distlog_proto::RecordRef<'_>)|
+     -> Result<(), FindError> { Err("disk on fire".into()) };
+    let mut otlp = open("test", &Config::new(collector.endpoint()), Box::new(broken)).unwrap();
+    match store.read(1, 2, |records| otlp.process(records)) {
+        Err(Error::Retry { reason, .. }) => assert!(reason.contains("disk on fire"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    otlp.flush().unwrap();
+    assert!(collector.spans().is_empty());
+}
+
+#[test]
+fn events_outside_of_tasks_are_log_records_or_counted() {
+    let collector = Collector::start();
+    let stray = Record {
+        task: None,
+        ..record(Kind::Event, task(1), "stray")
+    };
+    let store = Store::of(&[stray]);
+    Delivery::new(&store, &Config::new(collector.endpoint())).run();
+    assert_eq!(
+        collector.logs().iter().map(body).collect::<Vec<_>>(),
+        ["stray"]
+    );
+    let mut delivery = Delivery::new(
+        &store,
+        &Config {
+            events: Events::Span,
+            ..Config::new(collector.endpoint())
+        },
+    );
+    delivery.run();
+    assert_eq!(
+        delivery
+            .otlp
+            .counters()
+            .unplaced_events
+            .load(Ordering::Relaxed),
+        1
+    );
+    assert_eq!(collector.logs().len(), 1);
+}
+
+#[test]
+fn what_came_as_event_of_a_span_leaves_as_one() {
+    let collector = Collector::start();
+    let by_otlp = |span_event| {
+        Some(Box::new(Extras {
+            span_event,
+            ..Extras::default()
+        }))
+    };
+    let mut records = whole(1);
+    records
+        .iter_mut()
+        .for_each(|record| record.otlp = by_otlp(false));
+    records[1].otlp = by_otlp(true);
+    records.insert(
+        2,
+        Record {
+            otlp: by_otlp(false),
+            ..record(Kind::Event, task(1), "a log")
+        },
+    );
+    let store = Store::of(&records);
+    Delivery::new(&store, &Config::new(collector.endpoint())).run();
+    let spans = collector.spans();
+    assert_eq!(
+        spans[0]
+            .events
+            .iter()
+            .map(|event| event.name.as_str())
+            .collect::<Vec<_>>(),
+        ["event of 1"]
+    );
+    assert_eq!(
+        collector.logs().iter().map(body).collect::<Vec<_>>(),
+        ["a log"]
+    );
+    let attributes: Vec<_> = spans[0].attributes.iter().map(|a| a.key.as_str()).collect();
+    assert_eq!(attributes, ["user"], "nothing is added");
+}
+
+#[test]
+fn each_service_has_its_own_resource() {
+    let collector = Collector::start();
+    let mut records = whole(1);
+    let mut other = whole(2);
+    other
+        .iter_mut()
+        .for_each(|record| record.source.service = "bank".into());
+    records.extend(other);
+    let store = Store::of(&records);
+    Delivery::new(&store, &Config::new(collector.endpoint())).run();
+    let seen = collector.seen();
+    let resources = seen
+        .traces
+        .iter()
+        .flat_map(|request| &request.resource_spans);
+    let services: Vec<_> = resources
+        .map(|resource| {
+            let name = text(
+                &resource.resource.as_ref().unwrap().attributes,
+                "service.name",
+            )
+            .unwrap();
+            (name, resource.scope_spans[0].spans[0].name.clone())
+        })
+        .collect();
+    assert_eq!(
+        services,
+        [
+            ("shop".into(), "task 1".into()),
+            ("bank".into(), "task 2".to_owned())
+        ]
+    );
+}

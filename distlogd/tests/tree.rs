@@ -1,0 +1,208 @@
+//! The tree, from records to text.
+
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::*;
+use distlogd::tree::paint::Colour;
+use distlogd::tree::{Tree, draw, put_line};
+
+const T: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10";
+/// 12:00:00 UTC of some day, in ns.
+const NOON: u64 = 1_700_049_600_000_000_000;
+
+struct Story(Vec<Record>);
+
+impl Story {
+    fn record(&mut self, service: &str, path: &str, ms: u64) -> &mut Record {
+        let id: TaskId = format!("{T}{path}").parse().unwrap();
+        let mut record = Record {
+            task: Some(Task::from(&id)),
+            time: NOON + ms * 1_000_000,
+            offset: self.0.len() as u64,
+            severity: Severity::INFO,
+            ..Record::default()
+        };
+        record.source.service = service.into();
+        // Each record in its own batch, as if they came from anywhere in any order.
+        self.0.push(record);
+        self.0.last_mut().unwrap()
+    }
+
+    fn begin(&mut self, service: &str, path: &str, ms: u64, message: &str) -> &mut Record {
+        let record = self.record(service, path, ms);
+        record.kind = Kind::Begin;
+        record.message = message.into();
+        record
+    }
+
+    fn event(&mut self, service: &str, path: &str, ms: u64, message: &str) -> &mut Record {
+        let record = self.record(service, path, ms);
+        record.message = message.into();
+        record
+    }
+
+    fn end(&mut self, service: &str, path: &str, ms: u64, outcome: Outcome, took_us: u64) -> &mut Record {
+        let record = self.record(service, path, ms);
+        record.kind = Kind::End;
+        record.outcome = outcome;
+        record.duration = took_us * 1000;
+        record
+    }
+
+    fn with<R>(&self, see: impl FnOnce(Vec<RecordRef<'_>>) -> R) -> R {
+        let batches: Vec<Vec<u8>> = self.0.iter().map(|record| {
+            let mut writer = BatchWriter::new();
+            writer.push(record);
+            writer.finish()
+        }).collect();
+        let parsed: Vec<BatchRef<'_>> = batches.iter().map(|bytes| BatchRef::parse(bytes).unwrap()).collect();
+        see(parsed.iter().flat_map(BatchRef::records).map(Result::unwrap).collect())
+    }
+
+    fn drawn(&self) -> String {
+        self.with(|records| draw(&Tree::build(T.parse().unwrap(), records), None, Colour::Off))
+    }
+}
+
+fn order() -> Story {
+    let mut story = Story(Vec::new());
+    let begin = story.begin("gateway", "", 0, "handle order 17");
+    begin.task.as_mut().unwrap().context.insert("user", "leo");
+    story.event("gateway", "", 1, "order received").fields.insert("items", 3);
+    story.begin("orders", "/1.9f2c01ab", 2, "reserve stock").span_kind = SpanKind::Server;
+    story.event("orders", "/1.9f2c01ab", 3, "line one\nline two").severity = Severity::WARN;
+    story.end("orders", "/1.9f2c01ab", 4, Outcome::Ok, 3_100);
+    story.begin("payment", "/2.00000001", 5, "charge card");
+    let error = story.event("payment", "/2.00000001", 6, "payment failed");
+    error.severity = Severity::ERROR;
+    error.error = Some(ErrorInfo { message: "card declined".into(), chain: vec!["code 51".into()], ..ErrorInfo::default() });
+    story.end("payment", "/2.00000001", 7, Outcome::Failed, 5_200).error = Some(ErrorInfo { message: "card declined".into(), ..ErrorInfo::default() });
+    story.end("gateway", "", 8, Outcome::Failed, 12_345).status_message = "no money".into();
+    story
+}
+
+const DRAWN: &str = "\
+e252a11f-d33d-483d-ba08-bc8f642b2f10
+✗ handle order 17 · gateway  12.3ms  no money  user=leo
+├─ 12:00:00.001 INFO  order received  items=3
+├─ ✔ reserve stock · orders (server)  3.10ms
+│  └─ 12:00:00.003 WARN  line one
+│     line two
+└─ ✗ charge card · payment  5.20ms  card declined
+   └─ 12:00:00.006 ERROR payment failed  card declined
+      caused by: code 51
+";
+
+#[test]
+fn a_tree_is_drawn_with_every_record_in_its_place() {
+    assert_eq!(order().drawn(), DRAWN);
+}
+
+#[test]
+fn the_order_of_arrival_does_not_matter_and_nothing_comes_twice() {
+    let mut story = order();
+    story.0.reverse();
+    let twice = story.0.clone();
+    story.0.extend(twice);
+    assert_eq!(story.drawn(), DRAWN);
+}
+
+#[test]
+fn colours_are_the_only_difference_on_a_terminal() {
+    let coloured = order().with(|records| draw(&Tree::build(T.parse().unwrap(), records), None, Colour::On));
+    let mut plain = String::new();
+    let mut rest = coloured.as_str();
+    while let Some((before, after)) = rest.split_once('\x1b') {
+        plain.push_str(before);
+        rest = after.split_once('m').unwrap().1;
+    }
+    assert_eq!(plain + rest, DRAWN);
+}
+
+#[test]
+fn what_is_not_over_or_not_known_is_shown_as_such() {
+    let mut story = Story(Vec::new());
+    story.begin("a", "", 0, "run").kind = Kind::Begin;
+    story.begin("a", "/1", 1, "vanish");
+    story.end("distlogd", "/1", 9, Outcome::Lost, 0);
+    story.event("b", "/2/7", 3, "its begin and its parent are not here");
+    story.begin("c", "/3.00000001", 4, "first taker");
+    story.begin("c", "/3.00000002", 5, "second taker");
+    story.begin("d", "/~00f067aa0ba902b7/5", 6, "called by a stranger");
+    let expected = "\
+e252a11f-d33d-483d-ba08-bc8f642b2f10
+▶ run · a  running
+├─ † vanish  its process was not heard again
+├─ ? e252a11f-d33d-483d-ba08-bc8f642b2f10/~SPAN (its begin is not here)
+│  └─ ▶ e252a11f-d33d-483d-ba08-bc8f642b2f10/2/7 (its begin is not here) · b  running
+│     └─ 12:00:00.003 INFO  its begin and its parent are not here
+├─ ▶ first taker · c #00000001  running
+└─ ▶ second taker · c #00000002  running
+? e252a11f-d33d-483d-ba08-bc8f642b2f10/~00f067aa0ba902b7 (its begin is not here)
+└─ ▶ called by a stranger · d  running
+";
+    let missing = format!("{T}/2").parse::<TaskId>().unwrap().span_id().to_string();
+    // Nothing says where the unknown parent of a grandchild hangs: it stands beside.
+    let drawn = story.drawn();
+    assert!(drawn.contains(&format!("? {T}/~{missing} (its begin is not here)\n")), "{drawn}");
+    for line in expected.lines().filter(|line| !line.contains("SPAN") && !line.contains("/2/7") && !line.contains("parent")) {
+        assert!(drawn.contains(line), "{line} is not in\n{drawn}");
+    }
+}
+
+#[test]
+fn a_real_end_replaces_that_of_a_lost_task_whichever_came_first() {
+    for lost_first in [true, false] {
+        let mut story = Story(Vec::new());
+        story.begin("a", "", 0, "run");
+        let ends = if lost_first { [Outcome::Lost, Outcome::Ok] } else { [Outcome::Ok, Outcome::Lost] };
+        for outcome in ends {
+            story.end("a", "", 5, outcome, 5_000);
+        }
+        assert_eq!(story.drawn(), format!("{T}\n✔ run · a  5.00ms\n"));
+    }
+}
+
+#[test]
+fn a_circle_of_parents_and_a_very_deep_tree_are_drawn_all_the_same() {
+    let mut story = Story(Vec::new());
+    let (a, b) = (SpanId::new(1).unwrap(), SpanId::new(2).unwrap());
+    for (own, parent, name) in [(a, b, "a"), (b, a, "b")] {
+        let task = story.begin("s", "/9", 0, name).task.as_mut().unwrap();
+        (task.span_id, task.parent_span_id) = (own, Some(parent));
+    }
+    let drawn = story.drawn();
+    assert!(drawn.contains("▶ a") && drawn.contains("▶ b"), "{drawn}");
+
+    let mut story = Story(Vec::new());
+    for n in 2..5000u64 {
+        let task = story.begin("s", "/9", n, "deeper").task.as_mut().unwrap();
+        (task.span_id, task.parent_span_id) = (SpanId::new(n).unwrap(), SpanId::new(n - 1));
+    }
+    assert_eq!(story.drawn().matches("▶ deeper").count(), 4998);
+}
+
+#[test]
+fn what_a_stranger_logs_does_not_move_the_cursor() {
+    let mut story = Story(Vec::new());
+    story.begin("evil\x1b[2J", "", 0, "title\x1b]0;owned\x07\nsecond line");
+    story.event("evil\x1b[2J", "", 1, "a\x08\x1b[31mb").fields.insert("k\x1b", "v\x1b");
+    assert!(!story.drawn().contains(['\x1b', '\x07', '\x08']), "{:?}", story.drawn());
+    let mut line = String::new();
+    story.with(|records| records.iter().for_each(|record| put_line(&mut line, Colour::Off, record)));
+    assert!(!line.contains(['\x1b', '\x07', '\x08']), "{line:?}");
+}
+
+#[test]
+fn a_live_view_has_a_line_for_each_record() {
+    let mut text = String::new();
+    order().with(|records| records.iter().for_each(|record| put_line(&mut text, Colour::Off, record)));
+    let expected = "\
+12:00:00.000 INFO  gateway   e252a11f ▶ handle order 17  user=leo
+12:00:00.001 INFO  gateway   e252a11f │ order received  items=3
+12:00:00.002 INFO  orders    e252a11f │ ▶ reserve stock
+12:00:00.003 WARN  orders    e252a11f │ │ line one
+line two
+12:00:00.004 INFO  orders    e252a11f │ ✔   3.10ms
+";
+    assert!(text.starts_with(expected), "{text}");
+}

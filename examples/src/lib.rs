@@ -1,0 +1,15 @@
+//! Small real programs that use distlog. Each has its story in one file of `src/bin/`:
+//!
+//! | program | story |
+//! |---|---|
+//! | `tour` | starts everything and shows it; begin here |
+//! | `shop` | three services in a row over HTTP; a request that fails deep inside |
+//! | `job_queue` | a task id travels as text, in the message of a queue |
+//! | `two_languages` | a Python client beside a Rust program, in one tree |
+//! | `custom_daemon` | a daemon with a processor of its own |
+//! | `relay` | an HTTP service that passes requests on, with trace headers |
+//!
+//! The services of the shop are in [`shop`], since the tour runs them, too.
+
+pub mod listen;
+pub mod shop;

@@ -1,0 +1,26 @@
+//! A record as the dictionary of Python's `logging.LogRecord`: what the encodings `J` and `P` have in common.
+//!
+//! Read it in this order: `sink.rs` (what an encoding must be able to write), `ascii.rs` (short texts without
+//! allocating), `marked.rs` (values that JSON has no form for), `write.rs` (record to dictionary), `reader.rs`
+//! (dictionary to record), and what that one needs: `typed.rs` (lenient reading of values), `python.rs` (conventions of
+//! the Python package), `own.rs` (the key `distlog`). The form itself is described in [`crate::json`].
+
+mod ascii;
+mod base64;
+mod marked;
+mod own;
+mod python;
+mod reader;
+mod sink;
+mod typed;
+mod write;
+
+pub(crate) use base64::encode as write_base64;
+pub(crate) use marked::{float_word, map as marked_map};
+pub(crate) use reader::{Item, Reader};
+pub(crate) use sink::Sink;
+pub(crate) use write::{value as write_value, write};
+
+/// Lists and maps may stand in each other this deep within one entry of the dictionary, as in encoding `B`; what is
+/// deeper becomes text.
+pub(crate) const MAX_DEPTH: usize = 64;

@@ -1,0 +1,347 @@
+//! Writes a record as a dictionary.
+
+use super::Sink;
+use super::ascii::{date, span_hex, trace_hex, uuid};
+use super::marked::looks_marked;
+use crate::record::{Outcome, SpanKind, Stream, System};
+use crate::severity::Severity;
+use crate::wire::{ErrorRef, FieldsRef, LinkRef, OtlpRef, RecordRef, SourceRef, TaskRef, ValueRef};
+
+/// Writes the dictionary of a record.
+pub(crate) fn write<S: Sink>(sink: &mut S, r: &RecordRef<'_>) {
+    sink.begin_map();
+    let (levelname, text_said) = levelname(r.severity, r.severity_text);
+    let callsite = r.callsite;
+    sink.name("asctime");
+    sink.str(date(r.time).as_str());
+    sink.name("levelname");
+    sink.str(levelname);
+    sink.name("name");
+    sink.str(callsite.target);
+    sink.name("message");
+    sink.str(r.message);
+    let mut text = false;
+    if !r.fields.is_empty() {
+        sink.name("fields");
+        sink.begin_map();
+        text = plain_fields(sink, r.fields, false);
+        sink.end_map();
+    }
+    let mut context_text = false;
+    if let Some(task) = &r.task {
+        sink.name("context");
+        sink.begin_map();
+        sink.name("key");
+        label(sink, r.number, task);
+        context_text = plain_fields(sink, task.context, true);
+        sink.end_map();
+    }
+    let error = r.error();
+    if let Some(error) = &error {
+        exc_text(sink, error);
+    }
+    str(sink, "stack_info", r.stack);
+    str(sink, "msg", if callsite.template.is_empty() { r.message } else { callsite.template });
+    sink.name("levelno");
+    sink.i64(r.severity.levelno());
+    sink.name("created");
+    sink.seconds(r.time / 1000);
+    sink.name("msecs");
+    sink.f64((r.time / 1_000_000 % 1000) as f64);
+    str(sink, "pathname", callsite.file);
+    str(sink, "filename", callsite.file.rsplit(['/', '\\']).next().unwrap_or_default());
+    u64(sink, "lineno", callsite.line.into());
+    str(sink, "module", callsite.module);
+    str(sink, "funcName", callsite.function);
+    u64(sink, "thread", r.thread_id);
+    str(sink, "threadName", r.thread_name);
+    u64(sink, "process", r.source.process_id);
+    str(sink, "processName", r.source.process_name);
+    str(sink, "hostname", r.source.host);
+
+    sink.name("distlog");
+    sink.begin_map();
+    own(sink, r, error.as_ref());
+    if text_said {
+        str(sink, "severity_text", r.severity_text);
+    }
+    if text {
+        names_of_text(sink, "text", r.fields);
+    }
+    if let Some(task) = r.task.filter(|_| context_text) {
+        names_of_text(sink, "context_text", task.context);
+    }
+    sink.end_map();
+    sink.end_map();
+}
+
+/// What is said under the key `distlog`.
+fn own<S: Sink>(sink: &mut S, r: &RecordRef<'_>, error: Option<&ErrorRef<'_>>) {
+    let callsite = r.callsite;
+    sink.name("kind");
+    sink.str(r.kind.name());
+    if r.outcome != Outcome::Unset {
+        str(sink, "outcome", r.outcome.name());
+    }
+    u64(sink, "duration", r.duration);
+    str(sink, "service", r.source.service);
+    str(sink, "task", r.name);
+    if let Some(error) = error {
+        self::error(sink, error);
+    }
+    if let Some(task) = &r.task {
+        self::task(sink, task);
+    } else {
+        u64(sink, "number", r.number);
+    }
+    if r.span_kind != SpanKind::Unset {
+        str(sink, "span_kind", r.span_kind.name());
+    }
+    u64(sink, "status_code", r.status_code.into());
+    str(sink, "status_message", r.status_message);
+    let mut links = r.links().peekable();
+    if links.peek().is_some() {
+        sink.name("links");
+        sink.begin_list();
+        links.for_each(|link| self::link(sink, &link));
+        sink.end_list();
+    }
+    // A float of seconds holds microseconds until 2106.
+    if r.time % 1000 != 0 || r.time > u64::from(u32::MAX) * 1_000_000_000 {
+        u64(sink, "time", r.time);
+    }
+    u64(sink, "observed_time", r.observed_time);
+    if Severity::from_levelno(r.severity.levelno()) != r.severity {
+        u64(sink, "severity", r.severity.number().into());
+    }
+    if callsite.severity != r.severity {
+        sink.name("callsite_severity");
+        sink.u64(callsite.severity.number().into());
+    }
+    if !r.message.is_empty() && callsite.template == r.message {
+        sink.name("literal");
+        sink.bool(true);
+    }
+    u64(sink, "offset", r.offset);
+    source(sink, r.source);
+    if let Some(otlp) = r.otlp() {
+        self::otlp(sink, &otlp);
+    }
+}
+
+fn source<S: Sink>(sink: &mut S, source: &SourceRef<'_>) {
+    if source.producer.is_known() {
+        str(sink, "producer", uuid(source.producer.to_bytes()).as_str());
+    }
+    if source.system != System::Test {
+        str(sink, "system", source.system.name());
+    }
+    if source.stream != Stream::Log {
+        str(sink, "stream", source.stream.name());
+    }
+    map(sink, "resource", source.resource);
+    str(sink, "schema_url", source.schema_url);
+    u64(sink, "resource_dropped_attributes", source.dropped_attributes.into());
+}
+
+fn task<S: Sink>(sink: &mut S, task: &TaskRef<'_>) {
+    sink.name("trace_id");
+    sink.str(trace_hex(task.trace_id).as_str());
+    sink.name("span_id");
+    sink.str(span_hex(task.span_id).as_str());
+    if let Some(parent) = task.parent_span_id {
+        str(sink, "parent_span_id", span_hex(parent).as_str());
+    }
+    u64(sink, "flags", task.flags.into());
+    str(sink, "trace_state", task.trace_state);
+}
+
+fn error<S: Sink>(sink: &mut S, error: &ErrorRef<'_>) {
+    sink.name("error");
+    sink.begin_map();
+    str(sink, "kind", error.kind);
+    str(sink, "message", error.message);
+    let mut chain = error.chain().peekable();
+    if chain.peek().is_some() {
+        sink.name("chain");
+        sink.begin_list();
+        chain.for_each(|cause| sink.str(cause));
+        sink.end_list();
+    }
+    if !error.traceback.is_empty() {
+        sink.name("traceback");
+        sink.bool(true);
+    }
+    sink.end_map();
+}
+
+/// For readers that know only Python's dictionary: the traceback, or what takes its place.
+fn exc_text<S: Sink>(sink: &mut S, error: &ErrorRef<'_>) {
+    if !error.traceback.is_empty() {
+        return str(sink, "exc_text", error.traceback);
+    }
+    if error.kind.is_empty() && error.message.is_empty() && error.chain().next().is_none() {
+        return;
+    }
+    let colon = if error.kind.is_empty() || error.message.is_empty() { "" } else { ": " };
+    sink.name("exc_text");
+    sink.concat([error.kind, colon, error.message].into_iter().chain(error.chain().flat_map(|cause| ["\ncaused by: ", cause])));
+}
+
+fn link<S: Sink>(sink: &mut S, link: &LinkRef<'_>) {
+    sink.begin_map();
+    sink.name("trace_id");
+    sink.str(trace_hex(link.trace_id).as_str());
+    sink.name("span_id");
+    sink.str(span_hex(link.span_id).as_str());
+    str(sink, "path", link.path);
+    u64(sink, "flags", link.flags.into());
+    str(sink, "trace_state", link.trace_state);
+    map(sink, "attributes", link.attributes);
+    u64(sink, "dropped_attributes", link.dropped_attributes.into());
+    sink.end_map();
+}
+
+fn otlp<S: Sink>(sink: &mut S, otlp: &OtlpRef<'_>) {
+    sink.name("otlp");
+    sink.begin_map();
+    str(sink, "scope_name", otlp.scope_name);
+    str(sink, "scope_version", otlp.scope_version);
+    map(sink, "scope_attributes", otlp.scope_attributes);
+    u64(sink, "scope_dropped_attributes", otlp.scope_dropped_attributes.into());
+    str(sink, "scope_schema_url", otlp.scope_schema_url);
+    u64(sink, "dropped_attributes", otlp.dropped_attributes.into());
+    u64(sink, "dropped_events", otlp.dropped_events.into());
+    u64(sink, "dropped_links", otlp.dropped_links.into());
+    str(sink, "event_name", otlp.event_name);
+    if let Some(body) = otlp.body {
+        sink.name("body");
+        value(sink, body);
+    }
+    if otlp.span_event {
+        sink.name("span_event");
+        sink.bool(true);
+    }
+    sink.end_map();
+}
+
+/// `3@e252a11f-d33d-483d-ba08-bc8f642b2f10/1`.
+fn label<S: Sink>(sink: &mut S, number: u64, task: &TaskRef<'_>) {
+    let mut buffer = itoa::Buffer::new();
+    let trace = uuid(task.trace_id.to_bytes());
+    let slash = if task.path.is_empty() { "" } else { "/" };
+    sink.concat([buffer.format(number), "@", trace.as_str(), slash, task.path]);
+}
+
+/// The name for Python, and whether `severity_text` must be said elsewhere: Python's readers wait for `WARNING` where
+/// OpenTelemetry writes `WARN`, but a level that only the program knows is shown.
+fn levelname<'a>(severity: Severity, text: &'a str) -> (&'a str, bool) {
+    let usual = severity.levelname();
+    if text.is_empty() {
+        (usual, false)
+    } else if text.eq_ignore_ascii_case(usual) || text.eq_ignore_ascii_case(severity.name()) {
+        (usual, true)
+    } else {
+        (text, false)
+    }
+}
+
+/// Entries of which a text is written as a string, for readers' sake. Returns whether there was one.
+fn plain_fields<S: Sink>(sink: &mut S, fields: FieldsRef<'_>, context: bool) -> bool {
+    let mut text = false;
+    for (name, field) in fields.iter() {
+        // `key` is the label of the record; the program's own `key` stands beside it.
+        if context && name.ends_with("key") && name.trim_start_matches('$') == "key" {
+            sink.key(&["$", name].concat());
+        } else {
+            sink.key(name);
+        }
+        match field {
+            ValueRef::Text(v) => {
+                sink.str(v);
+                text = true;
+            }
+            other => value(sink, other),
+        }
+    }
+    text
+}
+
+fn names_of_text<S: Sink>(sink: &mut S, name: &'static str, fields: FieldsRef<'_>) {
+    sink.name(name);
+    sink.begin_list();
+    for (name, _) in fields.iter().filter(|(_, field)| matches!(field, ValueRef::Text(_))) {
+        sink.str(name);
+    }
+    sink.end_list();
+}
+
+/// Any value.
+pub(crate) fn value<S: Sink>(sink: &mut S, v: ValueRef<'_>) {
+    match v {
+        ValueRef::Null => sink.null(),
+        ValueRef::Bool(v) => sink.bool(v),
+        ValueRef::I64(v) => sink.i64(v),
+        ValueRef::U64(v) => sink.u64(v),
+        ValueRef::F64(v) => sink.f64(v),
+        ValueRef::Str(v) => sink.str(v),
+        ValueRef::Text(v) => {
+            sink.begin_map();
+            sink.name("$text");
+            sink.str(v);
+            sink.end_map();
+        }
+        ValueRef::Bytes(v) => sink.bytes(v),
+        ValueRef::List(list) => {
+            sink.begin_list();
+            list.iter().for_each(|item| value(sink, item));
+            sink.end_list();
+        }
+        ValueRef::Map(fields) => {
+            sink.begin_map();
+            entries(sink, fields);
+            sink.end_map();
+        }
+    }
+}
+
+fn entries<S: Sink>(sink: &mut S, fields: FieldsRef<'_>) {
+    let mut names = fields.iter().map(|(name, _)| name);
+    let marked = names.next().is_some_and(|first| looks_marked(first) && names.all(|name| name == first));
+    for (name, field) in fields.iter() {
+        if marked {
+            sink.key(&["$", name].concat());
+        } else {
+            sink.key(name);
+        }
+        value(sink, field);
+    }
+}
+
+/// Left out if empty.
+fn map<S: Sink>(sink: &mut S, name: &'static str, fields: FieldsRef<'_>) {
+    if !fields.is_empty() {
+        sink.name(name);
+        sink.begin_map();
+        entries(sink, fields);
+        sink.end_map();
+    }
+}
+
+/// Left out if empty.
+#[inline]
+fn str<S: Sink>(sink: &mut S, name: &'static str, value: &str) {
+    if !value.is_empty() {
+        sink.name(name);
+        sink.str(value);
+    }
+}
+
+/// Left out if 0.
+#[inline]
+fn u64<S: Sink>(sink: &mut S, name: &'static str, value: u64) {
+    if value != 0 {
+        sink.name(name);
+        sink.u64(value);
+    }
+}

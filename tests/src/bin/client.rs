@@ -1,0 +1,120 @@
+//! A program that logs, as the stories start it: `e2e-client ADDRESS ENCODING STORY [ARGUMENT]`.
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+use distlog_layer::{Encoding, bind, get_foreign_task, import_task, task, to, val};
+use tracing::{error, info, warn};
+use tracing_subscriber::prelude::*;
+
+#[derive(serde::Serialize)]
+struct Point {
+    x: i32,
+    names: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+struct Outer(std::num::ParseIntError);
+
+impl std::fmt::Display for Outer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the number is none")
+    }
+}
+
+impl std::error::Error for Outer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, address, encoding, story, rest @ ..] = &arguments[..] else { panic!("ADDRESS ENCODING STORY [ARGUMENT]") };
+    let encoding = match encoding.as_str() {
+        "json" => Encoding::Json,
+        "pickle" => Encoding::Pickle,
+        _ => Encoding::Batch,
+    };
+    let service = std::env::var("SERVICE").unwrap_or_else(|_| "client".into());
+    let (layer, guard) =
+        distlog_layer::builder().service(service).resource("team", "core").encoding(encoding).connect_push(address).unwrap();
+    tracing_subscriber::registry().with(layer).init();
+    let argument = rest.first().map_or("", String::as_str);
+    match story.as_str() {
+        "every-field" => every_field(),
+        "count" => (0..argument.parse().unwrap()).for_each(|n: u64| info!(n, "record {n}")),
+        "levels" => levels(),
+        "chain" => chain(address, argument),
+        "import" => import(argument),
+        "hang" => hang(&guard),
+        other => panic!("unknown story {other}"),
+    }
+    drop(guard);
+}
+
+/// Everything that a record can hold.
+fn every_field() {
+    let work = task!(user = "leo", point = ?val(&Point { x: -1, names: vec!["a", "b"] }), "do everything with {}", 7);
+    println!("{}", work.id().unwrap());
+    let failed = work.run(|| -> Result<(), Outer> {
+        info!(yes = true, int = -3, uint = u64::MAX, float = 1.5, text = "zwölf", debug = ?Some(1), big = u128::MAX, "event {}", 1);
+        info!(bytes = &[0u8, 255][..], list = ?val(&[1, 2]), "more");
+        bind("late", 5);
+        work.link(&"e252a11f-d33d-483d-ba08-bc8f642b2f10/1".parse().unwrap());
+        to!("a part").in_scope(|| warn!("line one\nline two"));
+        let broken = Outer("x".parse::<i32>().unwrap_err());
+        error!(error = &broken as &dyn std::error::Error, "it broke");
+        Err(broken)
+    });
+    failed.unwrap_err();
+}
+
+fn levels() {
+    tracing::trace!("trace");
+    tracing::debug!("debug");
+    info!(amount = 50.0, "info");
+    warn!(amount = 150.0, "warn");
+    error!("error");
+}
+
+/// Opens a task, has a child of the program itself import a part of it and, if `python` names one, a Python program another.
+fn chain(address: &str, python: &str) {
+    let request = task!("serve the request");
+    println!("{}", request.id().unwrap());
+    request.in_scope(|| {
+        info!("asking the next");
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([address, "batch", "import", &get_foreign_task().to_string()])
+            .env("SERVICE", "second")
+            .status();
+        assert!(child.unwrap().success());
+        if let Some((program, script)) = python.split_once(' ') {
+            let answer = std::process::Command::new(program)
+                .args([script, address, &get_foreign_task().to_string()])
+                .output()
+                .unwrap();
+            assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+            // What Python hands back is imported by us in turn.
+            let back = String::from_utf8(answer.stdout).unwrap();
+            import_task!(back.trim(), "take over from Python").in_scope(|| info!("taken over"));
+        }
+        info!("answered");
+    });
+}
+
+fn import(id: &str) {
+    import_task!(id, "do a part").in_scope(|| info!("part done"));
+}
+
+/// Opens a task and waits to be killed.
+fn hang(guard: &distlog_layer::Guard) {
+    let work = task!("never come back");
+    work.in_scope(|| to!("a part that hangs").in_scope(|| info!("about to hang")));
+    let _open = to!("still open");
+    assert!(matches!(guard.flush(Duration::from_secs(10)), distlog_layer::Flush::Flushed), "the daemon is there");
+    println!("{}", work.id().unwrap());
+    std::io::stdout().flush().unwrap();
+    let _ = std::io::stdin().lock().lines().next();
+    std::thread::park();
+}

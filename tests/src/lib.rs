@@ -1,0 +1,12 @@
+//! What the end-to-end stories share: a real daemon in a process of its own, and waiting for what must come.
+//!
+//! `daemon.rs` starts `distlogd` and asks it; `eventually.rs` waits for a condition, never for a time; `process.rs` starts
+//! any other program and reads what it prints. The stories are in the `tests/` folders of this crate and of the examples.
+
+mod daemon;
+mod eventually;
+mod process;
+
+pub use daemon::Daemon;
+pub use eventually::eventually;
+pub use process::Process;
