@@ -29,7 +29,7 @@ pub struct Origin {
 pub(crate) struct Head(pub Vec<u8>);
 
 impl Head {
-    fn new(message: Option<&impl Message>, schema_url: &str) -> Vec<u8> {
+    fn encode(message: Option<&impl Message>, schema_url: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Some(message) = message {
             bytes.push(1 << 3 | 2);
@@ -129,7 +129,7 @@ impl Origins {
     }
 
     fn resource(&mut self, source: &SourceRef<'_>, by_otlp: bool) -> Arc<Head> {
-        let bytes = Head::new(Some(&resource(source, by_otlp)), source.schema_url);
+        let bytes = Head::encode(Some(&resource(source, by_otlp)), source.schema_url);
         intern(&mut self.resources, bytes)
     }
 
@@ -138,13 +138,13 @@ impl Origins {
         if let Some(otlp) = otlp {
             return intern(
                 &mut self.scopes,
-                Head::new(scope(record).as_ref(), otlp.scope_schema_url),
+                Head::encode(scope(record).as_ref(), otlp.scope_schema_url),
             );
         }
         if let Some(known) = self.targets.get(target) {
             return Arc::clone(known);
         }
-        let head = Arc::new(Head(Head::new(scope(record).as_ref(), "")));
+        let head = Arc::new(Head(Head::encode(scope(record).as_ref(), "")));
         make_room(&mut self.targets);
         self.targets.insert(target.to_owned(), Arc::clone(&head));
         head

@@ -417,16 +417,15 @@ fn duration_runs_to_the_last_exit() {
     });
     let pause = pause.as_nanos() as u64;
     let duration = |message| records.end(message).duration;
+    let open = |message| records.end(message).time - records.begin(message).time;
+    // Wall clock and monotonic clock may differ a little.
+    const SLACK: u64 = 5_000_000;
+    assert!(duration("worked") >= pause);
     assert!(
-        (pause..2 * pause).contains(&duration("worked")),
-        "{}",
-        duration("worked")
+        duration("worked") + 2 * pause <= open("worked") + SLACK,
+        "the end is written when it closes, but counts to the last exit"
     );
     assert!(duration("never entered") >= pause);
-    assert!(
-        records.end("worked").time - records.begin("worked").time >= 3 * pause,
-        "written when it closes"
-    );
 }
 
 #[tokio::test]

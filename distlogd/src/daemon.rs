@@ -151,7 +151,12 @@ impl Daemon {
             received: Received::new(&mut registry),
             stop: Arc::clone(&stop_doors),
         };
-        let push = config.listen.push.as_deref().map(|address| Push::open(&context, address, hall.clone())).transpose()?;
+        let push = config
+            .listen
+            .push
+            .as_deref()
+            .map(|address| Push::open(&context, address, hall.clone()))
+            .transpose()?;
         let own = Arc::new(Own::new(intake, hostname()));
         let recent = Arc::new(Recent::default());
         let stop_workers = Arc::new(AtomicBool::new(false));
@@ -164,14 +169,31 @@ impl Daemon {
             Arc::clone(&recent),
             Arc::clone(&stop_workers),
         )?;
-        let shared = Shared { reader: &reader, own: &own, stop: &stop_workers, abort: &abort };
+        let shared = Shared {
+            reader: &reader,
+            own: &own,
+            stop: &stop_workers,
+            abort: &abort,
+        };
         let workers = shared.workers(builder, config)?;
         registry.register_collector(Box::new(Gather {
             reader: reader.clone(),
-            workers: workers.iter().map(|worker| (worker.name.clone(), Arc::clone(&worker.progress))).collect(),
+            workers: workers
+                .iter()
+                .map(|worker| (worker.name.clone(), Arc::clone(&worker.progress)))
+                .collect(),
         }));
-        let views = Views { reader: reader.clone(), recent, registry: Arc::new(registry) };
-        let http = config.listen.http.as_deref().map(|address| serve_http(address, views)).transpose()?;
+        let views = Views {
+            reader: reader.clone(),
+            recent,
+            registry: Arc::new(registry),
+        };
+        let http = config
+            .listen
+            .http
+            .as_deref()
+            .map(|address| serve_http(address, views))
+            .transpose()?;
         let doors = Doors {
             push: push.as_ref().map(|push| push.endpoint().to_owned()),
             http: http.as_ref().map(|(address, ..)| *address),
@@ -211,13 +233,23 @@ impl Daemon {
         self.writer.close();
         self.stop_workers.store(true, Ordering::Release);
         let deadline = Instant::now() + self.grace;
-        while self.workers.iter().any(|worker| !worker.thread.is_finished()) && Instant::now() < deadline {
+        while self
+            .workers
+            .iter()
+            .any(|worker| !worker.thread.is_finished())
+            && Instant::now() < deadline
+        {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.abort.store(true, Ordering::Release);
         let end = self.reader.end();
         let mut stopped = Stopped::default();
-        for Running { name, progress, thread } in self.workers {
+        for Running {
+            name,
+            progress,
+            thread,
+        } in self.workers
+        {
             let left = end.saturating_sub(progress.done.load(Ordering::Relaxed));
             // A thread that hangs in its destination is left behind; the process ends soon.
             if thread.is_finished() && thread.join().is_err() {
@@ -259,9 +291,24 @@ struct Shared<'a> {
 impl Shared<'_> {
     fn workers(&self, builder: Builder, config: &Config) -> Result<Vec<Running>, StartError> {
         let mut workers = Vec::new();
-        for Entry { name, kind, from, .. } in &config.processors {
-            let (kind, own_name, reader, router) = (kind.clone(), name.clone(), self.reader.clone(), config.router(name));
-            let open = move |token: Option<&Token>| kind.open(Start { name: &own_name, token, reader: &reader, router: &router });
+        for Entry {
+            name, kind, from, ..
+        } in &config.processors
+        {
+            let (kind, own_name, reader, router) = (
+                kind.clone(),
+                name.clone(),
+                self.reader.clone(),
+                config.router(name),
+            );
+            let open = move |token: Option<&Token>| {
+                kind.open(Start {
+                    name: &own_name,
+                    token,
+                    reader: &reader,
+                    router: &router,
+                })
+            };
             workers.push(self.worker(name, Box::new(open), config.router(name), *from)?);
         }
         for (name, open) in builder.own {
@@ -271,7 +318,13 @@ impl Shared<'_> {
         Ok(workers)
     }
 
-    fn worker(&self, name: &str, factory: Factory, router: Router, from: From) -> Result<Running, StartError> {
+    fn worker(
+        &self,
+        name: &str,
+        factory: Factory,
+        router: Router,
+        from: From,
+    ) -> Result<Running, StartError> {
         let progress = Arc::new(Progress::default());
         let worker = Worker {
             name: name.to_owned(),
@@ -288,8 +341,14 @@ impl Shared<'_> {
             stop: Arc::clone(self.stop),
             abort: Arc::clone(self.abort),
         };
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || worker.run())?;
-        Ok(Running { name: name.to_owned(), progress, thread })
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || worker.run())?;
+        Ok(Running {
+            name: name.to_owned(),
+            progress,
+            thread,
+        })
     }
 }
 
@@ -297,17 +356,24 @@ type Http = (SocketAddr, watch::Sender<bool>, JoinHandle<()>);
 
 /// Binds the HTTP door and serves it in a thread with a runtime of its own.
 fn serve_http(address: &str, views: Views) -> Result<Http, StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (listener, bound) = runtime.block_on(http::bind(address))?;
     let (stop, stopped) = watch::channel(false);
-    let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
-        runtime.block_on(http::serve(listener, views, stopped));
-        // Connections that are still open (tails) are not waited for.
-        runtime.shutdown_background();
-    })?;
+    let thread = std::thread::Builder::new()
+        .name("http".into())
+        .spawn(move || {
+            runtime.block_on(http::serve(listener, views, stopped));
+            // Connections that are still open (tails) are not waited for.
+            runtime.shutdown_background();
+        })?;
     Ok((bound, stop, thread))
 }
 
 fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }

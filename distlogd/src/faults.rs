@@ -37,19 +37,45 @@ impl Faults {
     /// Registers the counter `distlogd_bad_input_total`.
     pub fn new(registry: &mut Registry) -> Faults {
         let counts = Family::default();
-        registry.register("distlogd_bad_input", "What came in and could not be taken, in part or whole", counts.clone());
-        Faults { counts, limit: Mutex::new(Limit { since: Instant::now(), reported: 0, silent: 0 }) }
+        registry.register(
+            "distlogd_bad_input",
+            "What came in and could not be taken, in part or whole",
+            counts.clone(),
+        );
+        Faults {
+            counts,
+            limit: Mutex::new(Limit {
+                since: Instant::now(),
+                reported: 0,
+                silent: 0,
+            }),
+        }
     }
 
     /// Counts a fault and, unless there were too many of late, reports it with who sent it.
-    pub fn report(&self, door: &'static str, what: &'static str, peer: Option<&str>, detail: impl fmt::Display) {
+    pub fn report(
+        &self,
+        door: &'static str,
+        what: &'static str,
+        peer: Option<&str>,
+        detail: impl fmt::Display,
+    ) {
         self.counts.get_or_create(&Labels { door, what }).inc();
-        let Ok(mut limit) = self.limit.lock() else { return };
+        let Ok(mut limit) = self.limit.lock() else {
+            return;
+        };
         if limit.since.elapsed() >= WINDOW {
             if limit.silent > 0 {
-                tracing::warn!("{} more faults in what came in were counted but not reported", limit.silent);
+                tracing::warn!(
+                    "{} more faults in what came in were counted but not reported",
+                    limit.silent
+                );
             }
-            *limit = Limit { since: Instant::now(), reported: 0, silent: 0 };
+            *limit = Limit {
+                since: Instant::now(),
+                reported: 0,
+                silent: 0,
+            };
         }
         if limit.reported < BURST {
             limit.reported += 1;

@@ -20,7 +20,10 @@ pub struct Heard {
 
 impl Default for Heard {
     fn default() -> Heard {
-        Heard { started: Instant::now(), last: Mutex::default() }
+        Heard {
+            started: Instant::now(),
+            last: Mutex::default(),
+        }
     }
 }
 

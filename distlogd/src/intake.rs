@@ -77,8 +77,15 @@ pub struct Writer {
 pub fn start(store: Store, sync: Duration) -> std::io::Result<(Intake, Writer)> {
     let queue = Arc::new(Queue::default());
     let own = Arc::clone(&queue);
-    let thread = std::thread::Builder::new().name("store".into()).spawn(move || Appender::new(store, sync).run(&own))?;
-    Ok((Intake { queue: Arc::clone(&queue) }, Writer { queue, thread }))
+    let thread = std::thread::Builder::new()
+        .name("store".into())
+        .spawn(move || Appender::new(store, sync).run(&own))?;
+    Ok((
+        Intake {
+            queue: Arc::clone(&queue),
+        },
+        Writer { queue, thread },
+    ))
 }
 
 impl Intake {
@@ -89,7 +96,11 @@ impl Intake {
     pub fn submit(&self, batch: Batch) -> Result<(), Closed> {
         let mut state = self.queue.lock();
         while state.bytes >= QUEUE_BYTES && !state.closed {
-            state = self.queue.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .queue
+                .drained
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
             return Err(Closed);
@@ -127,7 +138,11 @@ impl Queue {
             if left.is_zero() {
                 return true;
             }
-            state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .filled
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         std::mem::swap(&mut state.waiting, into);
         state.bytes = 0;
@@ -156,7 +171,15 @@ struct Appender {
 
 impl Appender {
     fn new(store: Store, sync: Duration) -> Appender {
-        Appender { store, sync, unsynced: Vec::new(), unsynced_bytes: 0, due: None, maintain_at: Instant::now() + MAINTAIN_EVERY, troubled: false }
+        Appender {
+            store,
+            sync,
+            unsynced: Vec::new(),
+            unsynced_bytes: 0,
+            due: None,
+            maintain_at: Instant::now() + MAINTAIN_EVERY,
+            troubled: false,
+        }
     }
 
     fn run(mut self, queue: &Queue) {
@@ -166,7 +189,9 @@ impl Appender {
             let open = queue.take(&mut taken, deadline);
             while let Some(batch) = taken.pop_front() {
                 self.append(batch, queue);
-                if self.unsynced_bytes >= COMMIT_BYTES || self.due.is_some_and(|due| due <= Instant::now()) {
+                if self.unsynced_bytes >= COMMIT_BYTES
+                    || self.due.is_some_and(|due| due <= Instant::now())
+                {
                     self.commit(queue);
                 }
             }
@@ -184,7 +209,11 @@ impl Appender {
             }
         }
         if !self.unsynced.is_empty() {
-            let lost: u64 = self.unsynced.iter().map(|batch| u64::from(batch.count)).sum();
+            let lost: u64 = self
+                .unsynced
+                .iter()
+                .map(|batch| u64::from(batch.count))
+                .sum();
             tracing::error!("{lost} records could not be stored before the daemon had to stop");
         }
         if let Err(error) = self.store.close() {
@@ -194,7 +223,10 @@ impl Appender {
 
     fn append(&mut self, batch: Batch, queue: &Queue) {
         while let Err(error) = self.try_append(&batch) {
-            if matches!(error, StoreError::TooLarge { .. } | StoreError::BadRange { .. }) {
+            if matches!(
+                error,
+                StoreError::TooLarge { .. } | StoreError::BadRange { .. }
+            ) {
                 tracing::error!(records = batch.count, "a batch was dropped: {error}");
                 return;
             }
@@ -253,8 +285,13 @@ impl Appender {
                 tracing::debug!("{error}");
             }
             // A part may have become durable before the failure.
-            let stored = |store: &Store, batch: &Batch| store.position_of(&batch.producer.to_bytes()) >= Some(batch.to);
-            if unsynced.iter().all(|batch| stored(&self.store, batch) || self.try_append(batch).is_ok()) {
+            let stored = |store: &Store, batch: &Batch| {
+                store.position_of(&batch.producer.to_bytes()) >= Some(batch.to)
+            };
+            if unsynced
+                .iter()
+                .all(|batch| stored(&self.store, batch) || self.try_append(batch).is_ok())
+            {
                 self.unsynced = unsynced;
                 return true;
             }
@@ -264,5 +301,9 @@ impl Appender {
 
 /// Now, in ns since the epoch.
 pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        })
 }

@@ -43,14 +43,25 @@ pub fn trace(reader: &Reader, trace_id: TraceId, max_bytes: usize) -> Result<Tra
 impl Trace {
     /// Their sources and callsites, read.
     pub fn parse(&self) -> Vec<BatchRef<'_>> {
-        self.batches.iter().filter_map(|bytes| BatchRef::parse(bytes).ok()).collect()
+        self.batches
+            .iter()
+            .filter_map(|bytes| BatchRef::parse(bytes).ok())
+            .collect()
     }
 }
 
 /// The records of a trace, in the order in which they were stored.
-pub fn records_of<'a>(batches: &'a [BatchRef<'a>], trace_id: TraceId) -> impl Iterator<Item = RecordRef<'a>> {
-    let of_trace = move |record: &RecordRef<'a>| record.task.is_some_and(|task| task.trace_id == trace_id);
-    batches.iter().flat_map(BatchRef::records).filter_map(Result::ok).filter(of_trace)
+pub fn records_of<'a>(
+    batches: &'a [BatchRef<'a>],
+    trace_id: TraceId,
+) -> impl Iterator<Item = RecordRef<'a>> {
+    let of_trace =
+        move |record: &RecordRef<'a>| record.task.is_some_and(|task| task.trace_id == trace_id);
+    batches
+        .iter()
+        .flat_map(BatchRef::records)
+        .filter_map(Result::ok)
+        .filter(of_trace)
 }
 
 /// The record with which a task began, if the store still has it.
@@ -69,7 +80,12 @@ pub fn begin_of(reader: &Reader, trace_id: TraceId, span_id: SpanId) -> Option<R
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn task(reader: &Reader, trace_id: TraceId, span_id: SpanId, take: &mut dyn FnMut(&RecordRef<'_>)) -> Result<(), ReadError> {
+pub fn task(
+    reader: &Reader,
+    trace_id: TraceId,
+    span_id: SpanId,
+    take: &mut dyn FnMut(&RecordRef<'_>),
+) -> Result<(), ReadError> {
     let mut cursor = reader.trace(trace_id.to_bytes());
     let mut batches = Batches::new();
     loop {
@@ -78,11 +94,16 @@ pub fn task(reader: &Reader, trace_id: TraceId, span_id: SpanId, take: &mut dyn 
             return Ok(());
         }
         for (head, bytes) in batches.iter() {
-            let Ok(batch) = BatchRef::parse(bytes) else { continue };
+            let Ok(batch) = BatchRef::parse(bytes) else {
+                continue;
+            };
             for (number, record) in (head.first..).zip(batch.records()) {
                 let Ok(mut record) = record else { continue };
                 record.store_number = number;
-                if record.task.is_some_and(|task| task.trace_id == trace_id && task.span_id == span_id) {
+                if record
+                    .task
+                    .is_some_and(|task| task.trace_id == trace_id && task.span_id == span_id)
+                {
                     take(&record);
                 }
             }

@@ -22,7 +22,9 @@ pub struct Gather {
 
 impl fmt::Debug for Gather {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gather").field("workers", &self.workers).finish_non_exhaustive()
+        f.debug_struct("Gather")
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -32,27 +34,61 @@ type Pick<T> = fn(&T) -> u64;
 const STORE_GAUGES: &[(&str, &str, Pick<Stats>)] = &[
     ("segments", "Segments of the store", |s| s.segments),
     ("bytes", "Bytes of the store", |s| s.bytes),
-    ("records", "Records that the store keeps", |s| s.end.saturating_sub(s.first)),
-    ("producers", "Producers whose position is known", |s| s.producers),
-    ("unsealed_segments", "Segments that wait to be sealed", |s| s.unsealed),
+    ("records", "Records that the store keeps", |s| {
+        s.end.saturating_sub(s.first)
+    }),
+    ("producers", "Producers whose position is known", |s| {
+        s.producers
+    }),
+    (
+        "unsealed_segments",
+        "Segments that wait to be sealed",
+        |s| s.unsealed,
+    ),
 ];
 
 const STORE_COUNTERS: &[(&str, &str, Pick<Stats>)] = &[
     ("stored_records", "Records made durable", |s| s.records),
-    ("stored_bytes", "Bytes of batches made durable", |s| s.batch_bytes),
+    ("stored_bytes", "Bytes of batches made durable", |s| {
+        s.batch_bytes
+    }),
     ("syncs", "Syncs of the open segment", |s| s.syncs),
-    ("replays", "Batches that the store already had", |s| s.replays),
-    ("no_space", "Batches refused because the file system is full", |s| s.no_space),
-    ("write_errors", "Failed writes and syncs", |s| s.write_errors),
-    ("damaged", "Places where the store was found damaged", |s| s.damaged),
-    ("expired_records", "Records removed by retention", |s| s.expired_records),
+    ("replays", "Batches that the store already had", |s| {
+        s.replays
+    }),
+    (
+        "no_space",
+        "Batches refused because the file system is full",
+        |s| s.no_space,
+    ),
+    ("write_errors", "Failed writes and syncs", |s| {
+        s.write_errors
+    }),
+    ("damaged", "Places where the store was found damaged", |s| {
+        s.damaged
+    }),
+    ("expired_records", "Records removed by retention", |s| {
+        s.expired_records
+    }),
 ];
 
 const WORKER_COUNTERS: &[(&str, &str, Pick<Progress>)] = &[
-    ("taken", "Records durable at the destination", |p| get(&p.taken)),
-    ("rejected", "Records that the destination will never take", |p| get(&p.rejected)),
-    ("skipped", "Records removed before the processor took them", |p| get(&p.skipped)),
-    ("retries", "Attempts that failed and are made again", |p| get(&p.retries)),
+    ("taken", "Records durable at the destination", |p| {
+        get(&p.taken)
+    }),
+    (
+        "rejected",
+        "Records that the destination will never take",
+        |p| get(&p.rejected),
+    ),
+    (
+        "skipped",
+        "Records removed before the processor took them",
+        |p| get(&p.skipped),
+    ),
+    ("retries", "Attempts that failed and are made again", |p| {
+        get(&p.retries)
+    }),
 ];
 
 fn get(counter: &AtomicU64) -> u64 {
@@ -90,7 +126,8 @@ impl Collector for Gather {
         let mut family = encoder.encode_descriptor("distlogd_processor_lag", help, None, kind)?;
         for (worker, progress) in &self.workers {
             let labels = [("processor", worker.as_str())];
-            gauge(stats.end.saturating_sub(get(&progress.done))).encode(family.encode_family(&labels)?)?;
+            gauge(stats.end.saturating_sub(get(&progress.done)))
+                .encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }

@@ -26,26 +26,47 @@ impl Own {
             service: "distlogd".into(),
             ..Source::default()
         };
-        Own { intake, source, next: Mutex::new(0) }
+        Own {
+            intake,
+            source,
+            next: Mutex::new(0),
+        }
     }
 
     /// An event outside any task.
     pub fn event(&self, severity: Severity, message: String) -> Record {
-        let callsite = Callsite { severity, target: "distlogd".into(), ..Callsite::default() };
-        Record { kind: Kind::Event, callsite, time: now(), message, ..Record::default() }
+        let callsite = Callsite {
+            severity,
+            target: "distlogd".into(),
+            ..Callsite::default()
+        };
+        Record {
+            kind: Kind::Event,
+            callsite,
+            time: now(),
+            message,
+            ..Record::default()
+        }
     }
 
     /// Stores records. While the daemon shuts down nothing more is taken; what was to be said is logged then.
     pub fn store(&self, records: Vec<Record>) {
         // Held until the batch is submitted: batches of one producer must reach the store in the order of their offsets.
-        let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut next = self
+            .next
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut writer = BatchWriter::new();
         let from = *next;
         for mut record in records {
             record.offset = *next;
             *next += 1;
             // The system and stream are those of the task that it tells about.
-            record.source = Source { system: record.source.system, stream: record.source.stream, ..self.source.clone() };
+            record.source = Source {
+                system: record.source.system,
+                stream: record.source.stream,
+                ..self.source.clone()
+            };
             if !writer.takes(&record.source) {
                 self.submit(&mut writer, from, record.offset);
             }
@@ -60,9 +81,18 @@ impl Own {
             return;
         }
         let from = from.max(to - u64::from(count));
-        let batch = Batch { producer: self.source.producer, from, to, count, ordered: false, bytes: writer.finish() };
+        let batch = Batch {
+            producer: self.source.producer,
+            from,
+            to,
+            count,
+            ordered: false,
+            bytes: writer.finish(),
+        };
         if self.intake.submit(batch).is_err() {
-            tracing::warn!("{count} records of the daemon itself were not stored, since it shuts down");
+            tracing::warn!(
+                "{count} records of the daemon itself were not stored, since it shuts down"
+            );
         }
     }
 }

@@ -55,7 +55,10 @@ pub enum Error {
 impl Error {
     /// Not now, for this reason.
     pub fn retry(reason: impl fmt::Display) -> Error {
-        Error::Retry { reason: reason.to_string(), after: None }
+        Error::Retry {
+            reason: reason.to_string(),
+            after: None,
+        }
     }
 }
 
@@ -63,7 +66,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Retry { reason, .. } => f.write_str(reason),
-            Error::Reject { numbers, reason } => write!(f, "{} records were rejected: {reason}", numbers.len()),
+            Error::Reject { numbers, reason } => {
+                write!(f, "{} records were rejected: {reason}", numbers.len())
+            }
             Error::Refused { reason } => write!(f, "refused: {reason}"),
         }
     }

@@ -97,7 +97,12 @@ impl Worker {
     pub fn run(self) {
         let (flushed, token) = match self.cursor.load() {
             // An empty token says that the processor was not flushed yet.
-            Ok(Some(saved)) => (saved.next, Some(saved.token).filter(|token| !token.is_empty()).map(Token)),
+            Ok(Some(saved)) => (
+                saved.next,
+                Some(saved.token)
+                    .filter(|token| !token.is_empty())
+                    .map(Token),
+            ),
             Ok(None) => {
                 // A new processor begins where it does now, also if it is killed before its first flush.
                 if let Err(error) = self.cursor.save(self.from, &[]) {
@@ -106,7 +111,10 @@ impl Worker {
                 (self.from, None)
             }
             Err(error) => {
-                tracing::error!(processor = self.name, "{error}; it begins at the oldest record");
+                tracing::error!(
+                    processor = self.name,
+                    "{error}; it begins at the oldest record"
+                );
                 (self.reader.first(), None)
             }
         };
@@ -149,7 +157,11 @@ impl Run {
         stop.load(Ordering::Acquire) && reader.is_closed() && self.flushed >= reader.end()
     }
 
-    fn step(&mut self, cursor: &mut crate::store::Cursor, batches: &mut Batches) -> Result<(), Error> {
+    fn step(
+        &mut self,
+        cursor: &mut crate::store::Cursor,
+        batches: &mut Batches,
+    ) -> Result<(), Error> {
         if self.processor.is_none() {
             self.processor = Some((self.worker.factory)(self.token.as_ref())?);
             if self.token.is_none() {
@@ -159,7 +171,9 @@ impl Run {
         }
         let limit = self.parts.last().map_or(u64::MAX, |part| part.1);
         self.worker.reader.wait(self.position, self.patience());
-        let read = cursor.next_batches(batches, READ_BYTES).map_err(Error::retry)?;
+        let read = cursor
+            .next_batches(batches, READ_BYTES)
+            .map_err(Error::retry)?;
         if read.skipped() > 0 {
             self.say_skipped(read.expired, read.damaged);
         }
@@ -167,9 +181,15 @@ impl Run {
         let (from, to) = (self.position, end);
         self.present(batches, from, to)?;
         self.position = to.max(from);
-        let due = if batches.is_empty() { FLUSH_IDLE } else { FLUSH_BUSY };
+        let due = if batches.is_empty() {
+            FLUSH_IDLE
+        } else {
+            FLUSH_BUSY
+        };
         let stopping = self.worker.stop.load(Ordering::Acquire);
-        if self.position > self.flushed && (self.position >= limit || stopping || self.flushed_at.elapsed() >= due) {
+        if self.position > self.flushed
+            && (self.position >= limit || stopping || self.flushed_at.elapsed() >= due)
+        {
             self.flush()?;
         }
         Ok(())
@@ -177,16 +197,25 @@ impl Run {
 
     /// How long to wait for records: not beyond the next flush.
     fn patience(&self) -> Duration {
-        if self.position > self.flushed { FLUSH_IDLE.saturating_sub(self.flushed_at.elapsed()) } else { WAIT }
+        if self.position > self.flushed {
+            FLUSH_IDLE.saturating_sub(self.flushed_at.elapsed())
+        } else {
+            WAIT
+        }
     }
 
     /// Presents the records with numbers in `from..to` that are routed here.
     fn present(&mut self, batches: &Batches, from: u64, to: u64) -> Result<(), Error> {
-        let Some(processor) = &mut self.processor else { return Ok(()) };
+        let Some(processor) = &mut self.processor else {
+            return Ok(());
+        };
         // One list for all: batches are small, and a processor works better with many records.
-        let parsed: Vec<(u64, BatchRef<'_>)> =
-            batches.iter().filter_map(|(head, bytes)| Some((head.first, BatchRef::parse(bytes).ok()?))).collect();
-        let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(usize::try_from(batches.records()).unwrap_or(0));
+        let parsed: Vec<(u64, BatchRef<'_>)> = batches
+            .iter()
+            .filter_map(|(head, bytes)| Some((head.first, BatchRef::parse(bytes).ok()?)))
+            .collect();
+        let mut records: Vec<RecordRef<'_>> =
+            Vec::with_capacity(usize::try_from(batches.records()).unwrap_or(0));
         for (first, batch) in &parsed {
             for (number, record) in (*first..).zip(batch.records()) {
                 // Batches were checked when they came in.
@@ -211,19 +240,28 @@ impl Run {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let Some(processor) = &mut self.processor else { return Ok(()) };
+        let Some(processor) = &mut self.processor else {
+            return Ok(());
+        };
         // Rejections are told once, by whichever call notices them.
         let token = loop {
             match processor.flush() {
                 Err(Error::Reject { numbers, reason }) => {
                     add(&self.worker.progress.rejected, numbers.len() as u64);
-                    tracing::warn!(processor = self.worker.name, "{} records were rejected: {reason}", numbers.len());
+                    tracing::warn!(
+                        processor = self.worker.name,
+                        "{} records were rejected: {reason}",
+                        numbers.len()
+                    );
                 }
                 Ok(token) => break token,
                 Err(error) => return Err(error),
             }
         };
-        self.worker.cursor.save(self.position, &token.0).map_err(Error::retry)?;
+        self.worker
+            .cursor
+            .save(self.position, &token.0)
+            .map_err(Error::retry)?;
         self.flushed = self.position;
         self.flushed_at = Instant::now();
         self.token = Some(token);
@@ -241,7 +279,11 @@ impl Run {
     fn reject(&mut self, numbers: &[u64], reason: &str) {
         self.taken = self.taken.saturating_sub(numbers.len() as u64);
         add(&self.worker.progress.rejected, numbers.len() as u64);
-        tracing::warn!(processor = self.worker.name, "{} records were rejected: {reason}", numbers.len());
+        tracing::warn!(
+            processor = self.worker.name,
+            "{} records were rejected: {reason}",
+            numbers.len()
+        );
     }
 
     fn fail(&mut self, error: Error) {
@@ -253,7 +295,10 @@ impl Run {
             Error::Retry { reason, after } => {
                 add(&self.worker.progress.retries, 1);
                 if !std::mem::replace(&mut self.troubled, true) {
-                    tracing::warn!(processor = self.worker.name, "{reason}; tried again until it works");
+                    tracing::warn!(
+                        processor = self.worker.name,
+                        "{reason}; tried again until it works"
+                    );
                 }
                 self.position = self.flushed;
                 self.pause(after.unwrap_or(self.back_off));
@@ -266,7 +311,14 @@ impl Run {
     fn narrow(&mut self, presented: u64, reason: &str) {
         let from = self.flushed;
         // Where the refused call was not yet counted as presented, it was within what was being read.
-        let to = self.parts.last().map_or(presented.max(self.worker.reader.end().min(from + 65_536)), |part| part.1).max(from + 1);
+        let to = self
+            .parts
+            .last()
+            .map_or(
+                presented.max(self.worker.reader.end().min(from + 65_536)),
+                |part| part.1,
+            )
+            .max(from + 1);
         self.position = from;
         if to - from > 1 {
             let middle = from + (to - from) / 2;
@@ -276,7 +328,11 @@ impl Run {
         }
         self.parts.pop_if(|part| part.1 <= to);
         add(&self.worker.progress.rejected, 1);
-        tracing::warn!(processor = self.worker.name, record = from, "a record was rejected: {reason}");
+        tracing::warn!(
+            processor = self.worker.name,
+            record = from,
+            "a record was rejected: {reason}"
+        );
         let token = self.token.clone().unwrap_or_default();
         match self.worker.cursor.save(to, &token.0) {
             Ok(()) => (self.flushed, self.position) = (to, to),
@@ -287,16 +343,27 @@ impl Run {
     fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration;
         while Instant::now() < until && !self.worker.abort.load(Ordering::Acquire) {
-            std::thread::sleep(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())));
+            std::thread::sleep(
+                Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())),
+            );
         }
     }
 
     fn say_skipped(&self, expired: u64, damaged: u64) {
-        let Worker { name, progress, own, .. } = &self.worker;
+        let Worker {
+            name,
+            progress,
+            own,
+            ..
+        } = &self.worker;
         add(&progress.skipped, expired + damaged);
-        for (count, why) in [(expired, "were removed by retention"), (damaged, "were damaged in the store")] {
+        for (count, why) in [
+            (expired, "were removed by retention"),
+            (damaged, "were damaged in the store"),
+        ] {
             if count > 0 {
-                let message = format!("{count} records {why} before processor {name} could take them");
+                let message =
+                    format!("{count} records {why} before processor {name} could take them");
                 tracing::warn!(processor = name, "{message}");
                 own.store(vec![own.event(Severity::WARN, message)]);
             }

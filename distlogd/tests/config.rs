@@ -8,7 +8,11 @@ use distlogd::processors::Kind;
 /// `line:column` and message of every fault.
 fn faults(text: &str) -> Vec<(String, String)> {
     let faults = config::load(text, "distlogd.yaml").expect_err("it should be refused");
-    faults.faults.into_iter().map(|fault| (format!("{}:{}", fault.line, fault.column), fault.message)).collect()
+    faults
+        .faults
+        .into_iter()
+        .map(|fault| (format!("{}:{}", fault.line, fault.column), fault.message))
+        .collect()
 }
 
 /// The one fault.
@@ -20,10 +24,19 @@ fn fault(text: &str) -> (String, String) {
 
 #[test]
 fn nothing_at_all_is_a_configuration() {
-    for text in ["", "# nothing\n", "---\n", "listen:\nstore:\nprocessors:\nrules:\n", "listen: {}\nrules: []\n"] {
+    for text in [
+        "",
+        "# nothing\n",
+        "---\n",
+        "listen:\nstore:\nprocessors:\nrules:\n",
+        "listen: {}\nrules: []\n",
+    ] {
         let config = config::load(text, "x").unwrap_or_else(|faults| panic!("{text:?}: {faults}"));
         assert_eq!(config.listen.push.as_deref(), Some("tcp://127.0.0.1:5010"));
-        assert_eq!(config.listen.session.as_deref(), Some("tcp://127.0.0.1:5011"));
+        assert_eq!(
+            config.listen.session.as_deref(),
+            Some("tcp://127.0.0.1:5011")
+        );
         assert_eq!(config.listen.otlp_grpc.as_deref(), Some("127.0.0.1:4317"));
         assert_eq!(config.listen.otlp_http.as_deref(), Some("127.0.0.1:4318"));
         assert_eq!(config.listen.http.as_deref(), Some("127.0.0.1:5080"));
@@ -32,7 +45,10 @@ fn nothing_at_all_is_a_configuration() {
         assert_eq!(config.store.keep.age, Some(Duration::from_secs(7 * 86_400)));
         assert_eq!(config.store.sync, Sync::Every(Duration::from_millis(5)));
         assert_eq!(config.store.reserve, 256 << 20);
-        assert_eq!((config.lost_after, config.grace), (Duration::from_secs(60), Duration::from_secs(10)));
+        assert_eq!(
+            (config.lost_after, config.grace),
+            (Duration::from_secs(60), Duration::from_secs(10))
+        );
         assert!(config.processors.is_empty() && config.rules.is_empty());
     }
 }
@@ -68,24 +84,59 @@ grace: 3s
     )
     .unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.listen.session.as_deref(), Some("tcp://0.0.0.0:0"));
-    assert_eq!((config.listen.otlp_grpc.as_deref(), config.listen.http.as_deref()), (None, Some("127.0.0.1:0")));
-    assert_eq!((config.store.sync, config.store.keep.age), (Sync::Always, None));
-    assert_eq!((config.lost_after, config.grace), (Duration::from_secs(90), Duration::from_secs(3)));
-    let names: Vec<&str> = config.processors.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(
+        (
+            config.listen.otlp_grpc.as_deref(),
+            config.listen.http.as_deref()
+        ),
+        (None, Some("127.0.0.1:0"))
+    );
+    assert_eq!(
+        (config.store.sync, config.store.keep.age),
+        (Sync::Always, None)
+    );
+    assert_eq!(
+        (config.lost_after, config.grace),
+        (Duration::from_secs(90), Duration::from_secs(3))
+    );
+    let names: Vec<&str> = config
+        .processors
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .collect();
     assert_eq!(names, ["everything", "errors", "live", "jaeger", "mine"]);
-    assert_eq!((config.processors[0].from, config.processors[1].from), (From::End, From::Start));
-    assert_eq!(config.processors[1].filter.as_ref().unwrap().text(), "severity >= ERROR");
-    let Kind::File(file) = &config.processors[0].kind else { panic!("{:?}", config.processors[0].kind) };
+    assert_eq!(
+        (config.processors[0].from, config.processors[1].from),
+        (From::End, From::Start)
+    );
+    assert_eq!(
+        config.processors[1].filter.as_ref().unwrap().text(),
+        "severity >= ERROR"
+    );
+    let Kind::File(file) = &config.processors[0].kind else {
+        panic!("{:?}", config.processors[0].kind)
+    };
     let rotate = file.rotate.as_ref().unwrap();
-    assert_eq!((rotate.size, rotate.keep, rotate.age), (Some(100 << 20), Some(5), None));
-    let Kind::Exec(exec) = &config.processors[4].kind else { panic!("{:?}", config.processors[4].kind) };
+    assert_eq!(
+        (rotate.size, rotate.keep, rotate.age),
+        (Some(100 << 20), Some(5), None)
+    );
+    let Kind::Exec(exec) = &config.processors[4].kind else {
+        panic!("{:?}", config.processors[4].kind)
+    };
     assert_eq!(exec.command, ["python3", "my_processor.py", "7"]);
     assert_eq!(config.rules.len(), 2);
     assert_eq!(config.rules[1].to, ["errors", "mine"]);
     assert!(config.warnings.is_empty());
     let summary = config.to_string();
-    assert!(summary.contains("session    tcp://0.0.0.0:0\n"), "{summary}");
-    assert!(summary.contains("everything → everything, jaeger, live"), "{summary}");
+    assert!(
+        summary.contains("session    tcp://0.0.0.0:0\n"),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("everything → everything, jaeger, live"),
+        "{summary}"
+    );
 }
 
 #[test]
@@ -125,16 +176,37 @@ grace: soon
         ("1:1", "unknown key `lisen`: did you mean `listen`?"),
         ("3:9", "`tcp://0.0.0.0:5010` is reachable by others"),
         ("4:3", "unknown key `sesion`: did you mean `session`?"),
-        ("5:9", "found string \"127.0.0.1\", expected an address like 127.0.0.1:5080, or off"),
-        ("6:14", "found a list, expected an address like 127.0.0.1:5080, or off"),
-        ("8:17", "found string \"10GiX\", expected a size like 100MiB, or off"),
-        ("8:29", "found integer `7`, expected a duration like 5ms, 10s or 7d, or off"),
-        ("9:9", "found string \"never\", expected a duration like 5ms, or always"),
+        (
+            "5:9",
+            "found string \"127.0.0.1\", expected an address like 127.0.0.1:5080, or off",
+        ),
+        (
+            "6:14",
+            "found a list, expected an address like 127.0.0.1:5080, or off",
+        ),
+        (
+            "8:17",
+            "found string \"10GiX\", expected a size like 100MiB, or off",
+        ),
+        (
+            "8:29",
+            "found integer `7`, expected a duration like 5ms, 10s or 7d, or off",
+        ),
+        (
+            "9:9",
+            "found string \"never\", expected a duration like 5ms, or always",
+        ),
         ("12:18", "unknown key `pth`: did you mean `path`?"),
-        ("13:43", "unknown value `xml`: expected one of `json`, `text`"),
+        (
+            "13:43",
+            "unknown value `xml`: expected one of `json`, `text`",
+        ),
         ("13:59", "unknown name `severty`: did you mean `severity`?"),
         ("14:11", "unknown key `fil`: did you mean `file`?"),
-        ("15:3", "the processor `none` does not say what it is: expected one of "),
+        (
+            "15:3",
+            "the processor `none` does not say what it is: expected one of ",
+        ),
         ("16:30", "the processor `both` is two things at once"),
         ("17:3", "`bad/name` is no name for a processor"),
         ("18:35", "it does not say when to rotate"),
@@ -142,29 +214,51 @@ grace: soon
         ("20:16", "`tcp://*:1` is reachable by others"),
         ("21:9", "found number `7`"),
         ("23:10", "unknown processor `al`: did you mean `all`?"),
-        ("24:20", "a number is never comparable with a string; write WARN without quotes"),
+        (
+            "24:20",
+            "a number is never comparable with a string; write WARN without quotes",
+        ),
         ("26:5", "the rule leads nowhere: `to` is missing"),
         ("26:11", "found number `7`, expected a condition"),
         ("27:5", "unknown key `too`: did you mean `to`?"),
-        ("28:8", "found string \"soon\", expected a duration like 5ms, 10s or 7d"),
+        (
+            "28:8",
+            "found string \"soon\", expected a duration like 5ms, 10s or 7d",
+        ),
     ];
     // A few of them are told in any case, whatever else; each of the expected ones exactly where it is.
-    for (place, message) in expected.iter().filter(|(place, _)| !["21:9"].contains(place)) {
-        let hit = found.iter().any(|(at, text)| at == place && text.starts_with(message));
+    for (place, message) in expected
+        .iter()
+        .filter(|(place, _)| !["21:9"].contains(place))
+    {
+        let hit = found
+            .iter()
+            .any(|(at, text)| at == place && text.starts_with(message));
         assert!(hit, "{place} {message} is not among\n{found:#?}");
     }
     assert!(found.iter().any(|(at, text)| at == "21:9" && text.starts_with("found number `5`, expected one of")), "{found:#?}");
-    assert!(places.len() <= expected.len(), "nothing is told twice: {found:#?}");
+    assert!(
+        places.len() <= expected.len(),
+        "nothing is told twice: {found:#?}"
+    );
 }
 
 #[test]
 fn a_fault_inside_a_condition_is_where_it_is_in_the_file() {
-    let rule = |when: &str| format!("processors: {{ a: {{ console: {{}} }} }}\nrules:\n  - to: a\n    when: {when}\n");
+    let rule = |when: &str| {
+        format!("processors: {{ a: {{ console: {{}} }} }}\nrules:\n  - to: a\n    when: {when}\n")
+    };
     assert_eq!(fault(&rule("kind == 'end' && oops")).0, "4:28");
     assert_eq!(fault(&rule("'kind == ''end'' && oops'")).0, "4:31");
     assert_eq!(fault(&rule("\"kind == \\\"end\\\" && oops\"")).0, "4:31");
-    assert_eq!(fault(&rule("|\n      severity > 1 &&\n        oops > 2")).0, "6:9");
-    assert_eq!(fault(&rule(">-\n      severity > 1 &&\n      oops > 2")).0, "6:7");
+    assert_eq!(
+        fault(&rule("|\n      severity > 1 &&\n        oops > 2")).0,
+        "6:9"
+    );
+    assert_eq!(
+        fault(&rule(">-\n      severity > 1 &&\n      oops > 2")).0,
+        "6:7"
+    );
     assert_eq!(fault(&rule("severity > 1\n      && oops > 2")).0, "5:10");
     let (place, message) = fault(&rule("severity >"));
     assert!(place.starts_with("4:"), "{place}");
@@ -175,13 +269,18 @@ fn a_fault_inside_a_condition_is_where_it_is_in_the_file() {
 #[test]
 fn keys_that_stand_twice_are_told() {
     let (place, message) = fault("processors:\n  a: { console: {} }\n  a: { console: {} }\n");
-    assert_eq!((place.as_str(), message.as_str()), ("3:3", "`a` stands twice, first in line 2"));
+    assert_eq!(
+        (place.as_str(), message.as_str()),
+        ("3:3", "`a` stands twice, first in line 2")
+    );
     assert_eq!(fault("grace: 1s\nstore: {}\ngrace: 2s\n").0, "3:1");
 }
 
 #[test]
 fn two_processors_on_one_file_are_told() {
-    let (place, message) = fault("processors:\n  a: { file: { path: x/y.log } }\n  b: { file: { path: ./x//y.log } }\n");
+    let (place, message) = fault(
+        "processors:\n  a: { file: { path: x/y.log } }\n  b: { file: { path: ./x//y.log } }\n",
+    );
     assert_eq!(place, "3:3");
     assert!(message.contains("`a` and `b`"), "{message}");
 }
@@ -189,18 +288,31 @@ fn two_processors_on_one_file_are_told() {
 #[test]
 fn a_missing_value_and_its_consequences_are_one_fault() {
     let (place, message) = fault("processors: { a: { file: {} } }\n");
-    assert_eq!((place.as_str(), message.as_str()), ("1:26", "`path` is missing"));
+    assert_eq!(
+        (place.as_str(), message.as_str()),
+        ("1:26", "`path` is missing")
+    );
     // The path is wrong; that it is missing then is not told as well.
     let (place, message) = fault("processors: { a: { file: { path: [1] } } }\n");
-    assert_eq!((place.as_str(), message.starts_with("found a list")), ("1:34", true), "{message}");
+    assert_eq!(
+        (place.as_str(), message.starts_with("found a list")),
+        ("1:34", true),
+        "{message}"
+    );
 }
 
 #[test]
 fn what_is_no_yaml_is_told_with_its_place() {
     let (place, message) = fault("store:\n  path: [a\nrules: x\n");
-    assert!(place.starts_with('3') || place.starts_with('2'), "{place} {message}");
+    assert!(
+        place.starts_with('3') || place.starts_with('2'),
+        "{place} {message}"
+    );
     assert!(message.starts_with("is no YAML: "), "{message}");
-    assert_eq!(fault("- a\n- b\n").1, "found a list, expected the sections of a configuration");
+    assert_eq!(
+        fault("- a\n- b\n").1,
+        "found a list, expected the sections of a configuration"
+    );
     assert!(fault("just text").1.starts_with("found `just text`"));
 }
 
@@ -217,7 +329,10 @@ fn faults_are_shown_with_the_line_that_they_are_in() {
 fn a_processor_without_rules_is_a_warning_and_names_may_come_from_code() {
     let config = config::load("processors: { a: { console: {} } }\n", "x").unwrap();
     assert_eq!(config.warnings.len(), 1);
-    assert_eq!(config.warnings[0].message, "no rule leads to the processor `a`: it gets nothing");
+    assert_eq!(
+        config.warnings[0].message,
+        "no rule leads to the processor `a`: it gets nothing"
+    );
 
     let text = "rules: [{ to: [mine] }]\n";
     assert_eq!(fault(text).0, "1:16");
@@ -234,6 +349,8 @@ fn anchors_and_merges_are_understood() {
         "x",
     )
     .unwrap_or_else(|faults| panic!("{faults}"));
-    let Kind::File(file) = &config.processors[1].kind else { panic!() };
+    let Kind::File(file) = &config.processors[1].kind else {
+        panic!()
+    };
     assert_eq!(file.rotate.as_ref().unwrap().size, Some(1 << 20));
 }

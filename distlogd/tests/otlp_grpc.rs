@@ -311,7 +311,7 @@ fn nobody_there_is_a_reason_to_try_again() {
 #[test]
 fn a_receiver_that_says_nothing_is_given_up() {
     let collector = Collector::start();
-    collector.seen().delay = Duration::from_secs(30);
+    collector.seen().hold_until = usize::MAX;
     let store = Store::of(&whole(1));
     let config = Config {
         timeout: Duration::from_millis(50),
@@ -371,26 +371,24 @@ fn requests_stay_below_what_receivers_take() {
 
 #[test]
 fn no_more_is_under_way_than_configured() {
-    let busiest = |in_flight| {
+    for (in_flight, at_once) in [(1, 1), (64 << 20, 3)] {
         let collector = Collector::start();
-        collector.seen().delay = Duration::from_millis(20);
-        let store = Store::default();
-        store.add(
-            &(0..5 * MAX_REQUEST_ITEMS)
-                .map(|_| record(Kind::Event, task(1), "event"))
-                .collect::<Vec<_>>(),
-        );
-        let mut delivery = Delivery::new(
-            &store,
-            &Config {
-                in_flight,
-                ..Config::new(collector.endpoint())
-            },
-        );
-        delivery.run();
-        assert_eq!(collector.logs().len(), 5 * MAX_REQUEST_ITEMS);
-        collector.service.busiest.load(Ordering::SeqCst)
-    };
-    assert_eq!(busiest(1), 1);
-    assert!(busiest(64 << 20) > 1);
+        collector.seen().hold_until = at_once;
+        let count = 5 * MAX_REQUEST_ITEMS;
+        let events: Vec<_> = (0..count)
+            .map(|_| record(Kind::Event, task(1), "event"))
+            .collect();
+        let store = Store::of(&events);
+        let config = Config {
+            in_flight,
+            events: Events::Logs,
+            ..Config::new(collector.endpoint())
+        };
+        Delivery::new(&store, &config).run();
+        assert_eq!(collector.logs().len(), count);
+        match at_once {
+            1 => assert_eq!(collector.busiest(), 1),
+            _ => assert!(collector.busiest() >= at_once),
+        }
+    }
 }

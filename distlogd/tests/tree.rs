@@ -40,7 +40,14 @@ impl Story {
         record
     }
 
-    fn end(&mut self, service: &str, path: &str, ms: u64, outcome: Outcome, took_us: u64) -> &mut Record {
+    fn end(
+        &mut self,
+        service: &str,
+        path: &str,
+        ms: u64,
+        outcome: Outcome,
+        took_us: u64,
+    ) -> &mut Record {
         let record = self.record(service, path, ms);
         record.kind = Kind::End;
         record.outcome = outcome;
@@ -49,13 +56,24 @@ impl Story {
     }
 
     fn with<R>(&self, see: impl FnOnce(Vec<RecordRef<'_>>) -> R) -> R {
-        let batches: Vec<Vec<u8>> = self.0.iter().map(|record| {
-            let mut writer = BatchWriter::new();
-            writer.push(record);
-            writer.finish()
-        }).collect();
-        let parsed: Vec<BatchRef<'_>> = batches.iter().map(|bytes| BatchRef::parse(bytes).unwrap()).collect();
-        see(parsed.iter().flat_map(BatchRef::records).map(Result::unwrap).collect())
+        let batches: Vec<Vec<u8>> = self
+            .0
+            .iter()
+            .map(|record| {
+                let mut writer = BatchWriter::new();
+                writer.push(record);
+                writer.finish()
+            })
+            .collect();
+        let parsed: Vec<BatchRef<'_>> = batches
+            .iter()
+            .map(|bytes| BatchRef::parse(bytes).unwrap())
+            .collect();
+        see(parsed
+            .iter()
+            .flat_map(BatchRef::records)
+            .map(Result::unwrap)
+            .collect())
     }
 
     fn drawn(&self) -> String {
@@ -67,16 +85,34 @@ fn order() -> Story {
     let mut story = Story(Vec::new());
     let begin = story.begin("gateway", "", 0, "handle order 17");
     begin.task.as_mut().unwrap().context.insert("user", "leo");
-    story.event("gateway", "", 1, "order received").fields.insert("items", 3);
-    story.begin("orders", "/1.9f2c01ab", 2, "reserve stock").span_kind = SpanKind::Server;
-    story.event("orders", "/1.9f2c01ab", 3, "line one\nline two").severity = Severity::WARN;
+    story
+        .event("gateway", "", 1, "order received")
+        .fields
+        .insert("items", 3);
+    story
+        .begin("orders", "/1.9f2c01ab", 2, "reserve stock")
+        .span_kind = SpanKind::Server;
+    story
+        .event("orders", "/1.9f2c01ab", 3, "line one\nline two")
+        .severity = Severity::WARN;
     story.end("orders", "/1.9f2c01ab", 4, Outcome::Ok, 3_100);
     story.begin("payment", "/2.00000001", 5, "charge card");
     let error = story.event("payment", "/2.00000001", 6, "payment failed");
     error.severity = Severity::ERROR;
-    error.error = Some(ErrorInfo { message: "card declined".into(), chain: vec!["code 51".into()], ..ErrorInfo::default() });
-    story.end("payment", "/2.00000001", 7, Outcome::Failed, 5_200).error = Some(ErrorInfo { message: "card declined".into(), ..ErrorInfo::default() });
-    story.end("gateway", "", 8, Outcome::Failed, 12_345).status_message = "no money".into();
+    error.error = Some(ErrorInfo {
+        message: "card declined".into(),
+        chain: vec!["code 51".into()],
+        ..ErrorInfo::default()
+    });
+    story
+        .end("payment", "/2.00000001", 7, Outcome::Failed, 5_200)
+        .error = Some(ErrorInfo {
+        message: "card declined".into(),
+        ..ErrorInfo::default()
+    });
+    story
+        .end("gateway", "", 8, Outcome::Failed, 12_345)
+        .status_message = "no money".into();
     story
 }
 
@@ -108,7 +144,8 @@ fn the_order_of_arrival_does_not_matter_and_nothing_comes_twice() {
 
 #[test]
 fn colours_are_the_only_difference_on_a_terminal() {
-    let coloured = order().with(|records| draw(&Tree::build(T.parse().unwrap(), records), None, Colour::On));
+    let coloured =
+        order().with(|records| draw(&Tree::build(T.parse().unwrap(), records), None, Colour::On));
     let mut plain = String::new();
     let mut rest = coloured.as_str();
     while let Some((before, after)) = rest.split_once('\x1b') {
@@ -140,11 +177,21 @@ e252a11f-d33d-483d-ba08-bc8f642b2f10
 ? e252a11f-d33d-483d-ba08-bc8f642b2f10/~00f067aa0ba902b7 (its begin is not here)
 └─ ▶ called by a stranger · d  running
 ";
-    let missing = format!("{T}/2").parse::<TaskId>().unwrap().span_id().to_string();
+    let missing = format!("{T}/2")
+        .parse::<TaskId>()
+        .unwrap()
+        .span_id()
+        .to_string();
     // Nothing says where the unknown parent of a grandchild hangs: it stands beside.
     let drawn = story.drawn();
-    assert!(drawn.contains(&format!("? {T}/~{missing} (its begin is not here)\n")), "{drawn}");
-    for line in expected.lines().filter(|line| !line.contains("SPAN") && !line.contains("/2/7") && !line.contains("parent")) {
+    assert!(
+        drawn.contains(&format!("? {T}/~{missing} (its begin is not here)\n")),
+        "{drawn}"
+    );
+    for line in expected
+        .lines()
+        .filter(|line| !line.contains("SPAN") && !line.contains("/2/7") && !line.contains("parent"))
+    {
         assert!(drawn.contains(line), "{line} is not in\n{drawn}");
     }
 }
@@ -154,7 +201,11 @@ fn a_real_end_replaces_that_of_a_lost_task_whichever_came_first() {
     for lost_first in [true, false] {
         let mut story = Story(Vec::new());
         story.begin("a", "", 0, "run");
-        let ends = if lost_first { [Outcome::Lost, Outcome::Ok] } else { [Outcome::Ok, Outcome::Lost] };
+        let ends = if lost_first {
+            [Outcome::Lost, Outcome::Ok]
+        } else {
+            [Outcome::Ok, Outcome::Lost]
+        };
         for outcome in ends {
             story.end("a", "", 5, outcome, 5_000);
         }
@@ -185,17 +236,32 @@ fn a_circle_of_parents_and_a_very_deep_tree_are_drawn_all_the_same() {
 fn what_a_stranger_logs_does_not_move_the_cursor() {
     let mut story = Story(Vec::new());
     story.begin("evil\x1b[2J", "", 0, "title\x1b]0;owned\x07\nsecond line");
-    story.event("evil\x1b[2J", "", 1, "a\x08\x1b[31mb").fields.insert("k\x1b", "v\x1b");
-    assert!(!story.drawn().contains(['\x1b', '\x07', '\x08']), "{:?}", story.drawn());
+    story
+        .event("evil\x1b[2J", "", 1, "a\x08\x1b[31mb")
+        .fields
+        .insert("k\x1b", "v\x1b");
+    assert!(
+        !story.drawn().contains(['\x1b', '\x07', '\x08']),
+        "{:?}",
+        story.drawn()
+    );
     let mut line = String::new();
-    story.with(|records| records.iter().for_each(|record| put_line(&mut line, Colour::Off, record)));
+    story.with(|records| {
+        records
+            .iter()
+            .for_each(|record| put_line(&mut line, Colour::Off, record))
+    });
     assert!(!line.contains(['\x1b', '\x07', '\x08']), "{line:?}");
 }
 
 #[test]
 fn a_live_view_has_a_line_for_each_record() {
     let mut text = String::new();
-    order().with(|records| records.iter().for_each(|record| put_line(&mut text, Colour::Off, record)));
+    order().with(|records| {
+        records
+            .iter()
+            .for_each(|record| put_line(&mut text, Colour::Off, record))
+    });
     let expected = "\
 12:00:00.000 INFO  gateway   e252a11f ▶ handle order 17  user=leo
 12:00:00.001 INFO  gateway   e252a11f │ order received  items=3

@@ -13,3 +13,8 @@
 
 pub mod listen;
 pub mod shop;
+
+/// The snippets of the README are compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -13,8 +13,12 @@ use tracing_subscriber::prelude::*;
 /// # Errors
 /// If the address is none.
 pub fn log_to(daemon: &str, service: &str) -> Result<Guard, distlog_layer::ConnectError> {
-    let (layer, guard) = distlog_layer::builder().service(service).connect_push(daemon)?;
-    tracing_subscriber::registry().with(layer.with_filter(LevelFilter::INFO)).init();
+    let (layer, guard) = distlog_layer::builder()
+        .service(service)
+        .connect_push(daemon)?;
+    tracing_subscriber::registry()
+        .with(layer.with_filter(LevelFilter::INFO))
+        .init();
     Ok(guard)
 }
 
@@ -25,7 +29,9 @@ pub fn log_to(daemon: &str, service: &str) -> Result<Guard, distlog_layer::Conne
 pub async fn serve(name: &str, address: &str, app: Router) -> io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("{name} listens on http://{}", listener.local_addr()?);
-    axum::serve(listener, app).with_graceful_shutdown(stopped()).await
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stopped())
+        .await
 }
 
 /// Waits for Ctrl-C or SIGTERM.

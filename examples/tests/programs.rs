@@ -1,9 +1,13 @@
 //! Each example runs as its text says, and what it does is seen in the daemon.
 
+mod common;
+
 use std::process::Command;
 
 use distlog_tests::{Daemon, Process, eventually};
 use serde_json::Value;
+
+use common::timeless;
 
 /// The tour is also the daemon.
 const TOUR: &str = env!("CARGO_BIN_EXE_tour");
@@ -15,26 +19,23 @@ fn daemon(folder: &tempfile::TempDir) -> Daemon {
 fn drawn(daemon: &Daemon, id: &str, words: &[&str]) -> String {
     eventually("the tree", || {
         let text = daemon.get(&format!("/api/v1/tasks/{id}?format=text"))?;
-        if words.iter().all(|word| text.contains(word)) { Ok(text) } else { Err(text) }
+        if words.iter().all(|word| text.contains(word)) {
+            Ok(text)
+        } else {
+            Err(text)
+        }
     })
-}
-
-/// Times and durations replaced, so that a tree can be compared.
-fn timeless(tree: &str) -> String {
-    let unit = |word: &str| ["ns", "µs", "ms", "s"].iter().any(|u| word.strip_suffix(u).is_some_and(|n| n.parse::<f64>().is_ok()));
-    let clock = |word: &str| word.len() == 12 && word.chars().filter(|c| *c == ':').count() == 2;
-    let line = |line: &str| {
-        let words = line.split(' ').map(|word| if unit(word) { "TOOK" } else if clock(word) { "TIME" } else { word });
-        words.collect::<Vec<_>>().join(" ")
-    };
-    tree.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_tour_shows_three_trees_and_ends() {
     let output = Command::new(TOUR).arg("--once").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let trees: Vec<&str> = said.split("\n\n").collect();
     assert!(trees[0].starts_with("distlogd and three services run"));
     // The third is declined.
@@ -42,11 +43,18 @@ fn the_tour_shows_three_trees_and_ends() {
     let mut lines = third.lines();
     assert_eq!(lines.next().map(str::len), Some(36), "the trace id");
     let expected = include_str!("tour_tree.txt");
-    assert_eq!(lines.collect::<Vec<_>>().join("\n"), expected.trim_end(), "\n{third}");
+    assert_eq!(
+        lines.collect::<Vec<_>>().join("\n"),
+        expected.trim_end(),
+        "\n{third}"
+    );
     for words in ["the store  ", "the file   ", "the tail   "] {
         assert!(said.contains(words), "{said}");
     }
-    let file = said.lines().find_map(|line| line.strip_prefix("the file   ")).unwrap();
+    let file = said
+        .lines()
+        .find_map(|line| line.strip_prefix("the file   "))
+        .unwrap();
     assert!(std::fs::read_to_string(file).unwrap().lines().count() > 30);
     std::fs::remove_dir_all(std::path::Path::new(file).parent().unwrap()).unwrap();
 }
@@ -54,11 +62,16 @@ fn the_tour_shows_three_trees_and_ends() {
 #[test]
 fn the_tour_goes_on_until_it_is_told_to_stop() {
     let mut tour = Process::start(&mut Command::new(TOUR));
-    tour.expect_stdout("the end of the introduction", |line| line.contains("Ctrl-C ends the tour").then_some(()));
+    tour.expect_stdout("the end of the introduction", |line| {
+        line.contains("Ctrl-C ends the tour").then_some(())
+    });
     tour.signal("INT");
     assert!(tour.wait().success(), "{:?}", tour.stderr());
     let said = tour.stdout();
-    let file = said.iter().find_map(|line| line.strip_prefix("the file   ")).unwrap();
+    let file = said
+        .iter()
+        .find_map(|line| line.strip_prefix("the file   "))
+        .unwrap();
     std::fs::remove_dir_all(std::path::Path::new(file).parent().unwrap()).unwrap();
 }
 
@@ -66,13 +79,27 @@ fn the_tour_goes_on_until_it_is_told_to_stop() {
 fn a_queue_carries_the_task_as_text() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder);
-    let output = Command::new(env!("CARGO_BIN_EXE_job_queue")).args(["--distlogd", daemon.push()]).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_job_queue"))
+        .args(["--distlogd", daemon.push()])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     let id = said.trim().strip_prefix("task ").unwrap();
-    let tree = drawn(&daemon, id, &["convert cat.png", "convert dog.png", "empty.png holds no picture"]);
+    let tree = drawn(
+        &daemon,
+        id,
+        &[
+            "convert cat.png",
+            "convert dog.png",
+            "empty.png holds no picture",
+        ],
+    );
     assert!(tree.contains("✔ convert all pictures · asker"), "{tree}");
-    assert!(tree.contains("✗ convert empty.png · worker (consumer)"), "{tree}");
+    assert!(
+        tree.contains("✗ convert empty.png · worker (consumer)"),
+        "{tree}"
+    );
 }
 
 #[test]
@@ -82,26 +109,58 @@ fn the_relay_sends_each_request_as_a_task_of_its_own() {
     let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", target.local_addr().unwrap());
     let heard = std::thread::spawn(move || [request(&target), request(&target)]);
-    let mut relay = Process::start(Command::new(env!("CARGO_BIN_EXE_relay")).args(["--listen", "127.0.0.1:0", "--distlogd", daemon.push()]));
-    let address = relay.expect_stdout("its address", |line| line.strip_prefix("relay listens on ").map(str::to_owned));
-    let body = format!(r#"[{{"url": "{url}", "arguments": {{"n": 1}}}}, {{"url": "{url}", "arguments": [2]}}]"#);
+    let mut relay = Process::start(Command::new(env!("CARGO_BIN_EXE_relay")).args([
+        "--listen",
+        "127.0.0.1:0",
+        "--distlogd",
+        daemon.push(),
+    ]));
+    let address = relay.expect_stdout("its address", |line| {
+        line.strip_prefix("relay listens on ").map(str::to_owned)
+    });
+    let body = format!(
+        r#"[{{"url": "{url}", "arguments": {{"n": 1}}}}, {{"url": "{url}", "arguments": [2]}}]"#
+    );
     let caller = "00-12345678901234567890123456789012-1234567890123456-01";
     let answer = ureq_post(&address, &body, caller);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let heard = heard.join().unwrap();
     let header = |request: &str, name: &str| {
-        request.lines().find_map(|line| line.to_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned)).unwrap()
+        request
+            .lines()
+            .find_map(|line| {
+                line.to_lowercase()
+                    .strip_prefix(&format!("{name}: "))
+                    .map(str::to_owned)
+            })
+            .unwrap()
     };
-    let parents: Vec<String> = heard.iter().map(|request| header(request, "traceparent")).collect();
+    let parents: Vec<String> = heard
+        .iter()
+        .map(|request| header(request, "traceparent"))
+        .collect();
     for (request, parent) in heard.iter().zip(&parents) {
-        assert!(parent.starts_with("00-12345678901234567890123456789012-"), "{parent}");
+        assert!(
+            parent.starts_with("00-12345678901234567890123456789012-"),
+            "{parent}"
+        );
         assert!(parent.ends_with("-01"), "{parent}");
         let state = header(request, "tracestate");
-        assert!(state.starts_with("distlog=~1234567890123456/") && state.ends_with(",vendor=v"), "{state}");
+        assert!(
+            state.starts_with("distlog=~1234567890123456/") && state.ends_with(",vendor=v"),
+            "{state}"
+        );
     }
     assert_ne!(parents[0], parents[1], "each attempt is a task of its own");
-    assert!(heard[0].ends_with(r#"{"n":1}"#) && heard[1].ends_with("[2]"), "{heard:?}");
-    let tree = drawn(&daemon, "12345678-9012-3456-7890-123456789012", &["(server)", "post to "]);
+    assert!(
+        heard[0].ends_with(r#"{"n":1}"#) && heard[1].ends_with("[2]"),
+        "{heard:?}"
+    );
+    let tree = drawn(
+        &daemon,
+        "12345678-9012-3456-7890-123456789012",
+        &["(server)", "post to "],
+    );
     assert_eq!(tree.matches("(client)").count(), 2, "{tree}");
 }
 
@@ -116,9 +175,15 @@ fn request(target: &std::net::TcpListener) -> String {
         text.extend_from_slice(&buffer[..n]);
         let whole = String::from_utf8_lossy(&text).into_owned();
         if let Some((head, body)) = whole.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ").map(|n| n.parse().unwrap()));
+            let length = head.lines().find_map(|l| {
+                l.to_lowercase()
+                    .strip_prefix("content-length: ")
+                    .map(|n| n.parse().unwrap())
+            });
             if body.len() >= length.unwrap_or(0) {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .unwrap();
                 return whole.replace("\r\n", "\n");
             }
         }
@@ -148,24 +213,42 @@ fn a_custom_daemon_has_a_processor_of_its_own() {
 rules:
   - when: kind == 'end' && outcome == 'failed'
     to: [alarm]";
-    let mut daemon = Daemon::start(env!("CARGO_BIN_EXE_custom_daemon"), &[], folder.path(), config);
-    let output = Command::new(env!("CARGO_BIN_EXE_job_queue")).args(["--distlogd", daemon.push()]).output().unwrap();
+    let mut daemon = Daemon::start(
+        env!("CARGO_BIN_EXE_custom_daemon"),
+        &[],
+        folder.path(),
+        config,
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_job_queue"))
+        .args(["--distlogd", daemon.push()])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
-    daemon.process().expect_stdout("the alarm", |line| (line == "ALARM worker: convert empty.png").then_some(()));
+    daemon.process().expect_stdout("the alarm", |line| {
+        (line == "ALARM worker: convert empty.png").then_some(())
+    });
 }
 
 #[test]
 #[ignore = "needs the Python package: see .ci/run"]
 fn python_and_rust_share_a_tree() {
-    let python = std::env::var("DISTLOG_TEST_PYTHON").expect("DISTLOG_TEST_PYTHON names a Python with distlog, pyzmq and six");
+    let python = std::env::var("DISTLOG_TEST_PYTHON")
+        .expect("DISTLOG_TEST_PYTHON names a Python with distlog, pyzmq and six");
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder);
-    let output = Command::new(env!("CARGO_BIN_EXE_two_languages")).args(["--distlogd", daemon.push(), "--python", &python]).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_two_languages"))
+        .args(["--distlogd", daemon.push(), "--python", &python])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     let id = said.trim().strip_prefix("task ").unwrap();
     let tree = drawn(&daemon, id, &["print the sum", "added up"]);
     assert!(tree.contains("adding 3 figures"), "{tree}");
     let json: Value = daemon.json(&format!("/api/v1/tasks/{id}")).unwrap();
-    assert_eq!(json["tasks"].as_array().unwrap().len(), 1, "one tree: {json:#}");
+    assert_eq!(
+        json["tasks"].as_array().unwrap().len(),
+        1,
+        "one tree: {json:#}"
+    );
 }

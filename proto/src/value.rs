@@ -80,15 +80,23 @@ impl Map {
 impl<N: Into<String>, V: Into<Value>> FromIterator<(N, V)> for Map {
     /// Of values with the same name the last one counts.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(entries: I) -> Map {
-        let entries: Vec<(String, Value)> = entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        if has_duplicates(&entries) { last_ones(entries) } else { Map(entries) }
+        let entries: Vec<(String, Value)> = entries
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        if has_duplicates(&entries) {
+            last_ones(entries)
+        } else {
+            Map(entries)
+        }
     }
 }
 
 /// In a time that grows with the number only, since strangers may send maps of any size.
 fn has_duplicates(entries: &[(String, Value)]) -> bool {
     if entries.len() <= 16 {
-        return (1..entries.len()).any(|i| entries[..i].iter().any(|(name, _)| *name == entries[i].0));
+        return (1..entries.len())
+            .any(|i| entries[..i].iter().any(|(name, _)| *name == entries[i].0));
     }
     let mut seen = HashSet::with_capacity(entries.len());
     !entries.iter().all(|(name, _)| seen.insert(name.as_str()))

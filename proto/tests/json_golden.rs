@@ -9,7 +9,9 @@ use common::{batch, topic};
 use distlog_proto::*;
 
 fn end() -> Record {
-    let id: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3.9f2c01ab".parse().unwrap();
+    let id: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3.9f2c01ab"
+        .parse()
+        .unwrap();
     let source = Source {
         producer: ProducerId::from_bytes([7; 16]),
         host: "web1".into(),
@@ -35,7 +37,10 @@ fn end() -> Record {
     fields.insert("order", Value::Text("Order { id: 7 }".into()));
     fields.insert("raw", vec![0u8, 255]);
     fields.insert("nan", f64::NAN);
-    fields.insert("list", Value::List(vec![Value::Text("x".into()), Value::Null, true.into()]));
+    fields.insert(
+        "list",
+        Value::List(vec![Value::Text("x".into()), Value::Null, true.into()]),
+    );
     Record {
         source,
         callsite,
@@ -44,25 +49,41 @@ fn end() -> Record {
         time: 1_763_871_098_123_456_789,
         severity: Severity::ERROR,
         message: "charge \"7\"\nfailed é".into(),
-        task: Some(Task { context: [("user", "leo"), ("key", "own")].into_iter().collect(), flags: 3, ..Task::from(&id) }),
+        task: Some(Task {
+            context: [("user", "leo"), ("key", "own")].into_iter().collect(),
+            flags: 3,
+            ..Task::from(&id)
+        }),
         number: 5,
         thread_id: 3,
         thread_name: "worker".into(),
         fields,
         outcome: Outcome::Failed,
         duration: 1_500_000,
-        error: Some(ErrorInfo { kind: "Declined".into(), message: "card".into(), chain: vec!["timeout".into()], traceback: String::new() }),
+        error: Some(ErrorInfo {
+            kind: "Declined".into(),
+            message: "card".into(),
+            chain: vec!["timeout".into()],
+            traceback: String::new(),
+        }),
         ..Record::default()
     }
 }
 
 fn golden(name: &str, bytes: &[u8]) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, bytes).unwrap();
     }
     let known = std::fs::read(&path).unwrap_or_default();
-    assert!(known == bytes, "{name}:\nis    {}\nmust be {}", bytes.escape_ascii(), known.escape_ascii());
+    assert!(
+        known == bytes,
+        "{name}:\nis    {}\nmust be {}",
+        bytes.escape_ascii(),
+        known.escape_ascii()
+    );
 }
 
 #[test]
@@ -77,6 +98,12 @@ fn the_bytes_stay_what_they_are() {
     golden("end.json", &text);
     golden("end.pickle", &pickled);
     golden("end.batch", &bytes);
-    assert_eq!(json::decode(&text, topic(&record, Encoding::Json)).unwrap(), record);
-    assert_eq!(pickle::decode(&pickled, topic(&record, Encoding::Pickle)).unwrap(), record);
+    assert_eq!(
+        json::decode(&text, topic(&record, Encoding::Json)).unwrap(),
+        record
+    );
+    assert_eq!(
+        pickle::decode(&pickled, topic(&record, Encoding::Pickle)).unwrap(),
+        record
+    );
 }

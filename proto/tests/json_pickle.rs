@@ -60,7 +60,10 @@ proptest! {
 
 #[test]
 fn a_severity_that_both_have_is_said_once() {
-    let mut record = Record { severity: Severity::WARN, ..Record::default() };
+    let mut record = Record {
+        severity: Severity::WARN,
+        ..Record::default()
+    };
     assert_eq!(through_json(&record), record);
     record.callsite.severity = Severity::WARN;
     record.severity = Severity::UNSET;

@@ -28,21 +28,39 @@ impl Daemon {
         std::fs::write(folder.join("distlogd.yaml"), whole).unwrap();
         let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
         let process = Daemon::spawn(Path::new(program), &arguments, folder);
-        let mut daemon =
-            Daemon { program: program.into(), arguments, folder: folder.into(), process, push: String::new(), http: String::new() };
+        let mut daemon = Daemon {
+            program: program.into(),
+            arguments,
+            folder: folder.into(),
+            process,
+            push: String::new(),
+            http: String::new(),
+        };
         daemon.wait_until_ready();
         daemon
     }
 
     fn spawn(program: &Path, arguments: &[String], folder: &Path) -> Process {
-        Process::start(Command::new(program).args(arguments).args(["--config", "distlogd.yaml"]).current_dir(folder))
+        Process::start(
+            Command::new(program)
+                .args(arguments)
+                .args(["--config", "distlogd.yaml"])
+                .current_dir(folder),
+        )
     }
 
     fn wait_until_ready(&mut self) {
-        self.process.expect_stderr("a running daemon", |line| (line == "ready").then_some(()));
+        self.process
+            .expect_stderr("a running daemon", |line| (line == "ready").then_some(()));
         let address = |name: &str| {
             let said = self.process.stderr();
-            said.iter().find_map(|line| line.trim().strip_prefix(name).map(|rest| rest.trim().to_owned())).unwrap()
+            said.iter()
+                .find_map(|line| {
+                    line.trim()
+                        .strip_prefix(name)
+                        .map(|rest| rest.trim().to_owned())
+                })
+                .unwrap()
         };
         self.push = address("push ");
         self.http = address("http ");
@@ -89,10 +107,20 @@ impl Daemon {
     /// Asks over HTTP: status and body.
     pub fn get(&self, path: &str) -> Result<String, String> {
         let url = format!("{}{path}", self.http);
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
         let mut response = agent.get(&url).call().map_err(|error| error.to_string())?;
-        let body = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
-        if response.status().is_success() { Ok(body) } else { Err(format!("{}: {body}", response.status())) }
+        let body = response
+            .body_mut()
+            .read_to_string()
+            .map_err(|error| error.to_string())?;
+        if response.status().is_success() {
+            Ok(body)
+        } else {
+            Err(format!("{}: {body}", response.status()))
+        }
     }
 
     /// Asks over HTTP for JSON.
@@ -103,7 +131,9 @@ impl Daemon {
     /// A metric, by its name and labels as they stand in the answer: `name_total{a="b"}`. 0 if it is not there yet.
     pub fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").unwrap();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 
@@ -111,7 +141,11 @@ impl Daemon {
     pub fn tree(&self, id: &str, good: impl Fn(&Value) -> bool) -> Value {
         eventually("the tree", || {
             let tree = self.json(&format!("/api/v1/tasks/{id}"))?;
-            if good(&tree) { Ok(tree) } else { Err(format!("{tree:#}")) }
+            if good(&tree) {
+                Ok(tree)
+            } else {
+                Err(format!("{tree:#}"))
+            }
         })
     }
 
@@ -128,7 +162,10 @@ impl Daemon {
             if lines.len() < count {
                 return Err(format!("{} lines", lines.len()));
             }
-            Ok(lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect())
+            Ok(lines
+                .iter()
+                .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+                .collect())
         })
     }
 }

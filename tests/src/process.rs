@@ -27,7 +27,11 @@ impl Process {
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let stdout = collect(child.stdout.take());
         let stderr = collect(child.stderr.take());
-        Process { child, stdout, stderr }
+        Process {
+            child,
+            stdout,
+            stderr,
+        }
     }
 
     /// Its process id.
@@ -50,7 +54,9 @@ impl Process {
     /// # Panics
     /// If it does not come, or the program ends before.
     pub fn expect_stdout<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
-        self.expect(what, |this| this.stdout().iter().find_map(|line| find(line)))
+        self.expect(what, |this| {
+            this.stdout().iter().find_map(|line| find(line))
+        })
     }
 
     /// Waits for a line of standard error for which `find` gives something.
@@ -58,7 +64,9 @@ impl Process {
     /// # Panics
     /// If it does not come, or the program ends before.
     pub fn expect_stderr<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
-        self.expect(what, |this| this.stderr().iter().find_map(|line| find(line)))
+        self.expect(what, |this| {
+            this.stderr().iter().find_map(|line| find(line))
+        })
     }
 
     fn expect<T>(&mut self, what: &str, find: impl Fn(&Process) -> Option<T>) -> T {
@@ -67,7 +75,11 @@ impl Process {
             match (find(self), ended) {
                 (Some(found), _) => Ok(found),
                 (None, Some(status)) if !status.success() => {
-                    panic!("it ended with {status} before {what} came; it printed {:#?} {:#?}", self.stdout(), self.stderr())
+                    panic!(
+                        "it ended with {status} before {what} came; it printed {:#?} {:#?}",
+                        self.stdout(),
+                        self.stderr()
+                    )
                 }
                 (None, _) => Err(format!("{:#?} {:#?}", self.stdout(), self.stderr())),
             }
@@ -76,7 +88,10 @@ impl Process {
 
     /// Sends a signal by its name, like `TERM`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.id().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success(), "kill -{name}");
     }
 
@@ -85,7 +100,9 @@ impl Process {
     /// # Panics
     /// If it does not end.
     pub fn wait(&mut self) -> ExitStatus {
-        eventually("the end of the program", || self.child.try_wait().unwrap().ok_or_else(|| self.stderr()))
+        eventually("the end of the program", || {
+            self.child.try_wait().unwrap().ok_or_else(|| self.stderr())
+        })
     }
 }
 

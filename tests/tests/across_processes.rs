@@ -14,39 +14,73 @@ fn first_line(process: &mut Process) -> String {
 
 /// The subtasks of a task in the JSON form of a tree.
 fn subtasks(task: &Value) -> Vec<&Value> {
-    task["items"].as_array().unwrap().iter().filter_map(|item| item.get("task")).collect()
+    task["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|item| item.get("task"))
+        .collect()
 }
 
 /// The messages of a task's own records.
 fn messages(task: &Value) -> Vec<&str> {
     let items = task["items"].as_array().unwrap().iter();
-    items.filter_map(|item| item.get("record")?.get("message")?.as_str()).collect()
+    items
+        .filter_map(|item| item.get("record")?.get("message")?.as_str())
+        .collect()
 }
 
 fn named<'a>(tasks: &[&'a Value], name: &str) -> &'a Value {
-    tasks.iter().find(|task| task["name"] == name).unwrap_or_else(|| panic!("{name} is not among {tasks:#?}"))
+    tasks
+        .iter()
+        .find(|task| task["name"] == name)
+        .unwrap_or_else(|| panic!("{name} is not among {tasks:#?}"))
 }
 
 #[test]
 fn a_task_is_carried_on_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
-    let mut client = Process::start(Command::new(CLIENT).args([daemon.push(), "batch", "chain"]).env("SERVICE", "first"));
+    let mut client = Process::start(
+        Command::new(CLIENT)
+            .args([daemon.push(), "batch", "chain"])
+            .env("SERVICE", "first"),
+    );
     let id = first_line(&mut client);
     assert!(client.wait().success(), "{:?}", client.stderr());
 
-    let tree = daemon.tree(&id, |tree| !tree.to_string().contains("running") && tree.to_string().contains("part done"));
-    let [root] = &tree["tasks"].as_array().unwrap()[..] else { panic!("{tree:#}") };
-    assert_eq!((&root["name"], &root["service"], &root["outcome"]), (&"serve the request".into(), &"first".into(), &"ok".into()));
+    let tree = daemon.tree(&id, |tree| {
+        !tree.to_string().contains("running") && tree.to_string().contains("part done")
+    });
+    let [root] = &tree["tasks"].as_array().unwrap()[..] else {
+        panic!("{tree:#}")
+    };
+    assert_eq!(
+        (&root["name"], &root["service"], &root["outcome"]),
+        (&"serve the request".into(), &"first".into(), &"ok".into())
+    );
     assert_eq!(messages(root), ["asking the next", "answered"]);
     let parts = subtasks(root);
-    let [part] = parts[..] else { panic!("{tree:#}") };
-    assert_eq!((&part["name"], &part["service"]), (&"do a part".into(), &"second".into()));
+    let [part] = parts[..] else {
+        panic!("{tree:#}")
+    };
+    assert_eq!(
+        (&part["name"], &part["service"]),
+        (&"do a part".into(), &"second".into())
+    );
     assert_eq!(part["kind"], "consumer");
     assert_eq!(messages(part), ["part done"]);
-    assert!(part["id"].as_str().unwrap().starts_with(&format!("{id}/1.")), "a reserved id is taken with a salt: {part}");
+    assert!(
+        part["id"]
+            .as_str()
+            .unwrap()
+            .starts_with(&format!("{id}/1.")),
+        "a reserved id is taken with a salt: {part}"
+    );
 
-    let text = daemon.get(&format!("/api/v1/tasks/{id}?format=text")).unwrap();
+    let text = daemon
+        .get(&format!("/api/v1/tasks/{id}?format=text"))
+        .unwrap();
     assert!(text.contains("✔ serve the request · first"), "{text}");
     assert!(text.contains("├─ ✔ do a part · second"), "{text}");
     assert!(daemon.json("/api/v1/tasks").unwrap()[0]["id"] == id.as_str());
@@ -55,32 +89,61 @@ fn a_task_is_carried_on_by_another_process() {
 #[test]
 #[ignore = "needs the Python package: see .ci/run"]
 fn three_processes_in_two_languages_make_one_tree() {
-    let python = std::env::var("DISTLOG_TEST_PYTHON").expect("DISTLOG_TEST_PYTHON names a Python with distlog, pyzmq and six");
+    let python = std::env::var("DISTLOG_TEST_PYTHON")
+        .expect("DISTLOG_TEST_PYTHON names a Python with distlog, pyzmq and six");
     for encoding in ["json", "pickle"] {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
         // The encoding is the last argument of the script.
         let wrapper = folder.path().join("peer.sh");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py");
-        std::fs::write(&wrapper, format!("exec {python} {script} \"$1\" \"$2\" {encoding}\n")).unwrap();
+        std::fs::write(
+            &wrapper,
+            format!("exec {python} {script} \"$1\" \"$2\" {encoding}\n"),
+        )
+        .unwrap();
         let peer = format!("sh {}", wrapper.display());
-        let mut client = Process::start(Command::new(CLIENT).args([daemon.push(), "batch", "chain", &peer]).env("SERVICE", "first"));
+        let mut client = Process::start(
+            Command::new(CLIENT)
+                .args([daemon.push(), "batch", "chain", &peer])
+                .env("SERVICE", "first"),
+        );
         let id = first_line(&mut client);
         assert!(client.wait().success(), "{:?}", client.stderr());
 
-        let tree = daemon.tree(&id, |tree| tree.to_string().contains("taken over") && tree.to_string().contains("worked in Python"));
-        let [root] = &tree["tasks"].as_array().unwrap()[..] else { panic!("{tree:#}") };
+        let tree = daemon.tree(&id, |tree| {
+            tree.to_string().contains("taken over") && tree.to_string().contains("worked in Python")
+        });
+        let [root] = &tree["tasks"].as_array().unwrap()[..] else {
+            panic!("{tree:#}")
+        };
         let parts = subtasks(root);
         let python_task = named(&parts, "work in Python");
-        assert_eq!(python_task["id"], format!("{id}/2"), "Python takes the reserved id as it is");
-        assert!(messages(python_task).contains(&"hello from Python, 3 times"), "{python_task:#}");
+        assert_eq!(
+            python_task["id"],
+            format!("{id}/2"),
+            "Python takes the reserved id as it is"
+        );
+        assert!(
+            messages(python_task).contains(&"hello from Python, 3 times"),
+            "{python_task:#}"
+        );
         let below = subtasks(python_task);
-        assert_eq!(messages(named(&below, "a part in Python")), ["line one\nline two"]);
+        assert_eq!(
+            messages(named(&below, "a part in Python")),
+            ["line one\nline two"]
+        );
         let failed = named(&below, "divide");
         assert_eq!(failed["outcome"], "failed");
-        assert!(failed["end"].to_string().contains("ZeroDivisionError"), "{failed:#}");
+        assert!(
+            failed["end"].to_string().contains("ZeroDivisionError"),
+            "{failed:#}"
+        );
         let back = named(&below, "take over from Python");
-        assert_eq!((&back["service"], messages(back)), (&"first".into(), vec!["taken over"]));
+        assert_eq!(
+            (&back["service"], messages(back)),
+            (&"first".into(), vec!["taken over"])
+        );
     }
 }
 
@@ -88,7 +151,11 @@ fn three_processes_in_two_languages_make_one_tree() {
 fn the_task_of_a_killed_process_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "lost_after: 1s");
-    let mut client = Process::start(Command::new(CLIENT).args([daemon.push(), "batch", "hang"]).stdin(std::process::Stdio::piped()));
+    let mut client = Process::start(
+        Command::new(CLIENT)
+            .args([daemon.push(), "batch", "hang"])
+            .stdin(std::process::Stdio::piped()),
+    );
     let id = first_line(&mut client);
     let trace = id.as_str();
     let tree = daemon.tree(trace, |tree| tree.to_string().contains("about to hang"));
@@ -97,10 +164,18 @@ fn the_task_of_a_killed_process_is_lost() {
     client.wait();
     let tree = daemon.tree(trace, |tree| tree["tasks"][0]["outcome"] == "lost");
     let inner = subtasks(&tree["tasks"][0]);
-    assert_eq!(named(&inner, "a part that hangs")["outcome"], "ok", "what ended has ended");
+    assert_eq!(
+        named(&inner, "a part that hangs")["outcome"],
+        "ok",
+        "what ended has ended"
+    );
     eventually("the summary", || {
         let summary = daemon.json("/api/v1/tasks")?;
-        if summary[0]["outcome"] == "lost" { Ok(()) } else { Err(summary.to_string()) }
+        if summary[0]["outcome"] == "lost" {
+            Ok(())
+        } else {
+            Err(summary.to_string())
+        }
     });
 }
 
@@ -109,12 +184,22 @@ fn a_quiet_process_that_lives_is_not_lost() {
     let folder = tempfile::tempdir().unwrap();
     // The client says that it lives every 5 s.
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "lost_after: 8s");
-    let mut client = Process::start(Command::new(CLIENT).args([daemon.push(), "batch", "hang"]).stdin(std::process::Stdio::piped()));
+    let mut client = Process::start(
+        Command::new(CLIENT)
+            .args([daemon.push(), "batch", "hang"])
+            .stdin(std::process::Stdio::piped()),
+    );
     let id = first_line(&mut client);
     daemon.tree(&id, |tree| tree.to_string().contains("about to hang"));
     let signs = || daemon.metric("distlogd_received_messages_total{door=\"push\",encoding=\"B\"}");
     let before = signs();
-    eventually("two signs of life", || if signs() >= before + 2.0 { Ok(()) } else { Err(signs()) });
+    eventually("two signs of life", || {
+        if signs() >= before + 2.0 {
+            Ok(())
+        } else {
+            Err(signs())
+        }
+    });
     let tree = daemon.json(&format!("/api/v1/tasks/{id}")).unwrap();
     assert_eq!(tree["tasks"][0]["outcome"], "running", "{tree:#}");
 }

@@ -50,20 +50,41 @@ rules:
     );
     let records = daemon.records("all.jsonl", 2);
     assert_eq!(records.last().unwrap()["message"], "good");
-    assert!(records.iter().any(|record| record.to_string().contains("123456789012345678901234567890")), "{records:#?}");
+    assert!(
+        records.iter().any(|record| record
+            .to_string()
+            .contains("123456789012345678901234567890")),
+        "{records:#?}"
+    );
     assert!(!folder.path().join("harm").exists());
-    for (what, least) in [("unknown topic", 2.0), ("wrong number of frames", 2.0), ("bad JSON", 2.0), ("bad pickle", 1.0), ("bad batch", 1.0)] {
-        let counted = daemon.metric(&format!("distlogd_bad_input_total{{door=\"push\",what=\"{what}\"}}"));
+    for (what, least) in [
+        ("unknown topic", 2.0),
+        ("wrong number of frames", 2.0),
+        ("bad JSON", 2.0),
+        ("bad pickle", 1.0),
+        ("bad batch", 1.0),
+    ] {
+        let counted = daemon.metric(&format!(
+            "distlogd_bad_input_total{{door=\"push\",what=\"{what}\"}}"
+        ));
         assert!(counted >= least, "{what}: {counted}");
     }
-    daemon.process().expect_stderr("a report with the peer", |line| {
-        (line.contains("unknown topic from 127.0.0.1") && line.contains("`XYZ` is no topic")).then_some(())
-    });
+    daemon
+        .process()
+        .expect_stderr("a report with the peer", |line| {
+            (line.contains("unknown topic from 127.0.0.1") && line.contains("`XYZ` is no topic"))
+                .then_some(())
+        });
 }
 
 fn run(folder: &Path, config: &str) -> Output {
     std::fs::write(folder.join("wrong.yaml"), config).unwrap();
-    Command::new(DISTLOGD).args(["--config", "wrong.yaml"]).current_dir(folder).env("NO_COLOR", "1").output().unwrap()
+    Command::new(DISTLOGD)
+        .args(["--config", "wrong.yaml"])
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
 }
 
 const QUIET: &str = "listen: { push: 'tcp://127.0.0.1:0', session: 'off', otlp_grpc: 'off', otlp_http: 'off', http: '127.0.0.1:0' }\n";
@@ -75,14 +96,32 @@ fn what_keeps_the_daemon_from_starting_is_one_clear_line() {
     let http = daemon.http().trim_start_matches("http://");
     let cases = [
         (QUIET.to_owned(), "distlog-data"),
-        (format!("{}store: {{ path: other }}\n", QUIET.replace("tcp://127.0.0.1:0", daemon.push())), "another program listens there already"),
-        (format!("{}store: {{ path: other }}\n", QUIET.replace("'127.0.0.1:0'", &format!("'{http}'"))), "cannot listen for HTTP on"),
-        (format!("{QUIET}store: {{ path: /proc/no-such-folder/store }}\n"), "/proc/no-such-folder"),
+        (
+            format!(
+                "{}store: {{ path: other }}\n",
+                QUIET.replace("tcp://127.0.0.1:0", daemon.push())
+            ),
+            "another program listens there already",
+        ),
+        (
+            format!(
+                "{}store: {{ path: other }}\n",
+                QUIET.replace("'127.0.0.1:0'", &format!("'{http}'"))
+            ),
+            "cannot listen for HTTP on",
+        ),
+        (
+            format!("{QUIET}store: {{ path: /proc/no-such-folder/store }}\n"),
+            "/proc/no-such-folder",
+        ),
     ];
     for (config, expected) in cases {
         let output = run(folder.path(), &config);
         let said = String::from_utf8_lossy(&output.stderr);
-        let faults: Vec<&str> = said.lines().filter(|line| line.starts_with("distlogd: ")).collect();
+        let faults: Vec<&str> = said
+            .lines()
+            .filter(|line| line.starts_with("distlogd: "))
+            .collect();
         assert_eq!((output.status.code(), faults.len()), (Some(1), 1), "{said}");
         assert!(faults[0].contains(expected), "{said}");
     }
@@ -107,9 +146,17 @@ rules:
     for expected in ["listn", "5 parsecs", "pth", "severty", "`b`", "1:1", "4:"] {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
     }
-    let check = Command::new(DISTLOGD).args(["check", "wrong.yaml"]).current_dir(folder.path()).output().unwrap();
+    let check = Command::new(DISTLOGD)
+        .args(["check", "wrong.yaml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
     assert_eq!(check.status.code(), Some(2));
-    assert_eq!(String::from_utf8_lossy(&check.stderr), said, "`check` says the same");
+    assert_eq!(
+        String::from_utf8_lossy(&check.stderr),
+        said,
+        "`check` says the same"
+    );
 }
 
 #[test]
@@ -124,18 +171,25 @@ processors:
 rules:
   - to: [everything, nowhere, readonly]";
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), config);
-    let mut client = Process::start(Command::new(CLIENT).args([daemon.push(), "batch", "every-field"]));
+    let mut client =
+        Process::start(Command::new(CLIENT).args([daemon.push(), "batch", "every-field"]));
     assert!(client.wait().success());
     daemon.records("all.jsonl", 10);
     for name in ["nowhere", "readonly"] {
         eventually("two attempts", || {
-            let retries = daemon.metric(&format!("distlogd_processor_retries_total{{processor=\"{name}\"}}"));
+            let retries = daemon.metric(&format!(
+                "distlogd_processor_retries_total{{processor=\"{name}\"}}"
+            ));
             if retries >= 2.0 { Ok(()) } else { Err(retries) }
         });
     }
     let stderr = daemon.process().stderr();
     let said = |word: &str| stderr.iter().filter(|line| line.contains(word)).count();
-    assert_eq!(said("127.0.0.1:9"), 1, "once, not at each attempt: {stderr:#?}");
+    assert_eq!(
+        said("127.0.0.1:9"),
+        1,
+        "once, not at each attempt: {stderr:#?}"
+    );
     assert_eq!(said("/proc/no-such-folder"), 1, "{stderr:#?}");
 }
 
@@ -143,19 +197,50 @@ rules:
 fn the_command_line_says_what_is_wrong() {
     let ask = |arguments: &[&str]| {
         let output = Command::new(DISTLOGD).args(arguments).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
-    let (code, said) = ask(&["tree", "e252a11f-d33d-483d-ba08-bc8f642b2f10", "--url", "http://127.0.0.1:9"]);
+    let (code, said) = ask(&[
+        "tree",
+        "e252a11f-d33d-483d-ba08-bc8f642b2f10",
+        "--url",
+        "http://127.0.0.1:9",
+    ]);
     assert_eq!(code, Some(1));
-    assert!(said.starts_with("distlogd: cannot reach distlogd at http://127.0.0.1:9"), "{said}");
+    assert!(
+        said.starts_with("distlogd: cannot reach distlogd at http://127.0.0.1:9"),
+        "{said}"
+    );
     assert_eq!(ask(&["tre"]).0, Some(2));
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
     let (code, said) = ask(&["tree", "nonsense", "--url", daemon.http()]);
-    assert_eq!((code, said.as_str()), (Some(1), "distlogd: `nonsense` is no trace id: expected a UUID like e252a11f-d33d-483d-ba08-bc8f642b2f10\n"));
-    let (code, said) = ask(&["tree", "e252a11f-d33d-483d-ba08-bc8f642b2f10", "--url", daemon.http()]);
-    assert_eq!((code, said.as_str()), (Some(1), "distlogd: no record of task e252a11f-d33d-483d-ba08-bc8f642b2f10 is stored here\n"));
-    let missing = Command::new(DISTLOGD).args(["--config", "no-such-file.yaml"]).output().unwrap();
+    assert_eq!(
+        (code, said.as_str()),
+        (
+            Some(1),
+            "distlogd: `nonsense` is no trace id: expected a UUID like e252a11f-d33d-483d-ba08-bc8f642b2f10\n"
+        )
+    );
+    let (code, said) = ask(&[
+        "tree",
+        "e252a11f-d33d-483d-ba08-bc8f642b2f10",
+        "--url",
+        daemon.http(),
+    ]);
+    assert_eq!(
+        (code, said.as_str()),
+        (
+            Some(1),
+            "distlogd: no record of task e252a11f-d33d-483d-ba08-bc8f642b2f10 is stored here\n"
+        )
+    );
+    let missing = Command::new(DISTLOGD)
+        .args(["--config", "no-such-file.yaml"])
+        .output()
+        .unwrap();
     assert_eq!(missing.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-file.yaml"));
 }

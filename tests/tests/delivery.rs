@@ -9,13 +9,20 @@ const CLIENT: &str = env!("CARGO_BIN_EXE_e2e-client");
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_e2e-distlogd");
 
 fn run(daemon: &Daemon, encoding: &str, story: &[&str]) -> Process {
-    let mut client = Process::start(Command::new(CLIENT).args([daemon.push(), encoding]).args(story));
+    let mut client = Process::start(
+        Command::new(CLIENT)
+            .args([daemon.push(), encoding])
+            .args(story),
+    );
     assert!(client.wait().success(), "{:?}", client.stderr());
     client
 }
 
 fn messages(records: &[Value]) -> Vec<&str> {
-    records.iter().map(|record| record["message"].as_str().unwrap()).collect()
+    records
+        .iter()
+        .map(|record| record["message"].as_str().unwrap())
+        .collect()
 }
 
 const TO_FILE: &str = "
@@ -25,7 +32,17 @@ rules:
   - to: [everything]";
 
 /// What of a record depends on the run.
-const OF_THE_RUN: [&str; 9] = ["created", "msecs", "asctime", "thread", "process", "hostname", "relativeCreated", "processName", "context"];
+const OF_THE_RUN: [&str; 9] = [
+    "created",
+    "msecs",
+    "asctime",
+    "thread",
+    "process",
+    "hostname",
+    "relativeCreated",
+    "processName",
+    "context",
+];
 
 /// Without what differs from run to run.
 fn timeless(record: &Value) -> Value {
@@ -33,7 +50,19 @@ fn timeless(record: &Value) -> Value {
     let top = record.as_object_mut().unwrap();
     OF_THE_RUN.iter().for_each(|key| drop(top.remove(*key)));
     if let Some(own) = top.get_mut("distlog").and_then(Value::as_object_mut) {
-        own.retain(|key, _| !["time", "trace_id", "span_id", "parent_span_id", "producer", "offset", "duration"].iter().any(|word| key.starts_with(word)));
+        own.retain(|key, _| {
+            ![
+                "time",
+                "trace_id",
+                "span_id",
+                "parent_span_id",
+                "producer",
+                "offset",
+                "duration",
+            ]
+            .iter()
+            .any(|word| key.starts_with(word))
+        });
     }
     record
 }
@@ -48,7 +77,10 @@ fn all_three_encodings_arrive_with_every_field() {
         // begin, 2 events, bind, link, begin, event, end, error, end
         let records = daemon.records("all.jsonl", 10);
         assert_eq!(records.len(), 10, "{encoding}: {records:#?}");
-        let event = records.iter().find(|record| record["message"] == "event 1").unwrap();
+        let event = records
+            .iter()
+            .find(|record| record["message"] == "event 1")
+            .unwrap();
         let fields = &event["fields"];
         assert_eq!(fields["yes"], true);
         assert_eq!(fields["int"], -3);
@@ -59,13 +91,26 @@ fn all_three_encodings_arrive_with_every_field() {
         assert_eq!(fields["big"], u128::MAX.to_string());
         assert_eq!(event["context"]["user"], "leo");
         assert_eq!(event["context"]["point"]["names"][1], "b");
-        assert!(event["context"]["key"].as_str().unwrap().starts_with("1@"), "{event:#}");
+        assert!(
+            event["context"]["key"].as_str().unwrap().starts_with("1@"),
+            "{event:#}"
+        );
         assert_eq!(event["levelname"], "INFO");
         assert_eq!(event["name"], "e2e_client");
-        assert!(records.iter().any(|record| record["message"] == "line one\nline two" && record["levelno"] == 30));
+        assert!(
+            records
+                .iter()
+                .any(|record| record["message"] == "line one\nline two" && record["levelno"] == 30)
+        );
         let text = serde_json::to_string(&records).unwrap();
-        assert!(text.contains("invalid digit found in string"), "the cause of the error: {text}");
-        assert!(text.contains("e252a11fd33d483dba08bc8f642b2f10"), "the link: {text}");
+        assert!(
+            text.contains("invalid digit found in string"),
+            "the cause of the error: {text}"
+        );
+        assert!(
+            text.contains("e252a11fd33d483dba08bc8f642b2f10"),
+            "the link: {text}"
+        );
         seen.push(records.iter().map(timeless).collect());
     }
     assert_eq!(seen[0], seen[1], "JSON brings what a batch does");
@@ -86,7 +131,10 @@ rules:
     to: [big]";
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), config);
     run(&daemon, "batch", &["levels"]);
-    assert_eq!(messages(&daemon.records("all.jsonl", 5)), ["trace", "debug", "info", "warn", "error"]);
+    assert_eq!(
+        messages(&daemon.records("all.jsonl", 5)),
+        ["trace", "debug", "info", "warn", "error"]
+    );
     assert_eq!(messages(&daemon.records("errors.jsonl", 1)), ["error"]);
     assert_eq!(messages(&daemon.records("big.jsonl", 1)), ["warn"]);
 }
@@ -103,7 +151,11 @@ fn a_restart_goes_on_where_each_processor_was() {
             // What came must be durable before we kill: the push door acknowledges nothing.
             eventually("the store", || {
                 let stored = daemon.metric("distlogd_store_records");
-                if stored >= expected.len() as f64 { Ok(()) } else { Err(stored) }
+                if stored >= expected.len() as f64 {
+                    Ok(())
+                } else {
+                    Err(stored)
+                }
             });
             daemon.kill();
         } else {
@@ -128,10 +180,26 @@ rules:
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), config);
     run(&daemon, "batch", &["count", "2000"]);
     assert_eq!(daemon.records("all.jsonl", 2000).len(), 2000);
-    assert_eq!(daemon.metric("distlogd_processor_lag{processor=\"everything\"}"), 0.0);
-    assert_eq!(daemon.metric("distlogd_processor_lag{processor=\"hangs\"}"), 2000.0);
-    assert_eq!(daemon.stop().code(), Some(3), "it says that something is left");
-    assert!(daemon.process().stderr().iter().any(|line| line.contains("processor hangs has not got 2000 records yet")));
+    assert_eq!(
+        daemon.metric("distlogd_processor_lag{processor=\"everything\"}"),
+        0.0
+    );
+    assert_eq!(
+        daemon.metric("distlogd_processor_lag{processor=\"hangs\"}"),
+        2000.0
+    );
+    assert_eq!(
+        daemon.stop().code(),
+        Some(3),
+        "it says that something is left"
+    );
+    assert!(
+        daemon
+            .process()
+            .stderr()
+            .iter()
+            .any(|line| line.contains("processor hangs has not got 2000 records yet"))
+    );
 }
 
 #[test]
@@ -144,7 +212,13 @@ rules:
   - to: [everything]";
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), config);
     run(&daemon, "batch", &["count", "3000"]);
-    eventually("the store", || if daemon.metric("distlogd_store_records") >= 3000.0 { Ok(()) } else { Err(()) });
+    eventually("the store", || {
+        if daemon.metric("distlogd_store_records") >= 3000.0 {
+            Ok(())
+        } else {
+            Err(())
+        }
+    });
     daemon.kill();
     daemon.restart();
     eventually("the file", || {
@@ -159,14 +233,28 @@ rules:
         files += 1;
         let bytes = std::fs::read(&path).unwrap();
         let text = match path.extension().and_then(|e| e.to_str()) {
-            Some("gz") => String::from_utf8(Command::new("gzip").args(["-dc"]).arg(&path).output().unwrap().stdout).unwrap(),
+            Some("gz") => String::from_utf8(
+                Command::new("gzip")
+                    .args(["-dc"])
+                    .arg(&path)
+                    .output()
+                    .unwrap()
+                    .stdout,
+            )
+            .unwrap(),
             _ => String::from_utf8(bytes).unwrap(),
         };
-        numbers.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"]["n"].as_u64().unwrap()));
+        numbers.extend(text.lines().map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["fields"]["n"]
+                .as_u64()
+                .unwrap()
+        }));
     }
     assert!(files > 5, "{files} files");
     numbers.sort_unstable();
-    let wrong = (0..3000).zip(&numbers).find(|(expected, found)| expected != *found);
+    let wrong = (0..3000)
+        .zip(&numbers)
+        .find(|(expected, found)| expected != *found);
     assert_eq!((numbers.len(), wrong), (3000, None), "lost or twice");
 }
 
@@ -174,11 +262,13 @@ rules:
 fn a_subscriber_follows_by_topic() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("ipc://{}/live", folder.path().display());
-    let config = format!("
+    let config = format!(
+        "
 processors:
   live: {{ pub: {{ bind: '{address}', encoding: json }} }}
 rules:
-  - to: [live]");
+  - to: [live]"
+    );
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), &config);
     let context = zmq::Context::new();
     let socket = context.socket(zmq::SUB).unwrap();
@@ -189,7 +279,9 @@ rules:
     // A subscription takes a moment to reach the publisher: log until something comes.
     let [topic, body] = eventually("a message", || {
         run(&daemon, "batch", &["count", "1"]);
-        let frames = socket.recv_multipart(0).map_err(|error| error.to_string())?;
+        let frames = socket
+            .recv_multipart(0)
+            .map_err(|error| error.to_string())?;
         <[Vec<u8>; 2]>::try_from(frames).map_err(|frames| format!("{frames:?}"))
     });
     assert_eq!(topic, b"TLJ");
@@ -201,21 +293,37 @@ rules:
 fn the_tail_follows_live() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
-    let tail = |arguments: &[&str]| Process::start(Command::new(DISTLOGD).arg("tail").args(["--url", daemon.http()]).args(arguments));
+    let tail = |arguments: &[&str]| {
+        Process::start(
+            Command::new(DISTLOGD)
+                .arg("tail")
+                .args(["--url", daemon.http()])
+                .args(arguments),
+        )
+    };
     let mut all = tail(&[]);
     let mut some = tail(&["--json", "--filter", "fields.n >= 900"]);
     // A tail begins with what comes after it is heard.
     let said = eventually("both tails", || {
         run(&daemon, "batch", &["count", "1000"]);
         let first = some.stdout();
-        if all.stdout().is_empty() || first.is_empty() { Err(()) } else { Ok(first) }
+        if all.stdout().is_empty() || first.is_empty() {
+            Err(())
+        } else {
+            Ok(first)
+        }
     });
     let record: Value = serde_json::from_str(&said[0]).unwrap();
     assert!(record["fields"]["n"].as_u64().unwrap() >= 900);
-    all.expect_stdout("a line for people", |line| (line.contains(" INFO  client ") && line.contains("record 5  n=5")).then_some(()));
+    all.expect_stdout("a line for people", |line| {
+        (line.contains(" INFO  client ") && line.contains("record 5  n=5")).then_some(())
+    });
     some.signal("TERM");
     some.wait();
-    let wrong = Command::new(DISTLOGD).args(["tail", "--url", daemon.http(), "--filter", "severty > 3"]).output().unwrap();
+    let wrong = Command::new(DISTLOGD)
+        .args(["tail", "--url", daemon.http(), "--filter", "severty > 3"])
+        .output()
+        .unwrap();
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean `severity`?"));
 }

@@ -8,12 +8,22 @@ use crate::daemon::Builder;
 
 /// The configuration of a file, or the one that holds without; what is wrong with it as text.
 pub(super) fn load(file: Option<&Path>, registered: &[String]) -> Result<Config, String> {
-    let Some(file) = file else { return Ok(Config::default()) };
-    let text = std::fs::read_to_string(file).map_err(|error| format!("distlogd: cannot read {}: {error}", file.display()))?;
+    let Some(file) = file else {
+        return Ok(Config::default());
+    };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("distlogd: cannot read {}: {error}", file.display()))?;
     let registered: Vec<&str> = registered.iter().map(String::as_str).collect();
-    let config = config::load_with(&text, &file.display().to_string(), &registered).map_err(|faults| faults.to_string())?;
+    let config = config::load_with(&text, &file.display().to_string(), &registered)
+        .map_err(|faults| faults.to_string())?;
     for warning in &config.warnings {
-        eprintln!("{}:{}:{}: warning: {}", file.display(), warning.line, warning.column, warning.message);
+        eprintln!(
+            "{}:{}:{}: warning: {}",
+            file.display(),
+            warning.line,
+            warning.column,
+            warning.message
+        );
     }
     Ok(config)
 }

@@ -8,7 +8,9 @@ use crate::tree::paint::{Clock, Colour, Span, Style, printable};
 /// Why nothing came.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("cannot reach distlogd at {url}: {reason}; is it running? (--url names another address)")]
+    #[error(
+        "cannot reach distlogd at {url}: {reason}; is it running? (--url names another address)"
+    )]
     Unreachable { url: String, reason: String },
     #[error("{0}")]
     Refused(String),
@@ -21,11 +23,17 @@ enum Error {
 pub(super) fn tree(url: &str, id: &str, look: &LookArgs) -> u8 {
     let format = if look.json { "json" } else { "text" };
     let path = format!("/api/v1/tasks/{id}");
-    report(get(url, &path, &[("format", format), ("color", flag(look))]).and_then(|body| print_all(body, look.json)))
+    report(
+        get(url, &path, &[("format", format), ("color", flag(look))])
+            .and_then(|body| print_all(body, look.json)),
+    )
 }
 
 pub(super) fn tail(url: &str, filter: Option<String>, task: Option<String>, look: &LookArgs) -> u8 {
-    let mut query = vec![("format", if look.json { "json" } else { "text" }), ("color", flag(look))];
+    let mut query = vec![
+        ("format", if look.json { "json" } else { "text" }),
+        ("color", flag(look)),
+    ];
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
     query.extend(task.as_deref().map(|task| ("task", task)));
     report(get(url, "/api/v1/tail", &query).and_then(print_events))
@@ -33,7 +41,13 @@ pub(super) fn tail(url: &str, filter: Option<String>, task: Option<String>, look
 
 pub(super) fn tasks(url: &str, limit: usize, look: &LookArgs) -> u8 {
     let answer = get(url, "/api/v1/tasks", &[("limit", &limit.to_string())]);
-    report(answer.and_then(|body| if look.json { print_all(body, true) } else { print_tasks(body, look) }))
+    report(answer.and_then(|body| {
+        if look.json {
+            print_all(body, true)
+        } else {
+            print_tasks(body, look)
+        }
+    }))
 }
 
 fn flag(look: &LookArgs) -> &'static str {
@@ -54,13 +68,21 @@ fn report(result: Result<(), Error>) -> u8 {
 
 fn get(url: &str, path: &str, query: &[(&str, &str)]) -> Result<impl io::Read + use<>, Error> {
     let url = url.trim_end_matches('/');
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .into();
     let mut request = agent.get(format!("{url}{path}"));
     for (name, value) in query {
         request = request.query(name, value);
     }
-    let unreachable = |reason: String| Error::Unreachable { url: url.to_owned(), reason };
-    let mut response = request.call().map_err(|error| unreachable(error.to_string()))?;
+    let unreachable = |reason: String| Error::Unreachable {
+        url: url.to_owned(),
+        reason,
+    };
+    let mut response = request
+        .call()
+        .map_err(|error| unreachable(error.to_string()))?;
     if response.status().is_success() {
         return Ok(response.into_body().into_reader());
     }
@@ -90,7 +112,9 @@ fn print_events(body: impl io::Read) -> Result<(), Error> {
             if skipped {
                 eprintln!("distlogd: {data} records were removed before they could be shown");
             } else {
-                writeln!(out, "{data}").and_then(|()| out.flush()).map_err(Error::Output)?;
+                writeln!(out, "{data}")
+                    .and_then(|()| out.flush())
+                    .map_err(Error::Output)?;
             }
         } else if line.is_empty() {
             skipped = false;
@@ -112,8 +136,13 @@ struct Listed {
 }
 
 fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
-    let tasks: Vec<Listed> = serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))?;
-    let colour = if look.color() { Colour::On } else { Colour::Off };
+    let tasks: Vec<Listed> =
+        serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))?;
+    let colour = if look.color() {
+        Colour::On
+    } else {
+        Colour::Off
+    };
     let mut text = String::new();
     for task in tasks.iter().rev() {
         let (mark, style) = match task.outcome.as_str() {
@@ -129,13 +158,25 @@ fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
         text.push(' ');
         colour.put(&mut text, Style::Dim, &task.id);
         text.push(' ');
-        colour.put(&mut text, Style::Bold, printable(task.name.lines().next().unwrap_or_default()));
-        colour.put(&mut text, Style::Cyan, format_args!(" · {}", printable(&task.service)));
+        colour.put(
+            &mut text,
+            Style::Bold,
+            printable(task.name.lines().next().unwrap_or_default()),
+        );
+        colour.put(
+            &mut text,
+            Style::Cyan,
+            format_args!(" · {}", printable(&task.service)),
+        );
         if let Some(duration) = task.duration_ns {
             colour.put(&mut text, Style::Dim, format_args!("  {}", Span(duration)));
         }
         if task.failed > 0 && task.outcome != "failed" {
-            colour.put(&mut text, Style::Red, format_args!("  {} failed inside", task.failed));
+            colour.put(
+                &mut text,
+                Style::Red,
+                format_args!("  {} failed inside", task.failed),
+            );
         }
         text.push('\n');
     }
@@ -143,5 +184,7 @@ fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
         text.push_str("no tasks yet\n");
     }
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Error::Output)
 }

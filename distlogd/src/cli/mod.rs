@@ -114,7 +114,10 @@ impl LookArgs {
         match self.color {
             When::Always => true,
             When::Never => false,
-            When::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            When::Auto => {
+                std::io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+            }
         }
     }
 }
@@ -130,7 +133,10 @@ pub fn main_with(add: impl FnOnce(Builder) -> Builder) -> ExitCode {
 }
 
 /// As [`main_with`], with the arguments given; the first is the program's name.
-pub fn main_from(arguments: impl IntoIterator<Item = std::ffi::OsString>, add: impl FnOnce(Builder) -> Builder) -> ExitCode {
+pub fn main_from(
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    add: impl FnOnce(Builder) -> Builder,
+) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -143,8 +149,17 @@ pub fn main_from(arguments: impl IntoIterator<Item = std::ffi::OsString>, add: i
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
         Some(Command::Tree { id, daemon, look }) => client::tree(&daemon.url, &id, &look),
-        Some(Command::Tail { filter, task, daemon, look }) => client::tail(&daemon.url, filter, task, &look),
-        Some(Command::Tasks { limit, daemon, look }) => client::tasks(&daemon.url, limit, &look),
+        Some(Command::Tail {
+            filter,
+            task,
+            daemon,
+            look,
+        }) => client::tail(&daemon.url, filter, task, &look),
+        Some(Command::Tasks {
+            limit,
+            daemon,
+            look,
+        }) => client::tasks(&daemon.url, limit, &look),
     };
     ExitCode::from(code)
 }

@@ -1,5 +1,6 @@
 //! Runs the daemon until it is told to stop.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,8 +11,14 @@ use crate::daemon::{Builder, Daemon};
 
 pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> u8 {
     let filter = EnvFilter::try_from_env("DISTLOGD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let plain = !std::io::stderr().is_terminal()
+        || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr);
     // Somebody who embeds the daemon may have a subscriber of his own.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).try_init();
+    let _ = subscriber.with_ansi(!plain).try_init();
 
     let builder = add(Builder::new());
     let config = match check::load(file, &builder.names()) {
@@ -21,14 +28,18 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
             return WRONG;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
     // Before anything is opened: a signal that comes at once must find its handler.
     let signals = {
         let _entered = runtime.enter();
-        signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)))
+        signal(SignalKind::terminate())
+            .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)))
     };
     let (mut term, mut interrupt) = match signals {
         Ok(signals) => signals,
@@ -57,7 +68,9 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
         }
         Some(stopped) => {
             for (name, records) in stopped.left {
-                eprintln!("stopped; processor {name} has not got {records} records yet, they go out at the next start");
+                eprintln!(
+                    "stopped; processor {name} has not got {records} records yet, they go out at the next start"
+                );
             }
             LEFT
         }
@@ -85,7 +98,11 @@ fn say(daemon: &Daemon, store: &Path) {
     let reader = daemon.reader();
     let doors = daemon.doors();
     eprintln!("distlogd {}", env!("CARGO_PKG_VERSION"));
-    eprintln!("  store  {} ({} records)", store.display(), reader.end().saturating_sub(reader.first()));
+    eprintln!(
+        "  store  {} ({} records)",
+        store.display(),
+        reader.end().saturating_sub(reader.first())
+    );
     eprintln!("  push   {}", doors.push.as_deref().unwrap_or("off"));
     match doors.http {
         Some(address) => eprintln!("  http   http://{address}"),

@@ -17,9 +17,16 @@ const ZMQ: &str = "a ZeroMQ address like tcp://127.0.0.1:5010 or ipc:///run/dist
 /// What was found and what was expected.
 pub fn check_zmq(address: &str, plaintext: bool) -> Result<(), String> {
     if let Some(path) = address.strip_prefix("ipc://") {
-        return if path.is_empty() { Err(format!("`{address}` names no path: expected {ZMQ}")) } else { Ok(()) };
+        return if path.is_empty() {
+            Err(format!("`{address}` names no path: expected {ZMQ}"))
+        } else {
+            Ok(())
+        };
     }
-    let host = address.strip_prefix("tcp://").and_then(host_and_port).ok_or_else(|| format!("`{address}` is no address: expected {ZMQ}"))?;
+    let host = address
+        .strip_prefix("tcp://")
+        .and_then(host_and_port)
+        .ok_or_else(|| format!("`{address}` is no address: expected {ZMQ}"))?;
     if plaintext || is_loopback(host) {
         return Ok(());
     }
@@ -39,7 +46,10 @@ fn host_and_port(text: &str) -> Option<&str> {
 
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// A ZeroMQ door: an address, `{ bind: ADDRESS, plaintext: true }`, or `off`.
@@ -76,7 +86,11 @@ impl<'de> Visitor<'de> for Zmq {
     }
 
     fn visit_bool<E: Error>(self, on: bool) -> Result<Option<String>, E> {
-        if on { Err(E::invalid_value(serde::de::Unexpected::Bool(on), &self)) } else { Ok(None) }
+        if on {
+            Err(E::invalid_value(serde::de::Unexpected::Bool(on), &self))
+        } else {
+            Ok(None)
+        }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<String>, A::Error> {
@@ -91,10 +105,16 @@ impl<'de> Visitor<'de> for Zmq {
 /// # Errors
 /// If it is neither.
 pub fn tcp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    scalar(deserializer, "an address like 127.0.0.1:5080, or off", |text| match text {
-        "off" => Some(None),
-        text => host_and_port(text).filter(|_| !text.ends_with('*')).map(|_| Some(text.to_owned())),
-    })
+    scalar(
+        deserializer,
+        "an address like 127.0.0.1:5080, or off",
+        |text| match text {
+            "off" => Some(None),
+            text => host_and_port(text)
+                .filter(|_| !text.ends_with('*'))
+                .map(|_| Some(text.to_owned())),
+        },
+    )
 }
 
 #[cfg(test)]
@@ -103,14 +123,40 @@ mod tests {
 
     #[test]
     fn others_may_come_in_only_where_that_is_said() {
-        for good in ["tcp://127.0.0.1:5010", "tcp://127.9.9.9:0", "tcp://[::1]:5010", "tcp://localhost:*", "ipc:///tmp/x"] {
+        for good in [
+            "tcp://127.0.0.1:5010",
+            "tcp://127.9.9.9:0",
+            "tcp://[::1]:5010",
+            "tcp://localhost:*",
+            "ipc:///tmp/x",
+        ] {
             assert_eq!(check_zmq(good, false), Ok(()), "{good}");
         }
-        for open in ["tcp://0.0.0.0:5010", "tcp://*:5010", "tcp://[::]:5010", "tcp://example.org:1", "tcp://eth0:1"] {
-            assert!(check_zmq(open, false).unwrap_err().contains("plaintext: true"), "{open}");
+        for open in [
+            "tcp://0.0.0.0:5010",
+            "tcp://*:5010",
+            "tcp://[::]:5010",
+            "tcp://example.org:1",
+            "tcp://eth0:1",
+        ] {
+            assert!(
+                check_zmq(open, false)
+                    .unwrap_err()
+                    .contains("plaintext: true"),
+                "{open}"
+            );
             assert_eq!(check_zmq(open, true), Ok(()), "{open}");
         }
-        for bad in ["", "127.0.0.1:5010", "tcp://127.0.0.1", "tcp://127.0.0.1:70000", "tcp://:1", "udp://127.0.0.1:1", "ipc://", "tcp://::1:5"] {
+        for bad in [
+            "",
+            "127.0.0.1:5010",
+            "tcp://127.0.0.1",
+            "tcp://127.0.0.1:70000",
+            "tcp://:1",
+            "udp://127.0.0.1:1",
+            "ipc://",
+            "tcp://::1:5",
+        ] {
             assert!(check_zmq(bad, true).is_err(), "{bad}");
         }
     }

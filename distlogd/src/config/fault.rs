@@ -27,7 +27,11 @@ impl Faults {
     pub(super) fn new(file: &str, text: &str, mut faults: Vec<Fault>) -> Faults {
         faults.sort_by_key(|fault| (fault.line, fault.column));
         faults.dedup();
-        Faults { file: file.to_owned(), faults, text: text.to_owned() }
+        Faults {
+            file: file.to_owned(),
+            faults,
+            text: text.to_owned(),
+        }
     }
 }
 
@@ -40,14 +44,31 @@ impl fmt::Display for Faults {
             if at > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}:{}:{}: {}", self.file, fault.line, fault.column, fault.message)?;
-            let Some(line) = self.text.lines().nth(fault.line.wrapping_sub(1)) else { continue };
+            write!(
+                f,
+                "{}:{}:{}: {}",
+                self.file, fault.line, fault.column, fault.message
+            )?;
+            let Some(line) = self.text.lines().nth(fault.line.wrapping_sub(1)) else {
+                continue;
+            };
             let width = fault.line.to_string().len().max(4);
             // A long line is shown around the place.
             let skipped = fault.column.saturating_sub(60);
-            let shown: String = line.chars().skip(skipped).take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let shown: String = line
+                .chars()
+                .skip(skipped)
+                .take(100)
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
             write!(f, "\n{:width$} | {}", fault.line, shown.trim_end())?;
-            write!(f, "\n{:width$} | {:>place$}", "", "^", place = fault.column - skipped.min(fault.column - 1))?;
+            write!(
+                f,
+                "\n{:width$} | {:>place$}",
+                "",
+                "^",
+                place = fault.column - skipped.min(fault.column - 1)
+            )?;
         }
         Ok(())
     }

@@ -7,10 +7,17 @@ use super::node::Place;
 /// The text as it stands in the file is followed along with the decoded one: quotes, escapes, folded lines and the
 /// indentation of blocks are stepped over.
 pub(super) fn place(file: &str, start: Place, decoded: &str, line: usize, column: usize) -> Place {
-    let offset: usize = decoded.split('\n').take(line - 1).map(|line| line.chars().count() + 1).sum::<usize>() + column - 1;
+    let offset: usize = decoded
+        .split('\n')
+        .take(line - 1)
+        .map(|line| line.chars().count() + 1)
+        .sum::<usize>()
+        + column
+        - 1;
     let mut raw = Raw::at(file, start);
     match raw.peek() {
         Some('|' | '>') => raw.block(),
+        _ if follows_block_head(file, start) => raw.indentation = Some(start.column - 1),
         Some(quote @ ('"' | '\'')) => {
             raw.next();
             raw.quote = Some(quote);
@@ -24,6 +31,24 @@ pub(super) fn place(file: &str, start: Place, decoded: &str, line: usize, column
     raw.place
 }
 
+/// Whether the line before ends as the head of a block does: readers differ in where they say that a block begins.
+fn follows_block_head(file: &str, start: Place) -> bool {
+    let mut lines = file.lines().skip(start.line.saturating_sub(2));
+    let head = if start.line > 1 {
+        lines.next().unwrap_or_default()
+    } else {
+        ""
+    };
+    let alone = lines
+        .next()
+        .is_some_and(|line| line.chars().take(start.column - 1).all(|c| c == ' '));
+    let head = head.split(" #").next().unwrap_or_default().trim_end();
+    alone
+        && head
+            .trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'))
+            .ends_with(['|', '>'].as_slice())
+}
+
 struct Raw<'f> {
     rest: std::str::Chars<'f>,
     place: Place,
@@ -34,10 +59,19 @@ struct Raw<'f> {
 
 impl<'f> Raw<'f> {
     fn at(file: &'f str, place: Place) -> Raw<'f> {
-        let before: usize = file.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
+        let before: usize = file
+            .split_inclusive('\n')
+            .take(place.line - 1)
+            .map(str::len)
+            .sum();
         let mut rest = file.get(before..).unwrap_or_default().chars();
         (1..place.column).for_each(|_| _ = rest.next());
-        Raw { rest, place, quote: None, indentation: None }
+        Raw {
+            rest,
+            place,
+            quote: None,
+            indentation: None,
+        }
     }
 
     fn peek(&self) -> Option<char> {
@@ -47,8 +81,14 @@ impl<'f> Raw<'f> {
     fn next(&mut self) -> Option<char> {
         let c = self.rest.next()?;
         self.place = match c {
-            '\n' => Place { line: self.place.line + 1, column: 1 },
-            _ => Place { column: self.place.column + 1, ..self.place },
+            '\n' => Place {
+                line: self.place.line + 1,
+                column: 1,
+            },
+            _ => Place {
+                column: self.place.column + 1,
+                ..self.place
+            },
         };
         Some(c)
     }
@@ -80,7 +120,10 @@ impl<'f> Raw<'f> {
 
     /// Whether there is nothing but blanks up to the end of the line.
     fn at_break(&self) -> bool {
-        self.rest.clone().find(|c| *c != ' ' && *c != '\t' && *c != '\r') == Some('\n')
+        self.rest
+            .clone()
+            .find(|c| *c != ' ' && *c != '\t' && *c != '\r')
+            == Some('\n')
     }
 
     /// Where the file breaks the line and the text has `c` instead, what follows is in the next one.
@@ -127,10 +170,26 @@ mod tests {
         for letter in decoded.chars().filter(|c| c.is_ascii_uppercase()) {
             let (mut line, mut column) = (1, 1);
             for c in decoded.chars().take_while(|c| *c != letter) {
-                (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+                (line, column) = if c == '\n' {
+                    (line + 1, 1)
+                } else {
+                    (line, column + 1)
+                };
             }
-            let place = place(file, Place { line: start.0, column: start.1 }, decoded, line, column);
-            let at = file.lines().nth(place.line - 1).and_then(|line| line.chars().nth(place.column - 1));
+            let place = place(
+                file,
+                Place {
+                    line: start.0,
+                    column: start.1,
+                },
+                decoded,
+                line,
+                column,
+            );
+            let at = file
+                .lines()
+                .nth(place.line - 1)
+                .and_then(|line| line.chars().nth(place.column - 1));
             assert_eq!(at, Some(letter), "{file:?} {place:?}");
         }
     }
@@ -139,10 +198,15 @@ mod tests {
     fn places_in_scalars_of_every_style() {
         found("when: a == B && ü < C", (1, 7), "a == B && ü < C");
         found("- when: 'a == ''B'' && C'", (1, 9), "a == 'B' && C");
-        found(r#"x: "\u00e4 \"A\" \n B \x41 C""#, (1, 4), "ä \"A\" \n B a C");
+        found(
+            r#"x: "\u00e4 \"A\" \n B \x41 C""#,
+            (1, 4),
+            "ä \"A\" \n B a C",
+        );
         found("x:\n  y: a\n    B\n    C\nz: 1", (2, 6), "a B C");
         found("x: |\n  a A\n    b B\n\n  C\n", (1, 4), "a A\n  b B\n\nC\n");
         found("x: >-\n  a A\n  b B\n", (1, 4), "a A b B");
+        found("x: |\n  a A\n    b B\n", (2, 3), "a A\n  b B\n");
         found("x: 'a\n  B\n  C'\n", (1, 4), "a B C");
     }
 }

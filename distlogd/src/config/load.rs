@@ -15,7 +15,14 @@ use super::{inside, values};
 use crate::processors::Kind;
 use crate::rules::{Condition, Rule, nearest};
 
-const SECTIONS: [&str; 6] = ["listen", "store", "processors", "rules", "lost_after", "grace"];
+const SECTIONS: [&str; 6] = [
+    "listen",
+    "store",
+    "processors",
+    "rules",
+    "lost_after",
+    "grace",
+];
 
 /// Reads a configuration.
 ///
@@ -32,9 +39,18 @@ pub fn load(text: &str, file: &str) -> Result<Config, Faults> {
 pub fn load_with(text: &str, file: &str, registered: &[&str]) -> Result<Config, Faults> {
     let fail = |faults| Faults::new(file, text, faults);
     let document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
-    let mut load = Load { text, registered, faults: Vec::new(), config: Config::default() };
+    let mut load = Load {
+        text,
+        registered,
+        faults: Vec::new(),
+        config: Config::default(),
+    };
     load.document(&document);
-    if load.faults.is_empty() { Ok(load.config) } else { Err(fail(load.faults)) }
+    if load.faults.is_empty() {
+        Ok(load.config)
+    } else {
+        Err(fail(load.faults))
+    }
 }
 
 struct Load<'t> {
@@ -53,24 +69,42 @@ struct Targets<'n>(Vec<(&'n Node, &'n str)>);
 
 impl<'t> Load<'t> {
     fn fault(&mut self, place: Place, message: impl Into<String>) {
-        self.faults.push(Fault { line: place.line, column: place.column, message: message.into() });
+        self.faults.push(Fault {
+            line: place.line,
+            column: place.column,
+            message: message.into(),
+        });
     }
 
     fn warn(&mut self, place: Place, message: impl Into<String>) {
-        self.config.warnings.push(Fault { line: place.line, column: place.column, message: message.into() });
+        self.config.warnings.push(Fault {
+            line: place.line,
+            column: place.column,
+            message: message.into(),
+        });
     }
 
     fn document(&mut self, document: &Node) {
         self.twice(document);
-        let Some(sections) = self.entries(document, "the sections of a configuration") else { return };
-        for (key, _) in sections.iter().filter(|(key, _)| !SECTIONS.contains(&key.text.as_str())) {
+        let Some(sections) = self.entries(document, "the sections of a configuration") else {
+            return;
+        };
+        for (key, _) in sections
+            .iter()
+            .filter(|(key, _)| !SECTIONS.contains(&key.text.as_str()))
+        {
             self.fault(key.place, unknown("key", &key.text, &SECTIONS));
         }
         self.section(document, "listen", |config, listen| config.listen = listen);
         self.section(document, "store", |config, store| config.store = store);
-        self.section(document, "lost_after", |config, Time(time)| config.lost_after = time);
+        self.section(document, "lost_after", |config, Time(time)| {
+            config.lost_after = time
+        });
         self.section(document, "grace", |config, Time(time)| config.grace = time);
-        let processors = document.get("processors").and_then(|node| self.entries(node, "processors by name")).unwrap_or_default();
+        let processors = document
+            .get("processors")
+            .and_then(|node| self.entries(node, "processors by name"))
+            .unwrap_or_default();
         for (key, node) in processors {
             if let Some(entry) = self.processor(key, node) {
                 self.config.processors.push(entry);
@@ -79,21 +113,46 @@ impl<'t> Load<'t> {
         self.same_file(processors);
         let mut targeted = Vec::new();
         match document.get("rules") {
-            None | Some(Node { tree: Tree::Null, .. }) => {}
-            Some(Node { tree: Tree::List(rules), .. }) => {
+            None
+            | Some(Node {
+                tree: Tree::Null, ..
+            }) => {}
+            Some(Node {
+                tree: Tree::List(rules),
+                ..
+            }) => {
                 for rule in rules {
                     self.rule(rule, processors, &mut targeted);
                 }
             }
-            Some(other) => self.fault(other.place, format!("found {}, expected a list of rules", other.describe())),
+            Some(other) => self.fault(
+                other.place,
+                format!("found {}, expected a list of rules", other.describe()),
+            ),
         }
-        for (key, _) in processors.iter().filter(|(key, _)| !targeted.contains(&key.text)) {
-            self.warn(key.place, format!("no rule leads to the processor `{}`: it gets nothing", key.text));
+        for (key, _) in processors
+            .iter()
+            .filter(|(key, _)| !targeted.contains(&key.text))
+        {
+            self.warn(
+                key.place,
+                format!(
+                    "no rule leads to the processor `{}`: it gets nothing",
+                    key.text
+                ),
+            );
         }
     }
 
-    fn section<T: DeserializeOwned>(&mut self, document: &Node, name: &str, set: impl FnOnce(&mut Config, T)) {
-        let Some(node) = document.get(name) else { return };
+    fn section<T: DeserializeOwned>(
+        &mut self,
+        document: &Node,
+        name: &str,
+        set: impl FnOnce(&mut Config, T),
+    ) {
+        let Some(node) = document.get(name) else {
+            return;
+        };
         if let Some(value) = read(node, &mut self.faults) {
             set(&mut self.config, value);
         }
@@ -105,7 +164,10 @@ impl<'t> Load<'t> {
             Tree::Null => Some(&[]),
             Tree::Map(entries) => Some(entries),
             _ => {
-                self.fault(node.place, format!("found {}, expected {what}", node.describe()));
+                self.fault(
+                    node.place,
+                    format!("found {}, expected {what}", node.describe()),
+                );
                 None
             }
         }
@@ -119,7 +181,10 @@ impl<'t> Load<'t> {
                 let mut first: HashMap<&str, usize> = HashMap::new();
                 for (key, value) in entries {
                     match first.get(key.text.as_str()) {
-                        Some(line) => self.fault(key.place, format!("`{}` stands twice, first in line {line}", key.text)),
+                        Some(line) => self.fault(
+                            key.place,
+                            format!("`{}` stands twice, first in line {line}", key.text),
+                        ),
                         None => drop(first.insert(&key.text, key.place.line)),
                     }
                     self.twice(value);
@@ -138,12 +203,18 @@ impl<'t> Load<'t> {
             self.fault(key.place, format!("`{name}` is no name for a processor: expected up to 64 of a–z, A–Z, 0–9, -, _ and ."));
         }
         if self.registered.contains(&name.as_str()) {
-            self.fault(key.place, format!("the processor `{name}` is already there, registered in code"));
+            self.fault(
+                key.place,
+                format!("the processor `{name}` is already there, registered in code"),
+            );
         }
         let kinds = variants::<Kind>();
         let entries = self.entries(node, &format!("one of {}", kinds.join(", ")))?;
         let filter = node.get("filter").and_then(|node| self.condition(node));
-        let from = node.get("from").and_then(|node| read::<From>(node, &mut self.faults)).unwrap_or_default();
+        let from = node
+            .get("from")
+            .and_then(|node| read::<From>(node, &mut self.faults))
+            .unwrap_or_default();
         let (known, unknown): (Vec<_>, Vec<_>) = entries
             .iter()
             .filter(|(key, _)| !matches!(key.text.as_str(), "filter" | "from"))
@@ -154,13 +225,27 @@ impl<'t> Load<'t> {
         }
         match known.as_slice() {
             [(kind, content)] => {
-                let node = Node { tree: Tree::Map(vec![(kind.clone(), content.clone())]), ..node.clone() };
+                let node = Node {
+                    tree: Tree::Map(vec![(kind.clone(), content.clone())]),
+                    ..node.clone()
+                };
                 let kind = read(&node, &mut self.faults)?;
-                Some(Entry { name: name.clone(), kind, filter, from })
+                Some(Entry {
+                    name: name.clone(),
+                    kind,
+                    filter,
+                    from,
+                })
             }
             [] => {
                 if unknown.is_empty() {
-                    self.fault(key.place, format!("the processor `{name}` does not say what it is: expected one of {}", kinds.join(", ")));
+                    self.fault(
+                        key.place,
+                        format!(
+                            "the processor `{name}` does not say what it is: expected one of {}",
+                            kinds.join(", ")
+                        ),
+                    );
                 }
                 None
             }
@@ -179,7 +264,13 @@ impl<'t> Load<'t> {
             .processors
             .iter()
             .filter_map(|entry| match &entry.kind {
-                Kind::File(file) => Some((entry.name.clone(), file.path.components().filter(|part| *part != Component::CurDir).collect())),
+                Kind::File(file) => Some((
+                    entry.name.clone(),
+                    file.path
+                        .components()
+                        .filter(|part| *part != Component::CurDir)
+                        .collect(),
+                )),
                 _ => None,
             })
             .collect();
@@ -189,29 +280,53 @@ impl<'t> Load<'t> {
                 continue;
             };
             if let Some((key, _)) = nodes.iter().find(|(key, _)| key.text == name) {
-                self.fault(key.place, format!("the processors `{other}` and `{name}` would write to the same file, {}", path.display()));
+                self.fault(
+                    key.place,
+                    format!(
+                        "the processors `{other}` and `{name}` would write to the same file, {}",
+                        path.display()
+                    ),
+                );
             }
         }
     }
 
     fn rule(&mut self, node: &Node, processors: &[(Key, Node)], targeted: &mut Vec<String>) {
-        let Some(entries) = self.entries(node, "a rule like { when: CONDITION, to: [PROCESSOR] }") else { return };
-        for (key, _) in entries.iter().filter(|(key, _)| !matches!(key.text.as_str(), "when" | "to")) {
+        let Some(entries) = self.entries(node, "a rule like { when: CONDITION, to: [PROCESSOR] }")
+        else {
+            return;
+        };
+        for (key, _) in entries
+            .iter()
+            .filter(|(key, _)| !matches!(key.text.as_str(), "when" | "to"))
+        {
             self.fault(key.place, unknown("key", &key.text, &["when", "to"]));
         }
         let when = node.get("when").map(|node| self.condition(node));
-        let Some(Targets(targets)) = self.targets(node) else { return };
-        let known: Vec<&str> = processors.iter().map(|(key, _)| key.text.as_str()).chain(self.registered.iter().copied()).collect();
+        let Some(Targets(targets)) = self.targets(node) else {
+            return;
+        };
+        let known: Vec<&str> = processors
+            .iter()
+            .map(|(key, _)| key.text.as_str())
+            .chain(self.registered.iter().copied())
+            .collect();
         for (node, name) in &targets {
             if !known.contains(name) {
                 self.fault(node.place, unknown("processor", name, &known));
             }
         }
         targeted.extend(targets.iter().map(|(_, name)| (*name).to_owned()));
-        let to = targets.into_iter().map(|(_, name)| name.to_owned()).collect();
+        let to = targets
+            .into_iter()
+            .map(|(_, name)| name.to_owned())
+            .collect();
         match when {
             None => self.config.rules.push(Rule { when: None, to }),
-            Some(Some(condition)) => self.config.rules.push(Rule { when: Some(condition), to }),
+            Some(Some(condition)) => self.config.rules.push(Rule {
+                when: Some(condition),
+                to,
+            }),
             // It is a fault: nothing of the configuration will be used.
             Some(None) => {}
         }
@@ -231,11 +346,17 @@ impl<'t> Load<'t> {
             Tree::List(items) if !items.is_empty() => items.as_slice(),
             Tree::Text(_) => std::slice::from_ref(node),
             Tree::List(_) | Tree::Null => {
-                self.fault(node.place, format!("the rule leads nowhere: expected {EXPECTED}"));
+                self.fault(
+                    node.place,
+                    format!("the rule leads nowhere: expected {EXPECTED}"),
+                );
                 return None;
             }
             _ => {
-                self.fault(node.place, format!("found {}, expected {EXPECTED}", node.describe()));
+                self.fault(
+                    node.place,
+                    format!("found {}, expected {EXPECTED}", node.describe()),
+                );
                 return None;
             }
         };
@@ -243,7 +364,13 @@ impl<'t> Load<'t> {
         for item in items {
             match &item.tree {
                 Tree::Text(name) => names.push((item, name.as_str())),
-                _ => self.fault(item.place, format!("found {}, expected the name of a processor", item.describe())),
+                _ => self.fault(
+                    item.place,
+                    format!(
+                        "found {}, expected the name of a processor",
+                        item.describe()
+                    ),
+                ),
             }
         }
         Some(Targets(names))
@@ -255,7 +382,13 @@ impl<'t> Load<'t> {
             Tree::Text(text) => text.clone(),
             Tree::Bool(value) => value.to_string(),
             _ => {
-                self.fault(node.place, format!("found {}, expected a condition like severity >= WARN", node.describe()));
+                self.fault(
+                    node.place,
+                    format!(
+                        "found {}, expected a condition like severity >= WARN",
+                        node.describe()
+                    ),
+                );
                 return None;
             }
         };

@@ -58,11 +58,22 @@ impl Node {
         match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
             Ok(document) => Ok(document.place(&mut 0)),
             Err(error) => {
-                let place = error.location().map(place_of).unwrap_or(Place { line: 1, column: 1 });
+                let place = error
+                    .location()
+                    .map(place_of)
+                    .unwrap_or(Place { line: 1, column: 1 });
                 let message = error.without_snippet().to_string();
                 // The place is said once, in front.
-                let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-                Err(Fault { line: place.line, column: place.column, message: format!("is no YAML: {message}") })
+                let message = message
+                    .split(" at line ")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                Err(Fault {
+                    line: place.line,
+                    column: place.column,
+                    message: format!("is no YAML: {message}"),
+                })
             }
         }
     }
@@ -70,7 +81,10 @@ impl Node {
     /// The value of that key.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         match &self.tree {
-            Tree::Map(entries) => entries.iter().find(|(key, _)| key.text == name).map(|(_, value)| value),
+            Tree::Map(entries) => entries
+                .iter()
+                .find(|(key, _)| key.text == name)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -92,7 +106,10 @@ impl Node {
 
 fn place_of(location: serde_saphyr::Location) -> Place {
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).max(1);
-    Place { line: number(location.line()), column: number(location.column()) }
+    Place {
+        line: number(location.line()),
+        column: number(location.column()),
+    }
 }
 
 /// As it comes out of the reader.
@@ -114,11 +131,21 @@ impl Placed for Spanned<Raw> {
         let place = place_of(self.defined);
         let tree = match self.value {
             Raw::Scalar(tree) => tree,
-            Raw::List(items) => Tree::List(items.into_iter().map(|item| item.place(next)).collect()),
+            Raw::List(items) => {
+                Tree::List(items.into_iter().map(|item| item.place(next)).collect())
+            }
             Raw::Map(entries) => Tree::Map(
                 entries
                     .into_iter()
-                    .map(|(key, value)| (Key { place: place_of(key.defined), text: key.value }, value.place(next)))
+                    .map(|(key, value)| {
+                        (
+                            Key {
+                                place: place_of(key.defined),
+                                text: key.value,
+                            },
+                            value.place(next),
+                        )
+                    })
                     .collect(),
             ),
         };
@@ -162,7 +189,9 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_u64<E>(self, v: u64) -> Result<Raw, E> {
-        Ok(Raw::Scalar(i64::try_from(v).map_or(Tree::UInt(v), Tree::Int)))
+        Ok(Raw::Scalar(
+            i64::try_from(v).map_or(Tree::UInt(v), Tree::Int),
+        ))
     }
 
     fn visit_i128<E>(self, v: i128) -> Result<Raw, E> {
@@ -182,7 +211,9 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_bytes<E>(self, v: &[u8]) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Text(String::from_utf8_lossy(v).into_owned())))
+        Ok(Raw::Scalar(Tree::Text(
+            String::from_utf8_lossy(v).into_owned(),
+        )))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {

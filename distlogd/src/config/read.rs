@@ -7,8 +7,8 @@ use std::fmt::{self, Display};
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer,
+    MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
 use super::fault::Fault;
@@ -19,12 +19,19 @@ use crate::rules::nearest;
 pub(super) fn read<T: DeserializeOwned>(node: &Node, faults: &mut Vec<Fault>) -> Option<T> {
     let mut left_out = HashSet::new();
     loop {
-        match T::deserialize(Reader { node, left_out: &left_out }) {
+        match T::deserialize(Reader {
+            node,
+            left_out: &left_out,
+        }) {
             Ok(value) => return left_out.is_empty().then_some(value),
             Err(fault) => {
                 if !fault.follows {
                     let place = fault.place.unwrap_or(node.place);
-                    faults.push(Fault { line: place.line, column: place.column, message: fault.message });
+                    faults.push(Fault {
+                        line: place.line,
+                        column: place.column,
+                        message: fault.message,
+                    });
                 }
                 // Each turn leaves out one node more, so this ends.
                 if !fault.node.is_some_and(|id| left_out.insert(id)) {
@@ -37,8 +44,15 @@ pub(super) fn read<T: DeserializeOwned>(node: &Node, faults: &mut Vec<Fault>) ->
 
 /// The variants of an enum, as serde knows them.
 pub(super) fn variants<T: DeserializeOwned>() -> &'static [&'static str] {
-    let node = Node { id: 0, place: Place { line: 1, column: 1 }, tree: Tree::Text(String::new()) };
-    match T::deserialize(Reader { node: &node, left_out: &HashSet::new() }) {
+    let node = Node {
+        id: 0,
+        place: Place { line: 1, column: 1 },
+        tree: Tree::Text(String::new()),
+    };
+    match T::deserialize(Reader {
+        node: &node,
+        left_out: &HashSet::new(),
+    }) {
         Ok(_) => &[],
         Err(fault) => fault.variants,
     }
@@ -75,7 +89,11 @@ impl std::error::Error for ReadFault {}
 
 /// `a`, `b` or `c`
 fn one_of(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// That something is not known, and what is.
@@ -83,13 +101,19 @@ pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     match (nearest(found, known.iter().copied()), known) {
         (_, []) => format!("unknown {what} `{found}`: none is expected here"),
         (Some(meant), _) => format!("unknown {what} `{found}`: did you mean `{meant}`?"),
-        (None, _) => format!("unknown {what} `{found}`: expected one of {}", one_of(known)),
+        (None, _) => format!(
+            "unknown {what} `{found}`: expected one of {}",
+            one_of(known)
+        ),
     }
 }
 
 impl Error for ReadFault {
     fn custom<T: Display>(message: T) -> ReadFault {
-        ReadFault { message: message.to_string(), ..ReadFault::default() }
+        ReadFault {
+            message: message.to_string(),
+            ..ReadFault::default()
+        }
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> ReadFault {
@@ -111,7 +135,10 @@ impl Error for ReadFault {
     }
 
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> ReadFault {
-        ReadFault { variants: known, ..ReadFault::custom(unknown("value", found, known)) }
+        ReadFault {
+            variants: known,
+            ..ReadFault::custom(unknown("value", found, known))
+        }
     }
 
     fn unknown_field(found: &str, known: &'static [&'static str]) -> ReadFault {
@@ -119,7 +146,10 @@ impl Error for ReadFault {
     }
 
     fn missing_field(name: &'static str) -> ReadFault {
-        ReadFault { missing: Some(name), ..ReadFault::custom(format_args!("`{name}` is missing")) }
+        ReadFault {
+            missing: Some(name),
+            ..ReadFault::custom(format_args!("`{name}` is missing"))
+        }
     }
 }
 
@@ -132,17 +162,35 @@ struct Reader<'n> {
 
 impl<'n> Reader<'n> {
     fn of(self, node: &'n Node) -> Reader<'n> {
-        Reader { node, left_out: self.left_out }
+        Reader {
+            node,
+            left_out: self.left_out,
+        }
     }
 
-    fn map<'de, V: Visitor<'de>>(self, entries: &'n [(Key, Node)], visitor: V) -> Result<V::Value, ReadFault> {
-        visitor.visit_map(Entries { reader: self, entries: entries.iter(), value: None }).map_err(|mut fault| {
-            // Under another name it may have been meant.
-            let meant = |key: &Key, name| key.text == name || nearest(&key.text, [name]).is_some();
-            let left_out = |name| entries.iter().any(|(key, value)| self.left_out.contains(&value.id) && meant(key, name));
-            fault.follows |= fault.place.is_none() && fault.missing.is_some_and(left_out);
-            fault.at(self.node.place, self.node.id)
-        })
+    fn map<'de, V: Visitor<'de>>(
+        self,
+        entries: &'n [(Key, Node)],
+        visitor: V,
+    ) -> Result<V::Value, ReadFault> {
+        visitor
+            .visit_map(Entries {
+                reader: self,
+                entries: entries.iter(),
+                value: None,
+            })
+            .map_err(|mut fault| {
+                // Under another name it may have been meant.
+                let meant =
+                    |key: &Key, name| key.text == name || nearest(&key.text, [name]).is_some();
+                let left_out = |name| {
+                    entries
+                        .iter()
+                        .any(|(key, value)| self.left_out.contains(&value.id) && meant(key, name))
+                };
+                fault.follows |= fault.place.is_none() && fault.missing.is_some_and(left_out);
+                fault.at(self.node.place, self.node.id)
+            })
     }
 }
 
@@ -161,7 +209,12 @@ impl<'de, 'n> Deserializer<'de> for Reader<'n> {
             Tree::UInt(v) => visitor.visit_u64(*v).map_err(here),
             Tree::Float(v) => visitor.visit_f64(*v).map_err(here),
             Tree::Text(v) => visitor.visit_str(v).map_err(here),
-            Tree::List(items) => visitor.visit_seq(Items { reader: self, items: items.iter() }).map_err(here),
+            Tree::List(items) => visitor
+                .visit_seq(Items {
+                    reader: self,
+                    items: items.iter(),
+                })
+                .map_err(here),
             Tree::Map(entries) => self.map(entries, visitor),
         }
     }
@@ -175,7 +228,9 @@ impl<'de, 'n> Deserializer<'de> for Reader<'n> {
             Tree::Float(v) => v.to_string(),
             _ => return self.deserialize_any(visitor),
         };
-        visitor.visit_str(&text).map_err(|fault: ReadFault| fault.at(self.node.place, self.node.id))
+        visitor
+            .visit_str(&text)
+            .map_err(|fault: ReadFault| fault.at(self.node.place, self.node.id))
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
@@ -193,14 +248,21 @@ impl<'de, 'n> Deserializer<'de> for Reader<'n> {
         self.deserialize_any(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, ReadFault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadFault> {
         visitor.visit_newtype_struct(self)
     }
 
     /// A key without anything after it is an empty list.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
         match &self.node.tree {
-            Tree::Null => visitor.visit_seq(Items { reader: self, items: [].iter() }),
+            Tree::Null => visitor.visit_seq(Items {
+                reader: self,
+                items: [].iter(),
+            }),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -230,14 +292,34 @@ impl<'de, 'n> Deserializer<'de> for Reader<'n> {
     ) -> Result<V::Value, ReadFault> {
         let here = |fault: ReadFault| fault.at(self.node.place, self.node.id);
         match &self.node.tree {
-            Tree::Text(name) => visitor.visit_enum(Variant { reader: self, name, place: self.node.place, content: None }).map_err(here),
+            Tree::Text(name) => visitor
+                .visit_enum(Variant {
+                    reader: self,
+                    name,
+                    place: self.node.place,
+                    content: None,
+                })
+                .map_err(here),
             Tree::Map(entries) => match entries.as_slice() {
                 [(key, value)] => visitor
-                    .visit_enum(Variant { reader: self, name: &key.text, place: key.place, content: Some(value) })
+                    .visit_enum(Variant {
+                        reader: self,
+                        name: &key.text,
+                        place: key.place,
+                        content: Some(value),
+                    })
                     .map_err(here),
-                _ => Err(here(ReadFault::custom(format_args!("found {} keys, expected one of {}", entries.len(), one_of(variants))))),
+                _ => Err(here(ReadFault::custom(format_args!(
+                    "found {} keys, expected one of {}",
+                    entries.len(),
+                    one_of(variants)
+                )))),
             },
-            _ => Err(here(ReadFault::custom(format_args!("found {}, expected one of {}", self.node.describe(), one_of(variants))))),
+            _ => Err(here(ReadFault::custom(format_args!(
+                "found {}, expected one of {}",
+                self.node.describe(),
+                one_of(variants)
+            )))),
         }
     }
 
@@ -255,10 +337,16 @@ struct Items<'n> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = ReadFault;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadFault> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ReadFault> {
         let left_out = self.reader.left_out;
         match self.items.find(|item| !left_out.contains(&item.id)) {
-            Some(item) => seed.deserialize(self.reader.of(item)).map(Some).map_err(|fault| fault.at(item.place, item.id)),
+            Some(item) => seed
+                .deserialize(self.reader.of(item))
+                .map(Some)
+                .map_err(|fault| fault.at(item.place, item.id)),
             None => Ok(None),
         }
     }
@@ -273,17 +361,31 @@ struct Entries<'n> {
 impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = ReadFault;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadFault> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, ReadFault> {
         let left_out = self.reader.left_out;
-        let Some((key, value)) = self.entries.find(|(_, value)| !left_out.contains(&value.id)) else { return Ok(None) };
+        let Some((key, value)) = self
+            .entries
+            .find(|(_, value)| !left_out.contains(&value.id))
+        else {
+            return Ok(None);
+        };
         self.value = Some(value);
         let text: StrDeserializer<'_, ReadFault> = key.text.as_str().into_deserializer();
-        seed.deserialize(text).map(Some).map_err(|fault| fault.at(key.place, value.id))
+        seed.deserialize(text)
+            .map(Some)
+            .map_err(|fault| fault.at(key.place, value.id))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadFault> {
-        let value = self.value.take().ok_or_else(|| ReadFault::custom("a value was asked for before its key"))?;
-        seed.deserialize(self.reader.of(value)).map_err(|fault| fault.at(value.place, value.id))
+        let value = self
+            .value
+            .take()
+            .ok_or_else(|| ReadFault::custom("a value was asked for before its key"))?;
+        seed.deserialize(self.reader.of(value))
+            .map_err(|fault| fault.at(value.place, value.id))
     }
 }
 
@@ -312,28 +414,55 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn unit_variant(self) -> Result<(), ReadFault> {
         match self.content {
-            None | Some(Node { tree: Tree::Null, .. }) => Ok(()),
-            Some(node) => {
-                Err(ReadFault::custom(format_args!("found {}, expected nothing after `{}`", node.describe(), self.name)).at(node.place, node.id))
-            }
+            None
+            | Some(Node {
+                tree: Tree::Null, ..
+            }) => Ok(()),
+            Some(node) => Err(ReadFault::custom(format_args!(
+                "found {}, expected nothing after `{}`",
+                node.describe(),
+                self.name
+            ))
+            .at(node.place, node.id)),
         }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadFault> {
         match self.content {
-            Some(node) => seed.deserialize(self.reader.of(node)).map_err(|fault| fault.at(node.place, node.id)),
+            Some(node) => seed
+                .deserialize(self.reader.of(node))
+                .map_err(|fault| fault.at(node.place, node.id)),
             None => {
-                let empty = Node { id: self.reader.node.id, place: self.place, tree: Tree::Null };
-                seed.deserialize(Reader { node: &empty, left_out: self.reader.left_out })
+                let empty = Node {
+                    id: self.reader.node.id,
+                    place: self.place,
+                    tree: Tree::Null,
+                };
+                seed.deserialize(Reader {
+                    node: &empty,
+                    left_out: self.reader.left_out,
+                })
             }
         }
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, ReadFault> {
-        self.reader.of(self.content.unwrap_or(self.reader.node)).deserialize_seq(visitor)
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, ReadFault> {
+        self.reader
+            .of(self.content.unwrap_or(self.reader.node))
+            .deserialize_seq(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], visitor: V) -> Result<V::Value, ReadFault> {
-        self.reader.of(self.content.unwrap_or(self.reader.node)).deserialize_map(visitor)
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadFault> {
+        self.reader
+            .of(self.content.unwrap_or(self.reader.node))
+            .deserialize_map(visitor)
     }
 }

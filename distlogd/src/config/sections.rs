@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::doors;
 use super::fault::Fault;
 use super::values::{self, show_duration, show_size};
-use super::doors;
 use crate::processors::Kind;
 use crate::rules::{Condition, Router, Rule};
 
@@ -119,7 +119,10 @@ pub struct Keep {
 
 impl Default for Keep {
     fn default() -> Keep {
-        Keep { size: Some(10 << 30), age: Some(Duration::from_secs(7 * 86_400)) }
+        Keep {
+            size: Some(10 << 30),
+            age: Some(Duration::from_secs(7 * 86_400)),
+        }
     }
 }
 
@@ -134,10 +137,20 @@ pub enum Sync {
 
 impl<'de> Deserialize<'de> for Sync {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sync, D::Error> {
-        values::scalar(deserializer, "a duration like 5ms, or always", |text| match text {
-            "always" => Some(Sync::Always),
-            text => values::parse_duration(text).map(|every| if every.is_zero() { Sync::Always } else { Sync::Every(every) }),
-        })
+        values::scalar(
+            deserializer,
+            "a duration like 5ms, or always",
+            |text| match text {
+                "always" => Some(Sync::Always),
+                text => values::parse_duration(text).map(|every| {
+                    if every.is_zero() {
+                        Sync::Always
+                    } else {
+                        Sync::Every(every)
+                    }
+                }),
+            },
+        )
     }
 }
 
@@ -168,7 +181,11 @@ pub enum From {
 impl Config {
     /// What is routed to the processor of that name, which may be one that is not in the file but registered in code.
     pub fn router(&self, processor: &str) -> Router {
-        let filter = self.processors.iter().find(|entry| entry.name == processor).and_then(|entry| entry.filter.as_ref());
+        let filter = self
+            .processors
+            .iter()
+            .find(|entry| entry.name == processor)
+            .and_then(|entry| entry.filter.as_ref());
         Router::new(&self.rules, processor, filter)
     }
 }
@@ -176,21 +193,61 @@ impl Config {
 impl fmt::Display for Config {
     /// A short summary for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Listen { push, session, otlp_grpc, otlp_http, http } = &self.listen;
-        for (door, address) in [("push", push), ("session", session), ("otlp_grpc", otlp_grpc), ("otlp_http", otlp_http), ("http", http)] {
+        let Listen {
+            push,
+            session,
+            otlp_grpc,
+            otlp_http,
+            http,
+        } = &self.listen;
+        for (door, address) in [
+            ("push", push),
+            ("session", session),
+            ("otlp_grpc", otlp_grpc),
+            ("otlp_http", otlp_http),
+            ("http", http),
+        ] {
             writeln!(f, "{door:<10} {}", address.as_deref().unwrap_or("off"))?;
         }
-        let limits = [self.store.keep.size.map(show_size), self.store.keep.age.map(show_duration)];
+        let limits = [
+            self.store.keep.size.map(show_size),
+            self.store.keep.age.map(show_duration),
+        ];
         let limits: Vec<String> = limits.into_iter().flatten().collect();
-        let keeps = if limits.is_empty() { "everything".to_owned() } else { limits.join(" and ") };
-        writeln!(f, "{:<10} {}, keeps {keeps}", "store", self.store.path.display())?;
+        let keeps = if limits.is_empty() {
+            "everything".to_owned()
+        } else {
+            limits.join(" and ")
+        };
+        writeln!(
+            f,
+            "{:<10} {}, keeps {keeps}",
+            "store",
+            self.store.path.display()
+        )?;
         for entry in &self.processors {
-            let filter = entry.filter.as_ref().map(|filter| format!(" where {filter}")).unwrap_or_default();
-            writeln!(f, "{:<10} {} ({}){filter}", "processor", entry.name, entry.kind.name())?;
+            let filter = entry
+                .filter
+                .as_ref()
+                .map(|filter| format!(" where {filter}"))
+                .unwrap_or_default();
+            writeln!(
+                f,
+                "{:<10} {} ({}){filter}",
+                "processor",
+                entry.name,
+                entry.kind.name()
+            )?;
         }
         for rule in &self.rules {
             let when = rule.when.as_ref().map_or("everything", Condition::text);
-            writeln!(f, "{:<10} {} → {}", "rule", when.split_whitespace().collect::<Vec<_>>().join(" "), rule.to.join(", "))?;
+            writeln!(
+                f,
+                "{:<10} {} → {}",
+                "rule",
+                when.split_whitespace().collect::<Vec<_>>().join(" "),
+                rule.to.join(", ")
+            )?;
         }
         Ok(())
     }

@@ -43,12 +43,24 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 
 fn scaled(text: &str, units: &[(&str, u64)], without: Option<u64>) -> Option<u64> {
     let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = unit.trim();
     let factor = match unit {
         "" => without?,
-        unit => units.iter().find(|(known, _)| *known == unit).or_else(|| units.iter().find(|(known, _)| known.eq_ignore_ascii_case(unit)))?.1,
+        unit => {
+            units
+                .iter()
+                .find(|(known, _)| *known == unit)
+                .or_else(|| {
+                    units
+                        .iter()
+                        .find(|(known, _)| known.eq_ignore_ascii_case(unit))
+                })?
+                .1
+        }
     };
     let number = number.replace('_', "");
     if let Ok(whole) = number.parse::<u64>() {
@@ -60,15 +72,22 @@ fn scaled(text: &str, units: &[(&str, u64)], without: Option<u64>) -> Option<u64
 
 /// Writes a size as [`parse_size`] reads it.
 pub fn show_size(bytes: u64) -> String {
-    let (unit, factor) = SIZES[..5].iter().rev().find(|(_, factor)| bytes >= *factor && bytes % factor == 0).unwrap_or(&SIZES[0]);
+    let (unit, factor) = SIZES[..5]
+        .iter()
+        .rev()
+        .find(|(_, factor)| bytes >= *factor && bytes % factor == 0)
+        .unwrap_or(&SIZES[0]);
     format!("{}{unit}", bytes / factor)
 }
 
 /// Writes a duration as [`parse_duration`] reads it.
 pub fn show_duration(duration: Duration) -> String {
     let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let (unit, factor) =
-        DURATIONS[..7].iter().rev().find(|(_, factor)| nanos >= *factor && nanos % factor == 0).unwrap_or(&DURATIONS[3]);
+    let (unit, factor) = DURATIONS[..7]
+        .iter()
+        .rev()
+        .find(|(_, factor)| nanos >= *factor && nanos % factor == 0)
+        .unwrap_or(&DURATIONS[3]);
     format!("{}{unit}", nanos / factor)
 }
 
@@ -90,17 +109,20 @@ impl<T> Visitor<'_> for Scalar<T> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
-        (self.parse)(&number.to_string()).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
+        (self.parse)(&number.to_string())
+            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
-        (self.parse)(&number.to_string()).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(number), &self))
+        (self.parse)(&number.to_string())
+            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(number), &self))
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
         // Some readers of YAML take `off` for a boolean.
         let text = if value { "true" } else { "off" };
-        (self.parse)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Bool(value), &self))
+        (self.parse)(text)
+            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Bool(value), &self))
     }
 }
 
@@ -126,7 +148,13 @@ pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error>
 /// # Errors
 /// If it is neither.
 pub fn size_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    scalar(deserializer, "a size like 100MiB, or off", |text| if text == "off" { Some(None) } else { parse_size(text).map(Some) })
+    scalar(deserializer, "a size like 100MiB, or off", |text| {
+        if text == "off" {
+            Some(None)
+        } else {
+            parse_size(text).map(Some)
+        }
+    })
 }
 
 /// A duration.
@@ -134,17 +162,31 @@ pub fn size_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 /// # Errors
 /// If it is none.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    scalar(deserializer, "a duration like 5ms, 10s or 7d", parse_duration)
+    scalar(
+        deserializer,
+        "a duration like 5ms, 10s or 7d",
+        parse_duration,
+    )
 }
 
 /// A duration or `off`.
 ///
 /// # Errors
 /// If it is neither.
-pub fn duration_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    scalar(deserializer, "a duration like 5ms, 10s or 7d, or off", |text| {
-        if text == "off" { Some(None) } else { parse_duration(text).map(Some) }
-    })
+pub fn duration_or_off<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    scalar(
+        deserializer,
+        "a duration like 5ms, 10s or 7d, or off",
+        |text| {
+            if text == "off" {
+                Some(None)
+            } else {
+                parse_duration(text).map(Some)
+            }
+        },
+    )
 }
 
 #[cfg(test)]
@@ -153,20 +195,50 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_written() {
-        for (text, bytes) in [("0", 0), ("1024", 1024), ("10GiB", 10 << 30), ("100 MiB", 100 << 20), ("1.5kB", 1500), ("5mb", 5_000_000), ("1_000", 1000)] {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1024", 1024),
+            ("10GiB", 10 << 30),
+            ("100 MiB", 100 << 20),
+            ("1.5kB", 1500),
+            ("5mb", 5_000_000),
+            ("1_000", 1000),
+        ] {
             assert_eq!(parse_size(text), Some(bytes), "{text}");
             assert_eq!(parse_size(&show_size(bytes)), Some(bytes));
         }
-        for text in ["", "GiB", "10 GiX", "-1", "1e3", "99999999999999999999", "20000000TiB", "1.5.5kB"] {
+        for text in [
+            "",
+            "GiB",
+            "10 GiX",
+            "-1",
+            "1e3",
+            "99999999999999999999",
+            "20000000TiB",
+            "1.5.5kB",
+        ] {
             assert_eq!(parse_size(text), None, "{text}");
         }
     }
 
     #[test]
     fn durations_are_read_and_written() {
-        for (text, nanos) in [("5ms", 5_000_000), ("7d", 604_800_000_000_000), ("1.5s", 1_500_000_000), ("0", 0), ("90 m", 5_400_000_000_000)] {
-            assert_eq!(parse_duration(text), Some(Duration::from_nanos(nanos)), "{text}");
-            assert_eq!(parse_duration(&show_duration(Duration::from_nanos(nanos))), Some(Duration::from_nanos(nanos)));
+        for (text, nanos) in [
+            ("5ms", 5_000_000),
+            ("7d", 604_800_000_000_000),
+            ("1.5s", 1_500_000_000),
+            ("0", 0),
+            ("90 m", 5_400_000_000_000),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Some(Duration::from_nanos(nanos)),
+                "{text}"
+            );
+            assert_eq!(
+                parse_duration(&show_duration(Duration::from_nanos(nanos))),
+                Some(Duration::from_nanos(nanos))
+            );
         }
         for text in ["5", "ms", "5 years", "-5s", "always"] {
             assert_eq!(parse_duration(text), None, "{text}");

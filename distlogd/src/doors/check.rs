@@ -32,22 +32,46 @@ pub fn check(bytes: Vec<u8>) -> Result<Checked, DecodeError> {
                 to = to.max(record.offset.saturating_add(1));
                 count += 1;
             }
-            Err(error) => bad = Some((bad.map_or(0, |(n, _)| n) + 1, bad.map_or(error, |(_, first)| first))),
+            Err(error) => {
+                bad = Some((
+                    bad.map_or(0, |(n, _)| n) + 1,
+                    bad.map_or(error, |(_, first)| first),
+                ))
+            }
         }
     }
     // Offsets that say less than the records are many cannot be true; so cannot the last one that there is.
     let sane = count > 0 && to < u64::MAX && u64::from(count) <= to - from;
     if count == 0 || (sane && bad.is_none() && producer.is_known()) {
-        let batch = (count > 0).then_some(Batch { producer, from, to, count, ordered: false, bytes });
-        return Ok(Checked { batch, producer, bad });
+        let batch = (count > 0).then_some(Batch {
+            producer,
+            from,
+            to,
+            count,
+            ordered: false,
+            bytes,
+        });
+        return Ok(Checked {
+            batch,
+            producer,
+            bad,
+        });
     }
-    Ok(Checked { batch: Some(rewrite(&batch, producer)), producer, bad })
+    Ok(Checked {
+        batch: Some(rewrite(&batch, producer)),
+        producer,
+        bad,
+    })
 }
 
 /// Writes a batch anew with its good records only, under a producer id made up if there is none.
 fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> Batch {
     let renamed = !producer.is_known();
-    let producer = if renamed { ProducerId::random() } else { producer };
+    let producer = if renamed {
+        ProducerId::random()
+    } else {
+        producer
+    };
     let mut writer = BatchWriter::new();
     let (mut from, mut to) = (u64::MAX, 0);
     let mut previous = None;
@@ -55,7 +79,10 @@ fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> Batch {
         let mut record = record.to_record();
         record.source.producer = producer;
         // Numbers that do not rise would make two records one.
-        if renamed || previous.is_some_and(|previous| record.offset <= previous) || record.offset == u64::MAX {
+        if renamed
+            || previous.is_some_and(|previous| record.offset <= previous)
+            || record.offset == u64::MAX
+        {
             record.offset = previous.map_or(0, |previous: u64| previous.saturating_add(1));
         }
         previous = Some(record.offset);
@@ -64,7 +91,14 @@ fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> Batch {
         writer.push(&record);
     }
     let count = writer.count();
-    Batch { producer, from, to, count, ordered: false, bytes: writer.finish() }
+    Batch {
+        producer,
+        from,
+        to,
+        count,
+        ordered: false,
+        bytes: writer.finish(),
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +108,11 @@ mod tests {
     use super::*;
 
     fn record(message: &str, offset: u64) -> Record {
-        let mut record = Record { message: message.into(), offset, ..Record::default() };
+        let mut record = Record {
+            message: message.into(),
+            offset,
+            ..Record::default()
+        };
         record.source.producer = ProducerId::from_bytes([7; 16]);
         record
     }
@@ -86,7 +124,11 @@ mod tests {
     }
 
     fn messages(batch: &Batch) -> Vec<String> {
-        BatchRef::parse(&batch.bytes).unwrap().records().map(|r| r.unwrap().message.to_owned()).collect()
+        BatchRef::parse(&batch.bytes)
+            .unwrap()
+            .records()
+            .map(|r| r.unwrap().message.to_owned())
+            .collect()
     }
 
     #[test]
@@ -94,7 +136,10 @@ mod tests {
         let bytes = batch(&[record("a", 10), record("b", 17)]);
         let checked = check(bytes.clone()).unwrap();
         let stored = checked.batch.unwrap();
-        assert_eq!((stored.from, stored.to, stored.count, &stored.bytes), (10, 18, 2, &bytes));
+        assert_eq!(
+            (stored.from, stored.to, stored.count, &stored.bytes),
+            (10, 18, 2, &bytes)
+        );
         assert_eq!(checked.bad, None);
     }
 
@@ -105,7 +150,10 @@ mod tests {
         wire::put_record(&mut bytes, 3, b"\x18\x63"); // A callsite that is not there.
         wire::put_record(&mut bytes, 4, b"\x42\x01b");
         let checked = check(bytes).unwrap();
-        assert_eq!(checked.bad.map(|(n, error)| (n, error.to_string())), Some((2, "field 8 of Record is not UTF-8".into())));
+        assert_eq!(
+            checked.bad.map(|(n, error)| (n, error.to_string())),
+            Some((2, "field 8 of Record is not UTF-8".into()))
+        );
         let stored = checked.batch.unwrap();
         assert_eq!(messages(&stored), ["a", "b"]);
         assert_eq!((stored.from, stored.to), (1, 5));
@@ -113,15 +161,28 @@ mod tests {
 
     #[test]
     fn a_batch_without_producer_gets_one() {
-        let stored = check(batch(&[Record::default(), Record::default()])).unwrap().batch.unwrap();
+        let stored = check(batch(&[Record::default(), Record::default()]))
+            .unwrap()
+            .batch
+            .unwrap();
         assert!(stored.producer.is_known());
         assert_eq!((stored.from, stored.to, stored.count), (0, 2, 2));
-        assert_eq!(BatchRef::parse(&stored.bytes).unwrap().source().producer, stored.producer);
+        assert_eq!(
+            BatchRef::parse(&stored.bytes).unwrap().source().producer,
+            stored.producer
+        );
     }
 
     #[test]
     fn offsets_that_cannot_be_are_put_right() {
-        let stored = check(batch(&[record("a", 5), record("b", 5), record("c", u64::MAX)])).unwrap().batch.unwrap();
+        let stored = check(batch(&[
+            record("a", 5),
+            record("b", 5),
+            record("c", u64::MAX),
+        ]))
+        .unwrap()
+        .batch
+        .unwrap();
         assert_eq!((stored.from, stored.to, stored.count), (5, 8, 3));
         assert_eq!(messages(&stored), ["a", "b", "c"]);
     }

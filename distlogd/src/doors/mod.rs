@@ -54,9 +54,21 @@ impl Received {
     /// Registers the counters.
     pub fn new(registry: &mut Registry) -> Received {
         let received = Received::default();
-        registry.register("distlogd_received_records", "Records that came in and were good", received.records.clone());
-        registry.register("distlogd_received_messages", "Messages that came in", received.messages.clone());
-        registry.register("distlogd_received_bytes", "Bytes of the messages that came in", received.bytes.clone());
+        registry.register(
+            "distlogd_received_records",
+            "Records that came in and were good",
+            received.records.clone(),
+        );
+        registry.register(
+            "distlogd_received_messages",
+            "Messages that came in",
+            received.messages.clone(),
+        );
+        registry.register(
+            "distlogd_received_bytes",
+            "Bytes of the messages that came in",
+            received.bytes.clone(),
+        );
         received
     }
 
@@ -67,6 +79,8 @@ impl Received {
     }
 
     fn records(&self, door: &'static str, encoding: &'static str, count: u64) {
-        self.records.get_or_create(&Labels { door, encoding }).inc_by(count);
+        self.records
+            .get_or_create(&Labels { door, encoding })
+            .inc_by(count);
     }
 }

@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 
 use distlog_proto::{Encoding, Record, Topic, json, pickle};
 
+use super::Hall;
 use super::check::check;
 use super::legacy::Collector;
-use super::Hall;
 use crate::intake::{Batch, Closed};
 use crate::store::MAX_BATCH;
 
@@ -43,16 +43,33 @@ impl Push {
     /// # Errors
     /// If the address is in use or is none.
     pub fn open(context: &zmq::Context, endpoint: &str, hall: Hall) -> Result<Push, OpenError> {
-        let failed = |reason: String| OpenError { endpoint: endpoint.to_owned(), reason };
+        let failed = |reason: String| OpenError {
+            endpoint: endpoint.to_owned(),
+            reason,
+        };
         let socket = bind(context, endpoint).map_err(|error| match error {
             zmq::Error::EADDRINUSE => failed("another program listens there already".into()),
             zmq::Error::EACCES => failed("not permitted".into()),
             other => failed(other.to_string()),
         })?;
-        let bound = socket.get_last_endpoint().ok().and_then(Result::ok).unwrap_or_else(|| endpoint.to_owned());
-        let receiver = Receiver { socket, hall, collector: Collector::default() };
-        let thread = std::thread::Builder::new().name("push".into()).spawn(move || receiver.run()).map_err(|e| failed(e.to_string()))?;
-        Ok(Push { endpoint: bound, thread })
+        let bound = socket
+            .get_last_endpoint()
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_else(|| endpoint.to_owned());
+        let receiver = Receiver {
+            socket,
+            hall,
+            collector: Collector::default(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("push".into())
+            .spawn(move || receiver.run())
+            .map_err(|e| failed(e.to_string()))?;
+        Ok(Push {
+            endpoint: bound,
+            thread,
+        })
     }
 
     /// The address that it listens on.
@@ -119,17 +136,23 @@ impl Receiver {
 
     /// Takes one message; false if there is none.
     fn message(&mut self) -> Result<bool, Closed> {
-        let Ok(mut topic) = self.socket.recv_msg(zmq::DONTWAIT) else { return Ok(false) };
+        let Ok(mut topic) = self.socket.recv_msg(zmq::DONTWAIT) else {
+            return Ok(false);
+        };
         let peer = topic.gets("Peer-Address").map(str::to_owned);
         let mut body = None;
         let mut frames = 1;
         while self.socket.get_rcvmore().unwrap_or(false) {
             // Further frames are taken one by one and dropped, so that they do not pile up here.
-            let Ok(frame) = self.socket.recv_bytes(0) else { break };
+            let Ok(frame) = self.socket.recv_bytes(0) else {
+                break;
+            };
             frames += 1;
             body = body.or(Some(frame).filter(|_| frames == 2));
         }
-        let fault = |what, detail: &dyn std::fmt::Display| self.hall.faults.report(DOOR, what, peer.as_deref(), detail);
+        let fault = |what, detail: &dyn std::fmt::Display| {
+            self.hall.faults.report(DOOR, what, peer.as_deref(), detail)
+        };
         let topic = match Topic::parse(&topic) {
             Ok(topic) => topic,
             Err(error) => {
@@ -139,7 +162,10 @@ impl Receiver {
         };
         match body {
             Some(body) if frames == 2 => self.body(topic, body, peer.as_deref())?,
-            _ => fault("wrong number of frames", &format_args!("a message has 2 frames, topic and body; this one has {frames}")),
+            _ => fault(
+                "wrong number of frames",
+                &format_args!("a message has 2 frames, topic and body; this one has {frames}"),
+            ),
         }
         Ok(true)
     }
@@ -159,7 +185,11 @@ impl Receiver {
         match record {
             Ok(record) => self.record(record, encoding),
             Err(error) => {
-                let what = if encoding == "J" { "bad JSON" } else { "bad pickle" };
+                let what = if encoding == "J" {
+                    "bad JSON"
+                } else {
+                    "bad pickle"
+                };
                 self.hall.faults.report(DOOR, what, peer, error);
                 Ok(())
             }
@@ -178,7 +208,12 @@ impl Receiver {
         match check(body) {
             Ok(checked) => {
                 if let Some((count, error)) = checked.bad {
-                    self.hall.faults.report(DOOR, "bad records", peer, format_args!("{count} records of a batch were left out: {error}"));
+                    self.hall.faults.report(
+                        DOOR,
+                        "bad records",
+                        peer,
+                        format_args!("{count} records of a batch were left out: {error}"),
+                    );
                 }
                 if checked.producer.is_known() {
                     self.hall.heard.note(checked.producer);

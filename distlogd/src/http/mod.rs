@@ -55,7 +55,10 @@ GET /healthz                          200 while the daemon runs
 /// # Errors
 /// If the address is in use or not permitted.
 pub async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), OpenError> {
-    let failed = |source| OpenError { address: address.to_owned(), source };
+    let failed = |source| OpenError {
+        address: address.to_owned(),
+        source,
+    };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
@@ -74,7 +77,10 @@ pub async fn serve(listener: TcpListener, views: Views, mut stop: watch::Receive
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stopped).await {
+    if let Err(error) = axum::serve(listener, app)
+        .with_graceful_shutdown(stopped)
+        .await
+    {
         tracing::error!("the HTTP door is closed: {error}");
     }
 }
@@ -84,7 +90,14 @@ type Shared = State<(Views, watch::Receiver<bool>)>;
 async fn metrics(State((views, _)): Shared) -> Response {
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &views.registry) {
-        Ok(()) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Ok(()) => (
+            [(
+                header::CONTENT_TYPE,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

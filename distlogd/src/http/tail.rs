@@ -46,12 +46,28 @@ pub struct TailQuery {
 }
 
 /// Streams the records that the filter lets through.
-pub async fn tail(State((views, stop)): Shared, Query(query): Query<TailQuery>) -> Result<impl IntoResponse, Refusal> {
-    let filter = query.filter.as_deref().map(Condition::compile).transpose().map_err(Refusal::bad_request)?;
-    let task: Option<TaskId> = query.task.as_deref().map(str::parse).transpose().map_err(Refusal::bad_request)?;
+pub async fn tail(
+    State((views, stop)): Shared,
+    Query(query): Query<TailQuery>,
+) -> Result<impl IntoResponse, Refusal> {
+    let filter = query
+        .filter
+        .as_deref()
+        .map(Condition::compile)
+        .transpose()
+        .map_err(Refusal::bad_request)?;
+    let task: Option<TaskId> = query
+        .task
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(Refusal::bad_request)?;
     let (sender, receiver) = mpsc::channel(WAITING);
     let feed = Feed {
-        from: query.from.unwrap_or_else(|| views.reader.end()).max(views.reader.first()),
+        from: query
+            .from
+            .unwrap_or_else(|| views.reader.end())
+            .max(views.reader.first()),
         reader: views.reader,
         filter,
         task,
@@ -84,7 +100,11 @@ impl Feed {
         let mut cursor = self.reader.cursor(self.from);
         let mut batches = Batches::new();
         // At once, so that the listener knows that it is heard.
-        if self.sender.blocking_send(Ok(Event::default().comment("following"))).is_err() {
+        if self
+            .sender
+            .blocking_send(Ok(Event::default().comment("following")))
+            .is_err()
+        {
             return;
         }
         while !self.sender.is_closed() && !*self.stop.borrow() {
@@ -97,11 +117,19 @@ impl Feed {
                     return;
                 }
             };
-            if progress.skipped() > 0 && !self.send(Event::default().event("skipped").data(progress.skipped().to_string())) {
+            if progress.skipped() > 0
+                && !self.send(
+                    Event::default()
+                        .event("skipped")
+                        .data(progress.skipped().to_string()),
+                )
+            {
                 return;
             }
             for (head, bytes) in batches.iter() {
-                let Ok(batch) = BatchRef::parse(bytes) else { continue };
+                let Ok(batch) = BatchRef::parse(bytes) else {
+                    continue;
+                };
                 for (number, record) in (head.first..).zip(batch.records()) {
                     let Ok(mut record) = record else { continue };
                     record.store_number = number;
@@ -122,9 +150,15 @@ impl Feed {
 
     fn wants(&self, record: &RecordRef<'_>) -> bool {
         let in_task = self.task.as_ref().is_none_or(|wanted| {
-            record.task.is_some_and(|task| task.trace_id == wanted.trace_id() && is_below(task.path, wanted.path()))
+            record.task.is_some_and(|task| {
+                task.trace_id == wanted.trace_id() && is_below(task.path, wanted.path())
+            })
         });
-        in_task && self.filter.as_ref().is_none_or(|filter| filter.matches(record))
+        in_task
+            && self
+                .filter
+                .as_ref()
+                .is_none_or(|filter| filter.matches(record))
     }
 
     fn event(&self, record: &RecordRef<'_>) -> Event {
@@ -146,7 +180,10 @@ impl Feed {
 
 /// Whether a path is another or stands below it; a reserved number stands for all who took it.
 fn is_below(path: &str, above: &str) -> bool {
-    above.is_empty() || path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+    above.is_empty()
+        || path
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
 }
 
 #[cfg(test)]
@@ -155,7 +192,13 @@ mod tests {
 
     #[test]
     fn a_path_is_below_itself_and_its_ancestors() {
-        for (path, above) in [("1/3", ""), ("1/3", "1"), ("1/3", "1/3"), ("1/3.9f2c01ab/2", "1/3"), ("1/3.9f2c01ab", "1/3.9f2c01ab")] {
+        for (path, above) in [
+            ("1/3", ""),
+            ("1/3", "1"),
+            ("1/3", "1/3"),
+            ("1/3.9f2c01ab/2", "1/3"),
+            ("1/3.9f2c01ab", "1/3.9f2c01ab"),
+        ] {
             assert!(is_below(path, above), "{path} {above}");
         }
         for (path, above) in [("12", "1"), ("1", "1/3"), ("2/1", "1")] {

@@ -29,7 +29,10 @@ fn twenty() -> usize {
 }
 
 /// The newest top-level tasks.
-pub async fn recent(State((views, _)): Shared, Query(query): Query<RecentQuery>) -> Json<Vec<Summary>> {
+pub async fn recent(
+    State((views, _)): Shared,
+    Query(query): Query<RecentQuery>,
+) -> Json<Vec<Summary>> {
     Json(views.recent.list(query.limit))
 }
 
@@ -52,9 +55,15 @@ pub struct TreeQuery {
 }
 
 /// The tree of a task: of the whole trace for a bare trace id, else of the task and what is below it.
-pub async fn tree(State((views, _)): Shared, Path(id): Path<String>, Query(query): Query<TreeQuery>) -> Result<Response, Refusal> {
+pub async fn tree(
+    State((views, _)): Shared,
+    Path(id): Path<String>,
+    Query(query): Query<TreeQuery>,
+) -> Result<Response, Refusal> {
     let id: TaskId = id.parse().map_err(Refusal::bad_request)?;
-    let answer = tokio::task::spawn_blocking(move || answer(&views.reader, &id, query.format, query.color)).await;
+    let answer =
+        tokio::task::spawn_blocking(move || answer(&views.reader, &id, query.format, query.color))
+            .await;
     answer.map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
 }
 
@@ -62,7 +71,12 @@ fn answer(reader: &Reader, id: &TaskId, format: Format, color: bool) -> Result<R
     let found = lookup::trace(reader, id.trace_id(), MAX_BYTES)
         .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let batches = found.parse();
-    let missing = || Refusal(StatusCode::NOT_FOUND, format!("no record of task {id} is stored here"));
+    let missing = || {
+        Refusal(
+            StatusCode::NOT_FOUND,
+            format!("no record of task {id} is stored here"),
+        )
+    };
     if let Format::Records = format {
         let mut out = Vec::new();
         for record in lookup::records_of(&batches, id.trace_id()) {

@@ -20,8 +20,12 @@ pub struct Config {}
 /// # Errors
 /// None at present.
 pub fn open(_config: &Config, _start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
-    let plain = !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    Ok(Box::new(Console { colour: if plain { Colour::Off } else { Colour::On }, text: String::new() }))
+    let plain =
+        !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    Ok(Box::new(Console {
+        colour: if plain { Colour::Off } else { Colour::On },
+        text: String::new(),
+    }))
 }
 
 struct Console {
@@ -36,7 +40,9 @@ impl Processor for Console {
             put_line(&mut self.text, self.colour, record);
         }
         let mut out = io::stdout().lock();
-        out.write_all(self.text.as_bytes()).and_then(|()| out.flush()).map_err(Error::retry)
+        out.write_all(self.text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(Error::retry)
     }
 
     fn flush(&mut self) -> Result<Token, Error> {

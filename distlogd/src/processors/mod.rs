@@ -69,7 +69,10 @@ impl Kind {
 /// Tells the processor how to find in the store what a task began with.
 fn open_otlp(config: &otlp::Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
     let (reader, router) = (start.reader.clone(), start.router.clone());
-    let find = move |trace: TraceId, span: SpanId, take: &mut dyn FnMut(&RecordRef<'_>)| -> Result<(), otlp::FindError> {
+    let find = move |trace: TraceId,
+                     span: SpanId,
+                     take: &mut dyn FnMut(&RecordRef<'_>)|
+          -> Result<(), otlp::FindError> {
         lookup::task(&reader, trace, span, &mut |record| {
             if record.kind != RecordKind::Event || router.takes(record) {
                 take(record);

@@ -53,7 +53,10 @@ impl TryFrom<Written> for Config {
             WrittenEncoding::Pickle => Encoding::Pickle,
             WrittenEncoding::Batch => Encoding::Batch,
         };
-        Ok(Config { bind: written.bind, encoding })
+        Ok(Config {
+            bind: written.bind,
+            encoding,
+        })
     }
 }
 
@@ -100,12 +103,27 @@ impl Publisher {
         let context = zmq::Context::new();
         let socket = context.socket(zmq::PUB).map_err(failed)?;
         socket.set_linger(LINGER_MS).map_err(failed)?;
-        let high_water = if config.encoding == Encoding::Batch { HIGH_WATER.1 } else { HIGH_WATER.0 };
+        let high_water = if config.encoding == Encoding::Batch {
+            HIGH_WATER.1
+        } else {
+            HIGH_WATER.0
+        };
         socket.set_sndhwm(high_water).map_err(failed)?;
         socket.bind(&config.bind).map_err(failed)?;
-        let endpoint = socket.get_last_endpoint().ok().and_then(Result::ok).unwrap_or_else(|| config.bind.clone());
+        let endpoint = socket
+            .get_last_endpoint()
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_else(|| config.bind.clone());
         tracing::info!(processor = name, "publishes on {endpoint}");
-        Ok(Publisher { socket, endpoint, encoding: config.encoding, body: Vec::new(), batch: BatchWriter::new(), _context: context })
+        Ok(Publisher {
+            socket,
+            endpoint,
+            encoding: config.encoding,
+            body: Vec::new(),
+            batch: BatchWriter::new(),
+            _context: context,
+        })
     }
 
     /// The address that it is bound to.
@@ -116,13 +134,22 @@ impl Publisher {
     fn send(&self, topic: Topic, body: &[u8]) -> Result<(), Error> {
         // A PUB socket never waits: to whom it cannot send now it does not send.
         let topic = topic.to_bytes();
-        let sent = self.socket.send(&topic[..], zmq::SNDMORE).and_then(|()| self.socket.send(body, 0));
-        sent.map_err(|error| Error::retry(format_args!("cannot publish on {}: {error}", self.endpoint)))
+        let sent = self
+            .socket
+            .send(&topic[..], zmq::SNDMORE)
+            .and_then(|()| self.socket.send(body, 0));
+        sent.map_err(|error| {
+            Error::retry(format_args!("cannot publish on {}: {error}", self.endpoint))
+        })
     }
 
     fn send_batch(&mut self, topic: Topic) -> Result<(), Error> {
         let body = self.batch.finish();
-        if body.is_empty() { Ok(()) } else { self.send(topic, &body) }
+        if body.is_empty() {
+            Ok(())
+        } else {
+            self.send(topic, &body)
+        }
     }
 
     /// Records of the same source together.
@@ -144,7 +171,11 @@ impl Publisher {
 }
 
 fn topic(record: &RecordRef<'_>, encoding: Encoding) -> Topic {
-    Topic { system: record.source.system, stream: record.source.stream, encoding }
+    Topic {
+        system: record.source.system,
+        stream: record.source.stream,
+        encoding,
+    }
 }
 
 impl Processor for Publisher {

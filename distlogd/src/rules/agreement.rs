@@ -2,7 +2,9 @@
 
 use cel::parser::Parser;
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{BatchRef, Callsite, Kind, Map, Outcome, Record, Severity, Source, Task, TaskId, Value};
+use distlog_proto::{
+    BatchRef, Callsite, Kind, Map, Outcome, Record, Severity, Source, Task, TaskId, Value,
+};
 use proptest::prelude::*;
 
 use super::Condition;
@@ -13,26 +15,68 @@ fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         (-3i64..20).prop_map(|n| n.to_string()),
         (0u64..20).prop_map(|n| format!("{n}u")),
-        prop_oneof![Just("1.5"), Just("-0.0"), Just("9.0"), Just("1e300"), Just("3.0")].prop_map(str::to_owned),
-        prop_oneof![Just("9223372036854775807"), Just("-9223372036854775808"), Just("18446744073709551615u")].prop_map(str::to_owned),
-        prop_oneof![Just("severity"), Just("line"), Just("WARN"), Just("ERROR"), Just("size(message)"), Just("fields.tags.size()")]
-            .prop_map(str::to_owned),
+        prop_oneof![
+            Just("1.5"),
+            Just("-0.0"),
+            Just("9.0"),
+            Just("1e300"),
+            Just("3.0")
+        ]
+        .prop_map(str::to_owned),
+        prop_oneof![
+            Just("9223372036854775807"),
+            Just("-9223372036854775808"),
+            Just("18446744073709551615u")
+        ]
+        .prop_map(str::to_owned),
+        prop_oneof![
+            Just("severity"),
+            Just("line"),
+            Just("WARN"),
+            Just("ERROR"),
+            Just("size(message)"),
+            Just("fields.tags.size()")
+        ]
+        .prop_map(str::to_owned),
     ]
 }
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("'orders'"), Just("''"), Just("'o'"), Just("\"ü\""), Just("service"), Just("message"), Just("target"),
-        Just("task"), Just("trace_id"), Just("span_id"), Just("host"), Just("string(severity)"), Just("message.lowerAscii()"),
+        Just("'orders'"),
+        Just("''"),
+        Just("'o'"),
+        Just("\"ü\""),
+        Just("service"),
+        Just("message"),
+        Just("target"),
+        Just("task"),
+        Just("trace_id"),
+        Just("span_id"),
+        Just("host"),
+        Just("string(severity)"),
+        Just("message.lowerAscii()"),
     ]
     .prop_map(str::to_owned)
 }
 
 fn path() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("fields.a"), Just("fields.b"), Just("fields.http.method"), Just("fields[\"http.method\"]"), Just("fields.http"),
-        Just("fields.missing"), Just("context.user"), Just("context.a.b"), Just("resource.zone"), Just("null"), Just("b'x'"),
-        Just("fields.tags"), Just("fields.bytes"), Just("fields.huge"), Just("fields.nan"),
+        Just("fields.a"),
+        Just("fields.b"),
+        Just("fields.http.method"),
+        Just("fields[\"http.method\"]"),
+        Just("fields.http"),
+        Just("fields.missing"),
+        Just("context.user"),
+        Just("context.a.b"),
+        Just("resource.zone"),
+        Just("null"),
+        Just("b'x'"),
+        Just("fields.tags"),
+        Just("fields.bytes"),
+        Just("fields.huge"),
+        Just("fields.nan"),
     ]
     .prop_map(str::to_owned)
 }
@@ -52,7 +96,14 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn condition() -> impl Strategy<Value = String> {
-    let order = prop_oneof![Just("<"), Just("<="), Just(">"), Just(">="), Just("=="), Just("!=")];
+    let order = prop_oneof![
+        Just("<"),
+        Just("<="),
+        Just(">"),
+        Just(">="),
+        Just("=="),
+        Just("!=")
+    ];
     let leaf = prop_oneof![
         6 => (value(), value(), order).prop_map(|(a, b, op)| format!("({a} {op} {b})")),
         1 => Just("sampled".to_owned()),
@@ -76,7 +127,8 @@ fn condition() -> impl Strategy<Value = String> {
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
             inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
         ]
     })
 }
@@ -88,7 +140,8 @@ fn field() -> impl Strategy<Value = Value> {
         (-3i64..20).prop_map(Value::I64),
         prop_oneof![Just(i64::MAX), Just(i64::MIN)].prop_map(Value::I64),
         prop_oneof![Just(1.5), Just(9.0), Just(f64::NAN), Just(-0.0)].prop_map(Value::F64),
-        prop_oneof![Just("orders"), Just("GET"), Just(""), Just("ü")].prop_map(|s| Value::Str(s.to_owned())),
+        prop_oneof![Just("orders"), Just("GET"), Just(""), Just("ü")]
+            .prop_map(|s| Value::Str(s.to_owned())),
         Just(Value::Text("orders".to_owned())),
     ]
 }

@@ -17,7 +17,11 @@ type Checked = Result<Type, CompileFault>;
 
 impl<'s> Checker<'s> {
     pub(super) fn new(text: &'s str, source: &'s SourceInfo) -> Checker<'s> {
-        Checker { text, source, scope: Vec::new() }
+        Checker {
+            text,
+            source,
+            scope: Vec::new(),
+        }
     }
 
     /// The whole condition.
@@ -26,14 +30,22 @@ impl<'s> Checker<'s> {
     }
 
     fn fault<T>(&self, at: &IdedExpr, message: impl Into<String>) -> Result<T, CompileFault> {
-        Err(CompileFault::of(self.text, self.source, at.id, message.into()))
+        Err(CompileFault::of(
+            self.text,
+            self.source,
+            at.id,
+            message.into(),
+        ))
     }
 
     /// An expression that has to be true or false.
     fn test(&mut self, expr: &IdedExpr, what: &str) -> Result<(), CompileFault> {
         match self.expr(expr)? {
             Type::Bool | Type::Any => Ok(()),
-            other => self.fault(expr, format!("{what} is true or false, but this is {}", other.article())),
+            other => self.fault(
+                expr,
+                format!("{what} is true or false, but this is {}", other.article()),
+            ),
         }
     }
 
@@ -42,7 +54,9 @@ impl<'s> Checker<'s> {
             Expr::Unspecified => self.fault(expr, "is no expression"),
             Expr::Literal(value) => Ok(match value {
                 LiteralValue::Boolean(_) => Type::Bool,
-                LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => Type::Number,
+                LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => {
+                    Type::Number
+                }
                 LiteralValue::String(_) => Type::Str,
                 LiteralValue::Bytes(_) | LiteralValue::Null => Type::Any,
             }),
@@ -52,12 +66,17 @@ impl<'s> Checker<'s> {
                 match of {
                     Type::Map | Type::Any if select.test => Ok(Type::Bool),
                     Type::Map | Type::Any => Ok(Type::Any),
-                    other => self.fault(expr, format!("{} has no `{}`", other.article(), select.field)),
+                    other => self.fault(
+                        expr,
+                        format!("{} has no `{}`", other.article(), select.field),
+                    ),
                 }
             }
             Expr::Call(call) => self.call(expr, call),
             Expr::List(list) => {
-                list.elements.iter().try_for_each(|element| self.expr(element).map(drop))?;
+                list.elements
+                    .iter()
+                    .try_for_each(|element| self.expr(element).map(drop))?;
                 Ok(Type::List)
             }
             Expr::Map(map) => {
@@ -69,7 +88,10 @@ impl<'s> Checker<'s> {
                 }
                 Ok(Type::Map)
             }
-            Expr::Struct(of) => self.fault(expr, format!("there are no messages here like `{}`", of.type_name)),
+            Expr::Struct(of) => self.fault(
+                expr,
+                format!("there are no messages here like `{}`", of.type_name),
+            ),
             Expr::Comprehension(macros) => {
                 self.expr(&macros.iter_range)?;
                 self.expr(&macros.accu_init)?;
@@ -107,7 +129,12 @@ impl<'s> Checker<'s> {
     }
 
     fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Checked {
-        let args: Vec<&IdedExpr> = call.target.as_deref().into_iter().chain(&call.args).collect();
+        let args: Vec<&IdedExpr> = call
+            .target
+            .as_deref()
+            .into_iter()
+            .chain(&call.args)
+            .collect();
         match (call.func_name.as_str(), args.as_slice()) {
             (operators::LOGICAL_AND, [a, b]) | (operators::LOGICAL_OR, [a, b]) => {
                 self.test(a, "each side of && and ||")?;
@@ -126,14 +153,26 @@ impl<'s> Checker<'s> {
                 self.word(b, a)?;
                 Ok(Type::Bool)
             }
-            (operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS, [a, b]) => {
-                self.comparable(expr, a, b).map(|()| Type::Bool)
-            }
+            (
+                operators::LESS
+                | operators::LESS_EQUALS
+                | operators::GREATER
+                | operators::GREATER_EQUALS,
+                [a, b],
+            ) => self.comparable(expr, a, b).map(|()| Type::Bool),
             (operators::IN, [item, container]) => {
                 self.expr(item)?;
                 match self.expr(container)? {
                     Type::List | Type::Map | Type::Any => {}
-                    other => return self.fault(container, format!("`in` looks into a list or a map, but this is {}", other.article())),
+                    other => {
+                        return self.fault(
+                            container,
+                            format!(
+                                "`in` looks into a list or a map, but this is {}",
+                                other.article()
+                            ),
+                        );
+                    }
                 }
                 if let Expr::List(list) = &container.expr {
                     for element in &list.elements {
@@ -156,49 +195,91 @@ impl<'s> Checker<'s> {
     fn function(&self, expr: &IdedExpr, name: &str, args: &[&IdedExpr], types: &[Type]) -> Checked {
         let arithmetic = matches!(
             name,
-            operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO | operators::NEGATE
+            operators::ADD
+                | operators::SUBSTRACT
+                | operators::MULTIPLY
+                | operators::DIVIDE
+                | operators::MODULO
+                | operators::NEGATE
         );
         if arithmetic {
-            return Ok(if types.iter().all(|known| *known == Type::Number) { Type::Number } else { Type::Any });
+            return Ok(if types.iter().all(|known| *known == Type::Number) {
+                Type::Number
+            } else {
+                Type::Any
+            });
         }
         if matches!(name, operators::INDEX) || name.starts_with('@') {
             return Ok(Type::Any);
         }
         if !names::is_function(name) {
-            let hint = names::meant_function(name).map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
+            let hint = names::meant_function(name)
+                .map(|meant| format!(": did you mean `{meant}`?"))
+                .unwrap_or_default();
             return self.fault(expr, format!("unknown function `{name}`{hint}"));
         }
         match name {
             "contains" | "startsWith" | "endsWith" | "matches" => {
                 if args.len() != 2 {
-                    return self.fault(expr, format!("`{name}` is written text.{name}(other text)"));
+                    return self
+                        .fault(expr, format!("`{name}` is written text.{name}(other text)"));
                 }
                 for (arg, known) in args.iter().zip(types) {
                     if !matches!(known, Type::Str | Type::Any) {
-                        return self.fault(arg, format!("`{name}` looks into a string, but this is {}", known.article()));
+                        return self.fault(
+                            arg,
+                            format!(
+                                "`{name}` looks into a string, but this is {}",
+                                known.article()
+                            ),
+                        );
                     }
                 }
-                if let ("matches", Expr::Literal(LiteralValue::String(pattern))) = (name, &args[1].expr)
+                if let ("matches", Expr::Literal(LiteralValue::String(pattern))) =
+                    (name, &args[1].expr)
                     && let Err(error) = regex::Regex::new(pattern.inner())
                 {
                     let reason = error.to_string();
-                    let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                    return self.fault(args[1], format!("`{}` is no regular expression: {reason}", pattern.inner()));
+                    let reason = reason
+                        .lines()
+                        .last()
+                        .unwrap_or_default()
+                        .trim_start_matches("error: ")
+                        .to_owned();
+                    return self.fault(
+                        args[1],
+                        format!("`{}` is no regular expression: {reason}", pattern.inner()),
+                    );
                 }
                 Ok(Type::Bool)
             }
             "size" => match types {
-                [Type::Number | Type::Bool | Type::Duration] => {
-                    self.fault(args[0], format!("`size` counts what is in a string, list or map, but this is {}", types[0].article()))
-                }
+                [Type::Number | Type::Bool | Type::Duration] => self.fault(
+                    args[0],
+                    format!(
+                        "`size` counts what is in a string, list or map, but this is {}",
+                        types[0].article()
+                    ),
+                ),
                 [_] => Ok(Type::Number),
                 _ => self.fault(expr, "`size` takes one value"),
             },
             "duration" => {
-                if let [IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. }] = args
+                if let [
+                    IdedExpr {
+                        expr: Expr::Literal(LiteralValue::String(text)),
+                        ..
+                    },
+                ] = args
                     && super::interpret::duration(expr).is_none()
                 {
-                    return self.fault(args[0], format!("`{}` is no duration: expected one like 1.5s, 200ms or 1h30m", text.inner()));
+                    return self.fault(
+                        args[0],
+                        format!(
+                            "`{}` is no duration: expected one like 1.5s, 200ms or 1h30m",
+                            text.inner()
+                        ),
+                    );
                 }
                 Ok(Type::Duration)
             }
@@ -207,13 +288,19 @@ impl<'s> Checker<'s> {
     }
 
     /// Values whose types are known must have the same.
-    fn comparable(&mut self, at: &IdedExpr, a: &IdedExpr, b: &IdedExpr) -> Result<(), CompileFault> {
+    fn comparable(
+        &mut self,
+        at: &IdedExpr,
+        a: &IdedExpr,
+        b: &IdedExpr,
+    ) -> Result<(), CompileFault> {
         let (left, right) = (self.expr(a)?, self.expr(b)?);
         if left == right || left == Type::Any || right == Type::Any {
             return Ok(());
         }
         let hint = match (left, right) {
-            (Type::Duration, Type::Number | Type::Str) | (Type::Number | Type::Str, Type::Duration) => {
+            (Type::Duration, Type::Number | Type::Str)
+            | (Type::Number | Type::Str, Type::Duration) => {
                 "; durations are written duration('1.5s')".to_owned()
             }
             _ => match [a, b].map(severity_word) {
@@ -221,17 +308,37 @@ impl<'s> Checker<'s> {
                 _ => String::new(),
             },
         };
-        self.fault(at, format!("{} is never comparable with {}{hint}", left.article(), right.article()))
+        self.fault(
+            at,
+            format!(
+                "{} is never comparable with {}{hint}",
+                left.article(),
+                right.article()
+            ),
+        )
     }
 
     /// A name that stands for one of a few words is compared with one of them.
     fn word(&self, name: &IdedExpr, word: &IdedExpr) -> Result<(), CompileFault> {
-        let (Expr::Ident(name), Expr::Literal(LiteralValue::String(text))) = (&name.expr, &word.expr) else { return Ok(()) };
-        let Some((known, _)) = names::name(name) else { return Ok(()) };
+        let (Expr::Ident(name), Expr::Literal(LiteralValue::String(text))) =
+            (&name.expr, &word.expr)
+        else {
+            return Ok(());
+        };
+        let Some((known, _)) = names::name(name) else {
+            return Ok(());
+        };
         match names::words(known) {
             Some(words) if !words.contains(&text.inner()) => {
                 let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-                self.fault(word, format!("`{name}` is never '{}': expected one of {}", text.inner(), words.join(", ")))
+                self.fault(
+                    word,
+                    format!(
+                        "`{name}` is never '{}': expected one of {}",
+                        text.inner(),
+                        words.join(", ")
+                    ),
+                )
             }
             _ => Ok(()),
         }
@@ -240,7 +347,9 @@ impl<'s> Checker<'s> {
 
 /// The constant that a string was probably meant to be.
 fn severity_word(expr: &IdedExpr) -> Option<String> {
-    let Expr::Literal(LiteralValue::String(text)) = &expr.expr else { return None };
+    let Expr::Literal(LiteralValue::String(text)) = &expr.expr else {
+        return None;
+    };
     let upper = text.inner().to_uppercase();
     names::constant(&upper).map(|_| upper)
 }

@@ -9,6 +9,7 @@ use super::interpret::{self, Interpreted};
 use super::names::{self, Type};
 use super::node::{Arithmetic, Literal, Node, Order, TextTest};
 use super::path::Path;
+use super::reserved;
 
 /// Longer conditions are refused; the parser is recursive.
 const MAX_LEN: usize = 64 << 10;
@@ -16,12 +17,26 @@ const MAX_LEN: usize = 64 << 10;
 /// Compiles the text of a condition.
 pub(super) fn compile(text: &str) -> Result<Node, CompileFault> {
     if text.len() > MAX_LEN {
-        return Err(CompileFault::at(1, 1, format!("a condition has at most {MAX_LEN} bytes, this one has {}", text.len())));
+        return Err(CompileFault::at(
+            1,
+            1,
+            format!(
+                "a condition has at most {MAX_LEN} bytes, this one has {}",
+                text.len()
+            ),
+        ));
     }
     if text.trim().is_empty() {
-        return Err(CompileFault::at(1, 1, "the condition is empty; leave it out to match everything".to_owned()));
+        return Err(CompileFault::at(
+            1,
+            1,
+            "the condition is empty; leave it out to match everything".to_owned(),
+        ));
     }
-    let (expr, source) = Parser::new().parse_with_source_info(text).map_err(|errors| CompileFault::parse(text, &errors))?;
+    let text = &*reserved::replace(text);
+    let (expr, source) = Parser::new()
+        .parse_with_source_info(text)
+        .map_err(|errors| CompileFault::parse(text, &errors))?;
     Checker::new(text, &source).check(&expr)?;
     Ok(test(&expr))
 }
@@ -35,7 +50,9 @@ fn test(expr: &IdedExpr) -> Node {
 pub(super) fn taken(expr: &IdedExpr, scope: &[String]) -> Option<Node> {
     match &expr.expr {
         Expr::Ident(name) if !scope.contains(name) => record_value(expr),
-        Expr::Select(_) | Expr::Call(_) => path(expr, scope).map(Node::Path).or_else(|| has(expr, scope)),
+        Expr::Select(_) | Expr::Call(_) => path(expr, scope)
+            .map(Node::Path)
+            .or_else(|| has(expr, scope)),
         _ => None,
     }
 }
@@ -53,13 +70,26 @@ fn operation(expr: &IdedExpr) -> Option<Node> {
 }
 
 fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
-    let order = |order| Some(Node::Order(order, boxed(&call.args[0])?, boxed(&call.args[1])?));
-    let args: Vec<&IdedExpr> = call.target.as_deref().into_iter().chain(&call.args).collect();
+    let order = |order| {
+        Some(Node::Order(
+            order,
+            boxed(&call.args[0])?,
+            boxed(&call.args[1])?,
+        ))
+    };
+    let args: Vec<&IdedExpr> = call
+        .target
+        .as_deref()
+        .into_iter()
+        .chain(&call.args)
+        .collect();
     match (call.func_name.as_str(), args.as_slice()) {
         (operators::LOGICAL_AND, [a, b]) => Some(Node::And(Box::new(test(a)), Box::new(test(b)))),
         (operators::LOGICAL_OR, [a, b]) => Some(Node::Or(Box::new(test(a)), Box::new(test(b)))),
         (operators::LOGICAL_NOT, [a]) => Some(Node::Not(Box::new(test(a)))),
-        (operators::CONDITIONAL, [a, b, c]) => Some(Node::If(Box::new(test(a)), boxed(b)?, boxed(c)?)),
+        (operators::CONDITIONAL, [a, b, c]) => {
+            Some(Node::If(Box::new(test(a)), boxed(b)?, boxed(c)?))
+        }
         (operators::EQUALS, [a, b]) => Some(Node::Equal(boxed(a)?, boxed(b)?)),
         (operators::NOT_EQUALS, [a, b]) => Some(Node::NotEqual(boxed(a)?, boxed(b)?)),
         (operators::LESS, [_, _]) => order(Order::Less),
@@ -67,9 +97,10 @@ fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
         (operators::GREATER, [_, _]) => order(Order::Greater),
         (operators::GREATER_EQUALS, [_, _]) => order(Order::GreaterEqual),
         (operators::IN, [item, list]) => match &list.expr {
-            Expr::List(list) if list.optional_indices.is_empty() => {
-                Some(Node::InList(boxed(item)?, list.elements.iter().map(operation).collect::<Option<_>>()?))
-            }
+            Expr::List(list) if list.optional_indices.is_empty() => Some(Node::InList(
+                boxed(item)?,
+                list.elements.iter().map(operation).collect::<Option<_>>()?,
+            )),
             _ => Some(Node::In(boxed(item)?, boxed(list)?)),
         },
         (operators::INDEX, [_, _]) => path(expr, &[]).map(Node::Path),
@@ -80,14 +111,21 @@ fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
         (operators::DIVIDE, [a, b]) => arithmetic(Arithmetic::Divide, a, b),
         (operators::MODULO, [a, b]) => arithmetic(Arithmetic::Modulo, a, b),
         ("matches", [text, pattern]) => match &pattern.expr {
-            Expr::Literal(LiteralValue::String(pattern)) => {
-                Some(Node::Matches(boxed(text)?, regex::Regex::new(pattern.inner()).ok()?))
-            }
+            Expr::Literal(LiteralValue::String(pattern)) => Some(Node::Matches(
+                boxed(text)?,
+                regex::Regex::new(pattern.inner()).ok()?,
+            )),
             _ => None,
         },
-        ("contains", [text, part]) => Some(Node::Text(TextTest::Contains, boxed(text)?, boxed(part)?)),
-        ("startsWith", [text, part]) => Some(Node::Text(TextTest::StartsWith, boxed(text)?, boxed(part)?)),
-        ("endsWith", [text, part]) => Some(Node::Text(TextTest::EndsWith, boxed(text)?, boxed(part)?)),
+        ("contains", [text, part]) => {
+            Some(Node::Text(TextTest::Contains, boxed(text)?, boxed(part)?))
+        }
+        ("startsWith", [text, part]) => {
+            Some(Node::Text(TextTest::StartsWith, boxed(text)?, boxed(part)?))
+        }
+        ("endsWith", [text, part]) => {
+            Some(Node::Text(TextTest::EndsWith, boxed(text)?, boxed(part)?))
+        }
         ("size", [of]) => Some(Node::Size(boxed(of)?)),
         ("duration", [of]) if call.target.is_none() && matches!(of.expr, Expr::Literal(_)) => {
             interpret::duration(expr).map(|nanos| Node::Literal(Literal::Duration(nanos)))
@@ -117,7 +155,9 @@ fn is_number(node: &Node) -> bool {
 
 /// A name or constant at the top level.
 fn record_value(expr: &IdedExpr) -> Option<Node> {
-    let Expr::Ident(text) = &expr.expr else { return None };
+    let Expr::Ident(text) = &expr.expr else {
+        return None;
+    };
     match names::constant(text) {
         Some(number) => Some(Node::Literal(Literal::Int(number))),
         None => names::name(text).map(|(name, _)| Node::Name(name)),
@@ -148,14 +188,16 @@ fn path(expr: &IdedExpr, scope: &[String]) -> Option<Path> {
             path.select(&select.field);
             Some(path)
         }
-        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => match &call.args[1].expr {
-            Expr::Literal(LiteralValue::String(key)) => {
-                let mut path = path(&call.args[0], scope)?;
-                path.index(key.inner());
-                Some(path)
+        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => {
+            match &call.args[1].expr {
+                Expr::Literal(LiteralValue::String(key)) => {
+                    let mut path = path(&call.args[0], scope)?;
+                    path.index(key.inner());
+                    Some(path)
+                }
+                _ => None,
             }
-            _ => None,
-        },
+        }
         _ => None,
     }
 }

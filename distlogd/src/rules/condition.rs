@@ -23,7 +23,10 @@ impl Condition {
     /// # Errors
     /// The first fault in it, with its line and column: syntax, unknown names, types that never meet.
     pub fn compile(text: &str) -> Result<Condition, CompileFault> {
-        Ok(Condition { text: text.into(), node: Arc::new(compile(text)?) })
+        Ok(Condition {
+            text: text.into(),
+            node: Arc::new(compile(text)?),
+        })
     }
 
     /// Whether the record matches. What it does not have makes it not match.

@@ -32,15 +32,26 @@ pub(super) struct Interpreted {
 impl Interpreted {
     /// Puts a variable in the place of everything that `take` takes out of the record. It is told the names that macros
     /// bind around it.
-    pub(super) fn new(expr: &IdedExpr, take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>) -> Interpreted {
-        let mut interpreted = Interpreted { expr: expr.clone(), inputs: Vec::new() };
+    pub(super) fn new(
+        expr: &IdedExpr,
+        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>,
+    ) -> Interpreted {
+        let mut interpreted = Interpreted {
+            expr: expr.clone(),
+            inputs: Vec::new(),
+        };
         let mut expr = std::mem::take(&mut interpreted.expr);
         interpreted.replace(&mut expr, &mut Vec::new(), take);
         interpreted.expr = expr;
         interpreted
     }
 
-    fn replace(&mut self, expr: &mut IdedExpr, scope: &mut Vec<String>, take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>) {
+    fn replace(
+        &mut self,
+        expr: &mut IdedExpr,
+        scope: &mut Vec<String>,
+        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>,
+    ) {
         if let Some(node) = take(expr, scope) {
             let name = format!("@{}", self.inputs.len());
             self.inputs.push((name.clone(), node));
@@ -50,13 +61,26 @@ impl Interpreted {
         match &mut expr.expr {
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
             Expr::Call(call) => {
-                call.target.iter_mut().for_each(|target| self.replace(target, scope, take));
-                call.args.iter_mut().for_each(|arg| self.replace(arg, scope, take));
+                call.target
+                    .iter_mut()
+                    .for_each(|target| self.replace(target, scope, take));
+                call.args
+                    .iter_mut()
+                    .for_each(|arg| self.replace(arg, scope, take));
             }
             Expr::Select(select) => self.replace(&mut select.operand, scope, take),
-            Expr::List(list) => list.elements.iter_mut().for_each(|element| self.replace(element, scope, take)),
-            Expr::Map(map) => map.entries.iter_mut().for_each(|entry| self.replace_entry(&mut entry.expr, scope, take)),
-            Expr::Struct(of) => of.entries.iter_mut().for_each(|entry| self.replace_entry(&mut entry.expr, scope, take)),
+            Expr::List(list) => list
+                .elements
+                .iter_mut()
+                .for_each(|element| self.replace(element, scope, take)),
+            Expr::Map(map) => map
+                .entries
+                .iter_mut()
+                .for_each(|entry| self.replace_entry(&mut entry.expr, scope, take)),
+            Expr::Struct(of) => of
+                .entries
+                .iter_mut()
+                .for_each(|entry| self.replace_entry(&mut entry.expr, scope, take)),
             Expr::Comprehension(macros) => {
                 self.replace(&mut macros.iter_range, scope, take);
                 self.replace(&mut macros.accu_init, scope, take);
@@ -72,7 +96,12 @@ impl Interpreted {
         }
     }
 
-    fn replace_entry(&mut self, entry: &mut EntryExpr, scope: &mut Vec<String>, take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>) {
+    fn replace_entry(
+        &mut self,
+        entry: &mut EntryExpr,
+        scope: &mut Vec<String>,
+        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>,
+    ) {
         match entry {
             EntryExpr::StructField(field) => self.replace(&mut field.value, scope, take),
             EntryExpr::MapEntry(entry) => {
@@ -116,7 +145,11 @@ fn to_cel(value: Val<'_>) -> Result<Value, NoValue> {
         Val::Str(_) | Val::Id(_) => Value::String(Arc::new(value.text(str::to_owned)?)),
         Val::Bytes(v) => Value::Bytes(Arc::new(v.to_vec())),
         Val::Duration(v) => Value::Duration(chrono::Duration::nanoseconds(v)),
-        Val::List(v) => Value::List(Arc::new(v.iter().map(|item| to_cel(item.into())).collect::<Result<_, _>>()?)),
+        Val::List(v) => Value::List(Arc::new(
+            v.iter()
+                .map(|item| to_cel(item.into()))
+                .collect::<Result<_, _>>()?,
+        )),
         Val::Map(v) => Value::Map(to_map(v)?),
     })
 }

@@ -45,6 +45,7 @@ mod names;
 mod nearest;
 mod node;
 mod path;
+mod reserved;
 mod router;
 mod value;
 

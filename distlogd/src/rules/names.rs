@@ -1,8 +1,9 @@
 //! The names that a condition may use, and what they stand for in a record.
 
-use distlog_proto::{Kind, RecordRef, Severity, ValueRef};
 use distlog_proto::wire::FieldsRef;
+use distlog_proto::{Kind, RecordRef, Severity, ValueRef};
 
+use super::reserved;
 use super::value::{Id, NoValue, Out, Val};
 
 /// A name at the top level.
@@ -95,26 +96,85 @@ const CONSTANTS: [(&str, Severity); 6] = [
 ];
 
 /// Names of types, which `type(x) == int` compares with.
-const TYPES: [&str; 12] =
-    ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint", "timestamp", "google"];
+const TYPES: [&str; 12] = [
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+    "timestamp",
+    "google",
+];
 
 /// What can be called; the macros are expanded by the parser and not among them.
 const FUNCTIONS: [&str; 41] = [
-    "bool", "bytes", "charAt", "contains", "double", "duration", "dyn", "endsWith", "format", "getDate",
-    "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds", "getMinutes",
-    "getMonth", "getSeconds", "indexOf", "int", "join", "lastIndexOf", "lowerAscii", "matches", "replace", "reverse",
-    "size", "split", "startsWith", "string", "substring", "timestamp", "trim", "type", "uint", "upperAscii",
-    "all", "exists", "filter", "map",
+    "bool",
+    "bytes",
+    "charAt",
+    "contains",
+    "double",
+    "duration",
+    "dyn",
+    "endsWith",
+    "format",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "indexOf",
+    "int",
+    "join",
+    "lastIndexOf",
+    "lowerAscii",
+    "matches",
+    "replace",
+    "reverse",
+    "size",
+    "split",
+    "startsWith",
+    "string",
+    "substring",
+    "timestamp",
+    "trim",
+    "type",
+    "uint",
+    "upperAscii",
+    "all",
+    "exists",
+    "filter",
+    "map",
 ];
 
 /// Looks a top-level name up.
 pub(super) fn name(text: &str) -> Option<(Name, Type)> {
-    NAMES.iter().find(|(known, ..)| *known == text).map(|(_, name, kind)| (*name, *kind))
+    let text = if text == reserved::STAND_IN {
+        reserved::NAME
+    } else {
+        text
+    };
+    NAMES
+        .iter()
+        .find(|(known, ..)| *known == text)
+        .map(|(_, name, kind)| (*name, *kind))
 }
 
 /// Looks a constant up.
 pub(super) fn constant(text: &str) -> Option<i64> {
-    CONSTANTS.iter().find(|(known, _)| *known == text).map(|(_, severity)| i64::from(severity.number()))
+    CONSTANTS
+        .iter()
+        .find(|(known, _)| *known == text)
+        .map(|(_, severity)| i64::from(severity.number()))
 }
 
 pub(super) fn is_type(text: &str) -> bool {
@@ -127,7 +187,13 @@ pub(super) fn is_function(text: &str) -> bool {
 
 /// The known name that `text` was probably meant to be.
 pub(super) fn meant(text: &str) -> Option<&'static str> {
-    super::nearest(text, NAMES.iter().map(|(name, ..)| *name).chain(CONSTANTS.iter().map(|(name, _)| *name)))
+    super::nearest(
+        text,
+        NAMES
+            .iter()
+            .map(|(name, ..)| *name)
+            .chain(CONSTANTS.iter().map(|(name, _)| *name)),
+    )
 }
 
 /// The known function that `text` was probably meant to be.
@@ -171,9 +237,15 @@ impl Name {
             Name::Module => Val::Str(record.callsite.module),
             Name::Function => Val::Str(record.callsite.function),
             Name::Thread => Val::Str(record.thread_name),
-            Name::Task => record.task.map_or(Val::Str(""), |task| Val::Id(Id::Task(task.trace_id, task.path))),
-            Name::TraceId => record.task.map_or(Val::Str(""), |task| Val::Id(Id::Trace(task.trace_id))),
-            Name::SpanId => record.task.map_or(Val::Str(""), |task| Val::Id(Id::Span(task.span_id))),
+            Name::Task => record.task.map_or(Val::Str(""), |task| {
+                Val::Id(Id::Task(task.trace_id, task.path))
+            }),
+            Name::TraceId => record
+                .task
+                .map_or(Val::Str(""), |task| Val::Id(Id::Trace(task.trace_id))),
+            Name::SpanId => record
+                .task
+                .map_or(Val::Str(""), |task| Val::Id(Id::Span(task.span_id))),
             Name::Outcome => Val::Str(record.outcome.name()),
             Name::Duration if record.kind == Kind::End => {
                 Val::Duration(i64::try_from(record.duration).unwrap_or(i64::MAX))
@@ -181,7 +253,9 @@ impl Name {
             Name::Duration => return Err(NoValue),
             Name::Sampled => Val::Bool(record.task.is_some_and(|task| task.flags & 1 == 1)),
             Name::System => Val::Str(record.source.system.name()),
-            Name::Fields | Name::Context | Name::Resource => Val::from(ValueRef::Map(self.map(record).unwrap_or_default())),
+            Name::Fields | Name::Context | Name::Resource => {
+                Val::from(ValueRef::Map(self.map(record).unwrap_or_default()))
+            }
         })
     }
 }

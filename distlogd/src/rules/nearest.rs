@@ -6,7 +6,9 @@ pub fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     candidates
         .into_iter()
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4 && *distance < lower.chars().count())
+        .filter(|(distance, candidate)| {
+            *distance <= 1 + candidate.chars().count() / 4 && *distance < lower.chars().count()
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -20,7 +22,9 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, x) in a.chars().take(64).enumerate() {
         let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let mut best = (above[j] + usize::from(x != *y)).min(above[j + 1] + 1).min(row[j] + 1);
+            let mut best = (above[j] + usize::from(x != *y))
+                .min(above[j + 1] + 1)
+                .min(row[j] + 1);
             if j > 0 && last == Some(*y) && b[j - 1] == x {
                 best = best.min(before[j - 1] + 1);
             }

@@ -109,9 +109,12 @@ impl Node {
             Node::Path(path) => path.value(record),
             Node::Has(path) => Ok(Val::Bool(path.value(record).is_ok())),
             Node::Not(a) => Ok(Val::Bool(!a.test(record)?)),
-            Node::And(..) | Node::Or(..) | Node::Equal(..) | Node::NotEqual(..) | Node::Order(..) | Node::Interpreted(_) => {
-                self.test(record).map(Val::Bool)
-            }
+            Node::And(..)
+            | Node::Or(..)
+            | Node::Equal(..)
+            | Node::NotEqual(..)
+            | Node::Order(..)
+            | Node::Interpreted(_) => self.test(record).map(Val::Bool),
             Node::If(test, yes, no) => if test.test(record)? { yes } else { no }.eval(record),
             Node::InList(item, list) => {
                 let item = item.eval(record)?;
@@ -124,9 +127,12 @@ impl Node {
             Node::In(item, container) => item.eval(record)?.is_in(container.eval(record)?),
             Node::Text(test, text, part) => {
                 let (text, part) = (text.eval(record)?, part.eval(record)?);
-                text.text(|text| part.text(|part| test.holds(text, part)))?.map(Val::Bool)
+                text.text(|text| part.text(|part| test.holds(text, part)))?
+                    .map(Val::Bool)
             }
-            Node::Matches(text, regex) => text.eval(record)?.text(|text| Val::Bool(regex.is_match(text))),
+            Node::Matches(text, regex) => text
+                .eval(record)?
+                .text(|text| Val::Bool(regex.is_match(text))),
             Node::Size(of) => of.eval(record)?.size(),
             Node::Negate(a) => match a.eval(record)? {
                 Val::Int(v) => v.checked_neg().map(Val::Int).ok_or(NoValue),
@@ -144,12 +150,24 @@ impl Node {
             Node::And(a, b) => match a.test(record) {
                 Ok(false) => Ok(false),
                 Ok(true) => b.test(record),
-                Err(NoValue) => if b.test(record)? { Err(NoValue) } else { Ok(false) },
+                Err(NoValue) => {
+                    if b.test(record)? {
+                        Err(NoValue)
+                    } else {
+                        Ok(false)
+                    }
+                }
             },
             Node::Or(a, b) => match a.test(record) {
                 Ok(true) => Ok(true),
                 Ok(false) => b.test(record),
-                Err(NoValue) => if b.test(record)? { Ok(true) } else { Err(NoValue) },
+                Err(NoValue) => {
+                    if b.test(record)? {
+                        Ok(true)
+                    } else {
+                        Err(NoValue)
+                    }
+                }
             },
             Node::Equal(a, b) => Ok(a.eval(record)?.equals(b.eval(record)?)),
             Node::NotEqual(a, b) => Ok(!a.eval(record)?.equals(b.eval(record)?)),
@@ -210,13 +228,21 @@ impl Node {
         match self {
             Node::Interpreted(_) => true,
             Node::Literal(_) | Node::Name(_) | Node::Path(_) | Node::Has(_) => false,
-            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) | Node::Negate(a) => a.is_interpreted(),
-            Node::And(a, b) | Node::Or(a, b) | Node::Equal(a, b) | Node::NotEqual(a, b) | Node::In(a, b) => {
+            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) | Node::Negate(a) => {
+                a.is_interpreted()
+            }
+            Node::And(a, b)
+            | Node::Or(a, b)
+            | Node::Equal(a, b)
+            | Node::NotEqual(a, b)
+            | Node::In(a, b) => a.is_interpreted() || b.is_interpreted(),
+            Node::Order(_, a, b) | Node::Text(_, a, b) | Node::Arithmetic(_, a, b) => {
                 a.is_interpreted() || b.is_interpreted()
             }
-            Node::Order(_, a, b) | Node::Text(_, a, b) | Node::Arithmetic(_, a, b) => a.is_interpreted() || b.is_interpreted(),
             Node::If(a, b, c) => a.is_interpreted() || b.is_interpreted() || c.is_interpreted(),
-            Node::InList(item, list) => item.is_interpreted() || list.iter().any(Node::is_interpreted),
+            Node::InList(item, list) => {
+                item.is_interpreted() || list.iter().any(Node::is_interpreted)
+            }
         }
     }
 }

@@ -29,7 +29,10 @@ struct Run {
 
 impl Path {
     pub(super) fn new(root: Name) -> Path {
-        Path { root, runs: Vec::new() }
+        Path {
+            root,
+            runs: Vec::new(),
+        }
     }
 
     /// Appends `.step`.
@@ -50,7 +53,11 @@ impl Path {
     }
 
     fn push(&mut self, step: &str, index: bool) {
-        self.runs.push(Run { text: step.to_owned(), ends: vec![step.len()], index });
+        self.runs.push(Run {
+            text: step.to_owned(),
+            ends: vec![step.len()],
+            index,
+        });
     }
 
     /// What is at its end.
@@ -62,7 +69,9 @@ impl Path {
 
 /// Follows the runs from the step `from` of the first one on.
 fn find<'a>(map: FieldsRef<'a>, runs: &[Run], from: usize) -> Option<ValueRef<'a>> {
-    let Some((run, rest)) = runs.split_first() else { return Some(ValueRef::Map(map)) };
+    let Some((run, rest)) = runs.split_first() else {
+        return Some(ValueRef::Map(map));
+    };
     let start = if from == 0 { 0 } else { run.ends[from - 1] + 1 };
     (from..run.ends.len()).rev().find_map(|last| {
         let value = map.get(&run.text[start..run.ends[last]])?;

@@ -24,15 +24,28 @@ pub struct Router {
 impl Router {
     /// For the processor of that name.
     pub fn new(rules: &[Rule], processor: &str, filter: Option<&Condition>) -> Router {
-        let mine = || rules.iter().filter(|rule| rule.to.iter().any(|to| to == processor));
-        let any = (!mine().any(|rule| rule.when.is_none())).then(|| mine().filter_map(|rule| rule.when.clone()).collect());
-        Router { any, filter: filter.cloned() }
+        let mine = || {
+            rules
+                .iter()
+                .filter(|rule| rule.to.iter().any(|to| to == processor))
+        };
+        let any = (!mine().any(|rule| rule.when.is_none()))
+            .then(|| mine().filter_map(|rule| rule.when.clone()).collect());
+        Router {
+            any,
+            filter: filter.cloned(),
+        }
     }
 
     /// Whether the record goes to this processor.
     pub fn takes(&self, record: &RecordRef<'_>) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.matches(record))
-            && self.any.as_ref().is_none_or(|any| any.iter().any(|when| when.matches(record)))
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| filter.matches(record))
+            && self
+                .any
+                .as_ref()
+                .is_none_or(|any| any.iter().any(|when| when.matches(record)))
     }
 
     /// Whether no rule leads to it, so that it gets nothing.

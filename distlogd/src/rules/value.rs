@@ -79,9 +79,14 @@ impl<'a> Val<'a> {
         match self {
             Val::Str(text) => Ok(with(text)),
             Val::Id(id) => {
-                let mut scratch = Scratch { bytes: [0; 1100], len: 0 };
+                let mut scratch = Scratch {
+                    bytes: [0; 1100],
+                    len: 0,
+                };
                 Ok(match write!(scratch, "{id}") {
-                    Ok(()) => with(std::str::from_utf8(&scratch.bytes[..scratch.len]).unwrap_or_default()),
+                    Ok(()) => {
+                        with(std::str::from_utf8(&scratch.bytes[..scratch.len]).unwrap_or_default())
+                    }
                     Err(_) => with(&id.to_string()), // longer than ids may be: somebody else's record
                 })
             }
@@ -129,7 +134,9 @@ impl<'a> Val<'a> {
             (Val::Double(a), Val::Int(b)) => return a.partial_cmp(&(b as f64)).ok_or(NoValue),
             (Val::UInt(a), Val::UInt(b)) => a.cmp(&b),
             (Val::Int(a), Val::UInt(b)) => u64::try_from(a).map_or(Ordering::Less, |a| a.cmp(&b)),
-            (Val::UInt(a), Val::Int(b)) => i64::try_from(a).map_or(Ordering::Greater, |a| a.cmp(&b)),
+            (Val::UInt(a), Val::Int(b)) => {
+                i64::try_from(a).map_or(Ordering::Greater, |a| a.cmp(&b))
+            }
             (Val::UInt(a), Val::Double(b)) => return (a as f64).partial_cmp(&b).ok_or(NoValue),
             (Val::Double(a), Val::UInt(b)) => return a.partial_cmp(&(b as f64)).ok_or(NoValue),
             (Val::Duration(a), Val::Duration(b)) => a.cmp(&b),
@@ -158,7 +165,9 @@ impl<'a> Val<'a> {
         match container {
             Val::List(list) => Ok(Val::Bool(list.iter().any(|item| self.equals(item.into())))),
             Val::Map(map) => match self {
-                Val::Str(_) | Val::Id(_) => Ok(Val::Bool(self.text(|name| map.get(name).is_some())?)),
+                Val::Str(_) | Val::Id(_) => {
+                    Ok(Val::Bool(self.text(|name| map.get(name).is_some())?))
+                }
                 Val::Int(_) | Val::UInt(_) | Val::Double(_) | Val::Bool(_) => Ok(Val::Bool(false)),
                 _ => Err(NoValue),
             },
@@ -169,7 +178,10 @@ impl<'a> Val<'a> {
 
 /// How many names there are; one that stands twice counts once.
 fn distinct(map: FieldsRef<'_>) -> usize {
-    map.iter().enumerate().filter(|(at, (name, _))| !map.iter().take(*at).any(|(earlier, _)| earlier == *name)).count()
+    map.iter()
+        .enumerate()
+        .filter(|(at, (name, _))| !map.iter().take(*at).any(|(earlier, _)| earlier == *name))
+        .count()
 }
 
 /// Where an id is written to be looked into.
@@ -181,7 +193,10 @@ struct Scratch {
 impl Write for Scratch {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.len + text.len();
-        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.bytes
+            .get_mut(self.len..end)
+            .ok_or(fmt::Error)?
+            .copy_from_slice(text.as_bytes());
         self.len = end;
         Ok(())
     }

@@ -58,7 +58,16 @@ impl Tracker {
             Err(CursorFileError::Damaged { .. }) => 0,
             Err(error) => return Err(error),
         };
-        let tracker = Tracker { reader, cursor, heard, own, lost_after, recent, stop, open: OpenTasks::default() };
+        let tracker = Tracker {
+            reader,
+            cursor,
+            heard,
+            own,
+            lost_after,
+            recent,
+            stop,
+            open: OpenTasks::default(),
+        };
         Ok(std::thread::spawn(move || tracker.run(begin)))
     }
 
@@ -75,7 +84,9 @@ impl Tracker {
                 continue;
             }
             for (head, bytes) in batches.iter() {
-                let Ok(batch) = BatchRef::parse(bytes) else { continue };
+                let Ok(batch) = BatchRef::parse(bytes) else {
+                    continue;
+                };
                 for (number, record) in (head.first..).zip(batch.records()) {
                     if let Ok(record) = record {
                         self.take(number, &record);
@@ -95,7 +106,10 @@ impl Tracker {
     }
 
     fn save(&self, position: u64) {
-        if let Err(error) = self.cursor.save(self.open.oldest().unwrap_or(position), &[]) {
+        if let Err(error) = self
+            .cursor
+            .save(self.open.oldest().unwrap_or(position), &[])
+        {
             tracing::warn!("{error}");
         }
     }
@@ -120,9 +134,16 @@ impl Tracker {
     fn look(&mut self) {
         let (heard, lost_after) = (&self.heard, self.lost_after);
         let over = self.open.take_if(|open| {
-            if open.python { open.touched.elapsed() >= lost_after } else { heard.silence(open.producer) >= lost_after }
+            if open.python {
+                open.touched.elapsed() >= lost_after
+            } else {
+                heard.silence(open.producer) >= lost_after
+            }
         });
-        let records: Vec<Record> = over.into_iter().map(|(key, open)| self.end(key, &open)).collect();
+        let records: Vec<Record> = over
+            .into_iter()
+            .map(|(key, open)| self.end(key, &open))
+            .collect();
         if !records.is_empty() {
             self.own.store(records);
         }
@@ -131,10 +152,17 @@ impl Tracker {
     /// The end that nobody sent.
     fn end(&self, (trace_id, span_id): open::Key, open: &Open) -> Record {
         let begin = lookup::begin_of(&self.reader, trace_id, span_id).unwrap_or_default();
-        let outcome = if open.python { Outcome::Unset } else { Outcome::Lost };
+        let outcome = if open.python {
+            Outcome::Unset
+        } else {
+            Outcome::Lost
+        };
         let message = match open.python {
             true => String::new(),
-            false => format!("its process was not heard for {} s", self.heard.silence(open.producer).as_secs()),
+            false => format!(
+                "its process was not heard for {} s",
+                self.heard.silence(open.producer).as_secs()
+            ),
         };
         Record {
             kind: Kind::End,
@@ -143,7 +171,13 @@ impl Tracker {
             time: if open.python { open.last } else { now() },
             duration: open.last.saturating_sub(open.begun),
             task: begin.task.or_else(|| open.task(trace_id, span_id)),
-            ..Record { callsite: begin.callsite, name: begin.name, message: begin.message, source: begin.source, ..Record::default() }
+            ..Record {
+                callsite: begin.callsite,
+                name: begin.name,
+                message: begin.message,
+                source: begin.source,
+                ..Record::default()
+            }
         }
     }
 }

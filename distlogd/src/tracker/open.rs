@@ -46,7 +46,10 @@ impl Open {
     /// The task as far as it is known without its begin.
     pub fn task(&self, trace_id: TraceId, span_id: SpanId) -> Option<Task> {
         let id = distlog_proto::TaskId::anchor(trace_id, span_id);
-        Some(Task { parent_span_id: self.parent_span_id, ..Task::from(&id) })
+        Some(Task {
+            parent_span_id: self.parent_span_id,
+            ..Task::from(&id)
+        })
     }
 }
 

@@ -64,7 +64,12 @@ impl Recent {
         }
         let summary = Summary {
             id: task.to_string(),
-            name: if record.message.is_empty() { record.task_name() } else { record.message }.to_owned(),
+            name: if record.message.is_empty() {
+                record.task_name()
+            } else {
+                record.message
+            }
+            .to_owned(),
             service: crate::tree::service_of(record).to_owned(),
             begin_ns: record.time,
             outcome: "running",
@@ -79,12 +84,18 @@ impl Recent {
     /// Notes an end.
     pub(super) fn end(&self, record: &RecordRef<'_>, task: &TaskRef<'_>) {
         let mut state = self.lock();
-        let Some(summary) = state.by_trace.get_mut(&task.trace_id) else { return };
+        let Some(summary) = state.by_trace.get_mut(&task.trace_id) else {
+            return;
+        };
         if matches!(record.outcome, Outcome::Failed | Outcome::Lost) {
             summary.failed += 1;
         }
         if summary.span_id == Some(task.span_id) {
-            summary.outcome = if record.outcome == Outcome::Unset { "ended" } else { record.outcome.name() };
+            summary.outcome = if record.outcome == Outcome::Unset {
+                "ended"
+            } else {
+                record.outcome.name()
+            };
             summary.duration_ns = Some(record.duration);
         }
     }
@@ -92,6 +103,13 @@ impl Recent {
     /// The newest first.
     pub fn list(&self, limit: usize) -> Vec<Summary> {
         let state = self.lock();
-        state.order.iter().rev().filter_map(|id| state.by_trace.get(id)).take(limit).cloned().collect()
+        state
+            .order
+            .iter()
+            .rev()
+            .filter_map(|id| state.by_trace.get(id))
+            .take(limit)
+            .cloned()
+            .collect()
     }
 }

@@ -66,11 +66,17 @@ impl<'a> Tree<'a> {
     /// Builds the tree of a trace. Records of other traces and records that came twice are passed over; a record without
     /// span belongs to none.
     pub fn build(trace_id: TraceId, records: impl IntoIterator<Item = RecordRef<'a>>) -> Tree<'a> {
-        let mut tree = Tree { trace_id, nodes: Vec::new(), roots: Vec::new() };
+        let mut tree = Tree {
+            trace_id,
+            nodes: Vec::new(),
+            roots: Vec::new(),
+        };
         let mut index: HashMap<SpanId, usize> = HashMap::new();
         let mut seen = std::collections::HashSet::new();
         for record in records {
-            let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else { continue };
+            let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
+                continue;
+            };
             if !seen.insert((record.source.producer, record.offset)) {
                 continue;
             }
@@ -96,7 +102,9 @@ impl<'a> Tree<'a> {
     fn link(&mut self, index: &HashMap<SpanId, usize>) {
         let mut takers: HashMap<(Option<SpanId>, &str), u32> = HashMap::new();
         for node in self.nodes.iter().filter(|node| node.path.contains('.')) {
-            *takers.entry((node.parent_span_id, unsalted(node.path))).or_default() += 1;
+            *takers
+                .entry((node.parent_span_id, unsalted(node.path)))
+                .or_default() += 1;
         }
         let depths = self.depths(index);
         let mut inward: Vec<usize> = (0..self.nodes.len()).collect();
@@ -104,7 +112,9 @@ impl<'a> Tree<'a> {
         for at in inward {
             let begun = self.nodes[at].begun;
             let node = &mut self.nodes[at];
-            node.shared = takers.get(&(node.parent_span_id, unsalted(node.path))).is_some_and(|n| *n > 1);
+            node.shared = takers
+                .get(&(node.parent_span_id, unsalted(node.path)))
+                .is_some_and(|n| *n > 1);
             match node.parent_span_id.and_then(|span| index.get(&span)) {
                 Some(parent) if depths[at] > 0 => {
                     let parent = &mut self.nodes[*parent];
@@ -142,7 +152,10 @@ impl<'a> Tree<'a> {
                     Some(at) if depths[at] == UNKNOWN => {
                         depths[at] = ON_THE_WAY;
                         way.push(at);
-                        up = self.nodes[at].parent_span_id.and_then(|span| index.get(&span)).copied();
+                        up = self.nodes[at]
+                            .parent_span_id
+                            .and_then(|span| index.get(&span))
+                            .copied();
                     }
                     Some(at) if depths[at] != ON_THE_WAY => break depths[at] + 1,
                     _ => break 0,
@@ -263,7 +276,9 @@ impl<'a> Node<'a> {
     /// How long it took, in ns; to the last record where no end tells. `None` while it runs.
     pub fn duration(&self) -> Option<u64> {
         match (self.end, self.state()) {
-            (Some(end), _) if end.duration > 0 || end.outcome != Outcome::Lost => Some(end.duration),
+            (Some(end), _) if end.duration > 0 || end.outcome != Outcome::Lost => {
+                Some(end.duration)
+            }
             (_, State::Ended) => Some(self.last - self.begun.min(self.last)),
             _ => None,
         }
@@ -272,5 +287,8 @@ impl<'a> Node<'a> {
 
 /// Whether a program of the Python package wrote it, whose tasks often have no end.
 pub(crate) fn is_python(record: &RecordRef<'_>) -> bool {
-    matches!(record.source.resource.get("telemetry.sdk.language"), Some(distlog_proto::ValueRef::Str("python")))
+    matches!(
+        record.source.resource.get("telemetry.sdk.language"),
+        Some(distlog_proto::ValueRef::Str("python"))
+    )
 }

@@ -10,7 +10,6 @@
 //!    └─ 12:03:04.131 ERROR card declined  code=51
 //! ```
 
-
 use distlog_proto::{Kind, Outcome, RecordRef, SpanKind};
 
 use super::build::{Item, Node, State, Tree};
@@ -22,10 +21,18 @@ pub fn draw(tree: &Tree<'_>, from: Option<usize>, colour: Colour) -> String {
     let mut out = String::new();
     colour.put(&mut out, Style::Bold, tree.trace_id());
     out.push('\n');
-    let mut painter = Painter { tree, colour, out, prefix: String::new() };
+    let mut painter = Painter {
+        tree,
+        colour,
+        out,
+        prefix: String::new(),
+    };
     match from {
         Some(at) => painter.task(at, "", "", ""),
-        None => tree.roots().iter().for_each(|at| painter.task(*at, "", "", "")),
+        None => tree
+            .roots()
+            .iter()
+            .for_each(|at| painter.task(*at, "", "", "")),
     }
     painter.out
 }
@@ -44,12 +51,24 @@ impl<'a> Painter<'_, 'a> {
         let node = tree.node(at);
         let own_service = node.head.map_or("", |head| service_of(&head));
         self.begin_line(joint);
-        self.title(at, node, if own_service == service { "" } else { own_service });
+        self.title(
+            at,
+            node,
+            if own_service == service {
+                ""
+            } else {
+                own_service
+            },
+        );
         let kept = self.prefix.len();
         self.prefix.push_str(stem);
         let last = node.items.len().saturating_sub(1);
         for (i, item) in node.items.iter().enumerate() {
-            let (joint, stem) = if i == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            let (joint, stem) = if i == last {
+                ("└─ ", "   ")
+            } else {
+                ("├─ ", "│  ")
+            };
             match item {
                 Item::Task(child) => self.task(*child, joint, stem, own_service),
                 Item::Record(record) => self.record(record, joint, stem, own_service),
@@ -59,14 +78,21 @@ impl<'a> Painter<'_, 'a> {
     }
 
     fn begin_line(&mut self, joint: &str) {
-        let Painter { colour, out, prefix, .. } = self;
+        let Painter {
+            colour,
+            out,
+            prefix,
+            ..
+        } = self;
         if !prefix.is_empty() || !joint.is_empty() {
             colour.put(out, Style::Dim, format_args!("{prefix}{joint}"));
         }
     }
 
     fn title(&mut self, at: usize, node: &Node<'a>, service: &str) {
-        let Painter { tree, colour, out, .. } = self;
+        let Painter {
+            tree, colour, out, ..
+        } = self;
         let (mark, style) = match node.state() {
             State::Running => ("▶", Style::Blue),
             State::Unknown => ("?", Style::Dim),
@@ -76,18 +102,35 @@ impl<'a> Painter<'_, 'a> {
         colour.put(out, style, mark);
         out.push(' ');
         match node.title() {
-            "" => colour.put(out, Style::Dim, format_args!("{} (its begin is not here)", tree.id(at))),
-            title => colour.put(out, Style::Bold, printable(title).lines().next().unwrap_or_default()),
+            "" => colour.put(
+                out,
+                Style::Dim,
+                format_args!("{} (its begin is not here)", tree.id(at)),
+            ),
+            title => colour.put(
+                out,
+                Style::Bold,
+                printable(title).lines().next().unwrap_or_default(),
+            ),
         }
         if !service.is_empty() {
             colour.put(out, Style::Cyan, format_args!(" · {}", printable(service)));
         }
-        let head = node.head.filter(|head| matches!(head.kind, Kind::Begin | Kind::End));
-        if let Some(kind) = head.map(|head| head.span_kind).filter(|kind| !matches!(kind, SpanKind::Unset | SpanKind::Internal)) {
+        let head = node
+            .head
+            .filter(|head| matches!(head.kind, Kind::Begin | Kind::End));
+        if let Some(kind) = head
+            .map(|head| head.span_kind)
+            .filter(|kind| !matches!(kind, SpanKind::Unset | SpanKind::Internal))
+        {
             colour.put(out, Style::Dim, format_args!(" ({})", kind.name()));
         }
         if node.shared {
-            colour.put(out, Style::Dim, format_args!(" #{}", node.path.rsplit('.').next().unwrap_or_default()));
+            colour.put(
+                out,
+                Style::Dim,
+                format_args!(" #{}", node.path.rsplit('.').next().unwrap_or_default()),
+            );
         }
         if let Some(duration) = node.duration() {
             colour.put(out, Style::Dim, format_args!("  {}", Span(duration)));
@@ -96,9 +139,18 @@ impl<'a> Painter<'_, 'a> {
             colour.put(out, Style::Blue, "  running");
         }
         let failed = matches!(node.state(), State::Done(Outcome::Failed | Outcome::Lost));
-        if let Some(why) = node.end.filter(|_| failed).map(|end| reason(&end)).filter(|why| !why.is_empty()) {
+        if let Some(why) = node
+            .end
+            .filter(|_| failed)
+            .map(|end| reason(&end))
+            .filter(|why| !why.is_empty())
+        {
             out.push_str("  ");
-            colour.put(out, style, printable(why).lines().next().unwrap_or_default());
+            colour.put(
+                out,
+                style,
+                printable(why).lines().next().unwrap_or_default(),
+            );
         }
         if let Some(task) = head.and_then(|head| head.task) {
             put_fields(out, *colour, task.context);
@@ -128,7 +180,11 @@ fn put_record(out: &mut String, colour: Colour, record: &RecordRef<'_>, service:
     out.push(' ');
     match record.kind {
         Kind::Bind => colour.put(out, Style::Dim, "  +  "),
-        _ => colour.put(out, Style::of(record.severity), format_args!("{:<5}", record.severity)),
+        _ => colour.put(
+            out,
+            Style::of(record.severity),
+            format_args!("{:<5}", record.severity),
+        ),
     }
     out.push(' ');
     let own = service_of(record);

@@ -5,7 +5,7 @@
 //!  "duration_ns": 5200000, "items": [{"record": {…}}, {"task": {…}}]}
 //! ```
 
-use distlog_proto::{json, RecordRef};
+use distlog_proto::{RecordRef, json};
 
 use super::build::{Item, State, Tree};
 
@@ -54,7 +54,14 @@ fn task(tree: &Tree<'_>, at: usize, out: &mut Vec<u8>) {
     if let Some(duration) = node.duration() {
         out.extend_from_slice(format!(",\"duration_ns\":{duration}").as_bytes());
     }
-    for (key, record) in [(",\"begin\":", node.head.filter(|head| head.kind == distlog_proto::Kind::Begin)), (",\"end\":", node.end)] {
+    for (key, record) in [
+        (
+            ",\"begin\":",
+            node.head
+                .filter(|head| head.kind == distlog_proto::Kind::Begin),
+        ),
+        (",\"end\":", node.end),
+    ] {
         if let Some(record) = record {
             out.extend_from_slice(key.as_bytes());
             json::encode(&record, out);

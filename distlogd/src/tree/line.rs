@@ -19,9 +19,17 @@ const MAX_INDENT: usize = 12;
 pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
     colour.put(out, Style::Dim, Clock(record.time));
     out.push(' ');
-    colour.put(out, Style::of(record.severity), format_args!("{:<5}", record.severity));
+    colour.put(
+        out,
+        Style::of(record.severity),
+        format_args!("{:<5}", record.severity),
+    );
     out.push(' ');
-    colour.put(out, Style::Cyan, format_args!("{:<9}", printable(service_of(record))));
+    colour.put(
+        out,
+        Style::Cyan,
+        format_args!("{:<9}", printable(service_of(record))),
+    );
     out.push(' ');
     let Some(task) = record.task else {
         out.push_str("         ");
@@ -32,7 +40,11 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
     let trace = task.trace_id.to_hex();
     colour.put(out, Style::Dim, &trace[..8]);
     out.push(' ');
-    let steps = if task.path.is_empty() { 0 } else { task.path.matches('/').count() + 1 };
+    let steps = if task.path.is_empty() {
+        0
+    } else {
+        task.path.matches('/').count() + 1
+    };
     let within = usize::from(!matches!(record.kind, Kind::Begin | Kind::End));
     let depth = steps.saturating_sub(usize::from(task.path.starts_with('~'))) + within;
     colour.put(out, Style::Dim, "│ ".repeat(depth.min(MAX_INDENT)));
@@ -48,7 +60,14 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
             colour.put(out, Style::Bold, title(record));
             colour.put(out, Style::Dim, format_args!("  {}", Span(record.duration)));
             if matches!(record.outcome, Outcome::Failed | Outcome::Lost) {
-                colour.put(out, style, format_args!("  {}", printable(reason(record)).lines().next().unwrap_or_default()));
+                colour.put(
+                    out,
+                    style,
+                    format_args!(
+                        "  {}",
+                        printable(reason(record)).lines().next().unwrap_or_default()
+                    ),
+                );
             }
         }
         Kind::Event | Kind::Bind => put_details(out, colour, record),
@@ -57,6 +76,14 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
 }
 
 fn title(record: &RecordRef<'_>) -> String {
-    let title = if record.message.is_empty() { record.task_name() } else { record.message };
-    printable(title).lines().next().unwrap_or_default().to_owned()
+    let title = if record.message.is_empty() {
+        record.task_name()
+    } else {
+        record.message
+    };
+    printable(title)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -77,7 +77,13 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ns = self.0 as f64;
         let scaled = |f: &mut fmt::Formatter<'_>, value: f64, unit: &str| {
-            let digits = if value < 10.0 { 2 } else if value < 100.0 { 1 } else { 0 };
+            let digits = if value < 10.0 {
+                2
+            } else if value < 100.0 {
+                1
+            } else {
+                0
+            };
             write!(f, "{value:.digits$}{unit}")
         };
         match self.0 {
@@ -85,8 +91,18 @@ impl fmt::Display for Span {
             1_000..1_000_000 => scaled(f, ns / 1e3, "µs"),
             1_000_000..1_000_000_000 => scaled(f, ns / 1e6, "ms"),
             1_000_000_000..60_000_000_000 => scaled(f, ns / 1e9, "s"),
-            ..3_600_000_000_000 => write!(f, "{}m {:02}s", self.0 / 60_000_000_000, self.0 / 1_000_000_000 % 60),
-            _ => write!(f, "{}h {:02}m", self.0 / 3_600_000_000_000, self.0 / 60_000_000_000 % 60),
+            ..3_600_000_000_000 => write!(
+                f,
+                "{}m {:02}s",
+                self.0 / 60_000_000_000,
+                self.0 / 1_000_000_000 % 60
+            ),
+            _ => write!(
+                f,
+                "{}h {:02}m",
+                self.0 / 3_600_000_000_000,
+                self.0 / 60_000_000_000 % 60
+            ),
         }
     }
 }
@@ -97,7 +113,14 @@ pub struct Clock(pub u64);
 impl fmt::Display for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.0 / 1_000_000;
-        write!(f, "{:02}:{:02}:{:02}.{:03}", ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+        write!(
+            f,
+            "{:02}:{:02}:{:02}.{:03}",
+            ms / 3_600_000 % 24,
+            ms / 60_000 % 60,
+            ms / 1000 % 60,
+            ms % 1000
+        )
     }
 }
 
@@ -112,14 +135,27 @@ impl fmt::Display for Shown<'_> {
             ValueRef::I64(v) => v.fmt(f),
             ValueRef::U64(v) => v.fmt(f),
             ValueRef::F64(v) => fmt::Debug::fmt(&v, f),
-            ValueRef::Str(v) if v.is_empty() || v.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=')) => {
+            ValueRef::Str(v)
+                if v.is_empty()
+                    || v.contains(|c: char| {
+                        c.is_whitespace() || c.is_control() || matches!(c, '"' | '=')
+                    }) =>
+            {
                 fmt::Debug::fmt(v, f)
             }
             ValueRef::Str(v) => f.write_str(&printable(v)),
             ValueRef::Text(v) => f.write_str(&printable(v)),
-            ValueRef::Bytes(v) => v.iter().take(32).try_for_each(|b| write!(f, "{b:02x}")).and_then(|()| {
-                if v.len() > 32 { write!(f, "… ({} bytes)", v.len()) } else { Ok(()) }
-            }),
+            ValueRef::Bytes(v) => v
+                .iter()
+                .take(32)
+                .try_for_each(|b| write!(f, "{b:02x}"))
+                .and_then(|()| {
+                    if v.len() > 32 {
+                        write!(f, "… ({} bytes)", v.len())
+                    } else {
+                        Ok(())
+                    }
+                }),
             ValueRef::List(v) => {
                 f.write_char('[')?;
                 for (i, item) in v.iter().enumerate() {
@@ -131,7 +167,13 @@ impl fmt::Display for Shown<'_> {
             ValueRef::Map(v) => {
                 f.write_char('{')?;
                 for (i, (name, value)) in v.iter().enumerate() {
-                    write!(f, "{}{}: {}", if i > 0 { ", " } else { "" }, printable(name), Shown(value))?;
+                    write!(
+                        f,
+                        "{}{}: {}",
+                        if i > 0 { ", " } else { "" },
+                        printable(name),
+                        Shown(value)
+                    )?;
                 }
                 f.write_char('}')
             }
@@ -145,7 +187,16 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     if !text.contains(bad) {
         return text.into();
     }
-    text.chars().map(|c| if bad(c) { c.escape_default().to_string() } else { c.to_string() }).collect::<String>().into()
+    text.chars()
+        .map(|c| {
+            if bad(c) {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect::<String>()
+        .into()
 }
 
 /// Appends ` name=value` for each field.

@@ -29,7 +29,11 @@ pub(super) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
 
 /// The service that a record comes from; for programs that name none, the process.
 pub(crate) fn service_of<'a>(record: &RecordRef<'a>) -> &'a str {
-    if record.source.service.is_empty() { record.source.process_name } else { record.source.service }
+    if record.source.service.is_empty() {
+        record.source.process_name
+    } else {
+        record.source.service
+    }
 }
 
 /// Message, fields, links and error of a record; the error's causes on lines of their own.
@@ -38,17 +42,27 @@ pub(super) fn put_details(out: &mut String, colour: Colour, record: &RecordRef<'
     put_fields(out, colour, record.fields);
     for link in record.links() {
         let slash = if link.path.is_empty() { "" } else { "/" };
-        colour.put(out, Style::Dim, format_args!("  → {}{slash}{}", link.trace_id, printable(link.path)));
+        colour.put(
+            out,
+            Style::Dim,
+            format_args!("  → {}{slash}{}", link.trace_id, printable(link.path)),
+        );
     }
     let Some(error) = record.error() else { return };
-    let in_field = record.fields.iter().any(|(_, value)| matches!(value, ValueRef::Text(v) | ValueRef::Str(v) if v == error.message));
+    let in_field = record.fields.iter().any(
+        |(_, value)| matches!(value, ValueRef::Text(v) | ValueRef::Str(v) if v == error.message),
+    );
     if !error.message.is_empty() && !record.message.contains(error.message) && !in_field {
         out.push_str("  ");
         colour.put(out, Style::Red, printable(error.message));
     }
     for cause in error.chain() {
         out.push('\n');
-        colour.put(out, Style::Red, format_args!("caused by: {}", printable(cause)));
+        colour.put(
+            out,
+            Style::Red,
+            format_args!("caused by: {}", printable(cause)),
+        );
     }
     for line in error.traceback.lines() {
         out.push('\n');

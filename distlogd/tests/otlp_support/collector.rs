@@ -23,6 +23,7 @@ use distlog_bridge::otlp::common::v1::any_value::Value;
 use distlog_bridge::otlp::logs::v1::LogRecord;
 use distlog_bridge::otlp::trace::v1::Span;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Server, ServerTlsConfig};
@@ -43,15 +44,16 @@ pub struct Seen {
     pub log_answers: VecDeque<Answer>,
     pub log_calls: usize,
     pub judge: Option<Judge>,
-    /// Answers take so long.
-    pub delay: Duration,
+    /// Nothing is answered before so many requests were there at the same time.
+    pub hold_until: usize,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Service {
     pub seen: Arc<Mutex<Seen>>,
-    pub busy: Arc<AtomicUsize>,
-    pub busiest: Arc<AtomicUsize>,
+    busy: Arc<AtomicUsize>,
+    /// The most requests that were there at the same time.
+    busiest: watch::Sender<usize>,
 }
 
 /// Runs until it is dropped.
@@ -76,7 +78,11 @@ impl Collector {
             .block_on(tokio::net::TcpListener::bind(address))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        let service = Service::default();
+        let service = Service {
+            seen: Arc::default(),
+            busy: Arc::default(),
+            busiest: watch::Sender::new(0),
+        };
         let traces = TraceServiceServer::new(service.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd)
@@ -108,6 +114,11 @@ impl Collector {
 
     pub fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.service.seen.lock().unwrap()
+    }
+
+    /// The most requests that were there at the same time.
+    pub fn busiest(&self) -> usize {
+        *self.service.busiest.borrow()
     }
 
     /// All spans, in the order in which they came.
@@ -165,9 +176,14 @@ pub fn body(log: &LogRecord) -> String {
 impl Service {
     async fn work(&self) {
         let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
-        self.busiest.fetch_max(busy, Ordering::SeqCst);
-        let delay = self.seen.lock().unwrap().delay;
-        tokio::time::sleep(delay).await;
+        self.busiest
+            .send_modify(|busiest| *busiest = busy.max(*busiest));
+        let hold_until = self.seen.lock().unwrap().hold_until;
+        let mut busiest = self.busiest.subscribe();
+        busiest
+            .wait_for(|busiest| *busiest >= hold_until)
+            .await
+            .unwrap();
         self.busy.fetch_sub(1, Ordering::SeqCst);
     }
 }

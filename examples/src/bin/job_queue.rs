@@ -35,7 +35,11 @@ struct Job {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    if arguments.worker { work(&arguments.distlogd) } else { ask(&arguments.distlogd) }
+    if arguments.worker {
+        work(&arguments.distlogd)
+    } else {
+        ask(&arguments.distlogd)
+    }
 }
 
 fn ask(distlogd: &str) -> Result<(), Box<dyn Error>> {
@@ -45,11 +49,17 @@ fn ask(distlogd: &str) -> Result<(), Box<dyn Error>> {
         .stdin(Stdio::piped())
         .spawn()?;
     let request = task!("convert all pictures");
-    println!("task {}", request.id().map(|id| id.to_string()).unwrap_or_default());
+    println!(
+        "task {}",
+        request.id().map(|id| id.to_string()).unwrap_or_default()
+    );
     request.run(|| -> Result<(), Box<dyn Error>> {
         if let Some(mut queue) = worker.stdin.take() {
             for file in ["cat.png", "dog.png", "empty.png"] {
-                let job = Job { task: get_foreign_task().to_string(), file: file.into() };
+                let job = Job {
+                    task: get_foreign_task().to_string(),
+                    file: file.into(),
+                };
                 writeln!(queue, "{}", serde_json::to_string(&job)?)?;
                 info!(file, "queued");
             }

@@ -36,7 +36,9 @@ struct Onward {
 async fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { listen, distlogd } = Arguments::parse();
     let _guard = listen::log_to(&distlogd, "relay")?;
-    let app = Router::new().route("/test", post(relay)).layer(distlog_layer::tower::server());
+    let app = Router::new()
+        .route("/test", post(relay))
+        .layer(distlog_layer::tower::server());
     listen::serve("relay", &listen, app).await?;
     Ok(())
 }
@@ -44,9 +46,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn relay(Json(requests): Json<Vec<Onward>>) -> Result<(), (StatusCode, String)> {
     let client = reqwest::Client::new();
     for Onward { url, arguments } in requests {
-        let task = to!(otel.kind = "client", url.full = url.as_str(), "post to {}", url);
-        let request = client.post(&url).headers(task.foreign_headers()).json(&arguments);
-        let sent = async { request.send().await?.error_for_status() }.in_task(task).await;
+        let task = to!(
+            otel.kind = "client",
+            url.full = url.as_str(),
+            "post to {}",
+            url
+        );
+        let request = client
+            .post(&url)
+            .headers(task.foreign_headers())
+            .json(&arguments);
+        let sent = async { request.send().await?.error_for_status() }
+            .in_task(task)
+            .await;
         sent.map_err(|error| (StatusCode::BAD_GATEWAY, error.to_string()))?;
     }
     Ok(())

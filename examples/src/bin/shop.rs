@@ -25,7 +25,11 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { listen, distlogd, role } = Arguments::parse();
+    let Arguments {
+        listen,
+        distlogd,
+        role,
+    } = Arguments::parse();
     let _guard = listen::log_to(&distlogd, role.name())?;
     listen::serve(role.name(), &listen, role.app()).await?;
     Ok(())

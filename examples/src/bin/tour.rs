@@ -63,7 +63,11 @@ fn main() -> ExitCode {
         let name = OsString::from("distlogd");
         return distlogd::cli::main_from([name].into_iter().chain(arguments), |daemon| daemon);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
@@ -145,17 +149,27 @@ rules:
         std::fs::write(folder.join("distlogd.yaml"), config)?;
         let mut daemon = again(&["distlogd", "--config", "distlogd.yaml"])?;
         let mut daemon = daemon.current_dir(folder).stderr(Stdio::piped()).spawn()?;
-        let said = until(daemon.stderr.take(), "ready").await.map_err(|why| format!("distlogd did not start: {why}"))?;
+        let said = until(daemon.stderr.take(), "ready")
+            .await
+            .map_err(|why| format!("distlogd did not start: {why}"))?;
         let address = |door: &str| {
             let line = said.iter().find_map(|line| line.trim().strip_prefix(door));
-            line.map(|rest| rest.trim().to_owned()).ok_or(format!("distlogd did not say where its {door} door is"))
+            line.map(|rest| rest.trim().to_owned())
+                .ok_or(format!("distlogd did not say where its {door} door is"))
         };
         let (push, http) = (address("push ")?, address("http ")?);
         let mut children = vec![daemon];
         let payment = start_service(&mut children, &push, &["payment"]).await?;
-        let orders = start_service(&mut children, &push, &["orders", "--payment", &payment]).await?;
-        let gateway = start_service(&mut children, &push, &["gateway", "--orders", &orders]).await?;
-        Ok(Parts { children, http: reqwest::Client::new(), daemon: http, gateway })
+        let orders =
+            start_service(&mut children, &push, &["orders", "--payment", &payment]).await?;
+        let gateway =
+            start_service(&mut children, &push, &["gateway", "--orders", &orders]).await?;
+        Ok(Parts {
+            children,
+            http: reqwest::Client::new(),
+            daemon: http,
+            gateway,
+        })
     }
 
     /// Orders something; gives the id of the request's task.
@@ -164,10 +178,24 @@ rules:
         let order = Order {
             id: number,
             user: if declined { "mallory" } else { "leo" }.into(),
-            items: ["tea", "pot", "cups"].iter().take(number.min(3) as usize).map(|item| (*item).into()).collect(),
-            card: if declined { "4000000000000002" } else { "4111111111111111" }.into(),
+            items: ["tea", "pot", "cups"]
+                .iter()
+                .take(number.min(3) as usize)
+                .map(|item| (*item).into())
+                .collect(),
+            card: if declined {
+                "4000000000000002"
+            } else {
+                "4111111111111111"
+            }
+            .into(),
         };
-        let response = self.http.post(format!("{}/order", self.gateway)).json(&order).send().await?;
+        let response = self
+            .http
+            .post(format!("{}/order", self.gateway))
+            .json(&order)
+            .send()
+            .await?;
         if let Some(id) = response.headers().get("x-task-id") {
             return Ok(id.to_str()?.to_owned());
         }
@@ -181,10 +209,20 @@ rules:
         let deadline = Instant::now() + PATIENCE;
         loop {
             let response = self.http.get(&url).send().await?;
-            let known: Option<Value> = if response.status().is_success() { Some(response.json().await?) } else { None };
+            let known: Option<Value> = if response.status().is_success() {
+                Some(response.json().await?)
+            } else {
+                None
+            };
             if known.is_some_and(|tree| is_whole(&tree)) {
                 let color = std::io::stdout().is_terminal();
-                return Ok(self.http.get(format!("{url}?format=text&color={color}")).send().await?.text().await?);
+                return Ok(self
+                    .http
+                    .get(format!("{url}?format=text&color={color}"))
+                    .send()
+                    .await?
+                    .text()
+                    .await?);
             }
             if Instant::now() > deadline {
                 return Err(format!("the tree of {id} did not become whole").into());
@@ -199,9 +237,15 @@ rules:
         println!("the store  {}", folder.join("distlog-data").display());
         println!("the file   {}", folder.join("all.jsonl").display());
         println!("the tail   {program} distlogd tail --url {}", self.daemon);
-        println!("a tree     {program} distlogd tree --url {} ID", self.daemon);
+        println!(
+            "a tree     {program} distlogd tree --url {} ID",
+            self.daemon
+        );
         if !once {
-            println!("\nAnother order comes every {} seconds; Ctrl-C ends the tour.\n", BETWEEN_REQUESTS.as_secs());
+            println!(
+                "\nAnother order comes every {} seconds; Ctrl-C ends the tour.\n",
+                BETWEEN_REQUESTS.as_secs()
+            );
         }
     }
 
@@ -213,7 +257,9 @@ rules:
             }
             match tokio::time::timeout(PATIENCE, child.wait()).await {
                 Ok(status) if status.as_ref().is_ok_and(|status| status.success()) => {}
-                Ok(status) => return Err(format!("a part of the tour ended with {}", status?).into()),
+                Ok(status) => {
+                    return Err(format!("a part of the tour ended with {}", status?).into());
+                }
                 Err(_) => return Err("a part of the tour did not end".into()),
             }
         }
@@ -224,14 +270,21 @@ rules:
 /// Whether every task of a tree has ended, in all three services.
 fn is_whole(tree: &Value) -> bool {
     let text = tree.to_string();
-    let ended = !text.contains("\"outcome\":\"running\"") && !text.contains("\"outcome\":\"unknown\"");
-    ended && ["gateway", "orders", "payment"].iter().all(|service| text.contains(&format!("\"service\":\"{service}\"")))
+    let ended =
+        !text.contains("\"outcome\":\"running\"") && !text.contains("\"outcome\":\"unknown\"");
+    ended
+        && ["gateway", "orders", "payment"]
+            .iter()
+            .all(|service| text.contains(&format!("\"service\":\"{service}\"")))
 }
 
 /// This program again.
 fn again(arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     // Ctrl-C in a terminal reaches all processes of the group: the tour alone is to end the others, in order.
     command.process_group(0);
     Ok(command)
@@ -240,14 +293,21 @@ fn again(arguments: &[&str]) -> Result<Command> {
 async fn start_service(children: &mut Vec<Child>, push: &str, role: &[&str]) -> Result<String> {
     let mut command = again(&["service", "--distlogd", push])?;
     let mut child = command.args(role).stdout(Stdio::piped()).spawn()?;
-    let said = until(child.stdout.take(), "listens on").await.map_err(|why| format!("{} did not start: {why}", role[0]))?;
+    let said = until(child.stdout.take(), "listens on")
+        .await
+        .map_err(|why| format!("{} did not start: {why}", role[0]))?;
     children.push(child);
     let address = said.last().and_then(|line| line.rsplit(' ').next());
-    Ok(address.ok_or("a service did not say where it listens")?.to_owned())
+    Ok(address
+        .ok_or("a service did not say where it listens")?
+        .to_owned())
 }
 
 /// The lines that a process prints, up to one with the given words. What it prints later is passed on to ours.
-async fn until<R: AsyncRead + Unpin + Send + 'static>(output: Option<R>, words: &str) -> Result<Vec<String>> {
+async fn until<R: AsyncRead + Unpin + Send + 'static>(
+    output: Option<R>,
+    words: &str,
+) -> Result<Vec<String>> {
     let mut lines = BufReader::new(output.ok_or("its output is not there")?).lines();
     let mut said = Vec::new();
     let wait = async {

@@ -30,16 +30,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { distlogd, python } = Arguments::parse();
     let _guard = listen::log_to(&distlogd, "rust")?;
     let report = task!("write the report");
-    println!("task {}", report.id().map(|id| id.to_string()).unwrap_or_default());
+    println!(
+        "task {}",
+        report.id().map(|id| id.to_string()).unwrap_or_default()
+    );
     report.run(|| -> Result<(), Box<dyn Error>> {
         info!("asking Python for the figures");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/figures.py");
-        let answer = Command::new(python).args([script, &distlogd, &get_foreign_task().to_string()]).output()?;
+        let answer = Command::new(python)
+            .args([script, &distlogd, &get_foreign_task().to_string()])
+            .output()?;
         if !answer.status.success() {
             return Err(String::from_utf8_lossy(&answer.stderr).into_owned().into());
         }
         let answer = String::from_utf8(answer.stdout)?;
-        let (id, sum) = answer.trim().split_once(' ').ok_or("Python did not answer with an id and a sum")?;
+        let (id, sum) = answer
+            .trim()
+            .split_once(' ')
+            .ok_or("Python did not answer with an id and a sum")?;
         import_task!(id, "print the sum").in_scope(|| info!(sum, "printed"));
         Ok(())
     })

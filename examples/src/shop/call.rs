@@ -17,24 +17,42 @@ pub struct Client {
 impl Client {
     /// For the service at an address like `http://127.0.0.1:8080`.
     pub fn new(service: &'static str, address: String) -> Client {
-        Client { service, address, http: reqwest::Client::new() }
+        Client {
+            service,
+            address,
+            http: reqwest::Client::new(),
+        }
     }
 
     /// Posts JSON in a task of its own, so that the called service's task has its place below it.
     pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<(), ShopError> {
-        let Client { service, address, http } = self;
-        let task = to!(otel.kind = "client", http.request.method = "POST", "call {}{}", service, path);
+        let Client {
+            service,
+            address,
+            http,
+        } = self;
+        let task = to!(otel.kind = "client", "call {}{}", service, path);
         let headers = task.foreign_headers();
         let call = async {
             let unreachable = |source| ShopError::Unreachable { service, source };
-            let response = http.post(format!("{address}{path}")).headers(headers).json(body).send().await.map_err(unreachable)?;
-            let status = StatusCode::from_u16(response.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
-            distlog_layer::bind("http.response.status_code", status.as_u16());
+            let response = http
+                .post(format!("{address}{path}"))
+                .headers(headers)
+                .json(body)
+                .send()
+                .await
+                .map_err(unreachable)?;
+            let status =
+                StatusCode::from_u16(response.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
             if status.is_success() {
                 return Ok(());
             }
             let text = response.text().await.map_err(unreachable)?;
-            Err(ShopError::Answered { service, status, text })
+            Err(ShopError::Answered {
+                service,
+                status,
+                text,
+            })
         };
         call.in_task(task).await
     }

@@ -80,9 +80,16 @@ enum ShopError {
     #[error("card declined")]
     Declined(#[source] BankError),
     #[error("{service}: {text}")]
-    Answered { service: &'static str, status: StatusCode, text: String },
+    Answered {
+        service: &'static str,
+        status: StatusCode,
+        text: String,
+    },
     #[error("{service} cannot be reached")]
-    Unreachable { service: &'static str, source: reqwest::Error },
+    Unreachable {
+        service: &'static str,
+        source: reqwest::Error,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]

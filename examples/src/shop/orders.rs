@@ -9,7 +9,9 @@ use tracing::{info, warn};
 use super::{Charge, Client, Order, ShopError};
 
 pub(super) fn app(payment: String) -> Router {
-    Router::new().route("/orders", post(take)).with_state(Client::new("payment", payment))
+    Router::new()
+        .route("/orders", post(take))
+        .with_state(Client::new("payment", payment))
 }
 
 async fn take(State(payment): State<Client>, Json(order): Json<Order>) -> Result<(), ShopError> {
@@ -18,11 +20,16 @@ async fn take(State(payment): State<Client>, Json(order): Json<Order>) -> Result
             info!(item = item.as_str(), shelf = item.len(), "reserved");
         }
     });
-    let charge = Charge { card: order.card, cents: 350 * order.items.len() as u32 };
+    let charge = Charge {
+        card: order.card,
+        cents: 350 * order.items.len() as u32,
+    };
     let paid = payment.post("/charge", &charge).await;
     if paid.is_err() {
         let undo = to!("release the stock");
-        async { warn!(items = order.items.len(), "the order was not paid") }.in_task(undo).await;
+        async { warn!(items = order.items.len(), "the order was not paid") }
+            .in_task(undo)
+            .await;
     }
     paid
 }

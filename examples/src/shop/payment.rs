@@ -12,9 +12,19 @@ pub(super) fn app() -> Router {
 }
 
 async fn charge(Json(charge): Json<Charge>) -> Result<(), ShopError> {
-    to!("check the card").in_scope(|| info!(digits = charge.card.len(), "the number is well-formed"));
-    to!(cents = charge.cents, "ask the bank for {} cents", charge.cents).run(|| ask_bank(&charge)).map_err(|declined| {
-        error!(error = &declined as &dyn std::error::Error, "payment failed");
+    to!("check the card")
+        .in_scope(|| info!(digits = charge.card.len(), "the number is well-formed"));
+    to!(
+        cents = charge.cents,
+        "ask the bank for {} cents",
+        charge.cents
+    )
+    .run(|| ask_bank(&charge))
+    .map_err(|declined| {
+        error!(
+            error = &declined as &dyn std::error::Error,
+            "payment failed"
+        );
         ShopError::Declined(declined)
     })
 }

@@ -7,10 +7,16 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     wire::trace_ids(data, &mut |_| {});
-    let Ok(batch) = BatchRef::parse(data) else { return };
+    let Ok(batch) = BatchRef::parse(data) else {
+        return;
+    };
     let mut line = Vec::new();
     for record in batch.records().take(64).flatten() {
-        let _ = (record.task_name(), record.task.map(|task| task.to_string()), record.fields.get("message"));
+        let _ = (
+            record.task_name(),
+            record.task.map(|task| task.to_string()),
+            record.fields.get("message"),
+        );
         line.clear();
         distlog_proto::json::encode(&record, &mut line);
         check(record.to_record());

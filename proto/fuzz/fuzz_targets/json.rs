@@ -5,16 +5,42 @@ use distlog_proto::{Topic, Value, json};
 use distlog_proto_fuzz::check;
 use libfuzzer_sys::fuzz_target;
 
-const PLACES: [&str; 19] = [
-    "message", "msg", "name", "levelname", "levelno", "created", "pathname", "filename", "lineno", "module", "funcName", "thread",
-    "threadName", "process", "processName", "hostname", "exc_text", "stack_info", "context",
+const PLACES: [&str; 25] = [
+    "message",
+    "msg",
+    "name",
+    "levelname",
+    "levelno",
+    "created",
+    "pathname",
+    "filename",
+    "lineno",
+    "module",
+    "funcName",
+    "thread",
+    "threadName",
+    "process",
+    "processName",
+    "hostname",
+    "exc_text",
+    "stack_info",
+    "context",
+    "asctime",
+    "msecs",
+    "relativeCreated",
+    "args",
+    "exc_info",
+    "taskName",
 ];
 
 fuzz_target!(|data: &[u8]| {
     let record = json::decode(data, Topic::default());
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(data) {
         let record = record.as_ref().expect("serde_json takes it");
-        if !object.contains_key("distlog") && !object.contains_key("fields") && !data.contains(&b'$') {
+        if !object.contains_key("distlog")
+            && !object.contains_key("fields")
+            && !data.contains(&b'$')
+        {
             for (name, value) in record.fields.iter() {
                 // Of a name that has a place in the record, an earlier value of the wrong type stays in the fields.
                 if let Some(other) = object.get(name).filter(|_| !PLACES.contains(&name)) {
@@ -40,8 +66,14 @@ fn same(value: &Value, other: &serde_json::Value) -> bool {
         (Value::U64(a), Json::Number(b)) => b.as_u64() == Some(*a),
         (Value::F64(a), Json::Number(b)) => b.as_f64() == Some(*a),
         (Value::Str(a), Json::String(b)) => a == b,
-        (Value::List(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Map(a), Json::Object(b)) => a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b))),
+        (Value::List(a), Json::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Map(a), Json::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
+        }
         _ => false,
     }
 }

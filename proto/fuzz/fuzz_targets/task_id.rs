@@ -10,7 +10,10 @@ fuzz_target!(|text: &str| {
         assert_eq!(again, id);
         assert_eq!(again.span_id(), id.span_id());
         assert_eq!(again.parent_span_id(), id.parent_span_id());
-        assert_eq!(id.parent().map(|parent| parent.span_id()), id.parent_span_id());
+        assert_eq!(
+            id.parent().map(|parent| parent.span_id()),
+            id.parent_span_id()
+        );
         let child = id.random_child();
         assert_eq!(child.parent_span_id(), Some(id.span_id()));
         assert_eq!(child.to_string().parse(), Ok(child));

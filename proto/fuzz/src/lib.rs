@@ -12,10 +12,18 @@ pub fn check(mut record: Record) {
     batch.push(&record);
     let bytes = batch.finish();
     let batch = BatchRef::parse(&bytes).expect("what was written is a batch");
-    let read = batch.records().next().expect("a record").expect("what was written is a record");
+    let read = batch
+        .records()
+        .next()
+        .expect("a record")
+        .expect("what was written is a record");
     assert_eq!(read.to_record(), record);
 
-    let topic = Topic { system: record.source.system, stream: record.source.stream, encoding: Encoding::Json };
+    let topic = Topic {
+        system: record.source.system,
+        stream: record.source.stream,
+        encoding: Encoding::Json,
+    };
     let mut text = Vec::new();
     json::encode(&read, &mut text);
     let from_json = json::decode(&text, topic).expect("what was written is JSON");
@@ -32,16 +40,36 @@ pub fn check(mut record: Record) {
 fn depth(record: &Record) -> usize {
     let context = record.task.iter().flat_map(|task| task.context.iter());
     let links = record.links.iter().flat_map(|link| link.attributes.iter());
-    let scope = record.otlp.iter().flat_map(|otlp| otlp.scope_attributes.iter());
+    let scope = record
+        .otlp
+        .iter()
+        .flat_map(|otlp| otlp.scope_attributes.iter());
     let body = record.otlp.iter().filter_map(|otlp| otlp.body.as_ref());
-    let named = record.fields.iter().chain(record.source.resource.iter()).chain(context).chain(links).chain(scope);
-    named.map(|(_, value)| value).chain(body).map(nested).max().unwrap_or_default()
+    let named = record
+        .fields
+        .iter()
+        .chain(record.source.resource.iter())
+        .chain(context)
+        .chain(links)
+        .chain(scope);
+    named
+        .map(|(_, value)| value)
+        .chain(body)
+        .map(nested)
+        .max()
+        .unwrap_or_default()
 }
 
 fn nested(value: &Value) -> usize {
     match value {
         Value::List(items) => 1 + items.iter().map(nested).max().unwrap_or_default(),
-        Value::Map(map) => 1 + map.iter().map(|(_, value)| nested(value)).max().unwrap_or_default(),
+        Value::Map(map) => {
+            1 + map
+                .iter()
+                .map(|(_, value)| nested(value))
+                .max()
+                .unwrap_or_default()
+        }
         _ => 0,
     }
 }

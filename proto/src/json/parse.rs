@@ -20,7 +20,10 @@ impl<'a> Parser<'a> {
     pub(super) fn new(body: &'a [u8]) -> Result<Parser<'a>> {
         match std::str::from_utf8(body) {
             Ok(text) => Ok(Parser { text, at: 0 }),
-            Err(error) => Err(Error { kind: ErrorKind::NotUtf8, at: error.valid_up_to() }),
+            Err(error) => Err(Error {
+                kind: ErrorKind::NotUtf8,
+                at: error.valid_up_to(),
+            }),
         }
     }
 
@@ -37,11 +40,18 @@ impl<'a> Parser<'a> {
             Ok(())
         })?;
         self.space();
-        if self.at < self.text.len() { Err(self.error(ErrorKind::Trailing)) } else { Ok(()) }
+        if self.at < self.text.len() {
+            Err(self.error(ErrorKind::Trailing))
+        } else {
+            Ok(())
+        }
     }
 
     /// The entries of an object behind its brace; `value` reads each value.
-    fn entries(&mut self, mut value: impl FnMut(&mut Parser<'a>, Cow<'a, str>) -> Result<()>) -> Result<()> {
+    fn entries(
+        &mut self,
+        mut value: impl FnMut(&mut Parser<'a>, Cow<'a, str>) -> Result<()>,
+    ) -> Result<()> {
         self.space();
         if self.take(b'}') {
             return Ok(());
@@ -153,9 +163,16 @@ impl<'a> Parser<'a> {
         }
         let text = &self.text[start..self.at];
         if !integer {
-            return text.parse().map(Value::F64).map_err(|_| self.expected("a number"));
+            return text
+                .parse()
+                .map(Value::F64)
+                .map_err(|_| self.expected("a number"));
         }
-        Ok(text.parse().map(Value::I64).or_else(|_| text.parse().map(Value::U64)).unwrap_or_else(|_| Value::Text(text.to_owned())))
+        Ok(text
+            .parse()
+            .map(Value::I64)
+            .or_else(|_| text.parse().map(Value::U64))
+            .unwrap_or_else(|_| Value::Text(text.to_owned())))
     }
 
     fn digits(&mut self) -> Result<()> {
@@ -163,7 +180,11 @@ impl<'a> Parser<'a> {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start { Err(self.expected("a digit")) } else { Ok(()) }
+        if self.at == start {
+            Err(self.expected("a digit"))
+        } else {
+            Ok(())
+        }
     }
 
     fn word(&mut self, word: &'static str, value: Value) -> Result<Value> {
@@ -224,7 +245,9 @@ impl<'a> Parser<'a> {
 
     /// `\u` and four digits, or two of them. A lone surrogate, which Python's strings may hold, stays as it is written.
     fn unicode(&mut self, text: &mut String) -> Result<()> {
-        let Some(unit) = self.unit(self.at) else { return Err(self.error(ErrorKind::Escape)) };
+        let Some(unit) = self.unit(self.at) else {
+            return Err(self.error(ErrorKind::Escape));
+        };
         self.at += 6;
         if let Some(c) = char::from_u32(unit) {
             text.push(c);
@@ -232,7 +255,9 @@ impl<'a> Parser<'a> {
             && let high @ 0xd800..=0xdbff = unit
         {
             self.at += 6;
-            text.extend(char::from_u32(0x10000 + ((high - 0xd800) << 10 | (low - 0xdc00))));
+            text.extend(char::from_u32(
+                0x10000 + ((high - 0xd800) << 10 | (low - 0xdc00)),
+            ));
         } else {
             let _ = write!(text, "\\u{unit:04x}");
         }
@@ -240,8 +265,12 @@ impl<'a> Parser<'a> {
     }
 
     fn unit(&self, at: usize) -> Option<u32> {
-        let [b'\\', b'u', digits @ ..] = self.text.as_bytes().get(at..at + 6)? else { return None };
-        digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
+        let [b'\\', b'u', digits @ ..] = self.text.as_bytes().get(at..at + 6)? else {
+            return None;
+        };
+        digits.iter().try_fold(0, |unit, digit| {
+            Some(unit << 4 | char::from(*digit).to_digit(16)?)
+        })
     }
 
     #[inline]
@@ -257,11 +286,19 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, byte: u8, what: &'static str) -> Result<()> {
-        if self.take(byte) { Ok(()) } else { Err(self.expected(what)) }
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(self.expected(what))
+        }
     }
 
     fn expected(&self, what: &'static str) -> Error {
-        self.error(if self.at < self.text.len() { ErrorKind::Expected(what) } else { ErrorKind::End })
+        self.error(if self.at < self.text.len() {
+            ErrorKind::Expected(what)
+        } else {
+            ErrorKind::End
+        })
     }
 
     fn error(&self, kind: ErrorKind) -> Error {

@@ -17,7 +17,10 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
-    at + bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
+    at + bytes[at..]
+        .iter()
+        .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
+        .count()
 }
 
 #[cfg(test)]
@@ -31,7 +34,11 @@ mod tests {
                 for byte in 0..=255u8 {
                     let mut text = vec![b'a'; length];
                     text[at] = byte;
-                    let expected = if byte < 0x20 || byte == b'"' || byte == b'\\' { at } else { length };
+                    let expected = if byte < 0x20 || byte == b'"' || byte == b'\\' {
+                        at
+                    } else {
+                        length
+                    };
                     assert_eq!(plain(&text), expected, "{byte} at {at} of {length}");
                 }
             }

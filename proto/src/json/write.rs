@@ -23,7 +23,9 @@ fn escaped(out: &mut Vec<u8>, text: &str) {
     loop {
         let (head, tail) = rest.split_at(plain(rest));
         out.extend_from_slice(head);
-        let Some((byte, tail)) = tail.split_first() else { return };
+        let Some((byte, tail)) = tail.split_first() else {
+            return;
+        };
         escape(out, *byte);
         rest = tail;
     }
@@ -37,7 +39,14 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
         b'\n' => out.extend_from_slice(b"\\n"),
         b'\r' => out.extend_from_slice(b"\\r"),
         b'\t' => out.extend_from_slice(b"\\t"),
-        _ => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+        _ => out.extend_from_slice(&[
+            b'\\',
+            b'u',
+            b'0',
+            b'0',
+            HEX[usize::from(byte >> 4)],
+            HEX[usize::from(byte & 15)],
+        ]),
     }
 }
 
@@ -104,27 +113,34 @@ impl Sink for Writer<'_> {
 
     fn bool(&mut self, value: bool) {
         self.comma();
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        self.out
+            .extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     #[inline]
     fn i64(&mut self, value: i64) {
         self.comma();
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.out
+            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     #[inline]
     fn u64(&mut self, value: u64) {
         self.comma();
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.out
+            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn f64(&mut self, value: f64) {
         if value.is_finite() {
             self.comma();
             let at = self.out.len();
-            self.out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
-            if !self.out[at..].iter().any(|byte| matches!(byte, b'.' | b'e')) {
+            self.out
+                .extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+            if !self.out[at..]
+                .iter()
+                .any(|byte| matches!(byte, b'.' | b'e'))
+            {
                 self.out.extend_from_slice(b".0");
             }
             return;
@@ -141,7 +157,8 @@ impl Sink for Writer<'_> {
     fn seconds(&mut self, micros: u64) {
         self.comma();
         let mut buffer = itoa::Buffer::new();
-        self.out.extend_from_slice(buffer.format(micros / 1_000_000).as_bytes());
+        self.out
+            .extend_from_slice(buffer.format(micros / 1_000_000).as_bytes());
         // One digit more in front keeps the zeros.
         let digits = buffer.format(1_000_000 + micros % 1_000_000).as_bytes();
         self.out.push(b'.');
@@ -157,7 +174,9 @@ impl Sink for Writer<'_> {
     fn concat<'p>(&mut self, pieces: impl IntoIterator<Item = &'p str>) {
         self.comma();
         self.out.push(b'"');
-        pieces.into_iter().for_each(|piece| escaped(self.out, piece));
+        pieces
+            .into_iter()
+            .for_each(|piece| escaped(self.out, piece));
         self.out.push(b'"');
     }
 

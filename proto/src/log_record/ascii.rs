@@ -78,7 +78,11 @@ fn civil(day: u64) -> (u64, u64, u64) {
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     let mp = (5 * doy + 2) / 153;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + u64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
+    (
+        yoe + era * 400 + u64::from(month <= 2),
+        month,
+        doy - (153 * mp + 2) / 5 + 1,
+    )
 }
 
 #[cfg(test)]
@@ -103,6 +107,9 @@ mod tests {
         let id: TraceId = "e252a11f-d33d-483d-ba08-bc8f642b2f10".parse().unwrap();
         assert_eq!(uuid(id.to_bytes()).as_str(), id.to_string());
         assert_eq!(trace_hex(id).as_str(), id.to_hex());
-        assert_eq!(span_hex(SpanId::new(0xf067).unwrap()).as_str(), "000000000000f067");
+        assert_eq!(
+            span_hex(SpanId::new(0xf067).unwrap()).as_str(),
+            "000000000000f067"
+        );
     }
 }

@@ -17,7 +17,10 @@ pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
 /// The bytes of a text; `None` if it is not exactly what [`encode`] writes.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
+    let digits = text
+        .strip_suffix("==")
+        .or_else(|| text.strip_suffix('='))
+        .unwrap_or(text);
     let mut bits: u32 = 0;
     for (i, digit) in digits.bytes().enumerate() {
         let value = match digit {
@@ -38,7 +41,11 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
             }
         }
     }
-    (text.len() % 4 == 0 && digits.len() % 4 != 1 && bits == 0 && text.len() - digits.len() == (4 - digits.len() % 4) % 4).then_some(bytes)
+    (text.len().is_multiple_of(4)
+        && digits.len() % 4 != 1
+        && bits == 0
+        && text.len() - digits.len() == (4 - digits.len() % 4) % 4)
+        .then_some(bytes)
 }
 
 #[cfg(test)]
@@ -47,15 +54,23 @@ mod tests {
 
     #[test]
     fn vectors_of_the_rfc() {
-        for (plain, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")]
-        {
+        for (plain, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             let mut out = Vec::new();
             encode(&mut out, plain.as_bytes());
             assert_eq!(out, text.as_bytes());
             assert_eq!(decode(text).as_deref(), Some(plain.as_bytes()));
         }
-        for bad in ["Z", "Zg", "Zg=", "Zh==", "Zm9v====", "Zm8==", "Z g=", "====", "="] {
+        for bad in [
+            "Z", "Zg", "Zg=", "Zh==", "Zm9v====", "Zm8==", "Z g=", "====", "=",
+        ] {
             assert_eq!(decode(bad), None, "{bad}");
         }
     }

@@ -47,10 +47,18 @@ impl Own {
             "duration" => set(&mut r.duration, value, u64),
             "service" => set(&mut r.source.service, value, string),
             "task" => set(&mut r.name, value, string),
-            "error" => set(&mut self.error, value, |v| map(v).map(|entries| Some(error(entries)))),
-            "trace_id" => set(&mut self.trace_id, value, |v| parsed(v, |text| text.parse().ok().map(Some))),
-            "span_id" => set(&mut self.span_id, value, |v| parsed(v, |text| text.parse().ok().map(Some))),
-            "parent_span_id" => set(&mut self.parent_span_id, value, |v| parsed(v, |text| text.parse().ok().map(Some))),
+            "error" => set(&mut self.error, value, |v| {
+                map(v).map(|entries| Some(error(entries)))
+            }),
+            "trace_id" => set(&mut self.trace_id, value, |v| {
+                parsed(v, |text| text.parse().ok().map(Some))
+            }),
+            "span_id" => set(&mut self.span_id, value, |v| {
+                parsed(v, |text| text.parse().ok().map(Some))
+            }),
+            "parent_span_id" => set(&mut self.parent_span_id, value, |v| {
+                parsed(v, |text| text.parse().ok().map(Some))
+            }),
             "flags" => set(&mut self.flags, value, u8),
             "trace_state" => set(&mut self.trace_state, value, string),
             "number" => set(&mut r.number, value, u64),
@@ -71,7 +79,9 @@ impl Own {
             "resource" => set(&mut r.source.resource, value, map),
             "schema_url" => set(&mut r.source.schema_url, value, string),
             "resource_dropped_attributes" => set(&mut r.source.dropped_attributes, value, u32),
-            "otlp" => set(&mut r.otlp, value, |v| map(v).map(|entries| Some(Box::new(otlp(entries))))),
+            "otlp" => set(&mut r.otlp, value, |v| {
+                map(v).map(|entries| Some(Box::new(otlp(entries))))
+            }),
             "text" => set(&mut self.text, value, strings),
             "context_text" => set(&mut self.context_text, value, strings),
             _ => Some(value),
@@ -102,11 +112,15 @@ fn producer(text: &str) -> Option<ProducerId> {
 }
 
 fn system(text: &str) -> Option<System> {
-    [System::Test, System::Staging, System::Production].into_iter().find(|system| system.name() == text)
+    [System::Test, System::Staging, System::Production]
+        .into_iter()
+        .find(|system| system.name() == text)
 }
 
 fn stream(text: &str) -> Option<Stream> {
-    [Stream::Log, Stream::Performance].into_iter().find(|stream| stream.name() == text)
+    [Stream::Log, Stream::Performance]
+        .into_iter()
+        .find(|stream| stream.name() == text)
 }
 
 fn strings(value: Value) -> Read<Vec<String>> {
@@ -133,19 +147,31 @@ fn error(entries: Map) -> (ErrorInfo, bool) {
 
 /// A link without ids is none.
 fn link(value: &Value) -> Option<Link> {
-    let Value::Map(entries) = value else { return None };
+    let Value::Map(entries) = value else {
+        return None;
+    };
     let text = |name| match entries.get(name) {
         Some(Value::Str(text)) => Some(text.as_str()),
         _ => None,
     };
-    let number = |name| entries.get(name).cloned().and_then(|value| u32(value).ok()).unwrap_or_default();
+    let number = |name| {
+        entries
+            .get(name)
+            .cloned()
+            .and_then(|value| u32(value).ok())
+            .unwrap_or_default()
+    };
     Some(Link {
         trace_id: text("trace_id")?.parse().ok()?,
         span_id: text("span_id")?.parse().ok()?,
         path: text("path").unwrap_or_default().to_owned(),
         flags: number("flags") as u8,
         trace_state: text("trace_state").unwrap_or_default().to_owned(),
-        attributes: entries.get("attributes").cloned().and_then(|value| map(value).ok()).unwrap_or_default(),
+        attributes: entries
+            .get("attributes")
+            .cloned()
+            .and_then(|value| map(value).ok())
+            .unwrap_or_default(),
         dropped_attributes: number("dropped_attributes"),
     })
 }

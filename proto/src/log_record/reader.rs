@@ -98,10 +98,20 @@ impl Reader {
             "stack_info" => set(&mut r.stack, value, string),
             "context" => set(&mut self.context, value, |v| map(v).map(Some)),
             "distlog" => set(&mut self.own, value, |v| map(v).map(Some)),
-            "fields" => set(&mut self.fields, value, |v| map(v).map(|map| map.into_iter().collect())),
+            "fields" => set(&mut self.fields, value, |v| {
+                map(v).map(|map| map.into_iter().collect())
+            }),
             // They follow from `created`, or from when the logging module was loaded.
-            "asctime" | "msecs" | "relativeCreated" if matches!(value, Value::I64(_) | Value::F64(_)) => None,
-            "asctime" | "msecs" | "relativeCreated" | "args" | "exc_info" | "taskName" if matches!(value, Value::Null) => None,
+            "asctime" | "msecs" | "relativeCreated"
+                if matches!(value, Value::I64(_) | Value::F64(_)) =>
+            {
+                None
+            }
+            "asctime" | "msecs" | "relativeCreated" | "args" | "exc_info" | "taskName"
+                if matches!(value, Value::Null) =>
+            {
+                None
+            }
             _ => Some(value),
         };
         if let Some(odd) = odd {
@@ -116,7 +126,8 @@ impl Reader {
             // Most often it follows from `pathname`, which comes first.
             "filename" => {
                 let folder = self.record.callsite.file.strip_suffix(text);
-                let follows = folder.is_some_and(|folder| folder.is_empty() || folder.ends_with(['/', '\\']));
+                let follows =
+                    folder.is_some_and(|folder| folder.is_empty() || folder.ends_with(['/', '\\']));
                 if follows {
                     self.filename.clear();
                 }
@@ -135,19 +146,32 @@ impl Reader {
 
     /// All entries were taken.
     pub(crate) fn finish(mut self) -> Record {
-        let mut own = self.own.take().map(|entries| Own::read(entries, &mut self.record));
+        let mut own = self
+            .own
+            .take()
+            .map(|entries| Own::read(entries, &mut self.record));
         self.text(own.as_ref());
         self.severity(own.as_ref());
         if self.record.callsite.file.is_empty() {
             self.record.callsite.file = std::mem::take(&mut self.filename);
-        } else if !self.filename.is_empty() && !self.record.callsite.file.ends_with(&self.filename) {
-            self.odd.push(("filename".to_owned(), std::mem::take(&mut self.filename).into()));
+        } else if !self.filename.is_empty() && !self.record.callsite.file.ends_with(&self.filename)
+        {
+            self.odd.push((
+                "filename".to_owned(),
+                std::mem::take(&mut self.filename).into(),
+            ));
         }
         self.task(own.as_mut());
         self.error(own.as_mut());
         if own.is_none() && self.record.task.is_some() {
             let r = &mut self.record;
-            r.kind = python::kind(r.number, r.callsite.severity, &r.callsite.template, &r.callsite.function, r.error.is_some());
+            r.kind = python::kind(
+                r.number,
+                r.callsite.severity,
+                &r.callsite.template,
+                &r.callsite.function,
+                r.error.is_some(),
+            );
             if r.kind == Kind::End {
                 r.outcome = Outcome::Failed;
             }
@@ -155,7 +179,8 @@ impl Reader {
         if let Some(own) = own {
             self.fields = mark_text(self.fields, &own.text);
             if !own.odd.is_empty() {
-                self.odd.push(("distlog".to_owned(), Map::from_iter(own.odd).into()));
+                self.odd
+                    .push(("distlog".to_owned(), Map::from_iter(own.odd).into()));
             }
         }
         self.fields.append(&mut self.odd);
@@ -176,7 +201,9 @@ impl Reader {
         let record = &mut self.record;
         match (own, self.message.take()) {
             (Some(own), Some(message)) => {
-                record.callsite.template = msg.filter(|msg| own.literal || *msg != message).unwrap_or_default();
+                record.callsite.template = msg
+                    .filter(|msg| own.literal || *msg != message)
+                    .unwrap_or_default();
                 record.message = message;
             }
             (None, Some(message)) => {
@@ -193,7 +220,9 @@ impl Reader {
     fn severity(&mut self, own: Option<&Own>) {
         let levelname = std::mem::take(&mut self.levelname);
         let named = || python::severity(&levelname).unwrap_or_default();
-        let severity = own.and_then(|own| own.severity).unwrap_or_else(|| self.levelno.map_or_else(named, Severity::from_levelno));
+        let severity = own
+            .and_then(|own| own.severity)
+            .unwrap_or_else(|| self.levelno.map_or_else(named, Severity::from_levelno));
         let record = &mut self.record;
         match own.and_then(|own| own.callsite_severity) {
             Some(callsite) => (record.severity, record.callsite.severity) = (severity, callsite),
@@ -206,17 +235,36 @@ impl Reader {
 
     /// The task and its context. A label that names no task stays visible among the fields, with the whole context.
     fn task(&mut self, own: Option<&mut Own>) {
-        let Some(context) = self.context.take() else { return };
+        let Some(context) = self.context.take() else {
+            return;
+        };
         let label = match context.get("key") {
             Some(Value::Str(label)) => label.as_str(),
             _ => "",
         };
-        let ours = own.as_ref().and_then(|own| Some((own.trace_id?, own.span_id?, own.parent_span_id))).zip(python::split_label(label));
+        let ours = own
+            .as_ref()
+            .and_then(|own| Some((own.trace_id?, own.span_id?, own.parent_span_id)))
+            .zip(python::split_label(label));
         let task = match ours {
             Some(((trace_id, span_id, parent_span_id), (number, id))) => {
                 let path = id.split_once('/').map_or("", |(_, path)| path).to_owned();
-                let (flags, trace_state) = own.as_ref().map(|own| (own.flags, own.trace_state.clone())).unwrap_or_default();
-                Some((number, Task { trace_id, span_id, parent_span_id, path, flags, trace_state, context: Map::new() }))
+                let (flags, trace_state) = own
+                    .as_ref()
+                    .map(|own| (own.flags, own.trace_state.clone()))
+                    .unwrap_or_default();
+                Some((
+                    number,
+                    Task {
+                        trace_id,
+                        span_id,
+                        parent_span_id,
+                        path,
+                        flags,
+                        trace_state,
+                        context: Map::new(),
+                    },
+                ))
             }
             None => python::label(label).map(|(number, id)| (number, Task::from(&id))),
         };
@@ -226,7 +274,12 @@ impl Reader {
         };
         let entries = context.into_iter().filter(|(name, _)| name != "key");
         task.context = match own {
-            Some(own) => Map::from_iter(mark_text(entries.map(|(name, value)| (own_key(name), value)).collect(), &own.context_text)),
+            Some(own) => Map::from_iter(mark_text(
+                entries
+                    .map(|(name, value)| (own_key(name), value))
+                    .collect(),
+                &own.context_text,
+            )),
             None => Map::from_iter(entries),
         };
         self.record.number = number;

@@ -6,7 +6,11 @@ use crate::value::{Map, Value};
 pub(super) type Read<T> = Result<T, Value>;
 
 /// Puts what `read` makes of the value into its place. Hands back a value of the wrong type; nothing for a null.
-pub(super) fn set<T>(place: &mut T, value: Value, read: impl FnOnce(Value) -> Read<T>) -> Option<Value> {
+pub(super) fn set<T>(
+    place: &mut T,
+    value: Value,
+    read: impl FnOnce(Value) -> Read<T>,
+) -> Option<Value> {
     match read(value) {
         Ok(read) => {
             *place = read;
@@ -36,7 +40,9 @@ pub(super) fn u64(value: Value) -> Read<u64> {
         Value::I64(v) if v >= 0 => Ok(v as u64),
         Value::U64(v) => Ok(v),
         // Up to 2^53, beyond which a float does not say which integer was meant.
-        Value::F64(v) if v >= 0.0 && v <= 9_007_199_254_740_992.0 && v.fract() == 0.0 => Ok(v as u64),
+        Value::F64(v) if (0.0..=9_007_199_254_740_992.0).contains(&v) && v.fract() == 0.0 => {
+            Ok(v as u64)
+        }
         other => Err(other),
     }
 }
@@ -69,7 +75,11 @@ pub(super) fn map(value: Value) -> Read<Map> {
 /// A list whose items are all of one type.
 pub(super) fn list<T>(value: Value, item: impl Fn(&Value) -> Option<T>) -> Read<Vec<T>> {
     match &value {
-        Value::List(items) => items.iter().map(item).collect::<Option<Vec<T>>>().ok_or(value),
+        Value::List(items) => items
+            .iter()
+            .map(item)
+            .collect::<Option<Vec<T>>>()
+            .ok_or(value),
         _ => Err(value),
     }
 }
@@ -85,8 +95,14 @@ pub(super) fn parsed<T>(value: Value, parse: impl FnOnce(&str) -> Option<T>) -> 
 /// Seconds since the epoch as nanoseconds. A float is read as the shortest decimal number that it stands for.
 pub(super) fn seconds(value: Value) -> Read<u64> {
     let number = match value {
-        Value::F64(v) if v >= 0.0 && v < 18_446_744_073.0 => v,
-        Value::I64(v) => return u64::try_from(v).ok().and_then(|v| v.checked_mul(1_000_000_000)).ok_or(value),
+        // To the end of what 64 bits hold; what a float rounds beyond is that end.
+        Value::F64(v) if (0.0..18_446_744_074.0).contains(&v) => v,
+        Value::I64(v) => {
+            return u64::try_from(v)
+                .ok()
+                .and_then(|v| v.checked_mul(1_000_000_000))
+                .ok_or(value);
+        }
         _ => return Err(value),
     };
     if number < 1e-3 {
@@ -95,10 +111,14 @@ pub(super) fn seconds(value: Value) -> Read<u64> {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(number);
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let Ok(whole) = whole.parse::<u64>() else { return Ok((number * 1e9) as u64) };
+    let Ok(whole) = whole.parse::<u64>() else {
+        return Ok((number * 1e9) as u64);
+    };
     let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
-    let nanos = digits.fold(0, |sum, digit| sum * 10 + u64::from(digit.wrapping_sub(b'0') % 10));
-    Ok(whole * 1_000_000_000 + nanos)
+    let nanos = digits.fold(0, |sum, digit| {
+        sum * 10 + u64::from(digit.wrapping_sub(b'0') % 10)
+    });
+    Ok(whole.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
 #[cfg(test)]
@@ -114,10 +134,11 @@ mod tests {
             (0.5, 500_000_000),
             (4_294_967_295.999_999, 4_294_967_295_999_999_000),
             (18_446_744_072.5, 18_446_744_072_500_000_000),
+            (18_446_744_073.9, u64::MAX),
         ] {
             assert_eq!(seconds(Value::F64(float)), Ok(nanos));
         }
-        for bad in [-1.0, f64::NAN, f64::INFINITY, 1e300, 18_446_744_073.8] {
+        for bad in [-1.0, f64::NAN, f64::INFINITY, 1e300, 18_446_744_074.0] {
             assert!(seconds(Value::F64(bad)).is_err());
         }
         assert!(seconds(Value::I64(i64::MAX)).is_err());

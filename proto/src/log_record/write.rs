@@ -41,7 +41,15 @@ pub(crate) fn write<S: Sink>(sink: &mut S, r: &RecordRef<'_>) {
         exc_text(sink, error);
     }
     str(sink, "stack_info", r.stack);
-    str(sink, "msg", if callsite.template.is_empty() { r.message } else { callsite.template });
+    str(
+        sink,
+        "msg",
+        if callsite.template.is_empty() {
+            r.message
+        } else {
+            callsite.template
+        },
+    );
     sink.name("levelno");
     sink.i64(r.severity.levelno());
     sink.name("created");
@@ -49,7 +57,11 @@ pub(crate) fn write<S: Sink>(sink: &mut S, r: &RecordRef<'_>) {
     sink.name("msecs");
     sink.f64((r.time / 1_000_000 % 1000) as f64);
     str(sink, "pathname", callsite.file);
-    str(sink, "filename", callsite.file.rsplit(['/', '\\']).next().unwrap_or_default());
+    str(
+        sink,
+        "filename",
+        callsite.file.rsplit(['/', '\\']).next().unwrap_or_default(),
+    );
     u64(sink, "lineno", callsite.line.into());
     str(sink, "module", callsite.module);
     str(sink, "funcName", callsite.function);
@@ -107,7 +119,7 @@ fn own<S: Sink>(sink: &mut S, r: &RecordRef<'_>, error: Option<&ErrorRef<'_>>) {
         sink.end_list();
     }
     // A float of seconds holds microseconds until 2106.
-    if r.time % 1000 != 0 || r.time > u64::from(u32::MAX) * 1_000_000_000 {
+    if !r.time.is_multiple_of(1000) || r.time > u64::from(u32::MAX) * 1_000_000_000 {
         u64(sink, "time", r.time);
     }
     u64(sink, "observed_time", r.observed_time);
@@ -141,7 +153,11 @@ fn source<S: Sink>(sink: &mut S, source: &SourceRef<'_>) {
     }
     map(sink, "resource", source.resource);
     str(sink, "schema_url", source.schema_url);
-    u64(sink, "resource_dropped_attributes", source.dropped_attributes.into());
+    u64(
+        sink,
+        "resource_dropped_attributes",
+        source.dropped_attributes.into(),
+    );
 }
 
 fn task<S: Sink>(sink: &mut S, task: &TaskRef<'_>) {
@@ -183,9 +199,17 @@ fn exc_text<S: Sink>(sink: &mut S, error: &ErrorRef<'_>) {
     if error.kind.is_empty() && error.message.is_empty() && error.chain().next().is_none() {
         return;
     }
-    let colon = if error.kind.is_empty() || error.message.is_empty() { "" } else { ": " };
+    let colon = if error.kind.is_empty() || error.message.is_empty() {
+        ""
+    } else {
+        ": "
+    };
     sink.name("exc_text");
-    sink.concat([error.kind, colon, error.message].into_iter().chain(error.chain().flat_map(|cause| ["\ncaused by: ", cause])));
+    sink.concat(
+        [error.kind, colon, error.message]
+            .into_iter()
+            .chain(error.chain().flat_map(|cause| ["\ncaused by: ", cause])),
+    );
 }
 
 fn link<S: Sink>(sink: &mut S, link: &LinkRef<'_>) {
@@ -208,7 +232,11 @@ fn otlp<S: Sink>(sink: &mut S, otlp: &OtlpRef<'_>) {
     str(sink, "scope_name", otlp.scope_name);
     str(sink, "scope_version", otlp.scope_version);
     map(sink, "scope_attributes", otlp.scope_attributes);
-    u64(sink, "scope_dropped_attributes", otlp.scope_dropped_attributes.into());
+    u64(
+        sink,
+        "scope_dropped_attributes",
+        otlp.scope_dropped_attributes.into(),
+    );
     str(sink, "scope_schema_url", otlp.scope_schema_url);
     u64(sink, "dropped_attributes", otlp.dropped_attributes.into());
     u64(sink, "dropped_events", otlp.dropped_events.into());
@@ -235,7 +263,7 @@ fn label<S: Sink>(sink: &mut S, number: u64, task: &TaskRef<'_>) {
 
 /// The name for Python, and whether `severity_text` must be said elsewhere: Python's readers wait for `WARNING` where
 /// OpenTelemetry writes `WARN`, but a level that only the program knows is shown.
-fn levelname<'a>(severity: Severity, text: &'a str) -> (&'a str, bool) {
+fn levelname(severity: Severity, text: &str) -> (&str, bool) {
     let usual = severity.levelname();
     if text.is_empty() {
         (usual, false)
@@ -249,9 +277,10 @@ fn levelname<'a>(severity: Severity, text: &'a str) -> (&'a str, bool) {
 /// Entries of which a text is written as a string, for readers' sake. Returns whether there was one.
 fn plain_fields<S: Sink>(sink: &mut S, fields: FieldsRef<'_>, context: bool) -> bool {
     let mut text = false;
+    let marked = !context && is_marked(fields);
     for (name, field) in fields.iter() {
         // `key` is the label of the record; the program's own `key` stands beside it.
-        if context && name.ends_with("key") && name.trim_start_matches('$') == "key" {
+        if marked || context && name.ends_with("key") && name.trim_start_matches('$') == "key" {
             sink.key(&["$", name].concat());
         } else {
             sink.key(name);
@@ -270,7 +299,10 @@ fn plain_fields<S: Sink>(sink: &mut S, fields: FieldsRef<'_>, context: bool) -> 
 fn names_of_text<S: Sink>(sink: &mut S, name: &'static str, fields: FieldsRef<'_>) {
     sink.name(name);
     sink.begin_list();
-    for (name, _) in fields.iter().filter(|(_, field)| matches!(field, ValueRef::Text(_))) {
+    for (name, _) in fields
+        .iter()
+        .filter(|(_, field)| matches!(field, ValueRef::Text(_)))
+    {
         sink.str(name);
     }
     sink.end_list();
@@ -305,9 +337,16 @@ pub(crate) fn value<S: Sink>(sink: &mut S, v: ValueRef<'_>) {
     }
 }
 
-fn entries<S: Sink>(sink: &mut S, fields: FieldsRef<'_>) {
+/// Whether a reader would take the map for something else.
+fn is_marked(fields: FieldsRef<'_>) -> bool {
     let mut names = fields.iter().map(|(name, _)| name);
-    let marked = names.next().is_some_and(|first| looks_marked(first) && names.all(|name| name == first));
+    names
+        .next()
+        .is_some_and(|first| looks_marked(first) && names.all(|name| name == first))
+}
+
+fn entries<S: Sink>(sink: &mut S, fields: FieldsRef<'_>) {
+    let marked = is_marked(fields);
     for (name, field) in fields.iter() {
         if marked {
             sink.key(&["$", name].concat());

@@ -22,9 +22,19 @@ pub(super) struct Machine<'a> {
 
 /// Reads a pickle; the id is that of the value it stands for.
 pub(super) fn run(body: &[u8]) -> std::result::Result<(Nodes<'_>, Id), Error> {
-    let mut machine = Machine { body, at: 0, nodes: Nodes::new(), stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
+    let mut machine = Machine {
+        body,
+        at: 0,
+        nodes: Nodes::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: Vec::new(),
+    };
     if u32::try_from(body.len()).is_err() {
-        return Err(Error { kind: ErrorKind::TooLong, at: 0 });
+        return Err(Error {
+            kind: ErrorKind::TooLong,
+            at: 0,
+        });
     }
     loop {
         let at = machine.at;
@@ -57,7 +67,7 @@ impl<'a> Machine<'a> {
                     self.pop()?;
                 }
             }
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.above_mark()?),
             b'2' => {
                 let top = self.top()?;
                 self.stack.push(top);
@@ -116,7 +126,8 @@ impl<'a> Machine<'a> {
             b'U' => self.old_str(Machine::len1)?,
             b'T' => self.old_str(Machine::len4)?,
             b'S' => {
-                let bytes = escaped_bytes(self.raw_line()?).ok_or(ErrorKind::Expected("a string in quotes"))?;
+                let bytes = escaped_bytes(self.raw_line()?)
+                    .ok_or(ErrorKind::Expected("a string in quotes"))?;
                 self.push(match String::from_utf8(bytes) {
                     Ok(text) => Node::Str(text.into()),
                     Err(error) => Node::Bytes(error.into_bytes().into()),
@@ -133,15 +144,15 @@ impl<'a> Machine<'a> {
             b'}' => self.push(Node::Dict(Vec::new())),
             0x8f => self.push(Node::List(Vec::new())),
             b'l' | 0x91 => {
-                let items = self.to_mark()?;
+                let items = self.above_mark()?;
                 self.push(Node::List(items));
             }
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.above_mark()?;
                 self.push(Node::Tuple(items));
             }
             b'd' => {
-                let entries = pairs(self.to_mark()?)?;
+                let entries = pairs(self.above_mark()?)?;
                 self.push(Node::Dict(entries));
             }
             0x85..=0x87 => {
@@ -153,7 +164,7 @@ impl<'a> Machine<'a> {
                 self.append([item])?;
             }
             b'e' | 0x90 => {
-                let items = self.to_mark()?;
+                let items = self.above_mark()?;
                 self.append(items)?;
             }
             b's' => {
@@ -161,7 +172,7 @@ impl<'a> Machine<'a> {
                 self.set_items(entry)?;
             }
             b'u' => {
-                let entries = pairs(self.to_mark()?)?;
+                let entries = pairs(self.above_mark()?)?;
                 self.set_items(entries)?;
             }
 
@@ -211,17 +222,22 @@ impl<'a> Machine<'a> {
             }
             0x92 => {
                 let (state, args, class) = (self.pop()?, self.pop()?, self.pop()?);
-                self.push(Node::Object(Box::new(Object { class, args, state: Some(state), ..Object::default() })));
+                self.push(Node::Object(Box::new(Object {
+                    class,
+                    args,
+                    state: Some(state),
+                    ..Object::default()
+                })));
             }
             b'i' => {
                 let (module, name) = (self.line()?, self.line()?);
-                let args = self.to_mark()?;
+                let args = self.above_mark()?;
                 let class = self.nodes.add(Node::Global(module.into(), name.into()));
                 let args = self.nodes.add(Node::Tuple(args));
                 self.object(class, args);
             }
             b'o' => {
-                let mut args = self.to_mark()?;
+                let mut args = self.above_mark()?;
                 if args.is_empty() {
                     return Err(ErrorKind::Stack);
                 }
@@ -257,13 +273,21 @@ impl<'a> Machine<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let array = self.body.get(self.at..).and_then(|rest| rest.first_chunk::<N>()).ok_or(ErrorKind::End)?;
+        let array = self
+            .body
+            .get(self.at..)
+            .and_then(|rest| rest.first_chunk::<N>())
+            .ok_or(ErrorKind::End)?;
         self.at += N;
         Ok(*array)
     }
 
     fn bytes_of(&mut self, len: usize) -> Result<&'a [u8]> {
-        let bytes = self.body.get(self.at..).and_then(|rest| rest.get(..len)).ok_or(ErrorKind::End)?;
+        let bytes = self
+            .body
+            .get(self.at..)
+            .and_then(|rest| rest.get(..len))
+            .ok_or(ErrorKind::End)?;
         self.at += len;
         Ok(bytes)
     }
@@ -277,18 +301,25 @@ impl<'a> Machine<'a> {
     }
 
     fn len8(&mut self) -> Result<usize> {
-        self.array().and_then(|bytes| usize::try_from(u64::from_le_bytes(bytes)).map_err(|_| ErrorKind::End))
+        self.array().and_then(|bytes| {
+            usize::try_from(u64::from_le_bytes(bytes)).map_err(|_| ErrorKind::End)
+        })
     }
 
     fn raw_line(&mut self) -> Result<&'a [u8]> {
         let rest = self.body.get(self.at..).unwrap_or_default();
-        let len = rest.iter().position(|byte| *byte == b'\n').ok_or(ErrorKind::End)?;
+        let len = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or(ErrorKind::End)?;
         self.at += len + 1;
         Ok(&rest[..len])
     }
 
     fn line(&mut self) -> Result<&'a str> {
-        std::str::from_utf8(self.raw_line()?).map(str::trim).map_err(|_| ErrorKind::Expected("UTF-8"))
+        std::str::from_utf8(self.raw_line()?)
+            .map(str::trim)
+            .map_err(|_| ErrorKind::Expected("UTF-8"))
     }
 
     fn push(&mut self, node: Node<'a>) {
@@ -302,7 +333,10 @@ impl<'a> Machine<'a> {
     }
 
     fn top(&self) -> Result<Id> {
-        self.stack.get(self.floor()..).and_then(|stack| stack.last().copied()).ok_or(ErrorKind::Stack)
+        self.stack
+            .get(self.floor()..)
+            .and_then(|stack| stack.last().copied())
+            .ok_or(ErrorKind::Stack)
     }
 
     fn pop(&mut self) -> Result<Id> {
@@ -318,10 +352,14 @@ impl<'a> Machine<'a> {
         Ok(self.stack.split_off(self.stack.len() - count))
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>> {
+    fn above_mark(&mut self) -> Result<Vec<Id>> {
         let mark = self.marks.pop().ok_or(ErrorKind::Expected("a mark"))?;
         // Not `split_off`: that would hand out the stack's whole memory for each list of it.
-        let items = self.stack.get(mark..).map(<[Id]>::to_vec).unwrap_or_default();
+        let items = self
+            .stack
+            .get(mark..)
+            .map(<[Id]>::to_vec)
+            .unwrap_or_default();
         self.stack.truncate(mark);
         Ok(items)
     }
@@ -394,11 +432,17 @@ impl<'a> Machine<'a> {
     }
 
     fn object(&mut self, class: Id, args: Id) {
-        self.push(Node::Object(Box::new(Object { class, args, ..Object::default() })));
+        self.push(Node::Object(Box::new(Object {
+            class,
+            args,
+            ..Object::default()
+        })));
     }
 
     fn recall(&mut self, index: u64) -> Result<()> {
-        let id = usize::try_from(index).ok().and_then(|index| self.memo.get(index).copied().flatten());
+        let id = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.memo.get(index).copied().flatten());
         self.stack.push(id.ok_or(ErrorKind::Memo(index))?);
         Ok(())
     }
@@ -406,7 +450,10 @@ impl<'a> Machine<'a> {
     fn remember(&mut self, index: u64) -> Result<()> {
         let top = self.top()?;
         // Each entry takes two bytes of the body at least, so no index of a real pickle is beyond its length.
-        let place = usize::try_from(index).ok().filter(|place| *place < self.body.len()).ok_or(ErrorKind::Memo(index))?;
+        let place = usize::try_from(index)
+            .ok()
+            .filter(|place| *place < self.body.len())
+            .ok_or(ErrorKind::Memo(index))?;
         if place >= self.memo.len() {
             self.memo.resize(place + 1, None);
         }

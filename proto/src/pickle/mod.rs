@@ -42,8 +42,16 @@ use crate::wire::RecordRef;
 pub fn decode(body: &[u8], topic: Topic) -> Result<Record, Error> {
     let (nodes, root) = machine::run(body)?;
     let mut reader = Reader::new(topic);
-    let is_dict = value::Unfold::new(&nodes, body.len()).entries_of(root, |name, item| reader.entry(name, item));
-    if is_dict { Ok(reader.finish()) } else { Err(Error { kind: ErrorKind::Expected("a dict"), at: body.len() }) }
+    let is_dict = value::Unfold::new(&nodes, body.len())
+        .entries_of(root, |name, item| reader.entry(name, item));
+    if is_dict {
+        Ok(reader.finish())
+    } else {
+        Err(Error {
+            kind: ErrorKind::Expected("a dict"),
+            at: body.len(),
+        })
+    }
 }
 
 /// Appends a record as a pickle.

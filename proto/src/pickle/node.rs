@@ -50,7 +50,12 @@ pub(super) struct Nodes<'a>(Vec<Node<'a>>);
 
 impl<'a> Nodes<'a> {
     pub(super) fn new() -> Nodes<'a> {
-        Nodes(vec![Node::None, Node::Bool(false), Node::Bool(true), Node::Tuple(Vec::new())])
+        Nodes(vec![
+            Node::None,
+            Node::Bool(false),
+            Node::Bool(true),
+            Node::Tuple(Vec::new()),
+        ])
     }
 
     pub(super) fn add(&mut self, node: Node<'a>) -> Id {
@@ -79,10 +84,16 @@ impl<'a> Nodes<'a> {
         match self.get(id) {
             Node::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
             Node::Object(object) => {
-                let Node::Global(module, name) = self.get(object.class) else { return None };
-                let [text, _] = self.items(object.args) else { return None };
+                let Node::Global(module, name) = self.get(object.class) else {
+                    return None;
+                };
+                let [text, _] = self.items(object.args) else {
+                    return None;
+                };
                 match self.get(*text) {
-                    Node::Str(text) if module == "_codecs" && name == "encode" => latin1(text).map(Cow::Owned),
+                    Node::Str(text) if module == "_codecs" && name == "encode" => {
+                        latin1(text).map(Cow::Owned)
+                    }
                     _ => None,
                 }
             }
@@ -93,5 +104,7 @@ impl<'a> Nodes<'a> {
 
 /// The bytes that a text of Latin-1 stands for.
 pub(super) fn latin1(text: &str) -> Option<Vec<u8>> {
-    text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
+    text.chars()
+        .map(|c| u8::try_from(u32::from(c)).ok())
+        .collect()
 }

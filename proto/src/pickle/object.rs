@@ -14,12 +14,18 @@ const MAX_DEPTH: usize = 16;
 
 /// Date, time, id or number as text.
 pub(super) fn plain(nodes: &Nodes<'_>, object: &Object) -> Option<String> {
-    let Node::Global(module, name) = nodes.get(object.class) else { return None };
+    let Node::Global(module, name) = nodes.get(object.class) else {
+        return None;
+    };
     let args = nodes.items(object.args);
     // How protocols 0 and 1 make an object without calling its class.
-    if let ("copy_reg" | "copyreg", "_reconstructor", Some(class)) = (&**module, &**name, args.first()) {
+    if let ("copy_reg" | "copyreg", "_reconstructor", Some(class)) =
+        (&**module, &**name, args.first())
+    {
         return match (nodes.get(*class), object.state) {
-            (Node::Global(module, name), Some(state)) if module == "uuid" && name == "UUID" => uuid(nodes, state),
+            (Node::Global(module, name), Some(state)) if module == "uuid" && name == "UUID" => {
+                uuid(nodes, state)
+            }
             _ => None,
         };
     }
@@ -27,28 +33,46 @@ pub(super) fn plain(nodes: &Nodes<'_>, object: &Object) -> Option<String> {
     match (&**module, &**name) {
         ("datetime", "datetime") => {
             let bytes = payload(nodes, args)?;
-            let [y1, y2, month, day, hour, minute, second, rest @ ..] = &*bytes else { return None };
+            let [y1, y2, month, day, hour, minute, second, rest @ ..] = &*bytes else {
+                return None;
+            };
             let mut text = date(&[*y1, *y2, *month & 0x7f, *day])?;
             text.push('T');
             text.push_str(&time(*hour, *minute, *second, rest)?);
-            args.get(1).into_iter().for_each(|zone| self::zone(nodes, *zone, &mut text));
+            args.get(1)
+                .into_iter()
+                .for_each(|zone| self::zone(nodes, *zone, &mut text));
             Some(text)
         }
         ("datetime", "date") => date(&payload(nodes, args)?),
         ("datetime", "time") => {
             let bytes = payload(nodes, args)?;
-            let [hour, minute, second, rest @ ..] = &*bytes else { return None };
+            let [hour, minute, second, rest @ ..] = &*bytes else {
+                return None;
+            };
             let mut text = time(*hour & 0x7f, *minute, *second, rest)?;
-            args.get(1).into_iter().for_each(|zone| self::zone(nodes, *zone, &mut text));
+            args.get(1)
+                .into_iter()
+                .for_each(|zone| self::zone(nodes, *zone, &mut text));
             Some(text)
         }
         ("datetime", "timedelta") => {
             let (days, seconds, micros) = delta(nodes, args)?;
             let mut text = String::new();
             if days != 0 {
-                let _ = write!(text, "{days} day{}, ", if days.abs() == 1 { "" } else { "s" });
+                let _ = write!(
+                    text,
+                    "{days} day{}, ",
+                    if days.abs() == 1 { "" } else { "s" }
+                );
             }
-            let _ = write!(text, "{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+            let _ = write!(
+                text,
+                "{}:{:02}:{:02}",
+                seconds / 3600,
+                seconds / 60 % 60,
+                seconds % 60
+            );
             if micros != 0 {
                 let _ = write!(text, ".{micros:06}");
             }
@@ -67,7 +91,9 @@ pub(super) fn plain(nodes: &Nodes<'_>, object: &Object) -> Option<String> {
         ("pathlib" | "pathlib._local", _) => {
             let mut path = String::new();
             for part in args {
-                let Node::Str(part) = nodes.get(*part) else { return None };
+                let Node::Str(part) = nodes.get(*part) else {
+                    return None;
+                };
                 if !path.is_empty() && !path.ends_with(['/', '\\']) {
                     path.push('/');
                 }
@@ -85,7 +111,10 @@ fn payload<'n>(nodes: &'n Nodes<'_>, args: &[Id]) -> Option<Cow<'n, [u8]>> {
 
 fn date(bytes: &[u8]) -> Option<String> {
     match bytes {
-        [y1, y2, month @ 1..=12, day @ 1..=31] => Some(format!("{:04}-{month:02}-{day:02}", u16::from_be_bytes([*y1, *y2]))),
+        [y1, y2, month @ 1..=12, day @ 1..=31] => Some(format!(
+            "{:04}-{month:02}-{day:02}",
+            u16::from_be_bytes([*y1, *y2])
+        )),
         _ => None,
     }
 }
@@ -108,14 +137,21 @@ fn delta(nodes: &Nodes<'_>, args: &[Id]) -> Option<(i64, i64, i64)> {
         Node::Int(value) => Some(*value),
         _ => None,
     };
-    let [days, seconds, micros] = args else { return None };
+    let [days, seconds, micros] = args else {
+        return None;
+    };
     let delta = (number(days)?, number(seconds)?, number(micros)?);
-    ((-999_999_999..=999_999_999).contains(&delta.0) && (0..86_400).contains(&delta.1) && (0..1_000_000).contains(&delta.2)).then_some(delta)
+    ((-999_999_999..=999_999_999).contains(&delta.0)
+        && (0..86_400).contains(&delta.1)
+        && (0..1_000_000).contains(&delta.2))
+    .then_some(delta)
 }
 
 /// `+01:00`, or what the zone is called.
 fn zone(nodes: &Nodes<'_>, zone: Id, text: &mut String) {
-    let Node::Object(object) = nodes.get(zone) else { return };
+    let Node::Object(object) = nodes.get(zone) else {
+        return;
+    };
     let args = nodes.items(object.args);
     let offset = args.first().map(|id| nodes.get(*id));
     match offset {
@@ -123,7 +159,12 @@ fn zone(nodes: &Nodes<'_>, zone: Id, text: &mut String) {
             if let Some((days, seconds, _)) = delta(nodes, nodes.items(offset.args)) {
                 let minutes = days * 1440 + seconds / 60;
                 let sign = if minutes < 0 { '-' } else { '+' };
-                let _ = write!(text, "{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60);
+                let _ = write!(
+                    text,
+                    "{sign}{:02}:{:02}",
+                    minutes.abs() / 60,
+                    minutes.abs() % 60
+                );
             }
         }
         Some(Node::Str(name)) => put(write!(text, "[{name}]")),
@@ -133,11 +174,24 @@ fn zone(nodes: &Nodes<'_>, zone: Id, text: &mut String) {
 }
 
 fn uuid(nodes: &Nodes<'_>, state: Id) -> Option<String> {
-    let Node::Dict(entries) = nodes.get(state) else { return None };
-    let (_, value) = entries.iter().find(|(name, _)| matches!(nodes.get(*name), Node::Str(name) if name == "int"))?;
+    let Node::Dict(entries) = nodes.get(state) else {
+        return None;
+    };
+    let (_, value) = entries
+        .iter()
+        .find(|(name, _)| matches!(nodes.get(*name), Node::Str(name) if name == "int"))?;
     let value = unsigned(nodes.get(*value))?;
     let hex = format!("{value:032x}");
-    Some([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+    Some(
+        [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ]
+        .join("-"),
+    )
 }
 
 fn unsigned(node: &Node<'_>) -> Option<u128> {
@@ -145,7 +199,9 @@ fn unsigned(node: &Node<'_>) -> Option<u128> {
         Node::Int(value) => u128::try_from(*value).ok(),
         Node::Long(bytes) if bytes.len() <= 17 && bytes.get(16).is_none_or(|sign| *sign == 0) => {
             let mut word = [0; 16];
-            word.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
+            word.iter_mut()
+                .zip(bytes.iter())
+                .for_each(|(to, from)| *to = *from);
             Some(u128::from_le_bytes(word))
         }
         Node::Digits(text) => text.parse().ok(),
@@ -171,7 +227,9 @@ fn write_repr(nodes: &Nodes<'_>, id: Id, depth: usize, out: &mut String) {
         Node::None => out.push_str("None"),
         Node::Bool(value) => out.push_str(if *value { "True" } else { "False" }),
         Node::Int(value) => put(write!(out, "{value}")),
-        Node::Long(bytes) if bytes.len() > 512 => put(write!(out, "<integer of {} bytes>", bytes.len())),
+        Node::Long(bytes) if bytes.len() > 512 => {
+            put(write!(out, "<integer of {} bytes>", bytes.len()))
+        }
         Node::Long(bytes) => out.push_str(&decimal(bytes)),
         Node::Digits(text) => cut(text, out),
         Node::Float(value) => put(write!(out, "{value:?}")),
@@ -195,10 +253,21 @@ fn write_repr(nodes: &Nodes<'_>, id: Id, depth: usize, out: &mut String) {
         }
         Node::Bytes(bytes) => {
             let shown = bytes.get(..MAX_TEXT).unwrap_or(bytes);
-            let _ = write!(out, "b'{}'{}", shown.escape_ascii(), if shown.len() < bytes.len() { "..." } else { "" });
+            let _ = write!(
+                out,
+                "b'{}'{}",
+                shown.escape_ascii(),
+                if shown.len() < bytes.len() { "..." } else { "" }
+            );
         }
         Node::List(items) => list(nodes, ["[", "]"], items, depth, out),
-        Node::Tuple(items) => list(nodes, ["(", if items.len() == 1 { ",)" } else { ")" }], items, depth, out),
+        Node::Tuple(items) => list(
+            nodes,
+            ["(", if items.len() == 1 { ",)" } else { ")" }],
+            items,
+            depth,
+            out,
+        ),
         Node::Dict(entries) => dict(nodes, entries, depth, out),
         Node::Global(module, name) => {
             if !matches!(&**module, "builtins" | "__builtin__" | "exceptions") {
@@ -225,7 +294,9 @@ fn write_repr(nodes: &Nodes<'_>, id: Id, depth: usize, out: &mut String) {
 }
 
 fn cut(text: &str, out: &mut String) {
-    let end = text.floor_char_boundary(MAX_TEXT);
+    let end = (0..=MAX_TEXT.min(text.len()))
+        .rfind(|end| text.is_char_boundary(*end))
+        .unwrap_or_default();
     out.push_str(&text[..end]);
     if end < text.len() {
         out.push_str("...");

@@ -28,7 +28,9 @@ pub(super) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
             }
             _ => {
                 text.push(char::REPLACEMENT_CHARACTER);
-                invalid.get(error.error_len().unwrap_or(invalid.len())..).unwrap_or_default()
+                invalid
+                    .get(error.error_len().unwrap_or(invalid.len())..)
+                    .unwrap_or_default()
             }
         };
     }
@@ -44,7 +46,9 @@ pub(super) fn raw_unicode(line: &[u8]) -> String {
             (b'\\', Some(b'U')) => 9,
             _ => 0,
         };
-        let code = after.get(1..len).and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        let code = after
+            .get(1..len)
+            .and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         match code {
             Some(code) => {
                 match char::from_u32(code) {
@@ -119,7 +123,11 @@ pub(super) fn decimal(bytes: &[u8]) -> String {
         }
     }
     for (i, group) in groups.iter().rev().enumerate() {
-        let _ = if i == 0 { write!(text, "{group}") } else { write!(text, "{group:09}") };
+        let _ = if i == 0 {
+            write!(text, "{group}")
+        } else {
+            write!(text, "{group:09}")
+        };
     }
     text
 }
@@ -130,7 +138,18 @@ mod tests {
 
     #[test]
     fn long_integers() {
-        for value in [0i128, 1, -1, 255, 256, -256, i128::MAX, i128::MIN, 1_000_000_000, 999_999_999_999_999_999_999_999] {
+        for value in [
+            0i128,
+            1,
+            -1,
+            255,
+            256,
+            -256,
+            i128::MAX,
+            i128::MIN,
+            1_000_000_000,
+            999_999_999_999_999_999_999_999,
+        ] {
             assert_eq!(decimal(&value.to_le_bytes()), value.to_string());
         }
         assert_eq!(decimal(&[]), "0");
@@ -138,15 +157,24 @@ mod tests {
         assert!(huge.starts_with("0x01") && huge.len() == 2 + 2 * 513);
         let mut googol = vec![0u8; 42];
         googol[41] = 1;
-        assert_eq!(decimal(&googol), "55213970774324510299478046898216203619608871777363092441300193790394368");
+        assert_eq!(
+            decimal(&googol),
+            "546812681195752981093125556779405341338292357723303109106442651602488249799843980805878294255763456"
+        );
     }
 
     #[test]
     fn texts() {
         assert_eq!(utf8(b"a\xed\xa0\x80b"), "a\\ud800b");
         assert_eq!(utf8(b"a\xffb\xe2\x82"), "a\u{fffd}b\u{fffd}");
-        assert_eq!(raw_unicode(b"a\\u20ac\xe9\\U0001f600\\x\\ud800\\u12"), "a\u{20ac}\u{e9}\u{1f600}\\x\\ud800\\u12");
-        assert_eq!(escaped_bytes(b"'a\\n\\x41\\\\'").as_deref(), Some(&b"a\nA\\"[..]));
+        assert_eq!(
+            raw_unicode(b"a\\u20ac\xe9\\U0001f600\\x\\ud800\\u12"),
+            "a\u{20ac}\u{e9}\u{1f600}\\x\\ud800\\u12"
+        );
+        assert_eq!(
+            escaped_bytes(b"'a\\n\\x41\\\\'").as_deref(),
+            Some(&b"a\nA\\"[..])
+        );
         assert_eq!(escaped_bytes(b"a"), None);
         assert_eq!(escaped_bytes(b"'"), None);
         assert_eq!(escaped_bytes(b"'\\'"), None);

@@ -24,7 +24,12 @@ const NO_MORE: &str = "...";
 impl<'n, 'a> Unfold<'n, 'a> {
     /// Of a body of this length.
     pub(super) fn new(nodes: &'n Nodes<'a>, len: usize) -> Unfold<'n, 'a> {
-        Unfold { nodes, values: len + 1000, bytes: 4 * len + 65_536, path: Vec::new() }
+        Unfold {
+            nodes,
+            values: len + 1000,
+            bytes: 4 * len + 65_536,
+            path: Vec::new(),
+        }
     }
 
     /// Gives out the entries of a dict; false if it is none.
@@ -67,7 +72,9 @@ impl<'n, 'a> Unfold<'n, 'a> {
             return NO_MORE.to_owned();
         }
         let text = match self.nodes.get(id) {
-            Node::Object(object) => plain(self.nodes, object).unwrap_or_else(|| repr(self.nodes, id)),
+            Node::Object(object) => {
+                plain(self.nodes, object).unwrap_or_else(|| repr(self.nodes, id))
+            }
             _ => repr(self.nodes, id),
         };
         if self.spend(text.len()) {
@@ -125,7 +132,10 @@ impl<'n, 'a> Unfold<'n, 'a> {
         if !self.enter(id, depth) {
             return Value::Text(self.text(id));
         }
-        let items = items.iter().map(|item| self.value(*item, depth + 1)).collect();
+        let items = items
+            .iter()
+            .map(|item| self.value(*item, depth + 1))
+            .collect();
         self.leave();
         Value::List(items)
     }
@@ -134,7 +144,10 @@ impl<'n, 'a> Unfold<'n, 'a> {
         if !self.enter(id, depth) {
             return Value::Text(self.text(id));
         }
-        let entries = entries.iter().map(|(name, value)| (self.name(*name).into_owned(), self.value(*value, depth + 1))).collect();
+        let entries = entries
+            .iter()
+            .map(|(name, value)| (self.name(*name).into_owned(), self.value(*value, depth + 1)))
+            .collect();
         self.leave();
         marked_map(entries)
     }
@@ -147,7 +160,9 @@ impl<'n, 'a> Unfold<'n, 'a> {
     /// Collections and bytes as such, all else as text.
     fn object(&mut self, id: Id, object: &Object, depth: usize) -> Value {
         let nodes = self.nodes;
-        let Node::Global(module, name) = nodes.get(object.class) else { return Value::Text(self.text(id)) };
+        let Node::Global(module, name) = nodes.get(object.class) else {
+            return Value::Text(self.text(id));
+        };
         let first = nodes.items(object.args).first().copied();
         if (&**module, &**name) == ("_codecs", "encode")
             && self.spend(1)
@@ -155,22 +170,50 @@ impl<'n, 'a> Unfold<'n, 'a> {
         {
             let fits = self.spend(bytes.len());
             self.bytes = if fits { self.bytes } else { 0 };
-            return if fits { Value::Bytes(bytes.into_owned()) } else { Value::Text(NO_MORE.to_owned()) };
+            return if fits {
+                Value::Bytes(bytes.into_owned())
+            } else {
+                Value::Text(NO_MORE.to_owned())
+            };
         }
-        match (&**module, &**name, first.map(|first| (first, nodes.get(first)))) {
-            ("builtins" | "__builtin__", "set" | "frozenset", Some((_, Node::List(items) | Node::Tuple(items)))) => self.list(id, items, depth),
+        match (
+            &**module,
+            &**name,
+            first.map(|first| (first, nodes.get(first))),
+        ) {
+            (
+                "builtins" | "__builtin__",
+                "set" | "frozenset",
+                Some((_, Node::List(items) | Node::Tuple(items))),
+            ) => self.list(id, items, depth),
             ("builtins" | "__builtin__", "set" | "frozenset", None) => Value::List(Vec::new()),
-            ("collections", "deque", _) if !object.items.is_empty() => self.list(id, &object.items, depth),
-            ("collections", "deque", Some((_, Node::List(items) | Node::Tuple(items)))) => self.list(id, items, depth),
+            ("collections", "deque", _) if !object.items.is_empty() => {
+                self.list(id, &object.items, depth)
+            }
+            ("collections", "deque", Some((_, Node::List(items) | Node::Tuple(items)))) => {
+                self.list(id, items, depth)
+            }
             ("collections", "deque", None) => Value::List(Vec::new()),
-            ("builtins" | "__builtin__", "bytearray" | "bytes", Some((bytes, Node::Bytes(_)))) => self.value(bytes, depth),
-            ("builtins" | "__builtin__", "bytearray", Some((bytes, Node::Object(_)))) if depth <= MAX_DEPTH && nodes.bytes(bytes).is_some() => self.value(bytes, depth + 1),
+            ("builtins" | "__builtin__", "bytearray" | "bytes", Some((bytes, Node::Bytes(_)))) => {
+                self.value(bytes, depth)
+            }
+            ("builtins" | "__builtin__", "bytearray", Some((bytes, Node::Object(_))))
+                if depth <= MAX_DEPTH && nodes.bytes(bytes).is_some() =>
+            {
+                self.value(bytes, depth + 1)
+            }
             ("builtins" | "__builtin__", "bytearray" | "bytes", None) => Value::Bytes(Vec::new()),
-            ("builtins" | "__builtin__", "bytearray", Some((_, Node::Str(text)))) => match latin1(text) {
-                Some(bytes) if self.spend(bytes.len()) => Value::Bytes(bytes),
-                _ => Value::Text(self.text(id)),
-            },
-            (_, _, Some((_, Node::Dict(entries)))) if object.entries.is_empty() && self.is_mapping(object) => self.map(id, entries, depth),
+            ("builtins" | "__builtin__", "bytearray", Some((_, Node::Str(text)))) => {
+                match latin1(text) {
+                    Some(bytes) if self.spend(bytes.len()) => Value::Bytes(bytes),
+                    _ => Value::Text(self.text(id)),
+                }
+            }
+            (_, _, Some((_, Node::Dict(entries))))
+                if object.entries.is_empty() && self.is_mapping(object) =>
+            {
+                self.map(id, entries, depth)
+            }
             _ if self.is_mapping(object) => self.map(id, &object.entries, depth),
             _ => Value::Text(self.text(id)),
         }

@@ -87,7 +87,9 @@ impl Sink for Writer<'_> {
     fn concat<'p>(&mut self, pieces: impl IntoIterator<Item = &'p str>) {
         self.op(b'X', &[0; 4]);
         let start = self.0.len();
-        pieces.into_iter().for_each(|piece| self.0.extend_from_slice(piece.as_bytes()));
+        pieces
+            .into_iter()
+            .for_each(|piece| self.0.extend_from_slice(piece.as_bytes()));
         let len = (self.0.len() - start) as u32;
         self.0[start - 4..start].copy_from_slice(&len.to_le_bytes());
     }

@@ -27,13 +27,24 @@ pub fn value() -> impl Strategy<Value = Value> {
         (i64::MAX as u64 + 1..).prop_map(Value::U64),
         any::<u64>().prop_map(|bits| Value::F64(f64::from_bits(bits))),
         (-1e6..1e6f64).prop_map(|v| Value::F64(v.trunc())),
-        prop::sample::select(vec![f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0]).prop_map(Value::F64),
+        prop::sample::select(vec![
+            f64::NAN,
+            -f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -0.0
+        ])
+        .prop_map(Value::F64),
         text().prop_map(Value::Str),
         text().prop_map(Value::Text),
         vec(any::<u8>(), 0..40).prop_map(Value::Bytes),
     ];
     leaf.prop_recursive(4, 24, 6, |inner| {
-        prop_oneof![vec(inner.clone(), 0..6).prop_map(Value::List), vec((text(), inner), 0..6).prop_map(|entries| Value::Map(entries.into_iter().collect()))]
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Value::List),
+            vec((text(), inner), 0..6)
+                .prop_map(|entries| Value::Map(entries.into_iter().collect()))
+        ]
     })
 }
 
@@ -51,7 +62,12 @@ fn u32s() -> impl Strategy<Value = u32> {
 }
 
 fn time() -> impl Strategy<Value = u64> {
-    prop_oneof![Just(0), any::<u64>(), (0..4_294_967_296_000_000u64).prop_map(|micros| micros * 1000), 1_700_000_000_000_000_000..1_800_000_000_000_000_000u64]
+    prop_oneof![
+        Just(0),
+        any::<u64>(),
+        (0..4_294_967_296_000_000u64).prop_map(|micros| micros * 1000),
+        1_700_000_000_000_000_000..1_800_000_000_000_000_000u64
+    ]
 }
 
 fn trace_id() -> impl Strategy<Value = TraceId> {
@@ -91,28 +107,59 @@ fn task() -> impl Strategy<Value = Task> {
         (trace_id(), prop::option::of(1..50u64)).prop_map(|(trace, child)| {
             let top = TaskId::top(trace);
             let id = child.map_or(top.clone(), |n| top.child(n.try_into().unwrap()));
-            (trace, id.span_id(), id.parent_span_id(), id.path().to_owned())
+            (
+                trace,
+                id.span_id(),
+                id.parent_span_id(),
+                id.path().to_owned(),
+            )
         }),
     ];
-    (head, any::<u8>(), text(), map()).prop_map(|((trace_id, span_id, parent_span_id, path), flags, trace_state, context)| Task {
-        trace_id,
-        span_id,
-        parent_span_id,
-        path,
-        flags,
-        trace_state,
-        context,
-    })
+    (head, any::<u8>(), text(), map()).prop_map(
+        |((trace_id, span_id, parent_span_id, path), flags, trace_state, context)| Task {
+            trace_id,
+            span_id,
+            parent_span_id,
+            path,
+            flags,
+            trace_state,
+            context,
+        },
+    )
 }
 
 fn error() -> impl Strategy<Value = ErrorInfo> {
-    (text(), text(), vec(text(), 0..3), text()).prop_map(|(kind, message, chain, traceback)| ErrorInfo { kind, message, chain, traceback })
+    (text(), text(), vec(text(), 0..3), text()).prop_map(|(kind, message, chain, traceback)| {
+        ErrorInfo {
+            kind,
+            message,
+            chain,
+            traceback,
+        }
+    })
 }
 
 fn link() -> impl Strategy<Value = Link> {
-    (trace_id(), span_id(), text(), any::<u8>(), text(), map(), u32s()).prop_map(
-        |(trace_id, span_id, path, flags, trace_state, attributes, dropped_attributes)| Link { trace_id, span_id, path, flags, trace_state, attributes, dropped_attributes },
+    (
+        trace_id(),
+        span_id(),
+        text(),
+        any::<u8>(),
+        text(),
+        map(),
+        u32s(),
     )
+        .prop_map(
+            |(trace_id, span_id, path, flags, trace_state, attributes, dropped_attributes)| Link {
+                trace_id,
+                span_id,
+                path,
+                flags,
+                trace_state,
+                attributes,
+                dropped_attributes,
+            },
+        )
 }
 
 prop_compose! {
@@ -128,16 +175,51 @@ prop_compose! {
 /// Records with anything in every field. The own severity is set only where it is not the callsite's, since it means the
 /// same then.
 pub fn record() -> impl Strategy<Value = Record> {
-    let head = (source(), callsite(), u64s(), 0..4u64, time(), prop_oneof![Just(0), any::<u64>()], prop::option::of(severity()), text());
-    let middle = (text(), any::<bool>(), prop::option::of(task()), u64s(), u64s(), text(), map(), 0..5u64, u64s());
-    let tail = (prop::option::of(error()), text(), vec(link(), 0..3), 0..6u64, u32s(), text(), text(), prop::option::of(otlp()));
+    let head = (
+        source(),
+        callsite(),
+        u64s(),
+        0..4u64,
+        time(),
+        prop_oneof![Just(0), any::<u64>()],
+        prop::option::of(severity()),
+        text(),
+    );
+    let middle = (
+        text(),
+        any::<bool>(),
+        prop::option::of(task()),
+        u64s(),
+        u64s(),
+        text(),
+        map(),
+        0..5u64,
+        u64s(),
+    );
+    let tail = (
+        prop::option::of(error()),
+        text(),
+        vec(link(), 0..3),
+        0..6u64,
+        u32s(),
+        text(),
+        text(),
+        prop::option::of(otlp()),
+    );
     (head, middle, tail).prop_map(|(head, middle, tail)| {
         let (source, callsite, offset, kind, time, observed_time, severity, severity_text) = head;
-        let (message, literal, task, number, thread_id, thread_name, fields, outcome, duration) = middle;
+        let (message, literal, task, number, thread_id, thread_name, fields, outcome, duration) =
+            middle;
         let (error, stack, links, span_kind, status_code, status_message, name, otlp) = tail;
         Record {
-            severity: severity.filter(|own| *own != callsite.severity).unwrap_or_default(),
-            message: if literal { callsite.template.clone() } else { message },
+            severity: severity
+                .filter(|own| *own != callsite.severity)
+                .unwrap_or_default(),
+            message: if literal {
+                callsite.template.clone()
+            } else {
+                message
+            },
             source,
             callsite,
             offset,
@@ -173,5 +255,9 @@ pub fn batch(record: &Record) -> Vec<u8> {
 
 /// The topic of the record's messages.
 pub fn topic(record: &Record, encoding: Encoding) -> Topic {
-    Topic { system: record.source.system, stream: record.source.stream, encoding }
+    Topic {
+        system: record.source.system,
+        stream: record.source.stream,
+        encoding,
+    }
 }

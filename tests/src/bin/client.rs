@@ -30,15 +30,21 @@ impl std::error::Error for Outer {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, address, encoding, story, rest @ ..] = &arguments[..] else { panic!("ADDRESS ENCODING STORY [ARGUMENT]") };
+    let [_, address, encoding, story, rest @ ..] = &arguments[..] else {
+        panic!("ADDRESS ENCODING STORY [ARGUMENT]")
+    };
     let encoding = match encoding.as_str() {
         "json" => Encoding::Json,
         "pickle" => Encoding::Pickle,
         _ => Encoding::Batch,
     };
     let service = std::env::var("SERVICE").unwrap_or_else(|_| "client".into());
-    let (layer, guard) =
-        distlog_layer::builder().service(service).resource("team", "core").encoding(encoding).connect_push(address).unwrap();
+    let (layer, guard) = distlog_layer::builder()
+        .service(service)
+        .resource("team", "core")
+        .encoding(encoding)
+        .connect_push(address)
+        .unwrap();
     tracing_subscriber::registry().with(layer).init();
     let argument = rest.first().map_or("", String::as_str);
     match story.as_str() {
@@ -94,7 +100,11 @@ fn chain(address: &str, python: &str) {
                 .args([script, address, &get_foreign_task().to_string()])
                 .output()
                 .unwrap();
-            assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+            assert!(
+                answer.status.success(),
+                "{}",
+                String::from_utf8_lossy(&answer.stderr)
+            );
             // What Python hands back is imported by us in turn.
             let back = String::from_utf8(answer.stdout).unwrap();
             import_task!(back.trim(), "take over from Python").in_scope(|| info!("taken over"));
@@ -112,7 +122,13 @@ fn hang(guard: &distlog_layer::Guard) {
     let work = task!("never come back");
     work.in_scope(|| to!("a part that hangs").in_scope(|| info!("about to hang")));
     let _open = to!("still open");
-    assert!(matches!(guard.flush(Duration::from_secs(10)), distlog_layer::Flush::Flushed), "the daemon is there");
+    assert!(
+        matches!(
+            guard.flush(Duration::from_secs(10)),
+            distlog_layer::Flush::Flushed
+        ),
+        "the daemon is there"
+    );
     println!("{}", work.id().unwrap());
     std::io::stdout().flush().unwrap();
     let _ = std::io::stdin().lock().lines().next();

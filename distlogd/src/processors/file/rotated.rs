@@ -18,17 +18,30 @@ pub(super) struct Rotated {
 
 /// The old files of `path`, oldest first.
 pub(super) fn list(path: &Path) -> io::Result<Vec<Rotated>> {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Ok(Vec::new());
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory(path))? {
         let entry = entry?;
         let file_name = entry.file_name();
-        let Some(rest) = file_name.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('.')) else { continue };
-        let stamp = rest.strip_suffix(".gz").or_else(|| rest.strip_suffix(".zst"));
+        let Some(rest) = file_name
+            .to_str()
+            .and_then(|file| file.strip_prefix(name)?.strip_prefix('.'))
+        else {
+            continue;
+        };
+        let stamp = rest
+            .strip_suffix(".gz")
+            .or_else(|| rest.strip_suffix(".zst"));
         let compressed = stamp.is_some();
         let stamp = stamp.unwrap_or(rest);
         if is_stamp(stamp) {
-            files.push(Rotated { stamp: stamp.to_owned(), path: entry.path(), compressed });
+            files.push(Rotated {
+                stamp: stamp.to_owned(),
+                path: entry.path(),
+                compressed,
+            });
         }
     }
     files.sort();
@@ -75,13 +88,19 @@ pub(super) fn directory(path: &Path) -> &Path {
 }
 
 fn stamp(time: SystemTime) -> String {
-    let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let time = chrono::DateTime::from_timestamp_millis(i64::try_from(millis).unwrap_or_default()).unwrap_or_default();
+    let millis = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
+    let time = chrono::DateTime::from_timestamp_millis(i64::try_from(millis).unwrap_or_default())
+        .unwrap_or_default();
     time.format("%Y%m%dT%H%M%S%.3fZ").to_string()
 }
 
 fn parse(stamp: &str) -> Option<SystemTime> {
-    let time = chrono::NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%S%.3fZ").ok()?.and_utc();
+    let time = chrono::NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%S%.3fZ")
+        .ok()?
+        .and_utc();
     Some(UNIX_EPOCH + Duration::from_millis(u64::try_from(time.timestamp_millis()).ok()?))
 }
 
@@ -109,12 +128,28 @@ mod tests {
             std::fs::write(&next, "x").unwrap();
             made.push(next);
         }
-        for other in ["a.log", "a.log.1", "a.log.bak", "b.log.20200101T000000.000Z", "a.log.2020-01-01T00:00.00Z"] {
+        for other in [
+            "a.log",
+            "a.log.1",
+            "a.log.bak",
+            "b.log.20200101T000000.000Z",
+            "a.log.2020-01-01T00:00.00Z",
+        ] {
             std::fs::write(dir.path().join(other), "x").unwrap();
         }
-        assert_eq!(list(&path).unwrap().into_iter().map(|file| file.path).collect::<Vec<_>>(), made);
+        assert_eq!(
+            list(&path)
+                .unwrap()
+                .into_iter()
+                .map(|file| file.path)
+                .collect::<Vec<_>>(),
+            made
+        );
         // The clock was set back.
         std::fs::write(dir.path().join("a.log.29991231T235959.999Z.gz"), "x").unwrap();
-        assert_eq!(next(&path).unwrap(), dir.path().join("a.log.30000101T000000.000Z"));
+        assert_eq!(
+            next(&path).unwrap(),
+            dir.path().join("a.log.30000101T000000.000Z")
+        );
     }
 }

@@ -19,7 +19,12 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
     let mut below = String::new();
     put_time(out, record.time);
     // Writing into memory does not fail.
-    let _ = write!(out, " {:<5} {}", record.severity, or_dash(service_of(record)));
+    let _ = write!(
+        out,
+        " {:<5} {}",
+        record.severity,
+        or_dash(service_of(record))
+    );
     match record.task {
         Some(task) => _ = write!(out, " {task} "),
         None => out.extend(b" - "),
@@ -27,7 +32,10 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
     match record.kind {
         Kind::Begin => {
             put(&mut text, &mut below, "▶ ", title(record));
-            record.task.iter().for_each(|task| put_fields(&mut text, Colour::Off, task.context));
+            record
+                .task
+                .iter()
+                .for_each(|task| put_fields(&mut text, Colour::Off, task.context));
         }
         Kind::End => {
             put(&mut text, &mut below, mark(record.outcome), title(record));
@@ -36,7 +44,10 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
         }
         Kind::Bind => {
             put(&mut text, &mut below, "+ ", record.message);
-            record.task.iter().for_each(|task| put_fields(&mut text, Colour::Off, task.context));
+            record
+                .task
+                .iter()
+                .for_each(|task| put_fields(&mut text, Colour::Off, task.context));
             put_fields(&mut text, Colour::Off, record.fields);
         }
         Kind::Event => {
@@ -48,10 +59,15 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
         indent(&mut below, "", record.status_message);
     }
     if let Some(error) = record.error() {
-        if !error.message.is_empty() && !record.message.contains(error.message) && error.message != record.status_message {
+        if !error.message.is_empty()
+            && !record.message.contains(error.message)
+            && error.message != record.status_message
+        {
             indent(&mut below, "error: ", error.message);
         }
-        error.chain().for_each(|cause| indent(&mut below, "caused by: ", cause));
+        error
+            .chain()
+            .for_each(|cause| indent(&mut below, "caused by: ", cause));
         indent(&mut below, "", error.traceback);
     }
     indent(&mut below, "", record.stack);
@@ -78,7 +94,11 @@ fn indent(below: &mut String, mark: &str, lines: &str) {
 }
 
 fn title<'a>(record: &RecordRef<'a>) -> &'a str {
-    if record.name.is_empty() && !record.message.is_empty() { record.message } else { record.task_name() }
+    if record.name.is_empty() && !record.message.is_empty() {
+        record.message
+    } else {
+        record.task_name()
+    }
 }
 
 fn mark(outcome: Outcome) -> &'static str {
@@ -91,7 +111,11 @@ fn mark(outcome: Outcome) -> &'static str {
 }
 
 fn or_dash(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.is_empty() { "-".into() } else { printable(text).replace(char::is_whitespace, "_").into() }
+    if text.is_empty() {
+        "-".into()
+    } else {
+        printable(text).replace(char::is_whitespace, "_").into()
+    }
 }
 
 /// `2026-11-23 04:45:36.123456Z`

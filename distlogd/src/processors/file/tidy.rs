@@ -20,7 +20,12 @@ pub(super) struct Tidy {
 
 impl Tidy {
     pub(super) fn new(name: &str, config: &Config) -> Tidy {
-        Tidy { name: name.to_owned(), path: config.path.clone(), rotate: config.rotate.clone(), sender: None }
+        Tidy {
+            name: name.to_owned(),
+            path: config.path.clone(),
+            rotate: config.rotate.clone(),
+            sender: None,
+        }
     }
 
     /// Old files with this stamp or an earlier one may be changed and removed.
@@ -30,9 +35,14 @@ impl Tidy {
             let (sender, receiver) = channel();
             let (name, path, rotate) = (self.name.clone(), self.path.clone(), rotate.clone());
             // It is not waited for at the end: what it leaves is done at the next start.
-            match std::thread::Builder::new().name("rotate".into()).spawn(move || run(&name, &path, &rotate, &receiver)) {
+            match std::thread::Builder::new()
+                .name("rotate".into())
+                .spawn(move || run(&name, &path, &rotate, &receiver))
+            {
                 Ok(_) => self.sender = Some(sender),
-                Err(error) => tracing::warn!(processor = self.name, "cannot tidy up old files: {error}"),
+                Err(error) => {
+                    tracing::warn!(processor = self.name, "cannot tidy up old files: {error}")
+                }
             }
         }
         if let Some(sender) = &self.sender {
@@ -45,15 +55,25 @@ fn run(name: &str, path: &Path, rotate: &Rotate, stamps: &Receiver<String>) {
     while let Ok(mut newest) = stamps.recv() {
         newest = stamps.try_iter().last().unwrap_or(newest);
         if let Err(error) = tidy(path, rotate, &newest) {
-            tracing::warn!(processor = name, "cannot tidy up old files of {}: {error}", path.display());
+            tracing::warn!(
+                processor = name,
+                "cannot tidy up old files of {}: {error}",
+                path.display()
+            );
         }
     }
 }
 
 fn tidy(path: &Path, rotate: &Rotate, newest: &str) -> io::Result<()> {
     let files = rotated::list(path)?;
-    let excess = rotate.keep.map_or(0, |keep| files.len().saturating_sub(keep));
-    for (at, file) in files.iter().enumerate().take_while(|(_, file)| file.stamp.as_str() <= newest) {
+    let excess = rotate
+        .keep
+        .map_or(0, |keep| files.len().saturating_sub(keep));
+    for (at, file) in files
+        .iter()
+        .enumerate()
+        .take_while(|(_, file)| file.stamp.as_str() <= newest)
+    {
         if at < excess {
             std::fs::remove_file(&file.path)?;
         } else if !file.compressed && rotate.compress != Compress::None {
@@ -65,12 +85,17 @@ fn tidy(path: &Path, rotate: &Rotate, newest: &str) -> io::Result<()> {
 
 /// The compressed file appears under its name only when it is whole and durable; then the other one goes.
 fn compress(path: &Path, how: Compress) -> io::Result<()> {
-    let Some(target) = rotated::compressed(path, how) else { return Ok(()) };
+    let Some(target) = rotated::compressed(path, how) else {
+        return Ok(());
+    };
     let aside = rotated::with_suffix(&target, ".tmp");
     let mut source = File::open(path)?;
     let file = match how {
         Compress::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(File::create(&aside)?, flate2::Compression::default());
+            let mut encoder = flate2::write::GzEncoder::new(
+                File::create(&aside)?,
+                flate2::Compression::default(),
+            );
             io::copy(&mut source, &mut encoder)?;
             encoder.finish()?
         }

@@ -27,13 +27,20 @@ impl Mark {
     pub(super) fn of(file: &File, begun: u64) -> io::Result<Mark> {
         let metadata = file.metadata()?;
         let length = metadata.len();
-        Ok(Mark { device: metadata.dev(), inode: metadata.ino(), length, tail: tail(file, length)?, begun })
+        Ok(Mark {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length,
+            tail: tail(file, length)?,
+            begun,
+        })
     }
 
     /// Whether this is the file, with everything in it that was durable.
     pub(super) fn fits(&self, file: &File) -> io::Result<bool> {
         let metadata = file.metadata()?;
-        let same = (metadata.dev(), metadata.ino()) == (self.device, self.inode) && metadata.len() >= self.length;
+        let same = (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+            && metadata.len() >= self.length;
         Ok(same && tail(file, self.length)? == self.tail)
     }
 
@@ -49,10 +56,18 @@ impl Mark {
     /// `None` for the token of another kind of processor.
     pub(super) fn from_token(token: &Token) -> Option<Mark> {
         let (numbers, tail) = token.0.strip_prefix(&[b'F', 1])?.split_at_checked(32)?;
-        let mut numbers = numbers.chunks_exact(8).map(|bytes| bytes.try_into().map(u64::from_le_bytes).unwrap_or_default());
+        let mut numbers = numbers
+            .chunks_exact(8)
+            .map(|bytes| bytes.try_into().map(u64::from_le_bytes).unwrap_or_default());
         let mut next = || numbers.next();
         let (device, inode, length, begun) = (next()?, next()?, next()?, next()?);
-        Some(Mark { device, inode, length, begun, tail: u32::from_le_bytes(tail.try_into().ok()?) })
+        Some(Mark {
+            device,
+            inode,
+            length,
+            begun,
+            tail: u32::from_le_bytes(tail.try_into().ok()?),
+        })
     }
 }
 

@@ -125,6 +125,14 @@ impl Client {
     }
 }
 
+/// The innermost cause of an error: what the system said.
+pub(super) fn root_cause(mut error: &dyn std::error::Error) -> String {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
+}
+
 /// An error with all its causes, which are often more telling than itself.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

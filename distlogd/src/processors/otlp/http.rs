@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::client::{Accepted, Failure, NEEDS_A_PERSON, OpenError, Signal, with_causes};
+use super::client::{Accepted, Failure, NEEDS_A_PERSON, OpenError, Signal, root_cause};
 use super::config::{Compression, Config, uri};
 use super::{rpc_status, tls};
 
@@ -106,7 +106,7 @@ impl Http {
             .client
             .request(request)
             .await
-            .map_err(|error| retry(with_causes(&error)))?;
+            .map_err(|error| retry(format!("no connection: {}", root_cause(&error))))?;
         let (head, body) = response.into_parts();
         let answer = Limited::new(body, MAX_ANSWER)
             .collect()

@@ -65,12 +65,14 @@ pub fn open(name: &str, config: &Config, find: Box<dyn FindTask>) -> Result<Otlp
         },
         origins: Origins::default(),
         name: name.to_owned(),
+        endpoint: config.endpoint.clone(),
     })
 }
 
 /// The processor. Made by [`open`].
 pub struct Otlp {
     name: String,
+    endpoint: String,
     origins: Origins,
     convert: Convert,
     outbox: Outbox,
@@ -140,7 +142,7 @@ impl Otlp {
         convert.logs = Request::new(MAX_REQUEST_BYTES);
         match failure {
             Failure::Retry { reason, after } => Error::Retry {
-                reason,
+                reason: format!("{}: {reason}", self.endpoint),
                 after: after.map(|after| after.min(MAX_DELAY)),
             },
             Failure::Refused { reason } => Error::Refused { reason },

@@ -6,7 +6,7 @@ use distlog_bridge::{OpenSpan, Origin};
 use distlog_proto::{SpanId, TraceId};
 
 /// Bytes that all of them may have, about. The oldest is forgotten when there are more: the store knows it.
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 /// A node of the tree.
 pub(super) type Key = (TraceId, SpanId);

@@ -1,0 +1,451 @@
+//! The file processor: real files, crashes, rotation.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::{
+    BatchRef, ErrorInfo, Kind, Outcome, Record, RecordRef, Severity, Source, Task, TaskId,
+};
+use distlogd::processor::{Error, Processor, Token};
+use distlogd::processors::file::{Compress, Config, Format, Lines, Rotate};
+
+fn config(path: &Path) -> Config {
+    Config {
+        path: path.to_owned(),
+        format: Format::Json,
+        rotate: None,
+    }
+}
+
+fn rotating(path: &Path, size: u64, keep: usize, compress: Compress) -> Config {
+    Config {
+        rotate: Some(Rotate {
+            size: Some(size),
+            age: None,
+            keep: Some(keep),
+            compress,
+        }),
+        ..config(path)
+    }
+}
+
+fn with_records<R>(records: &[Record], first: u64, with: impl FnOnce(&[RecordRef<'_>]) -> R) -> R {
+    let mut writer = BatchWriter::new();
+    records.iter().for_each(|record| writer.push(record));
+    let bytes = writer.finish();
+    let batch = BatchRef::parse(&bytes).unwrap();
+    let mut parsed: Vec<RecordRef<'_>> = batch.records().map(Result::unwrap).collect();
+    parsed
+        .iter_mut()
+        .zip(first..)
+        .for_each(|(record, number)| record.store_number = number);
+    with(&parsed)
+}
+
+/// Presents the records with these numbers; the message of each is its number.
+fn present(lines: &mut Lines, numbers: std::ops::Range<u64>) -> Result<(), Error> {
+    let records: Vec<Record> = numbers
+        .clone()
+        .map(|n| Record {
+            message: n.to_string(),
+            ..Record::default()
+        })
+        .collect();
+    with_records(&records, numbers.start, |records| lines.process(records))
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap();
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("gz") => {
+            let mut out = Vec::new();
+            std::io::copy(
+                &mut flate2::read::GzDecoder::new(bytes.as_slice()),
+                &mut out,
+            )
+            .unwrap();
+            out
+        }
+        Some("zst") => zstd::decode_all(bytes.as_slice()).unwrap(),
+        _ => bytes,
+    }
+}
+
+/// All files of the directory, the oldest first.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort_by_key(|path| (path.extension().is_some_and(|e| e == "jsonl"), path.clone()));
+    files
+}
+
+/// The numbers in all files of the directory, in order.
+fn numbers(dir: &Path) -> Vec<u64> {
+    let lines: Vec<u8> = files(dir).iter().flat_map(|path| read(path)).collect();
+    assert!(
+        lines.is_empty() || lines.ends_with(b"\n"),
+        "whole lines only"
+    );
+    lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            serde_json::from_slice::<serde_json::Value>(line).unwrap()["message"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
+        .collect()
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_was_not_flushed_is_cut_off_and_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new/dir/all.jsonl");
+    let mut lines = Lines::open("f", &config(&path), None).unwrap();
+    present(&mut lines, 1..4).unwrap();
+    let token = lines.flush().unwrap();
+    // More than is held in memory, so that it is in the file at the crash.
+    present(&mut lines, 4..9000).unwrap();
+    drop(lines);
+    assert!(fs::metadata(&path).unwrap().len() > 256 << 10);
+    // Half a line, as a crash leaves it.
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .write_all(b"{\"message\":\"half")
+        .unwrap();
+
+    let mut lines = Lines::open("f", &config(&path), Some(&token)).unwrap();
+    assert_eq!(numbers(path.parent().unwrap()), [1, 2, 3]);
+    present(&mut lines, 4..7).unwrap();
+    lines.flush().unwrap();
+    assert_eq!(numbers(path.parent().unwrap()), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_flush_whose_cursor_was_not_stored_writes_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lines = Lines::open("f", &config(&dir.path().join("all.jsonl")), None).unwrap();
+    present(&mut lines, 1..4).unwrap();
+    lines.flush().unwrap();
+    // The worker goes back to where its cursor stands.
+    present(&mut lines, 1..6).unwrap();
+    lines.flush().unwrap();
+    assert_eq!(numbers(dir.path()), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn files_of_others_are_continued_and_not_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.jsonl");
+    fs::write(&path, "{\"message\":\"7\"}").unwrap();
+    let mut lines = Lines::open("f", &config(&path), None).unwrap();
+    present(&mut lines, 8..10).unwrap();
+    let token = lines.flush().unwrap();
+    drop(lines);
+    assert_eq!(numbers(dir.path()), [7, 8, 9]);
+
+    // Somebody puts another file there, longer than ours was.
+    let theirs: String = (100..200)
+        .map(|n| format!("{{\"message\":\"{n}\"}}\n"))
+        .collect();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, &theirs).unwrap();
+    let mut lines = Lines::open("f", &config(&path), Some(&token)).unwrap();
+    present(&mut lines, 300..301).unwrap();
+    lines.flush().unwrap();
+    assert_eq!(
+        numbers(dir.path()),
+        (100..200).chain([300]).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_file_that_is_moved_away_is_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.jsonl");
+    let mut lines = Lines::open("f", &config(&path), None).unwrap();
+    present(&mut lines, 1..3).unwrap();
+    lines.flush().unwrap();
+    fs::rename(&path, dir.path().join("all.1")).unwrap();
+    present(&mut lines, 3..5).unwrap();
+    lines.flush().unwrap();
+    present(&mut lines, 5..7).unwrap();
+    lines.flush().unwrap();
+    assert_eq!(numbers(dir.path()), [1, 2, 3, 4, 5, 6]);
+    assert!(path.exists());
+}
+
+#[test]
+fn rotation_loses_nothing_and_repeats_nothing_whenever_it_crashes() {
+    for crash_after in 0..12u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("all.jsonl");
+        let config = rotating(&path, 2_000, 1000, Compress::None);
+        let mut lines = Lines::open("f", &config, None).unwrap();
+        let mut token = lines.flush().unwrap();
+        let mut next = 1;
+        for round in 0..16u64 {
+            present(&mut lines, next..next + 7).unwrap();
+            if round == crash_after {
+                // Several rotations without a flush, then the process is gone.
+                present(&mut lines, next + 7..next + 60).unwrap();
+                drop(lines);
+                lines = Lines::open("f", &config, Some(&token)).unwrap();
+                assert_eq!(
+                    numbers(dir.path()),
+                    (1..next).collect::<Vec<_>>(),
+                    "after {crash_after}"
+                );
+                present(&mut lines, next..next + 7).unwrap();
+            }
+            if round % 3 == 2 {
+                // Durable, but the process is gone before the cursor is stored.
+                lines.flush().unwrap();
+                drop(lines);
+                lines = Lines::open("f", &config, Some(&token)).unwrap();
+                present(&mut lines, next..next + 7).unwrap();
+            }
+            next += 7;
+            token = lines.flush().unwrap();
+        }
+        assert_eq!(numbers(dir.path()), (1..next).collect::<Vec<_>>());
+        assert!(files(dir.path()).len() > 5, "it was rotated");
+    }
+}
+
+#[test]
+fn old_files_are_compressed_and_the_oldest_removed_once_the_cursor_is_behind_them() {
+    for (how, suffix) in [(Compress::Gzip, "gz"), (Compress::Zstd, "zst")] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = rotating(&dir.path().join("all.jsonl"), 1_000, 3, how);
+        let mut lines = Lines::open("f", &config, None).unwrap();
+        let mut next = 1;
+        let mut present_more = |lines: &mut Lines| {
+            present(lines, next..next + 40).unwrap();
+            next += 40;
+            lines.flush().unwrap();
+        };
+        present_more(&mut lines);
+        // The cursor may not be stored yet: nothing happens to the files.
+        assert!(
+            files(dir.path())
+                .iter()
+                .all(|path| path.extension().is_none_or(|e| e != suffix))
+        );
+        present_more(&mut lines);
+        present_more(&mut lines);
+        let compressed = || {
+            files(dir.path())
+                .iter()
+                .filter(|path| path.extension().is_some_and(|e| e == suffix))
+                .count()
+        };
+        wait_for("three compressed files and no others", || {
+            present_more(&mut lines);
+            compressed() >= 1
+                && files(dir.path())
+                    .iter()
+                    .filter(|path| path.to_string_lossy().contains('Z'))
+                    .count()
+                    <= 60
+        });
+        drop(lines);
+        let lines = Lines::open("f", &config, None).unwrap();
+        wait_for("three old files, all compressed", || {
+            compressed() == 3 && files(dir.path()).len() == 4
+        });
+        drop(lines);
+        let all = numbers(dir.path());
+        assert!(
+            all.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "what is left is whole and in order"
+        );
+        assert_eq!(*all.last().unwrap(), next - 1);
+    }
+}
+
+#[test]
+fn an_old_file_is_rotated_when_its_time_has_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.jsonl");
+    let rotate = Rotate {
+        size: None,
+        age: Some(Duration::from_millis(1)),
+        keep: None,
+        compress: Compress::None,
+    };
+    let mut lines = Lines::open(
+        "f",
+        &Config {
+            rotate: Some(rotate),
+            ..config(&path)
+        },
+        None,
+    )
+    .unwrap();
+    let mut next = 1;
+    wait_for("two rotations", || {
+        present(&mut lines, next..next + 1).unwrap();
+        lines.flush().unwrap();
+        next += 1;
+        files(dir.path()).len() >= 3
+    });
+    lines.flush().unwrap();
+    assert_eq!(numbers(dir.path()), (1..next).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_cannot_be_written_is_said_in_one_line_and_works_later() {
+    let dir = tempfile::tempdir().unwrap();
+    // A file where a directory is needed stands in for missing rights, which root would have.
+    let blocked = dir.path().join("logs");
+    fs::write(&blocked, "").unwrap();
+    let path = blocked.join("all.jsonl");
+    let Err(error) = Lines::open("f", &config(&path), None) else {
+        panic!("it opened")
+    };
+    assert!(matches!(error, Error::Retry { .. }));
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("cannot write {}: ", path.display())) && !text.contains('\n'),
+        "{text}"
+    );
+    fs::remove_file(&blocked).unwrap();
+    assert!(Lines::open("f", &config(&path), None).is_ok());
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    // /dev/full takes no byte; a link to it is a file on a full disk.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.jsonl");
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let error = match Lines::open("f", &config(&path), None) {
+        Err(error) => error,
+        Ok(mut lines) => present(&mut lines, 1..2)
+            .and_then(|()| lines.flush().map(drop))
+            .unwrap_err(),
+    };
+    assert!(matches!(error, Error::Retry { .. }), "{error:?}");
+    assert!(error.to_string().contains("all.jsonl"), "{error}");
+}
+
+#[test]
+fn text_is_for_people() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.log");
+    let mut lines = Lines::open(
+        "f",
+        &Config {
+            format: Format::Text,
+            ..config(&path)
+        },
+        None,
+    )
+    .unwrap();
+    let mut task = Task::from(
+        &"e252a11f-d33d-483d-ba08-bc8f642b2f10/1"
+            .parse::<TaskId>()
+            .unwrap(),
+    );
+    task.context.insert("user", "leo");
+    let base = Record {
+        source: Source {
+            service: "orders".into(),
+            ..Source::default()
+        },
+        severity: Severity::INFO,
+        time: 1_763_871_098_123_456_000,
+        ..Record::default()
+    };
+    let records = [
+        Record {
+            kind: Kind::Begin,
+            message: "handle order 17".into(),
+            task: Some(task.clone()),
+            ..base.clone()
+        },
+        Record {
+            severity: Severity::ERROR,
+            message: "payment refused\nsecond line\u{1b}[31m".into(),
+            fields: [("amount", 12.5)].into_iter().collect(),
+            task: Some(task.clone()),
+            error: Some(ErrorInfo {
+                message: "no route".into(),
+                chain: vec!["connection reset".into()],
+                ..ErrorInfo::default()
+            }),
+            ..base.clone()
+        },
+        Record {
+            kind: Kind::End,
+            outcome: Outcome::Failed,
+            message: "handle order 17".into(),
+            duration: 1_500_000,
+            task: Some(task),
+            ..base.clone()
+        },
+        Record {
+            message: "alone".into(),
+            ..base
+        },
+    ];
+    with_records(&records, 1, |records| lines.process(records)).unwrap();
+    lines.flush().unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let id = "orders e252a11f-d33d-483d-ba08-bc8f642b2f10/1";
+    assert_eq!(
+        lines[0],
+        format!("2025-11-23 04:11:38.123456Z INFO  {id} ▶ handle order 17  user=leo")
+    );
+    assert_eq!(
+        lines[1],
+        format!("2025-11-23 04:11:38.123456Z ERROR {id} payment refused  amount=12.5")
+    );
+    assert_eq!(
+        lines[2..5],
+        [
+            "    second line\\u{1b}[31m",
+            "    error: no route",
+            "    caused by: connection reset"
+        ]
+    );
+    assert!(
+        lines[5].starts_with(&format!(
+            "2025-11-23 04:11:38.123456Z INFO  {id} ✗ handle order 17  1.5"
+        )),
+        "{}",
+        lines[5]
+    );
+    assert_eq!(lines[6], "2025-11-23 04:11:38.123456Z INFO  orders - alone");
+}
+
+#[test]
+fn tokens_of_others_are_no_reason_to_fail() {
+    let dir = tempfile::tempdir().unwrap();
+    for token in [
+        Token::default(),
+        Token(b"F\x01".to_vec()),
+        Token(vec![255; 500]),
+    ] {
+        assert!(Lines::open("f", &config(&dir.path().join("a.jsonl")), Some(&token)).is_ok());
+    }
+}
