@@ -28,6 +28,8 @@ use crate::visit::{EventVisitor, SpanVisitor, Special};
 
 /// Longest `otel.name` and status description, in bytes.
 const MAX_NAME: usize = 256;
+/// A message is repeated by the end of its task up to this length, in bytes.
+const MAX_MESSAGE: usize = 1024;
 
 /// Makes a task of every span and a record of every event, and ships them to distlogd.
 ///
@@ -179,7 +181,9 @@ where
         local::with(producer, |local| {
             let site = local.site(producer, metadata, || false).id;
             local.begin(Kind::Begin, site, time);
+            let head = local.record.len();
             let special = visit(local, producer, |visitor| attributes.record(visitor));
+            let message = head..local.record.len();
             let mut place = match &special.import {
                 Some(import) => import.open(&mut local.random),
                 None => self
@@ -194,7 +198,13 @@ where
             if let Some(link) = &place.link {
                 encode::link(&mut local.record, link);
             }
-            let mut task = SpanData::new(place, producer.instance(), site, now, &local.fields);
+            // A text that long is not kept for as long as the task lives.
+            let message = local
+                .record
+                .get(message)
+                .filter(|text| text.len() <= MAX_MESSAGE);
+            let (message, context) = (message.unwrap_or_default(), &local.fields);
+            let mut task = SpanData::new(place, producer.instance(), site, now, message, context);
             set_status(&mut task, special.status, special.description);
             task.put(&mut local.record);
             span.extensions_mut().replace(task);

@@ -22,6 +22,8 @@ pub(crate) struct SpanData {
     site: u32,
     /// The fields of `distlog.v1.Task`, context last: what each of its records carries.
     task: Vec<u8>,
+    /// Its message, encoded: the end repeats it, so that it can be understood alone.
+    message: Box<[u8]>,
     children: AtomicU64,
     records: AtomicU64,
     begin: Instant,
@@ -35,12 +37,14 @@ pub(crate) struct SpanData {
 }
 
 impl SpanData {
-    /// `context`: the task's fields, encoded with the number of `Task.context`.
+    /// `message`: the field `message` of its `begin`, encoded. `context`: the task's fields, encoded with the number of
+    /// `Task.context`.
     pub(crate) fn new(
         place: Place,
         producer: u64,
         site: u32,
         begin: Instant,
+        message: &[u8],
         context: &[u8],
     ) -> SpanData {
         let Place {
@@ -63,6 +67,7 @@ impl SpanData {
             producer,
             site,
             task,
+            message: message.into(),
             children: AtomicU64::new(0),
             records: AtomicU64::new(0),
             begin,
@@ -179,6 +184,7 @@ impl SpanData {
 
     /// Writes its outcome and duration into the `end` record.
     pub(crate) fn put_end(&self, out: &mut Vec<u8>, now: Instant) {
+        out.extend_from_slice(&self.message);
         put::varint(out, record::DURATION, self.duration(now));
         match &self.verdict {
             Some(verdict) => verdict.put(out),

@@ -71,7 +71,7 @@ processors:
   everything: { file: { path: logs/all.jsonl, rotate: { size: 100MiB, keep: 5, compress: zstd } } }
   errors:     { file: { path: logs/errors.log, format: text }, filter: 'severity >= ERROR', from: start }
   live:       { pub: { bind: 'tcp://127.0.0.1:5012', encoding: batch } }
-  jaeger:     { console: {} }
+  jaeger:     { otlp: { endpoint: 'http://127.0.0.1:14317' } }
   mine:       { exec: { command: [python3, my_processor.py, 7] } }
 rules:
   - to: [everything, jaeger, live]

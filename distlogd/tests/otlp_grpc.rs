@@ -319,7 +319,9 @@ fn a_receiver_that_says_nothing_is_given_up() {
     };
     let mut delivery = Delivery::new(&store, &config);
     match delivery.attempt(1, 4) {
-        Err(Error::Retry { reason, .. }) => assert_eq!(reason, "no answer within 50ms"),
+        Err(Error::Retry { reason, .. }) => {
+            assert!(reason.ends_with("no answer within 50ms"), "{reason}")
+        }
         other => panic!("{other:?}"),
     }
 }

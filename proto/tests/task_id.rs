@@ -93,7 +93,8 @@ fn a_path_that_grows_too_long_goes_on_at_an_anchor_with_the_same_span_ids() {
 #[test]
 fn what_is_no_id_is_refused_with_its_reason() {
     use ParseIdError::*;
-    let cases: &[(&str, fn(&ParseIdError) -> bool)] = &[
+    type Expected = fn(&ParseIdError) -> bool;
+    let cases: &[(&str, Expected)] = &[
         ("", |e| matches!(e, NoTraceId(_))),
         ("None/1", |e| matches!(e, NoTraceId(_))),
         ("<built-in function id>", |e| matches!(e, NoTraceId(_))),

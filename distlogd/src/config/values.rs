@@ -75,7 +75,7 @@ pub fn show_size(bytes: u64) -> String {
     let (unit, factor) = SIZES[..5]
         .iter()
         .rev()
-        .find(|(_, factor)| bytes >= *factor && bytes % factor == 0)
+        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor))
         .unwrap_or(&SIZES[0]);
     format!("{}{unit}", bytes / factor)
 }
@@ -86,7 +86,7 @@ pub fn show_duration(duration: Duration) -> String {
     let (unit, factor) = DURATIONS[..7]
         .iter()
         .rev()
-        .find(|(_, factor)| nanos >= *factor && nanos % factor == 0)
+        .find(|(_, factor)| nanos >= *factor && nanos.is_multiple_of(*factor))
         .unwrap_or(&DURATIONS[3]);
     format!("{}{unit}", nanos / factor)
 }

@@ -1,5 +1,6 @@
 //! What the tracker knows of open tasks.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
@@ -69,8 +70,8 @@ impl OpenTasks {
         }
         let number = open.number;
         // A begin that comes twice is the same task.
-        if !self.tasks.contains_key(&key) {
-            self.tasks.insert(key, open);
+        if let Entry::Vacant(vacant) = self.tasks.entry(key) {
+            vacant.insert(open);
             self.numbers.insert((number, key));
         }
     }

@@ -42,6 +42,7 @@ pub struct Node<'a> {
 
 /// What stands below a task.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::large_enum_variant)] // Most items are records.
 pub enum Item<'a> {
     /// A record of the task.
     Record(RecordRef<'a>),

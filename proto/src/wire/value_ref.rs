@@ -182,7 +182,10 @@ pub(super) fn read<'a>(
             field::NAME => name = item.str()?,
             field::BOOL => value = ValueRef::Bool(item.varint()? != 0),
             field::INT => value = ValueRef::I64(unzigzag(item.varint()?)),
-            field::UINT => value = ValueRef::U64(item.varint()?),
+            field::UINT => {
+                let v = item.varint()?;
+                value = i64::try_from(v).map_or(ValueRef::U64(v), ValueRef::I64);
+            }
             field::DOUBLE => value = ValueRef::F64(f64::from_bits(item.fixed64()?)),
             field::STRING => value = ValueRef::Str(item.str()?),
             field::TEXT => value = ValueRef::Text(item.str()?),

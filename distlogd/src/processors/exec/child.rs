@@ -158,7 +158,7 @@ impl Running {
             }
             // It is not waited for yet, so the id is still its own.
             pid.iter()
-                .for_each(|pid| drop(kill_process(*pid, Signal::TERM)));
+                .for_each(|pid| _ = kill_process(*pid, Signal::TERM));
         }
         let _ = self.child.kill();
         self.child.wait().ok()

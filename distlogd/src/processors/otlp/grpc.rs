@@ -7,7 +7,9 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::client::{Accepted, Failure, NEEDS_A_PERSON, OpenError, Signal, root_cause, with_causes};
+use super::client::{
+    Accepted, Failure, NEEDS_A_PERSON, OpenError, Signal, root_cause, with_causes,
+};
 use super::config::{Compression, Config, uri};
 use super::{rpc_status, tls};
 
@@ -82,9 +84,13 @@ impl Grpc {
 /// What a status means, by the table in the specification of OTLP/gRPC.
 fn failure(signal: Signal, status: &Status) -> Failure {
     let delay = rpc_status::retry_delay(status.details());
-    let broken = std::error::Error::source(status).filter(|source| source.is::<tonic::transport::Error>());
+    let broken =
+        std::error::Error::source(status).filter(|source| source.is::<tonic::transport::Error>());
     if let Some(broken) = broken {
-        return Failure::Retry { reason: format!("no connection: {}", root_cause(broken)), after: delay };
+        return Failure::Retry {
+            reason: format!("no connection: {}", root_cause(broken)),
+            after: delay,
+        };
     }
     let mut reason = format!("the receiver answers {:?}", status.code());
     for text in [
