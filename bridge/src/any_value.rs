@@ -1,8 +1,9 @@
-//! Typed values as OTLP has them.
+//! Typed values and fields as OTLP has them.
 
 use std::fmt::Write;
 
 use distlog_proto::ValueRef;
+use distlog_proto::wire::FieldsRef;
 
 use crate::attributes::Attributes;
 use crate::otlp::common::v1::any_value::Value;
@@ -49,6 +50,29 @@ fn convert(value: ValueRef<'_>, depth: usize) -> AnyValue {
         }
     };
     AnyValue { value: Some(value) }
+}
+
+/// Sets each of the fields; of the same name the last one counts.
+pub(crate) fn set_fields(attributes: &mut Attributes, fields: FieldsRef<'_>) {
+    for (name, value) in fields.iter() {
+        // Each record of a task has all of its fields, mostly unchanged.
+        attributes.set_changed(name, |known| is_same(known, value), || any_value(value));
+    }
+}
+
+/// Whether converting the value would give this again; of lists, maps and rare values nobody looks.
+fn is_same(known: Option<&AnyValue>, value: ValueRef<'_>) -> bool {
+    match (known.and_then(|known| known.value.as_ref()), value) {
+        (Some(Value::StringValue(known)), ValueRef::Str(value) | ValueRef::Text(value)) => {
+            known == value
+        }
+        (Some(Value::IntValue(known)), ValueRef::I64(value)) => *known == value,
+        (Some(Value::BoolValue(known)), ValueRef::Bool(value)) => *known == value,
+        (Some(Value::DoubleValue(known)), ValueRef::F64(value)) => {
+            known.to_bits() == value.to_bits()
+        }
+        _ => false,
+    }
 }
 
 pub(crate) fn string(text: impl Into<String>) -> AnyValue {

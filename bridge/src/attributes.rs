@@ -2,30 +2,10 @@
 
 use std::collections::HashMap;
 
-use distlog_proto::ValueRef;
-use distlog_proto::wire::FieldsRef;
-
-use crate::any_value::any_value;
-use crate::otlp::common::v1::any_value::Value;
 use crate::otlp::common::v1::{AnyValue, KeyValue};
 
 /// Up to so many are searched one by one; an index only pays for more.
 const INDEX_BEYOND: usize = 32;
-
-/// Whether converting the value would give this again; of lists, maps and rare values nobody looks.
-fn is_same(known: Option<&AnyValue>, value: ValueRef<'_>) -> bool {
-    match (known.and_then(|known| known.value.as_ref()), value) {
-        (Some(Value::StringValue(known)), ValueRef::Str(value) | ValueRef::Text(value)) => {
-            known == value
-        }
-        (Some(Value::IntValue(known)), ValueRef::I64(value)) => *known == value,
-        (Some(Value::BoolValue(known)), ValueRef::Bool(value)) => *known == value,
-        (Some(Value::DoubleValue(known)), ValueRef::F64(value)) => {
-            known.to_bits() == value.to_bits()
-        }
-        _ => false,
-    }
-}
 
 /// Attributes in the order in which they were first set.
 #[derive(Debug, Clone, Default)]
@@ -44,22 +24,21 @@ impl Attributes {
         }
     }
 
-    /// Sets each of the fields; of the same name the last one counts.
-    pub fn set_fields(&mut self, fields: FieldsRef<'_>) {
-        for (name, value) in fields.iter() {
-            match self.position(name) {
-                // Each record of a task has all of its fields, mostly unchanged.
-                Some(at) if is_same(self.list[at].value.as_ref(), value) => {}
-                Some(at) => self.list[at].value = Some(any_value(value)),
-                None => self.push(name, any_value(value)),
-            }
-        }
+    pub fn set_value(&mut self, name: &str, value: AnyValue) {
+        self.set_changed(name, |_| false, || value);
     }
 
-    pub fn set_value(&mut self, name: &str, value: AnyValue) {
+    /// Sets it, unless what it has is the same already: then the value is not even made.
+    pub fn set_changed(
+        &mut self,
+        name: &str,
+        is_same: impl FnOnce(Option<&AnyValue>) -> bool,
+        value: impl FnOnce() -> AnyValue,
+    ) {
         match self.position(name) {
-            Some(at) => self.list[at].value = Some(value),
-            None => self.push(name, value),
+            Some(at) if is_same(self.list[at].value.as_ref()) => {}
+            Some(at) => self.list[at].value = Some(value()),
+            None => self.push(name, value()),
         }
     }
 

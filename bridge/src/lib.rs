@@ -4,7 +4,7 @@
 //! messages of OTLP are at hand as [`otlp`]. Read it in this order:
 //!
 //! 1. `names.rs` — [`names`]: the attributes that distlog writes, in one table.
-//! 2. `any_value.rs`, `attributes.rs` — typed values and sets of attributes.
+//! 2. `attributes.rs`, `any_value.rs` — sets of attributes; typed values and fields become such.
 //! 3. `described.rs` — what records say about code, threads and errors, as attributes.
 //! 4. `origin.rs` — [`resource`], [`scope`]: who logged, and [`Origins`], which converts each of them only once.
 //! 5. `span.rs` — [`OpenSpan`]: the records of a task, one after the other, become a span.

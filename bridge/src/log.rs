@@ -2,7 +2,7 @@
 
 use distlog_proto::RecordRef;
 
-use crate::any_value::{any_value, string};
+use crate::any_value::{any_value, set_fields, string};
 use crate::attributes::Attributes;
 use crate::described;
 use crate::names;
@@ -34,7 +34,7 @@ pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
             log.body = otlp.body.map(any_value).or(log.body);
             log.event_name = otlp.event_name.to_owned();
             log.dropped_attributes_count = otlp.dropped_attributes;
-            attributes.set_fields(record.fields);
+            set_fields(&mut attributes, record.fields);
         }
         None => {
             if log.severity_text.is_empty() && log.severity_number != 0 {
@@ -49,9 +49,9 @@ pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
 
 fn describe(attributes: &mut Attributes, record: &RecordRef<'_>) {
     if let Some(task) = &record.task {
-        attributes.set_fields(task.context);
+        set_fields(attributes, task.context);
     }
-    attributes.set_fields(record.fields);
+    set_fields(attributes, record.fields);
     if let Some(task) = &record.task {
         let id = task.to_string();
         attributes.set_default(names::DISTLOG_KEY, || {

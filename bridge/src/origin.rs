@@ -7,7 +7,7 @@ use distlog_proto::RecordRef;
 use distlog_proto::wire::{OtlpRef, SourceRef};
 use prost::Message;
 
-use crate::any_value::{string, unsigned};
+use crate::any_value::{set_fields, string, unsigned};
 use crate::attributes::Attributes;
 use crate::names;
 use crate::otlp::common::v1::InstrumentationScope;
@@ -48,7 +48,7 @@ impl Head {
 /// Who logged, as OTLP has it. `by_otlp`: the records came in by OTLP, so that the source's own attributes are all.
 pub fn resource(source: &SourceRef<'_>, by_otlp: bool) -> Resource {
     let mut attributes = Attributes::default();
-    attributes.set_fields(source.resource);
+    set_fields(&mut attributes, source.resource);
     if !by_otlp {
         attributes.set_default(names::SERVICE_NAME, || string(service_name(source)));
         if source.producer.is_known() {
@@ -101,7 +101,7 @@ pub fn scope(record: &RecordRef<'_>) -> Option<InstrumentationScope> {
 
 fn scope_by_otlp(otlp: &OtlpRef<'_>) -> InstrumentationScope {
     let mut attributes = Attributes::default();
-    attributes.set_fields(otlp.scope_attributes);
+    set_fields(&mut attributes, otlp.scope_attributes);
     InstrumentationScope {
         name: otlp.scope_name.to_owned(),
         version: otlp.scope_version.to_owned(),

@@ -4,7 +4,7 @@ use distlog_proto::wire::{LinkRef, TaskRef};
 use distlog_proto::{Outcome, RecordRef, SpanKind};
 use prost::Message;
 
-use crate::any_value::string;
+use crate::any_value::{set_fields, string};
 use crate::attributes::Attributes;
 use crate::described;
 use crate::names;
@@ -168,8 +168,8 @@ impl OpenSpan {
 
     /// What any record may add.
     fn add(&mut self, task: &TaskRef<'_>, record: &RecordRef<'_>) {
-        self.attributes.set_fields(task.context);
-        self.attributes.set_fields(record.fields);
+        set_fields(&mut self.attributes, task.context);
+        set_fields(&mut self.attributes, record.fields);
         self.span.links.extend(record.links().map(link));
         if record.span_kind != SpanKind::Unset {
             self.span.kind = record.span_kind.number() as i32;
@@ -256,7 +256,7 @@ fn explanation<'a>(record: &RecordRef<'a>) -> &'a str {
 
 fn event(record: &RecordRef<'_>) -> Event {
     let mut attributes = Attributes::default();
-    attributes.set_fields(record.fields);
+    set_fields(&mut attributes, record.fields);
     let mut event = Event {
         time_unix_nano: record.time,
         name: record.message.to_owned(),
@@ -288,7 +288,7 @@ fn event(record: &RecordRef<'_>) -> Event {
 
 fn link(link: LinkRef<'_>) -> Link {
     let mut attributes = Attributes::default();
-    attributes.set_fields(link.attributes);
+    set_fields(&mut attributes, link.attributes);
     Link {
         trace_id: link.trace_id.to_bytes().to_vec(),
         span_id: link.span_id.to_bytes().to_vec(),

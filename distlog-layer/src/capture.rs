@@ -6,6 +6,7 @@
 //! more without the slot. Other layers never arm it and see readable text.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 
 use distlog_proto::Value;
 
@@ -59,6 +60,15 @@ pub(crate) fn offer(make: impl FnOnce() -> Option<Captured>) -> bool {
         ARMED.set(true);
     }
     left
+}
+
+impl fmt::Debug for Import {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if offer(|| Some(Captured::Import(Box::new(self.clone())))) {
+            return f.write_str(MARK);
+        }
+        self.show(f)
+    }
 }
 
 /// Brings back the state around a value that is logged while another is formatted.

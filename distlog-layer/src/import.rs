@@ -6,7 +6,6 @@ use std::sync::Arc;
 use distlog_proto::trace_context::{FROM_TEXT, Incoming, NEW_TRACE};
 use distlog_proto::{Link, SpanId, SpanKind, TaskId};
 
-use crate::capture::{self, Captured, MARK};
 use crate::random::Random;
 
 /// The field of a span that carries an [`Import`].
@@ -144,6 +143,16 @@ impl Import {
         }
     }
 
+    /// Writes what was sent.
+    pub(crate) fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Task(id) => write!(f, "{id}"),
+            Origin::Caller(incoming, _) => write!(f, "{}", incoming.caller()),
+            Origin::Nobody => f.write_str("none"),
+            Origin::Unreadable(text) => f.write_str(text),
+        }
+    }
+
     /// What was sent, where it could not be read.
     pub(crate) fn unreadable(&self) -> Option<&str> {
         match &self.origin {
@@ -156,20 +165,6 @@ impl Import {
 /// What is carried on of other systems' members: as much as W3C Trace Context (§3.3.1.5) asks for.
 fn carried(trace_state: &str) -> Option<&str> {
     Some(trace_state).filter(|state| (1..=512).contains(&state.len()))
-}
-
-impl fmt::Debug for Import {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if capture::offer(|| Some(Captured::Import(Box::new(self.clone())))) {
-            return f.write_str(MARK);
-        }
-        match &self.origin {
-            Origin::Task(id) => write!(f, "{id}"),
-            Origin::Caller(incoming, _) => write!(f, "{}", incoming.caller()),
-            Origin::Nobody => f.write_str("none"),
-            Origin::Unreadable(text) => f.write_str(text),
-        }
-    }
 }
 
 impl From<TaskId> for Import {

@@ -56,8 +56,9 @@
 //! One record's way: `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`,
 //! `field.rs` and `encode.rs` (fields into bytes), `capture.rs` and `val.rs` (values with structure), `local.rs`,
 //! `callsite.rs`, `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork),
-//! `ring/` (the way to the sender), `overflow.rs` (if it is full), `sender.rs` with `batch.rs` and `socket.rs` (out).
-//! `control.rs` and `guard.rs` end it. On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
+//! `ring/` (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `sender.rs` with
+//! `batch.rs` and `socket.rs` (out). `control.rs` and `guard.rs` end it. On top: `task.rs`, `macros.rs`, `import.rs`,
+//! `outcome.rs`, `future.rs`, `tower/`.
 
 mod batch;
 mod builder;
@@ -81,6 +82,7 @@ mod random;
 mod ring;
 mod sender;
 mod settings;
+mod shared;
 mod socket;
 mod span;
 mod task;

@@ -18,6 +18,7 @@ use crate::overflow::{Dropped, Losses};
 use crate::ring::{ForkMark, Pushed, Refused, Ring};
 use crate::sender::Sender;
 use crate::settings::{Overflow, Settings};
+use crate::shared::Shared;
 use crate::socket::Push;
 
 /// The system did not give what the layer needs, or the address is none.
@@ -46,15 +47,6 @@ pub enum ConnectError {
     /// The sender's thread could not be started.
     #[error("cannot start the sender's thread: {0}")]
     Thread(std::io::Error),
-}
-
-/// What callers and sender share.
-pub(crate) struct Shared {
-    pub(crate) ring: Arc<Ring>,
-    pub(crate) callsites: Callsites,
-    pub(crate) losses: Losses,
-    pub(crate) clock: Clock,
-    pub(crate) control: Control,
 }
 
 /// See the module.

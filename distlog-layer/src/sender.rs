@@ -9,9 +9,9 @@ use fastant::Instant as Tick;
 use crate::batch::Batch;
 use crate::control::{Flush, Orders};
 use crate::overflow::Reporter;
-use crate::producer::Shared;
 use crate::ring::Reader;
 use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::socket::{Push, Sent};
 
 /// A record waits so long for others to travel with, at most.

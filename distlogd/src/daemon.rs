@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::config::{Config, Entry, From, Sync};
-use crate::doors::{self, Hall, Push, Received};
+use crate::doors::{self, BoundPush, Hall, Push, Received};
 use crate::faults::Faults;
 use crate::heard::Heard;
 use crate::http::{self, Views};
@@ -30,7 +30,7 @@ use crate::processor::{Error, Processor, Token};
 use crate::processors::Start;
 use crate::rules::Router;
 use crate::store::{self, CursorFileError, Options, Reader, Store};
-use crate::tracker::{Recent, Tracker};
+use crate::tracker::{self, Recent, Tracker};
 use crate::worker::{Factory, Progress, Worker};
 
 /// The daemon did not start.
@@ -49,6 +49,9 @@ pub enum StartError {
     /// The HTTP door did not open.
     #[error("{0}")]
     Http(#[from] http::OpenError),
+    /// Tasks cannot be followed.
+    #[error("{0}")]
+    Tracker(#[from] tracker::StartError),
     /// The system gives no thread or runtime.
     #[error("the system gives no thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -97,9 +100,7 @@ pub struct Daemon {
     doors: Doors,
     reader: Reader,
     grace: Duration,
-    stop_doors: Arc<AtomicBool>,
-    stop_workers: Arc<AtomicBool>,
-    abort: Arc<AtomicBool>,
+    stop: Stop,
     push: Option<Push>,
     // Kept until the sockets are closed.
     _context: zmq::Context,
@@ -107,6 +108,30 @@ pub struct Daemon {
     workers: Vec<Running>,
     tracker: JoinHandle<()>,
     http: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+}
+
+/// What the threads look at, to end.
+#[derive(Clone, Default)]
+struct Stop {
+    doors: Arc<AtomicBool>,
+    workers: Arc<AtomicBool>,
+    /// There is no more time.
+    abort: Arc<AtomicBool>,
+}
+
+impl Stop {
+    fn all(&self) {
+        for flag in [&self.doors, &self.workers, &self.abort] {
+            flag.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Where the store began and ended before anything came in: where a new processor begins.
+#[derive(Clone, Copy)]
+struct Begin {
+    first: u64,
+    end: u64,
 }
 
 struct Running {
@@ -133,47 +158,59 @@ pub struct Stopped {
 
 impl Daemon {
     fn start(builder: Builder, config: &Config) -> Result<Daemon, StartError> {
+        let stop = Stop::default();
+        let result = Daemon::open(builder, config, &stop);
+        if result.is_err() {
+            // What runs already is of no use.
+            stop.all();
+        }
+        result
+    }
+
+    fn open(builder: Builder, config: &Config, stop: &Stop) -> Result<Daemon, StartError> {
         let mut registry = Registry::default();
         let store = Store::open(&config.store.path, options(config))?;
         let reader = store.reader();
-        // Bound before anything runs: a port in use is the commonest fault.
+        let begin = Begin {
+            first: reader.first(),
+            end: reader.end(),
+        };
+        // Bound before anything runs: a port in use is the commonest fault, and nothing may be taken in before.
         let context = zmq::Context::new();
+        let push = config
+            .listen
+            .push
+            .as_deref()
+            .map(|address| BoundPush::new(&context, address))
+            .transpose()?;
+        let http = config.listen.http.as_deref().map(bind_http).transpose()?;
         let sync = match config.store.sync {
             Sync::Always => Duration::ZERO,
             Sync::Every(interval) => interval,
         };
         let (intake, writer) = intake::start(store, sync)?;
-        let stop_doors = Arc::new(AtomicBool::new(false));
         let hall = Hall {
             intake: intake.clone(),
             faults: Arc::new(Faults::new(&mut registry)),
             heard: Arc::new(Heard::default()),
             received: Received::new(&mut registry),
-            stop: Arc::clone(&stop_doors),
+            stop: Arc::clone(&stop.doors),
         };
-        let push = config
-            .listen
-            .push
-            .as_deref()
-            .map(|address| Push::open(&context, address, hall.clone()))
-            .transpose()?;
         let own = Arc::new(Own::new(intake, hostname()));
         let recent = Arc::new(Recent::default());
-        let stop_workers = Arc::new(AtomicBool::new(false));
-        let abort = Arc::new(AtomicBool::new(false));
         let tracker = Tracker::start(
             reader.clone(),
             Arc::clone(&hall.heard),
             Arc::clone(&own),
             config.lost_after,
             Arc::clone(&recent),
-            Arc::clone(&stop_workers),
+            Arc::clone(&stop.workers),
         )?;
         let shared = Shared {
             reader: &reader,
+            begin,
             own: &own,
-            stop: &stop_workers,
-            abort: &abort,
+            stop,
         };
         let workers = shared.workers(builder, config)?;
         registry.register_collector(Box::new(Gather {
@@ -188,12 +225,8 @@ impl Daemon {
             recent,
             registry: Arc::new(registry),
         };
-        let http = config
-            .listen
-            .http
-            .as_deref()
-            .map(|address| serve_http(address, views))
-            .transpose()?;
+        let push = push.map(|bound| bound.open(hall)).transpose()?;
+        let http = http.map(|bound| serve_http(bound, views)).transpose()?;
         let doors = Doors {
             push: push.as_ref().map(|push| push.endpoint().to_owned()),
             http: http.as_ref().map(|(address, ..)| *address),
@@ -202,9 +235,7 @@ impl Daemon {
             doors,
             reader,
             grace: config.grace,
-            stop_doors,
-            stop_workers,
-            abort,
+            stop: stop.clone(),
             push,
             _context: context,
             writer,
@@ -226,22 +257,24 @@ impl Daemon {
 
     /// Closes the doors, makes durable what came, lets the processors take it within the grace period, and ends.
     pub fn stop(self) -> Stopped {
-        self.stop_doors.store(true, Ordering::Release);
+        let begun = Instant::now();
+        let deadline = begun + self.grace;
+        self.stop.doors.store(true, Ordering::Release);
         if let Some(push) = self.push {
+            // A store that takes nothing (a full disk) keeps the door waiting, until the store is closed.
+            wait(begun + self.grace / 2, || push.is_closed());
+            self.writer.close();
             push.join();
+        } else {
+            self.writer.close();
         }
-        self.writer.close();
-        self.stop_workers.store(true, Ordering::Release);
-        let deadline = Instant::now() + self.grace;
-        while self
-            .workers
-            .iter()
-            .any(|worker| !worker.thread.is_finished())
-            && Instant::now() < deadline
-        {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        self.abort.store(true, Ordering::Release);
+        self.stop.workers.store(true, Ordering::Release);
+        wait(deadline, || {
+            self.workers
+                .iter()
+                .all(|worker| worker.thread.is_finished())
+        });
+        self.stop.abort.store(true, Ordering::Release);
         let end = self.reader.end();
         let mut stopped = Stopped::default();
         for Running {
@@ -283,9 +316,9 @@ fn options(config: &Config) -> Options {
 /// What all workers share.
 struct Shared<'a> {
     reader: &'a Reader,
+    begin: Begin,
     own: &'a Arc<Own>,
-    stop: &'a Arc<AtomicBool>,
-    abort: &'a Arc<AtomicBool>,
+    stop: &'a Stop,
 }
 
 impl Shared<'_> {
@@ -333,13 +366,13 @@ impl Shared<'_> {
             reader: self.reader.clone(),
             cursor: self.reader.cursor_file(name)?,
             from: match from {
-                From::Start => self.reader.first(),
-                From::End => self.reader.end(),
+                From::Start => self.begin.first,
+                From::End => self.begin.end,
             },
             own: Arc::clone(self.own),
             progress: Arc::clone(&progress),
-            stop: Arc::clone(self.stop),
-            abort: Arc::clone(self.abort),
+            stop: Arc::clone(&self.stop.workers),
+            abort: Arc::clone(&self.stop.abort),
         };
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
@@ -354,12 +387,32 @@ impl Shared<'_> {
 
 type Http = (SocketAddr, watch::Sender<bool>, JoinHandle<()>);
 
-/// Binds the HTTP door and serves it in a thread with a runtime of its own.
-fn serve_http(address: &str, views: Views) -> Result<Http, StartError> {
+/// A bound HTTP door, and the runtime that it is bound in.
+struct BoundHttp {
+    runtime: tokio::runtime::Runtime,
+    listener: tokio::net::TcpListener,
+    address: SocketAddr,
+}
+
+fn bind_http(address: &str) -> Result<BoundHttp, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (listener, bound) = runtime.block_on(http::bind(address))?;
+    let (listener, address) = runtime.block_on(http::bind(address))?;
+    Ok(BoundHttp {
+        runtime,
+        listener,
+        address,
+    })
+}
+
+/// Serves HTTP in a thread.
+fn serve_http(bound: BoundHttp, views: Views) -> Result<Http, StartError> {
+    let BoundHttp {
+        runtime,
+        listener,
+        address,
+    } = bound;
     let (stop, stopped) = watch::channel(false);
     let thread = std::thread::Builder::new()
         .name("http".into())
@@ -368,7 +421,14 @@ fn serve_http(address: &str, views: Views) -> Result<Http, StartError> {
             // Connections that are still open (tails) are not waited for.
             runtime.shutdown_background();
         })?;
-    Ok((bound, stop, thread))
+    Ok((address, stop, thread))
+}
+
+/// Waits until something holds, or the deadline.
+fn wait(deadline: Instant, holds: impl Fn() -> bool) {
+    while !holds() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn hostname() -> String {

@@ -20,6 +20,8 @@ const COMMIT_BYTES: usize = 256 << 10;
 const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
 /// How long to wait before a batch that could not be stored is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// Once the daemon shuts down, a store that takes nothing is tried so many times more, without waiting.
+const LAST_TRIES: u32 = 3;
 
 /// Records of one producer, on their way into the store.
 #[derive(Debug)]
@@ -67,7 +69,7 @@ struct State {
 #[derive(Debug)]
 pub struct Writer {
     queue: Arc<Queue>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<u64>>,
 }
 
 /// Starts the thread that writes. `sync` is how long an appended record may wait to become durable.
@@ -84,7 +86,10 @@ pub fn start(store: Store, sync: Duration) -> std::io::Result<(Intake, Writer)> 
         Intake {
             queue: Arc::clone(&queue),
         },
-        Writer { queue, thread },
+        Writer {
+            queue,
+            thread: Some(thread),
+        },
     ))
 }
 
@@ -114,14 +119,30 @@ impl Intake {
 }
 
 impl Writer {
-    /// Stores what waits, makes it durable and closes the store.
-    pub fn close(self) {
+    /// Stores what waits, makes it durable and closes the store. Returns how many records could not be stored.
+    pub fn close(mut self) -> u64 {
+        self.end()
+    }
+
+    fn end(&mut self) -> u64 {
         self.queue.lock().closed = true;
         self.queue.filled.notify_all();
         self.queue.drained.notify_all();
-        if self.thread.join().is_err() {
-            tracing::error!("the thread that writes the store has panicked");
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(lost)) => lost,
+            Some(Err(_)) => {
+                tracing::error!("the thread that writes the store has panicked");
+                0
+            }
+            None => 0,
         }
+    }
+}
+
+impl Drop for Writer {
+    /// As [`Writer::close`]: a daemon that did not start lets go of its store.
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -167,6 +188,10 @@ struct Appender {
     maintain_at: Instant,
     /// Whether the last attempt failed, so that a trouble is told once.
     troubled: bool,
+    /// How often a store that takes nothing is tried yet, once the daemon shuts down.
+    last_tries: u32,
+    /// Records given up.
+    lost: u64,
 }
 
 impl Appender {
@@ -179,10 +204,13 @@ impl Appender {
             due: None,
             maintain_at: Instant::now() + MAINTAIN_EVERY,
             troubled: false,
+            last_tries: LAST_TRIES,
+            lost: 0,
         }
     }
 
-    fn run(mut self, queue: &Queue) {
+    /// Returns how many records could not be stored.
+    fn run(mut self, queue: &Queue) -> u64 {
         let mut taken = VecDeque::new();
         loop {
             let deadline = self.due.unwrap_or(self.maintain_at).min(self.maintain_at);
@@ -208,17 +236,17 @@ impl Appender {
                 break;
             }
         }
-        if !self.unsynced.is_empty() {
-            let lost: u64 = self
-                .unsynced
-                .iter()
-                .map(|batch| u64::from(batch.count))
-                .sum();
-            tracing::error!("{lost} records could not be stored before the daemon had to stop");
-        }
         if let Err(error) = self.store.close() {
             tracing::error!("{error}");
+            self.lost += records(&self.unsynced);
         }
+        if self.lost > 0 {
+            tracing::error!(
+                "{} records could not be stored before the daemon had to stop",
+                self.lost
+            );
+        }
+        self.lost
     }
 
     fn append(&mut self, batch: Batch, queue: &Queue) {
@@ -231,7 +259,8 @@ impl Appender {
                 return;
             }
             if !self.recover(&error, queue) {
-                break;
+                self.lost += u64::from(batch.count);
+                return;
             }
         }
         self.unsynced_bytes += batch.bytes.len();
@@ -261,7 +290,7 @@ impl Appender {
                 return;
             }
         }
-        if std::mem::take(&mut self.troubled) {
+        if !self.unsynced.is_empty() && std::mem::take(&mut self.troubled) {
             tracing::info!("the store takes records again");
         }
         self.unsynced.clear();
@@ -269,25 +298,33 @@ impl Appender {
         self.due = None;
     }
 
-    /// After a failed write: appends again what is not durable, until that succeeds. False when the daemon shuts down.
+    /// After a failed write: appends again what is not durable, until that succeeds. False when the daemon shuts down
+    /// first; what could not be appended again is lost then.
     fn recover(&mut self, error: &StoreError, queue: &Queue) -> bool {
         if !std::mem::replace(&mut self.troubled, true) {
             tracing::error!("{error}");
         }
         let unsynced = std::mem::take(&mut self.unsynced);
+        // A part may have become durable before the failure.
+        let stored = |store: &Store, batch: &Batch| {
+            store.position_of(&batch.producer.to_bytes()) >= Some(batch.to)
+        };
         loop {
-            if queue.is_closed() {
-                self.unsynced = unsynced;
+            if !queue.is_closed() {
+                std::thread::sleep(RETRY);
+            } else if self.last_tries == 0 {
+                let (kept, lost): (Vec<Batch>, Vec<Batch>) = unsynced
+                    .into_iter()
+                    .partition(|batch| stored(&self.store, batch));
+                self.unsynced = kept;
+                self.lost += records(&lost);
                 return false;
+            } else {
+                self.last_tries -= 1;
             }
-            std::thread::sleep(RETRY);
             if let Err(error) = self.store.maintain(now()) {
                 tracing::debug!("{error}");
             }
-            // A part may have become durable before the failure.
-            let stored = |store: &Store, batch: &Batch| {
-                store.position_of(&batch.producer.to_bytes()) >= Some(batch.to)
-            };
             if unsynced
                 .iter()
                 .all(|batch| stored(&self.store, batch) || self.try_append(batch).is_ok())
@@ -299,6 +336,10 @@ impl Appender {
     }
 }
 
+fn records(batches: &[Batch]) -> u64 {
+    batches.iter().map(|batch| u64::from(batch.count)).sum()
+}
+
 /// Now, in ns since the epoch.
 pub fn now() -> u64 {
     SystemTime::now()
@@ -306,4 +347,56 @@ pub fn now() -> u64 {
         .map_or(0, |since| {
             u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Options;
+
+    fn batch(from: u64) -> Batch {
+        Batch {
+            producer: ProducerId::from_bytes([1; 16]),
+            from,
+            to: from + 2,
+            count: 2,
+            ordered: false,
+            bytes: vec![0; 100],
+        }
+    }
+
+    #[test]
+    fn what_waits_is_stored_before_the_store_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(
+            folder.path(),
+            Options {
+                reserve: 0,
+                ..Options::default()
+            },
+        )
+        .unwrap();
+        let reader = store.reader();
+        let (intake, writer) = start(store, Duration::from_secs(3600)).unwrap();
+        (0..10).for_each(|n| intake.submit(batch(n * 2)).unwrap());
+        assert_eq!(writer.close(), 0);
+        assert_eq!(reader.end() - reader.first(), 20);
+        assert!(intake.submit(batch(20)).is_err());
+    }
+
+    #[test]
+    fn a_store_that_takes_nothing_does_not_keep_the_daemon_from_stopping() {
+        let folder = tempfile::tempdir().unwrap();
+        let full = Options {
+            reserve: u64::MAX,
+            ..Options::default()
+        };
+        let store = Store::open(folder.path(), full).unwrap();
+        let reader = store.reader();
+        let (intake, writer) = start(store, Duration::ZERO).unwrap();
+        (0..10).for_each(|n| intake.submit(batch(n * 2)).unwrap());
+        assert_eq!(writer.close(), 20, "all that was given up is counted");
+        assert!(reader.is_closed());
+        assert_eq!(reader.end(), reader.first());
+    }
 }

@@ -1,6 +1,6 @@
 //! Finds the records of one trace in the store.
 
-use distlog_proto::{BatchRef, Kind, Record, RecordRef, SpanId, TraceId};
+use distlog_proto::{BatchRef, Record, RecordRef, SpanId, TraceId};
 
 use crate::store::{Batches, ReadError, Reader};
 
@@ -64,16 +64,41 @@ pub fn records_of<'a>(
         .filter(of_trace)
 }
 
-/// The record with which a task began, if the store still has it.
-pub fn begin_of(reader: &Reader, trace_id: TraceId, span_id: SpanId) -> Option<Record> {
-    let mut begin = None;
-    let mut take = |record: &RecordRef<'_>| {
-        if record.kind == Kind::Begin && begin.is_none() {
-            begin = Some(record.to_record());
+/// Reads single records by their number in the store. Asked in ascending order it reads each part of the store once.
+pub struct Numbered<'a> {
+    reader: &'a Reader,
+    batches: Batches,
+}
+
+impl<'a> Numbered<'a> {
+    /// Of that store.
+    pub fn new(reader: &'a Reader) -> Numbered<'a> {
+        Numbered {
+            reader,
+            batches: Batches::new(),
         }
-    };
-    task(reader, trace_id, span_id, &mut take).ok()?;
-    begin
+    }
+
+    /// The record with that number, if the store still has it.
+    pub fn record(&mut self, number: u64) -> Option<Record> {
+        self.known(number).or_else(|| {
+            let mut cursor = self.reader.cursor(number);
+            cursor.next_batches(&mut self.batches, 1).ok()?;
+            self.known(number)
+        })
+    }
+
+    /// Out of what was read last.
+    fn known(&self, number: u64) -> Option<Record> {
+        let (head, bytes) = self
+            .batches
+            .iter()
+            .find(|(head, _)| (head.first..head.end()).contains(&number))?;
+        let batch = BatchRef::parse(bytes).ok()?;
+        let at = usize::try_from(number - head.first).ok()?;
+        let record = batch.records().nth(at)?.ok()?;
+        Some(record.to_record())
+    }
 }
 
 /// Hands over the records of one task, in the order in which they were stored.

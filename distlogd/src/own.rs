@@ -7,6 +7,9 @@ use distlog_proto::{Callsite, Kind, ProducerId, Record, Severity, Source};
 
 use crate::intake::{Batch, Intake, now};
 
+/// A batch is closed at this size, in bytes.
+const BATCH_BYTES: usize = 64 << 10;
+
 /// Writes records into the store as a producer of its own, service `distlogd`.
 #[derive(Debug)]
 pub struct Own {
@@ -67,7 +70,7 @@ impl Own {
                 stream: record.source.stream,
                 ..self.source.clone()
             };
-            if !writer.takes(&record.source) {
+            if !writer.takes(&record.source) || writer.len() >= BATCH_BYTES {
                 self.submit(&mut writer, from, record.offset);
             }
             writer.push(&record);

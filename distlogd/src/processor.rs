@@ -45,7 +45,8 @@ pub enum Error {
         /// What is wrong with them.
         reason: String,
     },
-    /// Something in these records can never be taken, nobody knows which: the worker presents halves of them.
+    /// Something in these records can never be taken, nobody knows which: everything since the last flush is to be
+    /// forgotten, and the worker presents halves of it.
     Refused {
         /// What the destination said.
         reason: String,

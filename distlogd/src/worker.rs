@@ -12,7 +12,7 @@ use distlog_proto::{BatchRef, RecordRef, Severity};
 
 use crate::own::Own;
 use crate::processor::{Error, Processor, Token};
-use crate::store::{Batches, CursorFile, Reader};
+use crate::store::{Batches, CursorFile, CursorFileError, Reader};
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
@@ -24,6 +24,10 @@ const FLUSH_BUSY: Duration = Duration::from_secs(1);
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 /// How long to wait for records before looking whether the daemon stops.
 const WAIT: Duration = Duration::from_millis(200);
+/// So many records are presented at once at most: a batch may have millions of tiny ones.
+const PRESENT: usize = 4096;
+/// A destination is not left alone for longer, whatever it asks.
+const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether a record is routed to the processor.
 pub type Route = Box<dyn Fn(&RecordRef<'_>) -> bool + Send>;
@@ -83,8 +87,11 @@ struct Run {
     flushed: u64,
     /// All before it was presented.
     position: u64,
-    taken: u64,
+    /// What happened since the last flush.
+    counts: Counts,
     flushed_at: Instant,
+    /// Whether the cursor's file is behind, since it could not be written.
+    unsaved: bool,
     back_off: Duration,
     /// Parts of the stream in which something is refused, to be presented one by one, the next one last.
     parts: Vec<(u64, u64)>,
@@ -92,31 +99,68 @@ struct Run {
     troubled: bool,
 }
 
+/// What is counted when the flush succeeds: where that fails, all is read and presented again.
+#[derive(Debug, Default)]
+struct Counts {
+    taken: u64,
+    rejected: u64,
+    expired: u64,
+    damaged: u64,
+}
+
 impl Worker {
+    /// Where the cursor stands; `None` if it cannot be read before the daemon stops.
+    fn begin(&self) -> Option<(u64, Option<Token>)> {
+        let mut troubled = false;
+        loop {
+            match self.cursor.load() {
+                Ok(Some(saved)) => {
+                    let end = self.reader.end();
+                    if saved.next > end {
+                        tracing::error!(
+                            processor = self.name,
+                            "its cursor is at record {}, and the store ends at {end}: it is another store; it begins there",
+                            saved.next
+                        );
+                    }
+                    // An empty token says that the processor was not flushed yet.
+                    let token = Some(saved.token).filter(|token| !token.is_empty());
+                    return Some((saved.next.min(end), token.map(Token)));
+                }
+                Ok(None) => {
+                    // A new processor begins where it does now, also if it is killed before its first flush.
+                    if let Err(error) = self.cursor.save(self.from, &[]) {
+                        tracing::error!(processor = self.name, "{error}");
+                    }
+                    return Some((self.from, None));
+                }
+                Err(CursorFileError::File(error)) => {
+                    if !std::mem::replace(&mut troubled, true) {
+                        tracing::error!(
+                            processor = self.name,
+                            "{error}; tried again until it works"
+                        );
+                    }
+                    if self.stop.load(Ordering::Acquire) {
+                        return None;
+                    }
+                    std::thread::sleep(WAIT);
+                }
+                Err(error) => {
+                    tracing::error!(
+                        processor = self.name,
+                        "{error}; it begins at the oldest record"
+                    );
+                    return Some((self.reader.first(), None));
+                }
+            }
+        }
+    }
+
     /// Runs until the daemon stops.
     pub fn run(self) {
-        let (flushed, token) = match self.cursor.load() {
-            // An empty token says that the processor was not flushed yet.
-            Ok(Some(saved)) => (
-                saved.next,
-                Some(saved.token)
-                    .filter(|token| !token.is_empty())
-                    .map(Token),
-            ),
-            Ok(None) => {
-                // A new processor begins where it does now, also if it is killed before its first flush.
-                if let Err(error) = self.cursor.save(self.from, &[]) {
-                    tracing::error!(processor = self.name, "{error}");
-                }
-                (self.from, None)
-            }
-            Err(error) => {
-                tracing::error!(
-                    processor = self.name,
-                    "{error}; it begins at the oldest record"
-                );
-                (self.reader.first(), None)
-            }
+        let Some((flushed, token)) = self.begin() else {
+            return;
         };
         self.progress.done.store(flushed, Ordering::Relaxed);
         Run {
@@ -125,8 +169,9 @@ impl Worker {
             token,
             flushed,
             position: flushed,
-            taken: 0,
+            counts: Counts::default(),
             flushed_at: Instant::now(),
+            unsaved: false,
             back_off: BACK_OFF.0,
             parts: Vec::new(),
             troubled: false,
@@ -149,6 +194,9 @@ impl Run {
                 break;
             }
         }
+        if self.unsaved {
+            self.save();
+        }
     }
 
     /// Whether everything is done and the daemon stops. The store is closed before: nothing more can come.
@@ -163,24 +211,29 @@ impl Run {
         batches: &mut Batches,
     ) -> Result<(), Error> {
         if self.processor.is_none() {
-            self.processor = Some((self.worker.factory)(self.token.as_ref())?);
+            let made = (self.worker.factory)(self.token.as_ref());
+            // Nothing was presented: whatever it says, no record can be at fault.
+            self.processor = Some(made.map_err(|error| match error {
+                Error::Retry { .. } => error,
+                other => Error::retry(other),
+            })?);
             if self.token.is_none() {
                 // The first token says how the destination was found.
                 self.flush()?;
             }
         }
+        let from = self.position;
         let limit = self.parts.last().map_or(u64::MAX, |part| part.1);
-        self.worker.reader.wait(self.position, self.patience());
+        self.worker.reader.wait(from, self.patience());
         let read = cursor
             .next_batches(batches, READ_BYTES)
             .map_err(Error::retry)?;
-        if read.skipped() > 0 {
-            self.say_skipped(read.expired, read.damaged);
-        }
-        let end = cursor.position().min(limit);
-        let (from, to) = (self.position, end);
+        // What lies behind the limit is read again.
+        let to = cursor.position().min(limit).max(from);
+        self.counts.expired += read.expired.min(to - from);
+        self.counts.damaged += read.damaged.min(to - from);
         self.present(batches, from, to)?;
-        self.position = to.max(from);
+        self.position = to;
         let due = if batches.is_empty() {
             FLUSH_IDLE
         } else {
@@ -191,6 +244,9 @@ impl Run {
             && (self.position >= limit || stopping || self.flushed_at.elapsed() >= due)
         {
             self.flush()?;
+        } else if self.unsaved && self.flushed_at.elapsed() >= FLUSH_BUSY {
+            self.flushed_at = Instant::now();
+            self.save();
         }
         Ok(())
     }
@@ -206,16 +262,13 @@ impl Run {
 
     /// Presents the records with numbers in `from..to` that are routed here.
     fn present(&mut self, batches: &Batches, from: u64, to: u64) -> Result<(), Error> {
-        let Some(processor) = &mut self.processor else {
-            return Ok(());
-        };
         // One list for all: batches are small, and a processor works better with many records.
         let parsed: Vec<(u64, BatchRef<'_>)> = batches
             .iter()
             .filter_map(|(head, bytes)| Some((head.first, BatchRef::parse(bytes).ok()?)))
             .collect();
-        let mut records: Vec<RecordRef<'_>> =
-            Vec::with_capacity(usize::try_from(batches.records()).unwrap_or(0));
+        let many = usize::try_from(batches.records()).unwrap_or(PRESENT);
+        let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(many.min(PRESENT));
         for (first, batch) in &parsed {
             for (number, record) in (*first..).zip(batch.records()) {
                 // Batches were checked when they came in.
@@ -223,14 +276,23 @@ impl Run {
                 record.store_number = number;
                 if (from..to).contains(&number) && (self.worker.route)(&record) {
                     records.push(record);
+                    if records.len() == PRESENT {
+                        self.process(&records)?;
+                        records.clear();
+                    }
                 }
             }
         }
-        if records.is_empty() {
+        self.process(&records)
+    }
+
+    fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
+        let Some(processor) = self.processor.as_mut().filter(|_| !records.is_empty()) else {
             return Ok(());
-        }
-        self.taken += records.len() as u64;
-        match processor.process(&records) {
+        };
+        let result = processor.process(records);
+        self.counts.taken += records.len() as u64;
+        match result {
             Err(Error::Reject { numbers, reason }) => {
                 self.reject(&numbers, &reason);
                 Ok(())
@@ -240,55 +302,75 @@ impl Run {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let Some(processor) = &mut self.processor else {
-            return Ok(());
-        };
         // Rejections are told once, by whichever call notices them.
         let token = loop {
+            let Some(processor) = &mut self.processor else {
+                return Ok(());
+            };
             match processor.flush() {
-                Err(Error::Reject { numbers, reason }) => {
-                    add(&self.worker.progress.rejected, numbers.len() as u64);
-                    tracing::warn!(
-                        processor = self.worker.name,
-                        "{} records were rejected: {reason}",
-                        numbers.len()
-                    );
-                }
+                Err(Error::Reject { numbers, reason }) => self.reject(&numbers, &reason),
                 Ok(token) => break token,
                 Err(error) => return Err(error),
             }
         };
-        self.worker
-            .cursor
-            .save(self.position, &token.0)
-            .map_err(Error::retry)?;
-        self.flushed = self.position;
-        self.flushed_at = Instant::now();
         self.token = Some(token);
+        self.flushed_at = Instant::now();
         self.back_off = BACK_OFF.0;
-        let progress = &self.worker.progress;
-        progress.done.store(self.flushed, Ordering::Relaxed);
-        add(&progress.taken, std::mem::take(&mut self.taken));
-        self.parts.pop_if(|part| part.1 <= self.flushed);
+        self.forward();
         if std::mem::take(&mut self.troubled) {
             tracing::info!(processor = self.worker.name, "works again");
         }
         Ok(())
     }
 
+    /// All before the position is dealt with for good.
+    fn forward(&mut self) {
+        self.flushed = self.position;
+        self.save();
+        let Counts {
+            taken,
+            rejected,
+            expired,
+            damaged,
+        } = std::mem::take(&mut self.counts);
+        let progress = &self.worker.progress;
+        progress.done.store(self.flushed, Ordering::Relaxed);
+        add(&progress.taken, taken);
+        add(&progress.rejected, rejected);
+        self.parts.pop_if(|part| part.1 <= self.flushed);
+        self.say_skipped(expired, damaged);
+    }
+
+    /// Writes the cursor's file. The destination has what it was given: if the file cannot be written, presenting that
+    /// again would only double it. It is written later; a restart before that goes on from what was written last.
+    fn save(&mut self) {
+        let token = self.token.as_ref().map_or(&[][..], |token| &token.0);
+        match self.worker.cursor.save(self.flushed, token) {
+            Ok(()) => self.unsaved = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.unsaved, true) {
+                    tracing::error!(
+                        processor = self.worker.name,
+                        "{error}; tried again until it works"
+                    );
+                }
+            }
+        }
+    }
+
     fn reject(&mut self, numbers: &[u64], reason: &str) {
-        self.taken = self.taken.saturating_sub(numbers.len() as u64);
-        add(&self.worker.progress.rejected, numbers.len() as u64);
+        let count = numbers.len() as u64;
+        self.counts.taken = self.counts.taken.saturating_sub(count);
+        self.counts.rejected += count;
         tracing::warn!(
             processor = self.worker.name,
-            "{} records were rejected: {reason}",
-            numbers.len()
+            "{count} records were rejected: {reason}"
         );
     }
 
     fn fail(&mut self, error: Error) {
         let presented = self.position.max(self.flushed);
-        self.taken = 0;
+        self.counts = Counts::default();
         match error {
             Error::Refused { reason } => self.narrow(presented, &reason),
             Error::Reject { numbers, reason } => self.reject(&numbers, &reason),
@@ -320,28 +402,24 @@ impl Run {
             )
             .max(from + 1);
         self.position = from;
+        self.parts.pop_if(|part| part.1 <= to);
         if to - from > 1 {
             let middle = from + (to - from) / 2;
-            self.parts.pop_if(|part| part.1 <= to);
             self.parts.extend([(middle, to), (from, middle)]);
             return;
         }
-        self.parts.pop_if(|part| part.1 <= to);
-        add(&self.worker.progress.rejected, 1);
         tracing::warn!(
             processor = self.worker.name,
             record = from,
             "a record was rejected: {reason}"
         );
-        let token = self.token.clone().unwrap_or_default();
-        match self.worker.cursor.save(to, &token.0) {
-            Ok(()) => (self.flushed, self.position) = (to, to),
-            Err(error) => self.fail(Error::retry(error)),
-        }
+        self.position = to;
+        self.counts.rejected = 1;
+        self.forward();
     }
 
     fn pause(&self, duration: Duration) {
-        let until = Instant::now() + duration;
+        let until = Instant::now() + duration.min(MAX_PAUSE);
         while Instant::now() < until && !self.worker.abort.load(Ordering::Acquire) {
             std::thread::sleep(
                 Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())),

@@ -214,6 +214,24 @@ fn a_real_end_replaces_that_of_a_lost_task_whichever_came_first() {
 }
 
 #[test]
+fn a_real_end_replaces_the_one_said_of_a_silent_python_task() {
+    for late in [false, true] {
+        let mut story = Story(Vec::new());
+        story.begin("py", "", 0, "compute");
+        for real in [late, !late] {
+            let outcome = if real {
+                Outcome::Failed
+            } else {
+                Outcome::Unset
+            };
+            story.end("py", "", 90_000, outcome, 1000);
+        }
+        let drawn = story.drawn();
+        assert!(drawn.contains("✗ compute"), "{drawn}");
+    }
+}
+
+#[test]
 fn a_circle_of_parents_and_a_very_deep_tree_are_drawn_all_the_same() {
     let mut story = Story(Vec::new());
     let (a, b) = (SpanId::new(1).unwrap(), SpanId::new(2).unwrap());

@@ -60,6 +60,29 @@ fn the_configurations_are_good() {
 }
 
 #[test]
+fn the_dependencies_are_those_of_this_version() {
+    let toml = blocks("toml")[0];
+    let version = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap().0;
+    assert!(
+        toml.contains(&format!(
+            "distlog-layer = {{ version = \"{version}\", features = [\"tower\"] }}"
+        )),
+        "{toml}"
+    );
+}
+
+#[test]
+fn the_daemon_runs_with_the_recipe_for_jaeger() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = blocks("yaml")
+        .into_iter()
+        .find(|yaml| yaml.starts_with("# jaeger.yaml"))
+        .unwrap();
+    let mut daemon = Daemon::start(TOUR, &["distlogd"], folder.path(), recipe);
+    assert!(daemon.stop().success(), "{:?}", daemon.process().stderr());
+}
+
+#[test]
 fn the_defaults_are_those_of_the_daemon() {
     let whole = blocks("yaml")[1];
     // Without processors and rules nothing but defaults is left.

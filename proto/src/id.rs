@@ -4,7 +4,8 @@ use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::str::FromStr;
 
-use crate::task_id::MAX_LEN;
+/// The longest id that is read or written, in characters.
+pub(crate) const MAX_LEN: usize = 1024;
 
 /// A text that is no id, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

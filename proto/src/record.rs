@@ -233,7 +233,7 @@ pub struct Source {
 }
 
 /// A place in the code.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Callsite {
     /// Severity of what is logged there.
     pub severity: Severity,

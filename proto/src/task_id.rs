@@ -6,11 +6,9 @@ use std::str::FromStr;
 
 use compact_str::CompactString;
 
-use crate::id::{ParseIdError, SpanId, TraceId, random_u64};
+use crate::id::{MAX_LEN, ParseIdError, SpanId, TraceId, random_u64};
 
-/// The longest id that is read or written, in characters.
-pub(crate) const MAX_LEN: usize = 1024;
-/// Of these, what the trace id and the slash behind it take.
+/// Of [`MAX_LEN`], what the trace id and the slash behind it take.
 const PREFIX_LEN: usize = 37;
 
 /// The id of a task: a trace id and a path of child numbers.

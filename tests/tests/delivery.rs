@@ -96,6 +96,11 @@ fn all_three_encodings_arrive_with_every_field() {
             "{event:#}"
         );
         assert_eq!(event["levelname"], "INFO");
+        assert_eq!(
+            records.last().unwrap()["message"],
+            "do everything with 7",
+            "an end repeats what was to be achieved"
+        );
         assert_eq!(event["name"], "e2e_client");
         assert!(
             records
@@ -326,4 +331,38 @@ fn the_tail_follows_live() {
         .unwrap();
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean `severity`?"));
+}
+
+#[test]
+fn the_console_shows_a_live_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "
+processors:
+  terminal: { console: {} }
+rules:
+  - to: [terminal]";
+    let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), config);
+    run(&daemon, "batch", &["every-field"]);
+    let process = daemon.process();
+    process.expect_stdout("the end", |line| {
+        line.contains("✗ do everything with 7").then_some(())
+    });
+    let seen = process.stdout();
+    let at = |words: &str| {
+        seen.iter()
+            .position(|line| line.contains(words))
+            .unwrap_or_else(|| panic!("{words} is not in {seen:#?}"))
+    };
+    let order = [
+        at("▶ do everything with 7  user=leo"),
+        at("│ event 1  yes=true"),
+        at("│ ▶ a part"),
+        at("│ │ line one"),
+        at("│ ✔ a part"),
+    ];
+    assert!(order.is_sorted(), "{seen:#?}");
+    assert!(
+        seen.iter().all(|line| !line.contains('\u{1b}')),
+        "no colours where there is no terminal"
+    );
 }

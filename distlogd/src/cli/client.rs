@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 
+use distlog_proto::TaskId;
+
 use super::{FAILED, LookArgs};
 use crate::tree::paint::{Clock, Colour, Span, Style, printable};
 
@@ -22,6 +24,14 @@ enum Error {
 
 pub(super) fn tree(url: &str, id: &str, look: &LookArgs) -> u8 {
     let format = if look.json { "json" } else { "text" };
+    // Here, since an id is a part of the path.
+    let id: TaskId = match id.trim().parse() {
+        Ok(id) => id,
+        Err(error) => {
+            eprintln!("distlogd: {error}");
+            return FAILED;
+        }
+    };
     let path = format!("/api/v1/tasks/{id}");
     report(
         get(url, &path, &[("format", format), ("color", flag(look))])

@@ -1,6 +1,6 @@
 //! Runs the daemon until it is told to stop.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,6 +9,13 @@ use tracing_subscriber::EnvFilter;
 use super::{FAILED, LEFT, WRONG, check};
 use crate::daemon::{Builder, Daemon};
 
+/// As `eprintln!`, but a closed standard error is no reason to panic: in `distlogd 2>&1 | tee log` Ctrl-C ends `tee` first.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> u8 {
     let filter = EnvFilter::try_from_env("DISTLOGD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let plain = !std::io::stderr().is_terminal()
@@ -16,6 +23,8 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        // It would say so on standard error, which has just failed, and panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // Somebody who embeds the daemon may have a subscriber of his own.
     let _ = subscriber.with_ansi(!plain).try_init();
@@ -24,7 +33,7 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     let config = match check::load(file, &builder.names()) {
         Ok(config) => config,
         Err(faults) => {
-            eprintln!("{faults}");
+            tell!("{faults}");
             return WRONG;
         }
     };
@@ -51,7 +60,7 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     };
     say(&daemon, &config.store.path);
     runtime.block_on(either(&mut term, &mut interrupt));
-    eprintln!("stopping");
+    tell!("stopping");
     // A second signal ends it at once.
     let stopping = runtime.spawn_blocking(move || daemon.stop());
     let stopped = runtime.block_on(async {
@@ -63,19 +72,19 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     runtime.shutdown_background();
     match stopped {
         Some(stopped) if stopped.left.is_empty() => {
-            eprintln!("stopped");
+            tell!("stopped");
             0
         }
         Some(stopped) => {
             for (name, records) in stopped.left {
-                eprintln!(
+                tell!(
                     "stopped; processor {name} has not got {records} records yet, they go out at the next start"
                 );
             }
             LEFT
         }
         None => {
-            eprintln!("stopped at once; processors go on where they were at the next start");
+            tell!("stopped at once; processors go on where they were at the next start");
             LEFT
         }
     }
@@ -89,7 +98,7 @@ async fn either(term: &mut Signal, interrupt: &mut Signal) {
 }
 
 fn failed(error: &dyn std::error::Error) -> u8 {
-    eprintln!("distlogd: {error}");
+    tell!("distlogd: {error}");
     FAILED
 }
 
@@ -97,16 +106,16 @@ fn failed(error: &dyn std::error::Error) -> u8 {
 fn say(daemon: &Daemon, store: &Path) {
     let reader = daemon.reader();
     let doors = daemon.doors();
-    eprintln!("distlogd {}", env!("CARGO_PKG_VERSION"));
-    eprintln!(
+    tell!("distlogd {}", env!("CARGO_PKG_VERSION"));
+    tell!(
         "  store  {} ({} records)",
         store.display(),
         reader.end().saturating_sub(reader.first())
     );
-    eprintln!("  push   {}", doors.push.as_deref().unwrap_or("off"));
+    tell!("  push   {}", doors.push.as_deref().unwrap_or("off"));
     match doors.http {
-        Some(address) => eprintln!("  http   http://{address}"),
-        None => eprintln!("  http   off"),
+        Some(address) => tell!("  http   http://{address}"),
+        None => tell!("  http   off"),
     }
-    eprintln!("ready");
+    tell!("ready");
 }

@@ -4,6 +4,10 @@ use distlog_proto::wire::{BatchWriter, DecodeError};
 use distlog_proto::{BatchRef, ProducerId};
 
 use crate::intake::Batch;
+use crate::store::MAX_BATCH;
+
+/// A batch that is written anew takes no more records from this size on, in bytes.
+const ENOUGH: usize = MAX_BATCH - (2 << 20);
 
 /// A batch that can be stored, and what was wrong with the rest.
 #[derive(Debug)]
@@ -57,15 +61,21 @@ pub fn check(bytes: Vec<u8>) -> Result<Checked, DecodeError> {
             bad,
         });
     }
+    let (batch, left) = rewrite(&batch, producer);
+    if left > 0 {
+        let (count, first) = bad.unwrap_or((0, DecodeError::LongNames(MAX_BATCH)));
+        bad = Some((count + left, first));
+    }
     Ok(Checked {
-        batch: Some(rewrite(&batch, producer)),
+        batch: Some(batch),
         producer,
         bad,
     })
 }
 
-/// Writes a batch anew with its good records only, under a producer id made up if there is none.
-fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> Batch {
+/// Writes a batch anew with its good records only, under a producer id made up if there is none. It can grow, since names
+/// of fields are written out then: what does not fit into a batch is left out and counted.
+fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> (Batch, u64) {
     let renamed = !producer.is_known();
     let producer = if renamed {
         ProducerId::random()
@@ -75,9 +85,16 @@ fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> Batch {
     let mut writer = BatchWriter::new();
     let (mut from, mut to) = (u64::MAX, 0);
     let mut previous = None;
+    let mut left = 0;
+    // Copied once, not for each record: it may be large.
+    let mut source = batch.source().to_source();
+    source.producer = producer;
     for record in batch.records().flatten() {
-        let mut record = record.to_record();
-        record.source.producer = producer;
+        if writer.len() >= ENOUGH {
+            left += 1;
+            continue;
+        }
+        let mut record = record.to_record_of(source);
         // Numbers that do not rise would make two records one.
         if renamed
             || previous.is_some_and(|previous| record.offset <= previous)
@@ -89,16 +106,18 @@ fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> Batch {
         from = from.min(record.offset);
         to = to.max(record.offset.saturating_add(1));
         writer.push(&record);
+        source = record.source;
     }
     let count = writer.count();
-    Batch {
+    let batch = Batch {
         producer,
         from,
         to,
         count,
         ordered: false,
         bytes: writer.finish(),
-    }
+    };
+    (batch, left)
 }
 
 #[cfg(test)]
@@ -185,6 +204,36 @@ mod tests {
         .unwrap();
         assert_eq!((stored.from, stored.to, stored.count), (5, 8, 3));
         assert_eq!(messages(&stored), ["a", "b", "c"]);
+    }
+
+    /// A batch with many names of fields that few bytes refer to.
+    #[test]
+    fn a_batch_does_not_explode_when_it_is_written_anew() {
+        let callsite = distlog_proto::Callsite {
+            target: "t".into(),
+            ..distlog_proto::Callsite::default()
+        };
+        let name = "n".repeat(100_000);
+        let mut bytes = Vec::new();
+        wire::encode::callsite(&mut bytes, 1, &callsite, [name.as_str()]);
+        let record = |fields: usize| {
+            let mut record = Vec::new();
+            wire::put::varint(&mut record, wire::field::record::CALLSITE, 1);
+            for _ in 0..fields {
+                let (number, key) = (wire::field::record::FIELDS, wire::encode::Key::Index(0));
+                wire::encode::scalar(&mut record, number, key, wire::encode::Scalar::Null);
+            }
+            record
+        };
+        let (small, large) = (record(1), record(11));
+        wire::put_record(&mut bytes, 0, &large);
+        (1..=1000).for_each(|n| wire::put_record(&mut bytes, n, &small));
+        let checked = check(bytes).unwrap();
+        let stored = checked.batch.unwrap();
+        assert!(stored.bytes.len() <= MAX_BATCH);
+        let (left_out, why) = checked.bad.unwrap();
+        assert_eq!(left_out + u64::from(stored.count), 1001);
+        assert!(matches!(why, DecodeError::LongNames(_)), "{why}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Makes batches of the single records that encodings J and P carry.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{ProducerId, Record, Source};
+use distlog_proto::{ProducerId, Record};
 
 use crate::intake::Batch;
 
@@ -22,7 +23,9 @@ const LANGUAGE: &str = "telemetry.sdk.language";
 /// one from us.
 #[derive(Debug, Default)]
 pub struct Collector {
-    known: HashMap<(String, u64, String, String), Run>,
+    /// By two keyed hashes of what identifies the process, which may be of any length.
+    known: HashMap<(u64, u64), Run>,
+    keys: (RandomState, RandomState),
     writer: BatchWriter,
     producer: ProducerId,
     from: u64,
@@ -69,13 +72,21 @@ impl Collector {
     /// Gives a record the producer and offset that its sender did not.
     fn name(&mut self, record: &mut Record) {
         let source = &mut record.source;
-        if source.producer.is_known() {
+        // The last offset that there is has none after it, and so cannot be stored.
+        if source.producer.is_known() && record.offset < u64::MAX {
             return;
         }
-        if self.known.len() >= MAX_SOURCES {
+        let process = (
+            &source.host,
+            source.process_id,
+            &source.process_name,
+            &source.service,
+        );
+        let key = (self.keys.0.hash_one(process), self.keys.1.hash_one(process));
+        if self.known.len() >= MAX_SOURCES && !self.known.contains_key(&key) {
             self.known.clear();
         }
-        let run = self.known.entry(key(source)).or_insert_with(|| Run {
+        let run = self.known.entry(key).or_insert_with(|| Run {
             producer: ProducerId::random(),
             next: 0,
         });
@@ -86,15 +97,6 @@ impl Collector {
         record.offset = run.next;
         run.next += 1;
     }
-}
-
-fn key(source: &Source) -> (String, u64, String, String) {
-    (
-        source.host.clone(),
-        source.process_id,
-        source.process_name.clone(),
-        source.service.clone(),
-    )
 }
 
 #[cfg(test)]
@@ -135,6 +137,17 @@ mod tests {
                 .message,
             "d"
         );
+    }
+
+    #[test]
+    fn the_last_offset_that_there_is_costs_no_record() {
+        let mut collector = Collector::default();
+        let mut odd = record(1, "odd");
+        odd.source.producer = ProducerId::from_bytes([7; 16]);
+        odd.offset = u64::MAX;
+        assert!(collector.add(odd).is_none());
+        let batch = collector.finish().unwrap();
+        assert!(batch.from < batch.to && batch.to - batch.from == 1);
     }
 
     #[test]

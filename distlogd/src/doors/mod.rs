@@ -15,7 +15,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-pub use push::{OpenError as PushError, Push};
+pub use push::{Bound as BoundPush, OpenError as PushError, Push};
 
 use crate::faults::Faults;
 use crate::heard::Heard;

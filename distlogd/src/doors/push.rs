@@ -30,6 +30,12 @@ pub struct OpenError {
     reason: String,
 }
 
+/// A push door that is bound; what comes waits in its socket.
+pub struct Bound {
+    socket: zmq::Socket,
+    endpoint: String,
+}
+
 /// An open push door.
 #[derive(Debug)]
 pub struct Push {
@@ -37,44 +43,60 @@ pub struct Push {
     thread: JoinHandle<()>,
 }
 
-impl Push {
-    /// Binds and begins to take messages. `*` or 0 as port takes a free one.
+impl Bound {
+    /// Binds. `*` or 0 as port takes a free one.
     ///
     /// # Errors
     /// If the address is in use or is none.
-    pub fn open(context: &zmq::Context, endpoint: &str, hall: Hall) -> Result<Push, OpenError> {
-        let failed = |reason: String| OpenError {
+    pub fn new(context: &zmq::Context, endpoint: &str) -> Result<Bound, OpenError> {
+        let socket = bind(context, endpoint).map_err(|error| OpenError {
             endpoint: endpoint.to_owned(),
-            reason,
-        };
-        let socket = bind(context, endpoint).map_err(|error| match error {
-            zmq::Error::EADDRINUSE => failed("another program listens there already".into()),
-            zmq::Error::EACCES => failed("not permitted".into()),
-            other => failed(other.to_string()),
+            reason: match error {
+                zmq::Error::EADDRINUSE => "another program listens there already".into(),
+                zmq::Error::EACCES => "not permitted".into(),
+                other => other.to_string(),
+            },
         })?;
         let bound = socket
             .get_last_endpoint()
             .ok()
             .and_then(Result::ok)
             .unwrap_or_else(|| endpoint.to_owned());
-        let receiver = Receiver {
+        Ok(Bound {
             socket,
+            endpoint: bound,
+        })
+    }
+
+    /// Begins to take messages.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn open(self, hall: Hall) -> std::io::Result<Push> {
+        let receiver = Receiver {
+            socket: self.socket,
             hall,
             collector: Collector::default(),
         };
         let thread = std::thread::Builder::new()
             .name("push".into())
-            .spawn(move || receiver.run())
-            .map_err(|e| failed(e.to_string()))?;
+            .spawn(move || receiver.run())?;
         Ok(Push {
-            endpoint: bound,
+            endpoint: self.endpoint,
             thread,
         })
     }
+}
 
+impl Push {
     /// The address that it listens on.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Whether it is closed.
+    pub fn is_closed(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Waits until the door is closed, which it does on the hall's stop.
@@ -215,15 +237,18 @@ impl Receiver {
                         format_args!("{count} records of a batch were left out: {error}"),
                     );
                 }
-                if checked.producer.is_known() {
-                    self.hall.heard.note(checked.producer);
-                }
                 match checked.batch {
                     Some(batch) => {
                         self.hall.received.records(DOOR, "B", batch.count.into());
                         self.submit(batch)
                     }
-                    None => Ok(()),
+                    None => {
+                        // A sign of life.
+                        if checked.producer.is_known() {
+                            self.hall.heard.note(checked.producer);
+                        }
+                        Ok(())
+                    }
                 }
             }
             Err(error) => {

@@ -8,6 +8,7 @@ mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -16,10 +17,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::store::Reader;
 use crate::tracker::Recent;
+
+/// So many tails are followed at once, a thread for each.
+const MAX_TAILS: usize = 128;
+/// So many trees are made at once; each takes memory.
+const MAX_TREES: usize = 2;
+/// How long requests under way are waited for when the daemon stops.
+const FINISH: Duration = Duration::from_secs(1);
 
 /// What the handlers see.
 #[derive(Clone)]
@@ -73,21 +81,43 @@ pub async fn serve(listener: TcpListener, views: Views, mut stop: watch::Receive
         .route("/api/v1/tasks", get(tasks::recent))
         .route("/api/v1/tasks/{*id}", get(tasks::tree))
         .route("/api/v1/tail", get(tail::tail))
-        .with_state((views, stop.clone()));
+        .with_state(Door {
+            views,
+            stop: stop.clone(),
+            tails: Arc::new(Semaphore::new(MAX_TAILS)),
+            trees: Arc::new(Semaphore::new(MAX_TREES)),
+        });
+    let mut late = stop.clone();
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    if let Err(error) = axum::serve(listener, app)
-        .with_graceful_shutdown(stopped)
-        .await
-    {
-        tracing::error!("the HTTP door is closed: {error}");
+    // Whoever does not send his request to its end, or does not read the answer, is not waited for.
+    let too_late = async move {
+        let _ = late.wait_for(|stop| *stop).await;
+        tokio::time::sleep(FINISH).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, app).with_graceful_shutdown(stopped) => {
+            if let Err(error) = served {
+                tracing::error!("the HTTP door is closed: {error}");
+            }
+        }
+        () = too_late => {}
     }
 }
 
-type Shared = State<(Views, watch::Receiver<bool>)>;
+/// What all requests share.
+#[derive(Clone)]
+struct Door {
+    views: Views,
+    stop: watch::Receiver<bool>,
+    tails: Arc<Semaphore>,
+    trees: Arc<Semaphore>,
+}
 
-async fn metrics(State((views, _)): Shared) -> Response {
+type Shared = State<Door>;
+
+async fn metrics(State(Door { views, .. }): Shared) -> Response {
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &views.registry) {
         Ok(()) => (

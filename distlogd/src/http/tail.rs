@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Refusal, Shared};
+use super::{Door, Refusal, Shared};
 use crate::rules::Condition;
 use crate::store::{Batches, Reader};
 use crate::tree::paint::Colour;
@@ -47,7 +47,9 @@ pub struct TailQuery {
 
 /// Streams the records that the filter lets through.
 pub async fn tail(
-    State((views, stop)): Shared,
+    State(Door {
+        views, stop, tails, ..
+    }): Shared,
     Query(query): Query<TailQuery>,
 ) -> Result<impl IntoResponse, Refusal> {
     let filter = query
@@ -62,6 +64,10 @@ pub async fn tail(
         .map(str::parse)
         .transpose()
         .map_err(Refusal::bad_request)?;
+    let permit = tails.try_acquire_owned().map_err(|_| {
+        let why = "too many tails are followed already".to_owned();
+        Refusal(StatusCode::SERVICE_UNAVAILABLE, why)
+    })?;
     let (sender, receiver) = mpsc::channel(WAITING);
     let feed = Feed {
         from: query
@@ -78,7 +84,10 @@ pub async fn tail(
     };
     std::thread::Builder::new()
         .name("tail".into())
-        .spawn(move || feed.run())
+        .spawn(move || {
+            feed.run();
+            drop(permit);
+        })
         .map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default()))
 }

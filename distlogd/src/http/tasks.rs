@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use distlog_proto::{TaskId, json};
 use serde::Deserialize;
 
-use super::{Refusal, Shared};
+use super::{Door, Refusal, Shared};
 use crate::lookup;
 use crate::store::Reader;
 use crate::tracker::Summary;
@@ -16,6 +16,8 @@ use crate::tree::{self, Tree};
 
 /// A tree is made of so many bytes of batches at most.
 const MAX_BYTES: usize = 64 << 20;
+/// And of so many records; each takes about half a KiB of memory.
+const MAX_RECORDS: usize = 200_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +32,7 @@ fn twenty() -> usize {
 
 /// The newest top-level tasks.
 pub async fn recent(
-    State((views, _)): Shared,
+    State(Door { views, .. }): Shared,
     Query(query): Query<RecentQuery>,
 ) -> Json<Vec<Summary>> {
     Json(views.recent.list(query.limit))
@@ -56,14 +58,18 @@ pub struct TreeQuery {
 
 /// The tree of a task: of the whole trace for a bare trace id, else of the task and what is below it.
 pub async fn tree(
-    State((views, _)): Shared,
+    State(Door { views, trees, .. }): Shared,
     Path(id): Path<String>,
     Query(query): Query<TreeQuery>,
 ) -> Result<Response, Refusal> {
     let id: TaskId = id.parse().map_err(Refusal::bad_request)?;
-    let answer =
-        tokio::task::spawn_blocking(move || answer(&views.reader, &id, query.format, query.color))
-            .await;
+    let permit = trees.acquire_owned().await;
+    let answer = tokio::task::spawn_blocking(move || {
+        // Held until the work is done, also if nobody waits for it any more.
+        let _permit = permit;
+        answer(&views.reader, &id, query.format, query.color)
+    })
+    .await;
     answer.map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
 }
 
@@ -85,7 +91,9 @@ fn answer(reader: &Reader, id: &TaskId, format: Format, color: bool) -> Result<R
         }
         return Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], out).into_response());
     }
-    let tree = Tree::build(id.trace_id(), lookup::records_of(&batches, id.trace_id()));
+    let mut records = lookup::records_of(&batches, id.trace_id());
+    let tree = Tree::build(id.trace_id(), records.by_ref().take(MAX_RECORDS));
+    let cut = found.cut || records.next().is_some();
     let from = match id.path() {
         "" if tree.is_empty() => return Err(missing()),
         "" => None,
@@ -93,7 +101,7 @@ fn answer(reader: &Reader, id: &TaskId, format: Format, color: bool) -> Result<R
     };
     if let Format::Text = format {
         let mut text = tree::draw(&tree, from, if color { Colour::On } else { Colour::Off });
-        if found.cut {
+        if cut {
             text.push_str("… the trace has more records than can be shown at once\n");
         }
         return Ok(text.into_response());

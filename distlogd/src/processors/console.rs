@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use distlog_proto::RecordRef;
 use serde::Deserialize;
 
-use super::Start;
+use super::start::Start;
 use crate::processor::{Error, Processor, Token};
 use crate::tree::paint::Colour;
 use crate::tree::put_line;

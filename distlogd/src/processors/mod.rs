@@ -1,31 +1,20 @@
-//! The destinations. Each is one file or folder: a `Config`, and `open`, which makes the [`Processor`]. To add one, write
-//! its file and name it in the three places below.
+//! The destinations. Each is one file or folder: a `Config`, and `open`, which makes the [`Processor`] out of it and a
+//! [`Start`] (`start.rs`). To add one, write its file and name it in the three places below.
 
 pub mod console;
 pub mod exec;
 pub mod file;
 pub mod otlp;
 pub mod publish;
+mod start;
 
 use distlog_proto::{Kind as RecordKind, RecordRef, SpanId, TraceId};
 use serde::Deserialize;
 
 use crate::lookup;
-use crate::processor::{Error, Processor, Token};
-use crate::rules::Router;
-use crate::store::Reader;
+use crate::processor::{Error, Processor};
 
-/// What a processor is made with.
-pub struct Start<'a> {
-    /// Its name in the configuration.
-    pub name: &'a str,
-    /// What it said at its last flush, also before a restart.
-    pub token: Option<&'a Token>,
-    /// The store, for what happened before.
-    pub reader: &'a Reader,
-    /// What is routed to it.
-    pub router: &'a Router,
-}
+pub use start::Start;
 
 /// What a processor is, as the configuration says.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -8,7 +8,7 @@ use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Encoding, RecordRef, Topic, json, pickle};
 use serde::Deserialize;
 
-use super::Start;
+use super::start::Start;
 use crate::config::doors::check_zmq;
 use crate::processor::{Error, Processor, Token};
 

@@ -129,12 +129,7 @@ impl<'s> Checker<'s> {
     }
 
     fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Checked {
-        let args: Vec<&IdedExpr> = call
-            .target
-            .as_deref()
-            .into_iter()
-            .chain(&call.args)
-            .collect();
+        let args = operands(call);
         match (call.func_name.as_str(), args.as_slice()) {
             (operators::LOGICAL_AND, [a, b]) | (operators::LOGICAL_OR, [a, b]) => {
                 self.test(a, "each side of && and ||")?;
@@ -352,4 +347,13 @@ fn severity_word(expr: &IdedExpr) -> Option<String> {
     };
     let upper = text.inner().to_uppercase();
     names::constant(&upper).map(|_| upper)
+}
+
+/// What a function is called with: what stands before the dot of a method, then what is in brackets.
+pub(super) fn operands(call: &CallExpr) -> Vec<&IdedExpr> {
+    call.target
+        .as_deref()
+        .into_iter()
+        .chain(&call.args)
+        .collect()
 }

@@ -3,11 +3,12 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::parser::Parser;
 
-use super::check::Checker;
+use super::check::{Checker, operands};
 use super::fault::CompileFault;
 use super::interpret::{self, Interpreted};
+use super::leaf::{Leaf, Literal};
 use super::names::{self, Type};
-use super::node::{Arithmetic, Literal, Node, Order, TextTest};
+use super::node::{Arithmetic, Node, Order, TextTest};
 use super::path::Path;
 use super::reserved;
 
@@ -47,11 +48,11 @@ fn test(expr: &IdedExpr) -> Node {
 }
 
 /// What the interpreter is handed instead of an expression, inside macros that bind the names in `scope`.
-pub(super) fn taken(expr: &IdedExpr, scope: &[String]) -> Option<Node> {
+pub(super) fn taken(expr: &IdedExpr, scope: &[String]) -> Option<Leaf> {
     match &expr.expr {
         Expr::Ident(name) if !scope.contains(name) => record_value(expr),
         Expr::Select(_) | Expr::Call(_) => path(expr, scope)
-            .map(Node::Path)
+            .map(Leaf::Path)
             .or_else(|| has(expr, scope)),
         _ => None,
     }
@@ -60,10 +61,8 @@ pub(super) fn taken(expr: &IdedExpr, scope: &[String]) -> Option<Node> {
 /// The operation for an expression outside macros, if there is one.
 fn operation(expr: &IdedExpr) -> Option<Node> {
     match &expr.expr {
-        Expr::Literal(value) => Some(Node::Literal(literal(value))),
-        Expr::Ident(_) => record_value(expr),
-        Expr::Select(select) if select.test => has(expr, &[]),
-        Expr::Select(_) => path(expr, &[]).map(Node::Path),
+        Expr::Literal(value) => Some(Node::Leaf(Leaf::Literal(literal(value)))),
+        Expr::Ident(_) | Expr::Select(_) => taken(expr, &[]).map(Node::Leaf),
         Expr::Call(call) => self::call(expr, call),
         _ => None,
     }
@@ -77,12 +76,7 @@ fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
             boxed(&call.args[1])?,
         ))
     };
-    let args: Vec<&IdedExpr> = call
-        .target
-        .as_deref()
-        .into_iter()
-        .chain(&call.args)
-        .collect();
+    let args = operands(call);
     match (call.func_name.as_str(), args.as_slice()) {
         (operators::LOGICAL_AND, [a, b]) => Some(Node::And(Box::new(test(a)), Box::new(test(b)))),
         (operators::LOGICAL_OR, [a, b]) => Some(Node::Or(Box::new(test(a)), Box::new(test(b)))),
@@ -103,7 +97,7 @@ fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
             )),
             _ => Some(Node::In(boxed(item)?, boxed(list)?)),
         },
-        (operators::INDEX, [_, _]) => path(expr, &[]).map(Node::Path),
+        (operators::INDEX, [_, _]) => taken(expr, &[]).map(Node::Leaf),
         (operators::NEGATE, [a]) => Some(Node::Negate(boxed(a)?)),
         (operators::ADD, [a, b]) => arithmetic(Arithmetic::Add, a, b),
         (operators::SUBSTRACT, [a, b]) => arithmetic(Arithmetic::Subtract, a, b),
@@ -128,7 +122,8 @@ fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
         }
         ("size", [of]) => Some(Node::Size(boxed(of)?)),
         ("duration", [of]) if call.target.is_none() && matches!(of.expr, Expr::Literal(_)) => {
-            interpret::duration(expr).map(|nanos| Node::Literal(Literal::Duration(nanos)))
+            interpret::duration(expr)
+                .map(|nanos| Node::Leaf(Leaf::Literal(Literal::Duration(nanos))))
         }
         _ => None,
     }
@@ -146,31 +141,31 @@ fn arithmetic(op: Arithmetic, a: &IdedExpr, b: &IdedExpr) -> Option<Node> {
 
 fn is_number(node: &Node) -> bool {
     match node {
-        Node::Literal(Literal::Int(_) | Literal::UInt(_) | Literal::Double(_)) => true,
-        Node::Name(name) => matches!(name, names::Name::Severity | names::Name::Line),
+        Node::Leaf(Leaf::Literal(Literal::Int(_) | Literal::UInt(_) | Literal::Double(_))) => true,
+        Node::Leaf(Leaf::Name(name)) => matches!(name, names::Name::Severity | names::Name::Line),
         Node::Size(_) | Node::Negate(_) | Node::Arithmetic(..) => true,
         _ => false,
     }
 }
 
 /// A name or constant at the top level.
-fn record_value(expr: &IdedExpr) -> Option<Node> {
+fn record_value(expr: &IdedExpr) -> Option<Leaf> {
     let Expr::Ident(text) = &expr.expr else {
         return None;
     };
     match names::constant(text) {
-        Some(number) => Some(Node::Literal(Literal::Int(number))),
-        None => names::name(text).map(|(name, _)| Node::Name(name)),
+        Some(number) => Some(Leaf::Literal(Literal::Int(number))),
+        None => names::name(text).map(|(name, _)| Leaf::Name(name)),
     }
 }
 
 /// `has(fields.a)`.
-fn has(expr: &IdedExpr, scope: &[String]) -> Option<Node> {
+fn has(expr: &IdedExpr, scope: &[String]) -> Option<Leaf> {
     match &expr.expr {
         Expr::Select(select) if select.test => {
             let mut path = path(&select.operand, scope)?;
             path.select(&select.field);
-            Some(Node::Has(path))
+            Some(Leaf::Has(path))
         }
         _ => None,
     }

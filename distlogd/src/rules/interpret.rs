@@ -9,7 +9,7 @@ use cel::{Context, Env, Value};
 use distlog_proto::RecordRef;
 use distlog_proto::wire::FieldsRef;
 
-use super::node::Node;
+use super::leaf::Leaf;
 use super::value::{NoValue, Val};
 
 /// The standard library, and the string functions of cel-go (`lowerAscii`, `split`, …).
@@ -26,7 +26,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 pub(super) struct Interpreted {
     expr: IdedExpr,
     /// Variable `@0`, `@1`, … and what it stands for.
-    inputs: Vec<(String, Node)>,
+    inputs: Vec<(String, Leaf)>,
 }
 
 impl Interpreted {
@@ -34,7 +34,7 @@ impl Interpreted {
     /// bind around it.
     pub(super) fn new(
         expr: &IdedExpr,
-        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>,
+        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Leaf>,
     ) -> Interpreted {
         let mut interpreted = Interpreted {
             expr: expr.clone(),
@@ -50,11 +50,11 @@ impl Interpreted {
         &mut self,
         expr: &mut IdedExpr,
         scope: &mut Vec<String>,
-        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>,
+        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Leaf>,
     ) {
-        if let Some(node) = take(expr, scope) {
+        if let Some(leaf) = take(expr, scope) {
             let name = format!("@{}", self.inputs.len());
-            self.inputs.push((name.clone(), node));
+            self.inputs.push((name.clone(), leaf));
             expr.expr = Expr::Ident(name);
             return;
         }
@@ -100,7 +100,7 @@ impl Interpreted {
         &mut self,
         entry: &mut EntryExpr,
         scope: &mut Vec<String>,
-        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Node>,
+        take: &dyn Fn(&IdedExpr, &[String]) -> Option<Leaf>,
     ) {
         match entry {
             EntryExpr::StructField(field) => self.replace(&mut field.value, scope, take),
@@ -114,9 +114,9 @@ impl Interpreted {
     /// Whether it is true for this record.
     pub(super) fn test(&self, record: &RecordRef<'_>) -> Result<bool, NoValue> {
         let mut context = Context::with_env(ENV.clone());
-        for (name, node) in &self.inputs {
+        for (name, leaf) in &self.inputs {
             // What has no value stays unbound: to use it is an error, which CEL's && and || may yet absorb.
-            if let Ok(value) = node.eval(record) {
+            if let Ok(value) = leaf.value(record) {
                 context.add_variable_from_value(name.as_str(), to_cel(value)?);
             }
         }

@@ -5,18 +5,13 @@ use std::cmp::Ordering;
 use distlog_proto::RecordRef;
 
 use super::interpret::Interpreted;
-use super::names::Name;
-use super::path::Path;
+use super::leaf::Leaf;
 use super::value::{NoValue, Out, Val};
 
 /// An operation.
 #[derive(Debug)]
 pub(super) enum Node {
-    Literal(Literal),
-    Name(Name),
-    Path(Path),
-    /// `has(path)`: false where any part of it is missing.
-    Has(Path),
+    Leaf(Leaf),
     Not(Box<Node>),
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
@@ -35,19 +30,6 @@ pub(super) enum Node {
     Arithmetic(Arithmetic, Box<Node>, Box<Node>),
     /// What has no operation here, as true or false.
     Interpreted(Box<Interpreted>),
-}
-
-/// A value of the condition itself.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Literal {
-    Null,
-    Bool(bool),
-    Int(i64),
-    UInt(u64),
-    Double(f64),
-    Str(String),
-    Bytes(Vec<u8>),
-    Duration(i64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,21 +56,6 @@ pub(super) enum Arithmetic {
     Modulo,
 }
 
-impl Literal {
-    fn value(&self) -> Val<'_> {
-        match self {
-            Literal::Null => Val::Null,
-            Literal::Bool(v) => Val::Bool(*v),
-            Literal::Int(v) => Val::Int(*v),
-            Literal::UInt(v) => Val::UInt(*v),
-            Literal::Double(v) => Val::Double(*v),
-            Literal::Str(v) => Val::Str(v),
-            Literal::Bytes(v) => Val::Bytes(v),
-            Literal::Duration(v) => Val::Duration(*v),
-        }
-    }
-}
-
 impl Order {
     fn holds(self, ordering: Ordering) -> bool {
         match self {
@@ -104,10 +71,7 @@ impl Node {
     /// What it comes to for this record.
     pub(super) fn eval<'a>(&'a self, record: &RecordRef<'a>) -> Out<'a> {
         match self {
-            Node::Literal(literal) => Ok(literal.value()),
-            Node::Name(name) => name.value(record),
-            Node::Path(path) => path.value(record),
-            Node::Has(path) => Ok(Val::Bool(path.value(record).is_ok())),
+            Node::Leaf(leaf) => leaf.value(record),
             Node::Not(a) => Ok(Val::Bool(!a.test(record)?)),
             Node::And(..)
             | Node::Or(..)
@@ -227,7 +191,7 @@ impl Node {
     pub(super) fn is_interpreted(&self) -> bool {
         match self {
             Node::Interpreted(_) => true,
-            Node::Literal(_) | Node::Name(_) | Node::Path(_) | Node::Has(_) => false,
+            Node::Leaf(_) => false,
             Node::Not(a) | Node::Matches(a, _) | Node::Size(a) | Node::Negate(a) => {
                 a.is_interpreted()
             }

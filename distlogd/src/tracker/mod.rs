@@ -17,7 +17,7 @@ pub use recent::{Recent, Summary};
 
 use crate::heard::Heard;
 use crate::intake::now;
-use crate::lookup;
+use crate::lookup::Numbered;
 use crate::own::Own;
 use crate::store::{Batches, CursorFile, CursorFileError, Reader};
 use open::{Open, OpenTasks};
@@ -26,6 +26,21 @@ const READ_BYTES: usize = 1 << 20;
 /// How often it is looked whether a task is lost.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const SAVE_EVERY: Duration = Duration::from_secs(5);
+/// After a restart the list of the newest tasks is made of so many records before the cursor.
+const LOOK_BACK: u64 = 100_000;
+/// So many ends are said at once.
+const SAY: usize = 1000;
+
+/// Tasks cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The cursor cannot be read.
+    #[error("{0}")]
+    Cursor(#[from] CursorFileError),
+    /// The system gives no thread.
+    #[error("the system gives no thread: {0}")]
+    Thread(std::io::Error),
+}
 
 /// Follows tasks.
 pub struct Tracker {
@@ -37,6 +52,8 @@ pub struct Tracker {
     recent: Arc<Recent>,
     stop: Arc<AtomicBool>,
     open: OpenTasks,
+    /// Number of the first record that counts; those before are only for the list of the newest tasks.
+    begin: u64,
 }
 
 impl Tracker {
@@ -51,14 +68,16 @@ impl Tracker {
         lost_after: Duration,
         recent: Arc<Recent>,
         stop: Arc<AtomicBool>,
-    ) -> Result<JoinHandle<()>, CursorFileError> {
+    ) -> Result<JoinHandle<()>, StartError> {
         let cursor = reader.cursor_file(".tracker")?;
         let begin = match cursor.load() {
             Ok(saved) => saved.map_or(0, |saved| saved.next),
             Err(CursorFileError::Damaged { .. }) => 0,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
+        let begin = begin.max(reader.first()).min(reader.end());
         let tracker = Tracker {
+            begin,
             reader,
             cursor,
             heard,
@@ -68,13 +87,18 @@ impl Tracker {
             stop,
             open: OpenTasks::default(),
         };
-        Ok(std::thread::spawn(move || tracker.run(begin)))
+        let thread = std::thread::Builder::new().name("tracker".into());
+        let spawned = thread.spawn(move || tracker.run());
+        spawned.map_err(StartError::Thread)
     }
 
-    fn run(mut self, begin: u64) {
-        let mut cursor = self.reader.cursor(begin.max(self.reader.first()));
+    fn run(mut self) {
+        let from = self.begin.saturating_sub(LOOK_BACK);
+        let mut cursor = self.reader.cursor(from.max(self.reader.first()));
         let mut batches = Batches::new();
         let mut looked = Instant::now();
+        // Where the store ended when it was time to look, and since when: other records come without end.
+        let mut until: Option<(u64, Instant)> = None;
         let mut saved = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
             self.reader.wait(cursor.position(), LOOK_EVERY);
@@ -93,9 +117,13 @@ impl Tracker {
                     }
                 }
             }
-            if looked.elapsed() >= LOOK_EVERY && batches.is_empty() {
-                looked = Instant::now();
-                self.look();
+            if looked.elapsed() >= LOOK_EVERY {
+                let (end, since) =
+                    *until.get_or_insert_with(|| (self.reader.end(), Instant::now()));
+                if cursor.position() >= end {
+                    self.look(since.elapsed());
+                    (looked, until) = (Instant::now(), None);
+                }
             }
             if saved.elapsed() >= SAVE_EVERY {
                 saved = Instant::now();
@@ -116,6 +144,14 @@ impl Tracker {
 
     fn take(&mut self, number: u64, record: &RecordRef<'_>) {
         let Some(task) = record.task else { return };
+        if number < self.begin {
+            match record.kind {
+                Kind::Begin => self.recent.begin(record, &task),
+                Kind::End => self.recent.end(record, &task),
+                Kind::Event | Kind::Bind => {}
+            }
+            return;
+        }
         let key = (task.trace_id, task.span_id);
         match record.kind {
             Kind::Begin => {
@@ -130,28 +166,35 @@ impl Tracker {
         }
     }
 
-    /// Says of each task whose producer is silent that it is lost, and ends the Python tasks that have no end.
-    fn look(&mut self) {
-        let (heard, lost_after) = (&self.heard, self.lost_after);
-        let over = self.open.take_if(|open| {
-            if open.python {
-                open.touched.elapsed() >= lost_after
-            } else {
-                heard.silence(open.producer) >= lost_after
+    /// Says of each task whose producer is silent that it is lost, and ends the Python tasks that have no end. `behind`
+    /// is how old what we know is: what came since may be from those who seem silent.
+    fn look(&mut self, behind: Duration) {
+        let (heard, silent) = (&self.heard, self.lost_after.saturating_add(behind));
+        loop {
+            let over = self.open.tell_if(SAY, |open| {
+                if open.python {
+                    open.touched.elapsed() >= silent
+                } else {
+                    heard.silence(open.producer) >= silent
+                }
+            });
+            if over.is_empty() {
+                return;
             }
-        });
-        let records: Vec<Record> = over
-            .into_iter()
-            .map(|(key, open)| self.end(key, &open))
-            .collect();
-        if !records.is_empty() {
-            self.own.store(records);
+            let mut numbered = Numbered::new(&self.reader);
+            let ends: Vec<Record> = over
+                .into_iter()
+                .map(|(key, open)| {
+                    let begin = numbered.record(open.number).unwrap_or_default();
+                    self.end(key, &open, begin)
+                })
+                .collect();
+            self.own.store(ends);
         }
     }
 
     /// The end that nobody sent.
-    fn end(&self, (trace_id, span_id): open::Key, open: &Open) -> Record {
-        let begin = lookup::begin_of(&self.reader, trace_id, span_id).unwrap_or_default();
+    fn end(&self, (trace_id, span_id): open::Key, open: &Open, begin: Record) -> Record {
         let outcome = if open.python {
             Outcome::Unset
         } else {

@@ -15,10 +15,10 @@ const MAX_OPEN: usize = 1 << 20;
 pub(super) type Key = (TraceId, SpanId);
 
 /// An open task.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Open {
     /// Number in the store of its begin.
-    number: u64,
+    pub number: u64,
     pub producer: ProducerId,
     /// Whether it may have no end.
     pub python: bool,
@@ -29,6 +29,8 @@ pub(super) struct Open {
     /// When we saw its last record.
     pub touched: Instant,
     parent_span_id: Option<SpanId>,
+    /// Whether its end was said; it stays until that came through the stream, so that a crash cannot swallow it.
+    told: bool,
 }
 
 impl Open {
@@ -41,6 +43,7 @@ impl Open {
             last: begin.time,
             touched: Instant::now(),
             parent_span_id: begin.task.and_then(|task| task.parent_span_id),
+            told: false,
         }
     }
 
@@ -64,6 +67,7 @@ pub(super) struct OpenTasks {
 impl OpenTasks {
     pub fn insert(&mut self, key: Key, open: Open) {
         if self.tasks.len() >= MAX_OPEN
+            && !self.tasks.contains_key(&key)
             && let Some((_, oldest)) = self.numbers.first().copied()
         {
             self.remove(&oldest);
@@ -90,12 +94,23 @@ impl OpenTasks {
         }
     }
 
-    /// Takes out those that are over.
-    pub fn take_if(&mut self, mut over: impl FnMut(&Open) -> bool) -> Vec<(Key, Open)> {
-        let taken: Vec<(Key, Open)> = self.tasks.extract_if(|_, open| over(open)).collect();
-        for (key, open) in &taken {
-            self.numbers.remove(&(open.number, *key));
-        }
+    /// Those that are over and were not told yet, oldest first, at most `limit`; from now on they count as told.
+    pub fn tell_if(
+        &mut self,
+        limit: usize,
+        mut over: impl FnMut(&Open) -> bool,
+    ) -> Vec<(Key, Open)> {
+        let mut taken: Vec<(Key, Open)> = self
+            .tasks
+            .iter_mut()
+            .filter(|(_, open)| !open.told && over(open))
+            .take(limit)
+            .map(|(key, open)| {
+                open.told = true;
+                (*key, open.clone())
+            })
+            .collect();
+        taken.sort_by_key(|(_, open)| open.number);
         taken
     }
 

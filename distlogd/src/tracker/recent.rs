@@ -9,6 +9,10 @@ use serde::Serialize;
 
 /// So many are remembered.
 const KEPT: usize = 1000;
+/// Texts are kept up to this length, in characters: strangers may send longer ones.
+const MAX_TEXT: usize = 256;
+/// Likewise ids; no valid one is longer.
+const MAX_ID: usize = 1024;
 
 /// A top-level task.
 #[derive(Debug, Clone, Serialize)]
@@ -62,15 +66,17 @@ impl Recent {
         {
             state.by_trace.remove(&oldest);
         }
+        let name = match record.message {
+            "" => record.task_name(),
+            message => message,
+        };
         let summary = Summary {
-            id: task.to_string(),
-            name: if record.message.is_empty() {
-                record.task_name()
-            } else {
-                record.message
-            }
-            .to_owned(),
-            service: crate::tree::service_of(record).to_owned(),
+            id: match task.path {
+                "" => task.trace_id.to_string(),
+                path => format!("{}/{}", task.trace_id, cut(path, MAX_ID)),
+            },
+            name: cut(name, MAX_TEXT).to_owned(),
+            service: cut(crate::tree::service_of(record), MAX_TEXT).to_owned(),
             begin_ns: record.time,
             outcome: "running",
             duration_ns: None,
@@ -112,4 +118,10 @@ impl Recent {
             .cloned()
             .collect()
     }
+}
+
+fn cut(text: &str, limit: usize) -> &str {
+    text.char_indices()
+        .nth(limit)
+        .map_or(text, |(at, _)| &text[..at])
 }

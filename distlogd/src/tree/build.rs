@@ -240,8 +240,12 @@ impl<'a> Node<'a> {
                 self.begin_seen = true;
                 self.head = Some(record);
             }
-            // A real end replaces one that the daemon wrote for a lost task.
-            Kind::End if self.end.is_none_or(|known| known.outcome == Outcome::Lost) => {
+            // A real end replaces one that the daemon wrote for a lost task, or for a Python task that was silent.
+            Kind::End
+                if self.end.is_none_or(|known| {
+                    matches!(known.outcome, Outcome::Lost | Outcome::Unset)
+                }) =>
+            {
                 self.end = Some(record);
                 self.head.get_or_insert(record);
             }
@@ -277,11 +281,10 @@ impl<'a> Node<'a> {
     /// How long it took, in ns; to the last record where no end tells. `None` while it runs.
     pub fn duration(&self) -> Option<u64> {
         match (self.end, self.state()) {
-            (Some(end), _) if end.duration > 0 || end.outcome != Outcome::Lost => {
-                Some(end.duration)
-            }
-            (_, State::Ended) => Some(self.last - self.begun.min(self.last)),
-            _ => None,
+            (Some(end), _) if end.duration > 0 => Some(end.duration),
+            (None, State::Running | State::Unknown) | (_, State::Done(Outcome::Lost)) => None,
+            // Python measures nothing: the time from its first to its last record.
+            _ => Some(self.last.saturating_sub(self.begun)),
         }
     }
 }

@@ -58,7 +58,9 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
             let (mark, style) = mark(record.outcome);
             colour.put(out, style, format_args!("{mark} "));
             colour.put(out, Style::Bold, title(record));
-            colour.put(out, Style::Dim, format_args!("  {}", Span(record.duration)));
+            if record.duration > 0 {
+                colour.put(out, Style::Dim, format_args!("  {}", Span(record.duration)));
+            }
             if matches!(record.outcome, Outcome::Failed | Outcome::Lost) {
                 colour.put(
                     out,

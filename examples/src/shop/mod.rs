@@ -1,6 +1,6 @@
 //! A shop of three services: the gateway takes an order, `orders` reserves the stock, `payment` charges the card.
 //!
-//! Nothing in here passes a task along by hand: the server layer imports the caller's, [`call::post`] sends our own.
+//! Nothing in here passes a task along by hand: the server layer imports the caller's, `call.rs` sends our own.
 
 mod call;
 mod gateway;

@@ -1,7 +1,12 @@
 //! Writes a batch.
 
+use std::collections::HashMap;
+
 use super::{encode, field, put};
 use crate::record::{Callsite, Record, Source};
+
+/// So many of the newest callsites are compared one by one; most records are of one of them.
+const NEWEST: usize = 16;
 
 /// Builds the bytes of a `RecordBatch`: the source first, then callsites and records.
 ///
@@ -11,6 +16,8 @@ pub struct BatchWriter {
     buf: Vec<u8>,
     source: Option<Source>,
     callsites: Vec<Callsite>,
+    /// Those that were not used just now.
+    older: HashMap<Callsite, u32>,
     count: u32,
     scratch: Vec<u8>,
 }
@@ -58,11 +65,22 @@ impl BatchWriter {
         if *callsite == Callsite::default() {
             return 0;
         }
-        if let Some(at) = self.callsites.iter().rposition(|known| known == callsite) {
-            return at as u32 + 1;
+        let newest = self.callsites.iter().enumerate().rev().take(NEWEST);
+        for (at, known) in newest {
+            if known == callsite {
+                return at as u32 + 1;
+            }
+        }
+        if let Some(id) = self.older.get(callsite) {
+            return *id;
         }
         self.callsites.push(callsite.clone());
         let id = self.callsites.len() as u32;
+        if let Some(at) = self.callsites.len().checked_sub(NEWEST + 1) {
+            // It is not among the newest any more.
+            let older = std::mem::take(&mut self.callsites[at]);
+            self.older.insert(older, at as u32 + 1);
+        }
         encode::callsite(&mut self.buf, id, callsite, []);
         id
     }
@@ -71,6 +89,7 @@ impl BatchWriter {
     pub fn finish(&mut self) -> Vec<u8> {
         self.source = None;
         self.callsites.clear();
+        self.older.clear();
         self.count = 0;
         std::mem::take(&mut self.buf)
     }
@@ -87,4 +106,37 @@ pub fn record(batch: &mut Vec<u8>, offset: u64, encoded: &[u8]) {
     put::raw_varint(batch, (encoded.len() + offset_len) as u64);
     put::varint(batch, field::record::OFFSET, offset);
     batch.extend_from_slice(encoded);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BatchRef;
+
+    #[test]
+    fn each_callsite_is_written_once_however_many_there_are() {
+        let record = |n: u64| {
+            let mut record = Record {
+                offset: n,
+                ..Record::default()
+            };
+            record.callsite.line = (n % 100) as u32 + 1;
+            record
+        };
+        let mut writer = BatchWriter::new();
+        (0..300).for_each(|n| writer.push(&record(n)));
+        assert_eq!(writer.callsites.len(), 100);
+        let bytes = writer.finish();
+        let batch = BatchRef::parse(&bytes).unwrap();
+        for (n, read) in (0..300).zip(batch.records()) {
+            assert_eq!(read.unwrap().to_record(), record(n));
+        }
+        writer.push(&record(7));
+        let bytes = writer.finish();
+        let batch = BatchRef::parse(&bytes).unwrap();
+        assert_eq!(
+            batch.records().next().unwrap().unwrap().to_record(),
+            record(7)
+        );
+    }
 }

@@ -3,7 +3,8 @@
 //! The contract is in `distlog/v1/record.proto` and `distlog/v1/batch.proto`; generated code would copy every string of
 //! every record, so this module walks the bytes itself ([protobuf encoding](https://protobuf.dev/programming-guides/encoding/)).
 //! Read it in this order: `scan.rs` (tags and lengths, bounded), `put.rs` (the same, writing), `value_ref.rs`,
-//! `batch_ref.rs`, `record_ref.rs` (reading), `encode.rs` and `batch_writer.rs` (writing).
+//! `batch_head.rs` (what records share), `record_ref.rs`, `batch_ref.rs` (reading), `encode.rs` and `batch_writer.rs`
+//! (writing).
 //!
 //! ```
 //! use distlog_proto::{BatchRef, Record, wire::BatchWriter};
@@ -19,6 +20,7 @@
 //! # Ok::<(), distlog_proto::wire::DecodeError>(())
 //! ```
 
+mod batch_head;
 mod batch_ref;
 mod batch_writer;
 pub mod encode;
@@ -27,7 +29,8 @@ mod record_ref;
 mod scan;
 mod value_ref;
 
-pub use batch_ref::{BatchRef, CallsiteRef, Records, SourceRef, trace_ids};
+pub use batch_head::{CallsiteRef, SourceRef};
+pub use batch_ref::{BatchRef, Records, trace_ids};
 pub use batch_writer::{BatchWriter, record as put_record};
 pub use record_ref::{ErrorRef, LinkRef, OtlpRef, RecordRef, TaskRef};
 pub use scan::DecodeError;

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::batch_ref::{BatchRef, CallsiteRef, SourceRef};
+use super::batch_head::{BatchHead, CallsiteRef, NO_CALLSITE, SourceRef};
 use super::field::{record as field, task};
 use super::scan::{DecodeError, Scan};
 use super::value_ref::{FieldsRef, ValueRef, check, read};
 use crate::id::{SpanId, TraceId};
-use crate::record::{ErrorInfo, Kind, Link, Otlp, Outcome, Record, SpanKind, Task};
+use crate::record::{ErrorInfo, Kind, Link, Otlp, Outcome, Record, Source, SpanKind, Task};
 use crate::severity::Severity;
 
 /// A record, borrowed from its batch. Reading one allocates nothing. The owned twin is [`Record`].
@@ -48,13 +48,13 @@ pub struct RecordRef<'a> {
 
 impl<'a> RecordRef<'a> {
     pub(super) fn parse(
-        batch: &'a BatchRef<'a>,
+        head: &'a BatchHead<'a>,
         bytes: &'a [u8],
     ) -> Result<RecordRef<'a>, DecodeError> {
         let mut record = RecordRef {
             store_number: 0,
-            source: batch.source(),
-            callsite: &super::batch_ref::NO_CALLSITE,
+            source: &head.source,
+            callsite: &NO_CALLSITE,
             offset: 0,
             kind: Kind::Event,
             time: 0,
@@ -123,14 +123,14 @@ impl<'a> RecordRef<'a> {
                 _ => {}
             }
         }
-        record.callsite = batch.callsite(callsite)?;
+        record.callsite = head.callsite(callsite)?;
         record.severity = if record.own_severity == Severity::UNSET {
             record.callsite.severity
         } else {
             record.own_severity
         };
         if let Some(bytes) = fields {
-            record.fields = FieldsRef::new(bytes, field::FIELDS, batch.names(record.callsite))?;
+            record.fields = FieldsRef::new(bytes, field::FIELDS, head.names(record.callsite))?;
         }
         Ok(record)
     }
@@ -164,8 +164,13 @@ impl<'a> RecordRef<'a> {
 
     /// Copies it.
     pub fn to_record(&self) -> Record {
+        self.to_record_of(self.source.to_source())
+    }
+
+    /// Copies it, except for the source.
+    pub fn to_record_of(&self, source: Source) -> Record {
         Record {
-            source: self.source.to_source(),
+            source,
             callsite: self.callsite.to_callsite(),
             offset: self.offset,
             kind: self.kind,

@@ -25,6 +25,10 @@ pub enum DecodeError {
     /// A field names a key that its callsite does not have.
     #[error("a field names key {0}, which its callsite does not have")]
     NoKey(u32),
+    /// The names of a record's fields, each of which may be given by a number of a few bytes, are longer than the limit
+    /// together.
+    #[error("the names of a record's fields are longer than {0} bytes together")]
+    LongNames(usize),
     /// Lists and maps in each other beyond the limit.
     #[error("values are nested deeper than {0}")]
     TooDeep(usize),

@@ -7,6 +7,10 @@ use crate::value::{Map, Value};
 /// Lists and maps may stand in each other this deep; what is deeper is refused.
 pub(crate) const MAX_DEPTH: usize = 64;
 
+/// Names that fields give by their number may be so long together, in bytes, in one record: else a few bytes for each
+/// would become gigabytes where the record is written out.
+pub(crate) const MAX_NAMES: usize = 1 << 20;
+
 pub(super) mod field {
     pub const KEY: u32 = 1;
     pub const NAME: u32 = 2;
@@ -113,10 +117,17 @@ impl<'a> FieldsRef<'a> {
     }
 
     fn check(&self, depth: usize) -> Result<(), DecodeError> {
+        let mut names = 0;
         for item in Scan::new("Map", self.bytes) {
             let item = item?;
             if item.number == self.number {
-                check(item.bytes()?, self.keys, depth)?;
+                let name = check(item.bytes()?, self.keys, depth)?;
+                if !self.keys.is_empty() {
+                    names += name.len();
+                    if names > MAX_NAMES {
+                        return Err(DecodeError::LongNames(MAX_NAMES));
+                    }
+                }
             }
         }
         Ok(())
@@ -204,20 +215,25 @@ pub(super) fn read<'a>(
     Ok((name, value))
 }
 
-/// Reads one `Field` message and all that is in it, so that later reading cannot fail.
-pub(super) fn check(bytes: &[u8], keys: &[&str], depth: usize) -> Result<(), DecodeError> {
+/// Reads one `Field` message and all that is in it, so that later reading cannot fail. Gives its name.
+pub(super) fn check<'a>(
+    bytes: &'a [u8],
+    keys: &'a [&'a str],
+    depth: usize,
+) -> Result<&'a str, DecodeError> {
     if depth > MAX_DEPTH {
         return Err(DecodeError::TooDeep(MAX_DEPTH));
     }
-    let (_, value) = read(bytes, keys)?;
+    let (name, value) = read(bytes, keys)?;
     match value {
         ValueRef::List(list) => FieldsRef {
             bytes: list.0,
             number: field::ITEMS,
             keys: &[],
         }
-        .check(depth + 1),
-        ValueRef::Map(map) => map.check(depth + 1),
-        _ => Ok(()),
+        .check(depth + 1)?,
+        ValueRef::Map(map) => map.check(depth + 1)?,
+        _ => {}
     }
+    Ok(name)
 }

@@ -33,7 +33,7 @@ mod child;
 mod config;
 mod plugin;
 
-use super::Start;
+use super::start::Start;
 use crate::processor::{Error, Processor};
 
 pub use config::Config;

@@ -16,7 +16,7 @@ mod text;
 mod tidy;
 mod token;
 
-use super::Start;
+use super::start::Start;
 use crate::processor::{Error, Processor};
 
 pub use config::{Compress, Config, Format, Rotate};

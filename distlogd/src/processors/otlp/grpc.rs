@@ -7,10 +7,9 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::client::{
-    Accepted, Failure, NEEDS_A_PERSON, OpenError, Signal, root_cause, with_causes,
-};
+use super::answer::{Accepted, Failure, NEEDS_A_PERSON, Signal};
 use super::config::{Compression, Config, uri};
+use super::fault::{OpenError, root_cause, with_causes};
 use super::{rpc_status, tls};
 
 /// A channel to the receiver; it connects, and connects again, as need be.

@@ -14,8 +14,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::client::{Accepted, Failure, NEEDS_A_PERSON, OpenError, Signal, root_cause};
+use super::answer::{Accepted, Failure, NEEDS_A_PERSON, Signal};
 use super::config::{Compression, Config, uri};
+use super::fault::{OpenError, root_cause};
 use super::{rpc_status, tls};
 
 /// More than this of an answer is not read.

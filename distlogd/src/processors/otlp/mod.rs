@@ -1,15 +1,18 @@
 //! Processor `otlp`: spans and log records for any receiver of OpenTelemetry.
 //!
 //! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs` and
-//! `find.rs`, where the begin of a task is when it ends; `outbox.rs`, the requests under way; `client.rs` with `grpc.rs`
-//! and `http.rs`, how one request travels and what its answer means (`rpc_status.rs`, `tls.rs`).
+//! `find.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may answer; `outbox.rs`, the requests
+//! under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and what its answer means
+//! (`rpc_status.rs`, `tls.rs`, `fault.rs`).
 //!
 //! A task leaves as a span when it ends. Its begin is in memory or, after a restart or when there were too many, in the
 //! store; so none is lost. An event leaves as a log record or, where the receiver takes none (as Jaeger), as event of
 //! its span. Nothing is retried here: the worker presents again from the last flush what did not arrive.
 
+mod answer;
 mod client;
 mod config;
+mod fault;
 mod find;
 mod grpc;
 mod http;
@@ -25,12 +28,12 @@ use distlog_bridge::{OpenSpan, Origin, Origins, Recent, Request, log_record};
 use distlog_proto::{Kind, RecordRef};
 
 use crate::processor::{Error, Processor, Token};
-use client::{Failure, NEEDS_A_PERSON, Signal};
+use answer::{Failure, NEEDS_A_PERSON, Signal};
 use open_tasks::{Key, OpenTasks};
 use outbox::Outbox;
 
-pub use client::OpenError;
 pub use config::{Compression, Config, Events, Protocol, Tls};
+pub use fault::OpenError;
 pub use find::{FindError, FindTask};
 pub use outbox::Counters;
 

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
-use super::client::{Accepted, Client, Failure, OpenError, Signal};
+use super::answer::{Accepted, Failure, Signal};
+use super::client::Client;
 use super::config::Config;
+use super::fault::OpenError;
 
 /// So many requests are under way at the same time at most, however small.
 const MAX_REQUESTS: usize = 16;

@@ -9,8 +9,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, crypto};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-use super::client::{OpenError, with_causes};
 use super::config::Tls;
+use super::fault::{OpenError, with_causes};
 
 fn unusable(what: &'static str, path: &Path, error: &dyn std::error::Error) -> OpenError {
     OpenError::Tls {

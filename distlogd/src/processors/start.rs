@@ -1,0 +1,17 @@
+//! What every processor is made with.
+
+use crate::processor::Token;
+use crate::rules::Router;
+use crate::store::Reader;
+
+/// What a processor is made with.
+pub struct Start<'a> {
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// What it said at its last flush, also before a restart.
+    pub token: Option<&'a Token>,
+    /// The store, for what happened before.
+    pub reader: &'a Reader,
+    /// What is routed to it.
+    pub router: &'a Router,
+}

@@ -1,0 +1,161 @@
+//! A daemon within this process: how it follows tasks, starts and stops.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::{Kind, ProducerId, Record, Task, TaskId};
+use distlog_tests::eventually;
+use distlogd::config::Config;
+use distlogd::daemon::{Builder, Daemon};
+
+fn config(folder: &std::path::Path) -> Config {
+    let mut config = Config::default();
+    config.listen.push = Some("tcp://127.0.0.1:0".into());
+    config.listen.http = Some("127.0.0.1:0".into());
+    config.store.path = folder.join("store");
+    config
+}
+
+fn push(daemon: &Daemon) -> zmq::Socket {
+    let socket = zmq::Context::new().socket(zmq::PUSH).unwrap();
+    socket.set_linger(0).unwrap();
+    socket
+        .connect(daemon.doors().push.as_deref().unwrap())
+        .unwrap();
+    socket
+}
+
+fn send(socket: &zmq::Socket, producer: u8, record: Record) {
+    let mut record = record;
+    record.source.producer = ProducerId::from_bytes([producer; 16]);
+    let mut writer = BatchWriter::new();
+    writer.push(&record);
+    socket
+        .send_multipart([b"TLB".to_vec(), writer.finish()], 0)
+        .unwrap();
+}
+
+fn task(kind: Kind, id: &TaskId, offset: u64) -> Record {
+    Record {
+        kind,
+        offset,
+        time: 1_700_000_000_000_000_000 + offset,
+        message: "work".into(),
+        task: Some(Task::from(id)),
+        ..Record::default()
+    }
+}
+
+fn tasks(daemon: &Daemon) -> String {
+    let address = daemon.doors().http.unwrap();
+    let mut response = ureq::get(format!("http://{address}/api/v1/tasks"))
+        .call()
+        .unwrap();
+    response.body_mut().read_to_string().unwrap()
+}
+
+#[test]
+fn a_lost_task_is_noticed_while_others_log_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.lost_after = Duration::from_millis(1500);
+    let daemon = Builder::new().start(&config).unwrap();
+    let socket = push(&daemon);
+    let id = TaskId::random();
+    send(&socket, 1, task(Kind::Begin, &id, 0));
+    let alive = TaskId::random();
+    send(&socket, 2, task(Kind::Begin, &alive, 0));
+    let mut offset = 0;
+    let seen = eventually("the task is lost", || {
+        offset += 1;
+        send(&socket, 2, task(Kind::Event, &alive, offset));
+        let seen = tasks(&daemon);
+        if seen.contains("\"lost\"") {
+            Ok(seen)
+        } else {
+            Err(seen)
+        }
+    });
+    assert_eq!(seen.matches("\"running\"").count(), 1, "{seen}");
+    drop(socket);
+    daemon.stop();
+
+    // What was known of the newest tasks is known again.
+    let daemon = Builder::new().start(&config).unwrap();
+    eventually("the tasks are listed", || {
+        let seen = tasks(&daemon);
+        let known = seen.contains(&id.to_string()) && seen.contains("\"lost\"");
+        if known { Ok(()) } else { Err(seen) }
+    });
+    daemon.stop();
+}
+
+#[test]
+fn a_full_store_does_not_keep_the_daemon_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.store.reserve = u64::MAX;
+    config.grace = Duration::from_secs(2);
+    let daemon = Builder::new().start(&config).unwrap();
+    let socket = push(&daemon);
+    // More than all queues take.
+    for offset in 0..16 {
+        let record = Record {
+            message: "x".repeat(15 << 20),
+            offset,
+            ..Record::default()
+        };
+        send(&socket, 1, record);
+    }
+    eventually("so many came that the door waits", || {
+        let address = daemon.doors().http.unwrap();
+        let mut response = ureq::get(format!("http://{address}/metrics"))
+            .call()
+            .unwrap();
+        let metrics = response.body_mut().read_to_string().unwrap();
+        let came: u64 = metrics
+            .lines()
+            .filter(|line| line.starts_with("distlogd_received_messages_total"))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum();
+        if came >= 5 { Ok(()) } else { Err(came) }
+    });
+    let begun = Instant::now();
+    daemon.stop();
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn a_request_that_is_never_finished_does_not_keep_the_daemon_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let daemon = Builder::new().start(&config).unwrap();
+    let mut half = TcpStream::connect(daemon.doors().http.unwrap()).unwrap();
+    half.write_all(b"GET /api/v1/tas").unwrap();
+    tasks(&daemon);
+    let begun = Instant::now();
+    daemon.stop();
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(half);
+}
+
+#[test]
+fn a_daemon_that_does_not_start_lets_go_of_its_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut wrong = config(folder.path());
+    wrong.listen.http = Some(taken.local_addr().unwrap().to_string());
+    assert!(Builder::new().start(&wrong).is_err());
+    let daemon = Builder::new().start(&config(folder.path())).unwrap();
+    daemon.stop();
+}

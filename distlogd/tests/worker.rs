@@ -1,0 +1,347 @@
+//! The worker: what it does with what processors answer, and what it counts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::{BatchRef, ProducerId, Record, RecordRef};
+use distlog_tests::eventually;
+use distlogd::intake::{self, Intake};
+use distlogd::own::Own;
+use distlogd::processor::{Error, Processor, Token};
+use distlogd::store::{Append, Batches, Options, Reader, Store};
+use distlogd::worker::{Progress, Worker};
+
+/// What a destination took, and what was flushed of it.
+#[derive(Default)]
+struct Destination {
+    taken: Vec<String>,
+    flushed: Vec<String>,
+    calls: u32,
+}
+
+type Shared = Arc<Mutex<Destination>>;
+
+/// Answers each call as `answer` says; forgets what is not flushed when it answers with an error.
+struct Double<A>(Shared, A);
+
+/// Which call it is.
+enum Call<'a> {
+    Process(&'a [String]),
+    Flush,
+}
+
+impl<A: FnMut(u32, Call<'_>) -> Result<(), Error> + Send> Processor for Double<A> {
+    fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
+        let mut shared = self.0.lock().unwrap();
+        let messages: Vec<String> = records.iter().map(|r| r.message.to_owned()).collect();
+        shared.calls += 1;
+        match (self.1)(shared.calls, Call::Process(&messages)) {
+            Ok(()) => shared.taken.extend(messages),
+            Err(error) => {
+                shared.taken.clear();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<Token, Error> {
+        let mut shared = self.0.lock().unwrap();
+        shared.calls += 1;
+        let answer = (self.1)(shared.calls, Call::Flush);
+        let taken = std::mem::take(&mut shared.taken);
+        answer?;
+        shared.flushed.extend(taken);
+        Ok(Token(vec![1]))
+    }
+}
+
+fn batch(messages: impl Iterator<Item = String>, from: u64) -> Vec<u8> {
+    let mut writer = BatchWriter::new();
+    for (offset, message) in (from..).zip(messages) {
+        let mut record = Record {
+            message,
+            offset,
+            ..Record::default()
+        };
+        record.source.producer = ProducerId::from_bytes([7; 16]);
+        writer.push(&record);
+    }
+    writer.finish()
+}
+
+/// Stores batches of `each` records, numbered on.
+fn fill(store: &mut Store, batches: u64, each: u64, pad: &str) {
+    for n in 0..batches {
+        let (from, to) = (n * each, (n + 1) * each);
+        let bytes = batch((from..to).map(|n| format!("{n}{pad}")), from);
+        store
+            .append(&Append {
+                producer: [7; 16],
+                from,
+                to,
+                count: each as u32,
+                received: intake::now(),
+                ordered: false,
+                bytes: &bytes,
+            })
+            .unwrap();
+        store.commit().unwrap();
+    }
+}
+
+struct Running {
+    progress: Arc<Progress>,
+    reader: Reader,
+    stop: Arc<AtomicBool>,
+    writer: intake::Writer,
+    thread: std::thread::JoinHandle<()>,
+    _intake: Intake,
+}
+
+impl Running {
+    fn start(
+        store: Store,
+        from: u64,
+        shared: &Shared,
+        answer: impl FnMut(u32, Call<'_>) -> Result<(), Error> + Send + Clone + 'static,
+    ) -> Running {
+        let reader = store.reader();
+        let (intake, writer) = intake::start(store, Duration::ZERO).unwrap();
+        let (progress, stop) = (
+            Arc::new(Progress::default()),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let shared = Arc::clone(shared);
+        let worker = Worker {
+            name: "double".into(),
+            factory: Box::new(move |_| Ok(Box::new(Double(Arc::clone(&shared), answer.clone())))),
+            // Not what the daemon itself says.
+            route: Box::new(|record| record.source.service != "distlogd"),
+            cursor: reader.cursor_file("double").unwrap(),
+            reader: reader.clone(),
+            from,
+            own: Arc::new(Own::new(intake.clone(), "host".into())),
+            progress: Arc::clone(&progress),
+            stop: Arc::clone(&stop),
+            abort: Arc::default(),
+        };
+        let thread = std::thread::spawn(move || worker.run());
+        Running {
+            progress,
+            reader,
+            stop,
+            writer,
+            thread,
+            _intake: intake,
+        }
+    }
+
+    /// As the daemon stops: the worker takes what the store holds and ends.
+    fn stop(self) -> (Arc<Progress>, Reader) {
+        self.writer.close();
+        self.stop.store(true, Ordering::Release);
+        eventually("the worker has ended", || {
+            self.thread.is_finished().then_some(()).ok_or(())
+        });
+        (self.progress, self.reader)
+    }
+}
+
+fn get(counter: &std::sync::atomic::AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn options() -> Options {
+    Options {
+        reserve: 0,
+        segment_size: 4096,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn a_refused_record_is_found_and_all_others_arrive_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), options()).unwrap();
+    fill(&mut store, 20, 50, "");
+    let shared = Shared::default();
+    let refuse = |_, call: Call<'_>| match call {
+        Call::Process(messages) if messages.iter().any(|m| m == "317" || m == "999") => {
+            Err(Error::Refused {
+                reason: "no".into(),
+            })
+        }
+        _ => Ok(()),
+    };
+    let running = Running::start(store, 1, &shared, refuse);
+    let (progress, reader) = running.stop();
+    let expected: Vec<String> = (0..1000)
+        .filter(|n| ![317, 999].contains(n))
+        .map(|n: u32| n.to_string())
+        .collect();
+    assert_eq!(shared.lock().unwrap().flushed, expected);
+    assert_eq!((get(&progress.taken), get(&progress.rejected)), (998, 2));
+    assert_eq!(
+        get(&progress.done),
+        reader.end(),
+        "also when the last one is refused"
+    );
+}
+
+#[test]
+fn what_is_tried_again_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), options()).unwrap();
+    fill(&mut store, 4, 50, "");
+    let shared = Shared::default();
+    let mut flushes = 0;
+    let answer = move |_, call: Call<'_>| match call {
+        // The numbers are those of the store, from 1.
+        Call::Process(messages) if messages.iter().any(|m| m == "20") => Err(Error::Reject {
+            numbers: vec![21],
+            reason: "no".into(),
+        }),
+        Call::Process(_) => Ok(()),
+        Call::Flush => {
+            flushes += 1;
+            if (2..5).contains(&flushes) {
+                return Err(Error::Retry {
+                    reason: "not now".into(),
+                    after: Some(Duration::from_millis(1)),
+                });
+            }
+            Ok(())
+        }
+    };
+    let (progress, reader) = Running::start(store, 1, &shared, answer).stop();
+    assert_eq!(get(&progress.retries), 3);
+    assert_eq!((get(&progress.taken), get(&progress.rejected)), (199, 1));
+    assert_eq!(get(&progress.done), reader.end());
+}
+
+#[test]
+fn what_retention_took_is_counted_and_said_once_however_often_it_is_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = Options {
+        keep_size: Some(16 << 10),
+        ..options()
+    };
+    let mut store = Store::open(folder.path(), keep).unwrap();
+    fill(&mut store, 100, 10, &"x".repeat(100));
+    let reader = store.reader();
+    eventually("retention", || {
+        store.maintain(intake::now()).unwrap();
+        let first = reader.first();
+        if first > 1 { Ok(()) } else { Err(first) }
+    });
+    let expired = reader.first() - 1;
+    let shared = Shared::default();
+    let mut flushes = 0;
+    let answer = move |_, call: Call<'_>| {
+        flushes += u32::from(matches!(call, Call::Flush));
+        if (2..6).contains(&flushes) && matches!(call, Call::Flush) {
+            return Err(Error::Retry {
+                reason: "not now".into(),
+                after: Some(Duration::from_millis(1)),
+            });
+        }
+        Ok(())
+    };
+    let running = Running::start(store, 1, &shared, answer);
+    eventually("a flush", || {
+        let skipped = get(&running.progress.skipped);
+        if skipped > 0 { Ok(()) } else { Err(skipped) }
+    });
+    let (progress, reader) = running.stop();
+    assert_eq!(get(&progress.retries), 4);
+    assert_eq!(get(&progress.skipped), expired);
+    assert_eq!(get(&progress.taken), 1000 - expired);
+    let mut said = Vec::new();
+    let (mut cursor, mut batches) = (reader.cursor(1001), Batches::new());
+    cursor.next_batches(&mut batches, 1 << 20).unwrap();
+    for (_, bytes) in batches.iter() {
+        let batch = BatchRef::parse(bytes).unwrap();
+        said.extend(batch.records().map(|r| r.unwrap().message.to_owned()));
+    }
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with(&format!("{expired} records were removed by retention")));
+}
+
+#[test]
+fn a_batch_of_many_tiny_records_is_presented_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), options()).unwrap();
+    fill(&mut store, 1, 10_000, "");
+    let shared = Shared::default();
+    let answer = |_, call: Call<'_>| {
+        if let Call::Process(messages) = call {
+            assert!(messages.len() <= 4096);
+        }
+        Ok(())
+    };
+    Running::start(store, 1, &shared, answer).stop();
+    assert_eq!(shared.lock().unwrap().flushed.len(), 10_000);
+}
+
+#[test]
+fn a_cursor_that_cannot_be_written_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), options()).unwrap();
+    fill(&mut store, 4, 50, "");
+    // In the way of the file that the cursor is written to aside.
+    let cursors = folder.path().join("cursors");
+    let moved = folder.path().join("moved");
+    std::fs::rename(&cursors, &moved).unwrap();
+    let shared = Shared::default();
+    let running = Running::start(store, 1, &shared, |_, _: Call<'_>| Ok(()));
+    eventually("all is taken", || {
+        let taken = get(&running.progress.taken);
+        if taken == 200 { Ok(()) } else { Err(taken) }
+    });
+    std::fs::rename(&moved, &cursors).unwrap();
+    let (_, reader) = running.stop();
+    assert_eq!(shared.lock().unwrap().flushed.len(), 200);
+    let saved = reader
+        .cursor_file("double")
+        .unwrap()
+        .load()
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        saved.next,
+        reader.end(),
+        "it is written when that can be done again"
+    );
+}
+
+#[test]
+fn a_cursor_of_another_store_does_not_hide_what_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), options()).unwrap();
+    let reader = store.reader();
+    let cursor = reader.cursor_file("double").unwrap();
+    cursor.save(1_000_000, &[1]).unwrap();
+    fill(&mut store, 1, 10, "");
+    let shared = Shared::default();
+    let running = Running::start(store, 1, &shared, |_, _: Call<'_>| Ok(()));
+    eventually("the worker stands at the end", || {
+        let done = get(&running.progress.done);
+        if done == 11 { Ok(()) } else { Err(done) }
+    });
+    running
+        ._intake
+        .submit(intake::Batch {
+            producer: ProducerId::from_bytes([7; 16]),
+            from: 10,
+            to: 11,
+            count: 1,
+            ordered: false,
+            bytes: batch(["new".to_owned()].into_iter(), 10),
+        })
+        .unwrap();
+    running.stop();
+    assert_eq!(shared.lock().unwrap().flushed, ["new"]);
+}

@@ -1,0 +1,203 @@
+//! What the records of a batch share, read in place: who logged, and the places in the code.
+
+use super::field::batch as field;
+use super::scan::{DecodeError, Scan};
+use super::value_ref::FieldsRef;
+use crate::id::ProducerId;
+use crate::record::{Callsite, Source, Stream, System};
+use crate::severity::Severity;
+
+/// Source and callsites of a batch.
+#[derive(Debug)]
+pub(super) struct BatchHead<'a> {
+    pub(super) source: SourceRef<'a>,
+    /// In ascending order of their ids.
+    callsites: Vec<CallsiteRef<'a>>,
+    /// Field names of all callsites, one after the other.
+    names: Vec<&'a str>,
+}
+
+/// Who logged, borrowed. The owned twin is [`Source`].
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)] // The same fields as in Source.
+pub struct SourceRef<'a> {
+    pub producer: ProducerId,
+    pub host: &'a str,
+    pub process_id: u64,
+    pub process_name: &'a str,
+    pub service: &'a str,
+    pub resource: FieldsRef<'a>,
+    pub schema_url: &'a str,
+    pub system: System,
+    pub stream: Stream,
+    pub dropped_attributes: u32,
+}
+
+/// A place in the code, borrowed. The owned twin is [`Callsite`].
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)] // The same fields as in Callsite.
+pub struct CallsiteRef<'a> {
+    pub(super) id: u32,
+    pub severity: Severity,
+    pub target: &'a str,
+    pub file: &'a str,
+    pub line: u32,
+    pub module: &'a str,
+    pub function: &'a str,
+    pub template: &'a str,
+    /// Where its field names begin and end in the batch's.
+    names: (usize, usize),
+}
+
+/// What a record without a callsite has.
+pub(super) static NO_CALLSITE: CallsiteRef<'static> = CallsiteRef {
+    id: 0,
+    severity: Severity::UNSET,
+    target: "",
+    file: "",
+    line: 0,
+    module: "",
+    function: "",
+    template: "",
+    names: (0, 0),
+};
+
+impl<'a> BatchHead<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<BatchHead<'a>, DecodeError> {
+        let mut head = BatchHead {
+            source: SourceRef::default(),
+            callsites: Vec::new(),
+            names: Vec::new(),
+        };
+        for item in Scan::new("RecordBatch", bytes) {
+            let item = item?;
+            match item.number {
+                field::SOURCE => head.source = SourceRef::parse(item.bytes()?)?,
+                field::CALLSITES => {
+                    let callsite = CallsiteRef::parse(item.bytes()?, &mut head.names)?;
+                    head.callsites.push(callsite);
+                }
+                field::RECORDS => drop(item.bytes()?),
+                _ => {}
+            }
+        }
+        head.callsites.sort_by_key(|callsite| callsite.id);
+        Ok(head)
+    }
+
+    pub(super) fn callsite(&self, id: u32) -> Result<&CallsiteRef<'_>, DecodeError> {
+        if id == 0 {
+            return Ok(&NO_CALLSITE);
+        }
+        match self
+            .callsites
+            .binary_search_by_key(&id, |callsite| callsite.id)
+        {
+            Ok(at) => Ok(&self.callsites[at]),
+            Err(_) => Err(DecodeError::NoCallsite(id)),
+        }
+    }
+
+    pub(super) fn names(&self, callsite: &CallsiteRef<'_>) -> &[&'a str] {
+        self.names
+            .get(callsite.names.0..callsite.names.1)
+            .unwrap_or_default()
+    }
+}
+
+impl<'a> SourceRef<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<SourceRef<'a>, DecodeError> {
+        const NAME: &str = "Source";
+        let mut source = SourceRef {
+            resource: FieldsRef::new(bytes, 6, &[])?,
+            ..SourceRef::default()
+        };
+        for item in Scan::new(NAME, bytes) {
+            let item = item?;
+            match item.number {
+                1 => {
+                    let id = item
+                        .bytes()?
+                        .try_into()
+                        .map_err(|_| DecodeError::BadId(NAME, 1))?;
+                    source.producer = ProducerId::from_bytes(id);
+                }
+                2 => source.host = item.str()?,
+                3 => source.process_id = item.varint()?,
+                4 => source.process_name = item.str()?,
+                5 => source.service = item.str()?,
+                7 => source.schema_url = item.str()?,
+                8 => {
+                    source.system = u8::try_from(item.varint()?)
+                        .ok()
+                        .and_then(System::from_letter)
+                        .unwrap_or_default()
+                }
+                9 => {
+                    source.stream = u8::try_from(item.varint()?)
+                        .ok()
+                        .and_then(Stream::from_letter)
+                        .unwrap_or_default()
+                }
+                10 => source.dropped_attributes = item.u32()?,
+                _ => {}
+            }
+        }
+        Ok(source)
+    }
+
+    /// Copies it.
+    pub fn to_source(&self) -> Source {
+        Source {
+            producer: self.producer,
+            host: self.host.to_owned(),
+            process_id: self.process_id,
+            process_name: self.process_name.to_owned(),
+            service: self.service.to_owned(),
+            resource: self.resource.to_map(),
+            schema_url: self.schema_url.to_owned(),
+            system: self.system,
+            stream: self.stream,
+            dropped_attributes: self.dropped_attributes,
+        }
+    }
+}
+
+impl<'a> CallsiteRef<'a> {
+    fn parse(bytes: &'a [u8], names: &mut Vec<&'a str>) -> Result<CallsiteRef<'a>, DecodeError> {
+        let mut callsite = CallsiteRef {
+            names: (names.len(), names.len()),
+            ..NO_CALLSITE
+        };
+        for item in Scan::new("Callsite", bytes) {
+            let item = item?;
+            match item.number {
+                1 => callsite.id = item.u32()?,
+                2 => callsite.severity = Severity::new(item.u32()?),
+                3 => callsite.target = item.str()?,
+                4 => callsite.file = item.str()?,
+                5 => callsite.line = item.u32()?,
+                6 => callsite.module = item.str()?,
+                7 => callsite.function = item.str()?,
+                8 => callsite.template = item.str()?,
+                9 => names.push(item.str()?),
+                _ => {}
+            }
+        }
+        callsite.names.1 = names.len();
+        Ok(callsite)
+    }
+
+    /// Copies it.
+    pub fn to_callsite(&self) -> Callsite {
+        Callsite {
+            severity: self.severity,
+            target: self.target.to_owned(),
+            file: self.file.to_owned(),
+            line: self.line,
+            module: self.module.to_owned(),
+            function: self.function.to_owned(),
+            template: self.template.to_owned(),
+        }
+    }
+}
