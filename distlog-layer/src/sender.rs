@@ -176,8 +176,13 @@ impl Sender {
 
     /// Tells the daemon that this process lives, if nothing else did for a while.
     fn beat(&mut self) {
-        if self.topic.encoding == Encoding::Batch && self.last_sent.elapsed() >= self.heartbeat {
-            let _ = self.push.send(self.topic.to_bytes(), self.batch.bytes());
+        if self.batch.records() == 0 && self.last_sent.elapsed() >= self.heartbeat {
+            // Only a batch can hold no records, so it is one whatever the encoding.
+            let topic = Topic {
+                encoding: Encoding::Batch,
+                ..self.topic
+            };
+            let _ = self.push.send(topic.to_bytes(), self.batch.bytes());
             self.last_sent = Instant::now();
         }
     }

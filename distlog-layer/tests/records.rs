@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use common::*;
-use distlog_layer::{Flush, builder, val};
+use distlog_layer::{Encoding, Flush, builder, val};
 use distlog_proto::{Kind, Severity, SpanKind, Value};
 use tracing::{debug, error, info, info_span, warn};
 use tracing_subscriber::prelude::*;
@@ -312,20 +312,24 @@ fn otel_fields_mean_what_they_mean_there() {
 }
 
 #[test]
-fn a_silent_process_says_that_it_lives() {
-    let daemon = Daemon::tcp();
-    let heartbeat = std::time::Duration::from_millis(30);
-    let (_layer, guard) = builder()
-        .service("quiet")
-        .heartbeat(heartbeat)
-        .connect_push(daemon.address.clone())
-        .unwrap();
-    for _ in 0..3 {
-        let message = daemon.message(LONG).unwrap();
-        let batch = distlog_proto::BatchRef::parse(&message[1]).unwrap();
-        assert_eq!(batch.records().count(), 0);
-        assert_eq!(batch.source().service, "quiet");
-        assert_eq!(batch.source().producer, guard.producer());
+fn a_silent_process_says_that_it_lives_whatever_its_encoding() {
+    for encoding in [Encoding::Batch, Encoding::Json, Encoding::Pickle] {
+        let daemon = Daemon::tcp();
+        let heartbeat = std::time::Duration::from_millis(30);
+        let (_layer, guard) = builder()
+            .service("quiet")
+            .encoding(encoding)
+            .heartbeat(heartbeat)
+            .connect_push(daemon.address.clone())
+            .unwrap();
+        for _ in 0..3 {
+            let message = daemon.message(LONG).unwrap();
+            assert_eq!(message[0], b"TLB");
+            let batch = distlog_proto::BatchRef::parse(&message[1]).unwrap();
+            assert_eq!(batch.records().count(), 0);
+            assert_eq!(batch.source().service, "quiet");
+            assert_eq!(batch.source().producer, guard.producer());
+        }
     }
 }
 

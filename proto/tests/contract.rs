@@ -300,13 +300,39 @@ fn values_nested_too_deep_are_refused_and_do_no_harm() {
 }
 
 #[test]
-fn a_batch_cut_anywhere_gives_an_error_or_fewer_records() {
-    let bytes = batch(&[full(), full()]);
-    for len in 0..bytes.len() {
-        if let Ok(parsed) = BatchRef::parse(&bytes[..len]) {
-            assert!(parsed.records().filter(|r| r.is_ok()).count() <= 2);
+fn of_a_batch_cut_anywhere_the_whole_records_are_kept() {
+    let (one, two) = (batch(&[full()]).len(), batch(&[full(), full()]));
+    for len in 1..two.len() {
+        let Ok(parsed) = BatchRef::parse(&two[..len]) else {
+            assert!(len < one, "cut at {len}");
+            continue;
+        };
+        let good = parsed.records().filter(Result::is_ok).count();
+        assert_eq!(good, usize::from(len >= one), "cut at {len}");
+        if good == 1 {
+            let cut = parsed.records().any(|record| record.is_err());
+            assert_eq!(cut, len != one, "cut at {len}");
         }
     }
+}
+
+#[test]
+fn a_malformed_callsite_spoils_only_its_own_records() {
+    let mut bytes = Vec::new();
+    wire::encode::callsite(&mut bytes, 1, &full().callsite, ["a"]);
+    // A target that is not UTF-8.
+    wire::put::nested(&mut bytes, wire::field::batch::CALLSITES, |buf| {
+        wire::put::varint(buf, 1, 2);
+        wire::put::bytes(buf, 3, b"\xff");
+    });
+    for callsite in [1, 2, 1] {
+        let mut record = Vec::new();
+        wire::encode::record(&mut record, &Record::default(), callsite);
+        wire::put_record(&mut bytes, 0, &record);
+    }
+    let parsed = BatchRef::parse(&bytes).unwrap();
+    let good: Vec<bool> = parsed.records().map(|record| record.is_ok()).collect();
+    assert_eq!(good, [true, false, true]);
 }
 
 #[test]

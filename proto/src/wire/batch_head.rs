@@ -7,6 +7,11 @@ use crate::id::ProducerId;
 use crate::record::{Callsite, Source, Stream, System};
 use crate::severity::Severity;
 
+/// A program has some thousands; a batch names those that its records need.
+const MAX_CALLSITES: usize = 1 << 16;
+/// Field names of all callsites of a batch. One callsite can exceed it by what fits into a message.
+const MAX_NAMES: usize = 1 << 18;
+
 /// Source and callsites of a batch.
 #[derive(Debug)]
 pub(super) struct BatchHead<'a> {
@@ -69,20 +74,40 @@ impl<'a> BatchHead<'a> {
             callsites: Vec::new(),
             names: Vec::new(),
         };
+        let mut begun = false;
         for item in Scan::new("RecordBatch", bytes) {
-            let item = item?;
+            let item = match item {
+                Ok(item) => item,
+                // What was cut off spoils nothing before it; whoever reads the records meets the same error.
+                Err(_) if begun => break,
+                Err(error) => return Err(error),
+            };
+            begun = true;
             match item.number {
                 field::SOURCE => head.source = SourceRef::parse(item.bytes()?)?,
-                field::CALLSITES => {
-                    let callsite = CallsiteRef::parse(item.bytes()?, &mut head.names)?;
-                    head.callsites.push(callsite);
-                }
+                // The records of one that is malformed have none: each is an error of its own.
+                field::CALLSITES => _ = head.add_callsite(item.bytes()?),
                 field::RECORDS => drop(item.bytes()?),
                 _ => {}
             }
         }
         head.callsites.sort_by_key(|callsite| callsite.id);
         Ok(head)
+    }
+
+    fn add_callsite(&mut self, bytes: &'a [u8]) -> Result<(), DecodeError> {
+        let known = self.names.len();
+        if self.callsites.len() >= MAX_CALLSITES || known >= MAX_NAMES {
+            return Err(DecodeError::TooManyCallsites);
+        }
+        match CallsiteRef::parse(bytes, &mut self.names) {
+            Ok(callsite) => self.callsites.push(callsite),
+            Err(error) => {
+                self.names.truncate(known);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn callsite(&self, id: u32) -> Result<&CallsiteRef<'_>, DecodeError> {

@@ -16,7 +16,8 @@ impl<'a> BatchRef<'a> {
     /// Reads source and callsites; the records are read by [`BatchRef::records`].
     ///
     /// # Errors
-    /// If the bytes are no protobuf message, or source or a callsite are malformed. A malformed record is no error here.
+    /// If the bytes are no protobuf message, or the source is malformed. A malformed record or callsite is no error here,
+    /// nor is an end that was cut off: the records concerned are errors of their own.
     pub fn parse(bytes: &'a [u8]) -> Result<BatchRef<'a>, DecodeError> {
         Ok(BatchRef {
             head: BatchHead::parse(bytes)?,

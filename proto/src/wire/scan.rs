@@ -22,6 +22,9 @@ pub enum DecodeError {
     /// The record names a callsite that its batch does not have.
     #[error("the record names callsite {0}, which its batch does not describe")]
     NoCallsite(u32),
+    /// More callsites than any program has.
+    #[error("the batch describes more callsites than any program has")]
+    TooManyCallsites,
     /// A field names a key that its callsite does not have.
     #[error("a field names key {0}, which its callsite does not have")]
     NoKey(u32),
