@@ -4,6 +4,7 @@
 //! cursor. So a slow or dead destination delays nobody, and a restart goes on where the last flush ended. Retry,
 //! back-off, searching for the record that a destination refuses, counting and shutdown live here, once.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ const FLUSH_IDLE: Duration = Duration::from_millis(50);
 const FLUSH_BUSY: Duration = Duration::from_secs(1);
 /// Back-off between attempts grows from the first to the second.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// Rejected records are reported at most this often.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait for records before looking whether the daemon stops.
 const WAIT: Duration = Duration::from_millis(200);
 /// So many records are presented at once at most: a batch may have millions of tiny ones.
@@ -97,6 +100,9 @@ struct Run {
     parts: Vec<(u64, u64)>,
     /// Whether the trouble at hand was told.
     troubled: bool,
+    /// When rejected records were last reported, and how many were not since.
+    told: Option<Instant>,
+    silent: u64,
 }
 
 /// What is counted when the flush succeeds: where that fails, all is read and presented again.
@@ -175,6 +181,8 @@ impl Worker {
             back_off: BACK_OFF.0,
             parts: Vec::new(),
             troubled: false,
+            told: None,
+            silent: 0,
         }
         .run();
     }
@@ -188,7 +196,8 @@ impl Run {
             if cursor.position() != self.position {
                 cursor = self.worker.reader.cursor(self.position);
             }
-            if let Err(error) = self.step(&mut cursor, &mut batches) {
+            let step = catch_unwind(AssertUnwindSafe(|| self.step(&mut cursor, &mut batches)));
+            if let Err(error) = step.unwrap_or_else(|_| Err(self.after_panic())) {
                 self.fail(error);
             } else if self.is_finished() {
                 break;
@@ -197,6 +206,12 @@ impl Run {
         if self.unsaved {
             self.save();
         }
+    }
+
+    /// A processor that panicked is made anew and gets again what was not flushed.
+    fn after_panic(&mut self) -> Error {
+        self.processor = None;
+        Error::retry("the processor panicked")
     }
 
     /// Whether everything is done and the daemon stops. The store is closed before: nothing more can come.
@@ -362,10 +377,21 @@ impl Run {
         let count = numbers.len() as u64;
         self.counts.taken = self.counts.taken.saturating_sub(count);
         self.counts.rejected += count;
+        self.say_rejected(count, reason);
+    }
+
+    /// A destination that refuses everything is reported now and then, not for each record.
+    fn say_rejected(&mut self, count: u64, reason: &str) {
+        self.silent += count;
+        if self.told.is_some_and(|told| told.elapsed() < REPORT_EVERY) {
+            return;
+        }
         tracing::warn!(
             processor = self.worker.name,
-            "{count} records were rejected: {reason}"
+            "{} records were rejected: {reason}",
+            std::mem::take(&mut self.silent)
         );
+        self.told = Some(Instant::now());
     }
 
     fn fail(&mut self, error: Error) {
@@ -408,11 +434,7 @@ impl Run {
             self.parts.extend([(middle, to), (from, middle)]);
             return;
         }
-        tracing::warn!(
-            processor = self.worker.name,
-            record = from,
-            "a record was rejected: {reason}"
-        );
+        self.say_rejected(1, reason);
         self.position = to;
         self.counts.rejected = 1;
         self.forward();

@@ -1,7 +1,7 @@
 //! The worker: what it does with what processors answer, and what it counts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use distlog_proto::wire::BatchWriter;
@@ -34,7 +34,7 @@ enum Call<'a> {
 
 impl<A: FnMut(u32, Call<'_>) -> Result<(), Error> + Send> Processor for Double<A> {
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
-        let mut shared = self.0.lock().unwrap();
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let messages: Vec<String> = records.iter().map(|r| r.message.to_owned()).collect();
         shared.calls += 1;
         match (self.1)(shared.calls, Call::Process(&messages)) {
@@ -48,7 +48,7 @@ impl<A: FnMut(u32, Call<'_>) -> Result<(), Error> + Send> Processor for Double<A
     }
 
     fn flush(&mut self) -> Result<Token, Error> {
-        let mut shared = self.0.lock().unwrap();
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         shared.calls += 1;
         let answer = (self.1)(shared.calls, Call::Flush);
         let taken = std::mem::take(&mut shared.taken);
@@ -117,7 +117,15 @@ impl Running {
         let shared = Arc::clone(shared);
         let worker = Worker {
             name: "double".into(),
-            factory: Box::new(move |_| Ok(Box::new(Double(Arc::clone(&shared), answer.clone())))),
+            factory: Box::new(move |_| {
+                // One made anew knows nothing of what was not flushed.
+                shared
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .taken
+                    .clear();
+                Ok(Box::new(Double(Arc::clone(&shared), answer.clone())))
+            }),
             // Not what the daemon itself says.
             route: Box::new(|record| record.source.service != "distlogd"),
             cursor: reader.cursor_file("double").unwrap(),
@@ -160,6 +168,24 @@ fn options() -> Options {
         segment_size: 4096,
         ..Options::default()
     }
+}
+
+#[test]
+fn a_processor_that_panics_is_made_anew_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), options()).unwrap();
+    fill(&mut store, 4, 50, "");
+    let shared = Shared::default();
+    let panics = |call, _: Call<'_>| {
+        assert!(call != 2 && call != 4, "an expected panic");
+        Ok(())
+    };
+    let running = Running::start(store, 1, &shared, panics);
+    let (progress, _) = running.stop();
+    let expected: Vec<String> = (0..200).map(|n: u32| n.to_string()).collect();
+    let destination = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(destination.flushed, expected);
+    assert_eq!((get(&progress.taken), get(&progress.retries)), (200, 2));
 }
 
 #[test]
