@@ -49,6 +49,8 @@ class Keep(logging.Handler):
             copy = copies.copy(record)
             copy.pathname = copy.pathname.replace(str(pathlib.Path(distlog.__file__).parent.parent), "/site-packages")
             copy.pathname = copy.pathname.replace(str(HERE), "/app")
+            if copy.stack_info:
+                copy.stack_info = copy.stack_info.replace(str(HERE), "/app")
             copy.relativeCreated = 12.5
             copy.thread = 140234
             if copy.exc_info:
