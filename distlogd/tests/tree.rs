@@ -77,8 +77,37 @@ impl Story {
     }
 
     fn drawn(&self) -> String {
-        self.with(|records| draw(&Tree::build(T.parse().unwrap(), records), None, Colour::Off))
+        self.with(|records| drawing(records, T, Colour::Off))
     }
+}
+
+fn drawing(records: Vec<RecordRef<'_>>, id: &str, colour: Colour) -> String {
+    let id: TaskId = id.parse().unwrap();
+    let tree = Tree::build(id.trace_id(), records);
+    draw(&tree, &tree.find(&id), colour)
+}
+
+#[test]
+fn a_part_is_found_by_its_id_with_or_without_the_salt() {
+    for path in ["/2", "/2.00000001"] {
+        let part = order().with(|records| drawing(records, &format!("{T}{path}"), Colour::Off));
+        assert!(
+            part.contains("\n✗ charge card · payment") && !part.contains("reserve stock"),
+            "{part}"
+        );
+    }
+    let mut story = Story(Vec::new());
+    story.begin("a", "/1.00000001", 0, "first try");
+    story.begin("a", "/1.00000002", 1, "second try");
+    let both = story.with(|records| drawing(records, &format!("{T}/1"), Colour::Off));
+    assert!(
+        both.contains("first try") && both.contains("second try"),
+        "{both}"
+    );
+    assert_eq!(
+        story.with(|records| drawing(records, &format!("{T}/7"), Colour::Off)),
+        format!("{T}\n")
+    );
 }
 
 fn order() -> Story {
@@ -144,8 +173,7 @@ fn the_order_of_arrival_does_not_matter_and_nothing_comes_twice() {
 
 #[test]
 fn colours_are_the_only_difference_on_a_terminal() {
-    let coloured =
-        order().with(|records| draw(&Tree::build(T.parse().unwrap(), records), None, Colour::On));
+    let coloured = order().with(|records| drawing(records, T, Colour::On));
     let mut plain = String::new();
     let mut rest = coloured.as_str();
     while let Some((before, after)) = rest.split_once('\x1b') {

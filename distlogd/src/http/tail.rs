@@ -16,7 +16,7 @@ use super::{Door, Refusal, Shared};
 use crate::rules::Condition;
 use crate::store::{Batches, Reader};
 use crate::tree::paint::Colour;
-use crate::tree::put_line;
+use crate::tree::{is_below, put_line};
 
 const READ_BYTES: usize = 256 << 10;
 /// How long to wait for records before looking whether anybody still listens.
@@ -183,35 +183,6 @@ impl Feed {
                 put_line(&mut out, self.colour, record);
                 event.data(out.trim_end_matches('\n'))
             }
-        }
-    }
-}
-
-/// Whether a path is another or stands below it; a reserved number stands for all who took it.
-fn is_below(path: &str, above: &str) -> bool {
-    above.is_empty()
-        || path
-            .strip_prefix(above)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_below;
-
-    #[test]
-    fn a_path_is_below_itself_and_its_ancestors() {
-        for (path, above) in [
-            ("1/3", ""),
-            ("1/3", "1"),
-            ("1/3", "1/3"),
-            ("1/3.9f2c01ab/2", "1/3"),
-            ("1/3.9f2c01ab", "1/3.9f2c01ab"),
-        ] {
-            assert!(is_below(path, above), "{path} {above}");
-        }
-        for (path, above) in [("12", "1"), ("1", "1/3"), ("2/1", "1")] {
-            assert!(!is_below(path, above), "{path} {above}");
         }
     }
 }

@@ -94,19 +94,18 @@ fn answer(reader: &Reader, id: &TaskId, format: Format, color: bool) -> Result<R
     let mut records = lookup::records_of(&batches, id.trace_id());
     let tree = Tree::build(id.trace_id(), records.by_ref().take(MAX_RECORDS));
     let cut = found.cut || records.next().is_some();
-    let from = match id.path() {
-        "" if tree.is_empty() => return Err(missing()),
-        "" => None,
-        _ => Some(tree.find_span(id.span_id()).ok_or_else(missing)?),
-    };
+    let tasks = tree.find(id);
+    if tasks.is_empty() {
+        return Err(missing());
+    }
     if let Format::Text = format {
-        let mut text = tree::draw(&tree, from, if color { Colour::On } else { Colour::Off });
+        let mut text = tree::draw(&tree, &tasks, if color { Colour::On } else { Colour::Off });
         if cut {
             text.push_str("… the trace has more records than can be shown at once\n");
         }
         return Ok(text.into_response());
     }
     let mut out = Vec::new();
-    tree::write_json(&tree, from, &mut out);
+    tree::write_json(&tree, &tasks, &mut out);
     Ok(([(header::CONTENT_TYPE, "application/json")], out).into_response())
 }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use distlog_proto::{Kind, Outcome, RecordRef, SpanId, TaskId, TraceId};
 
+use super::path::is_named;
+
 /// Deeper trees are cut, so that drawing them cannot exhaust the stack.
 const MAX_DEPTH: usize = 200;
 
@@ -81,10 +83,10 @@ impl<'a> Tree<'a> {
             if !seen.insert((record.source.producer, record.offset)) {
                 continue;
             }
-            let at = tree.find(&mut index, task.span_id);
+            let at = tree.node_of(&mut index, task.span_id);
             if let Some(parent) = task.parent_span_id {
                 tree.nodes[at].parent_span_id = Some(parent);
-                tree.find(&mut index, parent);
+                tree.node_of(&mut index, parent);
             }
             tree.nodes[at].take(record);
         }
@@ -92,7 +94,7 @@ impl<'a> Tree<'a> {
         tree
     }
 
-    fn find(&mut self, index: &mut HashMap<SpanId, usize>, span_id: SpanId) -> usize {
+    fn node_of(&mut self, index: &mut HashMap<SpanId, usize>, span_id: SpanId) -> usize {
         *index.entry(span_id).or_insert_with(|| {
             self.nodes.push(Node::new(span_id));
             self.nodes.len() - 1
@@ -185,9 +187,18 @@ impl<'a> Tree<'a> {
         &self.nodes[at]
     }
 
-    /// The number of the task with that span id.
-    pub fn find_span(&self, span_id: SpanId) -> Option<usize> {
-        self.nodes.iter().position(|node| node.span_id == span_id)
+    /// The numbers of the tasks that an id means: the whole tree for a bare trace id, all who took it for a reserved id.
+    pub fn find(&self, id: &TaskId) -> Vec<usize> {
+        if id.path().is_empty() {
+            return self.roots.clone();
+        }
+        let exact = self
+            .nodes
+            .iter()
+            .position(|node| node.span_id == id.span_id());
+        let takers =
+            || (0..self.nodes.len()).filter(|at| is_named(self.nodes[*at].path, id.path()));
+        exact.map_or_else(|| takers().collect(), |at| vec![at])
     }
 
     /// Whether nothing is known about the trace.

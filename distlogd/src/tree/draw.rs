@@ -16,8 +16,8 @@ use super::build::{Item, Node, State, Tree};
 use super::paint::{Clock, Colour, Span, Style, printable, put_fields};
 use super::words::{mark, put_details, reason, service_of};
 
-/// Draws a tree, or the part of it below the task `from`, one line for each task and each record.
-pub fn draw(tree: &Tree<'_>, from: Option<usize>, colour: Colour) -> String {
+/// Draws the tasks with these numbers and all below them, one line for each task and each record.
+pub fn draw(tree: &Tree<'_>, tasks: &[usize], colour: Colour) -> String {
     let mut out = String::new();
     colour.put(&mut out, Style::Bold, tree.trace_id());
     out.push('\n');
@@ -27,13 +27,7 @@ pub fn draw(tree: &Tree<'_>, from: Option<usize>, colour: Colour) -> String {
         out,
         prefix: String::new(),
     };
-    match from {
-        Some(at) => painter.task(at, "", "", ""),
-        None => tree
-            .roots()
-            .iter()
-            .for_each(|at| painter.task(*at, "", "", "")),
-    }
+    tasks.iter().for_each(|at| painter.task(*at, "", "", ""));
     painter.out
 }
 

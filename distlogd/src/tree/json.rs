@@ -9,13 +9,12 @@ use distlog_proto::{RecordRef, json};
 
 use super::build::{Item, State, Tree};
 
-/// Appends the tree, or the part below the task `from`: an object with `trace_id` and `tasks`.
-pub fn write_json(tree: &Tree<'_>, from: Option<usize>, out: &mut Vec<u8>) {
+/// Appends the tasks with these numbers and all below them: an object with `trace_id` and `tasks`.
+pub fn write_json(tree: &Tree<'_>, tasks: &[usize], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"trace_id\":");
     json::write_str(out, &tree.trace_id().to_string());
     out.extend_from_slice(b",\"tasks\":[");
-    let roots = from.as_ref().map_or(tree.roots(), std::slice::from_ref);
-    for (i, at) in roots.iter().enumerate() {
+    for (i, at) in tasks.iter().enumerate() {
         comma(out, i);
         task(tree, *at, out);
     }

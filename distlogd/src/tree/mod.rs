@@ -9,6 +9,7 @@ mod draw;
 mod json;
 mod line;
 pub mod paint;
+mod path;
 mod words;
 
 pub(crate) use build::is_python;
@@ -16,4 +17,5 @@ pub use build::{Item, Node, State, Tree};
 pub use draw::draw;
 pub use json::write_json;
 pub use line::put_line;
+pub(crate) use path::is_below;
 pub(crate) use words::service_of;
