@@ -8,7 +8,8 @@
 //!    [`BatchRef`] and [`RecordRef`] read it in place without allocating per record.
 //! 4. [`json`] and [`pickle`] — encodings `J` and `P`, the dictionaries of the Python package `distlog`.
 //! 5. [`Topic`] (`topic.rs`) — the first frame of each message, which names the encoding.
-//! 6. [`trace_context`] — the headers `traceparent` and `tracestate`, in and out.
+//! 6. [`session`] — the acknowledged way into the daemon: its messages, and how both ends decide.
+//! 7. [`trace_context`] — the headers `traceparent` and `tracestate`, in and out.
 //!
 //! ```
 //! use distlog_proto::TaskId;
@@ -24,6 +25,7 @@ pub mod json;
 mod log_record;
 pub mod pickle;
 mod record;
+pub mod session;
 mod severity;
 mod task_id;
 mod topic;

@@ -26,7 +26,7 @@ mod batch_writer;
 pub mod encode;
 pub mod put;
 mod record_ref;
-mod scan;
+pub(crate) mod scan;
 mod value_ref;
 
 pub use batch_head::{CallsiteRef, SourceRef};

@@ -39,7 +39,7 @@ pub enum DecodeError {
 
 /// The payload of one field.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Payload<'a> {
+pub(crate) enum Payload<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32,
@@ -48,7 +48,7 @@ pub(super) enum Payload<'a> {
 
 /// One field of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
+pub(crate) struct Field<'a> {
     pub message: &'static str,
     pub number: u32,
     pub payload: Payload<'a>,
@@ -88,7 +88,7 @@ impl<'a> Field<'a> {
 
 /// Iterates over the fields of a message; ends after the first error.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scan<'a> {
+pub(crate) struct Scan<'a> {
     pub rest: &'a [u8],
     message: &'static str,
 }

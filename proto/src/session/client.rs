@@ -1,0 +1,355 @@
+//! The client's end of a session.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::message::*;
+use crate::id::ProducerId;
+
+/// Between two pings while something is not acked or may not be sent.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// The first of these pings comes so soon when there is no credit.
+const ASK_FOR_CREDIT: Duration = Duration::from_millis(100);
+/// Nothing heard for so long after a ping: the daemon is away.
+const SILENT_AFTER: Duration = Duration::from_secs(3);
+
+/// Where a producer stands with a daemon. It says what to send and what may be forgotten.
+///
+/// Each attempt begins with [`hello`](Client::hello) on a new connection. While it is [joined](Client::is_joined), batches
+/// that begin at [`next`](Client::next) may be sent as long as [`may_send`](Client::may_send); what comes is given to
+/// [`receive`](Client::receive), after which `next` and [`acked`](Client::acked) may have moved: `next` back (read the same
+/// records again) or ahead (the daemon has more than we knew).
+#[derive(Debug)]
+pub struct Client {
+    producer: ProducerId,
+    heartbeat: Duration,
+    state: State,
+    epoch: u64,
+    acked: u64,
+    next: u64,
+    /// The furthest end of a batch sent in this session.
+    furthest: u64,
+    credit: u64,
+    /// When the daemon was heard last.
+    heard: Instant,
+    /// When it was pinged last.
+    asked: Instant,
+    /// The first ping since it was heard.
+    unanswered: Option<Instant>,
+    /// Since when there was something to take, and nothing was.
+    stuck: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Apart,
+    Greeting,
+    Joined { session: u64 },
+}
+
+/// An attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Over {
+    /// The daemon does not answer.
+    Silent,
+    /// It refuses us.
+    Refused(Refused<'static>),
+    /// It stops.
+    Closing,
+    /// It says what cannot be.
+    Nonsense(Nonsense),
+}
+
+/// What a daemon said that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nonsense {
+    what: &'static str,
+    said: u64,
+    from: u64,
+    to: u64,
+}
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Over::Silent => f.write_str("it does not answer"),
+            Over::Refused(refused) => write!(f, "it refuses: {}", refused.detail),
+            Over::Closing => f.write_str("it stops"),
+            Over::Nonsense(Nonsense {
+                what,
+                said,
+                from,
+                to,
+            }) => write!(
+                f,
+                "it says that {what} {said}, where only {from} to {to} can be"
+            ),
+        }
+    }
+}
+
+impl Client {
+    /// A producer of which all before `acked` is durable somewhere. While nothing else is to be said it pings each
+    /// `heartbeat`.
+    pub fn new(producer: ProducerId, acked: u64, heartbeat: Duration, now: Instant) -> Client {
+        Client {
+            producer,
+            heartbeat,
+            state: State::Apart,
+            epoch: 0,
+            acked,
+            next: acked,
+            furthest: acked,
+            credit: 0,
+            heard: now,
+            asked: now,
+            unanswered: None,
+            stuck: None,
+        }
+    }
+
+    /// Begins an attempt, on a connection that nothing was sent on yet. `epoch` is higher than that of every attempt before,
+    /// `waiting` the offset up to which there are records, `about` a batch with the source alone.
+    pub fn hello<'a>(
+        &mut self,
+        epoch: u64,
+        waiting: u64,
+        dropped: Dropped,
+        about: &'a [u8],
+        now: Instant,
+    ) -> Hello<'a> {
+        self.state = State::Greeting;
+        self.epoch = epoch;
+        self.credit = 0;
+        (self.heard, self.asked, self.unanswered) = (now, now, Some(now));
+        Hello {
+            version: VERSION,
+            producer: self.producer,
+            epoch,
+            acked: self.acked,
+            waiting,
+            dropped,
+            about,
+        }
+    }
+
+    /// Takes what the daemon says. `waiting` is the offset up to which there are records.
+    ///
+    /// # Errors
+    /// When the attempt is over; begin another.
+    pub fn receive(
+        &mut self,
+        message: &ToClient<'_>,
+        waiting: u64,
+        now: Instant,
+    ) -> Result<(), Over> {
+        let over = match (self.state, message) {
+            (State::Greeting, ToClient::Welcome(welcome)) if welcome.epoch == self.epoch => {
+                self.welcome(*welcome, waiting)
+            }
+            (State::Joined { session }, ToClient::Ack(ack)) if ack.session == session => {
+                self.ack(ack.stored_to, ack.credit)
+            }
+            (State::Joined { session }, ToClient::Rewind(rewind)) if rewind.session == session => {
+                self.ack(rewind.stored_to, rewind.credit)
+                    .and_then(|()| self.rewind(rewind.received_to))
+            }
+            (State::Joined { session }, ToClient::Closing(closing))
+                if closing.session == session =>
+            {
+                Err(Over::Closing)
+            }
+            (State::Greeting | State::Joined { .. }, ToClient::Refused(refused)) => {
+                Err(Over::Refused(refused.clone().into_owned()))
+            }
+            // Of another attempt, or said twice.
+            _ => return Ok(()),
+        };
+        (self.heard, self.unanswered) = (now, None);
+        self.ending(over)
+    }
+
+    fn welcome(&mut self, welcome: Welcome, waiting: u64) -> Result<(), Over> {
+        if welcome.version != VERSION {
+            return Err(Over::Refused(Refused::new(
+                RefusedReason::Version,
+                format!(
+                    "the daemon speaks version {} of the session protocol, this client {VERSION}",
+                    welcome.version
+                ),
+            )));
+        }
+        let to = welcome.stored_to;
+        if to < self.acked || to > waiting {
+            return Err(nonsense("it has all before", to, self.acked, waiting));
+        }
+        self.state = State::Joined {
+            session: welcome.session,
+        };
+        (self.acked, self.next, self.furthest) = (to, to, to);
+        self.credit = welcome.credit;
+        self.stuck = None;
+        Ok(())
+    }
+
+    fn ack(&mut self, stored_to: u64, credit: u64) -> Result<(), Over> {
+        if stored_to > self.furthest {
+            return Err(nonsense(
+                "it has all before",
+                stored_to,
+                self.acked,
+                self.furthest,
+            ));
+        }
+        // An older word that was overtaken.
+        if stored_to < self.acked {
+            return Ok(());
+        }
+        if stored_to > self.acked {
+            self.stuck = None;
+        }
+        self.acked = stored_to;
+        self.next = self.next.max(stored_to);
+        self.credit = credit;
+        Ok(())
+    }
+
+    fn rewind(&mut self, received_to: u64) -> Result<(), Over> {
+        if received_to > self.furthest {
+            return Err(nonsense(
+                "it received all before",
+                received_to,
+                self.acked,
+                self.furthest,
+            ));
+        }
+        // What is acked was received since.
+        if received_to >= self.acked {
+            self.next = received_to;
+        }
+        Ok(())
+    }
+
+    fn ending(&mut self, result: Result<(), Over>) -> Result<(), Over> {
+        if result.is_err() {
+            self.state = State::Apart;
+        }
+        result
+    }
+
+    /// Looks at the time; gives a ping if one is due. Call it often, each 100 ms at least.
+    ///
+    /// # Errors
+    /// When the attempt is over, since the daemon is silent.
+    pub fn check(
+        &mut self,
+        waiting: u64,
+        dropped: Dropped,
+        now: Instant,
+    ) -> Result<Option<Ping>, Over> {
+        if self.state == State::Apart {
+            return Ok(None);
+        }
+        if let Some(asked) = self.unanswered
+            && now.saturating_duration_since(asked) >= SILENT_AFTER
+        {
+            return self.ending(Err(Over::Silent)).map(|()| None);
+        }
+        if waiting > self.acked {
+            self.stuck.get_or_insert(now);
+        } else {
+            self.stuck = None;
+        }
+        let State::Joined { session } = self.state else {
+            return Ok(None);
+        };
+        let blocked = waiting > self.next && !self.may_send();
+        let every = match (blocked, waiting > self.acked) {
+            (true, _) if self.unanswered.is_none() => ASK_FOR_CREDIT,
+            (true, _) | (_, true) => ASK_EVERY.min(self.heartbeat),
+            (false, false) => self.heartbeat,
+        };
+        if now.saturating_duration_since(self.asked) < every {
+            return Ok(None);
+        }
+        self.asked = now;
+        self.unanswered.get_or_insert(now);
+        Ok(Some(Ping {
+            session,
+            sent: self.next,
+            waiting,
+            dropped,
+        }))
+    }
+
+    /// Whether the daemon has taken us.
+    pub fn is_joined(&self) -> bool {
+        matches!(self.state, State::Joined { .. })
+    }
+
+    /// All before is durable and may be forgotten.
+    pub fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// Where the next batch begins.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether a batch may be sent now.
+    pub fn may_send(&self) -> bool {
+        self.is_joined() && self.next < self.credit
+    }
+
+    /// The header of the next batch, which ends at `to` and is now sent.
+    pub fn batch(&mut self, to: u64) -> BatchHeader {
+        let header = BatchHeader {
+            session: self.session(),
+            from: self.next,
+            to,
+        };
+        self.next = to;
+        self.furthest = self.furthest.max(to);
+        header
+    }
+
+    /// Ends the session.
+    pub fn bye(&mut self, reason: ByeReason, dropped: Dropped) -> Option<Bye> {
+        let session = self.is_joined().then(|| self.session())?;
+        self.state = State::Apart;
+        Some(Bye {
+            session,
+            reason,
+            dropped,
+        })
+    }
+
+    /// Gives up an attempt whose connection is gone.
+    pub fn part(&mut self) {
+        self.state = State::Apart;
+    }
+
+    /// For how long there was something to take and nothing was.
+    pub fn stuck_for(&self, now: Instant) -> Duration {
+        self.stuck
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    fn session(&self) -> u64 {
+        match self.state {
+            State::Joined { session } => session,
+            State::Apart | State::Greeting => 0,
+        }
+    }
+}
+
+fn nonsense(what: &'static str, said: u64, from: u64, to: u64) -> Over {
+    Over::Nonsense(Nonsense {
+        what,
+        said,
+        from,
+        to,
+    })
+}

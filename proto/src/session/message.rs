@@ -1,0 +1,214 @@
+//! What client and daemon say. `distlog/v1/session.proto` explains each field.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::id::ProducerId;
+
+/// The version of the protocol.
+pub const VERSION: u32 = 1;
+
+/// Records that a producer dropped since it began: ERROR, WARN, INFO, DEBUG, TRACE.
+pub type Dropped = [u64; 5];
+
+/// What a client says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ToDaemon<'a> {
+    Hello(Hello<'a>),
+    /// A second frame holds the batch.
+    Batch(BatchHeader),
+    Ping(Ping),
+    Bye(Bye),
+}
+
+/// The first message of each attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Whose records will come.
+    pub producer: ProducerId,
+    /// Rises with each attempt.
+    pub epoch: u64,
+    /// All before is durable, here or elsewhere.
+    pub acked: u64,
+    /// There are records up to here.
+    pub waiting: u64,
+    /// What was dropped.
+    pub dropped: Dropped,
+    /// A `RecordBatch` with the source alone: for [`BatchRef`](crate::BatchRef).
+    pub about: &'a [u8],
+}
+
+/// What stands before a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchHeader {
+    /// As the welcome said.
+    pub session: u64,
+    /// The first offset that it covers.
+    pub from: u64,
+    /// The offset after the last one that it covers.
+    pub to: u64,
+}
+
+/// Asks for an [`Ack`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ping {
+    /// As the welcome said.
+    pub session: u64,
+    /// The end of the last batch that was sent.
+    pub sent: u64,
+    /// There are records up to here.
+    pub waiting: u64,
+    /// What was dropped.
+    pub dropped: Dropped,
+}
+
+/// The last message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bye {
+    /// As the welcome said.
+    pub session: u64,
+    /// Why it ends.
+    pub reason: ByeReason,
+    /// What was dropped.
+    pub dropped: Dropped,
+}
+
+/// Why a client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ByeReason {
+    /// The producer is over; nothing will come any more.
+    Done,
+    /// It goes to another daemon.
+    Moving,
+}
+
+/// What a daemon says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ToClient<'a> {
+    Welcome(Welcome),
+    Ack(Ack),
+    Rewind(Rewind),
+    Refused(Refused<'a>),
+    Closing(Closing),
+}
+
+/// Answers the hello.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Welcome {
+    /// [`VERSION`] of the daemon.
+    pub version: u32,
+    /// To be said in each message.
+    pub session: u64,
+    /// That of the hello.
+    pub epoch: u64,
+    /// All before is durable; the first batch begins here.
+    pub stored_to: u64,
+    /// A batch may be sent if it begins before.
+    pub credit: u64,
+}
+
+/// Says what is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // As in Welcome.
+pub struct Ack {
+    pub session: u64,
+    pub stored_to: u64,
+    pub credit: u64,
+}
+
+/// Says where the next batch must begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // As in Welcome.
+pub struct Rewind {
+    pub session: u64,
+    /// What was sent from here on was not taken.
+    pub received_to: u64,
+    pub stored_to: u64,
+    pub credit: u64,
+}
+
+/// There is no session, or no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused<'a> {
+    /// For the client.
+    pub reason: RefusedReason,
+    /// For a human.
+    pub detail: Cow<'a, str>,
+    /// The last epoch known, if that is the reason.
+    pub epoch: u64,
+}
+
+/// The daemon stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // As in Welcome.
+pub struct Closing {
+    pub session: u64,
+}
+
+/// Why there is no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusedReason {
+    /// A later daemon said something that we do not know.
+    Unspecified,
+    /// The daemon does not speak the client's version.
+    Version,
+    /// The epoch is not higher than the last one.
+    Epoch,
+    /// Another attempt of the same producer has taken over.
+    Superseded,
+    /// The session is not, or no longer, one of this connection.
+    UnknownSession,
+    /// What came cannot be read.
+    Malformed,
+    /// The batch says that it is of another producer or of other offsets.
+    Forged,
+    /// The daemon has as many sessions as it can.
+    Busy,
+}
+
+impl RefusedReason {
+    /// A word for it, as metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RefusedReason::Unspecified => "unspecified",
+            RefusedReason::Version => "version",
+            RefusedReason::Epoch => "epoch",
+            RefusedReason::Superseded => "superseded",
+            RefusedReason::UnknownSession => "unknown_session",
+            RefusedReason::Malformed => "malformed",
+            RefusedReason::Forged => "forged",
+            RefusedReason::Busy => "busy",
+        }
+    }
+}
+
+impl fmt::Display for RefusedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Refused<'_> {
+    /// A refusal with its explanation.
+    pub fn new(reason: RefusedReason, detail: impl Into<String>) -> Refused<'static> {
+        Refused {
+            reason,
+            detail: Cow::Owned(detail.into()),
+            epoch: 0,
+        }
+    }
+
+    /// The same, owned.
+    pub fn into_owned(self) -> Refused<'static> {
+        Refused {
+            reason: self.reason,
+            detail: Cow::Owned(self.detail.into_owned()),
+            epoch: self.epoch,
+        }
+    }
+}
