@@ -188,7 +188,7 @@ impl ProducerId {
     }
 
     /// From its 16 bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> ProducerId {
+    pub const fn from_bytes(bytes: [u8; 16]) -> ProducerId {
         ProducerId(bytes)
     }
 

@@ -13,7 +13,11 @@ mod generated {
 
 fn generate(into: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = ["distlog/v1/record.proto", "distlog/v1/batch.proto"];
+    let files = [
+        "distlog/v1/record.proto",
+        "distlog/v1/batch.proto",
+        "distlog/v1/session.proto",
+    ];
     let set = protox::compile(files, [root]).expect("the .proto files are valid");
     prost_build::Config::new()
         .out_dir(into)

@@ -379,3 +379,258 @@ pub struct Callsite {
     #[prost(string, repeated, tag = "9")]
     pub field_names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToDaemon {
+    #[prost(oneof = "to_daemon::Message", tags = "1, 2, 3, 4")]
+    pub message: ::core::option::Option<to_daemon::Message>,
+}
+/// Nested message and enum types in `ToDaemon`.
+pub mod to_daemon {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Message {
+        #[prost(message, tag = "1")]
+        Hello(super::Hello),
+        #[prost(message, tag = "2")]
+        Batch(super::BatchHeader),
+        #[prost(message, tag = "3")]
+        Ping(super::Ping),
+        #[prost(message, tag = "4")]
+        Bye(super::Bye),
+    }
+}
+/// The first message of each attempt.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Hello {
+    /// Of this protocol: 1.
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    /// 16 bytes, as in Source.
+    #[prost(bytes = "vec", tag = "2")]
+    pub producer: ::prost::alloc::vec::Vec<u8>,
+    /// Rises with each attempt of a producer, to whichever daemon. A higher one supersedes.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
+    /// All before this offset is durable, here or in another daemon.
+    #[prost(uint64, tag = "4")]
+    pub acked: u64,
+    /// There are records up to this offset.
+    #[prost(uint64, tag = "5")]
+    pub waiting: u64,
+    #[prost(message, optional, tag = "6")]
+    pub dropped: ::core::option::Option<Dropped>,
+    /// A batch with the source alone.
+    #[prost(message, optional, tag = "7")]
+    pub about: ::core::option::Option<RecordBatch>,
+}
+/// How many records the producer dropped since it began, by level.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Dropped {
+    #[prost(uint64, tag = "1")]
+    pub error: u64,
+    #[prost(uint64, tag = "2")]
+    pub warn: u64,
+    #[prost(uint64, tag = "3")]
+    pub info: u64,
+    #[prost(uint64, tag = "4")]
+    pub debug: u64,
+    #[prost(uint64, tag = "5")]
+    pub trace: u64,
+}
+/// Stands before a RecordBatch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BatchHeader {
+    /// As the welcome said.
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+    #[prost(uint64, tag = "2")]
+    pub from: u64,
+    #[prost(uint64, tag = "3")]
+    pub to: u64,
+}
+/// Asks for an Ack, as a sign of life.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ping {
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+    /// The end of the last batch that was sent.
+    #[prost(uint64, tag = "2")]
+    pub sent: u64,
+    /// There are records up to this offset.
+    #[prost(uint64, tag = "3")]
+    pub waiting: u64,
+    #[prost(message, optional, tag = "4")]
+    pub dropped: ::core::option::Option<Dropped>,
+}
+/// The last message.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Bye {
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+    #[prost(enumeration = "bye::Reason", tag = "2")]
+    pub reason: i32,
+    #[prost(message, optional, tag = "3")]
+    pub dropped: ::core::option::Option<Dropped>,
+}
+/// Nested message and enum types in `Bye`.
+pub mod bye {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum Reason {
+        /// The producer is over: nothing will come any more.
+        Done = 0,
+        /// It goes to another daemon.
+        Moving = 1,
+    }
+    impl Reason {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Done => "DONE",
+                Self::Moving => "MOVING",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "DONE" => Some(Self::Done),
+                "MOVING" => Some(Self::Moving),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToClient {
+    #[prost(oneof = "to_client::Message", tags = "1, 2, 3, 4, 5")]
+    pub message: ::core::option::Option<to_client::Message>,
+}
+/// Nested message and enum types in `ToClient`.
+pub mod to_client {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        #[prost(message, tag = "1")]
+        Welcome(super::Welcome),
+        #[prost(message, tag = "2")]
+        Ack(super::Ack),
+        #[prost(message, tag = "3")]
+        Rewind(super::Rewind),
+        #[prost(message, tag = "4")]
+        Refused(super::Refused),
+        #[prost(message, tag = "5")]
+        Closing(super::Closing),
+    }
+}
+/// Answers the hello. The first batch begins at stored_to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Welcome {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(fixed64, tag = "2")]
+    pub session: u64,
+    /// That of the hello.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
+    /// All before this offset is durable.
+    #[prost(uint64, tag = "4")]
+    pub stored_to: u64,
+    /// A batch may be sent if it begins before this offset. The newest word counts, also if it is lower.
+    #[prost(uint64, tag = "5")]
+    pub credit: u64,
+}
+/// Says what is durable. Also the answer to a ping.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ack {
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+    #[prost(uint64, tag = "2")]
+    pub stored_to: u64,
+    #[prost(uint64, tag = "3")]
+    pub credit: u64,
+}
+/// The next batch must begin at received_to: what was sent from there on was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rewind {
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+    #[prost(uint64, tag = "2")]
+    pub received_to: u64,
+    #[prost(uint64, tag = "3")]
+    pub stored_to: u64,
+    #[prost(uint64, tag = "4")]
+    pub credit: u64,
+}
+/// There is no session, or no longer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Refused {
+    #[prost(enumeration = "refused::Reason", tag = "1")]
+    pub reason: i32,
+    /// For a human.
+    #[prost(string, tag = "2")]
+    pub detail: ::prost::alloc::string::String,
+    /// The last epoch known, if that is the reason.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
+}
+/// Nested message and enum types in `Refused`.
+pub mod refused {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum Reason {
+        Unspecified = 0,
+        /// The daemon does not speak the client's version of this protocol.
+        Version = 1,
+        /// The hello's epoch is not higher than the last one.
+        Epoch = 2,
+        /// Another attempt of the same producer has taken over.
+        Superseded = 3,
+        /// The session is not, or no longer, one of this connection.
+        UnknownSession = 4,
+        /// What came cannot be read.
+        Malformed = 5,
+        /// The batch says that it is of another producer or of other offsets.
+        Forged = 6,
+        /// The daemon has as many sessions as it can.
+        Busy = 7,
+    }
+    impl Reason {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "UNSPECIFIED",
+                Self::Version => "VERSION",
+                Self::Epoch => "EPOCH",
+                Self::Superseded => "SUPERSEDED",
+                Self::UnknownSession => "UNKNOWN_SESSION",
+                Self::Malformed => "MALFORMED",
+                Self::Forged => "FORGED",
+                Self::Busy => "BUSY",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "UNSPECIFIED" => Some(Self::Unspecified),
+                "VERSION" => Some(Self::Version),
+                "EPOCH" => Some(Self::Epoch),
+                "SUPERSEDED" => Some(Self::Superseded),
+                "UNKNOWN_SESSION" => Some(Self::UnknownSession),
+                "MALFORMED" => Some(Self::Malformed),
+                "FORGED" => Some(Self::Forged),
+                "BUSY" => Some(Self::Busy),
+                _ => None,
+            }
+        }
+    }
+}
+/// The daemon stops. What was not acked goes to the next one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Closing {
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+}
