@@ -1,0 +1,194 @@
+//! A directory of spools: making one, finding those of the dead.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use distlog_proto::ProducerId;
+
+use crate::create::NewSpool;
+use crate::dead::Dead;
+use crate::error::SpoolError;
+use crate::lock::Locked;
+
+/// Ending of a spool's name.
+const SPOOL: &str = "spool";
+/// Ending while it is being made.
+const TEMPORARY: &str = "tmp";
+
+/// A directory that processes keep their spools in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolDir {
+    path: PathBuf,
+}
+
+impl SpoolDir {
+    /// Opens a directory, and creates it with those above it where they are missing, for this user alone.
+    ///
+    /// # Errors
+    /// If it cannot be created, or something else has its name.
+    pub fn open(path: impl AsRef<Path>) -> Result<SpoolDir, SpoolError> {
+        let path = path.as_ref();
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => {
+                return Err(SpoolError::NotADirectory {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists => SpoolError::NotADirectory {
+                        path: path.to_owned(),
+                    },
+                    _ => SpoolError::of("create", path, 0, error),
+                })?,
+            Err(error) => return Err(SpoolError::of("open", path, 0, error)),
+        }
+        Ok(SpoolDir {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a spool for `producer` with a ring of `capacity` bytes, a power of two
+    /// ([`MIN_CAPACITY`](crate::layout::MIN_CAPACITY) to [`MAX_CAPACITY`](crate::layout::MAX_CAPACITY)).
+    ///
+    /// `secret` is random, its highest bit is set. `source` is encoded as a field of a batch. The file has all its room
+    /// on the disk, and gets its name only by [`NewSpool::publish`].
+    ///
+    /// # Errors
+    /// If there is no room, no permission, or no directory any more. Nothing is left behind then.
+    pub fn create(
+        &self,
+        producer: ProducerId,
+        capacity: u64,
+        secret: u64,
+        source: &[u8],
+    ) -> Result<NewSpool, SpoolError> {
+        let path = |ending| self.path.join(name(producer, ending));
+        NewSpool::create(
+            path(TEMPORARY),
+            path(SPOOL),
+            producer,
+            capacity,
+            secret,
+            source,
+        )
+    }
+
+    /// What dead processes left here: each is claimed when it is its turn, and nobody else's until it is dropped.
+    ///
+    /// What belongs to somebody alive, this process included, is passed over, and so are files of other names. A file
+    /// that cannot be used is an error, and stays. What a process left that died while it was making a spool is removed.
+    /// A process claims at most about a thousand at a time; further ones are left for later.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn dead(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Dead, SpoolError>> + use<>, SpoolError> {
+        let fail = |error| SpoolError::of("read", &self.path, 0, error);
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            if let Some((producer, is_temporary)) = parse_name(&path) {
+                files.push((path, producer, is_temporary));
+            }
+        }
+        files.sort();
+        Ok(files
+            .into_iter()
+            .filter_map(|(path, producer, is_temporary)| {
+                if is_temporary {
+                    sweep(&path).transpose()
+                } else {
+                    claim(path, producer).transpose()
+                }
+            }))
+    }
+}
+
+/// Claims a spool, if it is a dead one's.
+fn claim(path: PathBuf, producer: ProducerId) -> Result<Option<Dead>, SpoolError> {
+    let Some(locked) = Locked::claim(&path)? else {
+        return Ok(None);
+    };
+    let dead = Dead::read(locked, path)?;
+    if dead.producer() != producer {
+        // A copy: its producer may be alive and well in another file.
+        return Err(SpoolError::damaged(
+            dead.path(),
+            "it holds what another file is named for",
+        ));
+    }
+    Ok(Some(dead))
+}
+
+/// Removes a file that was never finished, if who made it is dead.
+fn sweep(path: &Path) -> Result<Option<Dead>, SpoolError> {
+    if let Some(locked) = Locked::claim(path)? {
+        locked
+            .unlink(path)
+            .map_err(|error| SpoolError::of("remove", path, 0, error))?;
+    }
+    Ok(None)
+}
+
+fn name(producer: ProducerId, ending: &str) -> String {
+    let id = u128::from_be_bytes(producer.to_bytes());
+    format!("{id:032x}.{ending}")
+}
+
+/// The producer that a file is named for, and whether it is still being made. `None`: no spool is called so.
+fn parse_name(path: &Path) -> Option<(ProducerId, bool)> {
+    let name = path.file_name()?.to_str()?;
+    let (id, ending) = name.split_once('.')?;
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if id.len() != 32 || !id.bytes().all(is_hex) {
+        return None;
+    }
+    let id = u128::from_str_radix(id, 16).ok()?;
+    let is_temporary = match ending {
+        SPOOL => false,
+        TEMPORARY => true,
+        _ => return None,
+    };
+    Some((ProducerId::from_bytes(id.to_be_bytes()), is_temporary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_whose_it_is() {
+        let producer = ProducerId::from_bytes(*b"\x010123456789abcd\xff");
+        assert_eq!(
+            name(producer, SPOOL),
+            "013031323334353637383961626364ff.spool"
+        );
+        for (ending, is_temporary) in [(SPOOL, false), (TEMPORARY, true)] {
+            let path = Path::new("/somewhere").join(name(producer, ending));
+            assert_eq!(parse_name(&path), Some((producer, is_temporary)));
+        }
+        for other in [
+            "013031323334353637383961626364ff",
+            "013031323334353637383961626364FF.spool",
+            "013031323334353637383961626364f.spool",
+            "+13031323334353637383961626364ff.spool",
+            "013031323334353637383961626364ff.spool.gz",
+            ".spool",
+        ] {
+            assert_eq!(parse_name(Path::new(other)), None, "{other}");
+        }
+    }
+}
