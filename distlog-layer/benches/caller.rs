@@ -5,12 +5,13 @@
 //! ```
 //!
 //! Each row is the best of several rounds, as others on the machine only ever make a round slower. Every receiver is
-//! real: a PULL socket that reads, a file that is written.
+//! real: a PULL socket that reads, a session door that acknowledges, a file that is written.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use distlog_layer::{Overflow, builder, task};
+use distlog_layer::{Builder, ConnectError, DistlogLayer, Guard, Overflow, builder, task};
+use distlog_proto::session::{Sessions, ToClient, ToDaemon, Verdict};
 use tracing::{Dispatch, debug, dispatcher::with_default, info, info_span};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -105,43 +106,102 @@ fn fastrace_row() -> Row {
     }
 }
 
-fn main() {
-    // `cargo test --benches` only looks whether it runs.
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
-    }
-    let context = zmq::Context::new();
-    let socket = context.socket(zmq::PULL).expect("a socket");
+/// A push door that only reads; its address.
+fn push_door() -> String {
+    let socket = zmq::Context::new().socket(zmq::PULL).expect("a socket");
     socket.bind("tcp://127.0.0.1:*").expect("a free port");
-    let address = socket
-        .get_last_endpoint()
-        .expect("an endpoint")
-        .expect("a text");
+    let address = address(&socket);
     std::thread::spawn(move || {
         let mut message = zmq::Message::new();
         while socket.recv(&mut message, 0).is_ok() {
             black_box(message.len());
         }
     });
+    address
+}
+
+/// A session door that acknowledges what it reads; its address.
+fn session_door() -> String {
+    let socket = zmq::Context::new().socket(zmq::ROUTER).expect("a socket");
+    socket.bind("tcp://127.0.0.1:*").expect("a free port");
+    let address = address(&socket);
+    std::thread::spawn(move || {
+        let mut sessions = Sessions::new(64 << 20);
+        let mut answers = Vec::new();
+        while let Ok(frames) = socket.recv_multipart(0) {
+            let [peer, frame, ..] = &frames[..] else {
+                continue;
+            };
+            let now = Instant::now();
+            match ToDaemon::decode(frame).expect("what the client says") {
+                ToDaemon::Hello(hello) => {
+                    let asked = sessions.hello(peer.clone(), &hello, now, &mut answers);
+                    if let Ok(Some(asked)) = asked {
+                        sessions.stands(asked.session, asked.acked, now, &mut answers);
+                    }
+                }
+                ToDaemon::Batch(batch) => match sessions.batch(peer, batch, now) {
+                    Verdict::Take => sessions.durable(batch.session, batch.to, &mut answers),
+                    other => panic!("{other:?}"),
+                },
+                ToDaemon::Ping(ping) => {
+                    let answer = sessions.ping(peer, ping, now);
+                    let answer = answer.unwrap_or_else(ToClient::Refused);
+                    answers.push((peer.clone(), answer));
+                }
+                ToDaemon::Bye(bye) => _ = sessions.bye(peer, bye),
+            }
+            for (peer, answer) in answers.drain(..) {
+                let mut frame = Vec::new();
+                answer.encode(&mut frame);
+                let _ = socket.send_multipart([peer, frame], 0);
+            }
+        }
+    });
+    address
+}
+
+fn address(socket: &zmq::Socket) -> String {
+    socket
+        .get_last_endpoint()
+        .expect("an endpoint")
+        .expect("a text")
+}
+
+fn distlog_row(
+    name: &'static str,
+    connect: impl FnOnce(Builder) -> Result<(DistlogLayer, Guard), ConnectError>,
+) -> Row {
+    let builder = builder().overflow(Overflow::Block(Duration::from_secs(1)));
+    let (layer, guard) = connect(builder).expect("a layer");
+    let subscriber = tracing_subscriber::registry()
+        .with(LevelFilter::INFO)
+        .with(layer);
+    let row = row(name, &Dispatch::new(subscriber));
+    assert_eq!(guard.dropped().total(), 0, "dropping would be cheating");
+    row
+}
+
+fn main() {
+    // `cargo test --benches` only looks whether it runs.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let (push, session) = (push_door(), session_door());
+    let spool = tempfile::tempdir().expect("a directory");
 
     let mut rows = Vec::new();
     let registry = Dispatch::new(tracing_subscriber::registry().with(LevelFilter::INFO));
     rows.push(row("Registry alone", &registry));
-
-    let (layer, guard) = builder()
-        .overflow(Overflow::Block(Duration::from_secs(1)))
-        .connect_push(address)
-        .expect("a layer");
-    rows.push(row(
-        "distlog",
-        &Dispatch::new(
-            tracing_subscriber::registry()
-                .with(LevelFilter::INFO)
-                .with(layer),
-        ),
-    ));
-    assert_eq!(guard.dropped().total(), 0, "dropping would be cheating");
-    drop(guard);
+    rows.push(distlog_row("distlog, push", |builder| {
+        builder.connect_push(push)
+    }));
+    rows.push(distlog_row("distlog, session", |builder| {
+        builder.connect(session.as_str())
+    }));
+    rows.push(distlog_row("distlog, session, spool", |builder| {
+        builder.spool(spool.path()).connect(session.as_str())
+    }));
 
     let file = tempfile::tempfile().expect("a file");
     let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default()
@@ -174,7 +234,7 @@ fn main() {
     }
     if let [_, distlog, others @ ..] = rows.as_slice() {
         for other in others {
-            let name = format!("{} / distlog", other.name);
+            let name = format!("{} / push", other.name);
             println!(
                 "{name:<34} {:>6.1} {:>18.1}",
                 other.event / distlog.event,

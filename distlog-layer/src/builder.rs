@@ -1,14 +1,16 @@
 //! [`Builder`]: what to say before the first record.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use distlog_proto::{Encoding, Stream, System};
 
+use crate::addresses::Addresses;
 use crate::guard::Guard;
 use crate::layer::DistlogLayer;
 use crate::producer::{ConnectError, Producer};
-use crate::settings::{Overflow, Settings};
+use crate::settings::{Door, Overflow, Patience, Settings};
 
 /// The smallest ring, in bytes: records of 8 KiB fit.
 const MIN_RING: usize = 64 * 1024;
@@ -20,7 +22,7 @@ const MIN_RING: usize = 64 * 1024;
 /// let (layer, guard) = distlog_layer::builder()
 ///     .service("shop")
 ///     .resource("deployment.environment.name", "staging")
-///     .connect_push("tcp://127.0.0.1:5010")?;
+///     .connect("tcp://127.0.0.1:5011")?;
 /// let subscriber = tracing_subscriber::registry().with(layer);
 /// # drop(subscriber);
 /// # let _ = guard.close(std::time::Duration::ZERO);
@@ -39,7 +41,9 @@ pub fn builder() -> Builder {
             overflow: Overflow::default(),
             heartbeat: Duration::from_secs(5),
             flush_on_drop: Duration::from_secs(3),
-            address: String::new(),
+            spool: None,
+            patience: Patience::default(),
+            door: Door::Push(String::new()),
         },
     }
 }
@@ -83,13 +87,13 @@ impl Builder {
     }
 
     /// How records are written on the wire. [`Encoding::Batch`], if nothing else is said, is by far the fastest; the
-    /// others are what daemons of the Python package read.
+    /// others are what daemons of the Python package read, and go with [`Builder::connect_push`] alone.
     pub fn encoding(mut self, encoding: Encoding) -> Builder {
         self.settings.encoding = encoding;
         self
     }
 
-    /// Memory for records that are not sent yet, in bytes; rounded up to a power of two, at least 64 KiB. If nothing
+    /// Memory for records that are not sent yet, or not acknowledged, in bytes; rounded up to a power of two, at least 64 KiB. If nothing
     /// else is said, 16 MiB. A record has at most an eighth of it, and 256 KiB at most.
     pub fn ring_bytes(mut self, bytes: usize) -> Builder {
         self.settings.ring = bytes.max(MIN_RING);
@@ -115,17 +119,85 @@ impl Builder {
         self
     }
 
-    /// Connects to the push door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`: fire and forget, at most once.
+    /// Keeps the records that are not acknowledged yet in a file of this directory, so that they survive the process,
+    /// also `kill -9`: the next process with the directory sends what a dead one left, or `distlogd --drain DIR` does, or a
+    /// daemon whose configuration names it (`drain:`).
+    ///
+    /// Programs may share a directory. It is made if it is missing, for this user alone, and belongs on a local disk, which
+    /// must have room for the whole ring ([`Builder::ring_bytes`]) of each process. The kernel writes the file out when it
+    /// likes: what it had not is lost with a power failure.
+    ///
+    /// With [`Builder::connect_push`], too, where a record is done with when it is sent.
+    ///
+    /// If the directory cannot be used, connecting fails with [`ConnectError::Spool`]. A program that would rather log
+    /// without can go on:
+    ///
+    /// ```
+    /// use distlog_layer::{ConnectError, builder};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path().join("spool");
+    /// let plain = builder().service("shop");
+    /// let connected = match plain.clone().spool(dir).connect("tcp://127.0.0.1:5011") {
+    ///     Err(ConnectError::Spool(error)) => {
+    ///         eprintln!("logging goes on without a spool: {error}");
+    ///         plain.connect("tcp://127.0.0.1:5011")
+    ///     }
+    ///     connected => connected,
+    /// };
+    /// # let _ = connected?.1.close(std::time::Duration::ZERO);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn spool(mut self, directory: impl Into<PathBuf>) -> Builder {
+        self.settings.spool = Some(directory.into());
+        self
+    }
+
+    /// For tests.
+    #[doc(hidden)]
+    pub fn patience(mut self, change: impl FnOnce(&mut Patience)) -> Builder {
+        change(&mut self.settings.patience);
+        self
+    }
+
+    /// Connects to the session door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`, or of one of several. The daemon says
+    /// what is durable in its store; until then a record is kept, and sent again if need be.
+    ///
+    /// Of several addresses the first is the preferred one. When nobody is there, or nothing is taken though there is
+    /// something to take, the next one gets what is not acknowledged; when a preferred one is back, it goes on there.
+    ///
+    /// No daemon need be there yet. Until one is, records wait in the ring.
+    ///
+    /// # Errors
+    /// If an address is none, the encoding is not [`Encoding::Batch`], the spool cannot be used, or the system gives no
+    /// memory, socket or thread.
+    pub fn connect(
+        mut self,
+        addresses: impl Into<Addresses>,
+    ) -> Result<(DistlogLayer, Guard), ConnectError> {
+        if self.settings.encoding != Encoding::Batch {
+            return Err(ConnectError::Encoding(self.settings.encoding));
+        }
+        self.settings.door = Door::Session(addresses.into());
+        self.start()
+    }
+
+    /// Connects to the push door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`: fire and forget, at most once. It takes
+    /// every encoding, and is what daemons of the Python package have.
     ///
     /// The daemon need not be there yet. Until it is, records wait in the ring.
     ///
     /// # Errors
-    /// If the address is none, or the system gives no memory, socket or thread.
+    /// If the address is none, the spool cannot be used, or the system gives no memory, socket or thread.
     pub fn connect_push(
         mut self,
         address: impl Into<String>,
     ) -> Result<(DistlogLayer, Guard), ConnectError> {
-        self.settings.address = address.into();
+        self.settings.door = Door::Push(address.into());
+        self.start()
+    }
+
+    fn start(self) -> Result<(DistlogLayer, Guard), ConnectError> {
         let bound = self.settings.flush_on_drop;
         let producer = Arc::new(Producer::start(Arc::new(self.settings))?);
         Ok((

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use distlog_proto::{Callsite, Severity, wire};
+use distlog_proto::{Callsite, wire};
+use distlog_spool::own_callsite;
 use tracing_core::{Event, Metadata};
 use tracing_log::NormalizeEvent;
 
 use crate::level;
+use crate::ring::Ring;
+use crate::say::Trouble;
 
 /// The number of the callsite of this crate's own records.
-pub(crate) const OWN: u32 = 1;
+pub(crate) use distlog_spool::OWN;
 /// `log` records can bring targets without end; beyond this many the callsite says the level only.
 const MAX_LOG_CALLSITES: usize = 10_000;
 
@@ -28,6 +31,9 @@ pub(crate) struct Site {
 pub(crate) struct Callsites {
     known: RwLock<Known>,
     hasher: RandomState,
+    /// Keeps them for whoever sends the records after the end of this process.
+    ring: Arc<Ring>,
+    trouble: Trouble,
 }
 
 struct Known {
@@ -39,18 +45,23 @@ struct Known {
 }
 
 impl Callsites {
-    pub(crate) fn new() -> Callsites {
-        // Number 0 means none.
-        let encoded = vec![Arc::from([]), encode_own()];
+    /// Those of the records in a ring.
+    pub(crate) fn new(ring: Arc<Ring>) -> Callsites {
         let known = Known {
             by_metadata: HashMap::new(),
             by_log: HashMap::new(),
-            encoded,
+            // Number 0 means none.
+            encoded: vec![Arc::from([])],
         };
-        Callsites {
+        let callsites = Callsites {
             known: RwLock::new(known),
             hasher: RandomState::new(),
-        }
+            ring,
+            trouble: Trouble::default(),
+        };
+        let own = callsites.write().add(&callsites, |_| own_callsite());
+        debug_assert_eq!(own, OWN);
+        callsites
     }
 
     /// The callsite of a span or event. `log` says whether an event is one of the `log` crate's.
@@ -64,17 +75,15 @@ impl Callsites {
             return site;
         }
         let is_log = log();
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let Known {
-            by_metadata,
-            encoded,
-            ..
-        } = &mut *known;
-        *by_metadata.entry(place).or_insert_with(|| {
-            let id = encoded.len() as u32;
-            encoded.push(encode(id, metadata, true));
-            Site { id, is_log }
-        })
+        let mut known = self.write();
+        // Somebody else may have been faster.
+        if let Some(&site) = known.by_metadata.get(&place) {
+            return site;
+        }
+        let id = known.add(self, |id| encode(id, metadata, true));
+        let site = Site { id, is_log };
+        known.by_metadata.insert(place, site);
+        site
     }
 
     /// The real callsite of an event that came from the `log` crate.
@@ -89,18 +98,16 @@ impl Callsites {
         if let Some(&id) = self.read().by_log.get(&hash) {
             return Some(id);
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let Known {
-            by_log, encoded, ..
-        } = &mut *known;
-        if by_log.len() >= MAX_LOG_CALLSITES {
+        let mut known = self.write();
+        if let Some(&id) = known.by_log.get(&hash) {
+            return Some(id);
+        }
+        if known.by_log.len() >= MAX_LOG_CALLSITES {
             return None;
         }
-        Some(*by_log.entry(hash).or_insert_with(|| {
-            let id = encoded.len() as u32;
-            encoded.push(encode(id, &metadata, false));
-            id
-        }))
+        let id = known.add(self, |id| encode(id, &metadata, false));
+        known.by_log.insert(hash, id);
+        Some(id)
     }
 
     /// The callsite as an entry of `RecordBatch.callsites`.
@@ -111,10 +118,29 @@ impl Callsites {
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Gives it a number. It is kept before anybody knows the number, so that no record outlives its callsite.
+    fn add(&mut self, all: &Callsites, encode: impl FnOnce(u32) -> Vec<u8>) -> u32 {
+        let id = self.encoded.len() as u32;
+        let encoded = encode(id);
+        if let Err(error) = all.ring.keep_callsite(id, &encoded) {
+            all.trouble.say(format_args!(
+                "{error}; should this process be killed, its records will not say where in the code they come from"
+            ));
+        }
+        self.encoded.push(encoded.into());
+        id
+    }
 }
 
 /// A callsite as an entry of `RecordBatch.callsites`.
-fn encode(id: u32, metadata: &Metadata<'_>, fields: bool) -> Arc<[u8]> {
+fn encode(id: u32, metadata: &Metadata<'_>, fields: bool) -> Vec<u8> {
     let callsite = Callsite {
         severity: level::severity(*metadata.level()),
         target: metadata.target().to_owned(),
@@ -135,17 +161,5 @@ fn encode(id: u32, metadata: &Metadata<'_>, fields: bool) -> Arc<[u8]> {
         .filter(|_| fields)
         .map(|field| field.name());
     wire::encode::callsite(&mut out, id, &callsite, names);
-    out.into()
-}
-
-/// The callsite of what this crate itself says.
-fn encode_own() -> Arc<[u8]> {
-    let own = Callsite {
-        severity: Severity::WARN,
-        target: env!("CARGO_CRATE_NAME").to_owned(),
-        ..Callsite::default()
-    };
-    let mut out = Vec::new();
-    wire::encode::callsite(&mut out, OWN, &own, []);
-    out.into()
+    out
 }

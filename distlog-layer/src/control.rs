@@ -1,15 +1,17 @@
 //! What the sender is told, and what it answers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::waker::Waker;
 
 /// What became of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "records may be left"]
 pub enum Flush {
-    /// Everything logged before was handed to libzmq for a connected daemon.
+    /// Everything logged before is durable in the daemon's store. On the push door, which has no acknowledgements: it was
+    /// handed to libzmq for a connected daemon.
     Flushed,
     /// The time was up before.
     Left {
@@ -21,7 +23,7 @@ pub enum Flush {
 }
 
 /// Orders to the sender.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Orders {
     /// Send what there is and end, at this time at the latest.
     pub(crate) stop: Option<Instant>,
@@ -29,17 +31,26 @@ pub(crate) struct Orders {
     pub(crate) flush: Option<(u64, Instant)>,
 }
 
+impl Orders {
+    /// Whether somebody waits for what there is to be sent.
+    pub(crate) fn are_urgent(&self) -> bool {
+        self.stop.is_some() || self.flush.is_some()
+    }
+}
+
 /// Between the sender and everybody else.
-#[derive(Default)]
 pub(crate) struct Control {
     orders: Mutex<Orders>,
     answer: Mutex<Option<Flush>>,
     answered: Condvar,
     /// One flush at a time.
     flushing: Mutex<()>,
-    sleeping: AtomicBool,
+    waker: Waker,
+    /// The sender has seen the records before this position.
+    seen: AtomicU64,
+    reached: AtomicBool,
+    ending: AtomicBool,
     closed: AtomicBool,
-    thread: OnceLock<Thread>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -47,6 +58,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Control {
+    /// # Errors
+    /// If the system does not give what waking a thread needs.
+    pub(crate) fn new() -> std::io::Result<Control> {
+        Ok(Control {
+            orders: Mutex::default(),
+            answer: Mutex::default(),
+            answered: Condvar::new(),
+            flushing: Mutex::default(),
+            waker: Waker::new()?,
+            seen: AtomicU64::new(0),
+            reached: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        })
+    }
+
     /// Asks for a flush and waits for the answer.
     pub(crate) fn flush(&self, target: u64, timeout: Duration) -> Option<Flush> {
         /// For the sender to notice that the time is up.
@@ -56,7 +83,7 @@ impl Control {
         let deadline = Instant::now() + timeout;
         *lock(&self.answer) = None;
         lock(&self.orders).flush = Some((target, deadline));
-        self.wake();
+        self.waker.wake();
         let mut answer = lock(&self.answer);
         while answer.is_none() && !self.is_closed() {
             let left = (deadline + GRACE).saturating_duration_since(Instant::now());
@@ -75,21 +102,37 @@ impl Control {
     /// Tells the sender to end.
     pub(crate) fn stop(&self, deadline: Instant) {
         lock(&self.orders).stop = Some(deadline);
-        self.wake();
+        self.waker.wake();
     }
 
-    /// Wakes the sender if it sleeps; without a system call if not.
-    pub(crate) fn wake(&self) {
-        if self.sleeping.load(Ordering::Relaxed)
-            && self.sleeping.swap(false, Ordering::Relaxed)
-            && let Some(thread) = self.thread.get()
+    /// Wakes the sender if it sleeps and has not seen the last `behind` bytes before `position`. Without a system call if
+    /// it is awake; while it waits for room or acknowledgements, waking it would help nobody.
+    #[inline]
+    pub(crate) fn wake_for(&self, position: u64, behind: u64) {
+        if self.waker.is_sleeping()
+            && position.saturating_sub(self.seen.load(Ordering::Relaxed)) > behind
         {
-            thread.unpark();
+            self.waker.wake();
         }
     }
 
+    /// Whether somebody is there who takes records.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
+    }
+
+    /// The sender's: whether somebody is there.
+    pub(crate) fn set_reached(&self, reached: bool) {
+        self.reached.store(reached, Ordering::Relaxed);
+    }
+
+    /// Whether the sender only brings away what there is.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
     /// Whether the sender has ended, so that nothing frees the ring any more.
-    pub(crate) fn is_closed(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
@@ -105,20 +148,24 @@ impl Control {
         self.answered.notify_all();
     }
 
-    /// The sender's: sleeps until somebody wakes it, for `time` at most.
-    pub(crate) fn sleep(&self, time: Duration) {
-        let _ = self.thread.set(std::thread::current());
-        self.sleeping.store(true, Ordering::Relaxed);
-        // An order that came before `sleeping` was set would have woken nobody.
-        let orders = self.orders();
-        if orders.stop.is_none() && orders.flush.is_none() {
-            std::thread::park_timeout(time);
-        }
-        self.sleeping.store(false, Ordering::Relaxed);
+    /// The sender's: runs `sleep`, which ends when the waker is used, unless there are other orders than those it knows.
+    /// `seen`: it has seen the records before this position.
+    pub(crate) fn sleep(&self, known: &Orders, seen: u64, sleep: impl FnOnce(&Waker) -> bool) {
+        self.seen.store(seen, Ordering::Relaxed);
+        self.waker.begin();
+        // An order that came before would have woken nobody.
+        let woken = self.orders() == *known && sleep(&self.waker);
+        self.waker.end(woken);
     }
 
-    /// The sender's: it ends.
+    /// The sender's: no record comes in any more, so nobody need wait for room.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// The sender's: it has ended.
     pub(crate) fn close(&self) {
+        self.end();
         self.closed.store(true, Ordering::Release);
         self.answered.notify_all();
     }

@@ -1,6 +1,5 @@
 //! [`Guard`]: the end of logging.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use distlog_proto::ProducerId;
 use crate::control::Flush;
 use crate::overflow::Dropped;
 use crate::producer::Producer;
+use crate::say::say;
 
 /// Sends what is left when it is dropped. Keep it until the program ends.
 #[must_use = "without the guard nobody sends what is left when the program ends"]
@@ -22,7 +22,7 @@ impl Guard {
         Guard { producer, bound }
     }
 
-    /// Waits until everything logged before is sent, for `timeout` at most.
+    /// Waits until everything logged before is durable in the daemon's store, for `timeout` at most.
     ///
     /// The push door knows no acknowledgements: what libzmq took for a connected daemon counts as sent.
     pub fn flush(&self, timeout: Duration) -> Flush {
@@ -45,8 +45,9 @@ impl Guard {
             .map_or(ProducerId::UNKNOWN, Producer::id)
     }
 
-    /// Sends what is there and ends the sender, as dropping does, and returns what was left. What is logged afterwards
-    /// is dropped when the ring is full.
+    /// Takes no more records, sends what is there, waits until it is durable as [`Guard::flush`] does, and ends the
+    /// sender. Returns what was left then: with [`Builder::spool`](crate::Builder::spool) it stays in the file for the next
+    /// process, without it is gone. What is logged afterwards is dropped and counted.
     pub fn close(self, timeout: Duration) -> Flush {
         self.producer
             .existing()
@@ -56,19 +57,25 @@ impl Guard {
 }
 
 impl Drop for Guard {
-    /// Flushes within the bound given to the builder, and says on stderr what was left.
+    /// Closes within the bound given to the builder, and says on stderr what was left.
     fn drop(&mut self) {
         self.producer.abandon();
-        let left = self
-            .producer
-            .existing()
-            .and_then(|producer| producer.stop(self.bound));
-        if let Some(Flush::Left { records, bytes }) = left {
-            let _ = writeln!(
-                std::io::stderr(),
-                "distlog: {records} records ({bytes} bytes) were not sent within {:?}; is the daemon running?",
-                self.bound
-            );
+        let Some(producer) = self.producer.existing() else {
+            return;
+        };
+        let Some(Flush::Left { records, bytes }) = producer.stop(self.bound) else {
+            return;
+        };
+        let (bound, left) = (self.bound, format!("{records} records ({bytes} bytes)"));
+        match producer.spool() {
+            Some(spool) => say(format_args!(
+                "{left} were not acknowledged within {bound:?}; they are kept in {0} and will be sent by the next process \
+                 that uses it, or by `distlogd --drain {0}`",
+                spool.display()
+            )),
+            None => say(format_args!(
+                "{left} were not sent within {bound:?}; is the daemon running?"
+            )),
         }
     }
 }

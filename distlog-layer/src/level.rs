@@ -3,8 +3,6 @@
 use distlog_proto::Severity;
 use tracing_core::Level;
 
-use crate::ring::LEVELS;
-
 /// Severity number of OpenTelemetry.
 pub(crate) fn severity(level: Level) -> Severity {
     match level {
@@ -26,12 +24,3 @@ pub(crate) fn index(level: Level) -> usize {
         Level::TRACE => 4,
     }
 }
-
-/// The fields that say how many records of each level were lost, in that order.
-pub(crate) const LOST: [&str; LEVELS] = [
-    "lost.error",
-    "lost.warn",
-    "lost.info",
-    "lost.debug",
-    "lost.trace",
-];

@@ -10,7 +10,7 @@
 //!
 //! # fn charge(_: u32) -> Result<(), std::io::Error> { Ok(()) }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (layer, guard) = distlog_layer::builder().service("shop").connect_push("tcp://127.0.0.1:5010")?;
+//! let (layer, guard) = distlog_layer::builder().service("shop").connect("tcp://127.0.0.1:5011")?;
 //! tracing_subscriber::registry().with(layer).init();
 //!
 //! let job = task!(user = "leo", "handle order {}", 7);
@@ -30,14 +30,37 @@
 //! Begin with [`builder()`], keep the [`Guard`], and log with the macros of [`tracing`] (records of the `log` crate come
 //! through `tracing-log`). Then, as far as you need it: [`Task`] and its macros for outcomes, late fields and links;
 //! [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and gRPC
-//! servers and clients; [`Overflow`] for what happens while no daemon is there.
+//! servers and clients; [`Overflow`] for what happens while no daemon is there; [`Builder::spool`] for what happens when
+//! the process is killed.
 //!
 //! # What it costs and promises
 //!
-//! The calling thread writes the record into a ring in memory: no allocation, no system call, no lock. One thread sends. A
-//! daemon that is away or slow neither blocks the program (unless [`Overflow::Block`] says so) nor makes it grow; what does
-//! not fit into the ring is counted exactly, by level, and a record in the stream says so (target `distlog_layer`, fields
-//! `lost.total`, `lost.error` … `lost.trace`, `lost.from` and `lost.to` in nanoseconds since the Unix epoch).
+//! The calling thread writes the record into a ring in memory: no allocation, no system call, no lock (a new place in the
+//! code costs both, once). One thread sends. A daemon that is away or slow neither blocks the program (unless
+//! [`Overflow::Block`] says so) nor makes it grow; what does not fit into the ring is counted exactly, by level, and a
+//! record in the stream says so (target `distlog_layer`, fields `lost.total`, `lost.error` … `lost.trace`; `lost.sum`, all
+//! that were lost since the process began; `lost.from` and `lost.to` in nanoseconds since the Unix epoch).
+//!
+//! # Durability
+//!
+//! [`Builder::connect`] leads to the session door: the daemon acknowledges what is durable in its store, and until then a
+//! record is kept and sent again if need be. [`Builder::connect_push`] is fire and forget. With [`Builder::spool`] the ring
+//! is a file. What becomes of a record whose log call returned:
+//!
+//! | what happens | `connect` with `spool` | `connect` | `connect_push` |
+//! |---|---|---|---|
+//! | the daemon is killed, or its power lost, and comes back | arrives, once | arrives, once | lost, if it was on its way |
+//! | the daemon stays away, another address is given | arrives; what was on its way perhaps in both | the same | waits |
+//! | no daemon, the ring becomes full | counted, and said in the stream | the same | the same |
+//! | the program ends, all was sent within [`Builder::flush_on_drop`] | arrives | arrives | handed to libzmq |
+//! | the program ends, no daemon is there | the next process sends it | lost; the guard says how many | the same |
+//! | the program is killed (`kill -9`), aborts, runs out of memory | the next process sends it | lost | lost |
+//! | the program's machine loses power | lost, but for what the kernel had written to disk | lost | lost |
+//!
+//! A killed program's records keep its id as their producer, and its open tasks are lost as soon as they have arrived.
+//! With `connect_push` and a spool a record is done with when it is sent, so the file has what was not.
+//!
+//! A forked child is a producer of its own, with a ring and, if its parent has one, a spool of its own.
 //!
 //! # How a task ends
 //!
@@ -56,16 +79,21 @@
 //! One record's way: `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`,
 //! `field.rs` and `encode.rs` (fields into bytes), `capture.rs` and `val.rs` (values with structure), `local.rs`,
 //! `callsite.rs`, `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork),
-//! `ring/` (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `sender.rs` with
-//! `batch.rs` and `socket.rs` (out). `control.rs` and `guard.rs` end it. On top: `task.rs`, `macros.rs`, `import.rs`,
-//! `outcome.rs`, `future.rs`, `tower/`.
+//! `ring/` (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `control.rs` and
+//! `waker.rs` (what the sender is told, and how it is woken).
+//!
+//! Out: `sender.rs` (the thread) with `load.rs` (records become batches), `outlet.rs` (a door) with `push.rs` (fire and
+//! forget) or `session.rs` (acknowledged; which of several daemons) with `line.rs` (one attempt) and `stock.rs` (what they
+//! know of the records), `socket.rs` (ZeroMQ). `drain.rs` sends what the dead left, `say.rs` tells a human, `guard.rs` ends
+//! it. On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
 
-mod batch;
+mod addresses;
 mod builder;
 mod callsite;
 mod capture;
 mod clock;
 mod control;
+mod drain;
 mod encode;
 mod field;
 mod future;
@@ -73,29 +101,39 @@ mod guard;
 mod import;
 mod layer;
 mod level;
+mod line;
+mod load;
 mod local;
 mod macros;
 mod outcome;
+mod outlet;
 mod overflow;
 mod producer;
+mod push;
 mod random;
 mod ring;
+mod say;
 mod sender;
+mod session;
 mod settings;
 mod shared;
 mod socket;
 mod span;
+mod stock;
 mod task;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod val;
 mod verdict;
 mod visit;
+mod waker;
 
+pub use addresses::Addresses;
 pub use builder::{Builder, builder};
 pub use control::Flush;
 pub use distlog_proto::trace_context::Outgoing;
 pub use distlog_proto::{Encoding, ProducerId, Stream, System, TaskId};
+pub use distlog_spool::SpoolError;
 pub use future::{FutureExt, InTask};
 pub use guard::Guard;
 pub use import::{Import, Trust};
@@ -104,6 +142,8 @@ pub use outcome::TaskOutcome;
 pub use overflow::Dropped;
 pub use producer::ConnectError;
 pub use settings::Overflow;
+#[doc(hidden)]
+pub use settings::Patience;
 pub use task::{Task, bind, current, get_foreign_task};
 pub use val::{Val, val};
 

@@ -3,23 +3,28 @@
 //! A forked child is a process of its own: it has no sender, and shares the parent's name only by mistake. So whoever
 //! logs asks [`Producer::current`], which makes a new producer in the child when the child logs first.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use distlog_proto::wire::encode;
-use distlog_proto::{Map, ProducerId, Source};
+use distlog_proto::{Encoding, Map, ProducerId, Source};
+use distlog_spool::{SpoolDir, SpoolError};
 
 use crate::callsite::Callsites;
 use crate::clock::Clock;
 use crate::control::{Control, Flush};
+use crate::drain::Drain;
+use crate::outlet::Outlet;
 use crate::overflow::{Dropped, Losses};
-use crate::ring::{ForkMark, Pushed, Refused, Ring};
+use crate::ring::{ForkMark, Pushed, Reader, Refused, Ring};
+use crate::say::say;
 use crate::sender::Sender;
-use crate::settings::{Overflow, Settings};
+use crate::settings::{Door, Overflow, Settings};
 use crate::shared::Shared;
-use crate::socket::Push;
+use crate::socket::Context;
 
 /// The system did not give what the layer needs, or the address is none.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +33,11 @@ pub enum ConnectError {
     /// Neither `tcp://` nor `ipc://`.
     #[error("`{0}` is no address of distlogd: expected tcp://HOST:PORT or ipc://PATH")]
     Scheme(String),
+    /// There is none.
+    #[error(
+        "no address of distlogd is given: expected at least one, tcp://HOST:PORT or ipc://PATH"
+    )]
+    NoAddress,
     /// ZeroMQ refuses the address.
     #[error("cannot connect to `{address}`: {source}; expected tcp://HOST:PORT or ipc://PATH")]
     Address {
@@ -36,6 +46,14 @@ pub enum ConnectError {
         /// What ZeroMQ says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The session door takes batches.
+    #[error(
+        "encoding {0:?} does not go with `connect`, which takes batches: use `connect_push` with the daemon's push door"
+    )]
+    Encoding(Encoding),
+    /// The directory of spools cannot be used.
+    #[error("no spool: {0}")]
+    Spool(#[from] SpoolError),
     /// There is no memory for the ring.
     #[error("cannot get {bytes} bytes for the ring: {source}")]
     Memory {
@@ -44,7 +62,7 @@ pub enum ConnectError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The sender's thread could not be started.
+    /// A thread could not be started, or the system does not give what waking it needs.
     #[error("cannot start the sender's thread: {0}")]
     Thread(std::io::Error),
 }
@@ -59,9 +77,15 @@ pub(crate) struct Producer {
     /// The sender is woken when the ring holds more, in bytes.
     wake_at: u64,
     settings: Arc<Settings>,
-    sender: Mutex<Option<JoinHandle<Flush>>>,
+    threads: Mutex<Option<Threads>>,
     /// That of this process, if this process was forked from the one this producer is of. `None`: it cannot be had.
     next: OnceLock<Option<Box<Producer>>>,
+}
+
+/// What works for the callers.
+struct Threads {
+    sender: JoinHandle<Flush>,
+    drain: Option<Drain>,
 }
 
 impl Producer {
@@ -69,40 +93,44 @@ impl Producer {
     pub(crate) fn start(settings: Arc<Settings>) -> Result<Producer, ConnectError> {
         static INSTANCES: AtomicU64 = AtomicU64::new(1);
 
-        let address = settings.address.clone();
-        if !address.starts_with("tcp://") && !address.starts_with("ipc://") {
-            return Err(ConnectError::Scheme(address));
-        }
-        let push =
-            Push::connect(&address, settings.encoding).map_err(|source| ConnectError::Address {
-                address,
-                source: source.into(),
+        check(&settings.door)?;
+        let context = Context::new();
+        let id = ProducerId::random();
+        let about = source(&settings, id);
+        let outlet =
+            Outlet::open(&settings, &context, id, &about).map_err(|(address, source)| {
+                ConnectError::Address {
+                    address,
+                    source: source.into(),
+                }
             })?;
-        let (ring, reader) =
-            Ring::anonymous(settings.ring).map_err(|source| ConnectError::Memory {
-                bytes: settings.ring,
-                source,
-            })?;
+        let control = Control::new().map_err(ConnectError::Thread)?;
+        let dir = settings.spool.as_ref().map(SpoolDir::open).transpose()?;
+        let (ring, reader) = ring(&settings, dir.as_ref(), id, &about)?;
         let wake_at = ring.capacity() / 8;
         let shared = Arc::new(Shared {
+            callsites: Callsites::new(Arc::clone(&ring)),
             ring,
-            callsites: Callsites::new(),
             losses: Losses::default(),
             clock: Clock::new(),
-            control: Control::default(),
+            control,
         });
-        let id = ProducerId::random();
-        let sender = Sender::new(
-            Arc::clone(&shared),
-            reader,
-            push,
-            source(&settings, id),
-            &settings,
-        );
-        let thread = std::thread::Builder::new()
+        let sender = Sender::new(Arc::clone(&shared), reader, outlet, about);
+        let sender = std::thread::Builder::new()
             .name("distlog-sender".into())
             .spawn(move || sender.run())
-            .map_err(ConnectError::Thread)?;
+            .map_err(ConnectError::Thread);
+        if sender.is_err() {
+            // Nobody has logged yet; an empty file would stay. Should it all the same, it is found empty.
+            let _ = shared.ring.remove_spool();
+        }
+        let sender = sender?;
+        // Without this one all else works, and the next process will do its work.
+        let drain = dir.and_then(|dir| {
+            Drain::start(dir, Arc::clone(&settings), context, Arc::clone(&shared))
+                .inspect_err(|error| say(format_args!("cannot look for spools: {error}")))
+                .ok()
+        });
         Ok(Producer {
             instance: INSTANCES.fetch_add(1, Ordering::Relaxed),
             id,
@@ -111,7 +139,7 @@ impl Producer {
             overflow: settings.overflow,
             wake_at,
             settings,
-            sender: Mutex::new(Some(thread)),
+            threads: Mutex::new(Some(Threads { sender, drain })),
             next: OnceLock::new(),
         })
     }
@@ -138,11 +166,7 @@ impl Producer {
     fn current_in_child(&self, make: bool) -> Option<&Producer> {
         let mut producer = self;
         while producer.mark.is_crossed() {
-            let start = || {
-                Producer::start(Arc::clone(&producer.settings))
-                    .ok()
-                    .map(Box::new)
-            };
+            let start = || start_in_child(&producer.settings).map(Box::new);
             producer = match make {
                 true => producer.next.get_or_init(start),
                 false => producer.next.get()?,
@@ -190,29 +214,29 @@ impl Producer {
     #[inline]
     fn pushed(&self, pushed: Pushed) {
         if pushed.used > self.wake_at {
-            self.shared.control.wake();
+            self.shared.control.wake_for(pushed.offset, self.wake_at);
         }
     }
 
     #[cold]
     fn refused(&self, refused: Refused, site: u32, level: usize, time: u64, record: &[u8]) {
-        let control = &self.shared.control;
-        control.wake();
-        if let (Refused::Full, Overflow::Block(timeout), false) =
-            (refused, self.overflow, control.is_closed())
-        {
-            let attempt = || match self.shared.ring.push(site, record) {
-                Ok(_) => true,
+        let Shared { control, ring, .. } = &*self.shared;
+        control.wake_for(ring.head(), 0);
+        if let (Refused::Full, Overflow::Block(timeout)) = (refused, self.overflow) {
+            let attempt = || match ring.push(site, record) {
+                Ok(_) => Some(true),
+                // Nobody makes room any more.
+                Err(_) if control.is_ending() => Some(false),
                 Err(_) => {
-                    control.wake();
-                    false
+                    control.wake_for(ring.head(), 0);
+                    None
                 }
             };
             if self.shared.losses.wait(timeout, attempt) {
                 return;
             }
         }
-        self.shared.losses.count(&self.shared.ring, level, time);
+        ring.count_dropped(level, time);
     }
 
     /// Records dropped so far.
@@ -220,7 +244,13 @@ impl Producer {
         Dropped::of(&self.shared.ring)
     }
 
-    /// Waits until everything logged before is sent.
+    /// The directory where what is left will be found by the next process, if there is one.
+    pub(crate) fn spool(&self) -> Option<&Path> {
+        let spooled = self.shared.ring.is_spooled();
+        self.settings.spool.as_deref().filter(|_| spooled)
+    }
+
+    /// Waits until everything logged before is sent, and durable if the door says so.
     pub(crate) fn flush(&self, timeout: Duration) -> Flush {
         let ring = &self.shared.ring;
         // Without an answer the sender has ended; what it left is in the ring.
@@ -235,21 +265,25 @@ impl Producer {
 
     /// Sends what there is and ends the sender. The second time there is nothing to do.
     pub(crate) fn stop(&self, timeout: Duration) -> Option<Flush> {
-        let thread = self
-            .sender
+        let threads = self
+            .threads
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()?;
-        self.shared.control.stop(Instant::now() + timeout);
-        thread.join().ok()
+        let deadline = Instant::now() + timeout;
+        self.shared.control.stop(deadline);
+        if let Some(drain) = threads.drain {
+            drain.stop();
+        }
+        threads.sender.join().ok()
     }
 
-    /// Forgets the sender's thread, which does not exist in this forked process.
+    /// Forgets the threads, which do not exist in this forked process.
     pub(crate) fn abandon(&self) {
         if self.mark.is_crossed()
-            && let Ok(mut sender) = self.sender.try_lock()
+            && let Ok(mut threads) = self.threads.try_lock()
         {
-            std::mem::forget(sender.take());
+            std::mem::forget(threads.take());
         }
     }
 }
@@ -259,6 +293,66 @@ impl Drop for Producer {
         self.abandon();
         let _ = self.stop(Duration::ZERO);
     }
+}
+
+/// Looks at the addresses before anything is made.
+fn check(door: &Door) -> Result<(), ConnectError> {
+    let check = |address: &str| match ["tcp://", "ipc://"]
+        .iter()
+        .any(|scheme| address.starts_with(scheme))
+    {
+        true => Ok(()),
+        false => Err(ConnectError::Scheme(address.to_owned())),
+    };
+    match door {
+        Door::Push(address) => check(address),
+        Door::Session(addresses) if addresses.count() == 0 => Err(ConnectError::NoAddress),
+        Door::Session(addresses) => addresses.iter().try_for_each(check),
+    }
+}
+
+/// The way from the callers to the sender.
+fn ring(
+    settings: &Settings,
+    dir: Option<&SpoolDir>,
+    producer: ProducerId,
+    about: &[u8],
+) -> Result<(Arc<Ring>, Reader), ConnectError> {
+    Ok(match dir {
+        Some(dir) => Ring::spooled(dir, producer, settings.ring, about)?,
+        None => Ring::anonymous(settings.ring).map_err(|source| ConnectError::Memory {
+            bytes: settings.ring,
+            source,
+        })?,
+    })
+}
+
+/// A forked child's own. It has asked for nothing and nobody there looks at errors, so it does without a spool if need be.
+fn start_in_child(settings: &Arc<Settings>) -> Option<Producer> {
+    let spoolless = || {
+        Arc::new(Settings {
+            spool: None,
+            ..Settings::clone(settings)
+        })
+    };
+    Producer::start(Arc::clone(settings))
+        .or_else(|error| match error {
+            ConnectError::Spool(error) => {
+                say(format_args!(
+                    "in the forked process {}: {error}; it logs without a spool",
+                    std::process::id()
+                ));
+                Producer::start(spoolless())
+            }
+            error => Err(error),
+        })
+        .inspect_err(|error| {
+            let process = std::process::id();
+            say(format_args!(
+                "the forked process {process} does not log: {error}"
+            ));
+        })
+        .ok()
 }
 
 /// Who logs, as a field of each batch.

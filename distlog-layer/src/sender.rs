@@ -3,195 +3,122 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distlog_proto::{BatchRef, Encoding, Topic, json, pickle};
+use distlog_proto::session::ByeReason;
 use fastant::Instant as Tick;
 
-use crate::batch::Batch;
 use crate::control::{Flush, Orders};
+use crate::load::Load;
+use crate::outlet::Outlet;
 use crate::overflow::Reporter;
 use crate::ring::Reader;
-use crate::settings::Settings;
+use crate::say::say;
 use crate::shared::Shared;
-use crate::socket::{Push, Sent};
+use crate::socket::Sent;
+use crate::stock::Stock;
 
 /// A record waits so long for others to travel with, at most.
 const LINGER: Duration = Duration::from_millis(20);
 /// How often the sender looks at its orders while nobody takes what it has.
 const LOOK: Duration = Duration::from_millis(20);
-/// Between two records about losses, and between two looks at the system's clock.
+/// Between two records about losses, two looks at the system's clock, and two at the spool.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// What the thread owns.
 pub(crate) struct Sender {
     shared: Arc<Shared>,
-    reader: Reader,
-    push: Push,
-    batch: Batch,
-    topic: Topic,
-    heartbeat: Duration,
-    /// Records of the batch that went out alone (encodings J and P).
-    gone: usize,
-    body: Vec<u8>,
+    load: Load,
+    outlet: Outlet,
+    /// A batch without records.
+    about: Vec<u8>,
     reporter: Reporter,
-    /// When the oldest record of the batch was taken.
-    since: Instant,
-    last_sent: Instant,
     last_look: Instant,
+    /// Bytes that the ring lost, as far as it was said.
+    lost_bytes: u64,
 }
 
 impl Sender {
+    /// `about`: the source, as a field of each batch.
     pub(crate) fn new(
         shared: Arc<Shared>,
         reader: Reader,
-        push: Push,
-        source: Vec<u8>,
-        settings: &Settings,
+        outlet: Outlet,
+        about: Vec<u8>,
     ) -> Sender {
-        let now = Instant::now();
         Sender {
+            load: Load::new(Arc::clone(&shared), reader, about.clone()),
             shared,
-            reader,
-            push,
-            batch: Batch::new(source),
-            topic: Topic {
-                system: settings.system,
-                stream: settings.stream,
-                encoding: settings.encoding,
-            },
-            heartbeat: settings.heartbeat,
-            gone: 0,
-            body: Vec::new(),
+            outlet,
+            about,
             reporter: Reporter::default(),
-            since: now,
-            last_sent: now,
-            last_look: now,
+            last_look: Instant::now(),
+            lost_bytes: 0,
         }
     }
 
     /// Works until it is told to stop; returns what was left then.
     pub(crate) fn run(mut self) -> Flush {
+        let mut end = None;
         let deadline = loop {
             let orders = self.shared.control.orders();
-            let full = self.fill();
-            let hurry = orders.stop.is_some() || orders.flush.is_some();
-            if full || (self.batch.records() > 0 && (hurry || self.since.elapsed() >= LINGER)) {
-                self.deliver();
-            }
-            self.look(hurry);
+            let urgent = orders.are_urgent();
+            self.outlet.work(&mut self.load, Instant::now());
+            self.shared.control.set_reached(self.outlet.is_reached());
+            let full = self.load.fill();
+            let waits = !self.load.is_empty() && (full || urgent || self.load.age() >= LINGER);
+            let stuck = waits && self.deliver() == Sent::Busy;
+            self.look(urgent);
             self.answer(orders);
-            if let Some(deadline) = orders.stop
-                && (self.is_idle() || Instant::now() >= deadline)
-            {
-                break deadline;
-            }
-            if self.batch.records() == 0 && !self.reader.is_ready() {
-                self.beat();
-                self.shared.control.sleep(LINGER);
-            } else if !full && !hurry {
-                self.shared.control.sleep(LINGER / 4);
-            }
-        };
-        let left = self.left();
-        self.shared.control.answer(left);
-        self.shared.control.close();
-        self.shared.losses.room();
-        self.push
-            .close(deadline.saturating_duration_since(Instant::now()));
-        left
-    }
-
-    /// Takes what is committed; says whether the batch is full.
-    fn fill(&mut self) -> bool {
-        let Sender {
-            reader,
-            batch,
-            shared,
-            since,
-            ..
-        } = self;
-        if batch.records() == 0 {
-            *since = Instant::now();
-        }
-        while reader
-            .next(|entry| batch.take(entry, &shared.callsites))
-            .is_some()
-        {}
-        reader.is_ready()
-    }
-
-    /// Sends the batch if somebody takes it; if not, waits a little.
-    fn deliver(&mut self) {
-        match self.send() {
-            Sent::Taken => {
-                self.batch.clear();
-                self.gone = 0;
-                self.reader.free();
-                self.shared.losses.room();
-                self.last_sent = Instant::now();
-            }
-            Sent::Busy => self.push.wait(LOOK),
-        }
-    }
-
-    fn send(&mut self) -> Sent {
-        let topic = self.topic.to_bytes();
-        let encode = match self.topic.encoding {
-            Encoding::Batch => return self.push.send(topic, self.batch.bytes()),
-            Encoding::Json => json::encode,
-            Encoding::Pickle => pickle::encode,
-        };
-        // What the sender wrote itself can be read.
-        let Ok(batch) = BatchRef::parse(self.batch.bytes()) else {
-            return Sent::Taken;
-        };
-        for record in batch.records().skip(self.gone) {
-            if let Ok(record) = record {
-                self.body.clear();
-                encode(&record, &mut self.body);
-                if self.push.send(topic, &self.body) == Sent::Busy {
-                    return Sent::Busy;
+            if let Some(deadline) = orders.stop {
+                let late = Instant::now() >= deadline;
+                if end.is_none() && (late || !self.reporter.is_due(&self.shared.ring)) {
+                    end = Some(self.end());
+                }
+                if late || end.is_some_and(|end| self.shared.ring.tail() >= end) {
+                    break deadline;
                 }
             }
-            self.gone += 1;
+            self.rest(&orders, full, stuck);
+        };
+        self.close(deadline)
+    }
+
+    /// Sends the batch if somebody takes it.
+    fn deliver(&mut self) -> Sent {
+        let sent = self.outlet.send(self.load.portion());
+        if sent == Sent::Taken {
+            self.load.sent();
+            if self.outlet.forgets() {
+                self.load.free_to(self.load.position());
+            }
         }
-        Sent::Taken
+        sent
     }
 
     /// What is done now and then.
-    fn look(&mut self, hurry: bool) {
+    fn look(&mut self, urgent: bool) {
         let shared = &self.shared;
         let due = self.last_look.elapsed() >= EVERY;
         if due {
             shared.clock.adjust();
+            if let Some(trouble) = shared.ring.check_spool() {
+                say(trouble);
+            }
+            let lost = shared.ring.lost_bytes();
+            if lost > self.lost_bytes {
+                say(format_args!(
+                    "{lost} bytes of records are lost with the spool's memory"
+                ));
+                self.lost_bytes = lost;
+            }
             self.last_look = Instant::now();
         }
-        if (due || hurry) && self.reporter.is_due(&shared.ring) {
-            self.reporter.report(
-                &shared.ring,
-                &shared.losses,
-                shared.clock.unix_nanos(Tick::now()),
-            );
+        if (due || urgent) && self.reporter.is_due(&shared.ring) {
+            let now = shared.clock.unix_nanos(Tick::now());
+            self.reporter.report(&shared.ring, now);
         }
-    }
-
-    /// Tells the daemon that this process lives, if nothing else did for a while.
-    fn beat(&mut self) {
-        if self.batch.records() == 0 && self.last_sent.elapsed() >= self.heartbeat {
-            // Only a batch can hold no records, so it is one whatever the encoding.
-            let topic = Topic {
-                encoding: Encoding::Batch,
-                ..self.topic
-            };
-            let _ = self.push.send(topic.to_bytes(), self.batch.bytes());
-            self.last_sent = Instant::now();
+        if self.load.is_empty() {
+            self.outlet.beat(&self.about);
         }
-    }
-
-    /// Whether everything went out, reports of losses included.
-    fn is_idle(&mut self) -> bool {
-        self.batch.records() == 0
-            && !self.reader.is_ready()
-            && !self.reporter.is_due(&self.shared.ring)
     }
 
     fn answer(&mut self, orders: Orders) {
@@ -206,19 +133,51 @@ impl Sender {
         }
     }
 
-    /// What is in the ring.
-    fn left(&self) -> Flush {
-        let mut records = self.batch.records() - self.gone as u64;
-        let mut rest = self.reader.look_ahead();
-        while rest.next(|_| Some(())).is_some() {
-            records += 1;
+    /// Sleeps until there is something to do. `full`: there are more records than the batch takes; `stuck`: it could not be
+    /// sent.
+    fn rest(&self, orders: &Orders, full: bool, stuck: bool) {
+        if stuck {
+            // Whoever logs now need not wake us: there is nothing that we could do with it.
+            self.outlet.wait(true, None, LOOK);
+        } else if !full {
+            let time = if self.load.is_empty() {
+                LINGER
+            } else {
+                LINGER / 4
+            };
+            let seen = self.load.portion().to;
+            self.shared.control.sleep(orders, seen, |waker| {
+                self.outlet.wait(false, Some(waker), time)
+            });
         }
-        match records {
-            0 => Flush::Flushed,
-            records => Flush::Left {
-                records,
-                bytes: self.shared.ring.used(),
-            },
+    }
+
+    /// Nothing is taken any more; returns the end of what there is.
+    fn end(&self) -> u64 {
+        let end = self.shared.ring.close();
+        self.shared.control.end();
+        self.shared.losses.room();
+        end
+    }
+
+    fn left(&mut self) -> Flush {
+        self.load.left(self.outlet.gone())
+    }
+
+    fn close(mut self, deadline: Instant) -> Flush {
+        let left = self.left();
+        let ring = &self.shared.ring;
+        let all = left == Flush::Flushed;
+        self.shared.control.answer(left);
+        self.shared.control.close();
+        self.shared.losses.room();
+        // What is left in a spool comes later, and the producer is not over before.
+        let done = (all || !ring.is_spooled()).then_some(ByeReason::Done);
+        let linger = deadline.saturating_duration_since(Instant::now());
+        self.outlet.close(done, ring.dropped(), linger);
+        if all && let Err(error) = ring.remove_spool() {
+            say(error);
         }
+        left
     }
 }

@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use distlog_proto::Encoding;
+use crate::waker::Waker;
 
-/// Messages that libzmq may keep for a connected daemon, if each is a batch of 64 KiB or a single record.
-const HIGH_WATER_MARKS: (i32, i32) = (32, 4096);
 /// First pause before another attempt to connect, and the longest, in milliseconds.
 const RECONNECT: (i32, i32) = (100, 2000);
+/// A daemon says nothing longer, in bytes.
+const MAX_HEARD: i64 = 64 * 1024;
 
-/// The sending end of the push door.
-pub(crate) struct Push {
-    // Before the context: closing that waits for the socket.
-    socket: zmq::Socket,
-    _context: zmq::Context,
-}
+pub(crate) use zmq::{Context, Error};
+
+/// A socket that connects by itself and never blocks.
+pub(crate) struct Socket(zmq::Socket);
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,59 +23,104 @@ pub(crate) enum Sent {
     Busy,
 }
 
-impl Push {
-    /// Begins to connect; whether somebody listens shows later.
+/// What to wait for on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// That a message comes.
+    Message,
+    /// That a message comes, or that one can be sent.
+    Room,
+}
+
+impl Socket {
+    /// The sending end of a push door, for which libzmq keeps so many messages.
     ///
     /// # Errors
-    /// If the address cannot be one, or the system gives no socket.
-    pub(crate) fn connect(address: &str, encoding: Encoding) -> Result<Push, zmq::Error> {
-        let context = zmq::Context::new();
-        let socket = context.socket(zmq::PUSH)?;
+    /// If the address cannot be one, or the system gives no socket. Whether somebody listens shows later.
+    pub(crate) fn push(context: &Context, address: &str, keep: i32) -> Result<Socket, Error> {
+        Socket::connect(context.socket(zmq::PUSH)?, address, keep)
+    }
+
+    /// The client's end of a session door.
+    ///
+    /// # Errors
+    /// As [`Socket::push`].
+    pub(crate) fn dealer(context: &Context, address: &str, keep: i32) -> Result<Socket, Error> {
+        let socket = context.socket(zmq::DEALER)?;
+        socket.set_maxmsgsize(MAX_HEARD)?;
+        Socket::connect(socket, address, keep)
+    }
+
+    fn connect(socket: zmq::Socket, address: &str, keep: i32) -> Result<Socket, Error> {
         socket.set_linger(0)?;
-        socket.set_sndhwm(if encoding == Encoding::Batch {
-            HIGH_WATER_MARKS.0
-        } else {
-            HIGH_WATER_MARKS.1
-        })?;
-        // Without it messages queue for a daemon that never was.
+        socket.set_sndhwm(keep)?;
+        // Without it messages queue for a daemon that never was, and those for one that is gone reach its successor.
         socket.set_immediate(true)?;
         socket.set_reconnect_ivl(RECONNECT.0)?;
         socket.set_reconnect_ivl_max(RECONNECT.1)?;
         socket.set_tcp_keepalive(1)?;
         socket.connect(address)?;
-        Ok(Push {
-            socket,
-            _context: context,
-        })
+        Ok(Socket(socket))
     }
 
-    /// Sends topic and body as one message, without waiting.
-    pub(crate) fn send(&self, topic: [u8; 3], body: &[u8]) -> Sent {
-        match self
-            .socket
-            .send_multipart([&topic[..], body], zmq::DONTWAIT)
-        {
+    /// Sends the frames as one message, without waiting.
+    pub(crate) fn send<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) -> Sent {
+        match self.0.send_multipart(frames, zmq::DONTWAIT) {
             Ok(()) => Sent::Taken,
             Err(_) => Sent::Busy,
         }
     }
 
-    /// Waits until a message can be sent, for `timeout` at most.
-    pub(crate) fn wait(&self, timeout: Duration) {
-        if self
-            .socket
-            .poll(zmq::POLLOUT, timeout.as_millis() as i64)
-            .is_err()
-        {
-            // Interrupted by a signal, most likely; whatever it is must not turn the caller's loop into a busy one.
-            std::thread::sleep(timeout.min(Duration::from_millis(1)));
-        }
+    /// Whether somebody is there who takes a message.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.poll(zmq::POLLOUT, 0).is_ok_and(|ready| ready > 0)
     }
 
-    /// Closes, giving libzmq so long to bring what it has to the daemon.
-    pub(crate) fn close(self, linger: Duration) {
-        let _ = self
-            .socket
-            .set_linger(linger.as_millis().min(i32::MAX as u128) as i32);
+    /// The first frame of the next message that is there.
+    pub(crate) fn receive(&self) -> Option<Vec<u8>> {
+        let message = self.0.recv_bytes(zmq::DONTWAIT).ok()?;
+        while self.0.get_rcvmore().unwrap_or(false) {
+            if self.0.recv_bytes(zmq::DONTWAIT).is_err() {
+                break;
+            }
+        }
+        Some(message)
     }
+
+    /// Closes, giving libzmq so long to bring what it has to the daemon. Whoever drops the context waits for that.
+    pub(crate) fn close(self, linger: Duration) {
+        let millis = linger.as_millis().min(i32::MAX as u128) as i32;
+        let _ = self.0.set_linger(millis);
+    }
+}
+
+/// Waits until something is there on a socket or the waker is used, for `timeout` at most. Says whether it was the waker.
+pub(crate) fn wait<'a>(
+    sockets: impl IntoIterator<Item = (&'a Socket, For)>,
+    waker: Option<&Waker>,
+    timeout: Duration,
+) -> bool {
+    let mut items: Vec<zmq::PollItem<'_>> = sockets
+        .into_iter()
+        .map(|(socket, what)| {
+            socket.0.as_poll_item(match what {
+                For::Message => zmq::POLLIN,
+                For::Room => zmq::POLLIN | zmq::POLLOUT,
+            })
+        })
+        .collect();
+    let descriptor = waker.map(Waker::descriptor);
+    items.extend(descriptor.map(|descriptor| zmq::PollItem::from_fd(descriptor, zmq::POLLIN)));
+    // Rounded up: a wait of no time at all would turn the caller's loop into a busy one.
+    let millis = timeout.as_micros().div_ceil(1000) as i64;
+    if zmq::poll(&mut items, millis).is_err() {
+        // Interrupted by a signal, most likely.
+        std::thread::sleep(timeout.min(Duration::from_millis(1)));
+        return false;
+    }
+    descriptor.is_some_and(|fd| {
+        items
+            .iter()
+            .any(|item| item.has_fd(fd) && item.is_readable())
+    })
 }

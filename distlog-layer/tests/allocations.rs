@@ -6,8 +6,9 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use common::store::Store;
 use common::*;
-use distlog_layer::{builder, task};
+use distlog_layer::{DistlogLayer, Guard, builder, task};
 use tracing::info;
 use tracing_subscriber::prelude::*;
 
@@ -43,7 +44,18 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn an_event_allocates_nothing() {
     let daemon = Daemon::tcp();
-    let (layer, guard) = builder().connect_push(daemon.address.clone()).unwrap();
+    allocates_nothing(builder().connect_push(daemon.address.clone()).unwrap());
+}
+
+#[test]
+fn nor_does_it_in_a_session_with_a_spool() {
+    let (store, dir) = (Store::tcp(), tempfile::tempdir().unwrap());
+    let builder = builder().spool(dir.path());
+    allocates_nothing(builder.connect(store.address.clone()).unwrap());
+    assert_eq!(store.kept().messages().len(), 1 + 1010 + 2);
+}
+
+fn allocates_nothing((layer, guard): (DistlogLayer, Guard)) {
     let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
     let user = String::from("leo");
     let task = task!(user, "handle order {}", 7);

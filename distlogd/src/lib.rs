@@ -25,7 +25,8 @@
 //!
 //! # Reading order: the way of a record
 //!
-//! 1. [`doors`] — it comes in: `push.rs` receives, `check.rs` and `legacy.rs` make batches that can be stored.
+//! 1. [`doors`] — it comes in: `push.rs` and `session/` receive, `check.rs` and `legacy.rs` make batches that can be stored.
+//!    [`drain`] is another way in: it takes what dead processes left in their files.
 //! 2. [`intake`] — the queue, and the one thread that appends to the store and commits.
 //! 3. [`store`] — the segmented log: durable, indexed by trace, read by cursors.
 //! 4. [`worker`] — a thread per processor: cursor → [`rules`] → [`processor`] → flush → cursor forward.
@@ -34,17 +35,19 @@
 //! 7. [`tree`] and [`lookup`] — from the records of a trace to its tree; [`http`] shows it and the live tail.
 //!
 //! Around it: [`config`] (what the YAML file says), [`daemon`] (everything opened and closed in order), [`cli`].
-//! [`faults`], [`heard`] and [`metrics`] count.
+//! [`faults`], [`heard`], [`losses`] and [`metrics`] count; [`vital`] notices when a part is gone.
 
 pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod doors;
+pub mod drain;
 pub mod faults;
 pub mod heard;
 pub mod http;
 pub mod intake;
 pub mod lookup;
+pub mod losses;
 pub mod metrics;
 pub mod own;
 pub mod processor;
@@ -53,4 +56,5 @@ pub mod rules;
 pub mod store;
 pub mod tracker;
 pub mod tree;
+pub mod vital;
 pub mod worker;

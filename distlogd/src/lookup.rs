@@ -1,4 +1,4 @@
-//! Finds the records of one trace in the store.
+//! Finds records in the store: those of a trace, of a task, by number.
 
 use distlog_proto::{BatchRef, Record, RecordRef, SpanId, TraceId};
 
@@ -64,6 +64,21 @@ pub fn records_of<'a>(
         .filter(of_trace)
 }
 
+/// The records of a batch that was read from the store, with their numbers there; `first` is that of the first one.
+pub fn records_from<'a>(
+    first: u64,
+    batch: &'a BatchRef<'a>,
+) -> impl Iterator<Item = RecordRef<'a>> {
+    (first..)
+        .zip(batch.records())
+        .filter_map(|(number, record)| {
+            // Batches were checked when they came in.
+            let mut record = record.ok()?;
+            record.store_number = number;
+            Some(record)
+        })
+}
+
 /// Reads single records by their number in the store. Asked in ascending order it reads each part of the store once.
 pub struct Numbered<'a> {
     reader: &'a Reader,
@@ -122,16 +137,14 @@ pub fn task(
             let Ok(batch) = BatchRef::parse(bytes) else {
                 continue;
             };
-            for (number, record) in (head.first..).zip(batch.records()) {
-                let Ok(mut record) = record else { continue };
-                record.store_number = number;
-                if record
+            let of_task = |record: &RecordRef<'_>| {
+                record
                     .task
                     .is_some_and(|task| task.trace_id == trace_id && task.span_id == span_id)
-                {
-                    take(&record);
-                }
-            }
+            };
+            records_from(head.first, &batch)
+                .filter(of_task)
+                .for_each(|record| take(&record));
         }
     }
 }

@@ -9,6 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::intake::Intake;
 use crate::store::{Reader, Stats};
 use crate::worker::Progress;
 
@@ -16,6 +17,8 @@ use crate::worker::Progress;
 pub struct Gather {
     /// The store.
     pub reader: Reader,
+    /// The way into it.
+    pub intake: Intake,
     /// Name and progress of each worker.
     pub workers: Vec<(String, Arc<Progress>)>,
 }
@@ -107,6 +110,12 @@ impl Collector for Gather {
             let name = format!("distlogd_store_{name}");
             metric.encode(encoder.encode_descriptor(&name, help, None, metric.metric_type())?)?;
         }
+        let metric = gauge(self.intake.bytes() as u64);
+        let (name, help) = (
+            "distlogd_intake_bytes",
+            "Bytes of batches in memory that are not yet durable",
+        );
+        metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         for (name, help, pick) in STORE_COUNTERS {
             let metric = ConstCounter::new(pick(&stats));
             let name = format!("distlogd_store_{name}");

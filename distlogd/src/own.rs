@@ -91,6 +91,7 @@ impl Own {
             count,
             ordered: false,
             bytes: writer.finish(),
+            done: None,
         };
         if self.intake.submit(batch).is_err() {
             tracing::warn!(

@@ -79,6 +79,7 @@ rules:
     to: [errors, mine]
 lost_after: 1.5m
 grace: 3s
+drain: [/var/spool/shop]
 "#,
         "x",
     )
@@ -129,14 +130,57 @@ grace: 3s
     assert_eq!(config.rules[1].to, ["errors", "mine"]);
     assert!(config.warnings.is_empty());
     let summary = config.to_string();
-    assert!(
-        summary.contains("push ") && !summary.contains("session"),
-        "{summary}"
-    );
+    for line in [
+        "push       tcp://127.0.0.1:5010\n",
+        "session    tcp://0.0.0.0:0\n",
+        "drain      /var/spool/shop\n",
+    ] {
+        assert!(summary.contains(line), "{summary}");
+    }
     assert!(
         summary.contains("everything → everything, jaeger, live"),
         "{summary}"
     );
+}
+
+#[test]
+fn what_cannot_be_together_is_told_in_its_place() {
+    let text = "\
+listen:
+  push: tcp://127.0.0.1:7000
+  session: { bind: 'tcp://127.0.0.1:7000' }
+  http: 127.0.0.1:7000
+  otlp_grpc: 127.0.0.1:0
+  otlp_http: 127.0.0.1:0
+drain: [a, 5, [b], '', a]
+";
+    let expected = [
+        (
+            "3:20",
+            "the doors `push` and `session` cannot both listen on tcp://127.0.0.1:7000",
+        ),
+        (
+            "4:9",
+            "the doors `session` and `http` cannot both listen on 127.0.0.1:7000",
+        ),
+        ("7:12", "found number `5`, expected directories like"),
+        ("7:15", "found a list, expected directories like"),
+        ("7:20", "expected directories like"),
+        ("7:24", "a stands twice"),
+    ];
+    let found = faults(text);
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (place, text) in expected {
+        assert!(
+            found
+                .iter()
+                .any(|(at, message)| at == place && message.contains(text)),
+            "{place} {text}: {found:#?}"
+        );
+    }
+    let one = config::load("drain: /var/spool/shop\n", "f").unwrap();
+    assert_eq!(one.drain, [std::path::PathBuf::from("/var/spool/shop")]);
+    assert!(config::load("drain:\n", "f").unwrap().drain.is_empty());
 }
 
 #[test]

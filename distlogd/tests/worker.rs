@@ -11,6 +11,7 @@ use distlogd::intake::{self, Intake};
 use distlogd::own::Own;
 use distlogd::processor::{Error, Processor, Token};
 use distlogd::store::{Append, Batches, Options, Reader, Store};
+use distlogd::vital::Vital;
 use distlogd::worker::{Progress, Worker};
 
 /// What a destination took, and what was flushed of it.
@@ -109,7 +110,7 @@ impl Running {
         answer: impl FnMut(u32, Call<'_>) -> Result<(), Error> + Send + Clone + 'static,
     ) -> Running {
         let reader = store.reader();
-        let (intake, writer) = intake::start(store, Duration::ZERO).unwrap();
+        let (intake, writer) = intake::start(store, Duration::ZERO, &Vital::default()).unwrap();
         let (progress, stop) = (
             Arc::new(Progress::default()),
             Arc::new(AtomicBool::new(false)),
@@ -366,6 +367,7 @@ fn a_cursor_of_another_store_does_not_hide_what_comes() {
             count: 1,
             ordered: false,
             bytes: batch(["new".to_owned()].into_iter(), 10),
+            done: None,
         })
         .unwrap();
     running.stop();

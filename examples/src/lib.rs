@@ -7,6 +7,7 @@
 //! | `job_queue` | a task id travels as text, in the message of a queue |
 //! | `two_languages` | a Python client beside a Rust program, in one tree |
 //! | `custom_daemon` | a daemon with a processor of its own |
+//! | `survivor` | a program that is killed, and whose records arrive all the same |
 //! | `relay` | an HTTP service that passes requests on, with trace headers |
 //!
 //! The services of the shop are in [`shop`], since the tour runs them, too.

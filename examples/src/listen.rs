@@ -8,14 +8,12 @@ use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
-/// Ships what is logged from INFO on to the push door of a daemon. The guard sends the rest when it is dropped.
+/// Ships what is logged from INFO on to the session door of a daemon. The guard sends the rest when it is dropped.
 ///
 /// # Errors
 /// If the address is none.
 pub fn log_to(daemon: &str, service: &str) -> Result<Guard, distlog_layer::ConnectError> {
-    let (layer, guard) = distlog_layer::builder()
-        .service(service)
-        .connect_push(daemon)?;
+    let (layer, guard) = distlog_layer::builder().service(service).connect(daemon)?;
     tracing_subscriber::registry()
         .with(layer.with_filter(LevelFilter::INFO))
         .init();

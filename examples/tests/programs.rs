@@ -80,7 +80,7 @@ fn a_queue_carries_the_task_as_text() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder);
     let output = Command::new(env!("CARGO_BIN_EXE_job_queue"))
-        .args(["--distlogd", daemon.push()])
+        .args(["--distlogd", daemon.session()])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -103,6 +103,36 @@ fn a_queue_carries_the_task_as_text() {
 }
 
 #[test]
+fn what_a_killed_program_logged_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = daemon(&folder);
+    daemon.kill();
+    let survivor = |crash: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_survivor"));
+        command
+            .args(["--distlogd", daemon.session()])
+            .arg("--spool")
+            .arg(folder.path().join("spool"))
+            .args(crash);
+        command
+    };
+    let (crashing, again) = (survivor(&["--crash"]).output(), &mut survivor(&[]));
+    let output = crashing.unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let id = said.trim().strip_prefix("task ").unwrap();
+
+    daemon.restart();
+    let mut again = Process::start(again);
+    let tree = drawn(&daemon, id, &["cat.png", "dog.png", "owl.png", "† convert"]);
+    assert_eq!(tree.matches("INFO  converted").count(), 3, "{tree}");
+    again.signal("TERM");
+    assert!(again.wait().success(), "{:?}", again.stderr());
+    let left = std::fs::read_dir(folder.path().join("spool")).unwrap();
+    assert_eq!(left.count(), 0, "all spools are empty and gone");
+}
+
+#[test]
 fn the_relay_sends_each_request_as_a_task_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder);
@@ -113,7 +143,7 @@ fn the_relay_sends_each_request_as_a_task_of_its_own() {
         "--listen",
         "127.0.0.1:0",
         "--distlogd",
-        daemon.push(),
+        daemon.session(),
     ]));
     let address = relay.expect_stdout("its address", |line| {
         line.strip_prefix("relay listens on ").map(str::to_owned)
@@ -220,7 +250,7 @@ rules:
         config,
     );
     let output = Command::new(env!("CARGO_BIN_EXE_job_queue"))
-        .args(["--distlogd", daemon.push()])
+        .args(["--distlogd", daemon.session()])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -237,7 +267,8 @@ fn python_and_rust_share_a_tree() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder);
     let output = Command::new(env!("CARGO_BIN_EXE_two_languages"))
-        .args(["--distlogd", daemon.push(), "--python", &python])
+        .args(["--distlogd", daemon.session()])
+        .args(["--push", daemon.push(), "--python", &python])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

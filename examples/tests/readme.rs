@@ -118,7 +118,7 @@ fn the_commands_do_what_they_say() {
     assert_eq!(banner, real);
 
     let output = Command::new(env!("CARGO_BIN_EXE_job_queue"))
-        .args(["--distlogd", daemon.push()])
+        .args(["--distlogd", daemon.session()])
         .output()
         .unwrap();
     let id = String::from_utf8(output.stdout)
@@ -165,7 +165,7 @@ fn the_commands_do_what_they_say() {
     ]));
     eventually("a line of the tail", || {
         Command::new(env!("CARGO_BIN_EXE_job_queue"))
-            .args(["--distlogd", daemon.push()])
+            .args(["--distlogd", daemon.session()])
             .output()
             .unwrap();
         if tail.stdout().is_empty() {

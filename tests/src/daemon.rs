@@ -14,18 +14,20 @@ pub struct Daemon {
     arguments: Vec<String>,
     folder: PathBuf,
     process: Process,
+    config: String,
     push: String,
+    session: String,
     http: String,
 }
+
+/// As long as it is not known which one is free.
+const ANY_PORT: &str = "tcp://127.0.0.1:0";
 
 impl Daemon {
     /// Starts `program` (with `arguments` before its own) in `folder`: all ports are free ones, the store is there, and
     /// `config` is added to that.
     pub fn start(program: &str, arguments: &[&str], folder: &Path, config: &str) -> Daemon {
-        let whole = format!(
-            "listen: {{ push: 'tcp://127.0.0.1:0', session: 'off', otlp_grpc: 'off', otlp_http: 'off', http: '127.0.0.1:0' }}\n{config}\n"
-        );
-        std::fs::write(folder.join("distlogd.yaml"), whole).unwrap();
+        configure(folder, ANY_PORT, config);
         let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
         let process = Daemon::spawn(Path::new(program), &arguments, folder);
         let mut daemon = Daemon {
@@ -33,7 +35,9 @@ impl Daemon {
             arguments,
             folder: folder.into(),
             process,
+            config: config.to_owned(),
             push: String::new(),
+            session: String::new(),
             http: String::new(),
         };
         daemon.wait_until_ready();
@@ -63,11 +67,13 @@ impl Daemon {
                 .unwrap()
         };
         self.push = address("push ");
+        self.session = address("session ");
         self.http = address("http ");
     }
 
-    /// Starts it again, after [`Daemon::kill`] or [`Daemon::stop`].
+    /// Starts it again, after [`Daemon::kill`] or [`Daemon::stop`]. Its session door is where it was: clients come back.
     pub fn restart(&mut self) {
+        configure(&self.folder, &self.session, &self.config);
         self.process = Daemon::spawn(&self.program, &self.arguments, &self.folder);
         self.wait_until_ready();
     }
@@ -92,6 +98,16 @@ impl Daemon {
     /// Address of the push door.
     pub fn push(&self) -> &str {
         &self.push
+    }
+
+    /// Address of the session door.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// The doors that take batches, as `e2e-client` is told them.
+    pub fn doors(&self) -> [String; 2] {
+        [self.push.clone(), format!("session={}", self.session)]
     }
 
     /// Address of the HTTP door.
@@ -168,4 +184,11 @@ impl Daemon {
                 .collect())
         })
     }
+}
+
+fn configure(folder: &Path, session: &str, config: &str) {
+    let whole = format!(
+        "listen: {{ push: '{ANY_PORT}', session: '{session}', otlp_grpc: 'off', otlp_http: 'off', http: '127.0.0.1:0' }}\n{config}\n"
+    );
+    std::fs::write(folder.join("distlogd.yaml"), whole).unwrap();
 }

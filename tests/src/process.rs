@@ -1,6 +1,6 @@
 //! A program under test, and what it prints.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -84,6 +84,15 @@ impl Process {
                 (None, _) => Err(format!("{:#?} {:#?}", self.stdout(), self.stderr())),
             }
         })
+    }
+
+    /// Writes a line to its standard input, which must be a pipe.
+    ///
+    /// # Panics
+    /// If it does not read it.
+    pub fn say(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        writeln!(input, "{line}").unwrap();
     }
 
     /// Sends a signal by its name, like `TERM`.

@@ -41,9 +41,15 @@ fn named<'a>(tasks: &[&'a Value], name: &str) -> &'a Value {
 fn a_task_is_carried_on_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
+    for door in daemon.doors() {
+        carried_on(&daemon, &door);
+    }
+}
+
+fn carried_on(daemon: &Daemon, door: &str) {
     let mut client = Process::start(
         Command::new(CLIENT)
-            .args([daemon.push(), "batch", "chain"])
+            .args([door, "batch", "chain"])
             .env("SERVICE", "first"),
     );
     let id = first_line(&mut client);
@@ -151,9 +157,15 @@ fn three_processes_in_two_languages_make_one_tree() {
 fn the_task_of_a_killed_process_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "lost_after: 1s");
+    for door in daemon.doors() {
+        lost(&daemon, &door);
+    }
+}
+
+fn lost(daemon: &Daemon, door: &str) {
     let mut client = Process::start(
         Command::new(CLIENT)
-            .args([daemon.push(), "batch", "hang"])
+            .args([door, "batch", "hang"])
             .stdin(std::process::Stdio::piped()),
     );
     let id = first_line(&mut client);

@@ -8,12 +8,14 @@ use serde_json::Value;
 const CLIENT: &str = env!("CARGO_BIN_EXE_e2e-client");
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_e2e-distlogd");
 
+/// By the push door, or, if the encoding is `session`, batches by the session door.
 fn run(daemon: &Daemon, encoding: &str, story: &[&str]) -> Process {
-    let mut client = Process::start(
-        Command::new(CLIENT)
-            .args([daemon.push(), encoding])
-            .args(story),
-    );
+    let [push, session] = daemon.doors();
+    let how = match encoding {
+        "session" => [session.as_str(), "batch"],
+        encoding => [push.as_str(), encoding],
+    };
+    let mut client = Process::start(Command::new(CLIENT).args(how).args(story));
     assert!(client.wait().success(), "{:?}", client.stderr());
     client
 }
@@ -70,7 +72,7 @@ fn timeless(record: &Value) -> Value {
 #[test]
 fn all_three_encodings_arrive_with_every_field() {
     let mut seen: Vec<Vec<Value>> = Vec::new();
-    for encoding in ["batch", "json", "pickle"] {
+    for encoding in ["batch", "json", "pickle", "session"] {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Daemon::start(DISTLOGD, &[], folder.path(), TO_FILE);
         run(&daemon, encoding, &["every-field"]);
@@ -120,6 +122,7 @@ fn all_three_encodings_arrive_with_every_field() {
     }
     assert_eq!(seen[0], seen[1], "JSON brings what a batch does");
     assert_eq!(seen[0], seen[2], "pickle brings what a batch does");
+    assert_eq!(seen[0], seen[3], "a session brings what the push door does");
 }
 
 #[test]
@@ -149,11 +152,15 @@ fn a_restart_goes_on_where_each_processor_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), TO_FILE);
     let mut expected = Vec::new();
-    for round in 0..4 {
-        run(&daemon, "batch", &["count", "500"]);
+    for round in 0..6 {
+        let door = if round < 4 { "batch" } else { "session" };
+        run(&daemon, door, &["count", "500"]);
         expected.extend((0..500).map(|n| format!("record {n}")));
         if round % 2 == 0 {
-            // What came must be durable before we kill: the push door acknowledges nothing.
+            // What came must be durable before we kill: the push door acknowledges nothing. A client of the session door
+            // ends when it is.
+            let stored = daemon.metric("distlogd_store_records");
+            assert!(door == "batch" || stored >= expected.len() as f64);
             eventually("the store", || {
                 let stored = daemon.metric("distlogd_store_records");
                 if stored >= expected.len() as f64 {

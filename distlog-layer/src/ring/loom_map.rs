@@ -3,13 +3,14 @@
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicU64;
 
-use super::header::{ENTRY_HEADER, Header};
+use super::entry::ENTRY_HEADER;
+use super::mirror::Mirror;
 
 const UNIT: usize = ENTRY_HEADER as usize;
 
 /// The same methods as the real one. Loom fails the test where two threads access a cell at a time.
 pub(super) struct Map {
-    header: Header,
+    mirror: Option<Mirror>,
     units: Vec<Unit>,
 }
 
@@ -33,13 +34,31 @@ impl Map {
             bytes: UnsafeCell::new([0; UNIT]),
         };
         Ok(Map {
-            header: Header::zeroed(),
+            mirror: None,
             units: (0..capacity / UNIT).map(unit).collect(),
         })
     }
 
-    pub(super) fn header(&self) -> &Header {
-        &self.header
+    /// Memory with a mirror. The file stays as it is.
+    pub(super) fn of_file(_: &std::fs::File, capacity: usize) -> std::io::Result<Map> {
+        Map::with_mirror(capacity)
+    }
+
+    pub(super) fn with_mirror(capacity: usize) -> std::io::Result<Map> {
+        Ok(Map {
+            mirror: Some(Mirror::zeroed()),
+            ..Map::anonymous(capacity)?
+        })
+    }
+
+    pub(super) fn mirror(&self) -> Option<&Mirror> {
+        self.mirror.as_ref()
+    }
+
+    pub(super) fn prepare(&self, _: usize, _: usize) {}
+
+    pub(super) fn is_hit(&self) -> bool {
+        false
     }
 
     pub(super) fn commit_word(&self, at: usize) -> &AtomicU64 {

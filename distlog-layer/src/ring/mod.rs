@@ -2,11 +2,15 @@
 //!
 //! A lock-free ring of bytes for many producers and one consumer, in a memory map. A position is absolute: it counts
 //! the bytes written since the ring began and never falls, so the position of a record is also its sequence number
-//! (`offset`); numbers in between are holes.
+//! (`offset`); numbers in between are holes. The map is anonymous memory, or the front of a file (a *spool*): then every
+//! record whose [`Ring::push`] returned survives the process, however that ends.
 //!
-//! Read in this order: `header.rs` (the page in front, an entry's two words), this file (reserve, copy, commit; read,
-//! free), `map.rs` (the memory, the only place with `unsafe` beside `fork.rs`), `loom_map.rs` (the same memory as loom
-//! can follow it), `fork.rs` (how a child process notices that it is one).
+//! Read in this order: `entry.rs` (an entry's two words), `live.rs` (the positions), `mirror.rs` (what of them a file
+//! has a copy of), `writer.rs` (reserve, copy, commit), `reader.rs` (read, go back, free), `counters.rs` (drops and
+//! epochs), `spool.rs` and `open.rs` (the file, and making a ring); then the memory: `map.rs` and `sigbus.rs` (a file
+//! whose memory is taken away), `loom_map.rs` (the same memory as loom can follow it). `fork.rs` says how a child process
+//! notices that it is one, `points.rs` where the tests kill a process. `unsafe` is in `map.rs`, `sigbus.rs` and `fork.rs`
+//! alone.
 //!
 //! # An entry
 //!
@@ -19,269 +23,72 @@
 //!
 //! A producer moves `head` on (it reserves), writes length, tag and record, and stores the commit word last, with
 //! Release. The consumer stops at the first entry whose commit word is not the one of its position. Where an entry
-//! would not fit before the end of the memory, an entry with the tag [`PADDING`] fills the rest.
+//! would not fit before the end of the memory, an entry with the tag `PADDING` fills the rest.
 //!
 //! # Why nothing is read while it is written
 //!
 //! The consumer looks only at positions where an entry begins, so what it polls is a commit word, which is only ever
 //! stored atomically in its lap. Bytes of the lap before are the consumer's until it stores `tail` with Release, and a
-//! producer has loaded that `tail` with Acquire before it reserves them.
+//! producer has loaded that `tail` with Acquire before it reserves them. Where the consumer goes back, it goes to an
+//! entry that is not freed, and where it is told to free up to a position that it does not stand at, it looks whether an
+//! entry begins there: all bytes before its own position are committed ones.
+//!
+//! # Recovery
+//!
+//! `head`, `tail` and the counters are in the process's own memory: what goes wrong with a file cannot move them. The
+//! file has `acked` (a copy of `tail`), and copies of the counters; `head` it does not need. Whoever recovers it goes
+//! through the positions from `acked` to `acked` + capacity, takes an entry where the commit word is that of the
+//! position, and goes on by 16 bytes where it is not. The secret keeps a record's bytes from looking like a commit word,
+//! and the position in it keeps the laps before apart. So a kill means:
+//!
+//! | killed | what is found |
+//! |---|---|
+//! | after reserving, in the midst of length, record, or padding | not this record (its push did not return), but all that others committed behind it |
+//! | after the commit of padding | padding, and behind it nothing of this producer |
+//! | after the commit word | the record, whether or not the call returned |
+//! | when a drop is counted | the drop, or not: the call did not return |
+//! | before `acked` is stored in the file | what was freed comes again, and is recognised by its offset |
+//! | after that, before `tail` is in memory | what was freed is not looked at, and not yet overwritten |
+//!
+//! The last two are why the file comes first: a producer overwrites only what the file does not claim any more.
+//!
+//! A forked child has the map of the file in common with its parent. It neither writes nor frees there ([`ForkMark`]
+//! tells it), and dropping its copy of the ring unmaps and closes, no more.
+//!
+//! # When the memory is taken away
+//!
+//! Who shortens the file takes its memory away, and so does a disk that fails. `sigbus.rs` then puts zeroed memory in
+//! the place of each page that is met; the ring goes on, but is *torn*: committed entries are gone, and a consumer that
+//! waits for one would wait for ever. So in a torn ring the consumer steps over a place without a commit word once it
+//! stood before it for a second, to the next valid entry or else the `head` of that moment, and counts the bytes. A
+//! record that crosses from a page that remained into one that did not arrives with zeros in it.
+//!
+//! In a torn ring, and in no other, a producer that sleeps between reserving and committing for longer than that second
+//! is overtaken: its record is lost, and if the ring goes round before it wakes, its bytes lie in the midst of another
+//! record, which arrives damaged. It still stays within the bytes that it reserved, so nothing but the content of
+//! records is at stake; in looking for the next valid entry the consumer also compares words that a producer may just be
+//! writing as part of a record, and uses them for nothing else.
 
+mod counters;
+mod entry;
 mod fork;
-mod header;
+mod live;
 #[cfg(loom)]
 mod loom_map;
 #[cfg(not(loom))]
 mod map;
+mod mirror;
+mod open;
+mod points;
+mod reader;
+#[cfg(not(loom))]
+mod sigbus;
+mod spool;
 #[cfg(test)]
 mod tests;
+mod writer;
 
-use std::sync::Arc;
-#[cfg(not(loom))]
-use std::sync::atomic::{AtomicU64, Ordering};
-
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicU64, Ordering};
-
-#[cfg(loom)]
-use loom_map::Map;
-#[cfg(not(loom))]
-use map::Map;
-
+pub(crate) use entry::{Entry, Pushed, Refused};
 pub(crate) use fork::ForkMark;
-pub(crate) use header::LEVELS;
-use header::{ENTRY_HEADER, PADDING};
-
-/// No record is longer, in bytes.
-const MAX_RECORD: usize = 256 * 1024;
-/// The smallest ring, in bytes: one page.
-const MIN_CAPACITY: usize = if cfg!(loom) { 64 } else { 4096 };
-/// The largest, so that an entry's length fits its word with room to spare.
-const MAX_CAPACITY: usize = 1 << 40;
-
-/// The writing end, shared by all threads.
-pub(crate) struct Ring {
-    map: Map,
-    capacity: u64,
-    secret: u64,
-}
-
-/// Where a record went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pushed {
-    /// Its position, which is its number in the producer's stream.
-    pub offset: u64,
-    /// Bytes in the ring that are not freed, this record included.
-    pub used: u64,
-}
-
-/// Why a record did not go into the ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// There is no room until the consumer frees some.
-    Full,
-    /// It is longer than [`Ring::max_record`].
-    TooLong,
-}
-
-/// A record as the consumer sees it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry<'a> {
-    /// Its number in the producer's stream.
-    pub offset: u64,
-    /// What the producer gave beside it.
-    pub tag: u32,
-    /// The record.
-    pub bytes: &'a [u8],
-}
-
-impl Ring {
-    /// A ring in anonymous memory with room for `capacity` bytes (rounded up to a power of two), and its reader.
-    ///
-    /// # Errors
-    /// If the system does not give the memory.
-    pub(crate) fn anonymous(capacity: usize) -> std::io::Result<(Arc<Ring>, Reader)> {
-        let capacity = capacity
-            .clamp(MIN_CAPACITY, MAX_CAPACITY)
-            .next_power_of_two();
-        // The highest bit is set: no position ever equals the secret, so fresh memory holds no valid commit word.
-        let secret = getrandom::u64().unwrap_or(0x5DEE_CE66_D1CE_4E5B) | 1 << 63;
-        let map = Map::anonymous(capacity)?;
-        map.header().init(capacity as u64, secret);
-        let ring = Arc::new(Ring {
-            map,
-            capacity: capacity as u64,
-            secret,
-        });
-        let reader = Reader {
-            ring: Arc::clone(&ring),
-            position: 0,
-        };
-        Ok((ring, reader))
-    }
-
-    /// The longest record it takes, in bytes.
-    pub(crate) fn max_record(&self) -> usize {
-        MAX_RECORD.min(self.capacity as usize / 8)
-    }
-
-    /// Bytes it has room for.
-    pub(crate) fn capacity(&self) -> u64 {
-        self.capacity
-    }
-
-    /// Bytes in it that are not freed.
-    pub(crate) fn used(&self) -> u64 {
-        let header = self.map.header();
-        // In this order: `tail` only follows `head`.
-        let tail = header.tail.load(Ordering::Acquire);
-        header.head.load(Ordering::Relaxed).saturating_sub(tail)
-    }
-
-    /// The position that the next record will get at the earliest.
-    pub(crate) fn head(&self) -> u64 {
-        self.map.header().head.load(Ordering::Acquire)
-    }
-
-    /// The position before which everything is freed.
-    pub(crate) fn tail(&self) -> u64 {
-        self.map.header().tail.load(Ordering::Acquire)
-    }
-
-    /// Records dropped since the ring began, by level (ERROR first).
-    pub(crate) fn dropped(&self) -> &[AtomicU64; LEVELS] {
-        &self.map.header().dropped
-    }
-
-    /// Copies a record in. Neither waits, nor calls the system, nor allocates.
-    ///
-    /// # Errors
-    /// If there is no room for it, now or ever.
-    pub(crate) fn push(&self, tag: u32, record: &[u8]) -> Result<Pushed, Refused> {
-        if record.len() > self.max_record() {
-            return Err(Refused::TooLong);
-        }
-        debug_assert_ne!(tag, PADDING);
-        let need = entry_len(record.len());
-        let header = self.map.header();
-        let mut head = header.head.load(Ordering::Relaxed);
-        let (start, padding, used) = loop {
-            let room = self.capacity - self.index(head);
-            let padding = if room < need { room } else { 0 };
-            let end = head + padding + need;
-            // A stale `tail` is only a smaller one.
-            let used = end - header.tail.load(Ordering::Acquire).min(end);
-            if used > self.capacity {
-                return Err(Refused::Full);
-            }
-            match header
-                .head
-                .compare_exchange_weak(head, end, Ordering::Relaxed, Ordering::Relaxed)
-            {
-                Ok(_) => break (head, padding, used),
-                Err(now) => head = now,
-            }
-        };
-        if padding > 0 {
-            self.write(start, PADDING, &[], (padding - ENTRY_HEADER) as u32);
-        }
-        let offset = start + padding;
-        self.write(offset, tag, record, record.len() as u32);
-        Ok(Pushed { offset, used })
-    }
-
-    /// Fills a reserved entry and commits it.
-    fn write(&self, position: u64, tag: u32, record: &[u8], length: u32) {
-        let at = self.index(position) as usize;
-        self.map
-            .write(at, u64::from(tag) << 32 | u64::from(length), record);
-        self.map
-            .commit_word(at)
-            .store(position ^ self.secret, Ordering::Release);
-    }
-
-    fn index(&self, position: u64) -> u64 {
-        position & (self.capacity - 1)
-    }
-}
-
-/// The reading end. There is one.
-pub(crate) struct Reader {
-    ring: Arc<Ring>,
-    position: u64,
-}
-
-impl Reader {
-    /// Hands the next committed record to `take` and steps over it, unless `take` refuses it with `None`.
-    ///
-    /// `None` where nothing is committed, too. The bytes stay the reader's until [`Reader::free`].
-    pub(crate) fn next<R>(&mut self, take: impl FnOnce(Entry<'_>) -> Option<R>) -> Option<R> {
-        loop {
-            let at = self.ring.index(self.position) as usize;
-            let map = &self.ring.map;
-            if map.commit_word(at).load(Ordering::Acquire) != self.position ^ self.ring.secret {
-                return None;
-            }
-            let word = map.length_word(at);
-            let (tag, length) = ((word >> 32) as u32, word as u32 as usize);
-            let end = self.position + entry_len(length);
-            if tag == PADDING {
-                self.position = end;
-                continue;
-            }
-            let offset = self.position;
-            let taken = map.read(at, length, |bytes| take(Entry { offset, tag, bytes }))?;
-            self.position = end;
-            return Some(taken);
-        }
-    }
-
-    /// Whether a record is ready.
-    pub(crate) fn is_ready(&mut self) -> bool {
-        let mut ready = false;
-        self.next(|_| {
-            ready = true;
-            None::<()>
-        });
-        ready
-    }
-
-    /// A reader that looks at what comes next while this one stands still.
-    pub(crate) fn look_ahead(&self) -> LookAhead<'_> {
-        LookAhead {
-            reader: Reader {
-                ring: Arc::clone(&self.ring),
-                position: self.position,
-            },
-            _still: self,
-        }
-    }
-
-    /// Gives everything read so far back to the producers.
-    pub(crate) fn free(&mut self) {
-        self.ring
-            .map
-            .header()
-            .tail
-            .store(self.position, Ordering::Release);
-    }
-}
-
-/// See [`Reader::look_ahead`].
-pub(crate) struct LookAhead<'a> {
-    reader: Reader,
-    /// What is being looked at is not freed meanwhile.
-    _still: &'a Reader,
-}
-
-impl LookAhead<'_> {
-    /// As [`Reader::next`].
-    pub(crate) fn next<R>(&mut self, take: impl FnOnce(Entry<'_>) -> Option<R>) -> Option<R> {
-        self.reader.next(take)
-    }
-}
-
-/// Bytes that an entry with a record of `length` bytes takes.
-fn entry_len(length: usize) -> u64 {
-    ENTRY_HEADER + (length as u64).next_multiple_of(16)
-}
+pub(crate) use reader::Reader;
+pub(crate) use writer::Ring;

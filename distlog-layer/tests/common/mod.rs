@@ -1,5 +1,8 @@
-//! A push door for tests: a real PULL socket, whose messages are decoded.
+//! A push door for tests: a real PULL socket, whose messages are decoded. `door.rs` and `store.rs` are session doors.
 #![allow(dead_code, missing_docs)]
+
+pub mod door;
+pub mod store;
 
 use std::time::{Duration, Instant};
 

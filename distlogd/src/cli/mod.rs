@@ -1,10 +1,12 @@
 //! The command line.
 //!
-//! `run.rs` runs the daemon and `check.rs` looks through a configuration; `client.rs` asks a running daemon for the
-//! other commands.
+//! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` looks through a configuration;
+//! `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
 
 mod check;
 mod client;
+mod drain;
+mod output;
 mod run;
 
 use std::path::PathBuf;
@@ -24,7 +26,8 @@ const LEFT: u8 = 3;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed: a door, the store or a running daemon could not be reached
+  1  failed: a door, the store or a running daemon could not be reached, a spool not be drained, or a part of the
+     daemon broke down
   2  wrong arguments or a wrong configuration
   3  stopped before every processor had everything; the rest is in the store and goes out at the next start";
 
@@ -40,6 +43,11 @@ struct Cli {
     /// The configuration, in YAML.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Run no daemon: store what dead processes left in this spool directory, and end. Can be given several times.
+    ///
+    /// While a daemon runs on the same store, `drain: [DIR]` in its configuration does this.
+    #[arg(long, value_name = "DIR")]
+    drain: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,6 +154,7 @@ pub fn main_from(
         }
     };
     let code = match cli.command {
+        None if !cli.drain.is_empty() => drain::drain(cli.config.as_deref(), &cli.drain, add),
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
         Some(Command::Tree { id, daemon, look }) => client::tree(&daemon.url, &id, &look),

@@ -1,34 +1,15 @@
 //! Runs the daemon until it is told to stop.
 
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
+use super::output::{log, tell};
 use super::{FAILED, LEFT, WRONG, check};
 use crate::daemon::{Builder, Daemon};
 
-/// As `eprintln!`, but a closed standard error is no reason to panic: in `distlogd 2>&1 | tee log` Ctrl-C ends `tee` first.
-macro_rules! tell {
-    ($($text:tt)*) => {{
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
-}
-
 pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> u8 {
-    let filter = EnvFilter::try_from_env("DISTLOGD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let plain = !std::io::stderr().is_terminal()
-        || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        // It would say so on standard error, which has just failed, and panic.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    // Somebody who embeds the daemon may have a subscriber of his own.
-    let _ = subscriber.with_ansi(!plain).try_init();
-
+    log();
     let builder = add(Builder::new());
     let config = match check::load(file, &builder.names()) {
         Ok(config) => config,
@@ -59,8 +40,17 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
         Err(error) => return failed(&error),
     };
     say(&daemon, &config.store.path);
-    runtime.block_on(either(&mut term, &mut interrupt));
-    tell!("stopping");
+    let vital = daemon.vital().clone();
+    let broken = runtime.block_on(async {
+        tokio::select! {
+            () = either(&mut term, &mut interrupt) => None,
+            part = vital.wait() => Some(part),
+        }
+    });
+    match broken {
+        None => tell!("stopping"),
+        Some(part) => tell!("stopping, since {part} broke down"),
+    }
     // A second signal ends it at once.
     let stopping = runtime.spawn_blocking(move || daemon.stop());
     let stopped = runtime.block_on(async {
@@ -70,6 +60,10 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
         }
     });
     runtime.shutdown_background();
+    if let Some(part) = vital.failed() {
+        tell!("stopped, since {part} broke down; what was acknowledged is in the store");
+        return FAILED;
+    }
     match stopped {
         Some(stopped) if stopped.left.is_empty() => {
             tell!("stopped");
@@ -106,16 +100,13 @@ fn failed(error: &dyn std::error::Error) -> u8 {
 fn say(daemon: &Daemon, store: &Path) {
     let reader = daemon.reader();
     let doors = daemon.doors();
+    let address = |door: &Option<String>| door.clone().unwrap_or_else(|| "off".to_owned());
     tell!("distlogd {}", env!("CARGO_PKG_VERSION"));
-    tell!(
-        "  store  {} ({} records)",
-        store.display(),
-        reader.end().saturating_sub(reader.first())
-    );
-    tell!("  push   {}", doors.push.as_deref().unwrap_or("off"));
-    match doors.http {
-        Some(address) => tell!("  http   http://{address}"),
-        None => tell!("  http   off"),
-    }
+    let records = reader.end().saturating_sub(reader.first());
+    tell!("  store    {} ({records} records)", store.display());
+    tell!("  push     {}", address(&doors.push));
+    tell!("  session  {}", address(&doors.session));
+    let http = doors.http.map(|address| format!("http://{address}"));
+    tell!("  http     {}", address(&http));
     tell!("ready");
 }

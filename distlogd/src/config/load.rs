@@ -1,7 +1,6 @@
 //! From the text of a file to a configuration, or to everything that is wrong with it.
 
-use std::collections::HashMap;
-use std::path::{Component, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,17 +10,18 @@ use super::fault::{Fault, Faults};
 use super::node::{Key, Node, Place, Tree};
 use super::read::{read, unknown, variants};
 use super::sections::{Config, Entry, From};
-use super::{inside, values};
+use super::{clash, inside, values};
 use crate::processors::Kind;
 use crate::rules::{Condition, Rule, nearest};
 
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 7] = [
     "listen",
     "store",
     "processors",
     "rules",
     "lost_after",
     "grace",
+    "drain",
 ];
 
 /// Reads a configuration.
@@ -85,7 +85,7 @@ impl<'t> Load<'t> {
     }
 
     fn document(&mut self, document: &Node) {
-        self.twice(document);
+        clash::twice(document, &mut self.faults);
         let Some(sections) = self.entries(document, "the sections of a configuration") else {
             return;
         };
@@ -101,6 +101,8 @@ impl<'t> Load<'t> {
             config.lost_after = time
         });
         self.section(document, "grace", |config, Time(time)| config.grace = time);
+        self.drain(document);
+        self.faults.extend(clash::same_address(document));
         let processors = document
             .get("processors")
             .and_then(|node| self.entries(node, "processors by name"))
@@ -110,7 +112,8 @@ impl<'t> Load<'t> {
                 self.config.processors.push(entry);
             }
         }
-        self.same_file(processors);
+        let clashes = clash::same_file(&self.config.processors, processors);
+        self.faults.extend(clashes);
         let mut targeted = Vec::new();
         match document.get("rules") {
             None
@@ -158,6 +161,37 @@ impl<'t> Load<'t> {
         }
     }
 
+    /// A list of directories, or one.
+    fn drain(&mut self, document: &Node) {
+        const EXPECTED: &str = "directories like [/var/spool/shop, /var/spool/web]";
+        let items = match document.get("drain") {
+            None
+            | Some(Node {
+                tree: Tree::Null, ..
+            }) => return,
+            Some(Node {
+                tree: Tree::List(items),
+                ..
+            }) => items.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+        };
+        for item in items {
+            let path = match &item.tree {
+                Tree::Text(path) if !path.is_empty() => PathBuf::from(path),
+                _ => {
+                    let found = item.describe();
+                    self.fault(item.place, format!("found {found}, expected {EXPECTED}"));
+                    continue;
+                }
+            };
+            if self.config.drain.contains(&path) {
+                let message = format!("{} stands twice", path.display());
+                self.fault(item.place, message);
+            }
+            self.config.drain.push(path);
+        }
+    }
+
     /// The entries of a map; nothing after a key is an empty one.
     fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [(Key, Node)]> {
         match &node.tree {
@@ -170,27 +204,6 @@ impl<'t> Load<'t> {
                 );
                 None
             }
-        }
-    }
-
-    /// Keys that stand twice in one map, anywhere.
-    fn twice(&mut self, node: &Node) {
-        match &node.tree {
-            Tree::List(items) => items.iter().for_each(|item| self.twice(item)),
-            Tree::Map(entries) => {
-                let mut first: HashMap<&str, usize> = HashMap::new();
-                for (key, value) in entries {
-                    match first.get(key.text.as_str()) {
-                        Some(line) => self.fault(
-                            key.place,
-                            format!("`{}` stands twice, first in line {line}", key.text),
-                        ),
-                        None => drop(first.insert(&key.text, key.place.line)),
-                    }
-                    self.twice(value);
-                }
-            }
-            _ => {}
         }
     }
 
@@ -252,41 +265,6 @@ impl<'t> Load<'t> {
             [_, (second, _), ..] => {
                 self.fault(second.place, format!("the processor `{name}` is two things at once: `{}` belongs to another name", second.text));
                 None
-            }
-        }
-    }
-
-    /// Two processors would write over each other in one file.
-    fn same_file(&mut self, nodes: &[(Key, Node)]) {
-        let mut first: HashMap<PathBuf, String> = HashMap::new();
-        let files: Vec<(String, PathBuf)> = self
-            .config
-            .processors
-            .iter()
-            .filter_map(|entry| match &entry.kind {
-                Kind::File(file) => Some((
-                    entry.name.clone(),
-                    file.path
-                        .components()
-                        .filter(|part| *part != Component::CurDir)
-                        .collect(),
-                )),
-                _ => None,
-            })
-            .collect();
-        for (name, path) in files {
-            let Some(other) = first.get(&path) else {
-                first.insert(path, name);
-                continue;
-            };
-            if let Some((key, _)) = nodes.iter().find(|(key, _)| key.text == name) {
-                self.fault(
-                    key.place,
-                    format!(
-                        "the processors `{other}` and `{name}` would write to the same file, {}",
-                        path.display()
-                    ),
-                );
             }
         }
     }

@@ -22,6 +22,7 @@
 //!     to: [errors]
 //! lost_after: 60s                   # a task is lost so long after its producer fell silent
 //! grace: 10s                        # time for a clean shutdown
+//! drain: [/var/spool/shop]          # directories of spools: what dead processes left there is stored
 //! ```
 //!
 //! Without a file everything is on loopback, the store in `./distlog-data`, and nothing is processed further.
@@ -29,8 +30,9 @@
 //! All faults are reported at once, each with line and column. serde stops at its first error, so the document is read
 //! as located nodes first (`node.rs`), and each section from those, leaving out what was found to be wrong until the
 //! rest is read too (`read.rs`). Read it in this order: `values.rs` (sizes, durations), `doors.rs`, `sections.rs` (what a
-//! configuration is), `node.rs`, `read.rs`, `load.rs` with `inside.rs`, `fault.rs`.
+//! configuration is), `node.rs`, `read.rs`, `load.rs` with `inside.rs` and `clash.rs`, `fault.rs`.
 
+mod clash;
 pub mod doors;
 mod fault;
 mod inside;

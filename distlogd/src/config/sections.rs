@@ -27,6 +27,8 @@ pub struct Config {
     pub lost_after: Duration,
     /// Time for a clean shutdown.
     pub grace: Duration,
+    /// Directories in which dead processes may have left spools.
+    pub drain: Vec<PathBuf>,
     /// What is no fault but hardly meant.
     pub warnings: Vec<Fault>,
 }
@@ -40,6 +42,7 @@ impl Default for Config {
             rules: Vec::new(),
             lost_after: Duration::from_secs(60),
             grace: Duration::from_secs(10),
+            drain: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -194,8 +197,13 @@ impl fmt::Display for Config {
     /// A short summary for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Only the doors that this version opens.
-        let Listen { push, http, .. } = &self.listen;
-        for (door, address) in [("push", push), ("http", http)] {
+        let Listen {
+            push,
+            session,
+            http,
+            ..
+        } = &self.listen;
+        for (door, address) in [("push", push), ("session", session), ("http", http)] {
             writeln!(f, "{door:<10} {}", address.as_deref().unwrap_or("off"))?;
         }
         let limits = [
@@ -214,6 +222,9 @@ impl fmt::Display for Config {
             "store",
             self.store.path.display()
         )?;
+        for directory in &self.drain {
+            writeln!(f, "{:<10} {}", "drain", directory.display())?;
+        }
         for entry in &self.processors {
             let filter = entry
                 .filter

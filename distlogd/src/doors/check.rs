@@ -54,6 +54,7 @@ pub fn check(bytes: Vec<u8>) -> Result<Checked, DecodeError> {
             count,
             ordered: false,
             bytes,
+            done: None,
         });
         return Ok(Checked {
             batch,
@@ -116,6 +117,7 @@ fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> (Batch, u64) {
         count,
         ordered: false,
         bytes: writer.finish(),
+        done: None,
     };
     (batch, left)
 }

@@ -66,6 +66,7 @@ impl Collector {
             count,
             ordered: false,
             bytes: self.writer.finish(),
+            done: None,
         })
     }
 

@@ -6,29 +6,24 @@
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
+use distlog_proto::session::ToDaemon;
 use distlog_proto::{Encoding, Record, Topic, json, pickle};
 
-use super::Hall;
+use super::bind::{OpenError, bind};
 use super::check::check;
+use super::hall::Hall;
 use super::legacy::Collector;
 use crate::intake::{Batch, Closed};
 use crate::store::MAX_BATCH;
 
 const DOOR: &str = "push";
+const NAME: &str = "the push door";
 /// Messages waiting in the socket, per connection. They hold up to 64 KiB each as our clients send them.
 const HIGH_WATER: i32 = 64;
 /// How long to wait for a message before looking whether the daemon stops, in milliseconds.
 const POLL_MS: i64 = 100;
 /// So many messages of encodings J and P are collected before the batch goes to the store in any case.
 const COLLECT: usize = 4096;
-
-/// The door did not open.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen for records on {endpoint}: {reason}")]
-pub struct OpenError {
-    endpoint: String,
-    reason: String,
-}
 
 /// A push door that is bound; what comes waits in its socket.
 pub struct Bound {
@@ -49,23 +44,12 @@ impl Bound {
     /// # Errors
     /// If the address is in use or is none.
     pub fn new(context: &zmq::Context, endpoint: &str) -> Result<Bound, OpenError> {
-        let socket = bind(context, endpoint).map_err(|error| OpenError {
-            endpoint: endpoint.to_owned(),
-            reason: match error {
-                zmq::Error::EADDRINUSE => "another program listens there already".into(),
-                zmq::Error::EACCES => "not permitted".into(),
-                other => other.to_string(),
-            },
+        let (socket, endpoint) = bind(context, zmq::PULL, endpoint, |socket| {
+            socket.set_linger(0)?;
+            socket.set_rcvhwm(HIGH_WATER)?;
+            socket.set_maxmsgsize(MAX_BATCH as i64)
         })?;
-        let bound = socket
-            .get_last_endpoint()
-            .ok()
-            .and_then(Result::ok)
-            .unwrap_or_else(|| endpoint.to_owned());
-        Ok(Bound {
-            socket,
-            endpoint: bound,
-        })
+        Ok(Bound { socket, endpoint })
     }
 
     /// Begins to take messages.
@@ -73,6 +57,7 @@ impl Bound {
     /// # Errors
     /// If the system gives no thread.
     pub fn open(self, hall: Hall) -> std::io::Result<Push> {
+        let pulse = hall.vital.pulse(NAME);
         let receiver = Receiver {
             socket: self.socket,
             hall,
@@ -80,7 +65,10 @@ impl Bound {
         };
         let thread = std::thread::Builder::new()
             .name("push".into())
-            .spawn(move || receiver.run())?;
+            .spawn(move || {
+                let _pulse = pulse;
+                receiver.run();
+            })?;
         Ok(Push {
             endpoint: self.endpoint,
             thread,
@@ -101,19 +89,9 @@ impl Push {
 
     /// Waits until the door is closed, which it does on the hall's stop.
     pub fn join(self) {
-        if self.thread.join().is_err() {
-            tracing::error!("the thread of the push door has panicked");
-        }
+        // A panic was told by the pulse.
+        let _ = self.thread.join();
     }
-}
-
-fn bind(context: &zmq::Context, endpoint: &str) -> Result<zmq::Socket, zmq::Error> {
-    let socket = context.socket(zmq::PULL)?;
-    socket.set_linger(0)?;
-    socket.set_rcvhwm(HIGH_WATER)?;
-    socket.set_maxmsgsize(MAX_BATCH as i64)?;
-    socket.bind(endpoint)?;
-    Ok(socket)
 }
 
 struct Receiver {
@@ -130,6 +108,7 @@ impl Receiver {
                 Err(zmq::Error::EINTR) => false,
                 Err(error) => {
                     tracing::error!("the push door is closed: {error}");
+                    self.hall.vital.fail(NAME);
                     return;
                 }
             };
@@ -177,6 +156,13 @@ impl Receiver {
         };
         let topic = match Topic::parse(&topic) {
             Ok(topic) => topic,
+            Err(_) if ToDaemon::decode(&topic).is_ok() => {
+                fault(
+                    "a session",
+                    &"it is to be sent to the session door, listen.session",
+                );
+                return Ok(true);
+            }
             Err(error) => {
                 fault("unknown topic", &error);
                 return Ok(true);

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{Door, Refusal, Shared};
+use crate::lookup::records_from;
 use crate::rules::Condition;
 use crate::store::{Batches, Reader};
 use crate::tree::paint::Colour;
@@ -139,10 +140,9 @@ impl Feed {
                 let Ok(batch) = BatchRef::parse(bytes) else {
                     continue;
                 };
-                for (number, record) in (head.first..).zip(batch.records()) {
-                    let Ok(mut record) = record else { continue };
-                    record.store_number = number;
-                    if number >= from && self.wants(&record) && !self.send(self.event(&record)) {
+                for record in records_from(head.first, &batch) {
+                    let wanted = record.store_number >= from && self.wants(&record);
+                    if wanted && !self.send(self.event(&record)) {
                         return;
                     }
                 }

@@ -12,14 +12,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use distlog_proto::{BatchRef, Kind, Outcome, Record, RecordRef};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 
 pub use recent::{Recent, Summary};
 
-use crate::heard::Heard;
+use crate::heard::{Heard, Over, Presence};
 use crate::intake::now;
-use crate::lookup::Numbered;
+use crate::lookup::{Numbered, records_from};
 use crate::own::Own;
 use crate::store::{Batches, CursorFile, CursorFileError, Reader};
+use crate::vital::Vital;
 use open::{Open, OpenTasks};
 
 const READ_BYTES: usize = 1 << 20;
@@ -30,6 +33,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 const LOOK_BACK: u64 = 100_000;
 /// So many ends are said at once.
 const SAY: usize = 1000;
+/// At most so many open tasks are followed, about 200 bytes each.
+const MAX_OPEN: usize = 1 << 20;
 
 /// Tasks cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -42,18 +47,51 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
+/// What the tracker needs.
+pub struct Needs {
+    /// The stream.
+    pub reader: Reader,
+    /// Who was heard when.
+    pub heard: Arc<Heard>,
+    /// For the ends that nobody sent.
+    pub own: Arc<Own>,
+    /// A task is lost so long after its producer fell silent.
+    pub lost_after: Duration,
+    /// The list to keep.
+    pub recent: Arc<Recent>,
+    /// Set when the daemon stops.
+    pub stop: Arc<AtomicBool>,
+}
+
 /// Follows tasks.
 pub struct Tracker {
-    reader: Reader,
+    needs: Needs,
     cursor: CursorFile,
-    heard: Arc<Heard>,
-    own: Arc<Own>,
-    lost_after: Duration,
-    recent: Arc<Recent>,
-    stop: Arc<AtomicBool>,
     open: OpenTasks,
+    /// Open tasks that are followed no longer, since there are too many.
+    given_up: Counter,
+    /// How many of them were not told yet.
+    untold: u64,
     /// Number of the first record that counts; those before are only for the list of the newest tasks.
     begin: u64,
+}
+
+/// Why a task has an end that nobody sent.
+#[derive(Clone, Copy)]
+enum Why {
+    /// A Python task may have none.
+    Python,
+    /// Its process has not been heard for so long.
+    Silent(Duration),
+    /// Its process is over.
+    Over(Over),
+}
+
+/// A time to look, and how far the stream must be read for what was known then.
+#[derive(Clone, Copy)]
+struct Look {
+    asked: Instant,
+    end: u64,
 }
 
 impl Tracker {
@@ -62,46 +100,51 @@ impl Tracker {
     /// # Errors
     /// If the cursor's file cannot be read, or the system gives no thread.
     pub fn start(
-        reader: Reader,
-        heard: Arc<Heard>,
-        own: Arc<Own>,
-        lost_after: Duration,
-        recent: Arc<Recent>,
-        stop: Arc<AtomicBool>,
+        needs: Needs,
+        registry: &mut Registry,
+        vital: &Vital,
     ) -> Result<JoinHandle<()>, StartError> {
-        let cursor = reader.cursor_file(".tracker")?;
+        let cursor = needs.reader.cursor_file(".tracker")?;
         let begin = match cursor.load() {
             Ok(saved) => saved.map_or(0, |saved| saved.next),
             Err(CursorFileError::Damaged { .. }) => 0,
             Err(error) => return Err(error.into()),
         };
-        let begin = begin.max(reader.first()).min(reader.end());
+        let begin = begin.max(needs.reader.first()).min(needs.reader.end());
+        let given_up = Counter::default();
+        registry.register(
+            "distlogd_tasks_not_followed",
+            "Open tasks that are followed no longer, since too many are open: they are not said to be lost",
+            given_up.clone(),
+        );
         let tracker = Tracker {
             begin,
-            reader,
+            needs,
             cursor,
-            heard,
-            own,
-            lost_after,
-            recent,
-            stop,
-            open: OpenTasks::default(),
+            open: OpenTasks::new(MAX_OPEN),
+            given_up,
+            untold: 0,
         };
+        let pulse = vital.pulse("the task tracker");
         let thread = std::thread::Builder::new().name("tracker".into());
-        let spawned = thread.spawn(move || tracker.run());
+        let spawned = thread.spawn(move || {
+            let _pulse = pulse;
+            tracker.run();
+        });
         spawned.map_err(StartError::Thread)
     }
 
     fn run(mut self) {
+        let reader = self.needs.reader.clone();
         let from = self.begin.saturating_sub(LOOK_BACK);
-        let mut cursor = self.reader.cursor(from.max(self.reader.first()));
+        let mut cursor = reader.cursor(from.max(reader.first()));
         let mut batches = Batches::new();
         let mut looked = Instant::now();
-        // Where the store ended when it was time to look, and since when: other records come without end.
-        let mut until: Option<(u64, Instant)> = None;
+        // Other records come without end: what counts is where the store ended when it was time to look.
+        let mut due: Option<Look> = None;
         let mut saved = Instant::now();
-        while !self.stop.load(Ordering::Acquire) {
-            self.reader.wait(cursor.position(), LOOK_EVERY);
+        while !self.needs.stop.load(Ordering::Acquire) {
+            reader.wait(cursor.position(), LOOK_EVERY);
             if let Err(error) = cursor.next_batches(&mut batches, READ_BYTES) {
                 tracing::warn!("tasks are not followed: {error}");
                 std::thread::sleep(LOOK_EVERY);
@@ -111,26 +154,27 @@ impl Tracker {
                 let Ok(batch) = BatchRef::parse(bytes) else {
                     continue;
                 };
-                for (number, record) in (head.first..).zip(batch.records()) {
-                    if let Ok(record) = record {
-                        self.take(number, &record);
-                    }
-                }
+                records_from(head.first, &batch).for_each(|record| self.take(&record));
             }
             if looked.elapsed() >= LOOK_EVERY {
-                let (end, since) =
-                    *until.get_or_insert_with(|| (self.reader.end(), Instant::now()));
-                if cursor.position() >= end {
-                    self.look(since.elapsed());
-                    (looked, until) = (Instant::now(), None);
+                let look = *due.get_or_insert_with(|| Look {
+                    // In this order: whoever was over before is in the store before its end.
+                    asked: Instant::now(),
+                    end: reader.end(),
+                });
+                if cursor.position() >= look.end {
+                    self.look(look.asked);
+                    (looked, due) = (Instant::now(), None);
                 }
             }
             if saved.elapsed() >= SAVE_EVERY {
                 saved = Instant::now();
                 self.save(cursor.position());
+                self.say_given_up();
             }
         }
         self.save(cursor.position());
+        self.say_given_up();
     }
 
     fn save(&self, position: u64) {
@@ -142,12 +186,22 @@ impl Tracker {
         }
     }
 
-    fn take(&mut self, number: u64, record: &RecordRef<'_>) {
+    fn say_given_up(&mut self) {
+        let untold = std::mem::take(&mut self.untold);
+        if untold > 0 {
+            tracing::warn!(
+                "more than {MAX_OPEN} tasks are open: the {untold} oldest are followed no longer, and will not be said to be lost"
+            );
+        }
+    }
+
+    fn take(&mut self, record: &RecordRef<'_>) {
         let Some(task) = record.task else { return };
+        let (number, recent) = (record.store_number, &self.needs.recent);
         if number < self.begin {
             match record.kind {
-                Kind::Begin => self.recent.begin(record, &task),
-                Kind::End => self.recent.end(record, &task),
+                Kind::Begin => recent.begin(record, &task),
+                Kind::End => recent.end(record, &task),
                 Kind::Event | Kind::Bind => {}
             }
             return;
@@ -155,72 +209,82 @@ impl Tracker {
         let key = (task.trace_id, task.span_id);
         match record.kind {
             Kind::Begin => {
-                self.open.insert(key, Open::new(number, record));
-                self.recent.begin(record, &task);
+                if self.open.insert(key, Open::new(number, record)) {
+                    self.given_up.inc();
+                    self.untold += 1;
+                }
+                recent.begin(record, &task);
             }
             Kind::End => {
                 self.open.remove(&key);
-                self.recent.end(record, &task);
+                recent.end(record, &task);
             }
             Kind::Event | Kind::Bind => self.open.heard(&key, record.time),
         }
     }
 
-    /// Says of each task whose producer is silent that it is lost, and ends the Python tasks that have no end. `behind`
-    /// is how old what we know is: what came since may be from those who seem silent.
-    fn look(&mut self, behind: Duration) {
-        let (heard, silent) = (&self.heard, self.lost_after.saturating_add(behind));
+    /// Says of each task whose producer is over or silent that it is lost, and ends the Python tasks that have no end. All
+    /// that was in the store at `asked` is known; what came since may be from those who seem silent or over.
+    fn look(&mut self, asked: Instant) {
+        let silent = self.needs.lost_after.saturating_add(asked.elapsed());
+        let heard = &self.needs.heard;
         loop {
-            let over = self.open.tell_if(SAY, |open| {
+            let over = self.open.tell(SAY, |open| {
                 if open.python {
-                    open.touched.elapsed() >= silent
-                } else {
-                    heard.silence(open.producer) >= silent
+                    return (open.touched.elapsed() >= silent).then_some(Why::Python);
+                }
+                match heard.presence(open.producer) {
+                    Presence::Silent(time) => (time >= silent).then_some(Why::Silent(time)),
+                    Presence::Over(how, since) => (since <= asked).then_some(Why::Over(how)),
+                    Presence::Away => None,
                 }
             });
             if over.is_empty() {
                 return;
             }
-            let mut numbered = Numbered::new(&self.reader);
+            let mut numbered = Numbered::new(&self.needs.reader);
             let ends: Vec<Record> = over
                 .into_iter()
-                .map(|(key, open)| {
+                .map(|(key, open, why)| {
                     let begin = numbered.record(open.number).unwrap_or_default();
-                    self.end(key, &open, begin)
+                    end(key, &open, why, begin)
                 })
                 .collect();
-            self.own.store(ends);
+            self.needs.own.store(ends);
         }
     }
+}
 
-    /// The end that nobody sent.
-    fn end(&self, (trace_id, span_id): open::Key, open: &Open, begin: Record) -> Record {
-        let outcome = if open.python {
-            Outcome::Unset
-        } else {
-            Outcome::Lost
-        };
-        let message = match open.python {
-            true => String::new(),
-            false => format!(
-                "its process was not heard for {} s",
-                self.heard.silence(open.producer).as_secs()
-            ),
-        };
-        Record {
-            kind: Kind::End,
-            outcome,
-            status_message: message,
-            time: if open.python { open.last } else { now() },
-            duration: open.last.saturating_sub(open.begun),
-            task: begin.task.or_else(|| open.task(trace_id, span_id)),
-            ..Record {
-                callsite: begin.callsite,
-                name: begin.name,
-                message: begin.message,
-                source: begin.source,
-                ..Record::default()
-            }
+/// The end that nobody sent.
+fn end((trace_id, span_id): open::Key, open: &Open, why: Why, begin: Record) -> Record {
+    let (outcome, time, message) = match why {
+        Why::Python => (Outcome::Unset, open.last, String::new()),
+        Why::Silent(time) => {
+            let message = format!("its process was not heard for {} s", time.as_secs());
+            (Outcome::Lost, now(), message)
         }
+        Why::Over(how) => (Outcome::Lost, now(), said(how).to_owned()),
+    };
+    Record {
+        kind: Kind::End,
+        outcome,
+        status_message: message,
+        time,
+        duration: open.last.saturating_sub(open.begun),
+        task: begin.task.or_else(|| open.task(trace_id, span_id)),
+        ..Record {
+            callsite: begin.callsite,
+            name: begin.name,
+            message: begin.message,
+            source: begin.source,
+            ..Record::default()
+        }
+    }
+}
+
+fn said(how: Over) -> &'static str {
+    match how {
+        Over::Ended => "its process ended before the task did",
+        Over::Died => "its process died before the task ended",
     }
 }

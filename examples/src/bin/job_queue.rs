@@ -19,8 +19,8 @@ use tracing::info;
 
 #[derive(Parser)]
 struct Arguments {
-    /// The push door of distlogd.
-    #[arg(long, default_value = "tcp://127.0.0.1:5010")]
+    /// The session door of distlogd.
+    #[arg(long, default_value = "tcp://127.0.0.1:5011")]
     distlogd: String,
     /// Be the worker: take jobs from standard input.
     #[arg(long)]

@@ -16,8 +16,8 @@ struct Arguments {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: String,
-    /// The push door of distlogd.
-    #[arg(long, default_value = "tcp://127.0.0.1:5010")]
+    /// The session door of distlogd.
+    #[arg(long, default_value = "tcp://127.0.0.1:5011")]
     distlogd: String,
     #[command(subcommand)]
     role: Role,

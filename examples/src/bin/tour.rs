@@ -140,7 +140,7 @@ struct Parts {
 impl Parts {
     async fn start(folder: &Path) -> Result<Parts> {
         let config = "\
-listen: { push: 'tcp://127.0.0.1:0', session: off, otlp_grpc: off, otlp_http: off, http: '127.0.0.1:0' }
+listen: { push: off, session: 'tcp://127.0.0.1:0', otlp_grpc: off, otlp_http: off, http: '127.0.0.1:0' }
 processors:
   everything: { file: { path: all.jsonl } }
 rules:
@@ -157,13 +157,13 @@ rules:
             line.map(|rest| rest.trim().to_owned())
                 .ok_or(format!("distlogd did not say where its {door} door is"))
         };
-        let (push, http) = (address("push ")?, address("http ")?);
+        let (session, http) = (address("session ")?, address("http ")?);
         let mut children = vec![daemon];
-        let payment = start_service(&mut children, &push, &["payment"]).await?;
+        let payment = start_service(&mut children, &session, &["payment"]).await?;
         let orders =
-            start_service(&mut children, &push, &["orders", "--payment", &payment]).await?;
+            start_service(&mut children, &session, &["orders", "--payment", &payment]).await?;
         let gateway =
-            start_service(&mut children, &push, &["gateway", "--orders", &orders]).await?;
+            start_service(&mut children, &session, &["gateway", "--orders", &orders]).await?;
         Ok(Parts {
             children,
             http: reqwest::Client::new(),
@@ -290,8 +290,8 @@ fn again(arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-async fn start_service(children: &mut Vec<Child>, push: &str, role: &[&str]) -> Result<String> {
-    let mut command = again(&["service", "--distlogd", push])?;
+async fn start_service(children: &mut Vec<Child>, session: &str, role: &[&str]) -> Result<String> {
+    let mut command = again(&["service", "--distlogd", session])?;
     let mut child = command.args(role).stdout(Stdio::piped()).spawn()?;
     let said = until(child.stdout.take(), "listens on")
         .await

@@ -18,16 +18,23 @@ use tracing::info;
 
 #[derive(Parser)]
 struct Arguments {
-    /// The push door of distlogd.
-    #[arg(long, default_value = "tcp://127.0.0.1:5010")]
+    /// The session door of distlogd.
+    #[arg(long, default_value = "tcp://127.0.0.1:5011")]
     distlogd: String,
+    /// Its push door, which Python's records go to.
+    #[arg(long, default_value = "tcp://127.0.0.1:5010")]
+    push: String,
     /// A Python that has the packages distlog, pyzmq and six.
     #[arg(long, default_value = "python3")]
     python: String,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { distlogd, python } = Arguments::parse();
+    let Arguments {
+        distlogd,
+        push,
+        python,
+    } = Arguments::parse();
     let _guard = listen::log_to(&distlogd, "rust")?;
     let report = task!("write the report");
     println!(
@@ -38,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         info!("asking Python for the figures");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/figures.py");
         let answer = Command::new(python)
-            .args([script, &distlogd, &get_foreign_task().to_string()])
+            .args([script, &push, &get_foreign_task().to_string()])
             .output()?;
         if !answer.status.success() {
             return Err(String::from_utf8_lossy(&answer.stderr).into_owned().into());

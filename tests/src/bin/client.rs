@@ -1,9 +1,15 @@
 //! A program that logs, as the stories start it: `e2e-client ADDRESS ENCODING STORY [ARGUMENT]`.
+//!
+//! The address is that of the push door, or `session=` and those of session doors, separated by commas. In the environment,
+//! if they are there: `SERVICE`; for sessions `SPOOL` (a folder), `RING` (bytes) and `WAIT` (for room in the ring).
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
-use distlog_layer::{Encoding, bind, get_foreign_task, import_task, task, to, val};
+use distlog_layer::{
+    DistlogLayer, Encoding, Flush, Guard, Overflow, bind, get_foreign_task, import_task, task, to,
+    val,
+};
 use tracing::{error, info, warn};
 use tracing_subscriber::prelude::*;
 
@@ -38,13 +44,7 @@ fn main() {
         "pickle" => Encoding::Pickle,
         _ => Encoding::Batch,
     };
-    let service = std::env::var("SERVICE").unwrap_or_else(|_| "client".into());
-    let (layer, guard) = distlog_layer::builder()
-        .service(service)
-        .resource("team", "core")
-        .encoding(encoding)
-        .connect_push(address)
-        .unwrap();
+    let (layer, guard) = connect(address, encoding);
     tracing_subscriber::registry().with(layer).init();
     let argument = rest.first().map_or("", String::as_str);
     match story.as_str() {
@@ -54,9 +54,35 @@ fn main() {
         "chain" => chain(address, argument),
         "import" => import(argument),
         "hang" => hang(&guard),
+        "keep-on" => keep_on(&guard, argument.parse().unwrap()),
         other => panic!("unknown story {other}"),
     }
     drop(guard);
+}
+
+fn connect(address: &str, encoding: Encoding) -> (DistlogLayer, Guard) {
+    let setting = |name: &str| std::env::var(name).ok();
+    let builder = distlog_layer::builder()
+        .service(setting("SERVICE").unwrap_or_else(|| "client".into()))
+        .resource("team", "core")
+        .encoding(encoding);
+    let Some(daemons) = address.strip_prefix("session=") else {
+        return builder.connect_push(address).unwrap();
+    };
+    let mut builder = builder
+        .heartbeat(Duration::from_millis(500))
+        .patience(|patience| patience.probe = Duration::from_secs(1));
+    if let Some(spool) = setting("SPOOL") {
+        builder = builder.spool(spool);
+    }
+    if let Some(ring) = setting("RING") {
+        builder = builder.ring_bytes(ring.parse().unwrap());
+    }
+    if setting("WAIT").is_some() {
+        builder = builder.overflow(Overflow::Block(Duration::from_secs(60)));
+    }
+    let daemons: Vec<&str> = daemons.split(',').collect();
+    builder.connect(daemons).unwrap()
 }
 
 /// Everything that a record can hold.
@@ -118,19 +144,39 @@ fn import(id: &str) {
 }
 
 /// Opens a task and waits to be killed.
-fn hang(guard: &distlog_layer::Guard) {
+fn hang(guard: &Guard) {
     let work = task!("never come back");
     work.in_scope(|| to!("a part that hangs").in_scope(|| info!("about to hang")));
     let _open = to!("still open");
     assert!(
-        matches!(
-            guard.flush(Duration::from_secs(10)),
-            distlog_layer::Flush::Flushed
-        ),
+        matches!(guard.flush(Duration::from_secs(10)), Flush::Flushed),
         "the daemon is there"
     );
     println!("{}", work.id().unwrap());
     std::io::stdout().flush().unwrap();
     let _ = std::io::stdin().lock().lines().next();
     std::thread::park();
+}
+
+/// Logs as many records as each line of the input says, counting from 0, and answers each line: `NEXT DROPPED`. A line that
+/// is no number is answered when everything has arrived. Opens a task first, and leaves it open.
+fn keep_on(guard: &Guard, mut next: u64) {
+    let work = task!("never done");
+    println!("{}", work.id().unwrap());
+    let _entered = work.enter();
+    for line in std::io::stdin().lock().lines() {
+        match line.unwrap().parse::<u64>() {
+            Ok(more) => {
+                for n in next..next + more {
+                    info!(n, "record {n}");
+                }
+                next += more;
+            }
+            Err(_) => match guard.flush(Duration::from_secs(60)) {
+                Flush::Flushed => {}
+                left => panic!("{left:?}"),
+            },
+        }
+        println!("{next} {}", guard.dropped().total());
+    }
 }

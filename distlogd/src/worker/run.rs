@@ -1,19 +1,15 @@
-//! One worker for each processor: a thread that owns the processor and its cursor.
-//!
-//! It reads the store from the cursor on, presents what the rules route to the processor, flushes, and only then moves the
-//! cursor. So a slow or dead destination delays nobody, and a restart goes on where the last flush ended. Retry,
-//! back-off, searching for the record that a destination refuses, counting and shutdown live here, once.
+//! How a worker runs: read, present, flush, move the cursor; and what it does with what fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use distlog_proto::{BatchRef, RecordRef, Severity};
 
-use crate::own::Own;
+use super::parts::{WAIT, Worker};
+use crate::lookup::records_from;
 use crate::processor::{Error, Processor, Token};
-use crate::store::{Batches, CursorFile, CursorFileError, Reader};
+use crate::store::Batches;
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
@@ -25,59 +21,12 @@ const FLUSH_BUSY: Duration = Duration::from_secs(1);
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 /// Rejected records are reported at most this often.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// How long to wait for records before looking whether the daemon stops.
-const WAIT: Duration = Duration::from_millis(200);
 /// So many records are presented at once at most: a batch may have millions of tiny ones.
 const PRESENT: usize = 4096;
 /// A destination is not left alone for longer, whatever it asks.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
-/// Whether a record is routed to the processor.
-pub type Route = Box<dyn Fn(&RecordRef<'_>) -> bool + Send>;
-
-/// Makes the processor; asked again, after a back-off, when it cannot be made. It is handed the token of the last flush.
-pub type Factory = Box<dyn FnMut(Option<&Token>) -> Result<Box<dyn Processor>, Error> + Send>;
-
-/// What a worker is made of.
-pub struct Worker {
-    /// Name of the processor.
-    pub name: String,
-    /// Makes the processor.
-    pub factory: Factory,
-    /// Which records it gets.
-    pub route: Route,
-    /// The store.
-    pub reader: Reader,
-    /// Where the cursor is kept.
-    pub cursor: CursorFile,
-    /// Where to begin if there is no cursor yet.
-    pub from: u64,
-    /// For what must be said in the stream.
-    pub own: Arc<Own>,
-    /// What others see of the worker.
-    pub progress: Arc<Progress>,
-    /// Set when the daemon stops: the worker takes what the store holds and ends.
-    pub stop: Arc<AtomicBool>,
-    /// Set when there is no more time: the worker ends at once.
-    pub abort: Arc<AtomicBool>,
-}
-
-/// What others see of a worker.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// The number of the record after the last one that is durable at the destination, or skipped.
-    pub done: std::sync::atomic::AtomicU64,
-    /// Records that the processor took.
-    pub taken: std::sync::atomic::AtomicU64,
-    /// Records that the destination will never take.
-    pub rejected: std::sync::atomic::AtomicU64,
-    /// Records that retention or damage took before the processor could.
-    pub skipped: std::sync::atomic::AtomicU64,
-    /// Attempts that failed and are made again.
-    pub retries: std::sync::atomic::AtomicU64,
-}
-
-fn add(counter: &std::sync::atomic::AtomicU64, n: u64) {
+fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Ordering::Relaxed);
 }
 
@@ -115,54 +64,6 @@ struct Counts {
 }
 
 impl Worker {
-    /// Where the cursor stands; `None` if it cannot be read before the daemon stops.
-    fn begin(&self) -> Option<(u64, Option<Token>)> {
-        let mut troubled = false;
-        loop {
-            match self.cursor.load() {
-                Ok(Some(saved)) => {
-                    let end = self.reader.end();
-                    if saved.next > end {
-                        tracing::error!(
-                            processor = self.name,
-                            "its cursor is at record {}, and the store ends at {end}: it is another store; it begins there",
-                            saved.next
-                        );
-                    }
-                    // An empty token says that the processor was not flushed yet.
-                    let token = Some(saved.token).filter(|token| !token.is_empty());
-                    return Some((saved.next.min(end), token.map(Token)));
-                }
-                Ok(None) => {
-                    // A new processor begins where it does now, also if it is killed before its first flush.
-                    if let Err(error) = self.cursor.save(self.from, &[]) {
-                        tracing::error!(processor = self.name, "{error}");
-                    }
-                    return Some((self.from, None));
-                }
-                Err(CursorFileError::File(error)) => {
-                    if !std::mem::replace(&mut troubled, true) {
-                        tracing::error!(
-                            processor = self.name,
-                            "{error}; tried again until it works"
-                        );
-                    }
-                    if self.stop.load(Ordering::Acquire) {
-                        return None;
-                    }
-                    std::thread::sleep(WAIT);
-                }
-                Err(error) => {
-                    tracing::error!(
-                        processor = self.name,
-                        "{error}; it begins at the oldest record"
-                    );
-                    return Some((self.reader.first(), None));
-                }
-            }
-        }
-    }
-
     /// Runs until the daemon stops.
     pub fn run(self) {
         let Some((flushed, token)) = self.begin() else {
@@ -285,11 +186,9 @@ impl Run {
         let many = usize::try_from(batches.records()).unwrap_or(PRESENT);
         let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(many.min(PRESENT));
         for (first, batch) in &parsed {
-            for (number, record) in (*first..).zip(batch.records()) {
-                // Batches were checked when they came in.
-                let Ok(mut record) = record else { continue };
-                record.store_number = number;
-                if (from..to).contains(&number) && (self.worker.route)(&record) {
+            for record in records_from(*first, batch) {
+                let wanted = (from..to).contains(&record.store_number);
+                if wanted && (self.worker.route)(&record) {
                     records.push(record);
                     if records.len() == PRESENT {
                         self.process(&records)?;

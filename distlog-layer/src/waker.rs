@@ -1,0 +1,57 @@
+//! Ends a thread's sleep: a pipe, so that it can sleep on its sockets at the same time.
+
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Both ends of the pipe, and whether anybody must write to it.
+pub(crate) struct Waker {
+    reader: PipeReader,
+    writer: PipeWriter,
+    sleeping: AtomicBool,
+}
+
+impl Waker {
+    /// # Errors
+    /// If the system gives no pipe.
+    pub(crate) fn new() -> std::io::Result<Waker> {
+        let (reader, writer) = std::io::pipe()?;
+        Ok(Waker {
+            reader,
+            writer,
+            sleeping: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the thread sleeps, as far as the caller can know.
+    #[inline]
+    pub(crate) fn is_sleeping(&self) -> bool {
+        self.sleeping.load(Ordering::Relaxed)
+    }
+
+    /// Wakes the thread if it sleeps; without a system call if not.
+    pub(crate) fn wake(&self) {
+        if self.is_sleeping() && self.sleeping.swap(false, Ordering::Relaxed) {
+            // One byte for each sleep at most, so there is always room.
+            let _ = (&self.writer).write(&[1]);
+        }
+    }
+
+    /// The thread's: from here on it may be woken.
+    pub(crate) fn begin(&self) {
+        self.sleeping.store(true, Ordering::SeqCst);
+    }
+
+    /// The thread's: what becomes readable when it is woken.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.reader.as_raw_fd()
+    }
+
+    /// The thread's: it is awake. `woken`: the descriptor was readable.
+    pub(crate) fn end(&self, woken: bool) {
+        self.sleeping.store(false, Ordering::Relaxed);
+        if woken {
+            let _ = (&self.reader).read(&mut [0; 64]);
+        }
+    }
+}

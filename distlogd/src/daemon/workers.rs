@@ -1,0 +1,122 @@
+//! The workers of a daemon: those of the configuration and those registered in code.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use super::error::StartError;
+use super::stop::Stop;
+use crate::config::{Config, Entry, From};
+use crate::own::Own;
+use crate::processor::Token;
+use crate::processors::Start;
+use crate::rules::Router;
+use crate::store::Reader;
+use crate::worker::{Factory, Progress, Worker};
+
+/// Where the store began and ended before anything came in: where a new processor begins.
+#[derive(Clone, Copy)]
+pub(super) struct Begin {
+    pub(super) first: u64,
+    pub(super) end: u64,
+}
+
+/// A worker in its thread.
+pub(super) struct Running {
+    pub(super) name: String,
+    pub(super) progress: Arc<Progress>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    pub(super) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Lets go of it. Gives how many records before `end` it has not got.
+    pub(super) fn leave(self, end: u64) -> (String, u64) {
+        let left = end.saturating_sub(self.progress.done.load(Ordering::Relaxed));
+        // A thread that hangs in its destination is left behind; the process ends soon.
+        if self.thread.is_finished() && self.thread.join().is_err() {
+            tracing::error!(processor = self.name, "the worker has panicked");
+        }
+        (self.name, left)
+    }
+}
+
+/// What all workers share.
+pub(super) struct Shared<'a> {
+    pub(super) reader: &'a Reader,
+    pub(super) begin: Begin,
+    pub(super) own: &'a Arc<Own>,
+    pub(super) stop: &'a Stop,
+}
+
+impl Shared<'_> {
+    /// Starts a worker for each processor; `registered` are those made in code.
+    pub(super) fn start(
+        &self,
+        registered: Vec<(String, Factory)>,
+        config: &Config,
+    ) -> Result<Vec<Running>, StartError> {
+        let mut workers = Vec::new();
+        for Entry {
+            name, kind, from, ..
+        } in &config.processors
+        {
+            let (kind, own_name, reader, router) = (
+                kind.clone(),
+                name.clone(),
+                self.reader.clone(),
+                config.router(name),
+            );
+            let open = move |token: Option<&Token>| {
+                kind.open(Start {
+                    name: &own_name,
+                    token,
+                    reader: &reader,
+                    router: &router,
+                })
+            };
+            workers.push(self.worker(name, Box::new(open), config.router(name), *from)?);
+        }
+        for (name, open) in registered {
+            let route = config.router(&name);
+            workers.push(self.worker(&name, open, route, From::End)?);
+        }
+        Ok(workers)
+    }
+
+    fn worker(
+        &self,
+        name: &str,
+        factory: Factory,
+        router: Router,
+        from: From,
+    ) -> Result<Running, StartError> {
+        let progress = Arc::new(Progress::default());
+        let worker = Worker {
+            name: name.to_owned(),
+            factory,
+            route: Box::new(move |record| router.takes(record)),
+            reader: self.reader.clone(),
+            cursor: self.reader.cursor_file(name)?,
+            from: match from {
+                From::Start => self.begin.first,
+                From::End => self.begin.end,
+            },
+            own: Arc::clone(self.own),
+            progress: Arc::clone(&progress),
+            stop: Arc::clone(&self.stop.workers),
+            abort: Arc::clone(&self.stop.abort),
+        };
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || worker.run())?;
+        Ok(Running {
+            name: name.to_owned(),
+            progress,
+            thread,
+        })
+    }
+}

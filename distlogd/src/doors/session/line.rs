@@ -1,0 +1,98 @@
+//! The socket: messages in, answers out.
+
+use std::sync::Arc;
+
+use super::notices::Notices;
+
+/// A connection, by the routing id that the socket gave it.
+pub(super) type Peer = Arc<[u8]>;
+
+/// What came over a connection, and its address.
+pub(super) struct Message {
+    pub(super) peer: Peer,
+    pub(super) address: Option<String>,
+    /// The first frame.
+    pub(super) head: zmq::Message,
+    /// The second one.
+    pub(super) body: Option<Vec<u8>>,
+    /// How many there were.
+    pub(super) frames: usize,
+}
+
+/// The door's socket.
+pub(super) struct Line {
+    socket: zmq::Socket,
+}
+
+/// Why an answer did not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// The connection is gone.
+    Gone,
+    /// Too much waits for it already.
+    Busy,
+}
+
+impl Line {
+    pub(super) fn new(socket: zmq::Socket) -> Line {
+        Line { socket }
+    }
+
+    /// Waits for messages (if `reads`) or news of the store. True if there are messages.
+    pub(super) fn wait(
+        &self,
+        notices: &Notices,
+        reads: bool,
+        timeout_ms: i64,
+    ) -> Result<bool, zmq::Error> {
+        let mut items = [
+            zmq::PollItem::from_fd(notices.fd(), zmq::POLLIN),
+            self.socket.as_poll_item(zmq::POLLIN),
+        ];
+        let watched = if reads { 2 } else { 1 };
+        match zmq::poll(&mut items[..watched], timeout_ms) {
+            Ok(_) => Ok(reads && items[1].is_readable()),
+            Err(zmq::Error::EINTR) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next message, if there is one.
+    pub(super) fn message(&self) -> Option<Message> {
+        let peer = self.socket.recv_bytes(zmq::DONTWAIT).ok()?;
+        let mut message = Message {
+            peer: peer.into(),
+            address: None,
+            head: zmq::Message::new(),
+            body: None,
+            frames: 0,
+        };
+        while self.socket.get_rcvmore().unwrap_or(false) {
+            // Further frames are taken one by one and dropped, so that they do not pile up here.
+            let Ok(mut frame) = self.socket.recv_msg(0) else {
+                break;
+            };
+            message.frames += 1;
+            match message.frames {
+                1 => {
+                    message.address = frame.gets("Peer-Address").map(str::to_owned);
+                    message.head = frame;
+                }
+                2 => message.body = Some(frame.to_vec()),
+                _ => {}
+            }
+        }
+        Some(message)
+    }
+
+    /// Sends a frame at once, or not at all.
+    pub(super) fn send(&self, peer: &Peer, frame: &[u8]) -> Result<(), Unsent> {
+        self.socket
+            .send(&peer[..], zmq::SNDMORE | zmq::DONTWAIT)
+            .and_then(|()| self.socket.send(frame, zmq::DONTWAIT))
+            .map_err(|error| match error {
+                zmq::Error::EHOSTUNREACH => Unsent::Gone,
+                _ => Unsent::Busy,
+            })
+    }
+}

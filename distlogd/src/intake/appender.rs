@@ -1,0 +1,289 @@
+//! The thread that appends to the store and commits.
+//!
+//! What was taken but is not yet durable stays here: after a failed write it is taken again, in the same order, until
+//! that succeeds. Only a successful commit lets callbacks go.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::queue::{Item, Queue, Room};
+use super::{Batch, Stored, now};
+use crate::store::{Append, AppendOutcome, Reader, Store, StoreError};
+
+/// Commit at the latest when so much was appended, in bytes.
+const COMMIT_BYTES: usize = 2 << 20;
+/// How often retention and the store's other chores are looked after.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
+/// How long to wait before something that could not be stored is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// Once the daemon shuts down, a store that takes nothing is tried so many times more, without waiting.
+const LAST_TRIES: u32 = 3;
+
+pub(super) struct Appender<'q> {
+    store: Store,
+    /// Tells how far the store is durable.
+    reader: Reader,
+    queue: &'q Queue,
+    sync: Duration,
+    /// Taken, in order, but not yet durable.
+    unsynced: Vec<Taken>,
+    unsynced_bytes: usize,
+    due: Option<Instant>,
+    maintain_at: Instant,
+    /// Whether the last attempt failed, so that a trouble is told once.
+    troubled: bool,
+    /// How often a store that takes nothing is tried yet, once the daemon shuts down.
+    last_tries: u32,
+    /// Records given up.
+    lost: u64,
+}
+
+/// Something that was given to the store.
+struct Taken {
+    item: Item,
+    became: Became,
+}
+
+/// What the store said to it.
+#[derive(Clone, Copy)]
+enum Became {
+    /// Records with numbers up to `end` are durable: so is it.
+    DurableAt { end: u64 },
+    /// It needs no records of its own to be durable.
+    Settled,
+    /// Not taken.
+    Gap,
+}
+
+impl<'q> Appender<'q> {
+    pub(super) fn new(store: Store, sync: Duration, queue: &'q Queue) -> Appender<'q> {
+        Appender {
+            reader: store.reader(),
+            store,
+            queue,
+            sync,
+            unsynced: Vec::new(),
+            unsynced_bytes: 0,
+            due: None,
+            maintain_at: Instant::now() + MAINTAIN_EVERY,
+            troubled: false,
+            last_tries: LAST_TRIES,
+            lost: 0,
+        }
+    }
+
+    /// Returns how many records could not be stored.
+    pub(super) fn run(mut self) -> u64 {
+        let mut waiting = VecDeque::new();
+        loop {
+            let deadline = self.due.unwrap_or(self.maintain_at).min(self.maintain_at);
+            let open = self.queue.take(&mut waiting, deadline);
+            while let Some(item) = waiting.pop_front() {
+                self.take(item);
+                if self.unsynced_bytes >= COMMIT_BYTES || self.is_due() {
+                    self.commit();
+                }
+            }
+            if !open || self.is_due() {
+                self.commit();
+            }
+            if self.maintain_at <= Instant::now() {
+                self.maintain_at = Instant::now() + MAINTAIN_EVERY;
+                if let Err(error) = self.store.maintain(now()) {
+                    tracing::warn!("{error}");
+                }
+            }
+            if !open {
+                break;
+            }
+        }
+        if let Err(error) = self.store.close() {
+            tracing::error!("{error}");
+        }
+        if self.lost > 0 {
+            tracing::error!(
+                "{} records could not be stored before the daemon had to stop",
+                self.lost
+            );
+        }
+        self.lost
+    }
+
+    fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= Instant::now())
+    }
+
+    fn take(&mut self, item: Item) {
+        let mut taken = Taken {
+            item,
+            became: Became::Settled,
+        };
+        loop {
+            match self.offer(&mut taken) {
+                Ok(()) => break,
+                Err(error @ (StoreError::TooLarge { .. } | StoreError::BadRange { .. })) => {
+                    tracing::error!("a batch was dropped: {error}");
+                    return self.refuse(taken.item);
+                }
+                Err(error) => {
+                    if !self.recover(&error) {
+                        return self.give_up(taken.item);
+                    }
+                }
+            }
+        }
+        self.unsynced_bytes += taken.batch().map_or(0, |batch| batch.bytes.len());
+        self.unsynced.push(taken);
+        self.due.get_or_insert_with(|| Instant::now() + self.sync);
+    }
+
+    /// Gives something to the store.
+    fn offer(&mut self, taken: &mut Taken) -> Result<(), StoreError> {
+        if let Item::Stand {
+            producer, acked, ..
+        } = &taken.item
+        {
+            self.store.advance(producer.to_bytes(), *acked, now());
+        }
+        let Some(batch) = taken.batch() else {
+            return Ok(());
+        };
+        let outcome = self.store.append(&Append {
+            producer: batch.producer.to_bytes(),
+            from: batch.from,
+            to: batch.to,
+            count: batch.count,
+            received: now(),
+            ordered: batch.ordered,
+            bytes: &batch.bytes,
+        })?;
+        taken.became = match outcome {
+            AppendOutcome::Taken { first } if batch.count > 0 => Became::DurableAt {
+                end: first + u64::from(batch.count),
+            },
+            AppendOutcome::Taken { .. } | AppendOutcome::Replay { .. } => Became::Settled,
+            AppendOutcome::Gap { stands_at } => {
+                tracing::debug!(producer = %batch.producer, from = batch.from, stands_at, "a batch with a gap before it was not taken");
+                Became::Gap
+            }
+        };
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        while let Err(error) = self.store.commit() {
+            if !self.recover(&error) {
+                return;
+            }
+        }
+        if !self.unsynced.is_empty() && std::mem::take(&mut self.troubled) {
+            tracing::info!("the store takes records again");
+        }
+        self.unsynced_bytes = 0;
+        self.due = None;
+        let mut room = Room::default();
+        for taken in std::mem::take(&mut self.unsynced) {
+            room.add(&taken.item);
+            self.answer(taken);
+        }
+        self.queue.release(room);
+    }
+
+    /// Says what became of something, now that all is durable.
+    fn answer(&self, taken: Taken) {
+        let became = taken.became;
+        match taken.item {
+            Item::Batch(batch) | Item::Bounded(batch) => {
+                let Some(done) = batch.done else { return };
+                done(match became {
+                    Became::Gap => Stored::Gap {
+                        stands_at: self.stands_at(&batch.producer.to_bytes()),
+                    },
+                    Became::DurableAt { .. } | Became::Settled => Stored::Durable,
+                });
+            }
+            Item::Stand {
+                producer, answer, ..
+            } => answer(self.stands_at(&producer.to_bytes())),
+            Item::After(then) => then(),
+        }
+    }
+
+    fn stands_at(&self, producer: &[u8; 16]) -> u64 {
+        self.store.position_of(producer).unwrap_or(0)
+    }
+
+    /// It can never be stored.
+    fn refuse(&self, item: Item) {
+        self.queue.release(Room::from(&item));
+        if let Item::Batch(batch) | Item::Bounded(batch) = item
+            && let Some(done) = batch.done
+        {
+            done(Stored::Refused);
+        }
+    }
+
+    /// The daemon stops before it could be stored.
+    fn give_up(&mut self, item: Item) {
+        self.lost += item.batch().map_or(0, |batch| u64::from(batch.count));
+        self.queue.release(Room::from(&item));
+    }
+
+    /// After a failed write: takes again what is not durable, until that succeeds. False when the daemon shuts down
+    /// first; what could not be taken again is lost then, and its senders do not hear of it.
+    fn recover(&mut self, error: &StoreError) -> bool {
+        if !std::mem::replace(&mut self.troubled, true) {
+            tracing::error!("{error}");
+        }
+        let mut unsynced = std::mem::take(&mut self.unsynced);
+        loop {
+            if !self.queue.wait_closed(RETRY) {
+                // Time has passed.
+            } else if self.last_tries == 0 {
+                for taken in unsynced {
+                    // A part may have become durable before the failure.
+                    if self.is_durable(&taken) {
+                        self.queue.release(Room::from(&taken.item));
+                        self.answer(taken);
+                    } else {
+                        self.give_up(taken.item);
+                    }
+                }
+                return false;
+            } else {
+                self.last_tries -= 1;
+            }
+            if let Err(error) = self.store.maintain(now()) {
+                tracing::debug!("{error}");
+            }
+            if unsynced
+                .iter_mut()
+                .all(|taken| self.is_durable(taken) || self.offer(taken).is_ok())
+            {
+                self.unsynced = unsynced;
+                return true;
+            }
+        }
+    }
+
+    /// Whether its records are durable. They were numbered in this order each time, so a number that is durable is surely
+    /// its own.
+    fn is_durable(&self, taken: &Taken) -> bool {
+        matches!(taken.became, Became::DurableAt { end } if end <= self.reader.end())
+    }
+}
+
+impl Taken {
+    fn batch(&self) -> Option<&Batch> {
+        self.item.batch()
+    }
+}
+
+impl Item {
+    fn batch(&self) -> Option<&Batch> {
+        match self {
+            Item::Batch(batch) | Item::Bounded(batch) => Some(batch),
+            Item::Stand { .. } | Item::After(_) => None,
+        }
+    }
+}

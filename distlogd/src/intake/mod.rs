@@ -1,0 +1,211 @@
+//! The way into the store: a bounded queue, and the one thread that appends and commits.
+//!
+//! Doors that acknowledge nothing [`submit`](Intake::submit) and wait while the queue is full: a slow disk makes senders
+//! wait, not memory grow. What comes in sessions is bounded by the credit that they were given, and never waits
+//! ([`submit_credited`](Intake::submit_credited)). The thread appends what comes and commits when `sync` has passed or
+//! much was appended; only then it says of each batch that it is durable.
+//!
+//! Read `queue.rs` (what waits), then `appender.rs` (the thread).
+
+mod appender;
+mod queue;
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use distlog_proto::ProducerId;
+
+use crate::store::Store;
+use crate::vital::Vital;
+use appender::Appender;
+use queue::{Item, Queue};
+
+/// Called when it is known what became of a batch; from the thread that writes, which it must not hold up.
+pub type Done = Box<dyn FnOnce(Stored) + Send>;
+
+/// Records of one producer, on their way into the store.
+pub struct Batch {
+    /// Who sent them.
+    pub producer: ProducerId,
+    /// Offset of the first record.
+    pub from: u64,
+    /// The offset after the last record.
+    pub to: u64,
+    /// How many records.
+    pub count: u32,
+    /// Whether the batches of this producer come in order and without gaps.
+    pub ordered: bool,
+    /// A `distlog.v1.RecordBatch`.
+    pub bytes: Vec<u8>,
+    /// Called after the commit that made it durable. Never, if the daemon stops before that.
+    pub done: Option<Done>,
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("producer", &self.producer)
+            .field("offsets", &(self.from..self.to))
+            .field("count", &self.count)
+            .field("ordered", &self.ordered)
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It is durable, now or since it came the first time.
+    Durable,
+    /// It is ordered and does not begin where its producer stands: it was not taken.
+    Gap {
+        /// Where the producer stands, durably.
+        stands_at: u64,
+    },
+    /// It can never be stored: it is too large, or its offsets contradict its records.
+    Refused,
+}
+
+/// The daemon takes nothing more.
+#[derive(Debug, thiserror::Error)]
+#[error("the daemon is shutting down and takes nothing more")]
+pub struct Closed;
+
+/// Where doors put batches.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    queue: Arc<Queue>,
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+pub struct Writer {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<u64>>,
+}
+
+/// Starts the thread that writes. `sync` is how long an appended record may wait to become durable. If the thread
+/// panics, `vital` hears of it.
+///
+/// # Errors
+/// If the system gives no thread.
+pub fn start(store: Store, sync: Duration, vital: &Vital) -> std::io::Result<(Intake, Writer)> {
+    let queue = Arc::new(Queue::default());
+    let own = Arc::clone(&queue);
+    let pulse = vital.pulse("the thread that writes the store");
+    let thread = std::thread::Builder::new()
+        .name("store".into())
+        .spawn(move || {
+            let _pulse = pulse;
+            // However the thread ends, nobody is to wait for it.
+            let _closing = Closing(Arc::clone(&own));
+            Appender::new(store, sync, &own).run()
+        })?;
+    Ok((
+        Intake {
+            queue: Arc::clone(&queue),
+        },
+        Writer {
+            queue,
+            thread: Some(thread),
+        },
+    ))
+}
+
+impl Intake {
+    /// Puts a batch into the queue; waits while that is full.
+    ///
+    /// # Errors
+    /// If the daemon shuts down.
+    pub fn submit(&self, batch: Batch) -> Result<(), Closed> {
+        self.queue.push_when_room(batch)
+    }
+
+    /// Puts a batch of a session into the queue. It never waits: whoever calls it bounds by credit what is on the way.
+    ///
+    /// # Errors
+    /// If the daemon shuts down.
+    pub fn submit_credited(&self, batch: Batch) -> Result<(), Closed> {
+        self.queue.push(Item::Batch(batch))
+    }
+
+    /// How many bytes of [`submit_credited`](Intake::submit_credited) are not yet durable.
+    pub fn credited(&self) -> usize {
+        self.queue.credited()
+    }
+
+    /// How many bytes of batches are not yet durable.
+    pub fn bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    /// A producer says that all before `acked` is durable elsewhere, if not here. `answer` gets the offset at which it
+    /// stands here once everything submitted before is durable.
+    ///
+    /// # Errors
+    /// If the daemon shuts down.
+    pub fn stand(
+        &self,
+        producer: ProducerId,
+        acked: u64,
+        answer: Box<dyn FnOnce(u64) + Send>,
+    ) -> Result<(), Closed> {
+        self.queue.push(Item::Stand {
+            producer,
+            acked,
+            answer,
+        })
+    }
+
+    /// `then` is called once everything submitted before is durable and readers see it.
+    ///
+    /// # Errors
+    /// If the daemon shuts down.
+    pub fn after(&self, then: Box<dyn FnOnce() + Send>) -> Result<(), Closed> {
+        self.queue.push(Item::After(then))
+    }
+}
+
+impl Writer {
+    /// Stores what waits, makes it durable and closes the store. Returns how many records could not be stored.
+    pub fn close(mut self) -> u64 {
+        self.end()
+    }
+
+    fn end(&mut self) -> u64 {
+        self.queue.close();
+        // A panic was told by the pulse.
+        self.thread
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Writer {
+    /// As [`Writer::close`]: a daemon that did not start lets go of its store.
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Closes the queue when the thread ends.
+struct Closing(Arc<Queue>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Now, in ns since the epoch.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        })
+}

@@ -1,0 +1,187 @@
+//! What dead processes left, taken by a daemon and by the command line.
+
+mod session_kit;
+mod spool_kit;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use distlog_proto::{Kind, Task, TaskId};
+use distlog_tests::eventually;
+use distlogd::daemon::Builder;
+use session_kit::*;
+use spool_kit::{leave, path};
+
+#[test]
+fn a_daemon_stores_what_the_dead_left_and_says_what_was_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let spools = folder.path().join("spools");
+    let open = TaskId::random();
+    let mut begin = record(0, "work");
+    (begin.kind, begin.task) = (Kind::Begin, Some(Task::from(&open)));
+    let records: Vec<_> = std::iter::once(begin)
+        .chain((1..3000).map(|n| record(0, &format!("record {n}"))))
+        .collect();
+    let (offsets, end) = leave(&spools, &source(id(1)), &records, [0, 2, 0, 0, 0]);
+    leave(&spools, &source(id(2)), &records[1..3], [0; 5]);
+    // Somebody else's file, and one that is damaged.
+    std::fs::write(spools.join("notes.txt"), "mine").unwrap();
+    std::fs::write(path(&spools, id(3)), "x".repeat(8192)).unwrap();
+
+    let mut config = config(folder.path());
+    config.drain = vec![folder.path().join("not there"), spools.clone()];
+    config.lost_after = Duration::from_secs(3600);
+    let daemon = Builder::new().start(&config).unwrap();
+    eventually("the spools are gone", || {
+        let left = [1, 2].map(|n| path(&spools, id(n)).exists());
+        if left == [false; 2] {
+            Ok(())
+        } else {
+            Err(left)
+        }
+    });
+    let found = stored(daemon.reader(), id(1));
+    let messages = found.iter().map(|(_, message)| message.as_str());
+    let expected = records.iter().map(|record| record.message.as_str());
+    assert!(messages.take(3000).eq(expected), "in order");
+    let places: Vec<u64> = found.iter().map(|(offset, _)| *offset).collect();
+    assert_eq!(places[..3000], offsets);
+    // What it could not say any more.
+    assert_eq!(
+        (found.len(), places[3000]),
+        (3001, end),
+        "{:?}",
+        found[3000..].first()
+    );
+    assert_eq!(stored(daemon.reader(), id(2)).len(), 2);
+    assert_eq!(
+        metric(&daemon, "distlogd_dropped_records_total{level=\"warn\"}"),
+        2
+    );
+    eventually("its task is lost", || {
+        let tree = get(&daemon, &format!("/api/v1/tasks/{open}"));
+        if tree.contains("its process died before the task ended") {
+            Ok(())
+        } else {
+            Err(tree)
+        }
+    });
+
+    assert!(path(&spools, id(3)).exists() && spools.join("notes.txt").exists());
+    assert!(!folder.path().join("not there").exists());
+    eventually("the trouble is counted", || {
+        let seen = [
+            metric(&daemon, "distlogd_drained_spools_total"),
+            metric(&daemon, "distlogd_drained_records_total"),
+            metric(&daemon, "distlogd_drain_failing"),
+        ];
+        if seen == [2, 3003, 2] {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    });
+    daemon.stop();
+}
+
+#[test]
+fn what_came_through_a_session_is_not_stored_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let spools = folder.path().join("spools");
+    let records: Vec<_> = (0..100).map(|n| record(0, &n.to_string())).collect();
+    let (offsets, _) = leave(&spools, &source(id(1)), &records, [0; 5]);
+    let context = zmq::Context::new();
+    let daemon = start(folder.path());
+    let mut client = Client::join(&context, &daemon, id(1), 1);
+    let sent = (0..40)
+        .map(|n| record(offsets[n], &n.to_string()))
+        .collect();
+    client.send(0, offsets[40], sent);
+    client.acked(offsets[40]);
+    daemon.stop();
+
+    let mut config = config(folder.path());
+    config.drain = vec![spools.clone()];
+    let daemon = Builder::new().start(&config).unwrap();
+    eventually("the spool is gone", || {
+        if path(&spools, id(1)).exists() {
+            Err("there")
+        } else {
+            Ok(())
+        }
+    });
+    let expected: Vec<(u64, String)> = (0..100).map(|n| (offsets[n], n.to_string())).collect();
+    assert_eq!(stored(daemon.reader(), id(1)), expected);
+    daemon.stop();
+}
+
+fn drain(folder: &Path, directories: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_distlogd"));
+    command
+        .current_dir(folder)
+        .args(["--config", "distlogd.yaml"]);
+    for directory in directories {
+        command.args(["--drain", directory]);
+    }
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn the_command_line_drains_once_and_says_what_it_took() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("distlogd.yaml"),
+        "store: { path: store, reserve: 16MiB }\nprocessors: { all: { file: { path: all.jsonl } } }\nrules: [ { to: all } ]\n",
+    )
+    .unwrap();
+    let spools = folder.path().join("spools");
+    let records: Vec<_> = (0..5).map(|n| record(0, &n.to_string())).collect();
+    leave(&spools, &source(id(1)), &records, [0, 0, 7, 0, 0]);
+    let output = drain(folder.path(), &["spools"]);
+    assert!(output.status.success(), "{output:?}");
+    // Its five records, and the one about its loss.
+    let expected = format!("{}, shop, process 77: 6 records (7 lost before)\n", id(1));
+    assert_eq!(text(&output.stdout), expected);
+    assert!(!path(&spools, id(1)).exists());
+    assert!(
+        !folder.path().join("all.jsonl").exists(),
+        "no processor runs"
+    );
+
+    let output = drain(folder.path(), &["spools"]);
+    assert_eq!(
+        text(&output.stdout),
+        "spools: no dead process left anything\n"
+    );
+    assert!(output.status.success());
+
+    // What cannot be taken is said, and the rest is taken.
+    std::fs::write(path(&spools, id(9)), "x".repeat(8192)).unwrap();
+    leave(&spools, &source(id(2)), &records, [0; 5]);
+    let output = drain(folder.path(), &["nowhere", "spools"]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!("{}, shop, process 77: 5 records (0 lost before)\n", id(2));
+    assert_eq!(text(&output.stdout), expected);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("nowhere") && said.contains("is not a spool"),
+        "{said}"
+    );
+
+    let mut config = config(folder.path());
+    config.store.path = folder.path().join("store");
+    let daemon = Builder::new().start(&config).unwrap();
+    assert_eq!(stored(daemon.reader(), id(1)).len(), 6);
+    leave(&spools, &source(id(4)), &records, [0; 5]);
+    let output = drain(folder.path(), &["spools"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("drain: [DIR]"), "{said}");
+    assert!(path(&spools, id(4)).exists());
+    daemon.stop();
+}

@@ -1,0 +1,356 @@
+//! The way into the store: what is said to be durable, when, and what holds however the disk fails.
+
+mod store_double;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use distlog_proto::ProducerId;
+use distlog_tests::eventually;
+use distlogd::intake::{self, Batch, Intake, Stored, Writer};
+use distlogd::store::{Batches, Options, Reader, Store};
+use distlogd::vital::Vital;
+use store_double::{Double, Fault};
+
+/// Longer than any test: only what is asked for is committed.
+const NEVER: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn id(n: u8) -> ProducerId {
+    ProducerId::from_bytes([n; 16])
+}
+
+fn batch(producer: u8, from: u64, to: u64) -> Batch {
+    Batch {
+        producer: id(producer),
+        from,
+        to,
+        count: u32::try_from(to - from).unwrap(),
+        ordered: true,
+        bytes: vec![producer; 100],
+        done: None,
+    }
+}
+
+fn with_done(batch: Batch) -> (Batch, Receiver<Stored>) {
+    let (sender, receiver) = channel();
+    let done: intake::Done = Box::new(move |stored| sender.send(stored).unwrap());
+    let batch = Batch {
+        done: Some(done),
+        ..batch
+    };
+    (batch, receiver)
+}
+
+fn start(folder: &std::path::Path, sync: Duration, reserve: u64) -> (Intake, Writer, Reader) {
+    let options = Options {
+        reserve,
+        ..Options::default()
+    };
+    let store = Store::open(folder, options).unwrap();
+    let reader = store.reader();
+    let (intake, writer) = intake::start(store, sync, &Vital::default()).unwrap();
+    (intake, writer, reader)
+}
+
+#[test]
+fn what_waits_is_stored_before_the_store_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, writer, reader) = start(folder.path(), NEVER, 0);
+    (0..10).for_each(|n| intake.submit(batch(1, n * 2, n * 2 + 2)).unwrap());
+    assert_eq!(writer.close(), 0);
+    assert_eq!(reader.end() - reader.first(), 20);
+    assert!(intake.submit(batch(1, 20, 21)).is_err());
+    assert!(intake.submit_credited(batch(1, 20, 21)).is_err());
+    assert!(intake.stand(id(1), 0, Box::new(|_| ())).is_err());
+    assert!(intake.after(Box::new(|| ())).is_err());
+}
+
+#[test]
+fn nothing_is_said_before_the_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, writer, reader) = start(folder.path(), NEVER, 0);
+    let said = Arc::new(AtomicUsize::new(0));
+    for n in 0..100 {
+        let (said, reader) = (Arc::clone(&said), reader.clone());
+        let done: intake::Done = Box::new(move |stored| {
+            assert_eq!(stored, Stored::Durable);
+            // What is durable can be read.
+            assert!(reader.end() >= reader.first() + 2 * (n + 1));
+            said.fetch_add(1, Ordering::Relaxed);
+        });
+        let batch = Batch {
+            done: Some(done),
+            ..batch(1, n * 2, n * 2 + 2)
+        };
+        intake.submit_credited(batch).unwrap();
+    }
+    eventually("the thread has taken all", || {
+        // Taken, but kept until the commit.
+        if intake.credited() == 100 * 100 {
+            Ok(())
+        } else {
+            Err(intake.credited())
+        }
+    });
+    assert_eq!(
+        (said.load(Ordering::Relaxed), reader.end()),
+        (0, reader.first())
+    );
+    assert_eq!(writer.close(), 0);
+    assert_eq!(said.load(Ordering::Relaxed), 100);
+    assert_eq!(intake.credited(), 0);
+}
+
+#[test]
+fn each_is_told_in_order_what_became_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, writer, reader) = start(folder.path(), Duration::from_millis(5), 0);
+    let stands = |producer: u8, acked| {
+        let (sender, receiver) = channel();
+        let answer = Box::new(move |to| sender.send(to).unwrap());
+        intake.stand(id(producer), acked, answer).unwrap();
+        receiver.recv_timeout(PATIENCE).unwrap()
+    };
+    assert_eq!(stands(1, 0), 0);
+    // Durable elsewhere.
+    assert_eq!(stands(2, 500), 500);
+    let submit = |batch: Batch| {
+        let (batch, receiver) = with_done(batch);
+        intake.submit_credited(batch).unwrap();
+        receiver.recv_timeout(PATIENCE).unwrap()
+    };
+    assert_eq!(submit(batch(1, 0, 10)), Stored::Durable);
+    assert_eq!(submit(batch(1, 0, 10)), Stored::Durable, "a replay");
+    assert_eq!(submit(batch(1, 3, 7)), Stored::Durable, "cut differently");
+    assert_eq!(submit(batch(1, 20, 30)), Stored::Gap { stands_at: 10 });
+    assert_eq!(submit(batch(1, 5, 15)), Stored::Gap { stands_at: 10 });
+    assert_eq!(
+        submit(batch(2, 0, 10)),
+        Stored::Durable,
+        "a replay of what is elsewhere"
+    );
+    assert_eq!(submit(batch(2, 500, 501)), Stored::Durable);
+    let holes = Batch {
+        count: 0,
+        bytes: Vec::new(),
+        ..batch(1, 10, 20)
+    };
+    assert_eq!(submit(holes), Stored::Durable);
+    let impossible = Batch {
+        count: 5,
+        ..batch(1, 20, 21)
+    };
+    assert_eq!(submit(impossible), Stored::Refused);
+    assert_eq!((stands(1, 0), stands(2, 0)), (20, 501));
+
+    let (sender, receiver) = channel();
+    let end = reader.end();
+    intake.submit_credited(batch(1, 20, 25)).unwrap();
+    let read = reader.clone();
+    let after = Box::new(move || sender.send(read.end()).unwrap());
+    intake.after(after).unwrap();
+    assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), end + 5);
+    writer.close();
+}
+
+#[test]
+fn a_store_that_takes_nothing_does_not_keep_the_daemon_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, writer, reader) = start(folder.path(), Duration::ZERO, u64::MAX);
+    let (first, said) = with_done(batch(1, 0, 2));
+    intake.submit_credited(first).unwrap();
+    (1..10).for_each(|n| intake.submit(batch(1, n * 2, n * 2 + 2)).unwrap());
+    assert_eq!(writer.close(), 20, "all that was given up is counted");
+    assert!(reader.is_closed());
+    assert_eq!(reader.end(), reader.first());
+    assert!(said.recv().is_err(), "nobody is told that it is durable");
+}
+
+#[test]
+fn who_has_no_credit_waits_while_much_waits_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, writer, _reader) = start(folder.path(), Duration::ZERO, u64::MAX);
+    let submitted = Arc::new(AtomicUsize::new(0));
+    let (own, count) = (intake.clone(), Arc::clone(&submitted));
+    let door = std::thread::spawn(move || {
+        for n in 0.. {
+            let large = Batch {
+                bytes: vec![0; 1 << 20],
+                ..batch(1, n, n + 1)
+            };
+            if own.submit(large).is_err() {
+                return;
+            }
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    eventually("it waits", || {
+        let count = submitted.load(Ordering::Relaxed);
+        if count == 16 { Ok(()) } else { Err(count) }
+    });
+    // Those with credit do not wait, and are counted.
+    for n in 0..100 {
+        intake.submit_credited(batch(2, n, n + 1)).unwrap();
+    }
+    assert_eq!(intake.credited(), 100 * 100);
+    assert_eq!(submitted.load(Ordering::Relaxed), 16);
+    assert_eq!(writer.close(), 116);
+    door.join().unwrap();
+}
+
+#[test]
+fn a_panic_in_the_thread_that_writes_is_noticed_and_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(
+        folder.path(),
+        Options {
+            reserve: 0,
+            ..Options::default()
+        },
+    );
+    let vital = Vital::default();
+    let (intake, writer) = intake::start(store.unwrap(), Duration::ZERO, &vital).unwrap();
+    let broken = Batch {
+        done: Some(Box::new(|_| panic!("on purpose"))),
+        ..batch(1, 0, 1)
+    };
+    intake.submit_credited(broken).unwrap();
+    eventually("it is noticed", || vital.failed().ok_or("all is well"));
+    eventually("nothing is taken any more", || {
+        intake
+            .submit(batch(1, 1, 2))
+            .map_or(Ok(()), |()| Err("taken"))
+    });
+    assert_eq!(writer.close(), 0);
+}
+
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// How often each offset of each producer is in the store.
+fn stored(reader: &Reader) -> Vec<(u8, u64, u64)> {
+    let mut cursor = reader.cursor(1);
+    let mut batches = Batches::new();
+    let mut all = Vec::new();
+    loop {
+        let progress = cursor.next_batches(&mut batches, 1 << 20).unwrap();
+        assert_eq!(progress.skipped(), 0);
+        if batches.is_empty() {
+            return all;
+        }
+        let found = batches.iter().filter(|(head, _)| head.count > 0);
+        all.extend(found.map(|(head, _)| (head.producer[0], head.from, head.to)));
+    }
+}
+
+/// Producers send as sessions do, the disk fails and the power goes; unsynced data is forgotten.
+#[test]
+fn what_was_said_to_be_durable_is_there_once_whatever_the_disk_forgets() {
+    let (mut crashes, mut acked_in_all) = (0, 0);
+    for seed in 0..60u64 {
+        let mut random = seed;
+        let disk = Double::new(seed);
+        // By producer: the end of what was said to be durable.
+        let acked = Arc::new(Mutex::new([0u64; 3]));
+        for round in 0..4 {
+            let options = Options {
+                segment_size: 4_000,
+                reserve: 0,
+                ..Options::default()
+            };
+            let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
+            let reader = store.reader();
+            let sync = Duration::from_micros(splitmix(&mut random) % 400);
+            let (intake, writer) = intake::start(store, sync, &Vital::default()).unwrap();
+            let mut next = [0u64; 3];
+            for producer in 0..3u8 {
+                let said = acked.lock().unwrap()[usize::from(producer)];
+                let (sender, receiver) = channel();
+                let answer = Box::new(move |to| sender.send(to).unwrap());
+                intake.stand(id(producer), said, answer).unwrap();
+                let stands = receiver.recv_timeout(PATIENCE).unwrap();
+                assert!(
+                    stands >= said,
+                    "seed {seed}: {said} was acked, it has {stands}"
+                );
+                next[usize::from(producer)] = stands;
+            }
+            // One failure of the disk costs a wait, so only now and then.
+            let fault = match splitmix(&mut random) % 8 {
+                0 => Fault::Io,
+                1 => Fault::NoSpace,
+                _ => Fault::Power,
+            };
+            disk.fail_in(splitmix(&mut random) % 60, fault);
+            for _ in 0..splitmix(&mut random) % 120 {
+                let producer = (splitmix(&mut random) % 3) as u8;
+                let at = usize::from(producer);
+                let from = next[at];
+                let to = from + 1 + splitmix(&mut random) % 5;
+                // Now and then something comes again, as after a lost ack.
+                let (from, to) = match splitmix(&mut random) % 10 {
+                    0 if from > 0 => (from - 1, from),
+                    _ => (from, to),
+                };
+                next[at] = to;
+                let acked = Arc::clone(&acked);
+                let mut sent = batch(producer, from, to);
+                sent.bytes = vec![producer; (splitmix(&mut random) % 300) as usize];
+                sent.done = Some(Box::new(move |stored| {
+                    // A gap is what follows a batch that is not there.
+                    if stored == Stored::Durable {
+                        let mut acked = acked.lock().unwrap();
+                        acked[at] = acked[at].max(to);
+                    }
+                }));
+                intake.submit_credited(sent).unwrap();
+                if disk.is_off() {
+                    break;
+                }
+            }
+            writer.close();
+            let before = *acked.lock().unwrap();
+            if disk.is_off() {
+                crashes += 1;
+            }
+            disk.power_off();
+            disk.restart();
+            drop(reader);
+
+            let options = Options {
+                segment_size: 4_000,
+                reserve: 0,
+                ..Options::default()
+            };
+            let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
+            let mut ends = [0u64; 3];
+            for (producer, from, to) in stored(&store.reader()) {
+                let end = &mut ends[usize::from(producer)];
+                assert_eq!(
+                    *end, from,
+                    "seed {seed}, round {round}: producer {producer}"
+                );
+                *end = to;
+            }
+            for (end, said) in ends.iter().zip(before) {
+                assert!(
+                    *end >= said,
+                    "seed {seed}, round {round}: {ends:?}, acked {before:?}"
+                );
+            }
+            acked_in_all += before.iter().sum::<u64>();
+        }
+    }
+    assert!(
+        crashes > 50 && acked_in_all > 1000,
+        "{crashes} crashes, {acked_in_all} acked"
+    );
+}

@@ -1,0 +1,341 @@
+//! The session door of a real daemon, seen from a raw socket.
+
+mod session_kit;
+
+use std::time::Duration;
+
+use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
+use distlog_tests::eventually;
+use distlogd::config::Sync;
+use distlogd::daemon::Builder;
+use session_kit::*;
+
+#[test]
+fn records_are_acked_when_they_are_stored_and_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let mut client = Client::connect(&context, &daemon, id(1));
+    client.hello(1, 0);
+    let welcome = client.welcomed();
+    assert_eq!((welcome.epoch, welcome.stored_to), (1, 0));
+    assert!(welcome.credit >= 256 << 10, "{welcome:?}");
+
+    client.send(0, 100, vec![record(0, "a"), record(50, "b")]);
+    client.acked(100);
+    let expected = [(0, "a".to_owned()), (50, "b".to_owned())];
+    assert_eq!(stored(daemon.reader(), id(1)), expected);
+
+    // Its ack was lost: the same again, and cut differently.
+    client.send(0, 100, vec![record(0, "a"), record(50, "b")]);
+    client.send(50, 100, vec![record(50, "b")]);
+    for _ in 0..2 {
+        match client.hear() {
+            ToClient::Ack(ack) => assert_eq!(ack.stored_to, 100),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Something is missing before it.
+    client.send(150, 200, vec![record(150, "d")]);
+    match client.hear() {
+        ToClient::Rewind(rewind) => {
+            assert_eq!((rewind.received_to, rewind.stored_to), (100, 100));
+        }
+        other => panic!("{other:?}"),
+    }
+    client.send(100, 150, vec![record(100, "c")]);
+    client.send(150, 200, vec![record(150, "d")]);
+    client.acked(200);
+    // Only holes.
+    let mut empty = Vec::new();
+    distlog_proto::wire::encode::source(&mut empty, &source(id(1)));
+    client.send_as(client.session, 200, 300, empty);
+    client.acked(300);
+    let messages: Vec<String> = stored(daemon.reader(), id(1))
+        .into_iter()
+        .map(|(_, message)| message)
+        .collect();
+    assert_eq!(messages, ["a", "b", "c", "d"]);
+    for (name, value) in [
+        ("distlogd_session_replays_total", 2),
+        ("distlogd_session_rewinds_total", 1),
+        ("distlogd_sessions", 1),
+        (
+            "distlogd_received_records_total{door=\"session\",encoding=\"B\"}",
+            4,
+        ),
+    ] {
+        eventually(name, || match metric(&daemon, name) {
+            seen if seen == value => Ok(()),
+            seen => Err(seen),
+        });
+    }
+    assert!(metric(&daemon, "distlogd_session_acks_total") >= 4);
+    assert!(metric(&daemon, "distlogd_session_credit_bytes") > 0);
+    daemon.stop();
+}
+
+#[test]
+fn a_later_attempt_supersedes_and_an_earlier_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let mut first = Client::join(&context, &daemon, id(1), 5);
+    first.send(0, 10, vec![record(0, "a")]);
+    first.acked(10);
+    for epoch in [5, 4, 0] {
+        let late = Client::connect(&context, &daemon, id(1));
+        late.hello(epoch, 0);
+        let (reason, detail, last) = late.refused();
+        assert_eq!((reason, last), (RefusedReason::Epoch, 5), "{detail}");
+    }
+    // The first one goes on undisturbed.
+    first.send(10, 20, vec![record(10, "b")]);
+    first.acked(20);
+
+    let mut second = Client::join(&context, &daemon, id(1), 6);
+    assert_eq!(second.stored_to, 20);
+    assert_eq!(first.refused().0, RefusedReason::Superseded);
+    first.send(20, 30, vec![record(20, "from the old one")]);
+    assert_eq!(first.refused().0, RefusedReason::UnknownSession);
+    second.send(20, 30, vec![record(20, "c")]);
+    second.acked(30);
+    let messages: Vec<String> = stored(daemon.reader(), id(1))
+        .into_iter()
+        .map(|(_, message)| message)
+        .collect();
+    assert_eq!(messages, ["a", "b", "c"]);
+    let refused = |reason| {
+        let name = format!("distlogd_session_refused_total{{reason=\"{reason}\"}}");
+        metric(&daemon, &name)
+    };
+    assert_eq!((refused("epoch"), refused("superseded")), (3, 1));
+    daemon.stop();
+}
+
+#[test]
+fn what_is_forged_is_refused_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let mut victim = Client::join(&context, &daemon, id(1), 1);
+    let forger = Client::join(&context, &daemon, id(2), 1);
+    // A session of another connection, and one that there is not.
+    for session in [victim.session, victim.session ^ 1] {
+        let bytes = body(id(1), vec![record(0, "forged")]);
+        forger.send_as(session, 0, 10, bytes);
+        assert_eq!(forger.refused().0, RefusedReason::UnknownSession);
+    }
+    forger.say(&ToDaemon::Bye(distlog_proto::session::Bye {
+        session: victim.session,
+        reason: ByeReason::Done,
+        dropped: [9; 5],
+    }));
+    // A batch that says that it is another's, or of other offsets: the session is over.
+    let mut epoch = 1;
+    let forged = [
+        body(id(1), vec![record(0, "forged")]),
+        body(id(2), vec![record(0, "a"), record(10, "beyond")]),
+        body(
+            distlog_proto::ProducerId::UNKNOWN,
+            vec![record(0, "nobody's")],
+        ),
+    ];
+    for bytes in forged {
+        epoch += 1;
+        let forger = Client::join(&context, &daemon, id(2), epoch);
+        forger.send_as(forger.session, 0, 10, bytes);
+        let (reason, detail, _) = forger.refused();
+        assert_eq!(reason, RefusedReason::Forged, "{detail}");
+        forger.ping([0; 5]);
+        assert_eq!(forger.refused().0, RefusedReason::UnknownSession);
+    }
+    // Who has nothing to introduce but somebody else.
+    let liar = Client::connect(&context, &daemon, id(3));
+    let mut about = Vec::new();
+    distlog_proto::wire::encode::source(&mut about, &source(id(1)));
+    let mut hello = Hello {
+        version: 1,
+        producer: id(3),
+        epoch: 1,
+        acked: 0,
+        waiting: 0,
+        dropped: [0; 5],
+        about: &about,
+    };
+    liar.say(&ToDaemon::Hello(hello.clone()));
+    assert_eq!(liar.refused().0, RefusedReason::Forged);
+    (hello.about, hello.acked) = (&[], 10);
+    liar.say(&ToDaemon::Hello(hello));
+    assert_eq!(liar.refused().0, RefusedReason::Malformed);
+
+    victim.send(0, 10, vec![record(0, "mine")]);
+    victim.acked(10);
+    assert_eq!(stored(daemon.reader(), id(1)), [(0, "mine".to_owned())]);
+    assert_eq!(stored(daemon.reader(), id(2)), []);
+    let counted = "distlogd_bad_input_total{door=\"session\",what=\"a forged batch\"}";
+    assert_eq!(metric(&daemon, counted), 4);
+    assert_eq!(
+        metric(&daemon, "distlogd_dropped_records_total{level=\"error\"}"),
+        0
+    );
+    daemon.stop();
+}
+
+#[test]
+fn whatever_comes_is_answered_counted_and_survived() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let mut honest = Client::join(&context, &daemon, id(1), 1);
+
+    let old = Client::connect(&context, &daemon, id(2));
+    old.say(&ToDaemon::Hello(Hello {
+        version: 2,
+        producer: id(2),
+        epoch: 1,
+        acked: 0,
+        waiting: 0,
+        dropped: [0; 5],
+        about: &[],
+    }));
+    let (reason, detail, _) = old.refused();
+    assert_eq!(reason, RefusedReason::Version);
+    assert!(
+        detail.contains("version 1") && detail.contains("version 2"),
+        "{detail}"
+    );
+
+    let stranger = Client::connect(&context, &daemon, id(3));
+    let mut hello = Vec::new();
+    ToDaemon::Hello(Hello {
+        version: 1,
+        producer: id(3),
+        epoch: 1,
+        acked: 0,
+        waiting: 0,
+        dropped: [0; 5],
+        about: &[],
+    })
+    .encode(&mut hello);
+    let garbage: Vec<Vec<Vec<u8>>> = vec![
+        vec![Vec::new()],
+        vec![b"\xff\xff\xff\xff".to_vec()],
+        vec![b"GET / HTTP/1.1".to_vec(), b"Host: x".to_vec()],
+        vec![hello.clone(), b"a body".to_vec()],
+        vec![vec![0; 1 << 20]],
+        // Without end, as far as a test can go.
+        std::iter::repeat_n(b"more".to_vec(), 20_000).collect(),
+    ];
+    for frames in garbage {
+        stranger.socket.send_multipart(frames, 0).unwrap();
+        assert_eq!(stranger.refused().0, RefusedReason::Malformed);
+    }
+    // A client of the push door.
+    let frames = [b"TLB".to_vec(), body(id(3), vec![record(0, "lost")])];
+    stranger.socket.send_multipart(frames, 0).unwrap();
+    let (reason, detail, _) = stranger.refused();
+    assert_eq!(reason, RefusedReason::Malformed);
+    assert!(detail.contains("push door"), "{detail}");
+    let counted = "distlogd_bad_input_total{door=\"session\",what=\"a message for the push door\"}";
+    assert_eq!(metric(&daemon, counted), 1);
+    // And a session at the push door.
+    let push = context.socket(zmq::PUSH).unwrap();
+    push.set_linger(0).unwrap();
+    push.connect(daemon.doors().push.as_deref().unwrap())
+        .unwrap();
+    push.send(hello, 0).unwrap();
+    eventually("it is counted", || {
+        let counted = "distlogd_bad_input_total{door=\"push\",what=\"a session\"}";
+        if metric(&daemon, counted) == 1 {
+            Ok(())
+        } else {
+            Err(())
+        }
+    });
+
+    // What is said in a session and cannot be read ends it.
+    let mut careless = Client::join(&context, &daemon, id(4), 1);
+    careless.send_as(careless.session, 0, 10, b"\xff\xff\xff".to_vec());
+    assert_eq!(careless.refused().0, RefusedReason::Malformed);
+    careless.hello(2, 0);
+    careless.welcomed();
+    careless.send_as(careless.session, 10, 10, body(id(4), vec![record(10, "x")]));
+    assert_eq!(careless.refused().0, RefusedReason::Malformed);
+    careless.hello(3, 0);
+    careless.welcomed();
+    // A record that is malformed leaves a hole.
+    let mut bytes = body(id(4), vec![record(0, "good")]);
+    distlog_proto::wire::put_record(&mut bytes, 5, b"\x42\x02\xff\xff");
+    careless.send_as(careless.session, 0, 10, bytes);
+    careless.acked(10);
+    assert_eq!(stored(daemon.reader(), id(4)), [(0, "good".to_owned())]);
+
+    honest.send(0, 10, vec![record(0, "fine")]);
+    honest.acked(10);
+    assert!(daemon.vital().failed().is_none());
+    daemon.stop();
+}
+
+#[test]
+fn a_daemon_started_again_says_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = zmq::Context::new();
+    for sync in [Sync::Always, Sync::Every(Duration::from_millis(20))] {
+        let mut config = config(&folder.path().join(format!("{sync:?}")));
+        config.store.sync = sync;
+        let daemon = Builder::new().start(&config).unwrap();
+        let mut client = Client::join(&context, &daemon, id(1), 1);
+        // Durable elsewhere.
+        let mut moved = Client::connect(&context, &daemon, id(2));
+        moved.hello(1, 1000);
+        assert_eq!(moved.welcomed().stored_to, 1000);
+        client.send(0, 10, vec![record(0, "a")]);
+        client.acked(10);
+        client.send(10, 20, vec![record(10, "b")]);
+        moved.send(1000, 1010, vec![record(1000, "m")]);
+        moved.acked(1010);
+        daemon.stop();
+        // What was on its way was made durable, and acked; then the daemon said that it stops.
+        client.acked(20);
+        assert!(matches!(client.hear(), ToClient::Closing(_)));
+        assert!(matches!(moved.hear(), ToClient::Closing(_)));
+
+        let daemon = Builder::new().start(&config).unwrap();
+        let mut again = Client::connect(&context, &daemon, id(1));
+        again.hello(2, 10);
+        assert_eq!(again.welcomed().stored_to, 20);
+        again.send(20, 30, vec![record(20, "c")]);
+        again.acked(30);
+        let moved = Client::join(&context, &daemon, id(2), 2);
+        assert_eq!(moved.stored_to, 1010);
+        let messages: Vec<String> = stored(daemon.reader(), id(1))
+            .into_iter()
+            .map(|(_, message)| message)
+            .collect();
+        assert_eq!(messages, ["a", "b", "c"]);
+        daemon.stop();
+    }
+}
+
+#[test]
+fn what_a_producer_dropped_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let client = Client::join(&context, &daemon, id(1), 1);
+    client.ping([0, 1, 20, 0, 0]);
+    assert!(matches!(client.hear(), ToClient::Ack(_)));
+    client.ping([0, 1, 25, 0, 3]);
+    assert!(matches!(client.hear(), ToClient::Ack(_)));
+    for (level, count) in [("error", 0), ("warn", 1), ("info", 25), ("trace", 3)] {
+        let name = format!("distlogd_dropped_records_total{{level=\"{level}\"}}");
+        assert_eq!(metric(&daemon, &name), count, "{level}");
+    }
+    let name = format!(
+        "distlogd_producer_dropped_records_total{{service=\"shop\",host=\"here\",process=\"77\",producer=\"{}\",level=\"info\"}}",
+        id(1)
+    );
+    assert_eq!(metric(&daemon, &name), 25);
+    daemon.stop();
+}

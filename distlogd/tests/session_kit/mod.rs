@@ -1,0 +1,262 @@
+//! A client of the session door that says whatever it is told to, over a raw socket.
+#![allow(dead_code)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use distlog_proto::session::{
+    Ack, BatchHeader, Bye, ByeReason, Dropped, Hello, Ping, Refused, RefusedReason, Rewind,
+    ToClient, ToDaemon, VERSION, Welcome,
+};
+use distlog_proto::wire::{self, BatchWriter};
+use distlog_proto::{BatchRef, ProducerId, Record, RecordRef, Source};
+use distlogd::config::Config;
+use distlogd::daemon::{Builder, Daemon};
+use distlogd::store::{Batches, Reader};
+
+/// All doors on free ports, the store in a folder.
+pub fn config(folder: &Path) -> Config {
+    let mut config = Config::default();
+    config.listen.push = Some("tcp://127.0.0.1:0".into());
+    config.listen.session = Some("tcp://127.0.0.1:0".into());
+    config.listen.http = Some("127.0.0.1:0".into());
+    config.store.path = folder.join("store");
+    config.store.reserve = 0;
+    config
+}
+
+pub fn start(folder: &Path) -> Daemon {
+    Builder::new().start(&config(folder)).unwrap()
+}
+
+pub fn get(daemon: &Daemon, path: &str) -> String {
+    let address = daemon.doors().http.unwrap();
+    let mut response = ureq::get(format!("http://{address}{path}")).call().unwrap();
+    response.body_mut().read_to_string().unwrap()
+}
+
+/// A metric by name and labels as they stand there; 0 if it is not there yet.
+pub fn metric(daemon: &Daemon, name: &str) -> u64 {
+    get(daemon, "/metrics")
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        .unwrap_or(0)
+}
+
+pub fn id(n: u8) -> ProducerId {
+    ProducerId::from_bytes([n; 16])
+}
+
+pub fn source(producer: ProducerId) -> Source {
+    Source {
+        producer,
+        host: "here".into(),
+        process_id: 77,
+        service: "shop".into(),
+        ..Source::default()
+    }
+}
+
+/// A batch with these records; their source is made right.
+pub fn body(producer: ProducerId, records: Vec<Record>) -> Vec<u8> {
+    let mut writer = BatchWriter::new();
+    for mut record in records {
+        record.source = source(producer);
+        writer.push(&record);
+    }
+    writer.finish()
+}
+
+pub fn record(offset: u64, message: &str) -> Record {
+    Record {
+        offset,
+        message: message.into(),
+        time: 1_700_000_000_000_000_000 + offset,
+        ..Record::default()
+    }
+}
+
+/// Hands over all records in the store.
+pub fn each_stored(reader: &Reader, mut take: impl FnMut(&RecordRef<'_>)) {
+    let mut cursor = reader.cursor(1);
+    let mut batches = Batches::new();
+    loop {
+        cursor.next_batches(&mut batches, 1 << 20).unwrap();
+        if batches.is_empty() {
+            return;
+        }
+        for (_, bytes) in batches.iter() {
+            let batch = BatchRef::parse(bytes).unwrap();
+            batch.records().for_each(|record| take(&record.unwrap()));
+        }
+    }
+}
+
+/// Offset and message of all records in the store that are of a producer.
+pub fn stored(reader: &Reader, producer: ProducerId) -> Vec<(u64, String)> {
+    let mut all = Vec::new();
+    each_stored(reader, |record| {
+        if record.source.producer == producer {
+            all.push((record.offset, record.message.to_owned()));
+        }
+    });
+    all
+}
+
+/// One connection, of one producer.
+pub struct Client {
+    pub socket: zmq::Socket,
+    pub producer: ProducerId,
+    /// What the last welcome said.
+    pub session: u64,
+    pub stored_to: u64,
+    pub credit: u64,
+    /// It says that it has records up to here.
+    pub waiting: u64,
+}
+
+impl Client {
+    pub fn connect(context: &zmq::Context, daemon: &Daemon, producer: ProducerId) -> Client {
+        let socket = context.socket(zmq::DEALER).unwrap();
+        socket.set_linger(0).unwrap();
+        socket.set_rcvtimeo(60_000).unwrap();
+        socket
+            .connect(daemon.doors().session.as_deref().unwrap())
+            .unwrap();
+        Client {
+            socket,
+            producer,
+            session: 0,
+            stored_to: 0,
+            credit: 0,
+            waiting: 1 << 40,
+        }
+    }
+
+    /// Connects and is welcomed.
+    pub fn join(
+        context: &zmq::Context,
+        daemon: &Daemon,
+        producer: ProducerId,
+        epoch: u64,
+    ) -> Client {
+        let mut client = Client::connect(context, daemon, producer);
+        client.hello(epoch, 0);
+        client.welcomed();
+        client
+    }
+
+    pub fn say(&self, said: &ToDaemon<'_>) {
+        let mut frame = Vec::new();
+        said.encode(&mut frame);
+        self.socket.send(frame, 0).unwrap();
+    }
+
+    pub fn hello(&self, epoch: u64, acked: u64) {
+        let mut about = Vec::new();
+        wire::encode::source(&mut about, &source(self.producer));
+        self.say(&ToDaemon::Hello(Hello {
+            version: VERSION,
+            producer: self.producer,
+            epoch,
+            acked,
+            waiting: self.waiting,
+            dropped: [0; 5],
+            about: &about,
+        }));
+    }
+
+    pub fn welcomed(&mut self) -> Welcome {
+        match self.hear() {
+            ToClient::Welcome(welcome) => {
+                self.session = welcome.session;
+                self.stored_to = welcome.stored_to;
+                self.credit = welcome.credit;
+                welcome
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Sends records that cover these offsets.
+    pub fn send(&self, from: u64, to: u64, records: Vec<Record>) {
+        self.send_as(self.session, from, to, body(self.producer, records));
+    }
+
+    pub fn send_as(&self, session: u64, from: u64, to: u64, body: Vec<u8>) {
+        let mut frame = Vec::new();
+        ToDaemon::Batch(BatchHeader { session, from, to }).encode(&mut frame);
+        self.socket.send_multipart([frame, body], 0).unwrap();
+    }
+
+    pub fn ping(&self, dropped: Dropped) {
+        self.say(&ToDaemon::Ping(Ping {
+            session: self.session,
+            sent: 0,
+            waiting: self.waiting,
+            dropped,
+        }));
+    }
+
+    pub fn bye(&self, reason: ByeReason) {
+        self.say(&ToDaemon::Bye(Bye {
+            session: self.session,
+            reason,
+            dropped: [0; 5],
+        }));
+    }
+
+    /// The next thing that the daemon says.
+    #[track_caller]
+    pub fn hear(&self) -> ToClient<'static> {
+        let frame = self.socket.recv_bytes(0).expect("the daemon says nothing");
+        assert!(
+            !self.socket.get_rcvmore().unwrap(),
+            "an answer is one frame"
+        );
+        ToClient::decode(&frame).unwrap().into_owned()
+    }
+
+    /// Whether nothing is said for a while.
+    pub fn hears_nothing(&self, time: Duration) -> bool {
+        let timeout = i64::try_from(time.as_millis()).unwrap();
+        self.socket.poll(zmq::POLLIN, timeout).unwrap() == 0
+    }
+
+    /// Waits until all before is acked; other words that may come before are passed over.
+    #[track_caller]
+    pub fn acked(&mut self, to: u64) {
+        while self.stored_to < to {
+            match self.hear() {
+                ToClient::Ack(Ack {
+                    stored_to, credit, ..
+                })
+                | ToClient::Rewind(Rewind {
+                    stored_to, credit, ..
+                }) => {
+                    (self.stored_to, self.credit) = (stored_to, credit);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(self.stored_to, to, "more is acked than was sent");
+    }
+
+    /// Waits until the daemon refuses.
+    #[track_caller]
+    pub fn refused(&self) -> (RefusedReason, String, u64) {
+        loop {
+            match self.hear() {
+                ToClient::Refused(Refused {
+                    reason,
+                    detail,
+                    epoch,
+                }) => {
+                    return (reason, detail.into_owned(), epoch);
+                }
+                ToClient::Ack(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Many clients, and a disk that is full: memory stays bounded, nothing is acked that is not stored.
+
+mod session_kit;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use distlog_proto::ProducerId;
+use distlog_proto::session::{Ack, Rewind, ToClient};
+use distlog_tests::eventually;
+use distlogd::daemon::Builder;
+use session_kit::*;
+
+/// Bytes of a record's message, and the offsets that it covers.
+const PIECE: u64 = 32 << 10;
+
+#[test]
+fn two_hundred_clients_that_send_all_they_may_get_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let clients: u8 = 200;
+    let pieces = 40;
+    let wanted = pieces * PIECE;
+    let mut all: Vec<Client> = (0..clients)
+        .map(|n| Client::connect(&context, &daemon, id(n + 1)))
+        .collect();
+    // Who says that it has more and does not send it would keep credit from the others.
+    all.iter_mut().for_each(|client| client.waiting = wanted);
+    all.iter().for_each(|client| client.hello(1, 0));
+    let mut sent = vec![0; all.len()];
+    let mut joined = vec![false; all.len()];
+    let message = "x".repeat(PIECE as usize - 100);
+    let (mut most, mut turns) = (0, 0u64);
+    let deadline = Instant::now() + Duration::from_secs(100);
+    while all.iter().any(|client| client.stored_to < wanted) {
+        let slowest = all.iter().map(|client| client.stored_to).min();
+        assert!(
+            Instant::now() < deadline,
+            "the slowest has {slowest:?} of {wanted}"
+        );
+        let mut idle = true;
+        for (n, client) in all.iter_mut().enumerate() {
+            while client.socket.poll(zmq::POLLIN, 0).unwrap() > 0 {
+                idle = false;
+                match client.hear() {
+                    ToClient::Welcome(welcome) => {
+                        client.session = welcome.session;
+                        client.credit = welcome.credit;
+                        joined[n] = true;
+                    }
+                    ToClient::Ack(Ack {
+                        stored_to, credit, ..
+                    }) => {
+                        (client.stored_to, client.credit) = (stored_to, credit);
+                    }
+                    ToClient::Rewind(Rewind {
+                        received_to,
+                        stored_to,
+                        credit,
+                        ..
+                    }) => {
+                        (client.stored_to, client.credit) = (stored_to, credit);
+                        sent[n] = received_to;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            while joined[n] && sent[n] < client.credit && sent[n] < wanted {
+                let from = sent[n];
+                client.send(from, from + PIECE, vec![record(from, &message)]);
+                sent[n] += PIECE;
+                idle = false;
+            }
+        }
+        turns += 1;
+        if turns % 50 == 0 {
+            most = most.max(metric(&daemon, "distlogd_intake_bytes"));
+        }
+        if idle {
+            let sockets = all.iter().map(|client| &client.socket);
+            let mut items: Vec<_> = sockets.map(|s| s.as_poll_item(zmq::POLLIN)).collect();
+            zmq::poll(&mut items, 20).unwrap();
+        }
+    }
+    // A batch may go beyond the credit that it begins in.
+    let bound = (64 << 20) + u64::from(clients) * PIECE;
+    assert!(
+        (1..=bound).contains(&most),
+        "{most} bytes waited for the store, {bound} may"
+    );
+    let mut found: HashMap<ProducerId, Vec<u64>> = HashMap::new();
+    each_stored(daemon.reader(), |record| {
+        let offsets = found.entry(record.source.producer).or_default();
+        offsets.push(record.offset);
+    });
+    assert_eq!(found.len(), usize::from(clients));
+    for (producer, offsets) in found {
+        let expected = (0..pieces).map(|n| n * PIECE);
+        assert!(
+            offsets.iter().copied().eq(expected),
+            "{producer}: {offsets:?}"
+        );
+    }
+    daemon.stop();
+}
+
+/// Bytes that are free where a path is.
+fn free(path: &std::path::Path) -> u64 {
+    let found = rustix::fs::statvfs(path).unwrap();
+    found.f_bavail * found.f_frsize
+}
+
+#[test]
+fn a_full_disk_stops_the_acks_and_room_brings_them_back() {
+    let folder = tempfile::tempdir().unwrap();
+    // The disk is full when so little is left that this file makes the difference.
+    let ballast = folder.path().join("ballast");
+    let size = 1 << 30;
+    let mut config = config(folder.path());
+    config.store.reserve = free(folder.path()) - size / 2;
+    let file = File::create(&ballast).unwrap();
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
+    drop(file);
+
+    let daemon = Builder::new().start(&config).unwrap();
+    let context = zmq::Context::new();
+    // What is there is known, so there is a welcome.
+    let mut client = Client::join(&context, &daemon, id(1), 1);
+    client.send(0, 10, vec![record(0, "a")]);
+    client.send(10, 20, vec![record(10, "b")]);
+    eventually("the store is full", || {
+        if metric(&daemon, "distlogd_store_no_space_total") > 2 {
+            Ok(())
+        } else {
+            Err(())
+        }
+    });
+    // It is alive, and says that nothing is durable.
+    client.ping([0; 5]);
+    match client.hear() {
+        ToClient::Ack(ack) => assert_eq!(ack.stored_to, 0),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(daemon.reader().end(), daemon.reader().first());
+    std::fs::remove_file(&ballast).unwrap();
+    client.acked(20);
+    assert_eq!(stored(daemon.reader(), id(1)).len(), 2);
+    daemon.stop();
+}

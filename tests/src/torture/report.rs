@@ -1,0 +1,34 @@
+//! The line that says how it went.
+
+use super::oracle::Verdict;
+
+/// The one line for standard output.
+pub fn line(verdict: &Verdict, rounds: u64, seed: u64) -> String {
+    let Verdict {
+        logged,
+        stored,
+        lost,
+        duplicated,
+        dropped,
+        file_twice,
+        sink_twice,
+        ..
+    } = verdict;
+    format!(
+        "logged {logged}, stored {stored}, lost {lost}, duplicated {duplicated}, counted-as-dropped {dropped}, \
+         redelivered {{file {file_twice}, sink {sink_twice}}}, rounds {rounds}, seed {seed}"
+    )
+}
+
+/// What is wrong, for standard error.
+pub fn complaints(verdict: &Verdict) -> String {
+    let mut text: String = verdict
+        .complaints
+        .iter()
+        .map(|complaint| format!("wrong: {complaint}\n"))
+        .collect();
+    if verdict.more > 0 {
+        text += &format!("and {} more of such\n", verdict.more);
+    }
+    text
+}
