@@ -28,6 +28,8 @@ pub(crate) struct Line {
     /// When the attempt began, then when the hello went out.
     since: Instant,
     greeted: bool,
+    /// Whether it only looks if a daemon is there.
+    probes: bool,
     /// Something was heard after the welcome, and it was good.
     is_good: bool,
     scratch: Vec<u8>,
@@ -44,8 +46,20 @@ impl Line {
             client: Client::new(caller.producer, 0, caller.heartbeat, now),
             since: now,
             greeted: false,
+            probes: false,
             is_good: false,
             scratch: Vec::new(),
+        })
+    }
+
+    /// The same, only to see whether a daemon is there: what it says does not move the stock.
+    ///
+    /// # Errors
+    /// As [`Line::open`].
+    pub(crate) fn probe(caller: &Caller, address: &str, now: Instant) -> Result<Line, Error> {
+        Line::open(caller, address, now).map(|line| Line {
+            probes: true,
+            ..line
         })
     }
 
@@ -87,7 +101,7 @@ impl Line {
 
     /// Brings the stock to where the daemon stands.
     fn settle(&self, stock: &mut impl Stock) -> Result<(), Trial> {
-        if !self.client.is_joined() {
+        if self.probes || !self.client.is_joined() {
             return Ok(());
         }
         let (acked, next) = (self.client.acked(), self.client.next());

@@ -184,7 +184,7 @@ impl Session {
 
     fn begin_probe(&mut self, number: usize, now: Instant) {
         self.next_probe = now + self.patience.probe;
-        self.probe = Line::open(&self.caller, self.addresses.get(number), now)
+        self.probe = Line::probe(&self.caller, self.addresses.get(number), now)
             .ok()
             .map(|line| (number, line));
     }

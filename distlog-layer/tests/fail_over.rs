@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use common::door::Door;
 use common::store::{Kept, Store};
 use common::*;
 use distlog_layer::{Builder, Flush, Guard, builder};
@@ -94,10 +95,32 @@ fn one_that_is_not_there_at_the_beginning_is_passed() {
 }
 
 #[test]
+fn one_that_answers_nobody_is_asked_in_vain_and_disturbs_nothing() {
+    let (first, second) = (Door::tcp(), Store::tcp());
+    let addresses = [first.address.clone(), second.address.clone()];
+    let (layer, guard) = quick(builder()).connect(addresses).unwrap();
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    let mut epochs = Vec::new();
+    for i in 0..5 {
+        let (_, hello) = first.hello();
+        epochs.push(hello.epoch);
+        if i > 0 {
+            log(&dispatch, "while it is asked");
+            assert_eq!(guard.flush(LONG), Flush::Flushed);
+        }
+    }
+    assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
+    let kept = second.kept();
+    assert_eq!(kept.messages(), ["while it is asked"; 4]);
+    assert_eq!(kept.hellos.len(), 1);
+    assert!(kept.byes.is_empty());
+}
+
+#[test]
 fn one_that_stops_says_so_and_is_left_at_once() {
     let (first, second) = (Store::tcp(), Store::tcp());
     let addresses = [first.address.clone(), second.address.clone()];
-    // Nothing but its word makes the client go.
+    // Nothing but its word makes the client go so soon.
     let (layer, guard) = builder().connect(addresses).unwrap();
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
     log(&dispatch, "one");
@@ -105,7 +128,7 @@ fn one_that_stops_says_so_and_is_left_at_once() {
     let kept = first.close();
     assert_eq!(kept.messages(), ["one"]);
     log(&dispatch, "two");
-    assert_eq!(guard.flush(Duration::from_millis(1500)), Flush::Flushed);
+    assert_eq!(guard.flush(Duration::from_secs(3)), Flush::Flushed);
     assert_eq!(second.kept().messages(), ["two"]);
 }
 

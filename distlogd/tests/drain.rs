@@ -116,6 +116,36 @@ fn what_came_through_a_session_is_not_stored_again() {
     daemon.stop();
 }
 
+#[test]
+fn a_full_store_keeps_the_spool_and_does_not_keep_the_daemon_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let spools = folder.path().join("spools");
+    let records: Vec<_> = (0..10).map(|n| record(0, &n.to_string())).collect();
+    leave(&spools, &source(id(1)), &records, [0; 5]);
+    let mut config = config(folder.path());
+    config.drain = vec![spools.clone()];
+    config.store.reserve = u64::MAX;
+    config.grace = Duration::from_secs(2);
+    let daemon = Builder::new().start(&config).unwrap();
+    eventually("it is tried", || {
+        let tried = metric(&daemon, "distlogd_store_no_space_total");
+        if tried > 1 { Ok(()) } else { Err(tried) }
+    });
+    daemon.stop();
+    assert!(path(&spools, id(1)).exists());
+
+    config.store.reserve = 0;
+    let daemon = Builder::new().start(&config).unwrap();
+    eventually("the spool is gone", || {
+        match path(&spools, id(1)).exists() {
+            true => Err("there"),
+            false => Ok(()),
+        }
+    });
+    assert_eq!(stored(daemon.reader(), id(1)).len(), 10);
+    daemon.stop();
+}
+
 fn drain(folder: &Path, directories: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_distlogd"));
     command

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::fault::{Fault, Faults};
 use super::node::{Key, Node, Place, Tree};
-use super::read::{read, unknown, variants};
+use super::read::{read, variants};
+use super::read_fault::unknown;
 use super::sections::{Config, Entry, From};
 use super::{clash, inside, values};
 use crate::processors::Kind;

@@ -30,7 +30,7 @@
 //! All faults are reported at once, each with line and column. serde stops at its first error, so the document is read
 //! as located nodes first (`node.rs`), and each section from those, leaving out what was found to be wrong until the
 //! rest is read too (`read.rs`). Read it in this order: `values.rs` (sizes, durations), `doors.rs`, `sections.rs` (what a
-//! configuration is), `node.rs`, `read.rs`, `load.rs` with `inside.rs` and `clash.rs`, `fault.rs`.
+//! configuration is), `node.rs`, `read.rs` with `read_fault.rs`, `load.rs` with `inside.rs` and `clash.rs`, `fault.rs`.
 
 mod clash;
 pub mod doors;
@@ -39,6 +39,7 @@ mod inside;
 mod load;
 mod node;
 mod read;
+mod read_fault;
 mod sections;
 pub mod values;
 

@@ -132,12 +132,12 @@ impl Intake {
         self.queue.push(Item::Batch(batch))
     }
 
-    /// How many bytes of [`submit_credited`](Intake::submit_credited) are not yet durable.
+    /// How much memory is taken by what did not wait for room, and is not yet durable, in bytes.
     pub fn credited(&self) -> usize {
         self.queue.credited()
     }
 
-    /// How many bytes of batches are not yet durable.
+    /// How much memory is taken by all that is not yet durable, in bytes.
     pub fn bytes(&self) -> usize {
         self.queue.bytes()
     }

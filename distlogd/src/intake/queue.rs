@@ -11,6 +11,9 @@ use super::{Batch, Closed};
 /// Doors without credit wait while so much of theirs is not yet durable, in bytes.
 const UNCREDITED_BYTES: usize = 16 << 20;
 
+/// What each thing that waits takes beside its bytes, about: many small ones are not to take more than few large ones.
+const BESIDE: usize = 256;
+
 /// One thing to do, in order.
 pub(super) enum Item {
     /// Store it. Its sender was given credit for it.
@@ -27,7 +30,7 @@ pub(super) enum Item {
     After(Box<dyn FnOnce() + Send>),
 }
 
-/// Room in memory that batches take, in bytes: without and with credit.
+/// Room in memory that things take, in bytes: those without credit, and all others.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Room {
     bytes: usize,
@@ -38,9 +41,9 @@ impl Room {
     /// And that of another one.
     pub(super) fn add(&mut self, item: &Item) {
         match item {
-            Item::Batch(batch) => self.credited += batch.bytes.len(),
-            Item::Bounded(batch) => self.bytes += batch.bytes.len(),
-            Item::Stand { .. } | Item::After(_) => {}
+            Item::Batch(batch) => self.credited += batch.bytes.len() + BESIDE,
+            Item::Bounded(batch) => self.bytes += batch.bytes.len() + BESIDE,
+            Item::Stand { .. } | Item::After(_) => self.credited += BESIDE,
         }
     }
 }
@@ -64,10 +67,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Item>,
-    /// Of batches without credit, until they are durable.
-    bytes: usize,
-    /// Of batches with credit, until they are durable.
-    credited: usize,
+    /// Taken until it is durable.
+    room: Room,
     closed: bool,
 }
 
@@ -75,8 +76,7 @@ impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
             .field("waiting", &self.waiting.len())
-            .field("bytes", &self.bytes)
-            .field("credited", &self.credited)
+            .field("room", &self.room)
             .field("closed", &self.closed)
             .finish()
     }
@@ -93,9 +93,7 @@ impl Queue {
         if state.closed {
             return Err(Closed);
         }
-        if let Item::Batch(batch) = &item {
-            state.credited += batch.bytes.len();
-        }
+        state.room.add(&item);
         state.waiting.push_back(item);
         drop(state);
         self.filled.notify_one();
@@ -105,7 +103,7 @@ impl Queue {
     /// Puts a batch into the queue once there is room.
     pub(super) fn push_when_room(&self, batch: Batch) -> Result<(), Closed> {
         let mut state = self.lock();
-        while state.bytes >= UNCREDITED_BYTES && !state.closed {
+        while state.room.bytes >= UNCREDITED_BYTES && !state.closed {
             state = self
                 .room
                 .wait(state)
@@ -114,8 +112,9 @@ impl Queue {
         if state.closed {
             return Err(Closed);
         }
-        state.bytes += batch.bytes.len();
-        state.waiting.push_back(Item::Bounded(batch));
+        let item = Item::Bounded(batch);
+        state.room.add(&item);
+        state.waiting.push_back(item);
         drop(state);
         self.filled.notify_one();
         Ok(())
@@ -142,23 +141,23 @@ impl Queue {
     /// Gives back the room of what is durable, or was given up.
     pub(super) fn release(&self, room: Room) {
         let mut state = self.lock();
-        state.credited -= room.credited;
+        state.room.credited -= room.credited;
+        state.room.bytes -= room.bytes;
+        drop(state);
         if room.bytes > 0 {
-            state.bytes -= room.bytes;
-            drop(state);
             self.room.notify_all();
         }
     }
 
-    /// Bytes of batches with credit that are not yet durable.
+    /// Room of all that did not wait for it.
     pub(super) fn credited(&self) -> usize {
-        self.lock().credited
+        self.lock().room.credited
     }
 
-    /// Bytes of all batches that are not yet durable.
+    /// Room of all.
     pub(super) fn bytes(&self) -> usize {
-        let state = self.lock();
-        state.bytes + state.credited
+        let Room { bytes, credited } = self.lock().room;
+        bytes + credited
     }
 
     /// Nothing more is taken; what waits still is.

@@ -117,12 +117,18 @@ pub struct Client {
 
 impl Client {
     pub fn connect(context: &zmq::Context, daemon: &Daemon, producer: ProducerId) -> Client {
+        Client::connect_to(
+            context,
+            daemon.doors().session.as_deref().unwrap(),
+            producer,
+        )
+    }
+
+    pub fn connect_to(context: &zmq::Context, endpoint: &str, producer: ProducerId) -> Client {
         let socket = context.socket(zmq::DEALER).unwrap();
         socket.set_linger(0).unwrap();
         socket.set_rcvtimeo(60_000).unwrap();
-        socket
-            .connect(daemon.doors().session.as_deref().unwrap())
-            .unwrap();
+        socket.connect(endpoint).unwrap();
         Client {
             socket,
             producer,
