@@ -93,8 +93,8 @@ impl Builder {
         self
     }
 
-    /// Memory for records that are not sent yet, or not acknowledged, in bytes; rounded up to a power of two, at least 64 KiB. If nothing
-    /// else is said, 16 MiB. A record has at most an eighth of it, and 256 KiB at most.
+    /// Memory for records that are not sent yet, or not acknowledged, in bytes; rounded up to a power of two, at least
+    /// 64 KiB. If nothing else is said, 16 MiB. A record has at most an eighth of it, and 256 KiB at most.
     pub fn ring_bytes(mut self, bytes: usize) -> Builder {
         self.settings.ring = bytes.max(MIN_RING);
         self
@@ -106,8 +106,8 @@ impl Builder {
         self
     }
 
-    /// After how long a silence the daemon is told that the process lives; 5 seconds if nothing else is said. The daemon
-    /// takes the open tasks of a process for lost when it was silent for `lost_after`, a minute by default.
+    /// After how long a silence the daemon is told that the process lives; 5 seconds if nothing else is said. The
+    /// daemon takes the open tasks of a process for lost when it was silent for `lost_after`, a minute by default.
     pub fn heartbeat(mut self, interval: Duration) -> Builder {
         self.settings.heartbeat = interval;
         self
@@ -120,12 +120,12 @@ impl Builder {
     }
 
     /// Keeps the records that are not acknowledged yet in a file of this directory, so that they survive the process,
-    /// also `kill -9`: the next process with the directory sends what a dead one left, or `distlogd --drain DIR` does, or a
-    /// daemon whose configuration names it (`drain:`).
+    /// also `kill -9`: the next process with the directory sends what a dead one left, or `distlogd --drain DIR` does,
+    /// or a daemon whose configuration names it (`drain:`).
     ///
-    /// Programs may share a directory. It is made if it is missing, for this user alone, and belongs on a local disk, which
-    /// must have room for the whole ring ([`Builder::ring_bytes`]) of each process. The kernel writes the file out when it
-    /// likes: what it had not is lost with a power failure.
+    /// Programs may share a directory. It is made if it is missing, for this user alone, and belongs on a local disk,
+    /// which must have room for the whole ring ([`Builder::ring_bytes`]) of each process. The kernel writes the file
+    /// out when it likes: what it had not is lost with a power failure.
     ///
     /// With [`Builder::connect_push`], too, where a record is done with when it is sent.
     ///
@@ -160,8 +160,8 @@ impl Builder {
         self
     }
 
-    /// Connects to the session door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`, or of one of several. The daemon says
-    /// what is durable in its store; until then a record is kept, and sent again if need be.
+    /// Connects to the session door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`, or of one of several. The daemon
+    /// says what is durable in its store; until then a record is kept, and sent again if need be.
     ///
     /// Of several addresses the first is the preferred one. When nobody is there, or nothing is taken though there is
     /// something to take, the next one gets what is not acknowledged; when a preferred one is back, it goes on there.
@@ -182,8 +182,8 @@ impl Builder {
         self.start()
     }
 
-    /// Connects to the push door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`: fire and forget, at most once. It takes
-    /// every encoding, and is what daemons of the Python package have.
+    /// Connects to the push door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`: fire and forget, at most once. It
+    /// takes every encoding, and is what daemons of the Python package have.
     ///
     /// The daemon need not be there yet. Until it is, records wait in the ring.
     ///

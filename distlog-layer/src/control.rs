@@ -10,8 +10,8 @@ use crate::waker::Waker;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "records may be left"]
 pub enum Flush {
-    /// Everything logged before is durable in the daemon's store. On the push door, which has no acknowledgements: it was
-    /// handed to libzmq for a connected daemon.
+    /// Everything logged before is durable in the daemon's store. On the push door, which has no acknowledgements: it
+    /// was handed to libzmq for a connected daemon.
     Flushed,
     /// The time was up before.
     Left {
@@ -105,8 +105,8 @@ impl Control {
         self.waker.wake();
     }
 
-    /// Wakes the sender if it sleeps and has not seen the last `behind` bytes before `position`. Without a system call if
-    /// it is awake; while it waits for room or acknowledgements, waking it would help nobody.
+    /// Wakes the sender if it sleeps and has not seen the last `behind` bytes before `position`. Without a system call
+    /// if it is awake; while it waits for room or acknowledgements, waking it would help nobody.
     #[inline]
     pub(crate) fn wake_for(&self, position: u64, behind: u64) {
         if self.waker.is_sleeping()
@@ -148,8 +148,8 @@ impl Control {
         self.answered.notify_all();
     }
 
-    /// The sender's: runs `sleep`, which ends when the waker is used, unless there are other orders than those it knows.
-    /// `seen`: it has seen the records before this position.
+    /// The sender's: runs `sleep`, which ends when the waker is used, unless there are other orders than those it
+    /// knows. `seen`: it has seen the records before this position.
     pub(crate) fn sleep(&self, known: &Orders, seen: u64, sleep: impl FnOnce(&Waker) -> bool) {
         self.seen.store(seen, Ordering::Relaxed);
         self.waker.begin();

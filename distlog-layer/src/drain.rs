@@ -1,7 +1,7 @@
 //! [`Drain`]: sends what dead processes left in the directory of spools.
 //!
-//! A file is read into memory to be sent. So that the program does not grow while no daemon is there, none is taken before
-//! the program's own records have reached one, and it is given back when the daemon goes.
+//! A file is read into memory to be sent. So that the program does not grow while no daemon is there, none is taken
+//! before the program's own records have reached one, and it is given back when the daemon goes.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -46,8 +46,8 @@ impl Guard {
     }
 
     /// Takes no more records, sends what is there, waits until it is durable as [`Guard::flush`] does, and ends the
-    /// sender. Returns what was left then: with [`Builder::spool`](crate::Builder::spool) it stays in the file for the next
-    /// process, without it is gone. What is logged afterwards is dropped and counted.
+    /// sender. Returns what was left then: with [`Builder::spool`](crate::Builder::spool) it stays in the file for the
+    /// next process, without it is gone. What is logged afterwards is dropped and counted.
     pub fn close(self, timeout: Duration) -> Flush {
         self.producer
             .existing()

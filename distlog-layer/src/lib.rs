@@ -1,8 +1,8 @@
 //! A [`tracing`] layer that ships tasks and records to distlogd.
 //!
 //! Every span is a *task*: something a program wants to achieve, with a begin, an outcome and an end. Every event is a
-//! record of the task it happened in. Tasks form a tree, and the tree goes on in every process that a task's id is passed
-//! to.
+//! record of the task it happened in. Tasks form a tree, and the tree goes on in every process that a task's id is
+//! passed to.
 //!
 //! ```
 //! use distlog_layer::{get_foreign_task, import_task, task, to};
@@ -27,25 +27,25 @@
 //! # }
 //! ```
 //!
-//! Begin with [`builder()`], keep the [`Guard`], and log with the macros of [`tracing`] (records of the `log` crate come
-//! through `tracing-log`). Then, as far as you need it: [`Task`] and its macros for outcomes, late fields and links;
-//! [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and gRPC
-//! servers and clients; [`Overflow`] for what happens while no daemon is there; [`Builder::spool`] for what happens when
-//! the process is killed.
+//! Begin with [`builder()`], keep the [`Guard`], and log with the macros of [`tracing`] (records of the `log` crate
+//! come through `tracing-log`). Then, as far as you need it: [`Task`] and its macros for outcomes, late fields and
+//! links; [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and
+//! gRPC servers and clients; [`Overflow`] for what happens while no daemon is there; [`Builder::spool`] for what
+//! happens when the process is killed.
 //!
 //! # What it costs and promises
 //!
-//! The calling thread writes the record into a ring in memory: no allocation, no system call, no lock (a new place in the
-//! code costs both, once). One thread sends. A daemon that is away or slow neither blocks the program (unless
+//! The calling thread writes the record into a ring in memory: no allocation, no system call, no lock (a new place in
+//! the code costs both, once). One thread sends. A daemon that is away or slow neither blocks the program (unless
 //! [`Overflow::Block`] says so) nor makes it grow; what does not fit into the ring is counted exactly, by level, and a
-//! record in the stream says so (target `distlog_layer`, fields `lost.total`, `lost.error` … `lost.trace`; `lost.sum`, all
-//! that were lost since the process began; `lost.from` and `lost.to` in nanoseconds since the Unix epoch).
+//! record in the stream says so (target `distlog_layer`, fields `lost.total`, `lost.error` … `lost.trace`; `lost.sum`,
+//! all that were lost since the process began; `lost.from` and `lost.to` in nanoseconds since the Unix epoch).
 //!
 //! # Durability
 //!
-//! [`Builder::connect`] leads to the session door: the daemon acknowledges what is durable in its store, and until then a
-//! record is kept and sent again if need be. [`Builder::connect_push`] is fire and forget. With [`Builder::spool`] the ring
-//! is a file. What becomes of a record whose log call returned:
+//! [`Builder::connect`] leads to the session door: the daemon acknowledges what is durable in its store, and until then
+//! a record is kept and sent again if need be. [`Builder::connect_push`] is fire and forget. With [`Builder::spool`]
+//! the ring is a file. What becomes of a record whose log call returned:
 //!
 //! | what happens | `connect` with `spool` | `connect` | `connect_push` |
 //! |---|---|---|---|
@@ -64,8 +64,8 @@
 //!
 //! # How a task ends
 //!
-//! It ends when its last handle and its last subtask are gone; its duration is from its begin to the last time it was left.
-//! Its outcome is the first of these that there is:
+//! It ends when its last handle and its last subtask are gone; its duration is from its begin to the last time it was
+//! left. Its outcome is the first of these that there is:
 //!
 //! 1. [`Task::fail`], [`Task::success`], the field `otel.status_code`;
 //! 2. a panic that left it;
@@ -76,16 +76,17 @@
 //!
 //! # Reading the source
 //!
-//! One record's way: `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`,
-//! `field.rs` and `encode.rs` (fields into bytes), `capture.rs` and `val.rs` (values with structure), `local.rs`,
-//! `callsite.rs`, `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork),
-//! `ring/` (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `control.rs` and
+//! `builder.rs` with `settings.rs` and `addresses.rs` (what is said before the first record). One record's way:
+//! `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`, `field.rs`
+//! and `encode.rs` (fields into bytes), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
+//! `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork), `ring/`
+//! (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `control.rs` and
 //! `waker.rs` (what the sender is told, and how it is woken).
 //!
 //! Out: `sender.rs` (the thread) with `load.rs` (records become batches), `outlet.rs` (a door) with `push.rs` (fire and
-//! forget) or `session.rs` (acknowledged; which of several daemons) with `line.rs` (one attempt) and `stock.rs` (what they
-//! know of the records), `socket.rs` (ZeroMQ). `drain.rs` sends what the dead left, `say.rs` tells a human, `guard.rs` ends
-//! it. On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
+//! forget) or `session.rs` (acknowledged; which of several daemons) with `line.rs` (one attempt) and `stock.rs` (what
+//! they know of the records), `socket.rs` (ZeroMQ). `drain.rs` sends what the dead left, `say.rs` tells a human,
+//! `guard.rs` ends it. On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
 
 mod addresses;
 mod builder;

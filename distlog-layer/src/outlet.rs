@@ -101,8 +101,8 @@ impl Outlet {
         }
     }
 
-    /// Waits until there is something to do, or the waker is used, for `time` at most. `full`: there is a batch that could
-    /// not be sent. Says whether it was the waker.
+    /// Waits until there is something to do, or the waker is used, for `time` at most. `full`: there is a batch that
+    /// could not be sent. Says whether it was the waker.
     pub(crate) fn wait(&self, full: bool, waker: Option<&Waker>, time: Duration) -> bool {
         match self {
             Outlet::Push(push) => socket::wait(push.waits(full), waker, time),

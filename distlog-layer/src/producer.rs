@@ -327,7 +327,8 @@ fn ring(
     })
 }
 
-/// A forked child's own. It has asked for nothing and nobody there looks at errors, so it does without a spool if need be.
+/// A forked child's own. It has asked for nothing and nobody there looks at errors, so it does without a spool if need
+/// be.
 fn start_in_child(settings: &Arc<Settings>) -> Option<Producer> {
     let spoolless = || {
         Arc::new(Settings {

@@ -83,7 +83,8 @@ impl Push {
         Sent::Taken
     }
 
-    /// Tells the daemon that this process lives, if nothing else did for a while. `about`: a batch with the source alone.
+    /// Tells the daemon that this process lives, if nothing else did for a while. `about`: a batch with the source
+    /// alone.
     pub(crate) fn beat(&mut self, about: &[u8]) {
         if self.gone == 0 && self.last_sent.elapsed() >= self.heartbeat {
             // Only a batch can hold no records, so it is one whatever the encoding.

@@ -133,8 +133,8 @@ impl Sender {
         }
     }
 
-    /// Sleeps until there is something to do. `full`: there are more records than the batch takes; `stuck`: it could not be
-    /// sent.
+    /// Sleeps until there is something to do. `full`: there are more records than the batch takes; `stuck`: it could
+    /// not be sent.
     fn rest(&self, orders: &Orders, full: bool, stuck: bool) {
         if stuck {
             // Whoever logs now need not wake us: there is nothing that we could do with it.
@@ -167,7 +167,8 @@ impl Sender {
     fn close(mut self, deadline: Instant) -> Flush {
         let left = self.left();
         let ring = &self.shared.ring;
-        let all = left == Flush::Flushed;
+        // A caller may be writing yet: what follows its record is not seen, and must not go with the file.
+        let all = left == Flush::Flushed && ring.used() == 0;
         self.shared.control.answer(left);
         self.shared.control.close();
         self.shared.losses.room();

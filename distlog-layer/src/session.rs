@@ -1,8 +1,8 @@
 //! [`Session`]: brings the records of a producer to the session door of a daemon, whichever of several is there.
 //!
-//! The first address is the preferred one. Another is tried when nobody is there, when nothing is taken, when the daemon
-//! stops; and as long as the producer is with another, it looks now and then whether a preferred one is back. What was
-//! not acknowledged is sent again to whoever comes next, so nothing is lost on the way.
+//! The first address is the preferred one. Another is tried when nobody is there, when nothing is taken, when the
+//! daemon stops; and as long as the producer is with another, it looks now and then whether a preferred one is back.
+//! What was not acknowledged is sent again to whoever comes next, so nothing is lost on the way.
 
 use std::time::{Duration, Instant};
 
@@ -73,8 +73,8 @@ impl Session {
         })
     }
 
-    /// Receives what is there and does what is due. Afterwards the stock stands where the next batch begins, and what is
-    /// durable is freed. Call it often.
+    /// Receives what is there and does what is due. Afterwards the stock stands where the next batch begins, and what
+    /// is durable is freed. Call it often.
     pub(crate) fn work(&mut self, stock: &mut impl Stock, now: Instant) {
         if self.line.is_none() && now >= self.next_attempt {
             self.attempt(stock, now);

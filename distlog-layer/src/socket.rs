@@ -94,7 +94,8 @@ impl Socket {
     }
 }
 
-/// Waits until something is there on a socket or the waker is used, for `timeout` at most. Says whether it was the waker.
+/// Waits until something is there on a socket or the waker is used, for `timeout` at most. Says whether it was the
+/// waker.
 pub(crate) fn wait<'a>(
     sockets: impl IntoIterator<Item = (&'a Socket, For)>,
     waker: Option<&Waker>,

@@ -31,7 +31,8 @@ impl Waker {
 
     /// Wakes the thread if it sleeps; without a system call if not.
     pub(crate) fn wake(&self) {
-        // In one order with `begin` and whatever the thread looks at after it: either it sees that, or we see it asleep.
+        // In one order with `begin` and whatever the thread looks at after it: either it sees that, or we see it
+        // asleep.
         if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
             // One byte for each sleep at most, so there is always room.
             let _ = (&self.writer).write(&[1]);

@@ -4,12 +4,12 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::process::{ADDRESS, Process, SPOOL, STORY};
 use common::store::{Kept, Store};
 use common::*;
 use distlog_layer::{Builder, ConnectError, Flush, Guard, SpoolError, builder, task, to};
@@ -17,11 +17,6 @@ use distlog_proto::session::ByeReason;
 use distlog_proto::{ProducerId, Value};
 use tracing::{Dispatch, dispatcher::with_default, info};
 use tracing_subscriber::prelude::*;
-
-/// Says which story a process of this program tells.
-const STORY: &str = "DISTLOG_TEST_STORY";
-const ADDRESS: &str = "DISTLOG_TEST_ADDRESS";
-const SPOOL: &str = "DISTLOG_TEST_SPOOL";
 
 fn quick(builder: Builder) -> Builder {
     builder.heartbeat(Duration::from_millis(100)).patience(|p| {
@@ -66,59 +61,6 @@ fn until(what: &str, fits: impl Fn() -> bool) {
     while !fits() {
         assert!(Instant::now() < deadline, "not within {LONG:?}: {what}");
         std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Another process, which tells the story and waits to be killed.
-struct Process {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Process {
-    fn tell(story: &str, dir: &Path, address: &str) -> Process {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_process_of_its_own", "--nocapture"])
-            .env(STORY, story)
-            .env(ADDRESS, address)
-            .env(SPOOL, dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Process { child, lines }
-    }
-
-    /// What it says next, behind `distlog-test:`.
-    fn said(&mut self) -> String {
-        for line in self.lines.by_ref().lines() {
-            if let Some((_, said)) = line.unwrap().split_once("distlog-test:") {
-                return said.to_owned();
-            }
-        }
-        panic!("it said nothing more");
-    }
-
-    fn go_on(&mut self) {
-        let stdin = self.child.stdin.as_mut().unwrap();
-        stdin.write_all(b"go on\n").unwrap();
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Lets it end; what it wrote to stderr.
-    fn end(mut self) -> String {
-        drop(self.child.stdin.take());
-        let mut said = String::new();
-        let mut stderr = self.child.stderr.take().unwrap();
-        stderr.read_to_string(&mut said).unwrap();
-        assert!(self.child.wait().unwrap().success(), "{said}");
-        said
     }
 }
 

@@ -361,3 +361,33 @@ fn trace_ids_are_found_without_reading_the_rest() {
         ]
     );
 }
+
+#[test]
+fn an_outline_says_the_same_as_the_record() {
+    let bytes = batch(&[
+        full(),
+        Record {
+            source: full().source,
+            time: 5,
+            ..Record::default()
+        },
+    ]);
+    let parsed = BatchRef::parse(&bytes).unwrap();
+    let mut count = 0;
+    for (outline, record) in parsed.outlines().zip(parsed.records()) {
+        let (outline, record) = (outline.unwrap(), record.unwrap());
+        let task = record.task.map(|task| (task.trace_id, task.span_id));
+        assert_eq!(
+            (outline.kind, outline.time, outline.task),
+            (record.kind, record.time, task)
+        );
+        assert_eq!(outline.read().unwrap().to_record(), record.to_record());
+        count += 1;
+    }
+    assert_eq!(count, 2);
+    // Cut off within the second record: both say so at the same place.
+    let cut = BatchRef::parse(&bytes[..bytes.len() - 1]).unwrap();
+    let outlines: Vec<bool> = cut.outlines().map(|outline| outline.is_ok()).collect();
+    let records: Vec<bool> = cut.records().map(|record| record.is_ok()).collect();
+    assert_eq!((outlines, records), (vec![true, false], vec![true, false]));
+}

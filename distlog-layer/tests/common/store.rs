@@ -12,6 +12,9 @@ use distlog_proto::{ProducerId, Record};
 use super::LONG;
 use super::door::records;
 
+/// For a client to read what is said at last.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 pub struct Store {
     pub address: String,
     state: Arc<State>,
@@ -150,8 +153,12 @@ fn run(socket: zmq::Socket, state: &State) {
             if says {
                 sessions.closing(&mut answers);
                 say(&socket, &mut answers);
-                // It stays for what was said to go out.
-                socket.set_linger(1000).unwrap();
+                // A client drops what it has not read when the connection breaks, so it is given the time to read.
+                let end = Instant::now() + LAST_WORDS;
+                while Instant::now() < end {
+                    let _ =
+                        socket.poll(zmq::POLLIN, 10).unwrap() > 0 && socket.recv_bytes(0).is_ok();
+                }
             }
             return;
         }

@@ -19,7 +19,7 @@ pub use recent::{Recent, Summary};
 
 use crate::heard::{Heard, Over, Presence};
 use crate::intake::now;
-use crate::lookup::{Numbered, records_from};
+use crate::lookup::Numbered;
 use crate::own::Own;
 use crate::store::{Batches, CursorFile, CursorFileError, Reader};
 use crate::vital::Vital;
@@ -154,7 +154,7 @@ impl Tracker {
                 let Ok(batch) = BatchRef::parse(bytes) else {
                     continue;
                 };
-                records_from(head.first, &batch).for_each(|record| self.take(&record));
+                self.take_batch(head.first, &batch);
             }
             if looked.elapsed() >= LOOK_EVERY {
                 let look = *due.get_or_insert_with(|| Look {
@@ -195,6 +195,41 @@ impl Tracker {
         }
     }
 
+    /// Takes the records of a batch, of which `first` is the number of the first.
+    fn take_batch(&mut self, first: u64, batch: &BatchRef<'_>) {
+        let now = Instant::now();
+        // Most records are events, and most of them of the same task as the one before.
+        let mut heard: Option<(open::Key, u64)> = None;
+        for (number, outline) in (first..).zip(batch.outlines()) {
+            // Batches were checked when they came in.
+            let Ok(outline) = outline else { continue };
+            let Some(key) = outline.task else { continue };
+            if matches!(outline.kind, Kind::Event | Kind::Bind) {
+                if number < self.begin {
+                    continue;
+                }
+                match &mut heard {
+                    Some((last, time)) if *last == key => *time = outline.time.max(*time),
+                    _ => {
+                        self.heard(heard.replace((key, outline.time)), now);
+                    }
+                }
+            } else if let Ok(mut record) = outline.read() {
+                self.heard(heard.take(), now);
+                record.store_number = number;
+                self.take(&record);
+            }
+        }
+        self.heard(heard, now);
+    }
+
+    fn heard(&mut self, heard: Option<(open::Key, u64)>, now: Instant) {
+        if let Some((key, time)) = heard {
+            self.open.heard(&key, time, now);
+        }
+    }
+
+    /// Takes a begin or an end.
     fn take(&mut self, record: &RecordRef<'_>) {
         let Some(task) = record.task else { return };
         let (number, recent) = (record.store_number, &self.needs.recent);
@@ -219,7 +254,7 @@ impl Tracker {
                 self.open.remove(&key);
                 recent.end(record, &task);
             }
-            Kind::Event | Kind::Bind => self.open.heard(&key, record.time),
+            Kind::Event | Kind::Bind => {}
         }
     }
 

@@ -96,11 +96,11 @@ impl OpenTasks {
         }
     }
 
-    /// Notes a record of a task.
-    pub fn heard(&mut self, key: &Key, time: u64) {
+    /// Notes a record of a task: its time, in ns since the epoch, and when we saw it.
+    pub fn heard(&mut self, key: &Key, time: u64, now: Instant) {
         if let Some(open) = self.tasks.get_mut(key) {
             open.last = open.last.max(time);
-            open.touched = Instant::now();
+            open.touched = now;
         }
     }
 

@@ -10,6 +10,16 @@ fuzz_target!(|data: &[u8]| {
     let Ok(batch) = BatchRef::parse(data) else {
         return;
     };
+    for (outline, record) in batch.outlines().zip(batch.records()).take(64) {
+        if let Ok(record) = record {
+            let outline = outline.expect("what can be read has an outline");
+            let task = record.task.map(|task| (task.trace_id, task.span_id));
+            assert_eq!(
+                (outline.kind, outline.time, outline.task),
+                (record.kind, record.time, task)
+            );
+        }
+    }
     let mut line = Vec::new();
     for record in batch.records().take(64).flatten() {
         let _ = (

@@ -34,8 +34,18 @@ impl<'a> BatchRef<'a> {
     pub fn records(&self) -> Records<'_> {
         Records {
             batch: self,
-            scan: Scan::new("RecordBatch", self.bytes),
+            scan: self.fields(),
         }
+    }
+
+    /// The fields of the message, one by one.
+    pub(super) fn fields(&self) -> Scan<'a> {
+        Scan::new("RecordBatch", self.bytes)
+    }
+
+    /// Reads one of its records.
+    pub(super) fn record(&'a self, bytes: &'a [u8]) -> Result<RecordRef<'a>, DecodeError> {
+        RecordRef::parse(&self.head, bytes)
     }
 }
 
@@ -53,10 +63,7 @@ impl<'a> Iterator for Records<'a> {
         loop {
             match self.scan.next()? {
                 Ok(item) if item.number == field::RECORDS => {
-                    return Some(
-                        item.bytes()
-                            .and_then(|bytes| RecordRef::parse(&self.batch.head, bytes)),
-                    );
+                    return Some(item.bytes().and_then(|bytes| self.batch.record(bytes)));
                 }
                 Ok(_) => {}
                 Err(error) => return Some(Err(error)),

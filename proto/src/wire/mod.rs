@@ -3,7 +3,7 @@
 //! The contract is in `distlog/v1/record.proto` and `distlog/v1/batch.proto`; generated code would copy every string of
 //! every record, so this module walks the bytes itself ([protobuf encoding](https://protobuf.dev/programming-guides/encoding/)).
 //! Read it in this order: `scan.rs` (tags and lengths, bounded), `put.rs` (the same, writing), `value_ref.rs`,
-//! `batch_head.rs` (what records share), `record_ref.rs`, `batch_ref.rs` (reading), `encode.rs`, `batch_writer.rs`
+//! `batch_head.rs` (what records share), `record_ref.rs`, `batch_ref.rs`, `outline.rs` (reading), `encode.rs`, `batch_writer.rs`
 //! and `raw_batch.rs` (writing).
 //!
 //! ```
@@ -24,6 +24,7 @@ mod batch_head;
 mod batch_ref;
 mod batch_writer;
 pub mod encode;
+mod outline;
 pub mod put;
 mod raw_batch;
 mod record_ref;
@@ -33,6 +34,7 @@ mod value_ref;
 pub use batch_head::{CallsiteRef, SourceRef};
 pub use batch_ref::{BatchRef, Records, trace_ids};
 pub use batch_writer::{BatchWriter, record as put_record};
+pub use outline::Outline;
 pub use raw_batch::RawBatch;
 pub use record_ref::{ErrorRef, LinkRef, OtlpRef, RecordRef, TaskRef};
 pub use scan::DecodeError;

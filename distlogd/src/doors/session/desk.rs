@@ -65,6 +65,11 @@ impl Desk {
         std::mem::take(&mut self.answers)
     }
 
+    /// Whether nobody has a session.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
     /// The daemon stops: says so to all.
     pub(super) fn closing(&mut self) {
         self.sessions.closing(&mut self.answers);

@@ -14,6 +14,8 @@ use crate::intake::Closed;
 
 /// How often the sessions are looked after, and how long to wait for anything.
 const TICK: Duration = Duration::from_millis(100);
+/// So long clients have to leave when the daemon stops.
+const FAREWELL: Duration = Duration::from_millis(300);
 /// So many messages are taken before the answers go out.
 const AT_ONCE: usize = 256;
 
@@ -50,8 +52,11 @@ impl Door {
                 self.ends.quiet.store(true, Ordering::Release);
             }
             let reads = !quiet && !self.desk.is_full();
-            let timeout = if finish { 0 } else { TICK.as_millis() as i64 };
-            let ready = self.line.wait(&self.notices, reads, timeout)?;
+            let ready = self.line.wait(
+                &self.notices,
+                reads,
+                if finish { Duration::ZERO } else { TICK },
+            )?;
             self.desk.hear_of_the_store();
             if ready {
                 self.receive();
@@ -60,14 +65,23 @@ impl Door {
                 ticked = Instant::now();
                 self.desk.tick();
             }
-            if finish {
-                self.desk.closing();
-            }
             self.send();
             if finish {
-                return Ok(());
+                return self.take_leave();
             }
         }
+    }
+
+    /// Says to all that the daemon stops, until they have gone or the time is up. Said once it would be lost on many: a
+    /// client does not see what it has not read yet when the connection ends.
+    fn take_leave(&mut self) -> Result<(), zmq::Error> {
+        let deadline = Instant::now() + FAREWELL;
+        while !self.desk.is_empty() && Instant::now() < deadline {
+            self.desk.closing();
+            self.send();
+            self.line.wait(&self.notices, false, FAREWELL / 20)?;
+        }
+        Ok(())
     }
 
     fn receive(&mut self) {

@@ -1,6 +1,7 @@
 //! The socket: messages in, answers out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::notices::Notices;
 
@@ -43,14 +44,14 @@ impl Line {
         &self,
         notices: &Notices,
         reads: bool,
-        timeout_ms: i64,
+        timeout: Duration,
     ) -> Result<bool, zmq::Error> {
         let mut items = [
             zmq::PollItem::from_fd(notices.fd(), zmq::POLLIN),
             self.socket.as_poll_item(zmq::POLLIN),
         ];
         let watched = if reads { 2 } else { 1 };
-        match zmq::poll(&mut items[..watched], timeout_ms) {
+        match zmq::poll(&mut items[..watched], timeout.as_millis() as i64) {
             Ok(_) => Ok(reads && items[1].is_readable()),
             Err(zmq::Error::EINTR) => Ok(false),
             Err(error) => Err(error),

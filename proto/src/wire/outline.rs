@@ -1,0 +1,83 @@
+//! The little by which tasks are followed, read without the rest of a record.
+
+use super::batch_ref::BatchRef;
+use super::field::{batch, record, task};
+use super::record_ref::RecordRef;
+use super::scan::{DecodeError, Scan};
+use crate::id::{SpanId, TraceId};
+use crate::record::Kind;
+
+/// What a record is about. It costs a fraction of the whole [`RecordRef`], which [`Outline::read`] gives.
+#[derive(Debug, Clone, Copy)]
+pub struct Outline<'a> {
+    /// What the record tells of its task.
+    pub kind: Kind,
+    /// In nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// Its task, if it has one.
+    pub task: Option<(TraceId, SpanId)>,
+    batch: &'a BatchRef<'a>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Outline<'a> {
+    fn parse(batch: &'a BatchRef<'a>, bytes: &'a [u8]) -> Result<Outline<'a>, DecodeError> {
+        let mut outline = Outline {
+            kind: Kind::Event,
+            time: 0,
+            task: None,
+            batch,
+            bytes,
+        };
+        for item in Scan::new("Record", bytes) {
+            let item = item?;
+            match item.number {
+                record::KIND => outline.kind = Kind::from_number(item.varint()?),
+                record::TIME => outline.time = item.fixed64()?,
+                record::TASK => outline.task = ids(item.bytes()?)?,
+                _ => {}
+            }
+        }
+        Ok(outline)
+    }
+
+    /// The whole record.
+    ///
+    /// # Errors
+    /// If it is malformed.
+    pub fn read(&self) -> Result<RecordRef<'a>, DecodeError> {
+        self.batch.record(self.bytes)
+    }
+}
+
+/// The ids of a task.
+fn ids(bytes: &[u8]) -> Result<Option<(TraceId, SpanId)>, DecodeError> {
+    let (mut trace_id, mut span_id) = (None, None);
+    for item in Scan::new("Task", bytes) {
+        let item = item?;
+        match item.number {
+            task::TRACE_ID => {
+                trace_id = item.bytes()?.try_into().ok().and_then(TraceId::from_bytes);
+            }
+            task::SPAN_ID => span_id = SpanId::new(item.fixed64()?),
+            _ => continue,
+        }
+        if trace_id.is_some() && span_id.is_some() {
+            break;
+        }
+    }
+    Ok(trace_id.zip(span_id))
+}
+
+impl<'a> BatchRef<'a> {
+    /// The outlines of the records, one for each that [`BatchRef::records`] gives.
+    pub fn outlines(&'a self) -> impl Iterator<Item = Result<Outline<'a>, DecodeError>> {
+        self.fields().filter_map(move |item| match item {
+            Ok(item) if item.number == batch::RECORDS => {
+                Some(item.bytes().and_then(|bytes| Outline::parse(self, bytes)))
+            }
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+}
