@@ -170,12 +170,17 @@ fn the_command_line_drains_once_and_says_what_it_took() {
     )
     .unwrap();
     let spools = folder.path().join("spools");
-    let records: Vec<_> = (0..5).map(|n| record(0, &n.to_string())).collect();
+    let open = TaskId::random();
+    let mut records: Vec<_> = (0..5).map(|n| record(0, &n.to_string())).collect();
+    (records[0].kind, records[0].task) = (Kind::Begin, Some(Task::from(&open)));
     leave(&spools, &source(id(1)), &records, [0, 0, 7, 0, 0]);
     let output = drain(folder.path(), &["spools"]);
     assert!(output.status.success(), "{output:?}");
     // Its five records, and the one about its loss.
-    let expected = format!("{}, shop, process 77: 6 records (7 lost before)\n", id(1));
+    let expected = format!(
+        "{}, shop, process 77: 6 records; it had dropped 7 for want of room\n",
+        id(1)
+    );
     assert_eq!(text(&output.stdout), expected);
     assert!(!path(&spools, id(1)).exists());
     assert!(
@@ -195,7 +200,7 @@ fn the_command_line_drains_once_and_says_what_it_took() {
     leave(&spools, &source(id(2)), &records, [0; 5]);
     let output = drain(folder.path(), &["nowhere", "spools"]);
     assert_eq!(output.status.code(), Some(1));
-    let expected = format!("{}, shop, process 77: 5 records (0 lost before)\n", id(2));
+    let expected = format!("{}, shop, process 77: 5 records\n", id(2));
     assert_eq!(text(&output.stdout), expected);
     let said = text(&output.stderr);
     assert!(
@@ -207,6 +212,11 @@ fn the_command_line_drains_once_and_says_what_it_took() {
     config.store.path = folder.path().join("store");
     let daemon = Builder::new().start(&config).unwrap();
     assert_eq!(stored(daemon.reader(), id(1)).len(), 6);
+    let tree = get(&daemon, &format!("/api/v1/tasks/{open}"));
+    assert!(
+        tree.contains("its process died before the task ended"),
+        "it is lost already: {tree}"
+    );
     leave(&spools, &source(id(4)), &records, [0; 5]);
     let output = drain(folder.path(), &["spools"]);
     assert_eq!(output.status.code(), Some(1));

@@ -3,17 +3,20 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use distlog_spool::SpoolError;
 
 use super::output::{log, tell};
 use super::{FAILED, WRONG, check};
-use crate::daemon::{Builder, options, sync};
+use crate::daemon::{Builder, hostname, options, sync};
 use crate::drain::{Store as Into, TakeError, found};
 use crate::heard::Heard;
 use crate::intake;
 use crate::losses::Losses;
+use crate::own::Own;
 use crate::store::{OpenError, Store};
+use crate::tracker::{Needs, Tracker};
 use crate::vital::Vital;
 
 /// Stores what is left in the directories, in the store of the configuration.
@@ -42,6 +45,7 @@ pub(super) fn drain(
             return FAILED;
         }
     };
+    let reader = store.reader();
     let (intake, writer) = match intake::start(store, sync(&config), &Vital::default()) {
         Ok(started) => started,
         Err(error) => {
@@ -49,15 +53,29 @@ pub(super) fn drain(
             return FAILED;
         }
     };
+    let heard = Arc::new(Heard::default());
     let into = Into {
-        intake,
-        heard: Arc::new(Heard::default()),
+        intake: intake.clone(),
+        heard: Arc::clone(&heard),
         losses: Losses::default(),
         stop: Arc::default(),
     };
     let mut all = true;
     for directory in directories {
         all &= take(directory, &into);
+    }
+    // What the dead had begun and not ended is lost, and nobody else will know before long.
+    let lost = Tracker::once(Needs {
+        reader,
+        heard,
+        own: Arc::new(Own::new(intake, hostname())),
+        lost_after: Duration::MAX,
+        recent: Arc::default(),
+        stop: Arc::default(),
+    });
+    if let Err(error) = lost {
+        tell!("distlogd: {error}");
+        all = false;
     }
     let lost = writer.close();
     if all && lost == 0 { 0 } else { FAILED }

@@ -307,7 +307,8 @@ fn wait(deadline: Instant, holds: impl Fn() -> bool) {
     }
 }
 
-fn hostname() -> String {
+/// What this machine is called.
+pub(crate) fn hostname() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

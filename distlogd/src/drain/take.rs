@@ -71,10 +71,15 @@ impl fmt::Display for Taken {
             records,
             lost,
         } = self;
+        let s = if *records == 1 { "" } else { "s" };
         write!(
             f,
-            "{producer}, {service}, process {process_id}: {records} records ({lost} lost before)"
-        )
+            "{producer}, {service}, process {process_id}: {records} record{s}"
+        )?;
+        match lost {
+            0 => Ok(()),
+            lost => write!(f, "; it had dropped {lost} for want of room"),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::heard::{Heard, Over, Presence};
 use crate::intake::now;
 use crate::lookup::Numbered;
 use crate::own::Own;
-use crate::store::{Batches, CursorFile, CursorFileError, Reader};
+use crate::store::{Batches, Cursor, CursorFile, CursorFileError, ReadError, Reader};
 use crate::vital::Vital;
 use open::{Open, OpenTasks};
 
@@ -42,6 +42,9 @@ pub enum StartError {
     /// The cursor cannot be read.
     #[error("{0}")]
     Cursor(#[from] CursorFileError),
+    /// The store cannot be read.
+    #[error("{0}")]
+    Read(#[from] ReadError),
     /// The system gives no thread.
     #[error("the system gives no thread: {0}")]
     Thread(std::io::Error),
@@ -104,6 +107,34 @@ impl Tracker {
         registry: &mut Registry,
         vital: &Vital,
     ) -> Result<JoinHandle<()>, StartError> {
+        let tracker = Tracker::new(needs, registry)?;
+        let pulse = vital.pulse("the task tracker");
+        let thread = std::thread::Builder::new().name("tracker".into());
+        let spawned = thread.spawn(move || {
+            let _pulse = pulse;
+            tracker.run();
+        });
+        spawned.map_err(StartError::Thread)
+    }
+
+    /// Reads the stream as far as it goes now, says which tasks are lost, and ends: where no daemon runs.
+    ///
+    /// # Errors
+    /// If the cursor's file or the store cannot be read.
+    pub fn once(needs: Needs) -> Result<(), StartError> {
+        let mut tracker = Tracker::new(needs, &mut Registry::default())?;
+        let (asked, reader) = (Instant::now(), tracker.needs.reader.clone());
+        let end = reader.end();
+        let (mut cursor, mut batches) = (reader.cursor(tracker.begin), Batches::new());
+        while cursor.position() < end {
+            tracker.read(&mut cursor, &mut batches)?;
+        }
+        tracker.look(asked);
+        tracker.save(cursor.position());
+        Ok(())
+    }
+
+    fn new(needs: Needs, registry: &mut Registry) -> Result<Tracker, StartError> {
         let cursor = needs.reader.cursor_file(".tracker")?;
         let begin = match cursor.load() {
             Ok(saved) => saved.map_or(0, |saved| saved.next),
@@ -117,21 +148,14 @@ impl Tracker {
             "Open tasks that are followed no longer, since too many are open: they are not said to be lost",
             given_up.clone(),
         );
-        let tracker = Tracker {
+        Ok(Tracker {
             begin,
             needs,
             cursor,
             open: OpenTasks::new(MAX_OPEN),
             given_up,
             untold: 0,
-        };
-        let pulse = vital.pulse("the task tracker");
-        let thread = std::thread::Builder::new().name("tracker".into());
-        let spawned = thread.spawn(move || {
-            let _pulse = pulse;
-            tracker.run();
-        });
-        spawned.map_err(StartError::Thread)
+        })
     }
 
     fn run(mut self) {
@@ -145,16 +169,10 @@ impl Tracker {
         let mut saved = Instant::now();
         while !self.needs.stop.load(Ordering::Acquire) {
             reader.wait(cursor.position(), LOOK_EVERY);
-            if let Err(error) = cursor.next_batches(&mut batches, READ_BYTES) {
+            if let Err(error) = self.read(&mut cursor, &mut batches) {
                 tracing::warn!("tasks are not followed: {error}");
                 std::thread::sleep(LOOK_EVERY);
                 continue;
-            }
-            for (head, bytes) in batches.iter() {
-                let Ok(batch) = BatchRef::parse(bytes) else {
-                    continue;
-                };
-                self.take_batch(head.first, &batch);
             }
             if looked.elapsed() >= LOOK_EVERY {
                 let look = *due.get_or_insert_with(|| Look {
@@ -193,6 +211,17 @@ impl Tracker {
                 "more than {MAX_OPEN} tasks are open: the {untold} oldest are followed no longer, and will not be said to be lost"
             );
         }
+    }
+
+    /// Takes the next batches of the stream.
+    fn read(&mut self, cursor: &mut Cursor, batches: &mut Batches) -> Result<(), ReadError> {
+        cursor.next_batches(batches, READ_BYTES)?;
+        for (head, bytes) in batches.iter() {
+            if let Ok(batch) = BatchRef::parse(bytes) {
+                self.take_batch(head.first, &batch);
+            }
+        }
+        Ok(())
     }
 
     /// Takes the records of a batch, of which `first` is the number of the first.
