@@ -5,10 +5,11 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{Kind, ProducerId, Record, Task, TaskId};
+use distlog_proto::{Kind, ProducerId, Record, RecordRef, Task, TaskId};
 use distlog_tests::eventually;
 use distlogd::config::Config;
 use distlogd::daemon::{Builder, Daemon};
+use distlogd::processor::{Error, Processor, Token};
 
 fn config(folder: &std::path::Path) -> Config {
     let mut config = Config::default();
@@ -55,6 +56,42 @@ fn tasks(daemon: &Daemon) -> String {
         .call()
         .unwrap();
     response.body_mut().read_to_string().unwrap()
+}
+
+/// A processor that keeps nothing.
+struct Idle;
+
+impl Processor for Idle {
+    fn process(&mut self, _: &[RecordRef<'_>]) -> Result<(), Error> {
+        Ok(())
+    }
+    fn flush(&mut self) -> Result<Token, Error> {
+        Ok(Token::default())
+    }
+}
+
+#[test]
+fn where_a_new_processor_begins_is_durable_before_a_door_opens() {
+    // A worker's thread could be first now and then, not each time.
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let builder = Builder::new();
+        let names: Vec<String> = (0..8).map(|n| format!("own{n}")).collect();
+        let builder = names.iter().fold(builder, |builder, name| {
+            builder.processor(name, |_| Ok(Box::new(Idle)))
+        });
+        let daemon = builder.start(&config(folder.path())).unwrap();
+        let kept = |name: &&String| {
+            let cursor = daemon.reader().cursor_file(name).unwrap();
+            cursor.load().unwrap().is_some()
+        };
+        let without: Vec<&String> = names.iter().filter(|name| !kept(name)).collect();
+        assert!(
+            without.is_empty(),
+            "{without:?} would skip what comes before a kill"
+        );
+        daemon.stop();
+    }
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Shared<'_> {
             stop: Arc::clone(&self.stop.workers),
             abort: Arc::clone(&self.stop.abort),
         };
+        worker.mark_begin();
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || worker.run())?;

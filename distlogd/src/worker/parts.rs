@@ -59,6 +59,16 @@ pub struct Progress {
 }
 
 impl Worker {
+    /// Keeps where a new processor begins: there it begins also if it is killed before its first flush. Done before the
+    /// daemon takes anything in, else what comes before a kill could be before the begin of the next start.
+    pub fn mark_begin(&self) {
+        if matches!(self.cursor.load(), Ok(None))
+            && let Err(error) = self.cursor.save(self.from, &[])
+        {
+            tracing::error!(processor = self.name, "{error}");
+        }
+    }
+
     /// Where the cursor stands; `None` if it cannot be read before the daemon stops.
     pub(super) fn begin(&self) -> Option<(u64, Option<Token>)> {
         let mut troubled = false;
@@ -78,10 +88,7 @@ impl Worker {
                     return Some((saved.next.min(end), token.map(Token)));
                 }
                 Ok(None) => {
-                    // A new processor begins where it does now, also if it is killed before its first flush.
-                    if let Err(error) = self.cursor.save(self.from, &[]) {
-                        tracing::error!(processor = self.name, "{error}");
-                    }
+                    self.mark_begin();
                     return Some((self.from, None));
                 }
                 Err(CursorFileError::File(error)) => {

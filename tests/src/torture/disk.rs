@@ -74,6 +74,19 @@ impl Disk {
         Ok(Disk { root: root.into() })
     }
 
+    /// Unmounts it; what is on it is gone then.
+    ///
+    /// # Errors
+    /// If something is still open there.
+    pub fn unmount(self) -> io::Result<()> {
+        let output = Command::new("umount").arg(&self.root).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let why = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(why.trim().to_owned()))
+    }
+
     fn filler(&self) -> PathBuf {
         self.root.join("filler")
     }

@@ -339,6 +339,14 @@ rules:
         Ok(())
     }
 
+    /// Gives up the store's disk, when nothing runs any more.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn leave(self) -> io::Result<()> {
+        self.disk.map_or(Ok(()), Disk::unmount)
+    }
+
     /// Spool files that are left.
     fn left(&self) -> Vec<PathBuf> {
         self.spools()

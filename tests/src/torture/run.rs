@@ -88,6 +88,10 @@ pub fn run(options: &Options) -> io::Result<Verdict> {
             "everything is in {}",
             keep(folder, &house.store())?.display()
         );
+    } else {
+        // A folder in which something is mounted cannot be removed.
+        house.leave()?;
+        folder.close()?;
     }
     judged.map(|()| verdict)
 }
