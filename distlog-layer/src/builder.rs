@@ -14,6 +14,8 @@ use crate::settings::{Door, Overflow, Patience, Settings};
 
 /// The smallest ring, in bytes: records of 8 KiB fit.
 const MIN_RING: usize = 64 * 1024;
+/// The shortest heartbeat: answers come as fast as a network is, and would be followed by the next one.
+const MIN_HEARTBEAT: Duration = Duration::from_millis(10);
 
 /// Begins to build a layer.
 ///
@@ -107,9 +109,10 @@ impl Builder {
     }
 
     /// After how long a silence the daemon is told that the process lives; 5 seconds if nothing else is said. The
-    /// daemon takes the open tasks of a process for lost when it was silent for `lost_after`, a minute by default.
+    /// daemon takes the open tasks of a process for lost when it was silent for `lost_after`, a minute by default. At
+    /// least 10 milliseconds.
     pub fn heartbeat(mut self, interval: Duration) -> Builder {
-        self.settings.heartbeat = interval;
+        self.settings.heartbeat = interval.max(MIN_HEARTBEAT);
         self
     }
 
@@ -126,6 +129,8 @@ impl Builder {
     /// Programs may share a directory. It is made if it is missing, for this user alone, and belongs on a local disk,
     /// which must have room for the whole ring ([`Builder::ring_bytes`]) of each process. The kernel writes the file
     /// out when it likes: what it had not is lost with a power failure.
+    ///
+    /// A relative path is taken from where the program is now, wherever it goes later.
     ///
     /// With [`Builder::connect_push`], too, where a record is done with when it is sent.
     ///
@@ -149,7 +154,9 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn spool(mut self, directory: impl Into<PathBuf>) -> Builder {
-        self.settings.spool = Some(directory.into());
+        let directory = directory.into();
+        // A program that becomes a daemon goes to another working directory, and forked children are there, too.
+        self.settings.spool = Some(std::path::absolute(&directory).unwrap_or(directory));
         self
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::deadline;
 use crate::waker::Waker;
 
 /// What became of a flush.
@@ -15,7 +16,7 @@ pub enum Flush {
     Flushed,
     /// The time was up before.
     Left {
-        /// Records that are still here.
+        /// Records that are still here; 0, though there are bytes of them, if nobody had the time to count.
         records: u64,
         /// Bytes that these take.
         bytes: u64,
@@ -44,13 +45,24 @@ pub(crate) struct Control {
     answer: Mutex<Option<Flush>>,
     answered: Condvar,
     /// One flush at a time.
-    flushing: Mutex<()>,
+    flushing: Mutex<bool>,
+    flushed: Condvar,
     waker: Waker,
     /// The sender has seen the records before this position.
     seen: AtomicU64,
     reached: AtomicBool,
     ending: AtomicBool,
     closed: AtomicBool,
+}
+
+/// Somebody flushes, until this is dropped.
+struct Turn<'a>(&'a Control);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.flushing) = false;
+        self.0.flushed.notify_one();
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -66,6 +78,7 @@ impl Control {
             answer: Mutex::default(),
             answered: Condvar::new(),
             flushing: Mutex::default(),
+            flushed: Condvar::new(),
             waker: Waker::new()?,
             seen: AtomicU64::new(0),
             reached: AtomicBool::new(false),
@@ -79,10 +92,14 @@ impl Control {
         /// For the sender to notice that the time is up.
         const GRACE: Duration = Duration::from_secs(1);
 
-        let _one = lock(&self.flushing);
-        let deadline = Instant::now() + timeout;
-        *lock(&self.answer) = None;
-        lock(&self.orders).flush = Some((target, deadline));
+        let deadline = deadline::after(timeout);
+        let _turn = self.turn(deadline)?;
+        {
+            // Together, so that what is answered to one whose time was up is not taken for the answer to this one.
+            let mut orders = lock(&self.orders);
+            *lock(&self.answer) = None;
+            orders.flush = Some((target, deadline));
+        }
         self.waker.wake();
         let mut answer = lock(&self.answer);
         while answer.is_none() && !self.is_closed() {
@@ -97,6 +114,24 @@ impl Control {
                 .0;
         }
         *answer
+    }
+
+    /// Waits for its turn to flush; `None` if it does not come in time.
+    fn turn(&self, deadline: Instant) -> Option<Turn<'_>> {
+        let mut flushing = lock(&self.flushing);
+        while *flushing {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            flushing = self
+                .flushed
+                .wait_timeout(flushing, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        *flushing = true;
+        Some(Turn(self))
     }
 
     /// Tells the sender to end.
@@ -141,11 +176,15 @@ impl Control {
         *lock(&self.orders)
     }
 
-    /// The sender's: answers a flush.
-    pub(crate) fn answer(&self, flush: Flush) {
-        lock(&self.orders).flush = None;
-        *lock(&self.answer) = Some(flush);
-        self.answered.notify_all();
+    /// The sender's: answers the flush that is in `orders`, unless another one has taken its place: who asked for it
+    /// does not wait any more.
+    pub(crate) fn answer(&self, orders: &Orders, flush: Flush) {
+        let mut current = lock(&self.orders);
+        if orders.flush.is_some() && current.flush == orders.flush {
+            current.flush = None;
+            *lock(&self.answer) = Some(flush);
+            self.answered.notify_all();
+        }
     }
 
     /// The sender's: runs `sleep`, which ends when the waker is used, unless there are other orders than those it
@@ -168,5 +207,55 @@ impl Control {
         self.end();
         self.closed.store(true, Ordering::Release);
         self.answered.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn until_asked(control: &Control, target: u64) -> Orders {
+        loop {
+            let orders = control.orders();
+            if orders.flush.is_some_and(|(asked, _)| asked == target) {
+                return orders;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn nobody_gets_the_answer_to_the_flush_before() {
+        let control = Control::new().unwrap();
+        // Nobody answers; it gives up.
+        assert_eq!(control.flush(100, Duration::ZERO), None);
+        let first = control.orders();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| control.flush(200, LONG));
+            let orders = until_asked(&control, 200);
+            control.answer(&first, Flush::Flushed);
+            let left = Flush::Left {
+                records: 1,
+                bytes: 16,
+            };
+            control.answer(&orders, left);
+            assert_eq!(second.join().unwrap(), Some(left));
+        });
+        assert_eq!(control.orders().flush, None);
+    }
+
+    #[test]
+    fn a_flush_does_not_wait_longer_for_another_than_it_may() {
+        let control = Control::new().unwrap();
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| control.flush(100, LONG));
+            let orders = until_asked(&control, 100);
+            assert_eq!(control.flush(200, Duration::from_millis(10)), None);
+            assert!(!first.is_finished());
+            control.answer(&orders, Flush::Flushed);
+            assert_eq!(first.join().unwrap(), Some(Flush::Flushed));
+        });
     }
 }

@@ -6,19 +6,19 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use distlog_proto::session::{ByeReason, Dropped};
 use distlog_spool::{Dead, SpoolDir, SpoolError};
 
 use crate::outlet::{Outlet, Portion};
-use crate::say::say;
+use crate::say::{Trouble, say};
 use crate::settings::Settings;
 use crate::shared::Shared;
-use crate::socket::{self, Context, Sent};
+use crate::socket::{self, Contexts, Sent};
 use crate::stock::Stock;
 use crate::waker::Waker;
+use crate::worker::Worker;
 
 /// How often a session is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The thread that does so.
 pub(crate) struct Drain {
     orders: Arc<Stop>,
-    thread: JoinHandle<()>,
+    thread: Worker<()>,
 }
 
 struct Stop {
@@ -46,7 +46,7 @@ impl Drain {
     pub(crate) fn start(
         dir: SpoolDir,
         settings: Arc<Settings>,
-        context: Context,
+        contexts: Contexts,
         shared: Arc<Shared>,
     ) -> std::io::Result<Drain> {
         let orders = Arc::new(Stop {
@@ -56,33 +56,34 @@ impl Drain {
         let drainer = Drainer {
             dir,
             settings,
-            context,
+            contexts,
             shared,
             orders: Arc::clone(&orders),
             told: HashSet::new(),
+            trouble: Arc::default(),
         };
-        let thread = std::thread::Builder::new()
-            .name("distlog-drain".into())
-            .spawn(move || drainer.run())?;
+        let thread = Worker::start("distlog-drain", move |_| drainer.run())?;
         Ok(Drain { orders, thread })
     }
 
-    /// Ends it. What is not done is left for the next process.
-    pub(crate) fn stop(self) {
+    /// Ends it, and waits for that no longer than to `until`. What is not done is left for the next process.
+    pub(crate) fn stop(self, until: Instant) {
         self.orders.stopped.store(true, Ordering::SeqCst);
         self.orders.waker.wake();
-        let _ = self.thread.join();
+        self.thread.end(until);
     }
 }
 
 struct Drainer {
     dir: SpoolDir,
     settings: Arc<Settings>,
-    context: Context,
+    contexts: Contexts,
     shared: Arc<Shared>,
     orders: Arc<Stop>,
     /// What was said; each trouble is said once.
     told: HashSet<String>,
+    /// The same of what daemons say.
+    trouble: Arc<Trouble>,
 }
 
 impl Drainer {
@@ -148,7 +149,13 @@ impl Drainer {
             fault: None,
         };
         let source = stock.dead.source();
-        let opened = Outlet::open(&self.settings, &self.context, stock.dead.producer(), source);
+        let opened = Outlet::open(
+            &self.settings,
+            &self.contexts,
+            stock.dead.producer(),
+            source,
+            &self.trouble,
+        );
         // The addresses were good when the program connected; it is the system that gives no socket.
         let Ok(mut outlet) = opened else {
             return Ok(());
@@ -230,12 +237,17 @@ impl Stock for DeadStock {
         self.dead.end()
     }
 
+    /// A machine that lost power may not have written the end of the file, and a daemon on it has what it said it has.
+    fn limit(&self) -> u64 {
+        u64::MAX
+    }
+
     fn dropped(&self) -> Dropped {
         self.dead.dropped()
     }
 
     fn seek(&mut self, to: u64) -> bool {
-        let found = is_place(to) && (self.dead.acked()..=self.dead.end()).contains(&to);
+        let found = is_place(to) && to >= self.dead.acked();
         if found {
             self.position = to;
         }
@@ -243,7 +255,7 @@ impl Stock for DeadStock {
     }
 
     fn free_to(&mut self, to: u64) -> bool {
-        let found = is_place(to) && to <= self.dead.end();
+        let found = is_place(to);
         if found && let Err(error) = self.dead.set_acked(to) {
             self.fault = Some(error);
         }

@@ -81,11 +81,11 @@
 //! and `encode.rs` (fields into bytes), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
 //! `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork), `ring/`
 //! (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `control.rs` and
-//! `waker.rs` (what the sender is told, and how it is woken).
+//! `waker.rs` (what the sender is told, and how it is woken), `deadline.rs` (until when somebody waits).
 //!
 //! Out: `sender.rs` (the thread) with `load.rs` (records become batches), `outlet.rs` (a door) with `push.rs` (fire and
 //! forget) or `session.rs` (acknowledged; which of several daemons) with `line.rs` (one attempt) and `stock.rs` (what
-//! they know of the records), `socket.rs` (ZeroMQ). `drain.rs` sends what the dead left, `say.rs` tells a human,
+//! they know of the records), `socket.rs` (ZeroMQ), `worker.rs` (a thread that nobody waits for too long). `drain.rs` sends what the dead left, `say.rs` tells a human,
 //! `guard.rs` ends it. On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
 
 mod addresses;
@@ -94,6 +94,7 @@ mod callsite;
 mod capture;
 mod clock;
 mod control;
+mod deadline;
 mod drain;
 mod encode;
 mod field;
@@ -128,6 +129,7 @@ mod val;
 mod verdict;
 mod visit;
 mod waker;
+mod worker;
 
 pub use addresses::Addresses;
 pub use builder::{Builder, builder};

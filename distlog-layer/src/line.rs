@@ -1,11 +1,13 @@
 //! [`Line`]: one attempt to have a session with a daemon.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
 use distlog_proto::session::{ByeReason, Client, Dropped, Over, RefusedReason, ToClient, ToDaemon};
 
-use crate::socket::{Context, Error, For, Sent, Socket};
+use crate::say::Trouble;
+use crate::socket::{Contexts, Error, For, Sent, Socket};
 use crate::stock::Stock;
 
 /// Batches that libzmq may keep; each is of 64 KiB.
@@ -13,12 +15,14 @@ const KEEP: i32 = 32;
 
 /// What all attempts of a producer have in common.
 pub(crate) struct Caller {
-    pub(crate) context: Context,
+    pub(crate) contexts: Contexts,
     pub(crate) producer: ProducerId,
     /// A batch with the source alone.
     pub(crate) about: Vec<u8>,
     /// After how long a silence the daemon is told that the producer lives.
     pub(crate) heartbeat: Duration,
+    /// What a human was told.
+    pub(crate) trouble: Arc<Trouble>,
 }
 
 /// A connection of its own, and where the daemon behind it stands.
@@ -36,13 +40,17 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Begins an attempt.
+    /// Begins an attempt at the address with the number.
     ///
     /// # Errors
     /// If the address cannot be one, or the system gives no socket.
-    pub(crate) fn open(caller: &Caller, address: &str, now: Instant) -> Result<Line, Error> {
+    pub(crate) fn open(
+        caller: &Caller,
+        (number, address): (usize, &str),
+        now: Instant,
+    ) -> Result<Line, Error> {
         Ok(Line {
-            socket: Socket::dealer(&caller.context, address, KEEP)?,
+            socket: Socket::dealer(caller.contexts.of(number), address, KEEP)?,
             client: Client::new(caller.producer, 0, caller.heartbeat, now),
             since: now,
             greeted: false,
@@ -56,7 +64,11 @@ impl Line {
     ///
     /// # Errors
     /// As [`Line::open`].
-    pub(crate) fn probe(caller: &Caller, address: &str, now: Instant) -> Result<Line, Error> {
+    pub(crate) fn probe(
+        caller: &Caller,
+        address: (usize, &str),
+        now: Instant,
+    ) -> Result<Line, Error> {
         Line::open(caller, address, now).map(|line| Line {
             probes: true,
             ..line
@@ -84,7 +96,7 @@ impl Line {
             // What a later daemon says beyond what we know is nothing that we must know.
             if let Ok(heard) = ToClient::decode(&heard) {
                 let was_joined = self.client.is_joined();
-                self.client.receive(&heard, stock.head(), now)?;
+                self.client.receive(&heard, stock.limit(), now)?;
                 self.settle(stock)?;
                 self.is_good |= was_joined;
             }

@@ -55,6 +55,12 @@ impl Load {
         self.batch.records() == 0
     }
 
+    /// Whether there is nothing to send but that records are missing: they were lost with the spool's memory. Until
+    /// that is sent, they take room that nobody frees.
+    pub(crate) fn is_hole(&self) -> bool {
+        self.is_empty() && self.reader.position() > self.from && self.shared.ring.is_torn()
+    }
+
     /// For how long the oldest record of the batch waits.
     pub(crate) fn age(&self) -> Duration {
         self.since.elapsed()

@@ -1,5 +1,6 @@
 //! [`Outlet`]: the door of a daemon that records leave by.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
@@ -7,9 +8,10 @@ use distlog_proto::session::{ByeReason, Dropped};
 
 use crate::line::Caller;
 use crate::push::Push;
+use crate::say::Trouble;
 use crate::session::Session;
 use crate::settings::{Door, Settings};
-use crate::socket::{self, Context, Error, Sent};
+use crate::socket::{self, Contexts, Error, Sent};
 use crate::stock::Stock;
 use crate::waker::Waker;
 
@@ -30,26 +32,29 @@ pub(crate) enum Outlet {
 }
 
 impl Outlet {
-    /// For the records of a producer. `about`: a batch with its source alone.
+    /// For the records of a producer. `about`: a batch with its source alone. `trouble`: what was said of it already.
     ///
     /// # Errors
     /// The address that cannot be one, or for which the system gives no socket.
     pub(crate) fn open(
         settings: &Settings,
-        context: &Context,
+        contexts: &Contexts,
         producer: ProducerId,
         about: &[u8],
+        trouble: &Arc<Trouble>,
     ) -> Result<Outlet, (String, Error)> {
         Ok(match &settings.door {
             Door::Push(address) => Outlet::Push(
-                Push::open(context, address, settings).map_err(|error| (address.clone(), error))?,
+                Push::open(contexts.of(0), address, settings)
+                    .map_err(|error| (address.clone(), error))?,
             ),
             Door::Session(addresses) => {
                 let caller = Caller {
-                    context: context.clone(),
+                    contexts: contexts.clone(),
                     producer,
                     about: about.to_vec(),
                     heartbeat: settings.heartbeat,
+                    trouble: Arc::clone(trouble),
                 };
                 let session = Session::open(caller, addresses.clone(), settings.patience)?;
                 Outlet::Session(Box::new(session))

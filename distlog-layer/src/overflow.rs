@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use distlog_spool::Loss;
 
 use crate::callsite::OWN;
+use crate::deadline;
 use crate::ring::Ring;
 
 /// How long a waiting caller sleeps before it looks for itself.
@@ -62,7 +63,7 @@ impl Losses {
         timeout: Duration,
         mut attempt: impl FnMut() -> Option<bool>,
     ) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline::after(timeout);
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let done = loop {

@@ -6,8 +6,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use distlog_proto::wire::encode;
 use distlog_proto::{Encoding, Map, ProducerId, Source};
@@ -16,6 +15,7 @@ use distlog_spool::{SpoolDir, SpoolError};
 use crate::callsite::Callsites;
 use crate::clock::Clock;
 use crate::control::{Control, Flush};
+use crate::deadline;
 use crate::drain::Drain;
 use crate::outlet::Outlet;
 use crate::overflow::{Dropped, Losses};
@@ -24,7 +24,8 @@ use crate::say::say;
 use crate::sender::Sender;
 use crate::settings::{Door, Overflow, Settings};
 use crate::shared::Shared;
-use crate::socket::Context;
+use crate::socket::Contexts;
+use crate::worker::Worker;
 
 /// The system did not give what the layer needs, or the address is none.
 #[derive(Debug, thiserror::Error)]
@@ -82,9 +83,12 @@ pub(crate) struct Producer {
     next: OnceLock<Option<Box<Producer>>>,
 }
 
+/// For the last word to the daemon, when the time is up.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// What works for the callers.
 struct Threads {
-    sender: JoinHandle<Flush>,
+    sender: Worker<Flush>,
     drain: Option<Drain>,
 }
 
@@ -94,16 +98,15 @@ impl Producer {
         static INSTANCES: AtomicU64 = AtomicU64::new(1);
 
         check(&settings.door)?;
-        let context = Context::new();
+        let contexts = Contexts::new(settings.door.addresses());
         let id = ProducerId::random();
         let about = source(&settings, id);
-        let outlet =
-            Outlet::open(&settings, &context, id, &about).map_err(|(address, source)| {
-                ConnectError::Address {
-                    address,
-                    source: source.into(),
-                }
-            })?;
+        let outlet = Outlet::open(&settings, &contexts, id, &about, &Arc::default()).map_err(
+            |(address, source)| ConnectError::Address {
+                address,
+                source: source.into(),
+            },
+        )?;
         let control = Control::new().map_err(ConnectError::Thread)?;
         let dir = settings.spool.as_ref().map(SpoolDir::open).transpose()?;
         let (ring, reader) = ring(&settings, dir.as_ref(), id, &about)?;
@@ -116,9 +119,7 @@ impl Producer {
             control,
         });
         let sender = Sender::new(Arc::clone(&shared), reader, outlet, about);
-        let sender = std::thread::Builder::new()
-            .name("distlog-sender".into())
-            .spawn(move || sender.run())
+        let sender = Worker::start("distlog-sender", move |left| sender.run(left))
             .map_err(ConnectError::Thread);
         if sender.is_err() {
             // Nobody has logged yet; an empty file would stay. Should it all the same, it is found empty.
@@ -127,7 +128,7 @@ impl Producer {
         let sender = sender?;
         // Without this one all else works, and the next process will do its work.
         let drain = dir.and_then(|dir| {
-            Drain::start(dir, Arc::clone(&settings), context, Arc::clone(&shared))
+            Drain::start(dir, Arc::clone(&settings), contexts, Arc::clone(&shared))
                 .inspect_err(|error| say(format_args!("cannot look for spools: {error}")))
                 .ok()
         });
@@ -252,15 +253,17 @@ impl Producer {
 
     /// Waits until everything logged before is sent, and durable if the door says so.
     pub(crate) fn flush(&self, timeout: Duration) -> Flush {
-        let ring = &self.shared.ring;
-        // Without an answer the sender has ended; what it left is in the ring.
-        self.shared
-            .control
-            .flush(ring.head(), timeout)
-            .unwrap_or(match ring.used() {
-                0 => Flush::Flushed,
-                bytes => Flush::Left { records: 0, bytes },
-            })
+        let target = self.shared.ring.head();
+        let answer = self.shared.control.flush(target, timeout);
+        answer.unwrap_or_else(|| self.left())
+    }
+
+    /// What is left if the sender does not say it: it is in the ring.
+    fn left(&self) -> Flush {
+        match self.shared.ring.used() {
+            0 => Flush::Flushed,
+            bytes => Flush::Left { records: 0, bytes },
+        }
     }
 
     /// Sends what there is and ends the sender. The second time there is nothing to do.
@@ -270,12 +273,13 @@ impl Producer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()?;
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline::after(timeout);
         self.shared.control.stop(deadline);
+        let until = deadline + GRACE;
         if let Some(drain) = threads.drain {
-            drain.stop();
+            drain.stop(until);
         }
-        threads.sender.join().ok()
+        Some(threads.sender.end(until).unwrap_or_else(|| self.left()))
     }
 
     /// Forgets the threads, which do not exist in this forked process.
@@ -290,8 +294,12 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.abandon();
-        let _ = self.stop(Duration::ZERO);
+        if self.mark.is_crossed() {
+            // Somebody may have had the lock when the process was forked, and will never give it back.
+            self.abandon();
+        } else {
+            let _ = self.stop(Duration::ZERO);
+        }
     }
 }
 

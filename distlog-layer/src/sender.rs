@@ -1,6 +1,6 @@
 //! The sender: one thread that takes committed records in order, forms batches, sends them, frees the ring.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use distlog_proto::session::ByeReason;
@@ -55,8 +55,8 @@ impl Sender {
         }
     }
 
-    /// Works until it is told to stop; returns what was left then.
-    pub(crate) fn run(mut self) -> Flush {
+    /// Works until it is told to stop; says what was left then.
+    pub(crate) fn run(mut self, say_left: &mpsc::Sender<Flush>) {
         let mut end = None;
         let deadline = loop {
             let orders = self.shared.control.orders();
@@ -65,7 +65,7 @@ impl Sender {
             self.shared.control.set_reached(self.outlet.is_reached());
             let full = self.load.fill();
             let waits = !self.load.is_empty() && (full || urgent || self.load.age() >= LINGER);
-            let stuck = waits && self.deliver() == Sent::Busy;
+            let stuck = (waits || self.load.is_hole()) && self.deliver() == Sent::Busy;
             self.look(urgent);
             self.answer(orders);
             if let Some(deadline) = orders.stop {
@@ -79,7 +79,7 @@ impl Sender {
             }
             self.rest(&orders, full, stuck);
         };
-        self.close(deadline)
+        self.close(deadline, say_left);
     }
 
     /// Sends the batch if somebody takes it.
@@ -96,22 +96,13 @@ impl Sender {
 
     /// What is done now and then.
     fn look(&mut self, urgent: bool) {
-        let shared = &self.shared;
         let due = self.last_look.elapsed() >= EVERY;
         if due {
-            shared.clock.adjust();
-            if let Some(trouble) = shared.ring.check_spool() {
-                say(trouble);
-            }
-            let lost = shared.ring.lost_bytes();
-            if lost > self.lost_bytes {
-                say(format_args!(
-                    "{lost} bytes of records are lost with the spool's memory"
-                ));
-                self.lost_bytes = lost;
-            }
+            self.shared.clock.adjust();
+            self.look_at_spool();
             self.last_look = Instant::now();
         }
+        let shared = &self.shared;
         if (due || urgent) && self.reporter.is_due(&shared.ring) {
             let now = shared.clock.unix_nanos(Tick::now());
             self.reporter.report(&shared.ring, now);
@@ -121,15 +112,30 @@ impl Sender {
         }
     }
 
+    /// Says what befell the file.
+    fn look_at_spool(&mut self) {
+        let ring = &self.shared.ring;
+        if let Some(trouble) = ring.check_spool() {
+            say(trouble);
+        }
+        let lost = ring.lost_bytes();
+        if lost > self.lost_bytes {
+            say(format_args!(
+                "{lost} bytes of records are lost with the spool's memory"
+            ));
+            self.lost_bytes = lost;
+        }
+    }
+
     fn answer(&mut self, orders: Orders) {
         let Some((target, deadline)) = orders.flush else {
             return;
         };
         if self.shared.ring.tail() >= target {
-            self.shared.control.answer(Flush::Flushed);
+            self.shared.control.answer(&orders, Flush::Flushed);
         } else if Instant::now() >= deadline {
             let left = self.left();
-            self.shared.control.answer(left);
+            self.shared.control.answer(&orders, left);
         }
     }
 
@@ -164,13 +170,17 @@ impl Sender {
         self.load.left(self.outlet.gone())
     }
 
-    fn close(mut self, deadline: Instant) -> Flush {
+    fn close(mut self, deadline: Instant, say_left: &mpsc::Sender<Flush>) {
+        self.look_at_spool();
         let left = self.left();
+        // Before what can take its time.
+        let _ = say_left.send(left);
         let ring = &self.shared.ring;
         // A caller may be writing yet: what follows its record is not seen, and must not go with the file.
         let all = left == Flush::Flushed && ring.used() == 0;
-        self.shared.control.answer(left);
-        self.shared.control.close();
+        let control = &self.shared.control;
+        control.answer(&control.orders(), left);
+        control.close();
         self.shared.losses.room();
         // What is left in a spool comes later, and the producer is not over before.
         let done = (all || !ring.is_spooled()).then_some(ByeReason::Done);
@@ -179,6 +189,5 @@ impl Sender {
         if all && let Err(error) = ring.remove_spool() {
             say(error);
         }
-        left
     }
 }

@@ -10,7 +10,6 @@ use distlog_proto::session::{ByeReason, Dropped, Over, RefusedReason};
 
 use crate::addresses::Addresses;
 use crate::line::{Caller, Line, Trial};
-use crate::say::Trouble;
 use crate::settings::Patience;
 use crate::socket::{Error, For, Sent, Socket};
 use crate::stock::Stock;
@@ -38,7 +37,6 @@ pub(crate) struct Session {
     failures: u32,
     /// The daemon knows this epoch.
     known_epoch: u64,
-    trouble: Trouble,
 }
 
 impl Session {
@@ -53,11 +51,11 @@ impl Session {
     ) -> Result<Session, (String, Error)> {
         let now = Instant::now();
         // Each of them, so that a mistake in the last shows now and not when it is needed.
-        for address in addresses.iter().skip(1) {
-            Line::open(&caller, address, now).map_err(|error| (address.into(), error))?;
+        for (number, address) in addresses.iter().enumerate().skip(1) {
+            Line::open(&caller, (number, address), now).map_err(|error| (address.into(), error))?;
         }
         let first = addresses.get(0);
-        let line = Line::open(&caller, first, now).map_err(|error| (first.into(), error))?;
+        let line = Line::open(&caller, (0, first), now).map_err(|error| (first.into(), error))?;
         Ok(Session {
             caller,
             addresses,
@@ -69,7 +67,6 @@ impl Session {
             next_probe: now,
             failures: 0,
             known_epoch: 0,
-            trouble: Trouble::default(),
         })
     }
 
@@ -95,7 +92,7 @@ impl Session {
         let known = std::mem::take(&mut self.known_epoch);
         let _ =
             (0..SKIP).find(|_| known == 0 || stock.next_epoch().is_none_or(|epoch| epoch >= known));
-        match Line::open(&self.caller, self.addresses.get(self.at), now) {
+        match Line::open(&self.caller, (self.at, self.addresses.get(self.at)), now) {
             Ok(line) => self.line = Some(line),
             Err(error) => self.failed(Trial::NoSocket(error), now),
         }
@@ -106,7 +103,7 @@ impl Session {
         let Some(line) = &self.line else { return };
         if line.is_good() {
             self.failures = 0;
-            self.trouble.is_over();
+            self.caller.trouble.is_over();
         }
         if self.addresses.count() == 1 {
             return;
@@ -128,7 +125,7 @@ impl Session {
             self.failures = 0;
         }
         if !trial.is_normal() {
-            self.trouble.say(format_args!(
+            self.caller.trouble.say(format_args!(
                 "no session with {}: {trial}; trying again",
                 self.addresses.get(self.at)
             ));
@@ -184,7 +181,7 @@ impl Session {
 
     fn begin_probe(&mut self, number: usize, now: Instant) {
         self.next_probe = now + self.patience.probe;
-        self.probe = Line::probe(&self.caller, self.addresses.get(number), now)
+        self.probe = Line::probe(&self.caller, (number, self.addresses.get(number)), now)
             .ok()
             .map(|line| (number, line));
     }

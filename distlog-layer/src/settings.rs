@@ -45,6 +45,16 @@ pub(crate) enum Door {
     Session(Addresses),
 }
 
+impl Door {
+    /// How many addresses it has.
+    pub(crate) fn addresses(&self) -> usize {
+        match self {
+            Door::Push(_) => 1,
+            Door::Session(addresses) => addresses.count(),
+        }
+    }
+}
+
 /// After how long what is done about daemons that are not as they should be.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]

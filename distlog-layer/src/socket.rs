@@ -11,6 +11,30 @@ const MAX_HEARD: i64 = 64 * 1024;
 
 pub(crate) use zmq::{Context, Error};
 
+/// For each address a context, which is a thread of libzmq's. It resolves names, and does nothing else meanwhile: a name
+/// that nobody answers for must not hold up what goes to another address.
+#[derive(Clone)]
+pub(crate) struct Contexts {
+    first: Context,
+    others: Vec<Context>,
+}
+
+impl Contexts {
+    /// For so many addresses. A context has its thread once there is a socket in it.
+    pub(crate) fn new(addresses: usize) -> Contexts {
+        Contexts {
+            first: Context::new(),
+            others: (1..addresses).map(|_| Context::new()).collect(),
+        }
+    }
+
+    /// That of the address with the number, counted from 0.
+    pub(crate) fn of(&self, number: usize) -> &Context {
+        let other = number.checked_sub(1).and_then(|at| self.others.get(at));
+        other.unwrap_or(&self.first)
+    }
+}
+
 /// A socket that connects by itself and never blocks.
 pub(crate) struct Socket(zmq::Socket);
 

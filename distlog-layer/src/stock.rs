@@ -17,6 +17,11 @@ pub(crate) trait Stock {
     /// There are records up to here.
     fn head(&self) -> u64;
 
+    /// No daemon can have more than what is before.
+    fn limit(&self) -> u64 {
+        self.head()
+    }
+
     /// What was dropped since the producer began.
     fn dropped(&self) -> Dropped;
 

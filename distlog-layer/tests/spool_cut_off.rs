@@ -8,7 +8,9 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use common::store::Store;
 use common::*;
 use distlog_layer::{Flush, builder};
 use distlog_proto::Value;
@@ -63,6 +65,49 @@ fn program(length: i64) {
     assert_eq!(numbers, (1..2001).collect::<Vec<_>>());
     assert_eq!(guard.close(LONG), Flush::Flushed);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Logs more than there is room for to a daemon that makes nothing durable; then the file is cut off, and the next
+/// daemon comes.
+fn full() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::tcp();
+    store.stick();
+    let (layer, guard) = builder()
+        .ring_bytes(1 << 16)
+        .spool(folder.path())
+        .connect(store.address.as_str())
+        .unwrap();
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    // In the end there is no room for the shortest record either.
+    (0..2000).for_each(|number| info!(number, text = "x".repeat(500), "counted"));
+    (0..2000).for_each(|number| info!(number, "counted"));
+    // All is on its way.
+    assert!(guard.flush(Duration::from_millis(300)) != Flush::Flushed);
+    assert!(guard.dropped().total() > 0);
+    cut_off(folder.path(), 0);
+    let address = store.address.clone();
+    let store = Store::at(&address, store.die());
+    assert_eq!(guard.flush(LONG), Flush::Flushed, "all is gone");
+    info!("THE LAST");
+    assert_eq!(guard.close(LONG), Flush::Flushed);
+    assert!(store.kept().messages().contains(&"THE LAST"));
+}
+
+#[test]
+fn a_full_ring_whose_file_is_cut_off_has_room_again() {
+    if std::env::var(PART).is_ok() {
+        return full();
+    }
+    let name = "a_full_ring_whose_file_is_cut_off_has_room_again";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(PART, "")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("bytes of records are lost"), "{said}");
 }
 
 #[test]

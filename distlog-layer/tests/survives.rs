@@ -9,11 +9,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::door::{Door, Heard};
 use common::process::{ADDRESS, Process, SPOOL, STORY};
 use common::store::{Kept, Store};
 use common::*;
 use distlog_layer::{Builder, ConnectError, Flush, Guard, SpoolError, builder, task, to};
-use distlog_proto::session::ByeReason;
+use distlog_proto::session::{ByeReason, Refused, RefusedReason};
 use distlog_proto::{ProducerId, Value};
 use tracing::{Dispatch, dispatcher::with_default, info};
 use tracing_subscriber::prelude::*;
@@ -81,6 +82,13 @@ fn a_process_of_its_own() {
     let address = std::env::var(ADDRESS).unwrap();
     let dir = std::path::PathBuf::from(std::env::var_os(SPOOL).unwrap());
     let push = |builder: Builder| builder.connect_push(address.clone()).unwrap();
+    let dir = match story.as_str() {
+        "elsewhere" => {
+            std::env::set_current_dir(dir.parent().unwrap()).unwrap();
+            dir.file_name().unwrap().into()
+        }
+        _ => dir,
+    };
     let (dispatch, guard) = match story.as_str() {
         "push" => {
             let (layer, guard) = push(quick(builder().service("test")).spool(&dir));
@@ -100,6 +108,10 @@ fn a_process_of_its_own() {
         _ => connect(&dir, &address),
     };
     with_default(&dispatch, || match story.as_str() {
+        "elsewhere" => {
+            std::env::set_current_dir("/").unwrap();
+            count(0, 500);
+        }
         "half" => {
             count(0, 500);
             assert_eq!(guard.flush(LONG), Flush::Flushed);
@@ -180,6 +192,29 @@ fn the_next_process_sends_what_a_killed_one_left() {
         "the file has its callsites"
     );
     assert_ne!(record.source.process_id, u64::from(std::process::id()));
+}
+
+/// The machine lost power: what the daemon acknowledged is on its disk, what is in the file was not all written out.
+#[test]
+fn a_daemon_that_has_more_than_is_left_in_the_file_has_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::tcp();
+    let mut process = Process::tell("plain", dir.path(), &store.address);
+    let dead = producer(&process.said());
+    process.kill();
+    let (address, mut kept) = (store.address.clone(), store.die());
+    let known = kept.clone();
+    kept.stands.insert(dead, 16 << 20);
+
+    let store = Store::at(&address, kept);
+    let (_dispatch, guard) = connect(dir.path(), &address);
+    store.until("it is over", |kept| {
+        kept.byes.contains(&(dead, ByeReason::Done, [0; 5]))
+    });
+    until("its file is removed", || spools(dir.path()).len() == 1);
+    assert_eq!(guard.close(LONG), Flush::Flushed);
+    assert_eq!(counted(&store.kept(), dead), counted(&known, dead));
+    assert_eq!(store.kept().stands[&dead], 16 << 20);
 }
 
 #[test]
@@ -341,6 +376,49 @@ fn what_is_no_spool_is_left_alone_and_said_once() {
     let said = process.end();
     assert_eq!(said.matches("is not a spool").count(), 1, "{said}");
     assert_eq!(foreign.metadata().unwrap().ino(), inode);
+}
+
+#[test]
+fn a_spool_that_a_daemon_refuses_is_kept_and_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut process = Process::tell("plain", dir.path(), "tcp://127.0.0.1:9");
+    let dead = producer(&process.said());
+    process.kill();
+    let door = Door::tcp();
+    let mut process = Process::tell("plain", dir.path(), &door.address);
+    // It is tried again and again, with a longer pause each time, and anew after a while.
+    let (mut refused, mut shortest, mut anew) = (Instant::now(), Duration::MAX, 0);
+    while anew < 3 {
+        match door.hear(LONG).expect("somebody speaks") {
+            (peer, Heard::Hello(hello)) if hello.producer == dead => {
+                door.refuse(&peer, Refused::new(RefusedReason::Forged, "not this one"));
+                let pause = refused.elapsed();
+                anew += u32::from(pause < shortest / 2);
+                (refused, shortest) = (Instant::now(), pause);
+            }
+            (peer, Heard::Hello(hello)) => door.welcome(&peer, &hello, 1, hello.acked, u64::MAX),
+            (peer, Heard::Batch(batch)) => door.ack(&peer, 1, batch.header.to, u64::MAX),
+            (peer, Heard::Ping(ping)) => door.ack(&peer, 1, ping.sent, u64::MAX),
+            (_, Heard::Bye(bye)) => panic!("{bye:?}"),
+        }
+    }
+    process.said();
+    let said = process.end();
+    assert_eq!(said.matches("not this one").count(), 1, "{said}");
+    assert_eq!(spools(dir.path()).len(), 1);
+}
+
+#[test]
+fn a_program_that_changes_its_working_directory_finds_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = dir.path().join("spool");
+    let store = Store::tcp();
+    let mut process = Process::tell("elsewhere", &spool, &store.address);
+    let whose = producer(&process.said());
+    assert_eq!(spools(&spool).len(), 1);
+    assert_eq!(process.end(), "", "nothing is wrong");
+    assert_eq!(counted(&store.kept(), whose).len(), 500);
+    assert!(spools(&spool).is_empty(), "all was sent");
 }
 
 #[test]

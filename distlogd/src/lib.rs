@@ -35,7 +35,7 @@
 //! 7. [`tree`] and [`lookup`] — from the records of a trace to its tree; [`http`] shows it and the live tail.
 //!
 //! Around it: [`config`] (what the YAML file says), [`daemon`] (everything opened and closed in order), [`cli`].
-//! [`faults`], [`heard`], [`losses`] and [`metrics`] count; [`vital`] notices when a part is gone.
+//! [`faults`], [`heard`], [`losses`] and [`metrics`] (labels: `label.rs`) count; [`vital`] notices when a part is gone.
 
 pub mod cli;
 pub mod config;
@@ -46,6 +46,7 @@ pub mod faults;
 pub mod heard;
 pub mod http;
 pub mod intake;
+mod label;
 pub mod lookup;
 pub mod losses;
 pub mod metrics;

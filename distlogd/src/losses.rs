@@ -11,6 +11,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
 
+use crate::label;
+
 /// So many producers have a counter of their own.
 const SHOWN: usize = 1000;
 /// Of so many it is known how much of what they say was counted already.
@@ -134,10 +136,11 @@ impl Collector for Losses {
                 continue;
             };
             let (id, process) = (producer.to_string(), whose.process_id.to_string());
+            let (service, host) = (label::value(&whose.service), label::value(&whose.host));
             for (level, count) in LEVELS.iter().zip(dropped).filter(|(_, count)| **count > 0) {
                 let labels = [
-                    ("service", whose.service.as_str()),
-                    ("host", &whose.host),
+                    ("service", &*service),
+                    ("host", &*host),
                     ("process", &process),
                     ("producer", &id),
                     ("level", level),
@@ -168,6 +171,22 @@ mod tests {
         losses.note(id(1), &whose, &[1, 0, 9, 0, 2]);
         losses.note(id(2), &whose, &[0, 1, 0, 0, u64::MAX]);
         assert_eq!(losses.total(), [1, 1, 9, 0, u64::MAX]);
+    }
+
+    #[test]
+    fn no_name_breaks_the_page() {
+        let mut registry = Registry::default();
+        let losses = Losses::new(&mut registry);
+        let whose = Whose {
+            service: "sh\"op\n".into(),
+            host: "DOMAIN\\here".into(),
+            process_id: 7,
+        };
+        losses.note(id(1), &whose, &[1, 0, 0, 0, 0]);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let whole = r#"{service="sh\"op\n",host="DOMAIN\\here",process="7","#;
+        assert!(text.contains(whole), "{text}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::intake::Intake;
+use crate::label;
 use crate::store::{Reader, Stats};
 use crate::worker::Progress;
 
@@ -126,7 +127,7 @@ impl Collector for Gather {
             let kind = ConstCounter::new(0u64).metric_type();
             let mut family = encoder.encode_descriptor(&name, help, None, kind)?;
             for (worker, progress) in &self.workers {
-                let labels = [("processor", worker.as_str())];
+                let labels = [("processor", label::value(worker))];
                 ConstCounter::new(pick(progress)).encode(family.encode_family(&labels)?)?;
             }
         }
@@ -134,7 +135,7 @@ impl Collector for Gather {
         let help = "Records in the store that the processor has not yet dealt with";
         let mut family = encoder.encode_descriptor("distlogd_processor_lag", help, None, kind)?;
         for (worker, progress) in &self.workers {
-            let labels = [("processor", worker.as_str())];
+            let labels = [("processor", label::value(worker))];
             gauge(stats.end.saturating_sub(get(&progress.done)))
                 .encode(family.encode_family(&labels)?)?;
         }

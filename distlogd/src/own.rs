@@ -78,6 +78,12 @@ impl Own {
         self.submit(&mut writer, from, *next);
     }
 
+    /// `then` is called once everything submitted before, by whomever, is durable; never, if the daemon shuts down first.
+    pub fn after(&self, then: Box<dyn FnOnce() + Send>) {
+        // Nobody waits for it: those who look at what it leaves behind look again.
+        let _ = self.intake.after(then);
+    }
+
     fn submit(&self, writer: &mut BatchWriter, from: u64, to: u64) {
         let count = writer.count();
         if count == 0 {

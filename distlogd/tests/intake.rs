@@ -3,7 +3,7 @@
 mod store_double;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -232,6 +232,65 @@ fn a_panic_in_the_thread_that_writes_is_noticed_and_nobody_waits_for_it() {
     assert_eq!(writer.close(), 0);
 }
 
+/// What came while the disk was busy becomes durable by one sync.
+#[test]
+fn those_who_wait_share_a_sync_however_soon_it_is_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, writer, reader) = start(folder.path(), Duration::ZERO, 0);
+    let (go, wait) = channel::<()>();
+    let busy = Batch {
+        done: Some(Box::new(move |_| wait.recv().unwrap())),
+        ..batch(1, 0, 1)
+    };
+    intake.submit_credited(busy).unwrap();
+    eventually("the thread is busy", || {
+        let syncs = reader.stats().syncs;
+        if syncs == 1 { Ok(()) } else { Err(syncs) }
+    });
+    let (last, said) = with_done(batch(1, 100, 101));
+    (1..100).for_each(|n| intake.submit_credited(batch(1, n, n + 1)).unwrap());
+    intake.submit_credited(last).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(said.recv_timeout(PATIENCE), Ok(Stored::Durable));
+    assert_eq!(reader.stats().syncs, 2);
+    writer.close();
+}
+
+#[test]
+fn who_waits_for_an_answer_hears_that_there_will_be_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, writer, reader) = start(folder.path(), Duration::ZERO, 0);
+    let (go, wait) = channel::<()>();
+    let broken = Batch {
+        done: Some(Box::new(move |_| {
+            let _ = wait.recv();
+            panic!("on purpose");
+        })),
+        ..batch(1, 0, 1)
+    };
+    intake.submit_credited(broken).unwrap();
+    eventually("the thread is busy", || {
+        let syncs = reader.stats().syncs;
+        if syncs == 1 { Ok(()) } else { Err(syncs) }
+    });
+    let (sender, stands) = channel();
+    let answer = Box::new(move |to| sender.send(to).unwrap());
+    intake.stand(id(1), 0, answer).unwrap();
+    let (behind, said) = with_done(batch(1, 1, 2));
+    intake.submit_credited(behind).unwrap();
+    drop(go);
+    // Disconnected, which is not the same as an answer that is late.
+    assert_eq!(
+        stands.recv_timeout(PATIENCE),
+        Err(RecvTimeoutError::Disconnected)
+    );
+    assert_eq!(
+        said.recv_timeout(PATIENCE),
+        Err(RecvTimeoutError::Disconnected)
+    );
+    writer.close();
+}
+
 fn splitmix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut z = *state;
@@ -254,6 +313,52 @@ fn stored(reader: &Reader) -> Vec<(u8, u64, u64)> {
         let found = batches.iter().filter(|(head, _)| head.count > 0);
         all.extend(found.map(|(head, _)| (head.producer[0], head.from, head.to)));
     }
+}
+
+/// Batches of a door without offsets of its own, large enough that room is asked for after a few.
+fn unordered(n: u64) -> Batch {
+    Batch {
+        ordered: false,
+        bytes: vec![1; 200 << 10],
+        ..batch(1, n, n + 1)
+    }
+}
+
+/// Room is asked for only now and then: some of what is not yet durable was taken before it was found to be short.
+#[test]
+fn what_was_taken_before_the_disk_was_full_is_stored_once() {
+    let disk = Double::new(1);
+    let options = Options {
+        reserve: 1000,
+        ..Options::default()
+    };
+    let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
+    let reader = store.reader();
+    let (intake, writer) =
+        intake::start(store, Duration::from_millis(1), &Vital::default()).unwrap();
+    let (first, said) = with_done(unordered(0));
+    intake.submit(first).unwrap();
+    // From here on room is asked for after each MiB.
+    assert_eq!(said.recv_timeout(PATIENCE), Ok(Stored::Durable));
+    disk.set_free(Some(0));
+    let said: Vec<_> = (1..10)
+        .map(|n| {
+            let (batch, said) = with_done(unordered(n));
+            intake.submit(batch).unwrap();
+            said
+        })
+        .collect();
+    eventually("the disk is full", || match reader.stats().no_space {
+        0 => Err("it is not"),
+        _ => Ok(()),
+    });
+    disk.set_free(None);
+    for said in said {
+        assert_eq!(said.recv_timeout(PATIENCE), Ok(Stored::Durable));
+    }
+    assert_eq!(writer.close(), 0);
+    let once: Vec<(u8, u64, u64)> = (0..10).map(|n| (1, n, n + 1)).collect();
+    assert_eq!(stored(&reader), once);
 }
 
 /// Producers send as sessions do, the disk fails and the power goes; unsynced data is forgotten.

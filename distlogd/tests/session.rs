@@ -339,3 +339,31 @@ fn what_a_producer_dropped_is_counted() {
     assert_eq!(metric(&daemon, &name), 25);
     daemon.stop();
 }
+
+/// Credit counts offsets. Whoever says much at few of them is held up before it is in memory.
+#[test]
+fn large_batches_at_few_offsets_do_not_fill_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.store.reserve = u64::MAX;
+    config.grace = Duration::from_millis(100);
+    let daemon = Builder::new().start(&config).unwrap();
+    let context = zmq::Context::new();
+    let client = Client::join(&context, &daemon, id(1), 1);
+    let large = "m".repeat(15 << 20);
+    for n in 0..20 {
+        client.send(n, n + 1, vec![record(n, &large)]);
+    }
+    // 128 MiB, and the one batch with which it was seen that it is enough.
+    let most = (128 << 20) + (16 << 20);
+    let bytes = || metric(&daemon, "distlogd_intake_bytes");
+    eventually("it is full", || match bytes() {
+        bytes if bytes >= 128 << 20 => Ok(()),
+        bytes => Err(bytes),
+    });
+    // Had it gone on reading, it would have answered.
+    client.ping([0; 5]);
+    assert!(client.hears_nothing(Duration::from_millis(300)));
+    assert!(bytes() <= most, "{} bytes", bytes());
+    daemon.stop();
+}

@@ -4,6 +4,7 @@ mod store_kit;
 
 use std::time::{Duration, Instant};
 
+use distlog_tests::eventually;
 use distlogd::store::{Append, AppendOutcome, Batches, OpenError, Options, Store, StoreError};
 use store_kit::*;
 
@@ -439,6 +440,24 @@ fn readers_beside_writing_sealing_and_retention() {
     for reader in readers {
         let (read, skipped) = reader.join().unwrap();
         assert_eq!(read + skipped, end - 1);
+    }
+}
+
+/// Else the next start would have to read all that came since.
+#[test]
+fn a_checkpoint_is_saved_also_when_the_clock_was_set_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), options(1 << 20)).unwrap();
+    let saved = || std::fs::read(dir.path().join("checkpoint")).unwrap_or_default();
+    let year = 365 * 24 * 3600 * 1_000_000_000;
+    for now in [3 * year, 2 * year] {
+        let before = saved();
+        append(&mut store, producer(0), 1, b"\0");
+        store.commit().unwrap();
+        store.maintain(now).unwrap();
+        eventually("a checkpoint is saved", || {
+            if saved() == before { Err(now) } else { Ok(()) }
+        });
     }
 }
 

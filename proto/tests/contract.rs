@@ -7,7 +7,7 @@ use distlog_proto::*;
 use prost::Message;
 
 mod generated {
-    #![allow(missing_docs, clippy::all)]
+    #![allow(dead_code, missing_docs, clippy::all)]
     include!("generated/distlog.v1.rs");
 }
 

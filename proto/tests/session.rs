@@ -10,7 +10,7 @@ use distlog_proto::session::{
 use prost::Message;
 
 mod generated {
-    #![allow(missing_docs, clippy::all)]
+    #![allow(dead_code, missing_docs, clippy::all)]
     include!("generated/distlog.v1.rs");
 }
 
@@ -408,6 +408,26 @@ fn who_is_idle_says_only_that_he_lives() {
         }]
     ));
     assert!(sessions.is_empty());
+}
+
+#[test]
+fn however_slow_the_heartbeat_the_daemon_hears_that_the_client_lives() {
+    let mut now = Instant::now();
+    let mut client = Client::new(PRODUCER, 0, Duration::MAX, now);
+    let mut sessions = Sessions::new(64 << 20);
+    let mut out = Vec::new();
+    let hello = client.hello(1, 0, [0; 5], b"", now);
+    let asked = sessions.hello(1u8, &hello, now, &mut out).unwrap().unwrap();
+    sessions.stands(asked.session, 0, now, &mut out);
+    client.receive(&out[0].1, 0, now).unwrap();
+    for _ in 0..1800 {
+        now += Duration::from_millis(100);
+        if let Some(ping) = client.check(0, [0; 5], now).unwrap() {
+            let answer = sessions.ping(&1, ping, now).unwrap();
+            client.receive(&answer, 0, now).unwrap();
+        }
+        assert!(sessions.tick(now, &mut Vec::new()).is_empty());
+    }
 }
 
 #[test]

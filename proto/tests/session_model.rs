@@ -137,7 +137,7 @@ impl World {
 
     fn log(&mut self, size: u64) {
         // Some offsets are holes.
-        let at = self.spool.head + if size % 7 == 0 { 16 } else { 0 };
+        let at = self.spool.head + if size.is_multiple_of(7) { 16 } else { 0 };
         let end = at + 16 * (1 + size);
         self.spool.records.push((at, end));
         self.spool.head = end;
@@ -575,4 +575,87 @@ fn the_idle_do_not_hold_the_budget() {
     }
     assert!(busy.may_send());
     assert!(sessions.granted() <= 1 << 20);
+}
+
+/// Nor do those who say that they have something to send and do not, as a process that was stopped. What the daemon says
+/// takes so many rounds of 20 ms.
+fn starves_nobody(delay: u32) {
+    const TO: u64 = 4 << 20;
+    let mut now = Instant::now();
+    let mut sessions = Sessions::new(1 << 20);
+    let mut out = Vec::new();
+    let mut clients: Vec<Client> = (0..9u32)
+        .map(|n| {
+            let producer = ProducerId::from_bytes(u128::from(n + 1).to_be_bytes());
+            let mut client = Client::new(producer, 0, Duration::from_secs(5), now);
+            let hello = client.hello(1, TO, [0; 5], b"", now);
+            let asked = sessions.hello(n, &hello, now, &mut out).unwrap().unwrap();
+            sessions.stands(asked.session, 0, now, &mut out);
+            client
+        })
+        .collect();
+    let mut on_the_way: VecDeque<(u32, (u32, ToClient<'static>))> = VecDeque::new();
+    let mut round = 0;
+    while clients[8].acked() < TO {
+        round += 1;
+        assert!(round < 10_000, "it starves at {}", clients[8].acked());
+        now += Duration::from_millis(20);
+        while clients[8].next() < TO && clients[8].may_send() {
+            let to = clients[8].next() + (64 << 10);
+            let header = clients[8].batch(to);
+            match sessions.batch(&8, header, now) {
+                Verdict::Take => sessions.durable(header.session, header.to, &mut out),
+                Verdict::Rewind(rewind) => out.push((8, ToClient::Rewind(rewind))),
+                other => assert_eq!(other, Verdict::Ignore),
+            }
+        }
+        for (n, client) in (0..).zip(&mut clients) {
+            if let Some(ping) = client.check(TO, [0; 5], now).unwrap() {
+                out.push((n, sessions.ping(&n, ping, now).unwrap()));
+            }
+        }
+        sessions.tick(now, &mut out);
+        assert!(sessions.granted() <= 1 << 20);
+        on_the_way.extend(out.drain(..).map(|said| (round + delay, said)));
+        while on_the_way.front().is_some_and(|(due, _)| *due <= round) {
+            let (_, (n, message)) = on_the_way.pop_front().unwrap();
+            clients[n as usize].receive(&message, TO, now).unwrap();
+        }
+    }
+}
+
+#[test]
+fn who_asks_and_sends_nothing_starves_nobody() {
+    starves_nobody(0);
+}
+
+#[test]
+fn nor_one_who_is_far_away() {
+    starves_nobody(15);
+}
+
+/// Offsets that no ring ever reaches are said by strangers only. They take no more of the budget than others.
+#[test]
+fn who_stands_where_offsets_end_takes_nothing_for_ever() {
+    let now = Instant::now();
+    let mut sessions = Sessions::new(4 << 20);
+    let mut out = Vec::new();
+    for n in 0..20u32 {
+        let mut hello = Client::new(producer(), 0, Duration::from_secs(5), now);
+        let mut hello = hello.hello(u64::from(n) + 1, u64::MAX, [0; 5], b"", now);
+        hello.acked = u64::MAX - u64::from(n % 10) * 100_000;
+        let asked = sessions.hello(n, &hello, now, &mut out).unwrap().unwrap();
+        sessions.stands(asked.session, asked.acked, now, &mut out);
+        if asked.acked < u64::MAX {
+            let header = BatchHeader {
+                session: asked.session,
+                from: asked.acked,
+                to: u64::MAX,
+            };
+            assert_eq!(sessions.batch(&n, header, now), Verdict::Take);
+            sessions.durable(asked.session, u64::MAX, &mut out);
+        }
+        assert!(sessions.cut(asked.session).is_some());
+        assert_eq!(sessions.granted(), 0);
+    }
 }

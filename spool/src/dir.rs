@@ -31,6 +31,12 @@ impl SpoolDir {
     pub fn open(path: impl AsRef<Path>) -> Result<SpoolDir, SpoolError> {
         let path = path.as_ref();
         match fs::metadata(path) {
+            // What is made for it would be in the working directory of the moment.
+            _ if path.as_os_str().is_empty() => {
+                return Err(SpoolError::NotADirectory {
+                    path: path.to_owned(),
+                });
+            }
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => {
                 return Err(SpoolError::NotADirectory {

@@ -101,7 +101,6 @@ impl Loss {
 
 /// What a loss record says.
 struct Told {
-    total: u64,
     sum: u64,
     by_level: [u64; LEVELS],
 }
@@ -123,7 +122,6 @@ impl Told {
             *count = field(name)?;
         }
         Some(Told {
-            total: field(TOTAL)?,
             sum: field(SUM)?,
             by_level,
         })
@@ -138,11 +136,18 @@ pub(crate) fn add_told(reported: &mut [u64; LEVELS], record: &[u8]) {
     let Some(told) = Told::read(record) else {
         return;
     };
-    if total(reported).checked_add(told.total) == Some(told.sum) {
-        reported
-            .iter_mut()
-            .zip(told.by_level)
-            .for_each(|(count, more)| *count = count.saturating_add(more));
+    // It is noted level by level, and the process can die between two of them.
+    for noted in 0..LEVELS {
+        let rest = told.by_level.iter().skip(noted);
+        let missing = rest.fold(0, |sum: u64, count| sum.saturating_add(*count));
+        if missing > 0 && total(reported).checked_add(missing) == Some(told.sum) {
+            reported
+                .iter_mut()
+                .zip(told.by_level)
+                .skip(noted)
+                .for_each(|(count, more)| *count = count.saturating_add(more));
+            return;
+        }
     }
 }
 
@@ -210,7 +215,7 @@ mod tests {
             ..Loss::default()
         };
         let second = Loss {
-            dropped: [1, 2, 9, 0, 0],
+            dropped: [3, 2, 9, 0, 4],
             reported: first.dropped,
             ..Loss::default()
         };
@@ -225,6 +230,15 @@ mod tests {
             add_told(&mut reported, &record(loss, 1));
         }
         assert_eq!(reported, second.dropped);
+        // It knew what of the second one was noted before its process died.
+        for noted in 0..=LEVELS {
+            let mut reported = first.dropped;
+            reported[..noted].copy_from_slice(&second.dropped[..noted]);
+            for loss in [&first, &second] {
+                add_told(&mut reported, &record(loss, 1));
+            }
+            assert_eq!(reported, second.dropped, "{noted}");
+        }
         add_told(&mut reported, b"\x0a\x05hello");
         add_told(&mut reported, &[0xff; 40]);
         assert_eq!(reported, second.dropped);

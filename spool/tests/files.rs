@@ -99,7 +99,7 @@ fn a_file_is_no_directory() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
-    for path in [file.clone(), file.join("below")] {
+    for path in [file.clone(), file.join("below"), "".into()] {
         assert!(matches!(
             SpoolDir::open(&path),
             Err(SpoolError::NotADirectory { path: said }) if said == path

@@ -213,7 +213,7 @@ impl Ring {
     }
 
     /// Whether entries may be missing that were committed: some of the file's memory was taken away.
-    pub(super) fn is_torn(&self) -> bool {
+    pub(crate) fn is_torn(&self) -> bool {
         self.is_hit() || self.spool.as_ref().is_some_and(Spool::is_cut)
     }
 

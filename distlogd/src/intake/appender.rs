@@ -80,7 +80,9 @@ impl<'q> Appender<'q> {
             let open = self.queue.take(&mut waiting, deadline);
             while let Some(item) = waiting.pop_front() {
                 self.take(item);
-                if self.unsynced_bytes >= COMMIT_BYTES || self.is_due() {
+                // Where nothing is to wait, what came together still shares a sync.
+                let due = !self.sync.is_zero() && self.is_due();
+                if due || self.unsynced_bytes >= COMMIT_BYTES {
                     self.commit();
                 }
             }
@@ -237,6 +239,9 @@ impl<'q> Appender<'q> {
         }
         let mut unsynced = std::mem::take(&mut self.unsynced);
         loop {
+            // The store refuses for want of room without forgetting what it took: that is not to be offered again. If it
+            // cannot be made durable, it is forgotten now.
+            let _ = self.store.commit();
             if !self.queue.wait_closed(RETRY) {
                 // Time has passed.
             } else if self.last_tries == 0 {

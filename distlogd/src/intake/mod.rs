@@ -192,12 +192,12 @@ impl Drop for Writer {
     }
 }
 
-/// Closes the queue when the thread ends.
+/// Closes the queue when the thread ends. Only after a panic there is something left in it.
 struct Closing(Arc<Queue>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.abandon();
     }
 }
 

@@ -167,6 +167,13 @@ impl Queue {
         self.room.notify_all();
     }
 
+    /// Closes it and lets go of what waits: whoever is to be answered hears that nobody will.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let left = std::mem::take(&mut self.lock().waiting);
+        drop(left);
+    }
+
     /// Waits until it is closed, at most so long. Whether it is.
     pub(super) fn wait_closed(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;

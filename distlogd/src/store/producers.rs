@@ -1,6 +1,6 @@
 //! Where each producer stands: the offset after the last one that the store has of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::options::{PRODUCER_KEPT, ProducerId};
 
@@ -86,19 +86,20 @@ impl Producers {
             })
     }
 
-    /// Forgets those not heard for long. Only while nothing could be taken back.
+    /// Forgets those not heard for long. One whose last step could be taken back stays.
     pub(super) fn expire(&mut self, now: u64) {
-        if !self.undo.is_empty() {
-            return;
-        }
+        // Under load there is always one: to wait until there is none would be to wait for ever.
+        let undecided: HashSet<ProducerId> = self.undo.iter().map(|(id, _)| *id).collect();
         let oldest = now.saturating_sub(PRODUCER_KEPT.as_nanos() as u64);
-        self.map.retain(|_, stand| stand.seen >= oldest);
+        self.map
+            .retain(|id, stand| stand.seen >= oldest || undecided.contains(id));
         if self.map.len() > MOST {
             let mut seen: Vec<u64> = self.map.values().map(|s| s.seen).collect();
             let surplus = seen.len() - MOST;
             let (_, oldest, _) = seen.select_nth_unstable(surplus);
             let oldest = *oldest;
-            self.map.retain(|_, stand| stand.seen >= oldest);
+            self.map
+                .retain(|id, stand| stand.seen >= oldest || undecided.contains(id));
         }
     }
 }
@@ -121,6 +122,27 @@ mod tests {
         p.rewind();
         assert_eq!(p.get(&[1; 16]).map(|s| s.to), Some(10));
         assert_eq!(p.get(&[2; 16]), None);
+    }
+
+    #[test]
+    fn there_are_not_too_many_even_while_some_are_undecided() {
+        let mut p = Producers::default();
+        let id = |n: u64| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            id
+        };
+        let most = MOST as u64;
+        (0..most + 1000).for_each(|n| p.forward(id(n), 10, n));
+        // The oldest of all.
+        p.advance(id(0), 20, 0);
+        p.expire(most + 1000);
+        assert_eq!(p.len(), MOST + 1);
+        assert_eq!(p.get(&id(0)).map(|s| s.to), Some(20));
+        assert_eq!(p.get(&id(999)), None);
+        assert!(p.get(&id(1000)).is_some());
+        p.rewind();
+        assert_eq!(p.get(&id(0)).map(|s| s.to), Some(10));
     }
 
     #[test]

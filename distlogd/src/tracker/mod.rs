@@ -6,8 +6,8 @@
 mod open;
 mod recent;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -90,11 +90,27 @@ enum Why {
     Over(Over),
 }
 
-/// A time to look, and how far the stream must be read for what was known then.
-#[derive(Clone, Copy)]
+/// A time to look, and how far the stream must be read for what was known then: that is known itself once all that had
+/// come in by then is in the store, which takes long where the disk is full.
 struct Look {
     asked: Instant,
-    end: u64,
+    end: Arc<OnceLock<u64>>,
+}
+
+impl Look {
+    fn ask(own: &Own, reader: &Reader) -> Look {
+        // In this order: whoever was heard or over before is in the store before its end.
+        let asked = Instant::now();
+        let end = Arc::new(OnceLock::new());
+        let (known, reader) = (Arc::clone(&end), reader.clone());
+        own.after(Box::new(move || _ = known.set(reader.end())));
+        Look { asked, end }
+    }
+
+    /// Whether the stream was read far enough.
+    fn is_due(&self, position: u64) -> bool {
+        self.end.get().is_some_and(|end| position >= *end)
+    }
 }
 
 impl Tracker {
@@ -168,20 +184,21 @@ impl Tracker {
         let mut due: Option<Look> = None;
         let mut saved = Instant::now();
         while !self.needs.stop.load(Ordering::Acquire) {
-            reader.wait(cursor.position(), LOOK_EVERY);
+            let patience = match due {
+                Some(_) => LOOK_EVERY / 20,
+                None => LOOK_EVERY,
+            };
+            reader.wait(cursor.position(), patience);
             if let Err(error) = self.read(&mut cursor, &mut batches) {
                 tracing::warn!("tasks are not followed: {error}");
                 std::thread::sleep(LOOK_EVERY);
                 continue;
             }
             if looked.elapsed() >= LOOK_EVERY {
-                let look = *due.get_or_insert_with(|| Look {
-                    // In this order: whoever was over before is in the store before its end.
-                    asked: Instant::now(),
-                    end: reader.end(),
-                });
-                if cursor.position() >= look.end {
-                    self.look(look.asked);
+                let look = due.get_or_insert_with(|| Look::ask(&self.needs.own, &reader));
+                if look.is_due(cursor.position()) {
+                    let asked = look.asked;
+                    self.look(asked);
                     (looked, due) = (Instant::now(), None);
                 }
             }

@@ -12,6 +12,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const ASK_FOR_CREDIT: Duration = Duration::from_millis(100);
 /// Nothing heard for so long after a ping: the daemon is away.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// No heartbeat is slower: the daemon ends a session in which it hears nothing for a minute.
+const SLOWEST: Duration = Duration::from_secs(20);
 
 /// Where a producer stands with a daemon. It says what to send and what may be forgotten.
 ///
@@ -91,11 +93,11 @@ impl fmt::Display for Over {
 
 impl Client {
     /// A producer of which all before `acked` is durable somewhere. While nothing else is to be said it pings each
-    /// `heartbeat`.
+    /// `heartbeat`, at least each 20 seconds.
     pub fn new(producer: ProducerId, acked: u64, heartbeat: Duration, now: Instant) -> Client {
         Client {
             producer,
-            heartbeat,
+            heartbeat: heartbeat.min(SLOWEST),
             state: State::Apart,
             epoch: 0,
             acked,

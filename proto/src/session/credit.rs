@@ -93,9 +93,14 @@ impl Budget {
     }
 
     fn top_up(&mut self, grant: &mut Grant, window: u64) {
-        let more = window.saturating_sub(grant.outstanding()).min(self.free());
         // What stands behind the durable end already, because a batch went over the limit, is not granted twice.
-        grant.limit = grant.limit.max(grant.durable) + more;
+        let from = grant.limit.max(grant.durable);
+        let more = window
+            .saturating_sub(grant.outstanding())
+            .min(self.free())
+            // Strangers may say that they stand where offsets end.
+            .min(u64::MAX - from);
+        grant.limit = from + more;
         self.granted += more;
     }
 

@@ -47,8 +47,10 @@ struct Session<P> {
     /// A rewind was said since the last batch that fitted.
     rewound: bool,
     heard: Instant,
-    /// When the last batch came.
+    /// When the last batch came, or the credit for the next one was given.
     used: Instant,
+    /// It was given credit since the last tick.
+    served: bool,
 }
 
 /// A hello was good: ask the store where the producer stands, after everything submitted before is durable, and tell
@@ -218,6 +220,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             rewound: false,
             heard: now,
             used: now,
+            served: false,
         };
         self.open.insert(id, session);
         self.by_peer.insert(peer, id);
@@ -322,7 +325,9 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             }
         }
         if !(exhausted && open.is_idle()) {
+            let before = open.grant.limit;
             self.budget.refill(id, &mut open.grant, sessions);
+            open.served |= open.grant.limit > before && !open.is_idle();
         }
         if ping.sent > open.received {
             // It is on its way no more: what was sent before the ping has come before it.
@@ -362,7 +367,12 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             .collect();
         if self.budget.is_exhausted() {
             for (id, open) in &mut self.open {
-                let idle = open.is_idle() && now.saturating_duration_since(open.used) >= IDLE_AFTER;
+                if std::mem::take(&mut open.served) {
+                    open.used = now;
+                }
+                // Also one that says that it has records: who may send them does so at once, unless it was stopped.
+                let idle = open.received == open.grant.durable
+                    && now.saturating_duration_since(open.used) >= IDLE_AFTER;
                 if idle && open.grant.limit > open.grant.durable {
                     self.budget.revoke(&mut open.grant, 0);
                     answers.push((open.peer.clone(), ToClient::Ack(open.ack(*id))));
@@ -386,6 +396,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         while let Some(id) = self.budget.next() {
             if let Some(open) = self.open.get_mut(&id) {
                 self.budget.serve(&mut open.grant, sessions);
+                open.served = true;
                 answers.push((open.peer.clone(), ToClient::Ack(open.ack(id))));
             }
         }

@@ -10,7 +10,6 @@ use super::counts::Counts;
 use super::desk::Desk;
 use super::line::{Line, Unsent};
 use super::notices::Notices;
-use crate::intake::Closed;
 
 /// How often the sessions are looked after, and how long to wait for anything.
 const TICK: Duration = Duration::from_millis(100);
@@ -89,7 +88,8 @@ impl Door {
             let Some(message) = self.line.message() else {
                 return;
             };
-            if let Err(Closed) = self.desk.handle(message) {
+            // Each may be as large as a message can be: it is full at once.
+            if self.desk.handle(message).is_err() || self.desk.is_full() {
                 return;
             }
         }

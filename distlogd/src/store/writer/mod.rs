@@ -245,7 +245,8 @@ impl Store {
         self.producers.expire(now);
         self.count_producers();
         seal_again(&self.shared, &self.sealer);
-        if now.saturating_sub(self.checkpoint_at) >= CHECKPOINT_EVERY {
+        // Also where the clock was set back.
+        if now.abs_diff(self.checkpoint_at) >= CHECKPOINT_EVERY {
             self.checkpoint_at = now;
             if let Some(checkpoint) = self.checkpoint() {
                 self.sealer.checkpoint(checkpoint);

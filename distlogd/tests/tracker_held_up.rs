@@ -1,0 +1,140 @@
+//! What the tracker says while the store takes nothing.
+
+mod store_double;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::{BatchRef, Kind, Outcome, ProducerId, Record, Source, Task, TaskId};
+use distlog_tests::eventually;
+use distlogd::heard::Heard;
+use distlogd::intake::{self, Batch, Intake};
+use distlogd::own::Own;
+use distlogd::store::{Batches, Options, Reader, Store};
+use distlogd::tracker::{Needs, Recent, Tracker};
+use distlogd::vital::Vital;
+use prometheus_client::registry::Registry;
+use store_double::Double;
+
+const PRODUCER: ProducerId = ProducerId::from_bytes([7; 16]);
+const LOST_AFTER: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Stores a record as a session does; `said` comes when it is durable.
+fn send(intake: &Intake, id: &TaskId, offset: u64, kind: Kind, message: &str) -> Said {
+    let mut writer = BatchWriter::new();
+    writer.push(&Record {
+        kind,
+        offset,
+        outcome: if kind == Kind::End {
+            Outcome::Ok
+        } else {
+            Outcome::Unset
+        },
+        message: message.into(),
+        task: Some(Task::from(id)),
+        source: Source {
+            producer: PRODUCER,
+            ..Source::default()
+        },
+        ..Record::default()
+    });
+    let (sender, said) = channel();
+    let batch = Batch {
+        producer: PRODUCER,
+        from: offset,
+        to: offset + 1,
+        count: 1,
+        ordered: true,
+        bytes: writer.finish(),
+        done: Some(Box::new(move |stored| _ = sender.send(stored))),
+    };
+    intake.submit_credited(batch).unwrap();
+    said
+}
+
+type Said = std::sync::mpsc::Receiver<intake::Stored>;
+
+fn outcomes(reader: &Reader) -> Vec<Outcome> {
+    let mut all = Vec::new();
+    let (mut cursor, mut batches) = (reader.cursor(1), Batches::new());
+    loop {
+        cursor.next_batches(&mut batches, 1 << 20).unwrap();
+        if batches.is_empty() {
+            return all;
+        }
+        for (_, bytes) in batches.iter() {
+            let batch = BatchRef::parse(bytes).unwrap();
+            let ends = batch.records().map(Result::unwrap);
+            let ends = ends.filter(|record| record.kind == Kind::End);
+            all.extend(ends.map(|record| record.outcome));
+        }
+    }
+}
+
+/// The end of a task came in time, but waits for room on the disk, longer than a silent producer is waited for.
+#[test]
+fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
+    let disk = Double::new(1);
+    let options = Options {
+        reserve: 1000,
+        ..Options::default()
+    };
+    let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
+    let reader = store.reader();
+    let vital = Vital::default();
+    let (intake, writer) = intake::start(store, Duration::from_millis(1), &vital).unwrap();
+    let (heard, stop) = (Arc::new(Heard::default()), Arc::new(AtomicBool::new(false)));
+    let needs = Needs {
+        reader: reader.clone(),
+        heard: Arc::clone(&heard),
+        own: Arc::new(Own::new(intake.clone(), "here".into())),
+        lost_after: LOST_AFTER,
+        recent: Arc::new(Recent::default()),
+        stop: Arc::clone(&stop),
+    };
+    let tracker = Tracker::start(needs, &mut Registry::default(), &vital).unwrap();
+
+    let [ended, open] = [(); 2].map(|()| TaskId::random());
+    heard.note(PRODUCER);
+    let begun =
+        [&ended, &open].map(|id| send(&intake, id, u64::from(*id == open), Kind::Begin, ""));
+    for said in begun {
+        said.recv_timeout(PATIENCE).unwrap();
+    }
+    disk.set_free(Some(0));
+    // So large that room is asked for.
+    let end = send(&intake, &ended, 2, Kind::End, &"m".repeat(2 << 20));
+    heard.note(PRODUCER);
+    eventually("the disk is full", || match reader.stats().no_space {
+        0 => Err("it is not"),
+        _ => Ok(()),
+    });
+    let full = Instant::now();
+    eventually("the producer is silent for long", || {
+        let time = full.elapsed();
+        if time > 10 * LOST_AFTER {
+            Ok(())
+        } else {
+            Err(time)
+        }
+    });
+    disk.set_free(None);
+    end.recv_timeout(PATIENCE).unwrap();
+    // The other one is lost indeed.
+    eventually("it is said to be lost", || {
+        let seen = outcomes(&reader);
+        if seen.contains(&Outcome::Lost) {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    });
+    stop.store(true, Ordering::Release);
+    tracker.join().unwrap();
+    writer.close();
+    assert_eq!(outcomes(&reader), [Outcome::Ok, Outcome::Lost]);
+}
