@@ -201,7 +201,7 @@ impl Drainer {
                 self.wait(LOOK, |waker, time| outlet.wait(full, Some(waker), time));
             }
         }
-        outlet.close(Some(ByeReason::Done), stock.dropped(), LINGER);
+        outlet.close(Some(ByeReason::Died), stock.dropped(), LINGER);
         stock.dead.remove()
     }
 }

@@ -171,7 +171,7 @@ fn the_next_process_sends_what_a_killed_one_left() {
     assert_ne!(guard.producer(), dead);
     with_default(&dispatch, || info!("alive"));
     store.until("it is over", |kept| {
-        kept.byes.contains(&(dead, ByeReason::Done, [0; 5]))
+        kept.byes.contains(&(dead, ByeReason::Died, [0; 5]))
     });
     until("its file is removed", || spools(dir.path()).len() == 1);
     assert_eq!(guard.close(LONG), Flush::Flushed);
@@ -209,7 +209,7 @@ fn a_daemon_that_has_more_than_is_left_in_the_file_has_all_of_it() {
     let store = Store::at(&address, kept);
     let (_dispatch, guard) = connect(dir.path(), &address);
     store.until("it is over", |kept| {
-        kept.byes.contains(&(dead, ByeReason::Done, [0; 5]))
+        kept.byes.contains(&(dead, ByeReason::Died, [0; 5]))
     });
     until("its file is removed", || spools(dir.path()).len() == 1);
     assert_eq!(guard.close(LONG), Flush::Flushed);
@@ -227,7 +227,7 @@ fn open_tasks_of_a_killed_process_are_over_when_nothing_is_left_to_send() {
     assert!(store.kept().byes.is_empty());
     let (_dispatch, guard) = connect(dir.path(), &store.address);
     store.until("it is over", |kept| {
-        kept.byes.contains(&(dead, ByeReason::Done, [0; 5]))
+        kept.byes.contains(&(dead, ByeReason::Died, [0; 5]))
     });
     assert_eq!(guard.close(LONG), Flush::Flushed);
 }
@@ -242,7 +242,7 @@ fn drops_that_a_killed_process_did_not_tell_are_told() {
     let (_dispatch, guard) = connect(dir.path(), &store.address);
     store.until("it is over", |kept| {
         kept.byes
-            .contains(&(dead, ByeReason::Done, [0, 0, 7, 0, 0]))
+            .contains(&(dead, ByeReason::Died, [0, 0, 7, 0, 0]))
     });
     assert_eq!(guard.close(LONG), Flush::Flushed);
     let kept = store.kept();
@@ -285,7 +285,7 @@ fn looked(dir: &Path, store: &Store, times: usize) {
         let dead = producer(&process.said());
         process.kill();
         store.until("it is found", |kept| {
-            kept.byes.contains(&(dead, ByeReason::Done, [0; 5]))
+            kept.byes.contains(&(dead, ByeReason::Died, [0; 5]))
         });
     }
 }

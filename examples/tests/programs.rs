@@ -126,6 +126,10 @@ fn what_a_killed_program_logged_arrives() {
     let mut again = Process::start(again);
     let tree = drawn(&daemon, id, &["cat.png", "dog.png", "owl.png", "† convert"]);
     assert_eq!(tree.matches("INFO  converted").count(), 3, "{tree}");
+    assert!(
+        tree.contains("its process died before the task ended"),
+        "{tree}"
+    );
     again.signal("TERM");
     assert!(again.wait().success(), "{:?}", again.stderr());
     let left = std::fs::read_dir(folder.path().join("spool")).unwrap();

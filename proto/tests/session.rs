@@ -54,6 +54,11 @@ fn what_clients_say_is_what_generated_code_reads() {
             reason: ByeReason::Done,
             dropped: [0, 0, 0, 0, 9],
         }),
+        ToDaemon::Bye(Bye {
+            session: 7,
+            reason: ByeReason::Died,
+            dropped: [0; 5],
+        }),
     ];
     for message in messages {
         let mut bytes = Vec::new();

@@ -31,7 +31,12 @@ impl<'a> ToDaemon<'a> {
             }),
             ToDaemon::Bye(bye) => put::nested(out, 4, |out| {
                 put::fixed64(out, 1, bye.session);
-                put::varint(out, 2, u64::from(bye.reason == ByeReason::Moving));
+                let reason = match bye.reason {
+                    ByeReason::Done => 0,
+                    ByeReason::Moving => 1,
+                    ByeReason::Died => 2,
+                };
+                put::varint(out, 2, reason);
                 put_dropped(out, 3, &bye.dropped);
             }),
         }
@@ -235,8 +240,14 @@ fn bye(bytes: &[u8]) -> Result<Bye, DecodeError> {
     each("Bye", bytes, |field| {
         match field.number {
             1 => bye.session = field.fixed64()?,
-            // A reason that we do not know must not end anybody's tasks.
-            2 if field.varint()? != 0 => bye.reason = ByeReason::Moving,
+            2 => {
+                bye.reason = match field.varint()? {
+                    0 => ByeReason::Done,
+                    2 => ByeReason::Died,
+                    // A reason that we do not know must not end anybody's tasks.
+                    _ => ByeReason::Moving,
+                }
+            }
             3 => bye.dropped = dropped(field.bytes()?)?,
             _ => {}
         }

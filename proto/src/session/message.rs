@@ -83,6 +83,8 @@ pub enum ByeReason {
     Done,
     /// It goes to another daemon.
     Moving,
+    /// As `Done`, said by whoever brought what a dead process had left.
+    Died,
 }
 
 /// What a daemon says.

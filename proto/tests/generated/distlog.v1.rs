@@ -480,6 +480,8 @@ pub mod bye {
         Done = 0,
         /// It goes to another daemon.
         Moving = 1,
+        /// As DONE, said by whoever brought what a dead process had left.
+        Died = 2,
     }
     impl Reason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -490,6 +492,7 @@ pub mod bye {
             match self {
                 Self::Done => "DONE",
                 Self::Moving => "MOVING",
+                Self::Died => "DIED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -497,6 +500,7 @@ pub mod bye {
             match value {
                 "DONE" => Some(Self::Done),
                 "MOVING" => Some(Self::Moving),
+                "DIED" => Some(Self::Died),
                 _ => None,
             }
         }

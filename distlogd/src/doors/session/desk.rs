@@ -279,17 +279,17 @@ impl Desk {
         }
         self.ended(ended);
         let heard = Arc::clone(&self.hall.heard);
-        match bye.reason {
+        let how = match bye.reason {
             ByeReason::Moving => {
                 heard.away(ended.producer);
-                Ok(())
+                return Ok(());
             }
-            // Behind all that it sent.
-            ByeReason::Done => {
-                let over = Box::new(move || heard.over(ended.producer, Over::Ended));
-                self.hall.intake.after(over)
-            }
-        }
+            ByeReason::Done => Over::Ended,
+            ByeReason::Died => Over::Died,
+        };
+        // Behind all that it sent.
+        let over = Box::new(move || heard.over(ended.producer, how));
+        self.hall.intake.after(over)
     }
 
     fn ended(&mut self, ended: Ended) {

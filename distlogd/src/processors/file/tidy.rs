@@ -1,21 +1,26 @@
 //! Compresses old files and removes the oldest, in a thread of its own.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
 use super::config::{Compress, Config, Rotate};
 use super::recover::sync_directory;
 use super::rotated;
 
-/// Hands work to the thread, which begins with the first.
+/// Hands work to the thread, which begins with the first. Dropped, it ends the thread in the middle of its work: whoever
+/// opens the same file next does it, and two at a time would write into the same compressed file.
 #[derive(Debug)]
 pub(super) struct Tidy {
     name: String,
     path: PathBuf,
     rotate: Option<Rotate>,
-    sender: Option<Sender<String>>,
+    thread: Option<(Sender<String>, JoinHandle<()>)>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Tidy {
@@ -24,37 +29,56 @@ impl Tidy {
             name: name.to_owned(),
             path: config.path.clone(),
             rotate: config.rotate.clone(),
-            sender: None,
+            thread: None,
+            stop: Arc::default(),
         }
     }
 
     /// Old files with this stamp or an earlier one may be changed and removed.
     pub(super) fn up_to(&mut self, stamp: String) {
         let Some(rotate) = &self.rotate else { return };
-        if self.sender.is_none() {
+        if self.thread.is_none() {
             let (sender, receiver) = channel();
             let (name, path, rotate) = (self.name.clone(), self.path.clone(), rotate.clone());
-            // It is not waited for at the end: what it leaves is done at the next start.
+            let stop = Arc::clone(&self.stop);
             match std::thread::Builder::new()
                 .name("rotate".into())
-                .spawn(move || run(&name, &path, &rotate, &receiver))
+                .spawn(move || run(&name, &path, &rotate, &receiver, &stop))
             {
-                Ok(_) => self.sender = Some(sender),
+                Ok(thread) => self.thread = Some((sender, thread)),
                 Err(error) => {
                     tracing::warn!(processor = self.name, "cannot tidy up old files: {error}")
                 }
             }
         }
-        if let Some(sender) = &self.sender {
+        if let Some((sender, _)) = &self.thread {
             let _ = sender.send(stamp);
         }
     }
 }
 
-fn run(name: &str, path: &Path, rotate: &Rotate, stamps: &Receiver<String>) {
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some((sender, thread)) = self.thread.take() {
+            drop(sender);
+            if thread.join().is_err() {
+                tracing::error!(
+                    processor = self.name,
+                    "the thread for old files has panicked"
+                );
+            }
+        }
+    }
+}
+
+fn run(name: &str, path: &Path, rotate: &Rotate, stamps: &Receiver<String>, stop: &AtomicBool) {
     while let Ok(mut newest) = stamps.recv() {
         newest = stamps.try_iter().last().unwrap_or(newest);
-        if let Err(error) = tidy(path, rotate, &newest) {
+        if let Err(error) = tidy(path, rotate, &newest, stop) {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
             tracing::warn!(
                 processor = name,
                 "cannot tidy up old files of {}: {error}",
@@ -64,7 +88,7 @@ fn run(name: &str, path: &Path, rotate: &Rotate, stamps: &Receiver<String>) {
     }
 }
 
-fn tidy(path: &Path, rotate: &Rotate, newest: &str) -> io::Result<()> {
+fn tidy(path: &Path, rotate: &Rotate, newest: &str, stop: &AtomicBool) -> io::Result<()> {
     let files = rotated::list(path)?;
     let excess = rotate
         .keep
@@ -77,38 +101,61 @@ fn tidy(path: &Path, rotate: &Rotate, newest: &str) -> io::Result<()> {
         if at < excess {
             std::fs::remove_file(&file.path)?;
         } else if !file.compressed && rotate.compress != Compress::None {
-            compress(&file.path, rotate.compress)?;
+            compress(&file.path, rotate.compress, stop)?;
         }
     }
     sync_directory(path)
 }
 
 /// The compressed file appears under its name only when it is whole and durable; then the other one goes.
-fn compress(path: &Path, how: Compress) -> io::Result<()> {
+fn compress(path: &Path, how: Compress, stop: &AtomicBool) -> io::Result<()> {
     let Some(target) = rotated::compressed(path, how) else {
         return Ok(());
     };
     let aside = rotated::with_suffix(&target, ".tmp");
-    let mut source = File::open(path)?;
-    let file = match how {
+    let written = write_compressed(path, &aside, how, stop);
+    if written.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    written?;
+    std::fs::rename(&aside, &target)?;
+    sync_directory(path)?;
+    std::fs::remove_file(path)
+}
+
+/// Reads until it is told to stop.
+struct Stoppable<'a> {
+    file: File,
+    stop: &'a AtomicBool,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the processor is closed"));
+        }
+        self.file.read(buffer)
+    }
+}
+
+fn write_compressed(path: &Path, aside: &Path, how: Compress, stop: &AtomicBool) -> io::Result<()> {
+    let mut source = Stoppable {
+        file: File::open(path)?,
+        stop,
+    };
+    let mut file = match how {
         Compress::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(
-                File::create(&aside)?,
-                flate2::Compression::default(),
-            );
+            let mut encoder =
+                flate2::write::GzEncoder::new(File::create(aside)?, flate2::Compression::default());
             io::copy(&mut source, &mut encoder)?;
             encoder.finish()?
         }
         Compress::Zstd | Compress::None => {
-            let mut encoder = zstd::stream::write::Encoder::new(File::create(&aside)?, 3)?;
+            let mut encoder = zstd::stream::write::Encoder::new(File::create(aside)?, 3)?;
             io::copy(&mut source, &mut encoder)?;
             encoder.finish()?
         }
     };
-    let mut file = file;
     file.flush()?;
-    file.sync_all()?;
-    std::fs::rename(&aside, &target)?;
-    sync_directory(path)?;
-    std::fs::remove_file(path)
+    file.sync_all()
 }
