@@ -321,6 +321,35 @@ fn of_a_batch_cut_anywhere_the_whole_records_are_kept() {
 }
 
 #[test]
+fn a_record_has_one_task() {
+    use wire::{field, put};
+    let task = |out: &mut Vec<u8>, ids: &[u64]| {
+        put::nested(out, field::record::TASK, |out| {
+            put::bytes(out, field::task::TRACE_ID, &[7; 16]);
+            for id in ids {
+                put::fixed64(out, field::task::SPAN_ID, *id);
+            }
+        });
+    };
+    let read = |records: &[&[u64]]| {
+        let (mut bytes, mut record) = (Vec::new(), Vec::new());
+        records.iter().for_each(|ids| task(&mut record, ids));
+        wire::put_record(&mut bytes, 0, &record);
+        let batch = BatchRef::parse(&bytes).unwrap();
+        batch.records().next().unwrap().map(|_| ())
+    };
+    assert_eq!(read(&[&[1]]), Ok(()));
+    assert_eq!(
+        read(&[&[1, 2]]).unwrap_err().to_string(),
+        "field 2 of Task stands there twice"
+    );
+    assert_eq!(
+        read(&[&[1], &[1]]).unwrap_err().to_string(),
+        "field 9 of Record stands there twice"
+    );
+}
+
+#[test]
 fn a_malformed_callsite_spoils_only_its_own_records() {
     let mut bytes = Vec::new();
     wire::encode::callsite(&mut bytes, 1, &full().callsite, ["a"]);

@@ -96,6 +96,10 @@ impl<'a> RecordRef<'a> {
                 field::SEVERITY => record.own_severity = Severity::new(item.u32()?),
                 field::SEVERITY_TEXT => record.severity_text = item.str()?,
                 field::MESSAGE => record.message = item.str()?,
+                // Said twice it could be one task to who reads the first and another to who reads the last.
+                field::TASK if record.task.is_some() => {
+                    return Err(DecodeError::Repeated("Record", field::TASK));
+                }
                 field::TASK => record.task = Some(TaskRef::parse(item.bytes()?)?),
                 field::NUMBER => record.number = item.varint()?,
                 field::THREAD_ID => record.thread_id = item.varint()?,
@@ -224,6 +228,12 @@ impl<'a> TaskRef<'a> {
             let Some(item) = scan.next() else { break };
             let item = item?;
             match item.number {
+                task::TRACE_ID if trace_id.is_some() => {
+                    return Err(DecodeError::Repeated(NAME, task::TRACE_ID));
+                }
+                task::SPAN_ID if span_id.is_some() => {
+                    return Err(DecodeError::Repeated(NAME, task::SPAN_ID));
+                }
                 task::TRACE_ID => {
                     trace_id = item.bytes()?.try_into().ok().and_then(TraceId::from_bytes)
                 }

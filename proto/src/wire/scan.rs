@@ -19,6 +19,9 @@ pub enum DecodeError {
     /// An id of the wrong length, or all zero.
     #[error("field {1} of {0} is no id: wrong length, or all zero")]
     BadId(&'static str, u32),
+    /// Something that a record has once stands in it twice.
+    #[error("field {1} of {0} stands there twice")]
+    Repeated(&'static str, u32),
     /// The record names a callsite that its batch does not have.
     #[error("the record names callsite {0}, which its batch does not describe")]
     NoCallsite(u32),
