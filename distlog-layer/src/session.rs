@@ -90,8 +90,13 @@ impl Session {
     fn attempt(&mut self, stock: &mut impl Stock, now: Instant) {
         // The one that the hello then takes is higher.
         let known = std::mem::take(&mut self.known_epoch);
-        let _ =
-            (0..SKIP).find(|_| known == 0 || stock.next_epoch().is_none_or(|epoch| epoch >= known));
+        if known > 0 {
+            for _ in 0..SKIP {
+                if stock.next_epoch().is_none_or(|epoch| epoch >= known) {
+                    break;
+                }
+            }
+        }
         match Line::open(&self.caller, (self.at, self.addresses.get(self.at)), now) {
             Ok(line) => self.line = Some(line),
             Err(error) => self.failed(Trial::NoSocket(error), now),

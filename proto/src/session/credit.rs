@@ -83,7 +83,7 @@ impl Budget {
         }
         let window = self.window(sessions);
         if self.queue.is_empty()
-            && self.free() >= LEAST.min(window - grant.outstanding().min(window))
+            && self.free() >= LEAST.min(window.saturating_sub(grant.outstanding()))
         {
             self.top_up(grant, window);
         } else if grant.outstanding() < LEAST {
