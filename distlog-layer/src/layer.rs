@@ -21,8 +21,9 @@ use crate::encode::{renumber, text};
 use crate::import::Place;
 use crate::level;
 use crate::local::{self, Local};
+use crate::met::Met;
 use crate::producer::Producer;
-use crate::span::{LeftBy, SpanData};
+use crate::span::{Beginning, LeftBy, SpanData};
 use crate::verdict::Ground;
 use crate::visit::{EventVisitor, SpanVisitor, Special};
 
@@ -54,13 +55,40 @@ impl DistlogLayer {
         self.producer.current()
     }
 
+    /// The task that a record or a subtask belongs to: that of its parent `id`, or of the current span, or what
+    /// [`DistlogLayer::find`] finds instead.
+    #[inline]
+    fn nearest<'m, S>(
+        &self,
+        met: &'m mut Met,
+        ctx: &Context<'_, S>,
+        id: Option<&Id>,
+    ) -> Option<&'m Arc<SpanData>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let current;
+        let span = match id {
+            Some(id) => id,
+            None => {
+                current = ctx.current_span();
+                current.id()?
+            }
+        };
+        met.get_or(span, || {
+            self.find(ctx, Some(span), |task, found| {
+                Some((Arc::clone(task), found.id == *span))
+            })
+        })
+    }
+
     /// Asks the tasks from a span upwards, then those of the current span, then the other open spans of this thread,
     /// until one gives an answer.
     fn find<S, T>(
         &self,
         ctx: &Context<'_, S>,
         id: Option<&Id>,
-        mut ask: impl FnMut(&SpanData, Found<'_>) -> Option<T>,
+        mut ask: impl FnMut(&Arc<SpanData>, Found<'_>) -> Option<T>,
     ) -> Option<T>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -74,7 +102,7 @@ impl DistlogLayer {
         &self,
         ctx: &Context<'_, S>,
         id: &Id,
-        ask: &mut impl FnMut(&SpanData, Found<'_>) -> Option<T>,
+        ask: &mut impl FnMut(&Arc<SpanData>, Found<'_>) -> Option<T>,
     ) -> Option<T>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -96,6 +124,7 @@ impl DistlogLayer {
     /// Where a span without an import stands; `None`: at the top of a new trace.
     fn place<S>(
         &self,
+        met: &mut Met,
         attributes: &Attributes<'_>,
         ctx: &Context<'_, S>,
         producer: &Producer,
@@ -106,9 +135,8 @@ impl DistlogLayer {
         if attributes.is_root() {
             return None;
         }
-        self.find(ctx, attributes.parent(), |task, _| {
-            Some(task.child_place(producer.instance()))
-        })
+        let parent = self.nearest(met, ctx, attributes.parent())?;
+        Some(parent.child_place(producer.instance()))
     }
 
     /// An ERROR event with an error makes a task fail.
@@ -126,10 +154,11 @@ impl DistlogLayer {
             (!of_instrument || same_place).then_some(found.id)
         });
         if let Some(span) = id.and_then(|id| ctx.span(&id))
-            && let Some(task) = span.extensions_mut().get_mut::<SpanData>()
+            && let Some(task) = task_of(&span)
         {
-            task.verdict()
-                .give(Ground::ErrorEvent, Outcome::Failed, error.to_vec());
+            task.judge(|verdict| {
+                verdict.give(Ground::ErrorEvent, Outcome::Failed, error.to_vec());
+            });
         }
     }
 }
@@ -143,11 +172,11 @@ struct Found<'a> {
 /// Asks the tasks from a span upwards.
 fn climb<'a, R: LookupSpan<'a>, T>(
     span: SpanRef<'a, R>,
-    ask: &mut impl FnMut(&SpanData, Found<'_>) -> Option<T>,
+    ask: &mut impl FnMut(&Arc<SpanData>, Found<'_>) -> Option<T>,
 ) -> Option<T> {
     let mut next = Some(span);
     while let Some(span) = next {
-        if let Some(task) = span.extensions().get::<SpanData>()
+        if let Some(task) = span.extensions().get::<Arc<SpanData>>()
             && let Some(answer) = ask(
                 task,
                 Found {
@@ -178,6 +207,7 @@ where
         let now = Instant::now();
         let time = producer.clock().unix_nanos(now);
         let metadata = attributes.metadata();
+        let level = level::index(*metadata.level());
         local::with(producer, |local| {
             let site = local.site(producer, metadata, || false).id;
             local.begin(Kind::Begin, site, time);
@@ -187,7 +217,7 @@ where
             let mut place = match &special.import {
                 Some(import) => import.open(&mut local.random),
                 None => self
-                    .place(attributes, &ctx, producer)
+                    .place(&mut local.met, attributes, &ctx, producer)
                     .unwrap_or_else(|| Place::top(&mut local.random)),
             };
             if special.kind != SpanKind::Unset {
@@ -203,12 +233,22 @@ where
                 .record
                 .get(message)
                 .filter(|text| text.len() <= MAX_MESSAGE);
-            let (message, context) = (message.unwrap_or_default(), &local.fields);
-            let mut task = SpanData::new(place, producer.instance(), site, now, message, context);
-            set_status(&mut task, special.status, special.description);
+            let beginning = Beginning {
+                place,
+                producer: producer.instance(),
+                site,
+                level,
+                time: now,
+                message: message.unwrap_or_default(),
+                context: &local.fields,
+            };
+            let task = SpanData::new(beginning, &mut local.scratch);
+            set_status(&task, special.status, special.description);
             task.put(&mut local.record);
-            span.extensions_mut().replace(task);
-            producer.submit(site, level::index(*metadata.level()), time, &local.record);
+            let task = Arc::new(task);
+            span.extensions_mut().replace(Arc::clone(&task));
+            local.met.keep(id, task);
+            producer.submit(site, level, time, &local.record);
         });
     }
 
@@ -230,7 +270,7 @@ where
         };
         let link = ctx
             .span(follows)
-            .and_then(|other| Some(other.extensions().get::<SpanData>()?.link()));
+            .and_then(|other| Some(task_of(&other)?.link()));
         if let Some(link) = link {
             bind_link(producer, &span, &link);
         }
@@ -252,10 +292,9 @@ where
             event.record(&mut visitor);
             let error = visitor.error();
             // Also for `parent: None`: a disabled parent arrives as none.
-            self.find(&ctx, event.parent(), |task, _| {
+            if let Some(task) = self.nearest(&mut local.met, &ctx, event.parent()) {
                 task.put(&mut local.record);
-                Some(())
-            });
+            }
             producer.submit(
                 site.id,
                 level::index(*metadata.level()),
@@ -272,49 +311,55 @@ where
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         if std::thread::panicking()
-            && let Some(span) = ctx.span(id)
-            && let Some(task) = span.extensions().get::<SpanData>()
+            && let Some(task) = ctx.span(id).and_then(|span| task_of(&span))
         {
             task.entered();
         }
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        let Some(span) = ctx.span(id) else { return };
-        let left = span.extensions().get::<SpanData>().map(SpanData::left);
-        if left == Some(LeftBy::Panic)
-            && let Some(task) = span.extensions_mut().get_mut::<SpanData>()
-        {
-            task.panicked();
-        }
+        let Some(producer) = self.producer() else {
+            return;
+        };
+        local::with(producer, |local| {
+            let task = local
+                .met
+                .get_or(id, || Some((task_of(&ctx.span(id)?)?, true)));
+            if let Some(task) = task
+                && task.left() == LeftBy::Panic
+            {
+                task.panicked();
+            }
+        });
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        let Some((producer, span)) = self.producer().zip(ctx.span(&id)) else {
+        let Some(producer) = self.producer() else {
             return;
         };
-        let extensions = span.extensions();
-        // A task that this process was forked with belongs to the parent, and ends there.
-        let Some(task) = extensions
-            .get::<SpanData>()
-            .filter(|task| task.is_of(producer.instance()))
-        else {
-            return;
-        };
-        let now = Instant::now();
-        let time = producer.clock().unix_nanos(now);
         local::with(producer, |local| {
+            let met = local.met.take(&id);
+            let Some(task) = met.or_else(|| task_of(&ctx.span(&id)?)) else {
+                return;
+            };
+            task.close();
+            // A task that this process was forked with belongs to the parent, and ends there.
+            if !task.is_of(producer.instance()) {
+                return;
+            }
+            let now = Instant::now();
+            let time = producer.clock().unix_nanos(now);
             local.begin(Kind::End, task.site(), time);
             task.put_end(&mut local.record, now);
             task.put(&mut local.record);
-            producer.submit(
-                task.site(),
-                level::index(*span.metadata().level()),
-                time,
-                &local.record,
-            );
+            producer.submit(task.site(), task.level(), time, &local.record);
         });
     }
+}
+
+/// The task of a span.
+pub(crate) fn task_of<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<SpanData>> {
+    span.extensions().get::<Arc<SpanData>>().map(Arc::clone)
 }
 
 /// Takes the fields of a span: its message into the record, the others into the buffer beside it.
@@ -340,10 +385,10 @@ fn put_name(out: &mut Vec<u8>, special: &Special) {
     }
 }
 
-fn set_status(task: &mut SpanData, ok: Option<bool>, description: Option<String>) {
+fn set_status(task: &SpanData, ok: Option<bool>, description: Option<String>) {
     if ok.is_some() || description.is_some() {
         let description = description.map(|text| text.chars().take(MAX_NAME / 4).collect());
-        task.verdict().set_status(ok, description);
+        task.judge(|verdict| verdict.set_status(ok, description));
     }
 }
 
@@ -374,23 +419,14 @@ fn end_bind<'a, R: LookupSpan<'a>>(
     put_name(&mut local.record, &special);
     put::varint(&mut local.record, record::SPAN_KIND, special.kind.number());
     renumber(&mut local.record, &local.fields, record::FIELDS);
-    let site = {
-        let mut extensions = span.extensions_mut();
-        let Some(task) = extensions.get_mut::<SpanData>() else {
-            return;
-        };
-        set_status(task, special.status, special.description);
-        task.add_context(&local.fields, producer.limit());
-        task.put(&mut local.record);
-        task.site()
+    let Some(task) = task_of(span) else {
+        return;
     };
+    set_status(&task, special.status, special.description);
+    task.add_context(&local.fields, producer.limit());
+    task.put(&mut local.record);
     let time = producer.clock().unix_nanos(Instant::now());
-    producer.submit(
-        site,
-        level::index(*span.metadata().level()),
-        time,
-        &local.record,
-    );
+    producer.submit(task.site(), task.level(), time, &local.record);
 }
 
 /// Writes a record that adds fields to a task; `put` writes them as `Task.context`.

@@ -107,6 +107,7 @@ mod line;
 mod load;
 mod local;
 mod macros;
+mod met;
 mod outcome;
 mod outlet;
 mod overflow;

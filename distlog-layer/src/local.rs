@@ -9,6 +9,7 @@ use tracing_core::Metadata;
 
 use crate::callsite::Site;
 use crate::encode;
+use crate::met::Met;
 use crate::producer::Producer;
 use crate::random::Random;
 
@@ -25,6 +26,10 @@ pub(crate) struct Local {
     pub(crate) record: Vec<u8>,
     /// Fields of the task that begins or is added to.
     pub(crate) fields: Vec<u8>,
+    /// What is needed for a moment.
+    pub(crate) scratch: Vec<u8>,
+    /// The tasks it met last.
+    pub(crate) met: Met,
     /// The thread's part of each record; empty: not known yet.
     thread: Vec<u8>,
     /// Of its new traces.
@@ -69,6 +74,8 @@ impl Local {
         Local {
             record: Vec::new(),
             fields: Vec::new(),
+            scratch: Vec::new(),
+            met: Met::default(),
             thread: Vec::new(),
             random: Random::new(),
             producer: 0,
@@ -85,7 +92,7 @@ impl Local {
     }
 
     fn shrink(&mut self) {
-        for buffer in [&mut self.record, &mut self.fields] {
+        for buffer in [&mut self.record, &mut self.fields, &mut self.scratch] {
             if buffer.capacity() > KEEP {
                 *buffer = Vec::new();
             }

@@ -1,81 +1,113 @@
 //! What the layer keeps with each span: the task it is.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use distlog_proto::wire::encode::TaskHead;
 use distlog_proto::wire::field::{record, task};
 use distlog_proto::wire::put;
 use distlog_proto::{Link, Outcome, TaskId};
 use fastant::{Atomic, Instant};
+use smallvec::SmallVec;
 
 use crate::encode::{error_text, renumber};
 use crate::import::Place;
 use crate::verdict::{Ground, Verdict};
 
-/// A task, in the extensions of its span.
+/// Ids, a short message and a few fields: most tasks need no more memory than their own.
+const INLINE: usize = 128;
+
+/// A task. An `Arc` of it is in the extensions of its span, and in the memory of threads that met it ([`crate::met`]).
 pub(crate) struct SpanData {
     id: TaskId,
     /// Of the producer that wrote its `begin`.
     producer: u64,
     site: u32,
-    /// The fields of `distlog.v1.Task`, context last: what each of its records carries.
-    task: Vec<u8>,
-    /// Its message, encoded: the end repeats it, so that it can be understood alone.
-    message: Box<[u8]>,
+    /// Place of its level in an array by level.
+    level: u8,
+    flags: u8,
+    /// It was entered while the thread was panicking, so that leaving it then says nothing.
+    entered_in_panic: AtomicBool,
+    /// Its span is gone, so that another may have the span's id now.
+    closed: AtomicBool,
+    /// There is something in `more`.
+    has_more: AtomicBool,
+    /// Where the message begins in `bytes`.
+    message: u32,
+    /// The fields of `distlog.v1.Task`, context last: what each of its records carries. Then its message, encoded: the
+    /// end repeats it, so that it can be understood alone.
+    bytes: SmallVec<[u8; INLINE]>,
     children: AtomicU64,
     records: AtomicU64,
     begin: Instant,
     last_exit: Atomic,
-    /// It was entered while the thread was panicking, so that leaving it then says nothing.
-    entered_in_panic: AtomicBool,
-    flags: u8,
     trace_state: Option<Arc<str>>,
+    more: Mutex<More>,
+}
+
+/// What few tasks have.
+#[derive(Default)]
+struct More {
+    /// Fields that were added, as those in [`SpanData::bytes`].
+    context: Vec<u8>,
     /// `None`: nothing was heard of the outcome.
     verdict: Option<Box<Verdict>>,
 }
 
+/// What a task is made of.
+pub(crate) struct Beginning<'a> {
+    pub(crate) place: Place,
+    /// The producer that writes its `begin`.
+    pub(crate) producer: u64,
+    pub(crate) site: u32,
+    pub(crate) level: usize,
+    pub(crate) time: Instant,
+    /// The field `message` of its `begin`, encoded.
+    pub(crate) message: &'a [u8],
+    /// The task's fields, encoded with the number of `Task.context`.
+    pub(crate) context: &'a [u8],
+}
+
 impl SpanData {
-    /// `message`: the field `message` of its `begin`, encoded. `context`: the task's fields, encoded with the number of
-    /// `Task.context`.
-    pub(crate) fn new(
-        place: Place,
-        producer: u64,
-        site: u32,
-        begin: Instant,
-        message: &[u8],
-        context: &[u8],
-    ) -> SpanData {
+    /// `scratch`: a buffer that may be overwritten.
+    pub(crate) fn new(beginning: Beginning<'_>, scratch: &mut Vec<u8>) -> SpanData {
         let Place {
             id,
             parent,
             flags,
             trace_state,
             ..
-        } = place;
-        let mut task = Vec::with_capacity(64 + context.len());
+        } = beginning.place;
+        scratch.clear();
         let head = TaskHead::new(&id, flags, trace_state.as_deref().unwrap_or_default());
         TaskHead {
             parent_span_id: parent,
             ..head
         }
-        .put(&mut task);
-        task.extend_from_slice(context);
+        .put(scratch);
+        let message = scratch.len() + beginning.context.len();
+        let mut bytes = SmallVec::with_capacity(message + beginning.message.len());
+        for part in [scratch.as_slice(), beginning.context, beginning.message] {
+            bytes.extend_from_slice(part);
+        }
         SpanData {
             id,
-            producer,
-            site,
-            task,
-            message: message.into(),
+            producer: beginning.producer,
+            site: beginning.site,
+            level: beginning.level as u8,
+            flags,
+            entered_in_panic: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            has_more: AtomicBool::new(false),
+            message: message as u32,
+            bytes,
             children: AtomicU64::new(0),
             records: AtomicU64::new(0),
-            begin,
+            begin: beginning.time,
             last_exit: Atomic::new(Instant::ZERO),
-            entered_in_panic: AtomicBool::new(false),
-            flags,
             trace_state,
-            verdict: None,
+            more: Mutex::default(),
         }
     }
 
@@ -85,6 +117,11 @@ impl SpanData {
 
     pub(crate) fn site(&self) -> u32 {
         self.site
+    }
+
+    /// Place of its level in an array by level.
+    pub(crate) fn level(&self) -> usize {
+        self.level.into()
     }
 
     pub(crate) fn flags(&self) -> u8 {
@@ -108,7 +145,26 @@ impl SpanData {
             record::NUMBER,
             self.records.fetch_add(1, Ordering::Relaxed),
         );
-        put::bytes_always(out, record::TASK, &self.task);
+        let task = self.task();
+        if self.has_more.load(Ordering::Acquire) {
+            self.with_more(|more| {
+                put::nested(out, record::TASK, |out| {
+                    out.extend_from_slice(task);
+                    out.extend_from_slice(&more.context);
+                });
+            });
+        } else {
+            put::bytes_always(out, record::TASK, task);
+        }
+    }
+
+    fn task(&self) -> &[u8] {
+        self.bytes.get(..self.message as usize).unwrap_or_default()
+    }
+
+    fn with_more<R>(&self, work: impl FnOnce(&mut More) -> R) -> R {
+        let mut more = self.more.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut more)
     }
 
     /// The next child's id, not given to anybody else.
@@ -134,10 +190,24 @@ impl SpanData {
     }
 
     /// Adds fields to its context, as far as the context stays below `limit` bytes.
-    pub(crate) fn add_context(&mut self, context: &[u8], limit: usize) {
-        if self.task.len() + context.len() <= limit {
-            renumber(&mut self.task, context, task::CONTEXT);
-        }
+    pub(crate) fn add_context(&self, context: &[u8], limit: usize) {
+        let begun = self.message as usize;
+        self.with_more(|more| {
+            if begun + more.context.len() + context.len() <= limit {
+                renumber(&mut more.context, context, task::CONTEXT);
+            }
+        });
+        self.has_more.store(true, Ordering::Release);
+    }
+
+    /// Its span is gone. From here on nobody finds the task by the span's id.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether its span is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// A link to this task.
@@ -170,25 +240,33 @@ impl SpanData {
         (end.saturating_duration_since(self.begin).as_nanos() as u64).max(1)
     }
 
-    /// What is known about its outcome, to be changed.
-    pub(crate) fn verdict(&mut self) -> &mut Verdict {
-        self.verdict.get_or_insert_default()
+    /// Changes what is known about its outcome.
+    pub(crate) fn judge(&self, judge: impl FnOnce(&mut Verdict)) {
+        self.with_more(|more| judge(more.verdict.get_or_insert_default()));
+        self.has_more.store(true, Ordering::Release);
     }
 
     /// Notes the failure by a panic.
-    pub(crate) fn panicked(&mut self) {
+    pub(crate) fn panicked(&self) {
         let mut error = Vec::new();
         error_text(&mut error, usize::MAX, format_args!("panicked"));
-        self.verdict().give(Ground::Panic, Outcome::Failed, error);
+        self.judge(|verdict| verdict.give(Ground::Panic, Outcome::Failed, error));
     }
 
     /// Writes its outcome and duration into the `end` record.
     pub(crate) fn put_end(&self, out: &mut Vec<u8>, now: Instant) {
-        out.extend_from_slice(&self.message);
+        out.extend_from_slice(self.bytes.get(self.message as usize..).unwrap_or_default());
         put::varint(out, record::DURATION, self.duration(now));
-        match &self.verdict {
-            Some(verdict) => verdict.put(out),
-            None => put::varint(out, record::OUTCOME, Outcome::Ok.number()),
+        let judged = self.has_more.load(Ordering::Acquire)
+            && self.with_more(|more| match &more.verdict {
+                Some(verdict) => {
+                    verdict.put(out);
+                    true
+                }
+                None => false,
+            });
+        if !judged {
+            put::varint(out, record::OUTCOME, Outcome::Ok.number());
         }
     }
 }

@@ -14,6 +14,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use crate::encode;
 use crate::field::FieldWriter;
+use crate::layer::task_of;
 use crate::layer::{self, DistlogLayer};
 use crate::outcome::TaskOutcome;
 use crate::producer::Producer;
@@ -63,7 +64,7 @@ impl Task {
 
     /// Its id; `None` if it is disabled.
     pub fn id(&self) -> Option<TaskId> {
-        self.own(|_, span| Some(span.extensions().get::<SpanData>()?.id().clone()))?
+        self.own(|_, span| Some(task_of(span)?.id().clone()))?
     }
 
     /// Reserves a child of it for another process: its text is what the other gives to
@@ -193,7 +194,7 @@ impl Task {
         self.with_registry(|id, registry, dispatch| {
             let producer = dispatch.downcast_ref::<DistlogLayer>()?.producer()?;
             let span = registry.span(id)?;
-            let is_task = span.extensions().get::<SpanData>().is_some();
+            let is_task = task_of(&span).is_some();
             is_task.then(|| work(producer, &span))
         })?
     }
@@ -211,7 +212,7 @@ impl Task {
             registry
                 .span(id)?
                 .scope()
-                .find_map(|span| span.extensions().get::<SpanData>().map(&work))
+                .find_map(|span| task_of(&span).map(|task| work(&task)))
         })?
     }
 
@@ -223,8 +224,8 @@ impl Task {
 }
 
 fn decide(span: &SpanRef<'_, Registry>, ground: Ground, outcome: Outcome, error: Vec<u8>) {
-    if let Some(task) = span.extensions_mut().get_mut::<SpanData>() {
-        task.verdict().give(ground, outcome, error);
+    if let Some(task) = task_of(span) {
+        task.judge(|verdict| verdict.give(ground, outcome, error));
     }
 }
 

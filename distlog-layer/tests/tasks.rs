@@ -4,14 +4,18 @@
 mod common;
 
 use std::collections::HashSet;
+use std::sync::mpsc;
 
 use common::*;
 use distlog_layer::{
-    FutureExt, Task, TaskId, bind, current, get_foreign_task, import_task, task, to, val,
+    DistlogLayer, FutureExt, Task, TaskId, bind, current, get_foreign_task, import_task, task, to,
+    val,
 };
 use distlog_proto::{Kind, Outcome, Severity, SpanKind, Value};
+use tracing::subscriber::with_default;
 use tracing::{Level, Span, debug, debug_span, error, info, info_span, instrument};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 #[test]
@@ -59,6 +63,60 @@ fn a_tree_grows() {
         "",
         "the top ends last"
     );
+}
+
+/// The Registry gives the id of a closed span to another one after some thousand spans; a thread that met the first must
+/// not take the second for it.
+#[test]
+fn a_span_that_has_the_id_of_an_earlier_one_is_another_task() {
+    // Spans of level DEBUG take ids, but are no tasks.
+    let subscribe = |layer: DistlogLayer, work: Box<dyn FnOnce() + '_>| {
+        let registry =
+            tracing_subscriber::registry().with(tracing_subscriber::layer::Identity::new());
+        with_default(registry.with(layer.with_filter(LevelFilter::INFO)), work);
+    };
+    let id_of = |span: &Span| span.id().unwrap().into_u64();
+    let records = records_through(
+        |builder| builder,
+        subscribe,
+        || {
+            let dispatch = tracing::dispatcher::get_default(Clone::clone);
+            let (hand, take) = mpsc::channel::<Span>();
+            let (done, is_done) = mpsc::channel();
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    tracing::dispatcher::with_default(&dispatch, || {
+                        for (n, span) in take.into_iter().enumerate() {
+                            span.in_scope(|| info!("in span {n}"));
+                            drop(span);
+                            done.send(()).unwrap();
+                        }
+                    });
+                });
+                let meet = |span: &Span| {
+                    hand.send(span.clone()).unwrap();
+                    is_done.recv().unwrap();
+                };
+                let ids: Vec<u64> = (0..2).map(|_| id_of(&debug_span!("filler"))).collect();
+                let step = ids[1] - ids[0];
+                let first = info_span!("first");
+                let id = id_of(&first);
+                assert_eq!(id, ids[1] + step, "one place is used again and again");
+                meet(&first);
+                drop(first);
+                let before = (0..10_000_000).find(|_| id_of(&debug_span!("filler")) == ids[1]);
+                assert!(before.is_some(), "ids are used again");
+                let second = info_span!("second");
+                assert_eq!(id_of(&second), id);
+                meet(&second);
+                drop(hand);
+            });
+        },
+    );
+    let task = |message| id(records.with_message(message));
+    assert_eq!(task("in span 0"), id(records.begin("first")));
+    assert_eq!(task("in span 1"), id(records.begin("second")));
+    assert_ne!(task("in span 0"), task("in span 1"));
 }
 
 #[test]
