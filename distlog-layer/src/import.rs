@@ -48,7 +48,7 @@ pub(crate) struct Place {
     pub(crate) flags: u8,
     pub(crate) trace_state: Option<Arc<str>>,
     pub(crate) kind: SpanKind,
-    pub(crate) link: Option<Link>,
+    pub(crate) link: Option<Box<Link>>,
 }
 
 impl Place {
@@ -129,7 +129,7 @@ impl Import {
                     .unwrap_or_default()
                     .to_owned();
                 Place {
-                    link: Some(link),
+                    link: Some(Box::new(link)),
                     ..Place::top(random)
                 }
             }

@@ -245,7 +245,6 @@ where
             let task = SpanData::new(beginning, &mut local.scratch);
             set_status(&task, special.status, special.description);
             task.put(&mut local.record);
-            let task = Arc::new(task);
             span.extensions_mut().replace(Arc::clone(&task));
             local.met.keep(id, task);
             producer.submit(site, level, time, &local.record);

@@ -43,7 +43,7 @@ pub(crate) struct SpanData {
     begin: Instant,
     last_exit: Atomic,
     trace_state: Option<Arc<str>>,
-    more: Mutex<More>,
+    more: Mutex<Option<Box<More>>>,
 }
 
 /// What few tasks have.
@@ -52,7 +52,7 @@ struct More {
     /// Fields that were added, as those in [`SpanData::bytes`].
     context: Vec<u8>,
     /// `None`: nothing was heard of the outcome.
-    verdict: Option<Box<Verdict>>,
+    verdict: Option<Verdict>,
 }
 
 /// What a task is made of.
@@ -71,7 +71,7 @@ pub(crate) struct Beginning<'a> {
 
 impl SpanData {
     /// `scratch`: a buffer that may be overwritten.
-    pub(crate) fn new(beginning: Beginning<'_>, scratch: &mut Vec<u8>) -> SpanData {
+    pub(crate) fn new(beginning: Beginning<'_>, scratch: &mut Vec<u8>) -> Arc<SpanData> {
         let Place {
             id,
             parent,
@@ -91,7 +91,7 @@ impl SpanData {
         for part in [scratch.as_slice(), beginning.context, beginning.message] {
             bytes.extend_from_slice(part);
         }
-        SpanData {
+        Arc::new(SpanData {
             id,
             producer: beginning.producer,
             site: beginning.site,
@@ -108,7 +108,7 @@ impl SpanData {
             last_exit: Atomic::new(Instant::ZERO),
             trace_state,
             more: Mutex::default(),
-        }
+        })
     }
 
     pub(crate) fn id(&self) -> &TaskId {
@@ -164,7 +164,7 @@ impl SpanData {
 
     fn with_more<R>(&self, work: impl FnOnce(&mut More) -> R) -> R {
         let mut more = self.more.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut more)
+        work(more.get_or_insert_default())
     }
 
     /// The next child's id, not given to anybody else.
