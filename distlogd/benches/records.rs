@@ -232,11 +232,11 @@ fn writing(bench: &Bench, batches: &[Vec<u8>]) {
                 let record = record.expect("a good record");
                 let Some(item) = make(&record) else { continue };
                 let origin = recent.of(&record);
-                let taken = match &item {
+                while !match &item {
                     Item::Span(span) => request.push(&origin, span.span()),
                     Item::Log(log) => request.push(&origin, log),
-                };
-                if !taken {
+                } {
+                    // An empty request takes anything.
                     black_box(request.finish());
                 }
                 count += 1;

@@ -2,7 +2,7 @@
 
 use super::batch_head::{BatchHead, SourceRef};
 use super::field::batch as field;
-use super::record_ref::RecordRef;
+use super::record_ref::{LastTask, RecordRef};
 use super::scan::{DecodeError, Field, Payload, Scan};
 
 /// A `RecordBatch`, borrowed from its bytes. What the records share is read once, here.
@@ -35,6 +35,7 @@ impl<'a> BatchRef<'a> {
         Records {
             batch: self,
             scan: self.fields(),
+            last: LastTask::default(),
         }
     }
 
@@ -45,7 +46,7 @@ impl<'a> BatchRef<'a> {
 
     /// Reads one of its records.
     pub(super) fn record(&'a self, bytes: &'a [u8]) -> Result<RecordRef<'a>, DecodeError> {
-        RecordRef::parse(&self.head, bytes)
+        RecordRef::parse(&self.head, bytes, &mut LastTask::default())
     }
 }
 
@@ -54,6 +55,7 @@ impl<'a> BatchRef<'a> {
 pub struct Records<'a> {
     batch: &'a BatchRef<'a>,
     scan: Scan<'a>,
+    last: LastTask<'a>,
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -63,7 +65,8 @@ impl<'a> Iterator for Records<'a> {
         loop {
             match self.scan.next()? {
                 Ok(item) if item.number == field::RECORDS => {
-                    return Some(item.bytes().and_then(|bytes| self.batch.record(bytes)));
+                    let record = |bytes| RecordRef::parse(&self.batch.head, bytes, &mut self.last);
+                    return Some(item.bytes().and_then(record));
                 }
                 Ok(_) => {}
                 Err(error) => return Some(Err(error)),

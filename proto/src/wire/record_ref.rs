@@ -50,6 +50,7 @@ impl<'a> RecordRef<'a> {
     pub(super) fn parse(
         head: &'a BatchHead<'a>,
         bytes: &'a [u8],
+        last: &mut LastTask<'a>,
     ) -> Result<RecordRef<'a>, DecodeError> {
         let mut record = RecordRef {
             store_number: 0,
@@ -100,7 +101,7 @@ impl<'a> RecordRef<'a> {
                 field::TASK if record.task.is_some() => {
                     return Err(DecodeError::Repeated("Record", field::TASK));
                 }
-                field::TASK => record.task = Some(TaskRef::parse(item.bytes()?)?),
+                field::TASK => record.task = Some(last.read(item.bytes()?)?),
                 field::NUMBER => record.number = item.varint()?,
                 field::THREAD_ID => record.thread_id = item.varint()?,
                 field::THREAD_NAME => record.thread_name = item.str()?,
@@ -198,6 +199,24 @@ impl<'a> RecordRef<'a> {
             status_message: self.status_message.to_owned(),
             name: self.name.to_owned(),
             otlp: self.otlp().map(|otlp| Box::new(otlp.to_otlp())),
+        }
+    }
+}
+
+/// The task that was read last: records of one task mostly follow each other, and name it in the same bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LastTask<'a>(Option<(&'a [u8], TaskRef<'a>)>);
+
+impl<'a> LastTask<'a> {
+    #[inline]
+    fn read(&mut self, bytes: &'a [u8]) -> Result<TaskRef<'a>, DecodeError> {
+        match self.0 {
+            Some((known, task)) if known == bytes => Ok(task),
+            _ => {
+                let task = TaskRef::parse(bytes)?;
+                self.0 = Some((bytes, task));
+                Ok(task)
+            }
         }
     }
 }
