@@ -17,7 +17,7 @@ const MAX_SOURCES: usize = 1 << 16;
 /// (<https://opentelemetry.io/docs/specs/semconv/resource/#telemetry-sdk>).
 const LANGUAGE: &str = "telemetry.sdk.language";
 
-/// Collects records until their source changes or a batch is full.
+/// Collects records of any number of processes, for each until a batch is full.
 ///
 /// The Python package sends no producer id: host, process id and process name stand for the run of a process, and get
 /// one from us.
@@ -26,10 +26,8 @@ pub struct Collector {
     /// By two keyed hashes of what identifies the process, which may be of any length.
     known: HashMap<(u64, u64), Run>,
     keys: (RandomState, RandomState),
-    writer: BatchWriter,
-    producer: ProducerId,
-    from: u64,
-    to: u64,
+    /// What has come since the last [`Collector::finish`]; processes log at the same time.
+    open: HashMap<ProducerId, Open>,
 }
 
 #[derive(Debug)]
@@ -38,36 +36,52 @@ struct Run {
     next: u64,
 }
 
-impl Collector {
-    /// Adds a record. Returns a batch if the record does not fit into the one that was being collected.
-    pub fn add(&mut self, mut record: Record) -> Option<Batch> {
-        self.name(&mut record);
-        let full = self.writer.len() >= BATCH_BYTES
-            || !self.writer.takes(&record.source)
-            || record.offset < self.to;
-        let ready = if full { self.finish() } else { None };
-        if self.writer.is_empty() {
-            self.producer = record.source.producer;
-            self.from = record.offset;
-        }
-        self.to = record.offset.saturating_add(1);
-        self.writer.push(&record);
-        ready
-    }
+/// The batch of one process.
+#[derive(Debug, Default)]
+struct Open {
+    writer: BatchWriter,
+    from: u64,
+    to: u64,
+}
 
-    /// The batch collected so far.
-    pub fn finish(&mut self) -> Option<Batch> {
+impl Open {
+    fn finish(&mut self, producer: ProducerId) -> Option<Batch> {
         let count = self.writer.count();
-        let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
         (count > 0).then(|| Batch {
-            producer: self.producer,
-            from,
-            to,
+            producer,
+            from: self.from,
+            to: self.to,
             count,
             ordered: false,
             bytes: self.writer.finish(),
             done: None,
         })
+    }
+}
+
+impl Collector {
+    /// Adds a record. Returns a batch if the record does not fit into the one that was being collected.
+    pub fn add(&mut self, mut record: Record) -> Option<Batch> {
+        self.name(&mut record);
+        let producer = record.source.producer;
+        let open = self.open.entry(producer).or_default();
+        let full = open.writer.len() >= BATCH_BYTES
+            || !open.writer.takes(&record.source)
+            || record.offset < open.to;
+        let ready = if full { open.finish(producer) } else { None };
+        if open.writer.is_empty() {
+            open.from = record.offset;
+        }
+        open.to = record.offset.saturating_add(1);
+        open.writer.push(&record);
+        ready
+    }
+
+    /// The batches collected so far.
+    pub fn finish(&mut self) -> impl Iterator<Item = Batch> {
+        self.open
+            .drain()
+            .filter_map(|(producer, mut open)| open.finish(producer))
     }
 
     /// Gives a record the producer and offset that its sender did not.
@@ -116,27 +130,29 @@ mod tests {
     }
 
     #[test]
-    fn each_process_gets_a_producer_and_its_own_offsets() {
+    fn each_process_gets_a_producer_its_own_offsets_and_one_batch() {
         let mut collector = Collector::default();
-        let mut batches: Vec<Batch> = [(1, "a"), (1, "b"), (2, "c"), (1, "d")]
-            .into_iter()
-            .filter_map(|(pid, m)| collector.add(record(pid, m)))
-            .collect();
-        batches.extend(collector.finish());
-        assert!(collector.finish().is_none());
+        for (pid, message) in [(1, "a"), (1, "b"), (2, "c"), (1, "d")] {
+            assert!(collector.add(record(pid, message)).is_none());
+        }
+        let mut batches: Vec<Batch> = collector.finish().collect();
+        assert_eq!(collector.finish().count(), 0);
+        batches.sort_by_key(|batch| batch.count);
         let seen: Vec<_> = batches.iter().map(|b| (b.from, b.to, b.count)).collect();
-        assert_eq!(seen, [(0, 2, 2), (0, 1, 1), (2, 3, 1)]);
-        assert_eq!(batches[0].producer, batches[2].producer);
+        assert_eq!(seen, [(0, 1, 1), (0, 3, 3)]);
         assert_ne!(batches[0].producer, batches[1].producer);
+        let messages: Vec<_> = BatchRef::parse(&batches[1].bytes)
+            .unwrap()
+            .records()
+            .map(|record| record.unwrap().message.to_owned())
+            .collect();
+        assert_eq!(messages, ["a", "b", "d"]);
+        // The next batch goes on where this one ended.
+        assert!(collector.add(record(1, "e")).is_none());
+        let next = collector.finish().next().unwrap();
         assert_eq!(
-            BatchRef::parse(&batches[2].bytes)
-                .unwrap()
-                .records()
-                .next()
-                .unwrap()
-                .unwrap()
-                .message,
-            "d"
+            (next.producer, next.from, next.to),
+            (batches[1].producer, 3, 4)
         );
     }
 
@@ -147,7 +163,7 @@ mod tests {
         odd.source.producer = ProducerId::from_bytes([7; 16]);
         odd.offset = u64::MAX;
         assert!(collector.add(odd).is_none());
-        let batch = collector.finish().unwrap();
+        let batch = collector.finish().next().unwrap();
         assert!(batch.from < batch.to && batch.to - batch.from == 1);
     }
 
@@ -165,8 +181,8 @@ mod tests {
                 .all(|batch| batch.bytes.len() < BATCH_BYTES + 2000)
         );
         let records: u32 = batches
-            .iter()
-            .chain(collector.finish().iter())
+            .into_iter()
+            .chain(collector.finish())
             .map(|batch| batch.count)
             .sum();
         assert_eq!(records, 200);

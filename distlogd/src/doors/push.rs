@@ -129,10 +129,10 @@ impl Receiver {
                 Err(closed) => return Err(closed),
             }
         }
-        match self.collector.finish() {
-            Some(batch) => self.submit(batch),
-            None => Ok(()),
-        }
+        let hall = &self.hall;
+        self.collector
+            .finish()
+            .try_for_each(|batch| submit(hall, batch))
     }
 
     /// Takes one message; false if there is none.
@@ -245,7 +245,11 @@ impl Receiver {
     }
 
     fn submit(&self, batch: Batch) -> Result<(), Closed> {
-        self.hall.heard.note(batch.producer);
-        self.hall.intake.submit(batch)
+        submit(&self.hall, batch)
     }
+}
+
+fn submit(hall: &Hall, batch: Batch) -> Result<(), Closed> {
+    hall.heard.note(batch.producer);
+    hall.intake.submit(batch)
 }
