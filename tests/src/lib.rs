@@ -2,7 +2,8 @@
 //!
 //! `daemon.rs` starts `distlogd` and asks it; `eventually.rs` waits for a condition, never for a time; `process.rs` starts
 //! any other program and reads what it prints. The stories are in the `tests/` folders of this crate and of the examples.
-//! `torture/` is a program of its own that kills everything at random and counts what became of the records.
+//! `torture/` is a program of its own that kills everything at random and counts what became of the records;
+//! `throughput/` is one that measures.
 
 mod daemon;
 mod eventually;

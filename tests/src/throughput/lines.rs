@@ -1,0 +1,37 @@
+//! What a client of the syslog daemons writes: the same records as lines of JSON, over TCP, as fast as it can.
+
+use std::fmt::Write as _;
+use std::io::{BufWriter, Write};
+use std::net::TcpStream;
+
+use crate::crew::{self, Done};
+use crate::system;
+
+/// Does it, in a process of its own.
+pub fn run(address: &str, records: u64) {
+    let stream = TcpStream::connect(address).expect("the daemon listens");
+    let mut out = BufWriter::with_capacity(64 << 10, stream);
+    let process = std::process::id();
+    let mut bytes = 0;
+    let mut line = String::new();
+    crew::ready();
+    for n in 0..records {
+        let level = if n.is_multiple_of(10) { "WARN" } else { "INFO" };
+        line.clear();
+        writeln!(
+            line,
+            r#"{{"time":{},"level":"{level}","target":"load","process":{process},"message":"handled order {n}","n":{n},"user":"leo","amount":12.5}}"#,
+            system::now(),
+        )
+        .expect("memory takes everything");
+        bytes += line.len() as u64;
+        out.write_all(line.as_bytes()).expect("the daemon takes it");
+    }
+    out.flush().expect("the daemon takes it");
+    let done = Done {
+        at: system::now(),
+        bytes,
+        task: None,
+    };
+    done.say();
+}

@@ -1,0 +1,90 @@
+//! What the system says of a process and of the machine.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+/// What the figures were measured on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Machine {
+    cores: usize,
+    cpu: String,
+    kernel: String,
+}
+
+impl Machine {
+    /// This one.
+    pub fn this() -> Machine {
+        let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpus
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+            .map_or("", |(_, model)| model.trim());
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Machine {
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            cpu: model.to_owned(),
+            kernel: kernel.trim().to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Machine { cores, cpu, kernel } = self;
+        write!(f, "{cores} cores, {cpu}, Linux {kernel}")
+    }
+}
+
+/// Nanoseconds since the Unix epoch: a clock that all processes of the machine share.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// The CPU time that a process has used; it must not be reaped yet.
+pub fn cpu(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // After the name, which may hold anything: state is field 3, utime 14, stime 15, in hundredths of a second.
+    let ticks: u64 = stat
+        .rsplit(") ")
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// The most memory that a process had, in MiB.
+pub fn peak(process: u32) -> u64 {
+    status(process, "VmHWM:") >> 10
+}
+
+/// The memory that a process has, in MiB.
+pub fn resident(process: u32) -> u64 {
+    status(process, "VmRSS:") >> 10
+}
+
+/// How many threads a process has.
+pub fn threads(process: u32) -> u64 {
+    status(process, "Threads:")
+}
+
+/// How many files and sockets a process has open.
+pub fn descriptors(process: u32) -> u64 {
+    std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, |entries| entries.count() as u64)
+}
+
+fn status(process: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
