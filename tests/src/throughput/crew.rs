@@ -1,6 +1,6 @@
 //! Client processes: this program started again, several at once, all told to go at the same moment.
 //!
-//! What they say to each other is a line each: a client says `ready`, is told to go, and says `done TIME BYTES [TASK]`.
+//! What they say to each other is a line each: a client says `ready`, is told to go, and says `done TIME [TASK]`.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
@@ -15,21 +15,25 @@ pub fn program() -> PathBuf {
 }
 
 /// What a client says when it has done its work.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Done {
     /// When, in nanoseconds since the Unix epoch.
     pub at: u64,
-    /// Of the lines that it sent.
-    pub bytes: u64,
     /// Its first task.
     pub task: Option<String>,
 }
 
 impl Done {
+    /// The work is done now.
+    pub fn now(task: Option<String>) -> Done {
+        let at = system::now();
+        Done { at, task }
+    }
+
     /// Says so to the parent, and waits until that has looked at what the process used.
     pub fn say(&self) {
         let task = self.task.as_deref().unwrap_or_default();
-        println!("done {} {} {task}", self.at, self.bytes);
+        println!("done {} {task}", self.at);
         wait_for_parent();
     }
 
@@ -37,7 +41,6 @@ impl Done {
         let mut words = line.strip_prefix("done ")?.split_whitespace();
         Some(Done {
             at: words.next()?.parse().ok()?,
-            bytes: words.next()?.parse().ok()?,
             task: words.next().map(str::to_owned),
         })
     }

@@ -7,7 +7,6 @@ use distlog_layer::{Flush, Guard, Overflow, Task, task};
 use tracing_subscriber::prelude::*;
 
 use crate::crew::{self, Done};
-use crate::system;
 
 /// Nothing that is awaited here takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(300);
@@ -121,12 +120,7 @@ impl Load {
         }
         assert_eq!(guard.flush(PATIENCE), Flush::Flushed);
         assert_eq!(guard.dropped().total(), 0);
-        let done = Done {
-            at: system::now(),
-            bytes: 0,
-            task: first,
-        };
-        done.say();
+        Done::now(first).say();
         drop(open);
     }
 }

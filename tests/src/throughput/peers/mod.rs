@@ -1,15 +1,15 @@
 //! Other daemons that take log records and write them to a file, each set up to do that as fast as its manual knows.
 //!
-//! They get the same records, from as many clients, in the form that they read: `rsyslog.rs` and `syslog_ng.rs` lines of
-//! JSON, once as text and once as fields; `python.rs` frames of the Python package.
-//! `written.rs` knows when everything is in the file.
+//! They get the same records, from as many clients, in the form that they read: `rsyslog.rs`, `syslog_ng.rs` and
+//! `otelcol.rs` lines of JSON, once as text and once as fields; `python.rs` frames of the Python package. `written.rs` knows
+//! when everything is in the file.
 
+mod otelcol;
 mod python;
 mod rsyslog;
 mod syslog_ng;
 mod written;
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -24,14 +24,18 @@ use crate::system;
 /// Another daemon.
 #[derive(Debug)]
 pub struct Peer {
-    /// Its name.
+    /// Its name, and what it does with a record.
     pub name: &'static str,
     /// How to get it.
     get: &'static str,
     /// Of the records that others get, it gets one in so many: it would take too long.
     share: u64,
-    /// What starts it for so many records, if it is installed.
-    setup: fn(&Place, u64) -> Option<Setup>,
+    /// What its clients send.
+    form: Form,
+    /// What each record has once in the file.
+    mark: &'static str,
+    /// What starts it, if it is installed.
+    command: fn(&Place) -> Option<Command>,
 }
 
 /// All that we know.
@@ -40,8 +44,19 @@ pub const PEERS: &[Peer] = &[
     rsyslog::AS_FIELDS,
     syslog_ng::AS_TEXT,
     syslog_ng::AS_FIELDS,
+    otelcol::AS_TEXT,
+    otelcol::AS_FIELDS,
     python::PEER,
 ];
+
+/// What clients send.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// Lines of JSON, over TCP.
+    Lines,
+    /// JSON of the Python package, over ZeroMQ.
+    Frames,
+}
 
 /// Where a peer works.
 #[derive(Debug)]
@@ -49,6 +64,8 @@ struct Place {
     folder: PathBuf,
     /// A free one.
     port: u16,
+    /// So many records come.
+    records: u64,
 }
 
 impl Place {
@@ -65,77 +82,47 @@ impl Place {
     }
 }
 
-/// What starts a peer, and what its clients are started with before and after its address and the count.
-struct Setup {
-    daemon: Command,
-    client: &'static [&'static str],
-    address: String,
-    encoding: Option<&'static str>,
-}
-
-/// A running daemon. Killed when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 impl Peer {
     /// Measures it.
     ///
     /// # Errors
     /// How to get it, if it is not installed.
     pub fn measure(&self, clients: usize, records: u64) -> Result<Row, &'static str> {
-        let records = records / self.share;
-        let all = records * clients as u64;
+        let each = records / self.share;
+        let records = each * clients as u64;
         let folder = measure::folder();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        drop(listener);
         let place = Place {
             folder: folder.path().to_owned(),
-            port: free_port(),
+            port,
+            records,
         };
-        let mut setup = (self.setup)(&place, all).ok_or(self.get)?;
-        let said = place.folder.join("peer.log");
-        let log = File::create(&said).expect("a file for what it says");
-        let again = log.try_clone().expect("the same file twice");
-        let child = setup
-            .daemon
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(again)
-            .spawn()
-            .expect("a program that is there starts");
-        let mut daemon = Running(child);
+        let command = (self.command)(&place).ok_or(self.get)?;
+        let daemon = Running::start(command, &place);
         let process = daemon.0.id();
-        measure::until(self.name, || {
-            if let Ok(Some(status)) = daemon.0.try_wait() {
-                let said = std::fs::read_to_string(&said).unwrap_or_default();
-                panic!("{} ended with {status}: {said}", self.name);
+        let each = each.to_string();
+        let arguments = match self.form {
+            Form::Lines => vec!["lines".into(), format!("127.0.0.1:{port}"), each],
+            Form::Frames => {
+                let address = format!("tcp://127.0.0.1:{port}");
+                vec!["frames".into(), address, each, "json".into()]
             }
-            TcpStream::connect(("127.0.0.1", place.port)).is_ok()
-        });
-
-        let count = records.to_string();
-        let words = setup.client.iter().copied();
-        let words = words
-            .chain([setup.address.as_str(), &count])
-            .chain(setup.encoding);
-        let arguments: Vec<String> = words.map(str::to_owned).collect();
-        let mut crew = Crew::start(clients, &place.folder, &arguments);
+        };
+        let mut crew = Crew::start(clients, folder.path(), &arguments);
         let (used, used_clients) = (system::cpu(process), crew.cpu());
         let begun = system::now();
         crew.go();
-        let bytes = crew.wait().iter().map(|done| done.bytes).sum();
-        let written = written::wait(&place.output(), all, bytes);
+        crew.wait();
+        let written = written::wait(&place.output(), self.mark, records);
         let took = Duration::from_nanos(written.saturating_sub(begun));
-        let per_million = |time: Duration| time.as_secs_f64() * 1e6 / all as f64;
+        let per_million = |time: Duration| time.as_secs_f64() * 1e6 / records as f64;
         let row = Row {
             name: self.name.to_owned(),
             clients,
-            records: all,
-            written_per_second: Some(all as f64 / took.as_secs_f64()),
+            records,
+            written_per_second: Some(records as f64 / took.as_secs_f64()),
             daemon_cpu_per_million: per_million(system::cpu(process) - used),
             clients_cpu_per_million: per_million(crew.cpu() - used_clients),
             peak_mib: system::peak(process),
@@ -146,25 +133,47 @@ impl Peer {
     }
 }
 
+/// A running daemon. Killed when dropped.
+struct Running(Child);
+
+impl Running {
+    /// Starts it, and waits until it listens.
+    fn start(mut command: Command, place: &Place) -> Running {
+        let said = place.folder.join("said");
+        let file = || File::options().create(true).append(true).open(&said);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file().expect("a file for what it says"))
+            .stderr(file().expect("a file for what it says"))
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let mut running = Running(child);
+        measure::until("a daemon that listens", || {
+            if let Ok(Some(status)) = running.0.try_wait() {
+                let said = std::fs::read_to_string(&said).unwrap_or_default();
+                panic!("{command:?} ended with {status}: {said}");
+            }
+            TcpStream::connect(("127.0.0.1", place.port)).is_ok()
+        });
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The path that a variable of the environment has, or a program of that name where programs are.
 fn find(variable: &str, name: &str) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Some(path.into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);
     folders
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
-}
-
-fn command(program: &Path, arguments: &[&OsStr]) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments);
-    command
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }

@@ -1,25 +1,26 @@
 //! rsyslog: `imptcp` to `omfile`.
 
-use std::ffi::OsStr;
+use std::process::Command;
 
-use super::{Peer, Place, Setup, command, find};
+use super::{Form, Peer, Place, find};
 
 const GET: &str = "no rsyslogd; `apt-get install rsyslog`, or its path in DISTLOG_BENCH_RSYSLOG";
 
 /// A line is only text for it: it can be framed and written, but rules cannot ask for a field.
 pub const AS_TEXT: Peer = Peer {
-    name: "rsyslog, lines passed through",
+    name: "rsyslog, lines as text",
     get: GET,
     share: 1,
-    setup: |place, _| setup(place, "", "%rawmsg%"),
+    form: Form::Lines,
+    mark: "\n",
+    command: |place| command(place, "", "%rawmsg%"),
 };
 
 /// It knows the fields, and writes them.
 pub const AS_FIELDS: Peer = Peer {
-    name: "rsyslog, JSON parsed and written",
-    get: GET,
-    share: 1,
-    setup: |place, _| setup(place, PARSE, "%$!all-json%"),
+    name: "rsyslog, JSON parsed",
+    command: |place| command(place, PARSE, "%$!all-json%"),
+    ..AS_TEXT
 };
 
 const PARSE: &str = r#"
@@ -27,9 +28,8 @@ module(load="mmjsonparse")
 action(type="mmjsonparse" cookie="" useRawMsg="on")
 "#;
 
-fn setup(place: &Place, parse: &str, line: &str) -> Option<Setup> {
+fn command(place: &Place, parse: &str, line: &str) -> Option<Command> {
     let program = find("DISTLOG_BENCH_RSYSLOG", "rsyslogd")?;
-    let Place { folder, port } = place;
     // A batch is one write.
     let config = place.configure(&format!(
         r#"
@@ -41,21 +41,12 @@ input(type="imptcp" address="127.0.0.1" port="{port}")
 {parse}
 action(type="omfile" file="{output}" template="line" ioBufferSize="256k" flushOnTXEnd="on")
 "#,
-        folder = folder.display(),
+        folder = place.folder.display(),
+        port = place.port,
         output = place.output().display(),
     ));
-    let pid = folder.join("peer.pid");
-    let arguments = [
-        OsStr::new("-n"),
-        OsStr::new("-f"),
-        config.as_os_str(),
-        OsStr::new("-i"),
-        pid.as_os_str(),
-    ];
-    Some(Setup {
-        daemon: command(&program, &arguments),
-        client: &["lines"],
-        address: format!("127.0.0.1:{port}"),
-        encoding: None,
-    })
+    let mut command = Command::new(program);
+    command.arg("-n").arg("-f").arg(config);
+    command.arg("-i").arg(place.folder.join("pid"));
+    Some(command)
 }

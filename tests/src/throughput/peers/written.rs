@@ -3,27 +3,38 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::measure::until;
-use crate::system;
 
-/// Waits until a file has so many lines: when it had them, in nanoseconds since the Unix epoch. They are not counted
-/// before it has most of `bytes`, what clients sent, as that would take time from the daemon.
-pub fn wait(path: &Path, count: u64, bytes: u64) -> u64 {
-    let length = || std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    until("most lines in the file", || length() >= bytes / 4 * 3);
-    let file = File::open(path).expect("the daemon's file opens");
-    let mut file = BufReader::with_capacity(1 << 20, file);
-    let (mut at, mut lines) = (0, 0);
-    until("all lines in the file", || {
-        at = system::now();
-        while let Ok(bytes @ [_, ..]) = file.fill_buf() {
-            lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-            let all = bytes.len();
-            file.consume(all);
+/// A file that did not grow for so long may be complete.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Waits until a file has so many records, each with `mark` once: when it was last written to then, in nanoseconds since
+/// the Unix epoch. While it grows nobody counts, as that would take time from the daemon.
+pub fn wait(path: &Path, mark: &str, records: u64) -> u64 {
+    let state = || std::fs::metadata(path).map(|file| (file.len(), file.modified().ok()));
+    until("the daemon's file", || path.exists());
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path).expect("the file opens"));
+    let (mut line, mut count, mut before) = (Vec::new(), 0, None);
+    until("all records in the file", || {
+        std::thread::sleep(QUIET);
+        let now = state().ok();
+        if now != before {
+            before = now;
+            return false;
         }
-        lines >= count
+        while file
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|bytes| bytes > 0)
+            && line.ends_with(b"\n")
+        {
+            count += String::from_utf8_lossy(&line).matches(mark).count() as u64;
+            line.clear();
+        }
+        count >= records
     });
-    assert_eq!(lines, count, "the file has every record once");
-    at
+    assert_eq!(count, records, "the file has every record once");
+    let modified = before.and_then(|(_, modified)| modified?.duration_since(UNIX_EPOCH).ok());
+    modified.expect("a file has a time").as_nanos() as u64
 }
