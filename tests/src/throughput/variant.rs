@@ -3,7 +3,7 @@
 use crate::crew::Crew;
 use crate::frames::Frame;
 use crate::load::{Door, Load};
-use crate::measure::{self, Cost};
+use crate::measure;
 use crate::probe;
 use crate::row::Row;
 use crate::system;
@@ -134,19 +134,17 @@ impl Variant {
                 (words.map(str::to_owned).to_vec(), records)
             }
         };
-        // The probe's last records may still be on their way.
-        measure::until("the end of the probe", || measure::lag(&daemon) == 0);
         let crew = Crew::start(clients, folder.path(), &arguments);
-        let before = measure::lines(&folder.path().join("all.jsonl"));
-        let cost: Cost = measure::measure(&mut daemon, crew, stored * clients as u64);
+        let cost = measure::measure(&mut daemon, crew, stored * clients as u64);
         row.records = cost.records;
         row.stored_per_second = Some(cost.rate(cost.stored));
         row.daemon_cpu_per_million = cost.per_record(cost.daemon);
         row.clients_cpu_per_million = cost.per_record(cost.clients);
         row.peak_mib = system::peak(daemon.process().id());
         if self.config != STORE {
-            let lines = measure::lines(&folder.path().join("all.jsonl")) - before;
-            assert_eq!(lines, cost.records, "the file has every record once");
+            let lines = measure::lines(&folder.path().join("all.jsonl"));
+            let stored = measure::stored(&daemon);
+            assert_eq!(lines, stored, "the file has every record once");
             row.written_per_second = Some(cost.rate(cost.written));
         }
         row

@@ -3,7 +3,6 @@
 use super::plot::{Plot, Series};
 use super::{FILE, Options, cost, say};
 use crate::load::{Door, Load};
-use crate::measure::Cost;
 
 const CPU: &str = "CPU µs a record";
 
@@ -16,7 +15,7 @@ fn each<const N: usize>(
 ) -> Vec<Series> {
     let mut series = vec![Series::new("daemon"), Series::new("clients")];
     for value in values {
-        let cost: Cost = cost(FILE, options.clients, |daemon| {
+        let cost = cost(FILE, options.clients, |daemon| {
             let mut load = Load::new(Door::Session, daemon.session(), options.records);
             change(&mut load, value);
             load
@@ -61,7 +60,7 @@ pub fn clients(options: &Options) -> Vec<Plot> {
     let mut series = vec![Series::new("stored"), Series::new("written")];
     let records = options.records * options.clients as u64;
     for clients in [1, 4, 16, 64] {
-        let cost: Cost = cost(FILE, clients as usize, |daemon| {
+        let cost = cost(FILE, clients as usize, |daemon| {
             Load::new(Door::Session, daemon.session(), records / clients)
         });
         say("clients", clients, &cost);

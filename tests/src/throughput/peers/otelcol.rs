@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::{Form, Peer, Place, find};
 
-const GET: &str = "no otelcol; `go run go.opentelemetry.io/collector/cmd/builder@v0.135.0 --config tests/otelcol/builder.yaml` \
+const GET: &str = "no otelcol; `go run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --config tests/otelcol/builder.yaml` \
                    builds one with the parts that are needed; its path in DISTLOG_BENCH_OTELCOL";
 
 /// A line is only text for it.
