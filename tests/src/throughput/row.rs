@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::probe::Quantiles;
 use crate::system::Machine;
 
-/// What was measured of one daemon in one situation. What it does not do is left out.
+/// What was measured of one daemon in one situation. What it does not do is `None`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Row {
     /// Which daemon, and what it did.

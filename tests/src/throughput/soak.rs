@@ -171,3 +171,46 @@ fn growth(samples: &[Sample]) -> Vec<String> {
     }
     faults
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(sample: impl Fn(u64) -> Sample) -> Vec<Sample> {
+        (0..100).map(sample).collect()
+    }
+
+    fn flat(at: u64) -> Sample {
+        Sample {
+            memory: 40 + at % 3,
+            descriptors: 30 + at % 5,
+            threads: 11,
+            lag: at % 1000,
+        }
+    }
+
+    #[test]
+    fn what_goes_up_and_down_does_not_grow() {
+        assert!(growth(&samples(flat)).is_empty());
+        // It fills in the first fifth.
+        let warm = |at: u64| Sample {
+            memory: 10 + at.min(15),
+            ..flat(at)
+        };
+        assert!(growth(&samples(warm)).is_empty());
+    }
+
+    #[test]
+    fn a_leak_is_seen() {
+        let leaking = |at: u64| Sample {
+            memory: 40 + at,
+            descriptors: 30 + at,
+            threads: 11 + at / 50,
+            ..flat(at)
+        };
+        let faults = growth(&samples(leaking)).join("\n");
+        for what in ["memory", "descriptors"] {
+            assert!(faults.contains(what), "{what}: {faults}");
+        }
+    }
+}

@@ -89,13 +89,13 @@ pub const VARIANTS: &[Variant] = &[
         config: RULES,
     },
     Variant {
-        name: "push from Python as JSON, a file",
+        name: "Python push, JSON, a file",
         sender: Sender::Python(Frame::Json),
         share: 2,
         config: FILE,
     },
     Variant {
-        name: "push from Python as pickle, a file",
+        name: "Python push, pickle, a file",
         sender: Sender::Python(Frame::Pickle),
         share: 10,
         config: FILE,

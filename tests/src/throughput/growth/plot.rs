@@ -155,3 +155,15 @@ fn label(value: f64) -> String {
         _ => short(value).to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_short() {
+        let labels = [0.0, 0.25, 30.0, 2_500.0, 64_000_040.0].map(label);
+        assert_eq!(labels, ["0", "0.25", "30", "2.5k", "64M"]);
+        assert_eq!([0.7, 1.0, 3.2, 9.5].map(round_up), [0.8, 1.0, 4.0, 10.0]);
+    }
+}

@@ -11,7 +11,7 @@ const GET: &str = "no otelcol; `go run go.opentelemetry.io/collector/cmd/builder
 pub const AS_TEXT: Peer = Peer {
     name: "OpenTelemetry Collector, lines as text",
     get: GET,
-    share: 4,
+    share: 1,
     form: Form::Lines,
     // Lines of its file have many records each.
     mark: r#""body":"#,
