@@ -37,7 +37,7 @@ pub fn rules(options: &Options) -> Vec<Plot> {
     vec![Plot {
         name: "rules",
         title: "Cost of a record by the number of rules",
-        x: "rules: service == \"load\" &amp;&amp; fields.n == …",
+        x: "rules: service == \"load\" && fields.n == …",
         y: "CPU µs a record",
         series: vec![daemon],
     }]
@@ -46,7 +46,7 @@ pub fn rules(options: &Options) -> Vec<Plot> {
 /// Tasks that are open all the time.
 pub fn open_tasks(options: &Options) -> Vec<Plot> {
     let (mut daemon, mut memory) = (Series::new("daemon"), Series::new("daemon"));
-    let counts = [1, 1_000, 10_000, 100_000, 1_000_000];
+    let counts = [10, 1_000, 10_000, 100_000, 1_000_000];
     for open in counts.into_iter().filter(|open| *open <= options.open_max) {
         let cost = cost(FILE, options.clients, |daemon| Load {
             open: open / options.clients as u64,

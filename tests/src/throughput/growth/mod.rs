@@ -8,7 +8,7 @@ mod programs;
 
 use std::path::Path;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use distlog_tests::Daemon;
 
 use crate::crew::Crew;
@@ -27,10 +27,10 @@ pub struct Options {
     #[arg(long, default_value_t = 4)]
     clients: usize,
     /// Open tasks, at most.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(10..))]
     open_max: u64,
     /// Records in the store, at most; some 100 bytes each on disk.
-    #[arg(long, default_value_t = 64_000_000)]
+    #[arg(long, default_value_t = 64_000_000, value_parser = value_parser!(u64).range(1000..))]
     store_max: u64,
     /// Only what has this word in its name.
     #[arg(long, default_value = "")]

@@ -87,7 +87,7 @@ impl Plot {
             out,
             r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">"#
         )?;
-        writeln!(out, "<title>{}</title>\n<style>{STYLE}</style>", self.title)?;
+        writeln!(out, "<style>{STYLE}</style>")?;
         text(out, "title", LEFT, 24.0, self.title)?;
         text(out, "start", 10.0, TOP - 18.0, self.y)?;
         text(out, "middle", (LEFT + RIGHT) / 2.0, BOTTOM + 45.0, self.x)?;
@@ -127,6 +127,7 @@ impl Plot {
 }
 
 fn text(out: &mut String, class: &str, x: f64, y: f64, text: &str) -> std::fmt::Result {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
     writeln!(
         out,
         r#"<text class="{class}" x="{x:.1}" y="{y:.1}">{text}</text>"#
