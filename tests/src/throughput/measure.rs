@@ -1,5 +1,7 @@
 //! Lets clients work for a daemon of ours, and says what that took.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -126,11 +128,10 @@ pub fn until(what: &str, mut good: impl FnMut() -> bool) {
 
 /// Lines of a file, without keeping it in memory.
 pub fn lines(path: &Path) -> u64 {
-    use std::io::BufRead;
-    let Ok(file) = std::fs::File::open(path) else {
+    let Ok(file) = File::open(path) else {
         return 0;
     };
-    let mut file = std::io::BufReader::with_capacity(1 << 20, file);
+    let mut file = BufReader::with_capacity(1 << 20, file);
     let mut lines = 0;
     while let Ok(bytes @ [_, ..]) = file.fill_buf() {
         lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;

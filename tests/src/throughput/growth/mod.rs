@@ -6,7 +6,7 @@ mod daemon;
 mod plot;
 mod programs;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, value_parser};
 use distlog_tests::Daemon;
@@ -32,6 +32,9 @@ pub struct Options {
     /// Records in the store, at most; some 100 bytes each on disk.
     #[arg(long, default_value_t = 64_000_000, value_parser = value_parser!(u64).range(1000..))]
     store_max: u64,
+    /// Folder for the plots, instead of docs/performance.
+    #[arg(long)]
+    plots: Option<PathBuf>,
     /// Only what has this word in its name.
     #[arg(long, default_value = "")]
     only: String,
@@ -48,6 +51,7 @@ const ALL: &[(&str, Measure)] = &[
     ("store", daemon::store),
 ];
 
+/// Where the pages that show them are.
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance");
 
 /// A processor that writes everything.
@@ -59,12 +63,13 @@ rules: [{ to: [all] }]
 /// Measures everything, one after the other.
 pub fn run(options: &Options) {
     println!("{}", system::Machine::this());
-    std::fs::create_dir_all(DOCS).expect("a folder for the plots");
+    let folder = options.plots.as_deref().unwrap_or(Path::new(DOCS));
+    std::fs::create_dir_all(folder).expect("a folder for the plots");
     let mut plots = Vec::new();
     for (name, measure) in ALL {
         if name.contains(&options.only) {
             for plot in measure(options) {
-                let path = Path::new(DOCS).join(plot.name).with_extension("svg");
+                let path = folder.join(plot.name).with_extension("svg");
                 std::fs::write(&path, plot.svg()).expect("the plot is written");
                 plots.push(plot);
             }
@@ -72,7 +77,7 @@ pub fn run(options: &Options) {
     }
     let path = measure::results().join("growth.json");
     row::write_json(&path, &plots).expect("the results are written");
-    println!("\n{}\ndocs/performance/*.svg", path.display());
+    println!("\n{}\n{}", path.display(), folder.display());
 }
 
 /// What it costs a new daemon that so many clients do such a work.
