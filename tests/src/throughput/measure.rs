@@ -126,6 +126,11 @@ pub fn until(what: &str, mut good: impl FnMut() -> bool) {
     }
 }
 
+/// Bytes of a file.
+pub fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
 /// Lines of a file, without keeping it in memory.
 pub fn lines(path: &Path) -> u64 {
     let Ok(file) = File::open(path) else {

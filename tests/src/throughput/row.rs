@@ -21,6 +21,8 @@ pub struct Row {
     pub stored_per_second: Option<f64>,
     /// Records a second until all were in the files.
     pub written_per_second: Option<f64>,
+    /// Bytes of a record in the file: the forms differ in how much they say.
+    pub written_bytes: Option<u64>,
     /// CPU seconds of the daemon for a million records.
     pub daemon_cpu_per_million: f64,
     /// CPU seconds of the clients for a million records.
@@ -35,8 +37,8 @@ pub struct Row {
 
 /// What stands over the rows.
 pub const HEAD: &str = concat!(
-    "                                                     stored     written  CPU s / million    peak   ack p50/p99  tail p50/p99\n",
-    "                                          records      /s          /s   daemon clients     MiB            ms            ms",
+    "                                                     stored     written bytes  CPU s / million    peak   ack p50/p99  tail p50/p99\n",
+    "                                          records        /s          /s  each   daemon clients     MiB            ms            ms",
 );
 
 impl std::fmt::Display for Row {
@@ -49,11 +51,13 @@ impl std::fmt::Display for Row {
         };
         write!(
             f,
-            "{:39} {:>9} {:>10} {:>11} {:>8.2} {:>7.2} {:>7} {:>13} {:>13}",
+            "{:39} {:>9} {:>10} {:>11} {:>5} {:>8.2} {:>7.2} {:>7} {:>13} {:>13}",
             self.name,
             self.records,
             rate(self.stored_per_second),
             rate(self.written_per_second),
+            self.written_bytes
+                .map_or("–".into(), |bytes| bytes.to_string()),
             self.daemon_cpu_per_million,
             self.clients_cpu_per_million,
             self.peak_mib,

@@ -142,10 +142,12 @@ impl Variant {
         row.clients_cpu_per_million = cost.per_record(cost.clients);
         row.peak_mib = system::peak(daemon.process().id());
         if self.config != STORE {
-            let lines = measure::lines(&folder.path().join("all.jsonl"));
+            let file = folder.path().join("all.jsonl");
+            let lines = measure::lines(&file);
             let stored = measure::stored(&daemon);
             assert_eq!(lines, stored, "the file has every record once");
             row.written_per_second = Some(cost.rate(cost.written));
+            row.written_bytes = Some(measure::length(&file) / lines.max(1));
         }
         row
     }

@@ -123,6 +123,7 @@ impl Peer {
             clients,
             records,
             written_per_second: Some(records as f64 / took.as_secs_f64()),
+            written_bytes: Some(measure::length(&place.output()) / records.max(1)),
             daemon_cpu_per_million: per_million(system::cpu(process) - used),
             clients_cpu_per_million: per_million(crew.cpu() - used_clients),
             peak_mib: system::peak(process),
