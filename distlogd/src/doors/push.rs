@@ -137,10 +137,9 @@ impl Receiver {
 
     /// Takes one message; false if there is none.
     fn message(&mut self) -> Result<bool, Closed> {
-        let Ok(mut topic) = self.socket.recv_msg(zmq::DONTWAIT) else {
+        let Ok(mut first) = self.socket.recv_msg(zmq::DONTWAIT) else {
             return Ok(false);
         };
-        let peer = topic.gets("Peer-Address").map(str::to_owned);
         let mut body = None;
         let mut frames = 1;
         while self.socket.get_rcvmore().unwrap_or(false) {
@@ -151,34 +150,28 @@ impl Receiver {
             frames += 1;
             body = body.or(Some(frame).filter(|_| frames == 2));
         }
-        let fault = |what, detail: &dyn std::fmt::Display| {
-            self.hall.faults.report(DOOR, what, peer.as_deref(), detail)
-        };
-        let topic = match Topic::parse(&topic) {
-            Ok(topic) => topic,
-            Err(_) if ToDaemon::decode(&topic).is_ok() => {
-                fault(
-                    "a session",
-                    &"it is to be sent to the session door, listen.session",
-                );
-                return Ok(true);
-            }
-            Err(error) => {
-                fault("unknown topic", &error);
-                return Ok(true);
-            }
-        };
-        match body {
-            Some(body) if frames == 2 => self.body(topic, body, peer.as_deref())?,
-            _ => fault(
+        let fault = match (Topic::parse(&first), body) {
+            (Ok(topic), Some(body)) if frames == 2 => self.body(topic, body)?,
+            (Ok(_), _) => Some(Fault::new(
                 "wrong number of frames",
-                &format_args!("a message has 2 frames, topic and body; this one has {frames}"),
-            ),
+                format_args!("a message has 2 frames, topic and body; this one has {frames}"),
+            )),
+            (Err(_), _) if ToDaemon::decode(&first).is_ok() => Some(Fault::new(
+                "a session",
+                "it is to be sent to the session door, listen.session",
+            )),
+            (Err(error), _) => Some(Fault::new("unknown topic", error)),
+        };
+        if let Some(Fault { what, detail }) = fault {
+            // Asked for here alone: for each message it would cost as much as taking it.
+            let peer = first.gets("Peer-Address");
+            self.hall.faults.report(DOOR, what, peer, detail);
         }
         Ok(true)
     }
 
-    fn body(&mut self, topic: Topic, body: Vec<u8>, peer: Option<&str>) -> Result<(), Closed> {
+    /// Takes the body of a message; says what is wrong with it.
+    fn body(&mut self, topic: Topic, body: Vec<u8>) -> Result<Option<Fault>, Closed> {
         let encoding = match topic.encoding {
             Encoding::Json => "J",
             Encoding::Pickle => "P",
@@ -186,21 +179,17 @@ impl Receiver {
         };
         self.hall.received.message(DOOR, encoding, body.len());
         let record = match topic.encoding {
-            Encoding::Batch => return self.batch(body, peer),
-            Encoding::Json => json::decode(&body, topic).map_err(|error| error.to_string()),
-            Encoding::Pickle => pickle::decode(&body, topic).map_err(|error| error.to_string()),
+            Encoding::Batch => return self.batch(body),
+            Encoding::Json => {
+                json::decode(&body, topic).map_err(|error| Fault::new("bad JSON", error))
+            }
+            Encoding::Pickle => {
+                pickle::decode(&body, topic).map_err(|error| Fault::new("bad pickle", error))
+            }
         };
         match record {
-            Ok(record) => self.record(record, encoding),
-            Err(error) => {
-                let what = if encoding == "J" {
-                    "bad JSON"
-                } else {
-                    "bad pickle"
-                };
-                self.hall.faults.report(DOOR, what, peer, error);
-                Ok(())
-            }
+            Ok(record) => self.record(record, encoding).map(|()| None),
+            Err(fault) => Ok(Some(fault)),
         }
     }
 
@@ -212,40 +201,45 @@ impl Receiver {
         }
     }
 
-    fn batch(&mut self, body: Vec<u8>, peer: Option<&str>) -> Result<(), Closed> {
-        match check(body) {
-            Ok(checked) => {
-                if let Some((count, error)) = checked.bad {
-                    self.hall.faults.report(
-                        DOOR,
-                        "bad records",
-                        peer,
-                        format_args!("{count} records of a batch were left out: {error}"),
-                    );
-                }
-                match checked.batch {
-                    Some(batch) => {
-                        self.hall.received.records(DOOR, "B", batch.count.into());
-                        self.submit(batch)
-                    }
-                    None => {
-                        // A sign of life.
-                        if checked.producer.is_known() {
-                            self.hall.heard.note(checked.producer);
-                        }
-                        Ok(())
-                    }
-                }
+    fn batch(&mut self, body: Vec<u8>) -> Result<Option<Fault>, Closed> {
+        let checked = match check(body) {
+            Ok(checked) => checked,
+            Err(error) => return Ok(Some(Fault::new("bad batch", error))),
+        };
+        match checked.batch {
+            Some(batch) => {
+                self.hall.received.records(DOOR, "B", batch.count.into());
+                self.submit(batch)?;
             }
-            Err(error) => {
-                self.hall.faults.report(DOOR, "bad batch", peer, error);
-                Ok(())
-            }
+            // A sign of life.
+            None if checked.producer.is_known() => self.hall.heard.note(checked.producer),
+            None => {}
         }
+        Ok(checked.bad.map(|(count, error)| {
+            Fault::new(
+                "bad records",
+                format_args!("{count} records of a batch were left out: {error}"),
+            )
+        }))
     }
 
     fn submit(&self, batch: Batch) -> Result<(), Closed> {
         submit(&self.hall, batch)
+    }
+}
+
+/// What is wrong with a message.
+struct Fault {
+    what: &'static str,
+    detail: String,
+}
+
+impl Fault {
+    fn new(what: &'static str, detail: impl std::fmt::Display) -> Fault {
+        Fault {
+            what,
+            detail: detail.to_string(),
+        }
     }
 }
 
