@@ -12,7 +12,7 @@ const MET: usize = 8;
 /// See the module.
 ///
 /// Spans' ids are used again, so a task counts only until its span is closed ([`SpanData::is_closed`]); on whichever
-/// thread that happens, it happens before another span gets the id. A thread keeps some tasks that are over in memory
+/// thread that happens, it happens before another span gets the id. A thread keeps a few tasks that are over in memory
 /// until it meets others.
 #[derive(Default)]
 pub(crate) struct Met {
@@ -39,6 +39,7 @@ impl Met {
         span: &Id,
         find: impl FnOnce() -> Option<(Arc<SpanData>, bool)>,
     ) -> Option<&Arc<SpanData>> {
+        // Asked twice, since a borrow that is returned on one way only would last on the other, too.
         if self.get(span).is_some() {
             return self.get(span);
         }
