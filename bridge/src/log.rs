@@ -27,7 +27,7 @@ pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
     if let Some(task) = &record.task {
         log.trace_id = task.trace_id.to_bytes().to_vec();
         log.span_id = task.span_id.to_bytes().to_vec();
-        log.flags = task.flags.into();
+        log.flags = task.flags;
     }
     match otlp {
         Some(otlp) => {

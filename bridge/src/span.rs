@@ -80,7 +80,7 @@ impl OpenSpan {
                 .parent_span_id
                 .map(|id| id.to_bytes().to_vec())
                 .unwrap_or_default(),
-            flags: task.flags.into(),
+            flags: task.flags,
             name: name.to_owned(),
             kind: if by_otlp {
                 span::SpanKind::Unspecified
@@ -295,6 +295,6 @@ fn link(link: LinkRef<'_>) -> Link {
         trace_state: link.trace_state.to_owned(),
         attributes: attributes.take(),
         dropped_attributes_count: link.dropped_attributes,
-        flags: link.flags.into(),
+        flags: link.flags,
     }
 }

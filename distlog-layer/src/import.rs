@@ -124,7 +124,7 @@ impl Import {
             }
             Origin::Caller(incoming, Trust::Link) => {
                 let mut link = Link::from(&incoming.caller());
-                link.flags = incoming.flags;
+                link.flags = incoming.flags.into();
                 link.trace_state = carried(&incoming.trace_state)
                     .unwrap_or_default()
                     .to_owned();

@@ -213,7 +213,7 @@ impl SpanData {
     /// A link to this task.
     pub(crate) fn link(&self) -> Link {
         let mut link = Link::from(&self.id);
-        link.flags = self.flags;
+        link.flags = self.flags.into();
         link
     }
 

@@ -262,8 +262,9 @@ pub struct Task {
     pub parent_span_id: Option<SpanId>,
     /// What follows trace id and slash in its id.
     pub path: String,
-    /// Flags of W3C trace context: 1 sampled, 2 random.
-    pub flags: u8,
+    /// Flags of W3C trace context in the lowest 8 bits (1 sampled, 2 random); above them those of OpenTelemetry (`0x100`: it is
+    /// known whether the parent is remote, `0x200`: it is).
+    pub flags: u32,
     /// The other members of `tracestate`.
     pub trace_state: String,
     /// The task's fields.
@@ -306,8 +307,8 @@ pub struct Link {
     pub span_id: SpanId,
     /// Its path, where known.
     pub path: String,
-    /// Flags of W3C trace context.
-    pub flags: u8,
+    /// Flags, as in [`Task::flags`].
+    pub flags: u32,
     /// Members of `tracestate`.
     pub trace_state: String,
     /// Attributes of the link.
@@ -355,4 +356,10 @@ pub struct Otlp {
     pub body: Option<Value>,
     /// It came as an event of a span, not as a log record.
     pub span_event: bool,
+    /// It says no time of its own: that of the record is when it was observed or received.
+    pub no_time: bool,
+    /// Trace of a log record that names no span, and so no task.
+    pub trace_id: Option<TraceId>,
+    /// Flags of a log record that names no span.
+    pub flags: u32,
 }

@@ -94,7 +94,7 @@ fn full() -> Record {
         severity_text: "NOTICE".into(),
         message: "add ä".into(),
         task: Some(Task {
-            flags: 3,
+            flags: 0x303,
             trace_state: "a=1".into(),
             context,
             ..Task::from(&id)
@@ -136,6 +136,9 @@ fn full() -> Record {
             event_name: "en".into(),
             body: Some(Value::List(vec![Value::Bool(true)])),
             span_event: true,
+            no_time: true,
+            trace_id: Some(id.trace_id()),
+            flags: 0x300,
         })),
     }
 }

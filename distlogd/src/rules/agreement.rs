@@ -149,7 +149,7 @@ fn field() -> impl Strategy<Value = Value> {
 prop_compose! {
     fn record()(
         a in proptest::option::of(field()), b in proptest::option::of(field()), method in proptest::option::of(field()),
-        nested in any::<bool>(), user in proptest::option::of(field()), in_task in any::<bool>(), flags in 0u8..4,
+        nested in any::<bool>(), user in proptest::option::of(field()), in_task in any::<bool>(), flags in 0u32..4,
         severity in 0u32..24, service in prop_oneof![Just(""), Just("orders"), Just("shop")],
         message in prop_oneof![Just(""), Just("order 7 ü"), Just("orders")], end in any::<bool>(), line in 0u32..20,
     ) -> Record {

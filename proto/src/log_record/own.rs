@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::typed::{Read, bool, list, map, parsed, set, string, u8, u32, u64};
+use super::typed::{Read, bool, list, map, parsed, set, string, u32, u64};
 use crate::id::{ProducerId, SpanId, TraceId};
 use crate::record::{ErrorInfo, Kind, Link, Otlp, Outcome, Record, SpanKind, Stream, System};
 use crate::severity::Severity;
@@ -16,7 +16,7 @@ pub(super) struct Own {
     pub trace_id: Option<TraceId>,
     pub span_id: Option<SpanId>,
     pub parent_span_id: Option<SpanId>,
-    pub flags: u8,
+    pub flags: u32,
     pub trace_state: String,
     /// The message is its template, too.
     pub literal: bool,
@@ -59,7 +59,7 @@ impl Own {
             "parent_span_id" => set(&mut self.parent_span_id, value, |v| {
                 parsed(v, |text| text.parse().ok().map(Some))
             }),
-            "flags" => set(&mut self.flags, value, u8),
+            "flags" => set(&mut self.flags, value, u32),
             "trace_state" => set(&mut self.trace_state, value, string),
             "number" => set(&mut r.number, value, u64),
             "span_kind" => set(&mut r.span_kind, value, |v| parsed(v, SpanKind::from_name)),
@@ -165,7 +165,7 @@ fn link(value: &Value) -> Option<Link> {
         trace_id: text("trace_id")?.parse().ok()?,
         span_id: text("span_id")?.parse().ok()?,
         path: text("path").unwrap_or_default().to_owned(),
-        flags: number("flags") as u8,
+        flags: number("flags"),
         trace_state: text("trace_state").unwrap_or_default().to_owned(),
         attributes: entries
             .get("attributes")
@@ -191,6 +191,11 @@ fn otlp(entries: Map) -> Otlp {
             "event_name" => drop(set(&mut otlp.event_name, value, string)),
             "body" => otlp.body = Some(value),
             "span_event" => drop(set(&mut otlp.span_event, value, bool)),
+            "no_time" => drop(set(&mut otlp.no_time, value, bool)),
+            "trace_id" => drop(set(&mut otlp.trace_id, value, |v| {
+                parsed(v, |text| text.parse().ok().map(Some))
+            })),
+            "flags" => drop(set(&mut otlp.flags, value, u32)),
             _ => {}
         }
     }

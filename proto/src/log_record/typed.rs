@@ -52,11 +52,6 @@ pub(super) fn u32(value: Value) -> Read<u32> {
     u32::try_from(number).map_err(|_| Value::from(number))
 }
 
-pub(super) fn u8(value: Value) -> Read<u8> {
-    let number = u64(value)?;
-    u8::try_from(number).map_err(|_| Value::from(number))
-}
-
 pub(super) fn i64(value: Value) -> Read<i64> {
     match value {
         Value::I64(v) => Ok(v),

@@ -250,6 +250,15 @@ fn otlp<S: Sink>(sink: &mut S, otlp: &OtlpRef<'_>) {
         sink.name("span_event");
         sink.bool(true);
     }
+    if otlp.no_time {
+        sink.name("no_time");
+        sink.bool(true);
+    }
+    if let Some(trace_id) = otlp.trace_id {
+        sink.name("trace_id");
+        sink.str(trace_hex(trace_id).as_str());
+    }
+    u64(sink, "flags", otlp.flags.into());
     sink.end_map();
 }
 

@@ -133,8 +133,8 @@ pub struct TaskHead<'a> {
     pub parent_span_id: Option<SpanId>,
     /// Its path.
     pub path: &'a str,
-    /// Flags of W3C trace context.
-    pub flags: u8,
+    /// Flags, as in [`Task::flags`].
+    pub flags: u32,
     /// The other members of `tracestate`.
     pub trace_state: &'a str,
 }
@@ -147,7 +147,7 @@ impl<'a> TaskHead<'a> {
             span_id: id.span_id(),
             parent_span_id: id.parent_span_id(),
             path: id.path(),
-            flags,
+            flags: flags.into(),
             trace_state,
         }
     }
@@ -230,6 +230,11 @@ fn otlp(buf: &mut Vec<u8>, otlp: &Otlp) {
             value(buf, 10, Key::None, body);
         }
         put::varint(buf, 11, otlp.span_event.into());
+        put::varint(buf, 12, otlp.no_time.into());
+        if let Some(trace_id) = otlp.trace_id {
+            put::bytes_always(buf, 13, &trace_id.to_bytes());
+        }
+        put::varint(buf, 14, otlp.flags.into());
     });
 }
 

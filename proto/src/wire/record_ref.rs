@@ -229,7 +229,7 @@ pub struct TaskRef<'a> {
     pub span_id: SpanId,
     pub parent_span_id: Option<SpanId>,
     pub path: &'a str,
-    pub flags: u8,
+    pub flags: u32,
     pub trace_state: &'a str,
     pub context: FieldsRef<'a>,
 }
@@ -259,7 +259,7 @@ impl<'a> TaskRef<'a> {
                 task::SPAN_ID => span_id = SpanId::new(item.fixed64()?),
                 task::PARENT_SPAN_ID => parent_span_id = SpanId::new(item.fixed64()?),
                 task::PATH => path = item.str()?,
-                task::FLAGS => flags = item.varint()? as u8,
+                task::FLAGS => flags = item.u32()?,
                 task::TRACE_STATE => trace_state = item.str()?,
                 task::CONTEXT => _ = context.get_or_insert(here),
                 _ => {}
@@ -366,7 +366,7 @@ pub struct LinkRef<'a> {
     pub trace_id: TraceId,
     pub span_id: SpanId,
     pub path: &'a str,
-    pub flags: u8,
+    pub flags: u32,
     pub trace_state: &'a str,
     pub attributes: FieldsRef<'a>,
     pub dropped_attributes: u32,
@@ -383,7 +383,7 @@ impl<'a> LinkRef<'a> {
                 1 => trace_id = item.bytes()?.try_into().ok().and_then(TraceId::from_bytes),
                 2 => span_id = SpanId::new(item.fixed64()?),
                 3 => path = item.str()?,
-                4 => flags = item.varint()? as u8,
+                4 => flags = item.u32()?,
                 5 => trace_state = item.str()?,
                 7 => dropped_attributes = item.u32()?,
                 _ => {}
@@ -429,6 +429,9 @@ pub struct OtlpRef<'a> {
     pub event_name: &'a str,
     pub body: Option<ValueRef<'a>>,
     pub span_event: bool,
+    pub no_time: bool,
+    pub trace_id: Option<TraceId>,
+    pub flags: u32,
 }
 
 impl<'a> OtlpRef<'a> {
@@ -445,6 +448,9 @@ impl<'a> OtlpRef<'a> {
             event_name: "",
             body: None,
             span_event: false,
+            no_time: false,
+            trace_id: None,
+            flags: 0,
         };
         for item in Scan::new("Otlp", bytes) {
             let item = item?;
@@ -462,6 +468,11 @@ impl<'a> OtlpRef<'a> {
                     otlp.body = Some(read(item.bytes()?, &[])?.1);
                 }
                 11 => otlp.span_event = item.varint()? != 0,
+                12 => otlp.no_time = item.varint()? != 0,
+                13 => {
+                    otlp.trace_id = item.bytes()?.try_into().ok().and_then(TraceId::from_bytes);
+                }
+                14 => otlp.flags = item.u32()?,
                 _ => {}
             }
         }
@@ -482,6 +493,9 @@ impl<'a> OtlpRef<'a> {
             event_name: self.event_name.to_owned(),
             body: self.body.map(ValueRef::to_value),
             span_event: self.span_event,
+            no_time: self.no_time,
+            trace_id: self.trace_id,
+            flags: self.flags,
         }
     }
 }

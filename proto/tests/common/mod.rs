@@ -115,7 +115,7 @@ fn task() -> impl Strategy<Value = Task> {
             )
         }),
     ];
-    (head, any::<u8>(), text(), map()).prop_map(
+    (head, any::<u32>(), text(), map()).prop_map(
         |((trace_id, span_id, parent_span_id, path), flags, trace_state, context)| Task {
             trace_id,
             span_id,
@@ -144,7 +144,7 @@ fn link() -> impl Strategy<Value = Link> {
         trace_id(),
         span_id(),
         text(),
-        any::<u8>(),
+        any::<u32>(),
         text(),
         map(),
         u32s(),
@@ -165,10 +165,11 @@ fn link() -> impl Strategy<Value = Link> {
 prop_compose! {
     fn otlp()(
         (scope_name, scope_version, scope_schema_url, event_name) in (text(), text(), text(), text()), scope_attributes in map(),
-        dropped in any::<[u16; 4]>(), body in prop::option::of(value()), span_event in any::<bool>(),
+        dropped in any::<[u16; 4]>(), body in prop::option::of(value()), (span_event, no_time) in any::<(bool, bool)>(),
+        trace_id in prop::option::of(trace_id()), flags in any::<u32>(),
     ) -> Otlp {
         let [scope_dropped_attributes, dropped_attributes, dropped_events, dropped_links] = dropped.map(u32::from);
-        Otlp { scope_name, scope_version, scope_attributes, scope_dropped_attributes, scope_schema_url, dropped_attributes, dropped_events, dropped_links, event_name, body, span_event }
+        Otlp { scope_name, scope_version, scope_attributes, scope_dropped_attributes, scope_schema_url, dropped_attributes, dropped_events, dropped_links, event_name, body, span_event, no_time, trace_id, flags }
     }
 }
 

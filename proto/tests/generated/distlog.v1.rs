@@ -81,7 +81,8 @@ pub struct Task {
     /// "1/3.9f2c01ab": what follows the trace id and the slash in the task's id. Empty for a top-level task.
     #[prost(string, tag = "4")]
     pub path: ::prost::alloc::string::String,
-    /// Flags of W3C trace context: 1 sampled, 2 random.
+    /// Flags of W3C trace context in the lowest 8 bits (1 sampled, 2 random); above them those of OpenTelemetry (0x100: it is
+    /// known whether the parent is remote, 0x200: it is).
     #[prost(uint32, tag = "5")]
     pub flags: u32,
     /// The other members of tracestate.
@@ -161,6 +162,7 @@ pub struct Link {
     pub span_id: u64,
     #[prost(string, tag = "3")]
     pub path: ::prost::alloc::string::String,
+    /// As in Task.
     #[prost(uint32, tag = "4")]
     pub flags: u32,
     #[prost(string, tag = "5")]
@@ -197,6 +199,14 @@ pub struct Otlp {
     /// It came as an event of a span, not as a log record.
     #[prost(bool, tag = "11")]
     pub span_event: bool,
+    /// It says no time of its own: that of the record is when it was observed or received.
+    #[prost(bool, tag = "12")]
+    pub no_time: bool,
+    /// Trace and flags of a log record that names no span, and so no task.
+    #[prost(bytes = "vec", tag = "13")]
+    pub trace_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint32, tag = "14")]
+    pub flags: u32,
 }
 /// What a record tells about its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
