@@ -28,7 +28,7 @@ mod outline;
 pub mod put;
 mod raw_batch;
 mod record_ref;
-pub(crate) mod scan;
+pub mod scan;
 mod value_ref;
 
 pub use batch_head::{CallsiteRef, SourceRef};

@@ -1,4 +1,4 @@
-//! Walks over the fields of a protobuf message without copying.
+//! Walks over the fields of a protobuf message without copying: those of distlog, and those of OTLP for the bridge.
 
 /// Bytes that are no message of encoding `B`, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,24 +40,32 @@ pub enum DecodeError {
     TooDeep(usize),
 }
 
-/// The payload of one field.
+/// The payload of one field, by its wire type.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Payload<'a> {
+#[allow(missing_docs)] // As protobuf calls them.
+pub enum Payload<'a> {
     Varint(u64),
     Fixed64(u64),
-    Fixed32,
+    Fixed32(u32),
     Bytes(&'a [u8]),
 }
 
 /// One field of a message.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Field<'a> {
+pub struct Field<'a> {
+    /// The message that it stands in, for errors.
     pub message: &'static str,
+    /// Its number.
     pub number: u32,
+    /// What it holds.
     pub payload: Payload<'a>,
 }
 
 impl<'a> Field<'a> {
+    /// A varint.
+    ///
+    /// # Errors
+    /// If it is of another type; so with those below.
     pub fn varint(self) -> Result<u64, DecodeError> {
         match self.payload {
             Payload::Varint(value) => Ok(value),
@@ -65,10 +73,12 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A varint; what is beyond 32 bits is the largest number.
     pub fn u32(self) -> Result<u32, DecodeError> {
         Ok(u32::try_from(self.varint()?).unwrap_or(u32::MAX))
     }
 
+    /// A word of 8 bytes.
     pub fn fixed64(self) -> Result<u64, DecodeError> {
         match self.payload {
             Payload::Fixed64(value) => Ok(value),
@@ -76,6 +86,15 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A word of 4 bytes.
+    pub fn fixed32(self) -> Result<u32, DecodeError> {
+        match self.payload {
+            Payload::Fixed32(value) => Ok(value),
+            _ => Err(DecodeError::WrongType(self.message, self.number)),
+        }
+    }
+
+    /// Bytes, or a message.
     pub fn bytes(self) -> Result<&'a [u8], DecodeError> {
         match self.payload {
             Payload::Bytes(bytes) => Ok(bytes),
@@ -83,6 +102,7 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A string.
     pub fn str(self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes()?)
             .map_err(|_| DecodeError::NotUtf8(self.message, self.number))
@@ -91,7 +111,8 @@ impl<'a> Field<'a> {
 
 /// Iterates over the fields of a message; ends after the first error.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scan<'a> {
+pub struct Scan<'a> {
+    /// What was not walked over yet.
     pub rest: &'a [u8],
     message: &'static str,
 }
@@ -169,8 +190,9 @@ impl<'a> Scan<'a> {
                 Payload::Bytes(self.take(len)?)
             }
             5 => {
-                self.take(4)?;
-                Payload::Fixed32
+                let mut word = [0; 4];
+                word.copy_from_slice(self.take(4)?);
+                Payload::Fixed32(u32::from_le_bytes(word))
             }
             _ => return Err(DecodeError::Malformed(self.message)),
         };
