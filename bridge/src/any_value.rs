@@ -87,7 +87,7 @@ pub(crate) fn unsigned(number: u64) -> AnyValue {
 }
 
 /// Like JSON.
-fn write_text(out: &mut String, value: ValueRef<'_>) {
+pub(crate) fn write_text(out: &mut String, value: ValueRef<'_>) {
     // Writing to a string cannot fail.
     let _ = match value {
         ValueRef::Null => out.write_str("null"),

@@ -11,6 +11,8 @@
 //! 6. `log.rs` — [`log_record`]: an event becomes a log record.
 //! 7. `request.rs` — [`Request`]: many of them, grouped by resource and scope, become the bytes of an export request.
 //!
+//! 8. `receive/` — [`receive`]: the other way, export requests become batches of records.
+//!
 //! A record that came in by OTLP (it has [`distlog_proto::RecordRef::otlp`]) leaves as it came: nothing is added to it.
 
 mod any_value;
@@ -19,6 +21,7 @@ mod described;
 mod log;
 pub mod names;
 mod origin;
+pub mod receive;
 mod request;
 mod span;
 

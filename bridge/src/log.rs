@@ -31,7 +31,21 @@ pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
     }
     match otlp {
         Some(otlp) => {
-            log.body = otlp.body.map(any_value).or(log.body);
+            // The message is the event's name where there was no body.
+            log.body = match otlp.body {
+                Some(body) => Some(any_value(body)),
+                None => log.body.filter(|_| record.message != otlp.event_name),
+            };
+            log.observed_time_unix_nano = record.observed_time;
+            if otlp.no_time {
+                log.time_unix_nano = 0;
+            }
+            if let Some(trace_id) = otlp.trace_id {
+                log.trace_id = trace_id.to_bytes().to_vec();
+            }
+            if record.task.is_none() {
+                log.flags = otlp.flags;
+            }
             log.event_name = otlp.event_name.to_owned();
             log.dropped_attributes_count = otlp.dropped_attributes;
             set_fields(&mut attributes, record.fields);

@@ -117,6 +117,7 @@ impl OpenSpan {
         self.rename(record);
         let start = self.span.start_time_unix_nano;
         self.span.end_time_unix_nano = match record.duration {
+            _ if record.otlp().is_some() => record.time,
             // Python does not say how long its tasks took.
             0 => record.time.max(start),
             duration => start.saturating_add(duration),
@@ -213,6 +214,13 @@ fn status(record: &RecordRef<'_>, earlier: Option<Status>) -> Option<Status> {
             message: message.to_owned(),
         })
     };
+    if record.otlp().is_some() {
+        let status = Status {
+            code: record.status_code as i32,
+            message: record.status_message.to_owned(),
+        };
+        return (status != Status::default()).then_some(status);
+    }
     if record.outcome == Outcome::Lost {
         return error(if record.status_message.is_empty() {
             LOST
@@ -268,6 +276,9 @@ fn event(record: &RecordRef<'_>) -> Event {
                 otlp.event_name.clone_into(&mut event.name);
             }
             event.dropped_attributes_count = otlp.dropped_attributes;
+            if otlp.no_time {
+                event.time_unix_nano = 0;
+            }
         }
         None => {
             if record.severity.number() != 0 {

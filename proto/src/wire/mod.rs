@@ -38,7 +38,7 @@ pub use outline::Outline;
 pub use raw_batch::RawBatch;
 pub use record_ref::{ErrorRef, LinkRef, OtlpRef, RecordRef, TaskRef};
 pub use scan::DecodeError;
-pub use value_ref::{FieldsRef, ListRef, ValueRef};
+pub use value_ref::{FieldsRef, ListRef, ValueRef, field_value};
 
 /// Numbers of the fields in `distlog/v1/*.proto`.
 pub mod field {

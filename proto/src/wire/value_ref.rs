@@ -174,6 +174,15 @@ impl From<ValueRef<'_>> for Value {
     }
 }
 
+/// Reads the value of one `Field` message, and looks at all that is in it.
+///
+/// # Errors
+/// If it is malformed, or nested too deep.
+pub fn field_value(bytes: &[u8]) -> Result<ValueRef<'_>, DecodeError> {
+    check(bytes, &[], 0)?;
+    read(bytes, &[]).map(|(_, value)| value)
+}
+
 /// Reads one `Field` message. Lists and maps in it are not looked into.
 pub(super) fn read<'a>(
     bytes: &'a [u8],

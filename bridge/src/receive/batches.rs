@@ -1,0 +1,184 @@
+//! Batches of the records of one resource.
+
+use std::collections::HashMap;
+
+use distlog_proto::wire::encode::{self, CallsiteHead};
+use distlog_proto::{ProducerId, SpanId, TraceId, wire};
+
+use super::source::Source;
+use super::{Batch, Fault, Take};
+
+/// A batch takes no more items from this size on, in bytes, or a multiple of what its source takes.
+const ENOUGH: usize = 128 << 10;
+const SOURCES: usize = 4;
+/// An item may have so much, written out, in bytes: the daemon stores batches of up to 16 MiB.
+const MAX_ITEM: usize = 8 << 20;
+
+/// The batch that is being written, and where it goes.
+pub(super) struct Batches<'t> {
+    take: &'t mut dyn Take,
+    source: &'t Source<'t>,
+    producer: ProducerId,
+    /// Offset of the next record.
+    next: u64,
+    from: u64,
+    count: u32,
+    bytes: Vec<u8>,
+    enough: usize,
+    callsites: Callsites,
+    /// Each record is written here before it gets its length and offset.
+    record: Vec<u8>,
+    /// For what the records of an item have in common.
+    pub(super) scratch: Scratch,
+}
+
+/// Buffers that are used again for each item.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// The attributes of a span.
+    pub(super) context: Vec<u8>,
+    /// The task of its records.
+    pub(super) task: Vec<u8>,
+    /// The task without its attributes.
+    pub(super) bare_task: Vec<u8>,
+    /// The fields of an event.
+    pub(super) fields: Vec<u8>,
+    /// The path.
+    pub(super) path: String,
+    /// A readable text.
+    pub(super) text: String,
+}
+
+/// The callsites of a batch.
+#[derive(Debug, Default)]
+struct Callsites {
+    ids: HashMap<Vec<u8>, u32>,
+    /// The one that was asked for last; most records have the same.
+    last: (Vec<u8>, u32),
+    used: u32,
+    head: Vec<u8>,
+}
+
+impl<'t> Batches<'t> {
+    /// For a group of `len` bytes. No record takes fewer than one of them.
+    pub(super) fn new(source: &'t Source<'t>, len: usize, take: &'t mut dyn Take) -> Batches<'t> {
+        let (producer, next) = take.offsets(source.resource, len as u64);
+        Batches {
+            take,
+            source,
+            producer,
+            next,
+            from: next,
+            count: 0,
+            bytes: Vec::new(),
+            enough: ENOUGH.max(SOURCES * source.len()),
+            callsites: Callsites::default(),
+            record: Vec::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Lets an item write its records. If it fails or was there before (false), none of them is.
+    pub(super) fn item(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<bool, Fault>,
+    ) -> Result<bool, Fault> {
+        if self.bytes.len() >= self.enough {
+            self.flush();
+        }
+        let before = (self.bytes.len(), self.next, self.count);
+        let result = write(self);
+        if !matches!(result, Ok(true)) {
+            (self.next, self.count) = (before.1, before.2);
+            self.bytes.truncate(before.0);
+            // Some may have been described in what was taken back; their numbers are not used again.
+            self.callsites.forget();
+        }
+        result
+    }
+
+    /// Whether a span is to be taken.
+    pub(super) fn is_new(&mut self, trace_id: TraceId, span_id: SpanId) -> bool {
+        self.take.is_new(trace_id, span_id)
+    }
+
+    /// The number of a callsite in this batch.
+    pub(super) fn callsite(&mut self, callsite: &CallsiteHead<'_>) -> u32 {
+        self.describe_source();
+        let Callsites {
+            ids,
+            last,
+            used,
+            head,
+        } = &mut self.callsites;
+        head.clear();
+        callsite.put(head);
+        if last.1 != 0 && last.0 == *head {
+            return last.1;
+        }
+        let id = match ids.get(head) {
+            Some(id) => *id,
+            None => {
+                *used += 1;
+                encode::callsite_of(&mut self.bytes, *used, head);
+                ids.insert(head.clone(), *used);
+                *used
+            }
+        };
+        last.0.clone_from(head);
+        last.1 = id;
+        id
+    }
+
+    /// Appends a record, which `write` encodes without its offset.
+    pub(super) fn record(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>, &mut Scratch) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.describe_source();
+        self.record.clear();
+        write(&mut self.record, &mut self.scratch)?;
+        if self.record.len() > MAX_ITEM || self.bytes.len() > self.enough + MAX_ITEM {
+            return Err(Fault::TooLarge(MAX_ITEM));
+        }
+        wire::put_record(&mut self.bytes, self.next, &self.record);
+        self.next += 1;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Hands over what there is.
+    pub(super) fn finish(mut self) {
+        self.flush();
+    }
+
+    fn describe_source(&mut self) {
+        if self.bytes.is_empty() {
+            self.source.put(self.producer, &mut self.bytes);
+        }
+    }
+
+    fn flush(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if self.count > 0 {
+            self.take.batch(Batch {
+                producer: self.producer,
+                from: self.from,
+                to: self.next,
+                count: self.count,
+                bytes,
+            });
+        }
+        self.from = self.next;
+        self.count = 0;
+        self.callsites.forget();
+        self.callsites.used = 0;
+    }
+}
+
+impl Callsites {
+    fn forget(&mut self) {
+        self.ids.clear();
+        self.last.1 = 0;
+    }
+}
