@@ -53,6 +53,7 @@ pub mod metrics;
 pub mod own;
 pub mod processor;
 pub mod processors;
+mod rpc;
 pub mod rules;
 pub mod store;
 pub mod tracker;

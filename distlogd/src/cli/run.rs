@@ -106,6 +106,12 @@ fn say(daemon: &Daemon, store: &Path) {
     tell!("  store    {} ({records} records)", store.display());
     tell!("  push     {}", address(&doors.push));
     tell!("  session  {}", address(&doors.session));
+    let plain = |door: Option<std::net::SocketAddr>| address(&door.map(|door| door.to_string()));
+    tell!(
+        "  otlp     {} (gRPC), {} (HTTP)",
+        plain(doors.otlp_grpc),
+        plain(doors.otlp_http)
+    );
     let http = doors.http.map(|address| format!("http://{address}"));
     tell!("  http     {}", address(&http));
     tell!("ready");

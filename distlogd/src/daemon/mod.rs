@@ -3,13 +3,13 @@
 //! ```text
 //! push ────┐
 //! session ─┼─► intake ─► store ─┬─► a worker per processor
-//! drain ───┘                    ├─► live tails (http)
-//!                               └─► task tracker
+//! otlp ────┤                    ├─► live tails (http)
+//! drain ───┘                    └─► task tracker
 //! ```
 //!
 //! Closing goes along the same way: the doors first, then the store, which makes what came durable, then the workers,
-//! which take what the store holds as long as the grace period lasts. The session door is left open until the store has
-//! made all durable, to say so.
+//! which take what the store holds as long as the grace period lasts. The doors for sessions and OTLP are left open until
+//! the store has made all durable, to say so.
 //!
 //! `error.rs` and `stop.rs` are used by all, `workers.rs` and `http.rs` open and close a part each.
 
@@ -29,7 +29,7 @@ use prometheus_client::registry::Registry;
 pub use error::StartError;
 
 use crate::config::{Config, Sync};
-use crate::doors::{BoundPush, BoundSession, Hall, Push, Received, Session};
+use crate::doors::{BoundOtlp, BoundPush, BoundSession, Hall, Otlp, Push, Received, Session};
 use crate::drain::{self, Drain};
 use crate::faults::Faults;
 use crate::heard::Heard;
@@ -94,6 +94,7 @@ pub struct Daemon {
     vital: Vital,
     push: Option<Push>,
     session: Option<Session>,
+    otlp: Option<Otlp>,
     drain: Option<Drain>,
     // Kept until the sockets are closed.
     _context: zmq::Context,
@@ -110,6 +111,10 @@ pub struct Doors {
     pub push: Option<String>,
     /// Endpoint of the session door.
     pub session: Option<String>,
+    /// Address of the door for OTLP by gRPC.
+    pub otlp_grpc: Option<SocketAddr>,
+    /// Address of the door for OTLP by HTTP.
+    pub otlp_http: Option<SocketAddr>,
     /// Address of the HTTP door.
     pub http: Option<SocketAddr>,
 }
@@ -148,6 +153,10 @@ impl Daemon {
         let push = listen.push.as_ref().map(bind).transpose()?;
         let bind = |address: &String| BoundSession::new(&context, address);
         let session = listen.session.as_ref().map(bind).transpose()?;
+        let otlp = match (listen.otlp_grpc.as_deref(), listen.otlp_http.as_deref()) {
+            (None, None) => None,
+            (grpc, http) => Some(BoundOtlp::new(grpc, http)?),
+        };
         let http = listen.http.as_deref().map(BoundHttp::new).transpose()?;
         let (intake, writer) = intake::start(store, sync(config), &vital)?;
         let hall = Hall {
@@ -200,6 +209,7 @@ impl Daemon {
         let session = session
             .map(|bound| bound.open(hall.clone(), &mut registry))
             .transpose()?;
+        let otlp = otlp.map(|bound| bound.open(hall.clone())).transpose()?;
         let push = push.map(|bound| bound.open(hall)).transpose()?;
         let views = Views {
             reader: reader.clone(),
@@ -210,6 +220,8 @@ impl Daemon {
         let doors = Doors {
             push: push.as_ref().map(|push| push.endpoint().to_owned()),
             session: session.as_ref().map(|door| door.endpoint().to_owned()),
+            otlp_grpc: otlp.as_ref().and_then(Otlp::grpc),
+            otlp_http: otlp.as_ref().and_then(Otlp::http),
             http: http.as_ref().map(Http::address),
         };
         Ok(Daemon {
@@ -220,6 +232,7 @@ impl Daemon {
             vital,
             push,
             session,
+            otlp,
             drain,
             _context: context,
             writer,
@@ -250,15 +263,22 @@ impl Daemon {
         let deadline = begun + self.grace;
         self.stop.doors.store(true, Ordering::Release);
         let drain = self.drain.map(Drain::stop);
+        if let Some(otlp) = &self.otlp {
+            otlp.stop();
+        }
         // A store that takes nothing (a full disk) keeps who waits for it, until it is closed.
         wait(begun + self.grace / 2, || {
             self.push.as_ref().is_none_or(Push::is_closed)
                 && self.session.as_ref().is_none_or(Session::is_quiet)
+                && self.otlp.as_ref().is_none_or(Otlp::is_quiet)
                 && drain.as_ref().is_none_or(JoinHandle::is_finished)
         });
         self.writer.close();
         if let Some(session) = self.session {
             session.close();
+        }
+        if let Some(otlp) = self.otlp {
+            otlp.close();
         }
         if let Some(push) = self.push {
             push.join();

@@ -1,28 +1,14 @@
-//! What a request holds, and what the receiver makes of it.
+//! What the receiver makes of a request.
 
 use std::time::Duration;
 
 use distlog_bridge::otlp::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
+use crate::rpc::Signal;
+
 /// Seconds to wait where only a person can help: a wrong address, wrong credentials.
 pub(super) const NEEDS_A_PERSON: Duration = Duration::from_secs(30);
-
-/// What a request holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
-    Traces,
-    Logs,
-}
-
-impl Signal {
-    pub fn items(self) -> &'static str {
-        match self {
-            Signal::Traces => "spans",
-            Signal::Logs => "log records",
-        }
-    }
-}
 
 /// The receiver took the request, perhaps not all of it.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
-use super::answer::{Accepted, Failure, Signal};
+use super::answer::{Accepted, Failure};
 use super::config::{Config, Protocol};
 use super::fault::OpenError;
 use super::grpc::Grpc;
 use super::http::Http;
+use crate::rpc::Signal;
 
 /// The way to the receiver.
 #[derive(Debug)]

@@ -1,16 +1,17 @@
 //! Requests by gRPC.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::answer::{Accepted, Failure, NEEDS_A_PERSON, Signal};
+use super::answer::{Accepted, Failure, NEEDS_A_PERSON};
 use super::config::{Compression, Config, uri};
 use super::fault::{OpenError, root_cause, with_causes};
-use super::{rpc_status, tls};
+use super::tls;
+use crate::rpc::{BytesCodec, Signal, status};
 
 /// A channel to the receiver; it connects, and connects again, as need be.
 #[derive(Debug)]
@@ -68,10 +69,7 @@ impl Grpc {
             .ready()
             .await
             .map_err(|error| Status::from_error(Box::new(error)))?;
-        let path = PathAndQuery::from_static(match signal {
-            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-        });
+        let path = PathAndQuery::from_static(signal.method());
         let request = Request::from_parts(self.metadata.clone(), Default::default(), body);
         client
             .unary(request, path, BytesCodec)
@@ -81,20 +79,20 @@ impl Grpc {
 }
 
 /// What a status means, by the table in the specification of OTLP/gRPC.
-fn failure(signal: Signal, status: &Status) -> Failure {
-    let delay = rpc_status::retry_delay(status.details());
+fn failure(signal: Signal, answer: &Status) -> Failure {
+    let delay = status::retry_delay(answer.details());
     let broken =
-        std::error::Error::source(status).filter(|source| source.is::<tonic::transport::Error>());
+        std::error::Error::source(answer).filter(|source| source.is::<tonic::transport::Error>());
     if let Some(broken) = broken {
         return Failure::Retry {
             reason: format!("no connection: {}", root_cause(broken)),
             after: delay,
         };
     }
-    let mut reason = format!("the receiver answers {:?}", status.code());
+    let mut reason = format!("the receiver answers {:?}", answer.code());
     for text in [
-        status.message().to_owned(),
-        std::error::Error::source(status)
+        answer.message().to_owned(),
+        std::error::Error::source(answer)
             .map(with_causes)
             .unwrap_or_default(),
     ] {
@@ -102,9 +100,9 @@ fn failure(signal: Signal, status: &Status) -> Failure {
             reason = format!("{reason}: {text}");
         }
     }
-    match status.code() {
+    match answer.code() {
         // A server made with tonic says so of a request that is larger than it likes: no later attempt is smaller.
-        Code::OutOfRange if status.message().contains("message length too large") => {
+        Code::OutOfRange if answer.message().contains("message length too large") => {
             Failure::Refused { reason }
         }
         Code::Cancelled
@@ -121,7 +119,7 @@ fn failure(signal: Signal, status: &Status) -> Failure {
             after: delay,
         },
         // What the connection says when it breaks, and not the receiver.
-        Code::Unknown if std::error::Error::source(status).is_some() => Failure::Retry {
+        Code::Unknown if std::error::Error::source(answer).is_some() => Failure::Retry {
             reason,
             after: None,
         },
@@ -132,42 +130,5 @@ fn failure(signal: Signal, status: &Status) -> Failure {
             after: Some(NEEDS_A_PERSON),
         },
         _ => Failure::Refused { reason },
-    }
-}
-
-/// Requests are encoded already, and responses are read by [`Accepted::decode`].
-struct BytesCodec;
-
-impl Codec for BytesCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = BytesCodec;
-    type Decoder = BytesCodec;
-
-    fn encoder(&mut self) -> BytesCodec {
-        BytesCodec
-    }
-
-    fn decoder(&mut self) -> BytesCodec {
-        BytesCodec
-    }
-}
-
-impl Encoder for BytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for BytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, input: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(input.copy_to_bytes(input.remaining())))
     }
 }

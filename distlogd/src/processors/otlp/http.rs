@@ -14,10 +14,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::answer::{Accepted, Failure, NEEDS_A_PERSON, Signal};
+use super::answer::{Accepted, Failure, NEEDS_A_PERSON};
 use super::config::{Compression, Config, uri};
 use super::fault::{OpenError, root_cause};
-use super::{rpc_status, tls};
+use super::tls;
+use crate::rpc::{Signal, status};
 
 /// More than this of an answer is not read.
 const MAX_ANSWER: usize = 64 << 10;
@@ -43,7 +44,7 @@ impl Http {
                 reason,
             })
         };
-        let (traces, logs) = (uri("/v1/traces")?, uri("/v1/logs")?);
+        let (traces, logs) = (uri(Signal::Traces.path())?, uri(Signal::Logs.path())?);
         let mut headers = HeaderMap::new();
         headers.insert(
             USER_AGENT,
@@ -159,7 +160,7 @@ fn explanation(headers: &HeaderMap, answer: &[u8]) -> String {
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().ends_with(b"protobuf"));
     let text = if is_protobuf {
-        rpc_status::message(answer)
+        status::message(answer)
     } else {
         String::from_utf8_lossy(answer).into_owned()
     };

@@ -3,7 +3,7 @@
 //! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs` and
 //! `find.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may answer; `outbox.rs`, the requests
 //! under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and what its answer means
-//! (`rpc_status.rs`, `tls.rs`, `fault.rs`).
+//! (`tls.rs`, `fault.rs`).
 //!
 //! A task leaves as a span when it ends. Its begin is in memory or, after a restart or when there were too many, in the
 //! store; so none is lost. An event leaves as a log record or, where the receiver takes none (as Jaeger), as event of
@@ -18,7 +18,6 @@ mod grpc;
 mod http;
 mod open_tasks;
 mod outbox;
-mod rpc_status;
 mod tls;
 
 use std::sync::Arc;
@@ -28,7 +27,8 @@ use distlog_bridge::{OpenSpan, Origin, Origins, Recent, Request, log_record};
 use distlog_proto::{Kind, RecordRef};
 
 use crate::processor::{Error, Processor, Token};
-use answer::{Failure, NEEDS_A_PERSON, Signal};
+use crate::rpc::Signal;
+use answer::{Failure, NEEDS_A_PERSON};
 use open_tasks::{Key, OpenTasks};
 use outbox::Outbox;
 

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
-use super::answer::{Accepted, Failure, Signal};
+use super::answer::{Accepted, Failure};
 use super::client::Client;
 use super::config::Config;
 use super::fault::OpenError;
+use crate::rpc::Signal;
 
 /// So many requests are under way at the same time at most, however small.
 const MAX_REQUESTS: usize = 16;

@@ -6,6 +6,8 @@ use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
 struct Status {
+    #[prost(int32, tag = "1")]
+    code: i32,
     #[prost(string, tag = "2")]
     message: String,
     #[prost(message, repeated, tag = "3")]
@@ -34,8 +36,28 @@ struct Delay {
     nanos: i32,
 }
 
+/// The bytes of a status; `delay` is how long the sender is to wait before it tries again (`RetryInfo`).
+pub(crate) fn encode(code: i32, message: &str, delay: Option<Duration>) -> Vec<u8> {
+    let info = delay.map(|delay| Any {
+        type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+        value: RetryInfo {
+            retry_delay: Some(Delay {
+                seconds: i64::try_from(delay.as_secs()).unwrap_or(i64::MAX),
+                nanos: delay.subsec_nanos() as i32,
+            }),
+        }
+        .encode_to_vec(),
+    });
+    Status {
+        code,
+        message: message.to_owned(),
+        details: info.into_iter().collect(),
+    }
+    .encode_to_vec()
+}
+
 /// How long the receiver wants to be left alone, if it says so (`RetryInfo`).
-pub(super) fn retry_delay(status: &[u8]) -> Option<Duration> {
+pub(crate) fn retry_delay(status: &[u8]) -> Option<Duration> {
     let status = Status::decode(status).ok()?;
     let info = status
         .details
@@ -53,7 +75,7 @@ pub(super) fn retry_delay(status: &[u8]) -> Option<Duration> {
 }
 
 /// What the receiver says is wrong; empty if it does not say it this way.
-pub(super) fn message(status: &[u8]) -> String {
+pub(crate) fn message(status: &[u8]) -> String {
     Status::decode(status)
         .map(|status| status.message)
         .unwrap_or_default()
@@ -65,23 +87,11 @@ mod tests {
 
     #[test]
     fn a_delay_is_read() {
-        let info = RetryInfo {
-            retry_delay: Some(Delay {
-                seconds: 2,
-                nanos: 500_000_000,
-            }),
-        };
-        let any = Any {
-            type_url: "type.googleapis.com/google.rpc.RetryInfo".into(),
-            value: info.encode_to_vec(),
-        };
-        let status = Status {
-            message: "busy".into(),
-            details: vec![Any::default(), any],
-        }
-        .encode_to_vec();
-        assert_eq!(retry_delay(&status), Some(Duration::from_millis(2500)));
+        let delay = Duration::from_millis(2500);
+        let status = encode(8, "busy", Some(delay));
+        assert_eq!(retry_delay(&status), Some(delay));
         assert_eq!(message(&status), "busy");
+        assert_eq!(retry_delay(&encode(8, "busy", None)), None);
     }
 
     #[test]
@@ -96,16 +106,11 @@ mod tests {
             type_url: "x/google.rpc.RetryInfo".into(),
             value: negative.encode_to_vec(),
         };
-        assert_eq!(
-            retry_delay(
-                &Status {
-                    message: String::new(),
-                    details: vec![any]
-                }
-                .encode_to_vec()
-            ),
-            None
-        );
+        let status = Status {
+            details: vec![Any::default(), any],
+            ..Status::default()
+        };
+        assert_eq!(retry_delay(&status.encode_to_vec()), None);
         assert_eq!(retry_delay(b"<html>"), None);
         assert_eq!(message(b"\xff\xff\xff"), "");
     }

@@ -1,0 +1,203 @@
+//! OTLP by gRPC.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use distlog_bridge::otlp::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
+};
+use http_body::{Frame, SizeHint};
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::body::Body;
+use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
+use tonic::server::{Grpc, UnaryService};
+use tonic::transport::Server;
+use tonic::transport::server::TcpConnectInfo;
+use tonic::{Code, Request, Response, Status};
+use tower_service::Service;
+
+use super::budget::Share;
+use super::reception::{From, Reception};
+use super::refusal::{Refusal, partial};
+use super::{MAX_REQUEST, Phase, closing};
+use crate::rpc::{BytesCodec, Signal, status};
+
+const DOOR: &str = "otlp_grpc";
+/// Requests of one connection at once.
+const STREAMS: u32 = 64;
+/// A request that takes longer, its coming included, is given up.
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Serves until the door is closed.
+pub(super) async fn serve(
+    listener: TcpListener,
+    reception: Reception,
+    phases: watch::Receiver<Phase>,
+) {
+    let served = Server::builder()
+        .timeout(WITHIN)
+        .max_concurrent_streams(STREAMS)
+        .tcp_nodelay(true)
+        .serve_with_incoming_shutdown(
+            Export { reception },
+            TcpListenerStream::new(listener),
+            closing(phases),
+        )
+        .await;
+    if let Err(error) = served {
+        tracing::error!("the OTLP door for gRPC is closed: {error}");
+    }
+}
+
+/// All methods.
+#[derive(Clone)]
+struct Export {
+    reception: Reception,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
+
+impl Service<http::Request<Body>> for Export {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Answer {
+        let path = request.uri().path();
+        let signals = [Signal::Traces, Signal::Logs];
+        let Some(signal) = signals.into_iter().find(|signal| signal.method() == path) else {
+            let status = unknown(path);
+            return Box::pin(async move { Ok(status.into_http()) });
+        };
+        let peer = request
+            .extensions()
+            .get::<TcpConnectInfo>()
+            .and_then(TcpConnectInfo::remote_addr);
+        let share = self.reception.share();
+        let method = Method {
+            reception: self.reception.clone(),
+            signal,
+            from: From { door: DOOR, peer },
+            share: Arc::clone(&share),
+        };
+        let request = request.map(|body| Metered { body, share });
+        let mut known = EnabledCompressionEncodings::default();
+        known.enable(CompressionEncoding::Gzip);
+        known.enable(CompressionEncoding::Zstd);
+        Box::pin(async move {
+            let mut grpc = Grpc::new(BytesCodec)
+                .apply_compression_config(known, EnabledCompressionEncodings::default())
+                .apply_max_message_size_config(Some(MAX_REQUEST), None);
+            Ok(grpc.unary(method, request).await)
+        })
+    }
+}
+
+/// What a caller of another method hears.
+fn unknown(path: &str) -> Status {
+    Status::unimplemented(if path.contains(".metrics.") {
+        "distlogd takes traces and logs, but no metrics: send them elsewhere".to_owned()
+    } else {
+        format!("distlogd has no method {path}: it takes OTLP traces and logs")
+    })
+}
+
+/// One call.
+struct Method {
+    reception: Reception,
+    signal: Signal,
+    from: From,
+    share: Arc<Share>,
+}
+
+impl UnaryService<Bytes> for Method {
+    type Response = Bytes;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Status>> + Send>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let (reception, signal, from) = (self.reception.clone(), self.signal, self.from);
+        let share = Arc::clone(&self.share);
+        Box::pin(async move {
+            let request = request.into_inner();
+            let taken = if share.take(request.len()) {
+                reception.take(signal, from, request).await
+            } else {
+                Err(Refusal::Busy)
+            };
+            // Held until the store has it.
+            drop(share);
+            match taken {
+                Ok(verdict) => Ok(Response::new(response(partial(&verdict)))),
+                Err(refusal) => {
+                    reception.report(from, refusal.what(), &refusal.to_string());
+                    Err(refusal.into())
+                }
+            }
+        })
+    }
+}
+
+/// The bytes of an answer. `ExportLogsServiceResponse` has the same fields under the same numbers.
+pub(super) fn response(refused: Option<(i64, String)>) -> Bytes {
+    let partial_success =
+        refused.map(
+            |(rejected_spans, error_message)| ExportTracePartialSuccess {
+                rejected_spans,
+                error_message,
+            },
+        );
+    ExportTraceServiceResponse { partial_success }
+        .encode_to_vec()
+        .into()
+}
+
+impl std::convert::From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Status {
+        let (code, message) = (refusal.code(), refusal.to_string());
+        let details = status::encode(code, &message, refusal.again());
+        Status::with_details(Code::from_i32(code), message, details.into())
+    }
+}
+
+/// A body that may take only as much memory as there is.
+struct Metered {
+    body: Body,
+    share: Arc<Share>,
+}
+
+impl http_body::Body for Metered {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+            && !self.share.take(data.len())
+        {
+            return Poll::Ready(Some(Err(Refusal::Busy.into())));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

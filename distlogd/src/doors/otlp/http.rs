@@ -1,0 +1,189 @@
+//! OTLP by HTTP, in protobuf and in JSON.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use distlog_bridge::receive::Verdict;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::reception::{From, Reception};
+use super::refusal::{Refusal, partial};
+use super::{Phase, body, closing, grpc, json};
+use crate::rpc::{Signal, status};
+
+const DOOR: &str = "otlp_http";
+
+/// Serves until the door is closed.
+pub(super) async fn serve(
+    listener: TcpListener,
+    reception: Reception,
+    phases: watch::Receiver<Phase>,
+) {
+    let app = Router::new()
+        .route(Signal::Traces.path(), post(traces))
+        .route(Signal::Logs.path(), post(logs))
+        .fallback(unknown)
+        .with_state(reception)
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, app)
+        .with_graceful_shutdown(closing(phases))
+        .await;
+    if let Err(error) = served {
+        tracing::error!("the OTLP door for HTTP is closed: {error}");
+    }
+}
+
+async fn traces(
+    State(reception): State<Reception>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    export(Signal::Traces, &reception, peer, &headers, body).await
+}
+
+async fn logs(
+    State(reception): State<Reception>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    export(Signal::Logs, &reception, peer, &headers, body).await
+}
+
+/// What else is asked for.
+async fn unknown(method: Method, uri: Uri) -> Response {
+    if uri.path() == "/v1/metrics" {
+        let text = "distlogd takes traces and logs, but no metrics: send them elsewhere\n";
+        return (StatusCode::NOT_IMPLEMENTED, text).into_response();
+    }
+    let text = format!(
+        "nothing here for {method} {}: this is distlogd's door for OTLP, POST /v1/traces and /v1/logs\n",
+        uri.path()
+    );
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// How a request is written, and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Protobuf,
+    Json,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Result<Form, Refusal> {
+        let value = headers
+            .get(CONTENT_TYPE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default();
+        let kind = value.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case("application/x-protobuf") {
+            Ok(Form::Protobuf)
+        } else if kind.eq_ignore_ascii_case("application/json") {
+            Ok(Form::Json)
+        } else {
+            Err(Refusal::Unsupported(format!(
+                "content type `{kind}` is not known here; send application/x-protobuf or application/json"
+            )))
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Form::Protobuf => "application/x-protobuf",
+            Form::Json => "application/json",
+        })
+    }
+}
+
+async fn export(
+    signal: Signal,
+    reception: &Reception,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let from = From {
+        door: DOOR,
+        peer: Some(peer),
+    };
+    let form = Form::of(headers);
+    let taken = match &form {
+        Ok(form) => take(signal, *form, reception, from, headers, body).await,
+        Err(refusal) => Err(refusal.clone()),
+    };
+    match taken {
+        Ok(verdict) => accepted(signal, form.unwrap_or(Form::Protobuf), &verdict),
+        Err(refusal) => {
+            reception.report(from, refusal.what(), &refusal.to_string());
+            refused(form.unwrap_or(Form::Json), &refusal)
+        }
+    }
+}
+
+async fn take(
+    signal: Signal,
+    form: Form,
+    reception: &Reception,
+    from: From,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Verdict, Refusal> {
+    let share = reception.share();
+    let mut request: Bytes = body::read(headers.get(CONTENT_ENCODING), body, &share).await?;
+    if form == Form::Json {
+        // Messages take some times more than their text.
+        if !share.take(request.len().saturating_mul(4)) {
+            return Err(Refusal::Busy);
+        }
+        let convert = move || json::to_protobuf(signal, &request);
+        request = tokio::task::spawn_blocking(convert)
+            .await
+            .map_err(|_| Refusal::Failed("reading JSON panicked"))?
+            .map_err(Refusal::Malformed)?
+            .into();
+    }
+    reception.take(signal, from, request).await
+}
+
+fn accepted(signal: Signal, form: Form, verdict: &Verdict) -> Response {
+    let refused = partial(verdict);
+    let body = match form {
+        Form::Protobuf => grpc::response(refused),
+        Form::Json => json::response(signal, refused).into(),
+    };
+    ([(CONTENT_TYPE, form.content_type())], body).into_response()
+}
+
+/// The status is the code of HTTP, the body a `google.rpc.Status` in the form of the request.
+fn refused(form: Form, refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::Busy => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
+        Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Refusal::Slow => StatusCode::REQUEST_TIMEOUT,
+        Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let (code, message) = (refusal.code(), refusal.to_string());
+    let body = match form {
+        Form::Protobuf => status::encode(code, &message, refusal.again()),
+        Form::Json => json::status(code, &message).into_bytes(),
+    };
+    let mut response = (status, [(CONTENT_TYPE, form.content_type())], body).into_response();
+    if let Some(again) = refusal.again() {
+        let seconds = HeaderValue::from(again.as_secs().max(1));
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
+}

@@ -1,0 +1,275 @@
+//! Takes requests, however they came: from their bytes into the store.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use distlog_bridge::receive::{self, Take, Verdict};
+use distlog_proto::{ProducerId, SpanId, TraceId};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::budget::{Budget, Share};
+use super::refusal::{Refusal, partial};
+use super::runs::Runs;
+use super::seen::{Key, Seen};
+use crate::doors::hall::Hall;
+use crate::intake::{self, Batch, Intake, Stored};
+use crate::rpc::Signal;
+
+/// So many requests are converted at once, each in a thread; the store is not faster.
+const AT_ONCE: usize = 2;
+/// All requests under way may take so much together, in bytes.
+const BUDGET: usize = 64 << 20;
+/// A client hears so late that the store takes nothing: clients commonly give up after 10 s.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Where requests go. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(super) struct Reception {
+    hall: Hall,
+    budget: Budget,
+    threads: Arc<Semaphore>,
+    runs: Arc<Mutex<Runs>>,
+    seen: Arc<Mutex<Seen>>,
+    under_way: Arc<AtomicUsize>,
+}
+
+/// Who sent a request, and by which door.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From {
+    pub(super) door: &'static str,
+    pub(super) peer: Option<SocketAddr>,
+}
+
+impl Reception {
+    pub(super) fn new(hall: Hall) -> Reception {
+        Reception {
+            hall,
+            budget: Budget::new(BUDGET),
+            threads: Arc::new(Semaphore::new(AT_ONCE)),
+            runs: Arc::default(),
+            seen: Arc::default(),
+            under_way: Arc::default(),
+        }
+    }
+
+    /// The memory of a request, to be asked for before it is filled.
+    pub(super) fn share(&self) -> Arc<Share> {
+        self.budget.share()
+    }
+
+    /// How many requests wait for the store.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Acquire)
+    }
+
+    /// Takes a request and waits until all of it is durable.
+    ///
+    /// # Errors
+    /// If nothing of it was taken, or it is not known what became of it.
+    pub(super) async fn take(
+        &self,
+        signal: Signal,
+        from: From,
+        request: Bytes,
+    ) -> Result<Verdict, Refusal> {
+        self.hall
+            .received
+            .message(from.door, encoding(signal), request.len());
+        let _under_way = UnderWay::new(&self.under_way);
+        let taking = async {
+            let permit = Arc::clone(&self.threads)
+                .acquire_owned()
+                .await
+                .map_err(|_| Refusal::Failed("no thread"))?;
+            let this = self.clone();
+            let convert = move || {
+                let _permit = permit;
+                this.convert(signal, &request)
+            };
+            let (verdict, waiting) = tokio::task::spawn_blocking(convert)
+                .await
+                .map_err(|_| Refusal::Failed("the conversion panicked"))??;
+            waiting.durable(&self.seen).await?;
+            Ok(verdict)
+        };
+        let verdict = match tokio::time::timeout(PATIENCE, taking).await {
+            Ok(result) => result?,
+            Err(_) => return Err(Refusal::Away("the store takes nothing now")),
+        };
+        self.hall
+            .received
+            .records(from.door, encoding(signal), verdict.accepted);
+        if let Some((count, reason)) = partial(&verdict) {
+            let detail = format!("{count} {} were refused: {reason}", signal.items());
+            self.report(from, "bad records", &detail);
+        }
+        Ok(verdict)
+    }
+
+    /// Counts a fault, and reports it unless there were too many.
+    pub(super) fn report(&self, from: From, what: &'static str, detail: &str) {
+        let peer = from.peer.map(|peer| peer.to_string());
+        self.hall
+            .faults
+            .report(from.door, what, peer.as_deref(), detail);
+    }
+
+    /// Puts the records of a request into the queue of the store; waits while that is full.
+    fn convert(&self, signal: Signal, request: &[u8]) -> Result<(Verdict, Waiting), Refusal> {
+        let (said, hears) = unbounded_channel();
+        let mut desk = Desk {
+            reception: self,
+            said,
+            submitted: 0,
+            closed: false,
+            new: Vec::new(),
+        };
+        let verdict = match signal {
+            Signal::Traces => receive::traces(request, &mut desk),
+            Signal::Logs => receive::logs(request, intake::now(), &mut desk),
+        }
+        .map_err(|error| Refusal::Malformed(error.to_string()))?;
+        if verdict.repeated > 0 {
+            // They may be on their way still: they are durable when all before this is.
+            let said = desk.said.clone();
+            desk.submit(|intake| intake.after(Box::new(move || _ = said.send(Stored::Durable))));
+        }
+        let Desk {
+            submitted,
+            closed,
+            new,
+            ..
+        } = desk;
+        if closed {
+            lock(&self.seen).forget(&new);
+            return Err(STOPPING);
+        }
+        Ok((
+            verdict,
+            Waiting {
+                hears,
+                left: submitted,
+                new,
+            },
+        ))
+    }
+}
+
+/// Counts a request as long as it lives: also one whose client has gone.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn new(count: &Arc<AtomicUsize>) -> UnderWay {
+        count.fetch_add(1, Ordering::AcqRel);
+        UnderWay(Arc::clone(count))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+const STOPPING: Refusal = Refusal::Away("the daemon is shutting down");
+
+/// The name of a signal as encoding, in counters.
+fn encoding(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "otlp traces",
+        Signal::Logs => "otlp logs",
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where the batches of one request go.
+struct Desk<'r> {
+    reception: &'r Reception,
+    said: UnboundedSender<Stored>,
+    /// From how many things an answer is to be waited for.
+    submitted: usize,
+    closed: bool,
+    /// Spans that had not come before.
+    new: Vec<Key>,
+}
+
+impl Desk<'_> {
+    fn submit(&mut self, put: impl FnOnce(&Intake) -> Result<(), intake::Closed>) {
+        match put(&self.reception.hall.intake) {
+            Ok(()) => self.submitted += 1,
+            Err(intake::Closed) => self.closed = true,
+        }
+    }
+}
+
+impl Take for Desk<'_> {
+    fn offsets(&mut self, resource: &[u8], count: u64) -> (ProducerId, u64) {
+        let given = lock(&self.reception.runs).offsets(resource, count);
+        self.reception.hall.heard.note(given.0);
+        given
+    }
+
+    fn is_new(&mut self, trace_id: TraceId, span_id: SpanId) -> bool {
+        let key = (trace_id, span_id);
+        let new = lock(&self.reception.seen).note(key);
+        if new {
+            self.new.push(key);
+        }
+        new
+    }
+
+    fn batch(&mut self, batch: receive::Batch) {
+        let said = self.said.clone();
+        let receive::Batch {
+            producer,
+            from,
+            to,
+            count,
+            bytes,
+        } = batch;
+        self.submit(|intake| {
+            intake.submit(Batch {
+                producer,
+                from,
+                to,
+                count,
+                ordered: false,
+                bytes,
+                done: Some(Box::new(move |stored| _ = said.send(stored))),
+            })
+        });
+    }
+}
+
+/// Waits for what the store says.
+struct Waiting {
+    hears: UnboundedReceiver<Stored>,
+    left: usize,
+    new: Vec<Key>,
+}
+
+impl Waiting {
+    async fn durable(mut self, seen: &Mutex<Seen>) -> Result<(), Refusal> {
+        while self.left > 0 {
+            match self.hears.recv().await {
+                Some(Stored::Durable) => self.left -= 1,
+                said => {
+                    lock(seen).forget(&self.new);
+                    return Err(match said {
+                        // Whoever was to say it is gone.
+                        None => STOPPING,
+                        Some(_) => Refusal::Failed("a batch could not be stored"),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
