@@ -29,7 +29,7 @@ fn no_kill_loses_or_doubles_what_was_acked() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("distlogd.yaml"),
-        "listen: { push: off, session: 'tcp://127.0.0.1:0', http: off }\nstore: { path: store, reserve: 16MiB, sync: 2ms }\n",
+        "listen: { push: off, session: 'tcp://127.0.0.1:0', otlp_grpc: off, otlp_http: off, http: off }\nstore: { path: store, reserve: 16MiB, sync: 2ms }\n",
     )
     .unwrap();
     let clients = 3u8;

@@ -17,17 +17,19 @@ pub struct Daemon {
     config: String,
     push: String,
     session: String,
+    otlp: [String; 2],
     http: String,
 }
 
 /// As long as it is not known which one is free.
 const ANY_PORT: &str = "tcp://127.0.0.1:0";
+const ANY_TCP: &str = "127.0.0.1:0";
 
 impl Daemon {
     /// Starts `program` (with `arguments` before its own) in `folder`: all ports are free ones, the store is there, and
     /// `config` is added to that.
     pub fn start(program: &str, arguments: &[&str], folder: &Path, config: &str) -> Daemon {
-        configure(folder, ANY_PORT, config);
+        configure(folder, ANY_PORT, [ANY_TCP, ANY_TCP], config);
         let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
         let process = Daemon::spawn(Path::new(program), &arguments, folder);
         let mut daemon = Daemon {
@@ -38,6 +40,7 @@ impl Daemon {
             config: config.to_owned(),
             push: String::new(),
             session: String::new(),
+            otlp: Default::default(),
             http: String::new(),
         };
         daemon.wait_until_ready();
@@ -68,12 +71,21 @@ impl Daemon {
         };
         self.push = address("push ");
         self.session = address("session ");
+        let otlp = address("otlp ");
+        let ways = otlp.split(", ").map(|way| way.split(' ').next());
+        self.otlp = ways
+            .map(|way| way.unwrap().to_owned())
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap();
         self.http = address("http ");
     }
 
-    /// Starts it again, after [`Daemon::kill`] or [`Daemon::stop`]. Its session door is where it was: clients come back.
+    /// Starts it again, after [`Daemon::kill`] or [`Daemon::stop`]. Its doors for sessions and OTLP are where they were: clients
+    /// come back.
     pub fn restart(&mut self) {
-        configure(&self.folder, &self.session, &self.config);
+        let otlp = self.otlp.each_ref().map(String::as_str);
+        configure(&self.folder, &self.session, otlp, &self.config);
         self.process = Daemon::spawn(&self.program, &self.arguments, &self.folder);
         self.wait_until_ready();
     }
@@ -103,6 +115,16 @@ impl Daemon {
     /// Address of the session door.
     pub fn session(&self) -> &str {
         &self.session
+    }
+
+    /// Address of the door for OTLP by gRPC, `host:port`.
+    pub fn otlp_grpc(&self) -> &str {
+        &self.otlp[0]
+    }
+
+    /// Address of the door for OTLP by HTTP, `host:port`.
+    pub fn otlp_http(&self) -> &str {
+        &self.otlp[1]
     }
 
     /// The doors that take batches, as `e2e-client` is told them.
@@ -186,9 +208,9 @@ impl Daemon {
     }
 }
 
-fn configure(folder: &Path, session: &str, config: &str) {
+fn configure(folder: &Path, session: &str, [grpc, http]: [&str; 2], config: &str) {
     let whole = format!(
-        "listen: {{ push: '{ANY_PORT}', session: '{session}', otlp_grpc: 'off', otlp_http: 'off', http: '127.0.0.1:0' }}\n{config}\n"
+        "listen: {{ push: '{ANY_PORT}', session: '{session}', otlp_grpc: '{grpc}', otlp_http: '{http}', http: '127.0.0.1:0' }}\n{config}\n"
     );
     std::fs::write(folder.join("distlogd.yaml"), whole).unwrap();
 }
