@@ -15,6 +15,8 @@ fn config(folder: &std::path::Path) -> Config {
     let mut config = Config::default();
     config.listen.push = Some("tcp://127.0.0.1:0".into());
     config.listen.session = Some("tcp://127.0.0.1:0".into());
+    config.listen.otlp_grpc = None;
+    config.listen.otlp_http = None;
     config.listen.http = Some("127.0.0.1:0".into());
     config.store.path = folder.join("store");
     config

@@ -20,6 +20,9 @@ use crate::names;
 /// be many times as large as they came.
 const MAX_CONTEXT: usize = 1 << 10;
 
+/// The end of a task repeats its name up to this length, in bytes, as that of any other.
+const MAX_REPEATED: usize = 1 << 10;
+
 const NAME: &str = "Span";
 const ATTRIBUTES: u32 = 9;
 const EVENTS: u32 = 11;
@@ -153,7 +156,7 @@ pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Re
         put::varint(out, record::KIND, Kind::End.number());
         put::varint(out, record::CALLSITE, callsite.into());
         put::fixed64(out, record::TIME, head.end);
-        put::bytes(out, record::MESSAGE, head.name.as_bytes());
+        put::bytes(out, record::MESSAGE, cut(head.name).as_bytes());
         put::bytes(out, record::TASK, &scratch.task);
         put::varint(out, record::NUMBER, number + 1);
         known.put_thread(out);
@@ -167,6 +170,13 @@ pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Re
     })?;
     // Asked last: what cannot be taken has not come.
     Ok(into.is_new(trace_id, span_id))
+}
+
+/// The end of a task repeats its name up to a length.
+fn cut(name: &str) -> &str {
+    let fits = (0..=MAX_REPEATED.min(name.len())).rev();
+    let at = fits.into_iter().find(|at| name.is_char_boundary(*at));
+    &name[..at.unwrap_or_default()]
 }
 
 /// Writes the task of the span's records.

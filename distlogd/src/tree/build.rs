@@ -1,6 +1,6 @@
 //! From the records of a trace to its tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use distlog_proto::{Kind, Outcome, RecordRef, SpanId, TaskId, TraceId};
 
@@ -75,12 +75,21 @@ impl<'a> Tree<'a> {
             roots: Vec::new(),
         };
         let mut index: HashMap<SpanId, usize> = HashMap::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
+        let mut numbers = HashSet::new();
         for record in records {
             let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
                 continue;
             };
             if !seen.insert((record.source.producer, record.offset)) {
+                continue;
+            }
+            // A client that did not hear the answer sends a span again, and after a restart the daemon does not know it any
+            // more: its records have the same numbers then.
+            let of_span =
+                record.kind != Kind::Event || record.otlp().is_some_and(|otlp| otlp.span_event);
+            if of_span && record.otlp().is_some() && !numbers.insert((task.span_id, record.number))
+            {
                 continue;
             }
             let at = tree.node_of(&mut index, task.span_id);

@@ -13,8 +13,8 @@
 use distlog_proto::{Kind, Outcome, RecordRef, SpanKind};
 
 use super::build::{Item, Node, State, Tree};
-use super::paint::{Clock, Colour, Span, Style, printable, put_fields};
-use super::words::{mark, put_details, reason, service_of};
+use super::paint::{Clock, Colour, Span, Style, printable};
+use super::words::{mark, put_details, put_fields, reason, service_of};
 
 /// Draws the tasks with these numbers and all below them, one line for each task and each record.
 pub fn draw(tree: &Tree<'_>, tasks: &[usize], colour: Colour) -> String {
@@ -146,8 +146,8 @@ impl<'a> Painter<'_, 'a> {
                 printable(why).lines().next().unwrap_or_default(),
             );
         }
-        if let Some(task) = head.and_then(|head| head.task) {
-            put_fields(out, *colour, task.context);
+        if let Some((head, task)) = head.and_then(|head| Some((head, head.task?))) {
+            put_fields(out, *colour, &head, task.context);
         }
         out.push('\n');
     }

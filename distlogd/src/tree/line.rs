@@ -9,8 +9,8 @@
 
 use distlog_proto::{Kind, Outcome, RecordRef};
 
-use super::paint::{Clock, Colour, Span, Style, printable, put_fields};
-use super::words::{mark, put_details, reason, service_of};
+use super::paint::{Clock, Colour, Span, Style, printable};
+use super::words::{mark, put_details, put_fields, reason, service_of};
 
 /// A deeper task is not indented further.
 const MAX_INDENT: usize = 12;
@@ -52,7 +52,7 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
         Kind::Begin => {
             colour.put(out, Style::Blue, "▶ ");
             colour.put(out, Style::Bold, title(record));
-            put_fields(out, colour, task.context);
+            put_fields(out, colour, record, task.context);
         }
         Kind::End => {
             let (mark, style) = mark(record.outcome);

@@ -18,4 +18,4 @@ pub use draw::draw;
 pub use json::write_json;
 pub use line::put_line;
 pub(crate) use path::is_below;
-pub(crate) use words::service_of;
+pub(crate) use words::{put_fields, service_of, traceback};

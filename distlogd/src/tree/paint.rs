@@ -199,9 +199,14 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
         .into()
 }
 
-/// Appends ` name=value` for each field.
-pub fn put_fields(out: &mut String, colour: Colour, fields: FieldsRef<'_>) {
-    for (name, value) in fields.iter() {
+/// Appends ` name=value` for each field that is not hidden.
+pub fn put_fields(
+    out: &mut String,
+    colour: Colour,
+    fields: FieldsRef<'_>,
+    hidden: impl Fn(&str) -> bool,
+) {
+    for (name, value) in fields.iter().filter(|(name, _)| !hidden(name)) {
         out.push_str("  ");
         colour.put(out, Style::Dim, format_args!("{}=", printable(name)));
         let _ = write!(out, "{}", Shown(value));

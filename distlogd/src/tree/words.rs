@@ -1,8 +1,9 @@
 //! How the tree and the live views put a record into words.
 
+use distlog_proto::wire::FieldsRef;
 use distlog_proto::{Outcome, RecordRef, ValueRef};
 
-use super::paint::{Colour, Style, printable, put_fields};
+use super::paint::{self, Colour, Style, printable};
 
 /// How an outcome looks.
 pub(super) fn mark(outcome: Outcome) -> (&'static str, Style) {
@@ -36,10 +37,42 @@ pub(crate) fn service_of<'a>(record: &RecordRef<'a>) -> &'a str {
     }
 }
 
+/// Appends the fields of a record, or those of its task. What came by OTLP has attributes for what other records have apart:
+/// place in the code, thread and error are no more shown for it than for those, or elsewhere.
+pub(crate) fn put_fields(
+    out: &mut String,
+    colour: Colour,
+    record: &RecordRef<'_>,
+    fields: FieldsRef<'_>,
+) {
+    let by_otlp = record.otlp().is_some();
+    let apart = ["code.", "thread.", "exception.", "distlog."];
+    paint::put_fields(out, colour, fields, |name| {
+        by_otlp && apart.iter().any(|start| name.starts_with(start))
+    });
+}
+
+/// The traceback of a record's error, or the stack that came as attribute by OTLP.
+pub(crate) fn traceback<'a>(record: &RecordRef<'a>) -> &'a str {
+    match record.error() {
+        Some(error) if !error.traceback.is_empty() => error.traceback,
+        Some(_) if record.otlp().is_some() => {
+            match record
+                .fields
+                .get(distlog_bridge::names::EXCEPTION_STACKTRACE)
+            {
+                Some(ValueRef::Str(stack)) => stack,
+                _ => "",
+            }
+        }
+        _ => "",
+    }
+}
+
 /// Message, fields, links and error of a record; the error's causes on lines of their own.
 pub(super) fn put_details(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
     out.push_str(&printable(record.message));
-    put_fields(out, colour, record.fields);
+    put_fields(out, colour, record, record.fields);
     for link in record.links() {
         let slash = if link.path.is_empty() { "" } else { "/" };
         colour.put(
@@ -64,7 +97,7 @@ pub(super) fn put_details(out: &mut String, colour: Colour, record: &RecordRef<'
             format_args!("caused by: {}", printable(cause)),
         );
     }
-    for line in error.traceback.lines() {
+    for line in traceback(record).lines() {
         out.push('\n');
         colour.put(out, Style::Dim, printable(line));
     }

@@ -130,12 +130,10 @@ impl UnaryService<Bytes> for Method {
         Box::pin(async move {
             let request = request.into_inner();
             let taken = if share.take(request.len()) {
-                reception.take(signal, from, request).await
+                reception.take(signal, from, request, share).await
             } else {
                 Err(Refusal::Busy)
             };
-            // Held until the store has it.
-            drop(share);
             match taken {
                 Ok(verdict) => Ok(Response::new(response(partial(&verdict)))),
                 Err(refusal) => {

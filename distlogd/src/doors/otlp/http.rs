@@ -152,7 +152,7 @@ async fn take(
             .map_err(Refusal::Malformed)?
             .into();
     }
-    reception.take(signal, from, request).await
+    reception.take(signal, from, request, share).await
 }
 
 fn accepted(signal: Signal, form: Form, verdict: &Verdict) -> Response {

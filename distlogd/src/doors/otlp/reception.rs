@@ -66,7 +66,7 @@ impl Reception {
         self.under_way.load(Ordering::Acquire)
     }
 
-    /// Takes a request and waits until all of it is durable.
+    /// Takes a request and waits until all of it is durable. `share` is the memory that it has taken.
     ///
     /// # Errors
     /// If nothing of it was taken, or it is not known what became of it.
@@ -75,6 +75,7 @@ impl Reception {
         signal: Signal,
         from: From,
         request: Bytes,
+        share: Arc<Share>,
     ) -> Result<Verdict, Refusal> {
         self.hall
             .received
@@ -87,7 +88,8 @@ impl Reception {
                 .map_err(|_| Refusal::Failed("no thread"))?;
             let this = self.clone();
             let convert = move || {
-                let _permit = permit;
+                // Also if nobody waits any more.
+                let _held = (permit, share);
                 this.convert(signal, &request)
             };
             let (verdict, waiting) = tokio::task::spawn_blocking(convert)

@@ -10,8 +10,8 @@ use std::io::Write;
 
 use distlog_proto::{Kind, Outcome, RecordRef};
 
-use crate::tree::paint::{Colour, Span, printable, put_fields};
-use crate::tree::service_of;
+use crate::tree::paint::{Colour, Span, printable};
+use crate::tree::{put_fields, service_of, traceback};
 
 /// Appends a record, with line feed.
 pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
@@ -35,24 +35,24 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
             record
                 .task
                 .iter()
-                .for_each(|task| put_fields(&mut text, Colour::Off, task.context));
+                .for_each(|task| put_fields(&mut text, Colour::Off, record, task.context));
         }
         Kind::End => {
             put(&mut text, &mut below, mark(record.outcome), title(record));
             text.push_str(&format!("  {}", Span(record.duration)));
-            put_fields(&mut text, Colour::Off, record.fields);
+            put_fields(&mut text, Colour::Off, record, record.fields);
         }
         Kind::Bind => {
             put(&mut text, &mut below, "+ ", record.message);
             record
                 .task
                 .iter()
-                .for_each(|task| put_fields(&mut text, Colour::Off, task.context));
-            put_fields(&mut text, Colour::Off, record.fields);
+                .for_each(|task| put_fields(&mut text, Colour::Off, record, task.context));
+            put_fields(&mut text, Colour::Off, record, record.fields);
         }
         Kind::Event => {
             put(&mut text, &mut below, "", record.message);
-            put_fields(&mut text, Colour::Off, record.fields);
+            put_fields(&mut text, Colour::Off, record, record.fields);
         }
     }
     if !record.status_message.is_empty() {
@@ -68,7 +68,7 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
         error
             .chain()
             .for_each(|cause| indent(&mut below, "caused by: ", cause));
-        indent(&mut below, "", error.traceback);
+        indent(&mut below, "", traceback(record));
     }
     indent(&mut below, "", record.stack);
     // Values of fields may have line feeds of their own.
