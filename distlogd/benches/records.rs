@@ -222,6 +222,21 @@ fn writing(bench: &Bench, batches: &[Vec<u8>]) {
             black_box(&line);
         })
     });
+    bench.row("JSON lines of a batch, read included", || {
+        let mut count = 0;
+        for bytes in batches {
+            let batch = BatchRef::parse(bytes).expect("a good batch");
+            let mut json = json::Encoder::default();
+            for record in batch.records() {
+                line.clear();
+                json.encode(&record.expect("a good record"), &mut line);
+                line.push(b'\n');
+                black_box(&line);
+                count += 1;
+            }
+        }
+        count
+    });
     let otlp = |make: &mut dyn FnMut(&RecordRef<'_>) -> Option<Item>| {
         let (mut origins, mut request) = (Origins::default(), Request::new(7 << 19));
         let mut count = 0;

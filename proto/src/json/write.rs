@@ -1,13 +1,16 @@
 //! Writes JSON.
 
+use super::kept::Kept;
 use super::scan::plain;
-use crate::log_record::{Sink, float_word, write_base64};
+use crate::log_record::{Part, Parts, Sink, float_word, write_base64};
 
 /// Appends JSON to a buffer.
-pub(super) struct Writer<'o> {
+pub(super) struct Writer<'o, 'a> {
     out: &'o mut Vec<u8>,
     /// Where the value begins.
     start: usize,
+    /// What was written before.
+    kept: Option<&'o mut Kept<'a>>,
 }
 
 /// Appends a text as a JSON string, quotes included.
@@ -50,11 +53,11 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
     }
 }
 
-impl<'o> Writer<'o> {
+impl<'o, 'a> Writer<'o, 'a> {
     /// Behind what is in the buffer.
-    pub(super) fn new(out: &'o mut Vec<u8>) -> Writer<'o> {
+    pub(super) fn new(out: &'o mut Vec<u8>, kept: Option<&'o mut Kept<'a>>) -> Writer<'o, 'a> {
         let start = out.len();
-        Writer { out, start }
+        Writer { out, start, kept }
     }
 
     /// A comma, unless this is the first of its list or map, or follows its name.
@@ -68,7 +71,7 @@ impl<'o> Writer<'o> {
     }
 }
 
-impl Sink for Writer<'_> {
+impl Sink for Writer<'_, '_> {
     #[inline]
     fn begin_map(&mut self) {
         self.comma();
@@ -154,6 +157,12 @@ impl Sink for Writer<'_> {
         self.end_map();
     }
 
+    #[inline]
+    fn whole(&mut self, value: u64) {
+        self.u64(value);
+        self.out.extend_from_slice(b".0");
+    }
+
     fn seconds(&mut self, micros: u64) {
         self.comma();
         let mut buffer = itoa::Buffer::new();
@@ -171,12 +180,19 @@ impl Sink for Writer<'_> {
         write_str(self.out, value);
     }
 
-    fn concat<'p>(&mut self, pieces: impl IntoIterator<Item = &'p str>) {
+    #[inline]
+    fn begin_str(&mut self) {
         self.comma();
         self.out.push(b'"');
-        pieces
-            .into_iter()
-            .for_each(|piece| escaped(self.out, piece));
+    }
+
+    #[inline]
+    fn piece(&mut self, piece: &str) {
+        escaped(self.out, piece);
+    }
+
+    #[inline]
+    fn end_str(&mut self) {
         self.out.push(b'"');
     }
 
@@ -187,5 +203,20 @@ impl Sink for Writer<'_> {
         write_base64(self.out, value);
         self.out.push(b'"');
         self.end_map();
+    }
+}
+
+impl<'a> Parts<'a> for Writer<'_, 'a> {
+    #[inline]
+    fn part(&mut self, part: Part<'a>, write: impl FnOnce(&mut Self)) {
+        if let Some(known) = self.kept.as_ref().and_then(|kept| kept.get(&part)) {
+            self.out.extend_from_slice(known);
+            return;
+        }
+        let start = self.out.len();
+        write(self);
+        if let Some(kept) = &mut self.kept {
+            kept.keep(part, &self.out[start..]);
+        }
     }
 }

@@ -46,22 +46,28 @@ pub(crate) fn span_hex(id: SpanId) -> Ascii<16> {
     Ascii(text)
 }
 
-/// Date and time in UTC as Python's `logging` writes it: `2026-11-23 04:11:38,123`.
-pub(crate) fn date(time: u64) -> Ascii<23> {
-    let millis = time / 1_000_000;
-    let (seconds, day) = (millis / 1000, millis / 86_400_000);
-    let (year, month, dom) = civil(day);
-    let mut text = *b"0000-00-00 00:00:00,000";
+/// Date and time in UTC, of seconds since the epoch, as Python's `logging` writes it: `2026-11-23 04:11:38`.
+pub(crate) fn date(seconds: u64) -> Ascii<19> {
+    let (year, month, dom) = civil(seconds / 86_400);
+    let mut text = *b"0000-00-00 00:00:00";
     digits(&mut text[0..4], year);
     digits(&mut text[5..7], month);
     digits(&mut text[8..10], dom);
     digits(&mut text[11..13], seconds / 3600 % 24);
     digits(&mut text[14..16], seconds / 60 % 60);
     digits(&mut text[17..19], seconds % 60);
-    digits(&mut text[20..23], millis % 1000);
     Ascii(text)
 }
 
+/// Milliseconds within a second, as Python's `logging` writes them behind the date: `,123`.
+#[inline]
+pub(crate) fn comma_millis(millis: u64) -> Ascii<4> {
+    let mut text = *b",000";
+    digits(&mut text[1..], millis);
+    Ascii(text)
+}
+
+#[inline]
 fn digits(out: &mut [u8], mut value: u64) {
     for digit in out.iter_mut().rev() {
         *digit = b'0' + (value % 10) as u8;
@@ -91,14 +97,17 @@ mod tests {
 
     #[test]
     fn dates() {
-        for (time, text) in [
-            (0, "1970-01-01 00:00:00,000"),
-            (951_782_400_000_000_000, "2000-02-29 00:00:00,000"),
-            (1_763_871_098_123_999_999, "2025-11-23 04:11:38,123"),
-            (4_102_444_799_999_000_000, "2099-12-31 23:59:59,999"),
-            (u64::MAX, "2554-07-21 23:34:33,709"),
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_763_871_098, "2025-11-23 04:11:38"),
+            (4_102_444_799, "2099-12-31 23:59:59"),
+            (u64::MAX / 1_000_000_000, "2554-07-21 23:34:33"),
         ] {
-            assert_eq!(date(time).as_str(), text);
+            assert_eq!(date(seconds).as_str(), text);
+        }
+        for (millis, text) in [(0, ",000"), (7, ",007"), (45, ",045"), (999, ",999")] {
+            assert_eq!(comma_millis(millis).as_str(), text);
         }
     }
 

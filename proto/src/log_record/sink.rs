@@ -24,12 +24,18 @@ pub(crate) trait Sink {
     fn u64(&mut self, value: u64);
     /// A floating-point number, which must stay one.
     fn f64(&mut self, value: f64);
+    /// A floating-point number without a fraction.
+    fn whole(&mut self, value: u64);
     /// A number of microseconds, as seconds.
     fn seconds(&mut self, micros: u64);
     /// A string.
     fn str(&mut self, value: &str);
-    /// A string from pieces.
-    fn concat<'p>(&mut self, pieces: impl IntoIterator<Item = &'p str>);
+    /// Begins a string; pieces follow.
+    fn begin_str(&mut self);
+    /// A piece of it.
+    fn piece(&mut self, piece: &str);
+    /// Ends it.
+    fn end_str(&mut self);
     /// Bytes.
     fn bytes(&mut self, value: &[u8]);
 }

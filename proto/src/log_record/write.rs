@@ -1,23 +1,36 @@
 //! Writes a record as a dictionary.
 
-use super::Sink;
-use super::ascii::{date, span_hex, trace_hex, uuid};
-use super::marked::looks_marked;
+use super::ascii::{comma_millis, date, span_hex, trace_hex, uuid};
+use super::fields::{map, names_of_text, plain_fields, str, u64, value};
+use super::{Part, Parts, Sink};
 use crate::record::{Outcome, SpanKind, Stream, System};
 use crate::severity::Severity;
-use crate::wire::{ErrorRef, FieldsRef, LinkRef, OtlpRef, RecordRef, SourceRef, TaskRef, ValueRef};
+use crate::wire::{CallsiteRef, ErrorRef, LinkRef, OtlpRef, RecordRef, SourceRef, TaskRef};
 
 /// Writes the dictionary of a record.
-pub(crate) fn write<S: Sink>(sink: &mut S, r: &RecordRef<'_>) {
-    sink.begin_map();
+pub(crate) fn write<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>) {
+    let (source, callsite) = (r.source, r.callsite);
+    let millis = r.time / 1_000_000;
+    sink.part(Part::Second(millis / 1000), |sink| {
+        sink.begin_map();
+        sink.name("asctime");
+        sink.begin_str();
+        sink.piece(date(millis / 1000).as_str());
+    });
+    sink.piece(comma_millis(millis % 1000).as_str());
+    sink.end_str();
     let (levelname, text_said) = levelname(r.severity, r.severity_text);
-    let callsite = r.callsite;
-    sink.name("asctime");
-    sink.str(date(r.time).as_str());
-    sink.name("levelname");
-    sink.str(levelname);
-    sink.name("name");
-    sink.str(callsite.target);
+    let level = |sink: &mut S| {
+        sink.name("levelname");
+        sink.str(levelname);
+        sink.name("name");
+        sink.str(callsite.target);
+    };
+    if r.severity_text.is_empty() {
+        sink.part(Part::Level(r.severity, callsite), level);
+    } else {
+        level(sink);
+    }
     sink.name("message");
     sink.str(r.message);
     let mut text = false;
@@ -27,35 +40,83 @@ pub(crate) fn write<S: Sink>(sink: &mut S, r: &RecordRef<'_>) {
         text = plain_fields(sink, r.fields, false);
         sink.end_map();
     }
-    let mut context_text = false;
     if let Some(task) = &r.task {
         sink.name("context");
         sink.begin_map();
         sink.name("key");
-        label(sink, r.number, task);
-        context_text = plain_fields(sink, task.context, true);
-        sink.end_map();
+        // The label: `3@e252a11f-d33d-483d-ba08-bc8f642b2f10/1`.
+        sink.begin_str();
+        sink.piece(itoa::Buffer::new().format(r.number));
+        sink.part(Part::Context(task.span_id, task.whole), |sink| {
+            context(sink, task);
+        });
     }
     let error = r.error();
     if let Some(error) = &error {
         exc_text(sink, error);
     }
     str(sink, "stack_info", r.stack);
-    str(
-        sink,
-        "msg",
-        if callsite.template.is_empty() {
-            r.message
-        } else {
-            callsite.template
-        },
-    );
-    sink.name("levelno");
-    sink.i64(r.severity.levelno());
+    let template = |sink: &mut S, template| {
+        str(sink, "msg", template);
+        sink.name("levelno");
+        sink.i64(r.severity.levelno());
+    };
+    if callsite.template.is_empty() {
+        template(sink, r.message);
+    } else {
+        sink.part(Part::Template(r.severity, callsite), |sink| {
+            template(sink, callsite.template);
+        });
+    }
     sink.name("created");
     sink.seconds(r.time / 1000);
     sink.name("msecs");
-    sink.f64((r.time / 1_000_000 % 1000) as f64);
+    sink.whole(millis % 1000);
+    sink.part(Part::Place(callsite), |sink| place(sink, callsite));
+    sink.part(
+        Part::Thread(source, r.kind, r.thread_id, r.thread_name),
+        |sink| {
+            u64(sink, "thread", r.thread_id);
+            str(sink, "threadName", r.thread_name);
+            u64(sink, "process", source.process_id);
+            str(sink, "processName", source.process_name);
+            str(sink, "hostname", source.host);
+            sink.name("distlog");
+            sink.begin_map();
+            sink.name("kind");
+            sink.str(r.kind.name());
+        },
+    );
+    own(sink, r, error.as_ref());
+    if text_said {
+        str(sink, "severity_text", r.severity_text);
+    }
+    if text {
+        names_of_text(sink, "text", r.fields);
+    }
+    if let Some(task) = &r.task {
+        sink.part(Part::ContextText(task.span_id, task.whole), |sink| {
+            names_of_text(sink, "context_text", task.context);
+        });
+    }
+    sink.end_map();
+    sink.end_map();
+}
+
+/// What follows the number in the label, and the fields of the task.
+fn context<S: Sink>(sink: &mut S, task: &TaskRef<'_>) {
+    sink.piece("@");
+    sink.piece(uuid(task.trace_id.to_bytes()).as_str());
+    if !task.path.is_empty() {
+        sink.piece("/");
+        sink.piece(task.path);
+    }
+    sink.end_str();
+    plain_fields(sink, task.context, true);
+    sink.end_map();
+}
+
+fn place<S: Sink>(sink: &mut S, callsite: &CallsiteRef<'_>) {
     str(sink, "pathname", callsite.file);
     str(
         sink,
@@ -65,44 +126,26 @@ pub(crate) fn write<S: Sink>(sink: &mut S, r: &RecordRef<'_>) {
     u64(sink, "lineno", callsite.line.into());
     str(sink, "module", callsite.module);
     str(sink, "funcName", callsite.function);
-    u64(sink, "thread", r.thread_id);
-    str(sink, "threadName", r.thread_name);
-    u64(sink, "process", r.source.process_id);
-    str(sink, "processName", r.source.process_name);
-    str(sink, "hostname", r.source.host);
-
-    sink.name("distlog");
-    sink.begin_map();
-    own(sink, r, error.as_ref());
-    if text_said {
-        str(sink, "severity_text", r.severity_text);
-    }
-    if text {
-        names_of_text(sink, "text", r.fields);
-    }
-    if let Some(task) = r.task.filter(|_| context_text) {
-        names_of_text(sink, "context_text", task.context);
-    }
-    sink.end_map();
-    sink.end_map();
 }
 
-/// What is said under the key `distlog`.
-fn own<S: Sink>(sink: &mut S, r: &RecordRef<'_>, error: Option<&ErrorRef<'_>>) {
+/// What is said under the key `distlog` after the kind.
+fn own<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&ErrorRef<'_>>) {
     let callsite = r.callsite;
-    sink.name("kind");
-    sink.str(r.kind.name());
     if r.outcome != Outcome::Unset {
         str(sink, "outcome", r.outcome.name());
     }
     u64(sink, "duration", r.duration);
-    str(sink, "service", r.source.service);
+    sink.part(Part::Service(r.source), |sink| {
+        str(sink, "service", r.source.service);
+    });
     str(sink, "task", r.name);
     if let Some(error) = error {
         self::error(sink, error);
     }
     if let Some(task) = &r.task {
-        self::task(sink, task);
+        sink.part(Part::Ids(task.span_id, task.whole), |sink| {
+            self::task(sink, task)
+        });
     } else {
         u64(sink, "number", r.number);
     }
@@ -135,7 +178,7 @@ fn own<S: Sink>(sink: &mut S, r: &RecordRef<'_>, error: Option<&ErrorRef<'_>>) {
         sink.bool(true);
     }
     u64(sink, "offset", r.offset);
-    source(sink, r.source);
+    sink.part(Part::Source(r.source), |sink| source(sink, r.source));
     if let Some(otlp) = r.otlp() {
         self::otlp(sink, &otlp);
     }
@@ -205,11 +248,12 @@ fn exc_text<S: Sink>(sink: &mut S, error: &ErrorRef<'_>) {
         ": "
     };
     sink.name("exc_text");
-    sink.concat(
-        [error.kind, colon, error.message]
-            .into_iter()
-            .chain(error.chain().flat_map(|cause| ["\ncaused by: ", cause])),
-    );
+    sink.begin_str();
+    [error.kind, colon, error.message]
+        .into_iter()
+        .chain(error.chain().flat_map(|cause| ["\ncaused by: ", cause]))
+        .for_each(|piece| sink.piece(piece));
+    sink.end_str();
 }
 
 fn link<S: Sink>(sink: &mut S, link: &LinkRef<'_>) {
@@ -262,14 +306,6 @@ fn otlp<S: Sink>(sink: &mut S, otlp: &OtlpRef<'_>) {
     sink.end_map();
 }
 
-/// `3@e252a11f-d33d-483d-ba08-bc8f642b2f10/1`.
-fn label<S: Sink>(sink: &mut S, number: u64, task: &TaskRef<'_>) {
-    let mut buffer = itoa::Buffer::new();
-    let trace = uuid(task.trace_id.to_bytes());
-    let slash = if task.path.is_empty() { "" } else { "/" };
-    sink.concat([buffer.format(number), "@", trace.as_str(), slash, task.path]);
-}
-
 /// The name for Python, and whether `severity_text` must be said elsewhere: Python's readers wait for `WARNING` where
 /// OpenTelemetry writes `WARN`, but a level that only the program knows is shown.
 fn levelname(severity: Severity, text: &str) -> (&str, bool) {
@@ -280,116 +316,5 @@ fn levelname(severity: Severity, text: &str) -> (&str, bool) {
         (usual, true)
     } else {
         (text, false)
-    }
-}
-
-/// Entries of which a text is written as a string, for readers' sake. Returns whether there was one.
-fn plain_fields<S: Sink>(sink: &mut S, fields: FieldsRef<'_>, context: bool) -> bool {
-    let mut text = false;
-    let marked = !context && is_marked(fields);
-    for (name, field) in fields.iter() {
-        // `key` is the label of the record; the program's own `key` stands beside it.
-        if marked || context && name.ends_with("key") && name.trim_start_matches('$') == "key" {
-            sink.key(&["$", name].concat());
-        } else {
-            sink.key(name);
-        }
-        match field {
-            ValueRef::Text(v) => {
-                sink.str(v);
-                text = true;
-            }
-            other => value(sink, other),
-        }
-    }
-    text
-}
-
-fn names_of_text<S: Sink>(sink: &mut S, name: &'static str, fields: FieldsRef<'_>) {
-    sink.name(name);
-    sink.begin_list();
-    for (name, _) in fields
-        .iter()
-        .filter(|(_, field)| matches!(field, ValueRef::Text(_)))
-    {
-        sink.str(name);
-    }
-    sink.end_list();
-}
-
-/// Any value.
-pub(crate) fn value<S: Sink>(sink: &mut S, v: ValueRef<'_>) {
-    match v {
-        ValueRef::Null => sink.null(),
-        ValueRef::Bool(v) => sink.bool(v),
-        ValueRef::I64(v) => sink.i64(v),
-        ValueRef::U64(v) => sink.u64(v),
-        ValueRef::F64(v) => sink.f64(v),
-        ValueRef::Str(v) => sink.str(v),
-        ValueRef::Text(v) => {
-            sink.begin_map();
-            sink.name("$text");
-            sink.str(v);
-            sink.end_map();
-        }
-        ValueRef::Bytes(v) => sink.bytes(v),
-        ValueRef::List(list) => {
-            sink.begin_list();
-            list.iter().for_each(|item| value(sink, item));
-            sink.end_list();
-        }
-        ValueRef::Map(fields) => {
-            sink.begin_map();
-            entries(sink, fields);
-            sink.end_map();
-        }
-    }
-}
-
-/// Whether a reader would take the map for something else.
-fn is_marked(fields: FieldsRef<'_>) -> bool {
-    let mut names = fields.iter().map(|(name, _)| name);
-    names
-        .next()
-        .is_some_and(|first| looks_marked(first) && names.all(|name| name == first))
-}
-
-fn entries<S: Sink>(sink: &mut S, fields: FieldsRef<'_>) {
-    let marked = is_marked(fields);
-    for (name, field) in fields.iter() {
-        if marked {
-            sink.key(&["$", name].concat());
-        } else {
-            sink.key(name);
-        }
-        value(sink, field);
-    }
-}
-
-/// Left out if empty.
-fn map<S: Sink>(sink: &mut S, name: &'static str, fields: FieldsRef<'_>) {
-    if !fields.is_empty() {
-        sink.name(name);
-        sink.begin_map();
-        entries(sink, fields);
-        sink.end_map();
-    }
-}
-
-/// Left out if empty.
-#[inline]
-fn str<S: Sink>(sink: &mut S, name: &'static str, value: &str) {
-    if !value.is_empty() {
-        sink.name(name);
-        sink.str(value);
-    }
-}
-
-/// Left out if 0.
-#[inline]
-fn u64<S: Sink>(sink: &mut S, name: &'static str, value: u64) {
-    if value != 0 {
-        sink.name(name);
-        sink.u64(value);
     }
 }

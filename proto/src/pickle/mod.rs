@@ -57,6 +57,6 @@ pub fn decode(body: &[u8], topic: Topic) -> Result<Record, Error> {
 /// Appends a record as a pickle.
 pub fn encode(record: &RecordRef<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0x80, 3]);
-    log_record::write(&mut write::Writer(out), record);
+    log_record::write(&mut write::Writer::new(out), record);
     out.push(b'.');
 }

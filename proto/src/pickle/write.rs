@@ -1,37 +1,46 @@
 //! Writes a pickle of protocol 3, as the Python package does.
 
-use crate::log_record::Sink;
+use crate::log_record::{Part, Parts, Sink};
 
 /// Appends a pickle to a buffer.
-pub(super) struct Writer<'o>(pub &'o mut Vec<u8>);
+pub(super) struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    /// Where the string begins that is made of pieces.
+    string: usize,
+}
 
-impl Writer<'_> {
+impl<'o> Writer<'o> {
+    /// Behind what is in the buffer.
+    pub(super) fn new(out: &'o mut Vec<u8>) -> Writer<'o> {
+        Writer { out, string: 0 }
+    }
+
     fn op(&mut self, op: u8, operand: &[u8]) {
-        self.0.push(op);
-        self.0.extend_from_slice(operand);
+        self.out.push(op);
+        self.out.extend_from_slice(operand);
     }
 
     fn sized(&mut self, op: u8, bytes: &[u8]) {
         self.op(op, &(bytes.len() as u32).to_le_bytes());
-        self.0.extend_from_slice(bytes);
+        self.out.extend_from_slice(bytes);
     }
 }
 
 impl Sink for Writer<'_> {
     fn begin_map(&mut self) {
-        self.0.extend_from_slice(b"}(");
+        self.out.extend_from_slice(b"}(");
     }
 
     fn end_map(&mut self) {
-        self.0.push(b'u');
+        self.out.push(b'u');
     }
 
     fn begin_list(&mut self) {
-        self.0.extend_from_slice(b"](");
+        self.out.extend_from_slice(b"](");
     }
 
     fn end_list(&mut self) {
-        self.0.push(b'e');
+        self.out.push(b'e');
     }
 
     fn key(&mut self, name: &str) {
@@ -43,11 +52,11 @@ impl Sink for Writer<'_> {
     }
 
     fn null(&mut self) {
-        self.0.push(b'N');
+        self.out.push(b'N');
     }
 
     fn bool(&mut self, value: bool) {
-        self.0.push(if value { 0x88 } else { 0x89 });
+        self.out.push(if value { 0x88 } else { 0x89 });
     }
 
     fn i64(&mut self, value: i64) {
@@ -57,7 +66,7 @@ impl Sink for Writer<'_> {
             self.op(b'J', &value.to_le_bytes());
         } else {
             self.op(0x8a, &[8]);
-            self.0.extend_from_slice(&value.to_le_bytes());
+            self.out.extend_from_slice(&value.to_le_bytes());
         }
     }
 
@@ -66,14 +75,18 @@ impl Sink for Writer<'_> {
             Ok(value) => self.i64(value),
             Err(_) => {
                 self.op(0x8a, &[9]);
-                self.0.extend_from_slice(&value.to_le_bytes());
-                self.0.push(0);
+                self.out.extend_from_slice(&value.to_le_bytes());
+                self.out.push(0);
             }
         }
     }
 
     fn f64(&mut self, value: f64) {
         self.op(b'G', &value.to_be_bytes());
+    }
+
+    fn whole(&mut self, value: u64) {
+        self.f64(value as f64);
     }
 
     fn seconds(&mut self, micros: u64) {
@@ -84,17 +97,28 @@ impl Sink for Writer<'_> {
         self.sized(b'X', value.as_bytes());
     }
 
-    fn concat<'p>(&mut self, pieces: impl IntoIterator<Item = &'p str>) {
+    fn begin_str(&mut self) {
+        // The length becomes known at the end.
         self.op(b'X', &[0; 4]);
-        let start = self.0.len();
-        pieces
-            .into_iter()
-            .for_each(|piece| self.0.extend_from_slice(piece.as_bytes()));
-        let len = (self.0.len() - start) as u32;
-        self.0[start - 4..start].copy_from_slice(&len.to_le_bytes());
+        self.string = self.out.len();
+    }
+
+    fn piece(&mut self, piece: &str) {
+        self.out.extend_from_slice(piece.as_bytes());
+    }
+
+    fn end_str(&mut self) {
+        let len = (self.out.len() - self.string) as u32;
+        self.out[self.string - 4..self.string].copy_from_slice(&len.to_le_bytes());
     }
 
     fn bytes(&mut self, value: &[u8]) {
         self.sized(b'B', value);
+    }
+}
+
+impl<'a> Parts<'a> for Writer<'_> {
+    fn part(&mut self, _: Part<'a>, write: impl FnOnce(&mut Self)) {
+        write(self);
     }
 }

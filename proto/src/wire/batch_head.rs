@@ -42,7 +42,7 @@ pub struct SourceRef<'a> {
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The same fields as in Callsite.
 pub struct CallsiteRef<'a> {
-    pub(super) id: u32,
+    pub(crate) id: u32,
     pub severity: Severity,
     pub target: &'a str,
     pub file: &'a str,

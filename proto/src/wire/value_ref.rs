@@ -133,31 +133,40 @@ impl<'a> FieldsRef<'a> {
         Ok(())
     }
 
+    #[inline]
+    fn messages(self) -> Messages<'a> {
+        Messages {
+            scan: Scan::new("Map", self.bytes),
+            number: self.number,
+        }
+    }
+
     /// Name and value of each, in order. Of the same name the last one counts.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> + Clone {
-        Scan::new("Map", self.bytes)
-            .map_while(Result::ok)
-            .filter_map(move |item| match item {
-                Field {
-                    number,
-                    payload: Payload::Bytes(bytes),
-                    ..
-                } if number == self.number => read(bytes, self.keys).ok(),
-                _ => None,
-            })
+        self.messages()
+            .map_while(move |bytes| read(bytes, self.keys).ok())
+    }
+
+    /// The names, in order.
+    pub fn names(self) -> impl Iterator<Item = &'a str> + Clone {
+        self.messages()
+            .filter_map(move |bytes| read_name(bytes, self.keys).ok())
     }
 
     /// The value of that name.
     pub fn get(self, name: &str) -> Option<ValueRef<'a>> {
-        self.iter()
-            .filter(|(known, _)| *known == name)
-            .last()
-            .map(|(_, value)| value)
+        // Only the value of the field that is looked for is read.
+        let found = self
+            .messages()
+            .filter(|bytes| read_name(bytes, self.keys) == Ok(name))
+            .last()?;
+        read(found, self.keys).ok().map(|(_, value)| value)
     }
 
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
-        self.iter().next().is_none()
+        self.messages().next().is_none()
     }
 
     /// Copies them.
@@ -165,6 +174,31 @@ impl<'a> FieldsRef<'a> {
         self.iter()
             .map(|(name, value)| (name, value.to_value()))
             .collect()
+    }
+}
+
+/// The `Field` messages of that number, which were validated.
+#[derive(Debug, Clone)]
+struct Messages<'a> {
+    scan: Scan<'a>,
+    number: u32,
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = &'a [u8];
+
+    #[inline(always)] // As the scan itself.
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            match self.scan.next()?.ok()? {
+                Field {
+                    number,
+                    payload: Payload::Bytes(bytes),
+                    ..
+                } if number == self.number => return Some(bytes),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -183,6 +217,30 @@ pub fn field_value(bytes: &[u8]) -> Result<ValueRef<'_>, DecodeError> {
     read(bytes, &[]).map(|(_, value)| value)
 }
 
+/// Reads the name of a `Field` message.
+#[inline]
+fn read_name<'a>(bytes: &'a [u8], keys: &'a [&'a str]) -> Result<&'a str, DecodeError> {
+    let mut name = "";
+    for item in Scan::new("Field", bytes) {
+        let item = item?;
+        match item.number {
+            field::KEY => name = key(item, keys)?,
+            field::NAME => name = item.str()?,
+            _ => {}
+        }
+    }
+    Ok(name)
+}
+
+/// The name that a field gives by its number.
+#[inline]
+fn key<'a>(item: Field<'_>, keys: &'a [&'a str]) -> Result<&'a str, DecodeError> {
+    let key = item.u32()?;
+    keys.get((key as usize).wrapping_sub(1))
+        .copied()
+        .ok_or(DecodeError::NoKey(key))
+}
+
 /// Reads one `Field` message. Lists and maps in it are not looked into.
 pub(super) fn read<'a>(
     bytes: &'a [u8],
@@ -193,12 +251,7 @@ pub(super) fn read<'a>(
     for item in Scan::new("Field", bytes) {
         let item = item?;
         match item.number {
-            field::KEY => {
-                let key = item.u32()?;
-                name = keys
-                    .get((key as usize).wrapping_sub(1))
-                    .ok_or(DecodeError::NoKey(key))?;
-            }
+            field::KEY => name = key(item, keys)?,
             field::NAME => name = item.str()?,
             field::BOOL => value = ValueRef::Bool(item.varint()? != 0),
             field::INT => value = ValueRef::I64(unzigzag(item.varint()?)),

@@ -210,10 +210,11 @@ impl Processor for Plugin {
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
         // One that ended since is noticed before anything is written to it.
         self.take_answers()?;
+        let mut json = json::Encoder::default();
         for record in records {
             // Writing into memory does not fail.
             let _ = write!(self.lines, "{{\"n\":{},\"record\":", record.store_number);
-            json::encode(record, &mut self.lines);
+            json.encode(record, &mut self.lines);
             self.lines.extend(b"}\n");
             self.pending.push_back(record.store_number);
             self.sent = record.store_number;

@@ -113,6 +113,7 @@ impl Lines {
         if self.open.is_none() {
             self.recover()?;
         }
+        let mut json = json::Encoder::default();
         for record in records {
             // The last flush was durable here, but the cursor could not be stored: these are in the file.
             if record.store_number != 0 && record.store_number <= self.flushed {
@@ -120,7 +121,7 @@ impl Lines {
             }
             match self.config.format {
                 Format::Json => {
-                    json::encode(record, &mut self.lines);
+                    json.encode(record, &mut self.lines);
                     self.lines.push(b'\n');
                 }
                 Format::Text => text::write(record, &mut self.lines),
