@@ -20,7 +20,7 @@ use distlog_proto::{
     BatchRef, Callsite, Encoding, Kind, Map, Outcome, ProducerId, Record, RecordRef, Severity,
     Source, Task, TaskId, Topic, Value, json, pickle,
 };
-use distlogd::rules::Condition;
+use distlogd::rules::{Condition, Router, Rule};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Tasks in the batches.
@@ -43,6 +43,7 @@ fn main() {
     println!("{:<58} {:>10} {:>16}", "step", "ns", "per CPU second");
     reading(&bench, &batches);
     rules(&bench, &batches);
+    many_rules(&bench, &batches);
     writing(&bench, &batches);
     dictionaries(&bench);
     compression(&bench, &batches.concat());
@@ -209,6 +210,22 @@ fn rules(bench: &Bench, batches: &[Vec<u8>]) {
         bench.row(&format!("rule, {how}, read included: {text}"), || {
             each(batches, |record| _ = black_box(condition.matches(record)))
         });
+    }
+}
+
+/// Rules that ask for the same field, and let nothing through.
+fn many_rules(bench: &Bench, batches: &[Vec<u8>]) {
+    for count in [1, 100] {
+        let rule = |n| Rule {
+            when: Condition::compile(&format!("service == 'orders' && fields.item == {n}")).ok(),
+            to: vec!["some".into()],
+        };
+        let rules: Vec<Rule> = (1..=count).map(|n| rule(1_000_000 + n)).collect();
+        let router = Router::new(&rules, "some", None);
+        bench.row(
+            &format!("rules of a processor, read included: {count} of a field"),
+            || each(batches, |record| _ = black_box(router.takes(record))),
+        );
     }
 }
 

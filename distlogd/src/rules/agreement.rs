@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::Condition;
 use super::compile::taken;
 use super::interpret::Interpreted;
+use super::memo::Memo;
+use super::{Router, Rule};
 
 fn number() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -199,7 +201,31 @@ proptest! {
             let bytes = batch.finish();
             let batch = BatchRef::parse(&bytes).unwrap();
             let record = batch.records().next().unwrap().unwrap();
-            prop_assert_eq!(compiled.matches(&record), interpreted.test(&record) == Ok(true), "{} for {:?}", text, record);
+            prop_assert_eq!(compiled.matches(&record), interpreted.test(&record, &Memo::NONE) == Ok(true), "{} for {:?}", text, record);
+        }
+    }
+
+    #[test]
+    fn what_a_router_remembers_changes_nothing(
+        texts in prop::collection::vec(condition(), 1..12), filter in proptest::option::of(condition()),
+        records in prop::collection::vec(record(), 1..4),
+    ) {
+        let rules: Vec<Rule> = texts
+            .iter()
+            .filter_map(|text| Condition::compile(text).ok())
+            .map(|when| Rule { when: Some(when), to: vec!["here".to_owned()] })
+            .collect();
+        let filter = filter.and_then(|text| Condition::compile(&text).ok());
+        let router = Router::new(&rules, "here", filter.as_ref());
+        for record in records {
+            let mut batch = BatchWriter::new();
+            batch.push(&record);
+            let bytes = batch.finish();
+            let batch = BatchRef::parse(&bytes).unwrap();
+            let record = batch.records().next().unwrap().unwrap();
+            let wanted = rules.iter().flat_map(|rule| &rule.when).any(|when| when.matches(&record));
+            let passed = filter.as_ref().is_none_or(|filter| filter.matches(&record));
+            prop_assert_eq!(router.takes(&record), wanted && passed, "{:?} {:?} for {:?}", rules, filter, record);
         }
     }
 

@@ -8,6 +8,7 @@ use distlog_proto::RecordRef;
 
 use super::compile::compile;
 use super::fault::CompileFault;
+use super::memo::Memo;
 use super::node::Node;
 
 /// A condition that records match or not. Cheap to clone.
@@ -31,7 +32,12 @@ impl Condition {
 
     /// Whether the record matches. What it does not have makes it not match.
     pub fn matches(&self, record: &RecordRef<'_>) -> bool {
-        self.node.test(record) == Ok(true)
+        self.node.test(record, &Memo::NONE) == Ok(true)
+    }
+
+    /// The operations.
+    pub(super) fn node(&self) -> &Node {
+        &self.node
     }
 
     /// The expression.

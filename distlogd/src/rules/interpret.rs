@@ -10,6 +10,8 @@ use distlog_proto::RecordRef;
 use distlog_proto::wire::FieldsRef;
 
 use super::leaf::Leaf;
+use super::memo::Memo;
+use super::path::Path;
 use super::value::{NoValue, Val};
 
 /// The standard library, and the string functions of cel-go (`lowerAscii`, `split`, …).
@@ -22,7 +24,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 });
 
 /// An expression for the interpreter. It sees only those values of the record that it uses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Interpreted {
     expr: IdedExpr,
     /// Variable `@0`, `@1`, … and what it stands for.
@@ -111,12 +113,25 @@ impl Interpreted {
         }
     }
 
+    /// Shows all paths in it.
+    pub(super) fn each_path(&mut self, visit: &mut dyn FnMut(&mut Path)) {
+        let paths = self
+            .inputs
+            .iter_mut()
+            .filter_map(|(_, leaf)| leaf.path_mut());
+        paths.for_each(visit);
+    }
+
     /// Whether it is true for this record.
-    pub(super) fn test(&self, record: &RecordRef<'_>) -> Result<bool, NoValue> {
+    pub(super) fn test<'a>(
+        &'a self,
+        record: &RecordRef<'a>,
+        memo: &Memo<'a>,
+    ) -> Result<bool, NoValue> {
         let mut context = Context::with_env(ENV.clone());
         for (name, leaf) in &self.inputs {
             // What has no value stays unbound: to use it is an error, which CEL's && and || may yet absorb.
-            if let Ok(value) = leaf.value(record) {
+            if let Ok(value) = leaf.value(record, memo) {
                 context.add_variable_from_value(name.as_str(), to_cel(value)?);
             }
         }

@@ -2,6 +2,7 @@
 
 use distlog_proto::RecordRef;
 
+use super::memo::Memo;
 use super::names::Name;
 use super::path::Path;
 use super::value::{Out, Val};
@@ -30,13 +31,22 @@ pub(super) enum Literal {
 }
 
 impl Leaf {
+    /// The path in it.
+    pub(super) fn path_mut(&mut self) -> Option<&mut Path> {
+        match self {
+            Leaf::Path(path) | Leaf::Has(path) => Some(path),
+            Leaf::Literal(_) | Leaf::Name(_) => None,
+        }
+    }
+
     /// What it is for this record.
-    pub(super) fn value<'a>(&'a self, record: &RecordRef<'a>) -> Out<'a> {
+    #[inline]
+    pub(super) fn value<'a>(&'a self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Out<'a> {
         match self {
             Leaf::Literal(literal) => Ok(literal.value()),
             Leaf::Name(name) => name.value(record),
-            Leaf::Path(path) => path.value(record),
-            Leaf::Has(path) => Ok(Val::Bool(path.value(record).is_ok())),
+            Leaf::Path(path) => path.value(record, memo),
+            Leaf::Has(path) => Ok(Val::Bool(path.value(record, memo).is_ok())),
         }
     }
 }

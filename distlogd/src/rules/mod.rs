@@ -4,8 +4,8 @@
 //! compiled once, into operations that read the record in place (`node.rs`); what those do not cover (macros, maps,
 //! conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
 //!
-//! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs`, `leaf.rs`, `interpret.rs`,
-//! `node.rs`, `compile.rs` with `check.rs`, `router.rs`.
+//! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs` with `memo.rs`, `leaf.rs`,
+//! `interpret.rs`, `node.rs`, `compile.rs` with `check.rs`, `router.rs`.
 //!
 //! | name | what |
 //! |---|---|
@@ -42,6 +42,7 @@ mod condition;
 mod fault;
 mod interpret;
 mod leaf;
+mod memo;
 mod names;
 mod nearest;
 mod node;

@@ -6,10 +6,12 @@ use distlog_proto::RecordRef;
 
 use super::interpret::Interpreted;
 use super::leaf::Leaf;
+use super::memo::Memo;
+use super::path::Path;
 use super::value::{NoValue, Out, Val};
 
 /// An operation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Node {
     Leaf(Leaf),
     Not(Box<Node>),
@@ -69,76 +71,113 @@ impl Order {
 
 impl Node {
     /// What it comes to for this record.
-    pub(super) fn eval<'a>(&'a self, record: &RecordRef<'a>) -> Out<'a> {
+    #[inline]
+    pub(super) fn eval<'a>(&'a self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Out<'a> {
         match self {
-            Node::Leaf(leaf) => leaf.value(record),
-            Node::Not(a) => Ok(Val::Bool(!a.test(record)?)),
+            Node::Leaf(leaf) => leaf.value(record, memo),
+            operation => operation.operate(record, memo),
+        }
+    }
+
+    fn operate<'a>(&'a self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Out<'a> {
+        match self {
+            Node::Leaf(leaf) => leaf.value(record, memo),
+            Node::Not(a) => Ok(Val::Bool(!a.test(record, memo)?)),
             Node::And(..)
             | Node::Or(..)
             | Node::Equal(..)
             | Node::NotEqual(..)
             | Node::Order(..)
-            | Node::Interpreted(_) => self.test(record).map(Val::Bool),
-            Node::If(test, yes, no) => if test.test(record)? { yes } else { no }.eval(record),
+            | Node::Interpreted(_) => self.test(record, memo).map(Val::Bool),
+            Node::If(test, yes, no) => {
+                if test.test(record, memo)? { yes } else { no }.eval(record, memo)
+            }
             Node::InList(item, list) => {
-                let item = item.eval(record)?;
+                let item = item.eval(record, memo)?;
                 let mut found = false;
                 for other in list {
-                    found |= item.equals(other.eval(record)?);
+                    found |= item.equals(&other.eval(record, memo)?);
                 }
                 Ok(Val::Bool(found))
             }
-            Node::In(item, container) => item.eval(record)?.is_in(container.eval(record)?),
+            Node::In(item, container) => item
+                .eval(record, memo)?
+                .is_in(container.eval(record, memo)?),
             Node::Text(test, text, part) => {
-                let (text, part) = (text.eval(record)?, part.eval(record)?);
+                let (text, part) = (text.eval(record, memo)?, part.eval(record, memo)?);
                 text.text(|text| part.text(|part| test.holds(text, part)))?
                     .map(Val::Bool)
             }
             Node::Matches(text, regex) => text
-                .eval(record)?
+                .eval(record, memo)?
                 .text(|text| Val::Bool(regex.is_match(text))),
-            Node::Size(of) => of.eval(record)?.size(),
-            Node::Negate(a) => match a.eval(record)? {
+            Node::Size(of) => of.eval(record, memo)?.size(),
+            Node::Negate(a) => match a.eval(record, memo)? {
                 Val::Int(v) => v.checked_neg().map(Val::Int).ok_or(NoValue),
                 Val::Double(v) => Ok(Val::Double(-v)),
                 _ => Err(NoValue),
             },
-            Node::Arithmetic(op, a, b) => op.apply(a.eval(record)?, b.eval(record)?),
+            Node::Arithmetic(op, a, b) => op.apply(a.eval(record, memo)?, b.eval(record, memo)?),
         }
     }
 
     /// Whether it is true for this record. As CEL has it, a side that decides `&&` or `||` does so even where the other
     /// has no value.
-    pub(super) fn test(&self, record: &RecordRef<'_>) -> Result<bool, NoValue> {
+    pub(super) fn test<'a>(
+        &'a self,
+        record: &RecordRef<'a>,
+        memo: &Memo<'a>,
+    ) -> Result<bool, NoValue> {
         match self {
-            Node::And(a, b) => match a.test(record) {
+            Node::And(a, b) => match a.test(record, memo) {
                 Ok(false) => Ok(false),
-                Ok(true) => b.test(record),
+                Ok(true) => b.test(record, memo),
                 Err(NoValue) => {
-                    if b.test(record)? {
+                    if b.test(record, memo)? {
                         Err(NoValue)
                     } else {
                         Ok(false)
                     }
                 }
             },
-            Node::Or(a, b) => match a.test(record) {
+            Node::Or(a, b) => match a.test(record, memo) {
                 Ok(true) => Ok(true),
-                Ok(false) => b.test(record),
+                Ok(false) => b.test(record, memo),
                 Err(NoValue) => {
-                    if b.test(record)? {
+                    if b.test(record, memo)? {
                         Ok(true)
                     } else {
                         Err(NoValue)
                     }
                 }
             },
-            Node::Equal(a, b) => Ok(a.eval(record)?.equals(b.eval(record)?)),
-            Node::NotEqual(a, b) => Ok(!a.eval(record)?.equals(b.eval(record)?)),
-            Node::Order(order, a, b) => Ok(order.holds(a.eval(record)?.compare(b.eval(record)?)?)),
-            Node::Interpreted(expression) => expression.test(record),
-            other => other.eval(record)?.bool(),
+            Node::Equal(a, b) => both(a, b, record, memo, Val::equals),
+            Node::NotEqual(a, b) => both(a, b, record, memo, |a, b| !a.equals(b)),
+            Node::Order(order, a, b) => {
+                both(a, b, record, memo, Val::compare)?.map(|found| order.holds(found))
+            }
+            Node::Interpreted(expression) => expression.test(record, memo),
+            other => other.eval(record, memo)?.bool(),
         }
+    }
+}
+
+/// What `with` makes of two values. It gets them where they are: values are large, and to copy them takes longer than to
+/// compare them.
+#[inline]
+fn both<'a, R>(
+    a: &'a Node,
+    b: &'a Node,
+    record: &RecordRef<'a>,
+    memo: &Memo<'a>,
+    with: impl FnOnce(&Val<'a>, &Val<'a>) -> R,
+) -> Result<R, NoValue> {
+    match &a.eval(record, memo) {
+        Ok(a) => match &b.eval(record, memo) {
+            Ok(b) => Ok(with(a, b)),
+            Err(NoValue) => Err(NoValue),
+        },
+        Err(NoValue) => Err(NoValue),
     }
 }
 
@@ -187,6 +226,37 @@ impl Arithmetic {
 }
 
 impl Node {
+    /// Shows all paths in it.
+    pub(super) fn each_path(&mut self, visit: &mut dyn FnMut(&mut Path)) {
+        match self {
+            Node::Leaf(leaf) => leaf.path_mut().into_iter().for_each(visit),
+            Node::Interpreted(expression) => expression.each_path(visit),
+            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) | Node::Negate(a) => {
+                a.each_path(visit);
+            }
+            Node::And(a, b)
+            | Node::Or(a, b)
+            | Node::Equal(a, b)
+            | Node::NotEqual(a, b)
+            | Node::In(a, b)
+            | Node::Order(_, a, b)
+            | Node::Text(_, a, b)
+            | Node::Arithmetic(_, a, b) => {
+                a.each_path(visit);
+                b.each_path(visit);
+            }
+            Node::If(a, b, c) => {
+                a.each_path(visit);
+                b.each_path(visit);
+                c.each_path(visit);
+            }
+            Node::InList(item, list) => {
+                item.each_path(visit);
+                list.iter_mut().for_each(|item| item.each_path(visit));
+            }
+        }
+    }
+
     /// Whether a part of it is left to the interpreter.
     pub(super) fn is_interpreted(&self) -> bool {
         match self {

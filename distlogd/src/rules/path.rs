@@ -3,6 +3,7 @@
 use distlog_proto::wire::FieldsRef;
 use distlog_proto::{RecordRef, ValueRef};
 
+use super::memo::Memo;
 use super::names::Name;
 use super::value::{NoValue, Out, Val};
 
@@ -14,6 +15,8 @@ use super::value::{NoValue, Out, Val};
 pub(super) struct Path {
     pub(super) root: Name,
     runs: Vec<Run>,
+    /// Where its value is remembered.
+    pub(super) place: Option<u8>,
 }
 
 /// Steps that were written with dots between them.
@@ -32,6 +35,7 @@ impl Path {
         Path {
             root,
             runs: Vec::new(),
+            place: None,
         }
     }
 
@@ -61,7 +65,12 @@ impl Path {
     }
 
     /// What is at its end.
-    pub(super) fn value<'a>(&self, record: &RecordRef<'a>) -> Out<'a> {
+    #[inline]
+    pub(super) fn value<'a>(&self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Out<'a> {
+        memo.get(self.place, || self.look_up(record))
+    }
+
+    fn look_up<'a>(&self, record: &RecordRef<'a>) -> Out<'a> {
         let map = self.root.map(record).ok_or(NoValue)?;
         find(map, &self.runs, 0).map(Val::from).ok_or(NoValue)
     }

@@ -3,6 +3,8 @@
 use distlog_proto::RecordRef;
 
 use super::condition::Condition;
+use super::memo::{Memo, give_places};
+use super::node::Node;
 
 /// A rule: records that match go to these processors.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +19,10 @@ pub struct Rule {
 #[derive(Debug, Clone)]
 pub struct Router {
     /// `None`: every record.
-    any: Option<Vec<Condition>>,
-    filter: Option<Condition>,
+    any: Option<Vec<Node>>,
+    filter: Option<Node>,
+    /// How many paths the conditions have in common.
+    places: usize,
 }
 
 impl Router {
@@ -30,22 +34,25 @@ impl Router {
                 .filter(|rule| rule.to.iter().any(|to| to == processor))
         };
         let any = (!mine().any(|rule| rule.when.is_none()))
-            .then(|| mine().filter_map(|rule| rule.when.clone()).collect());
+            .then(|| mine().filter_map(|rule| rule.when.as_ref()));
+        // Copies: among these conditions paths have other places than among those of another processor.
+        let mut any: Option<Vec<Node>> =
+            any.map(|conditions| conditions.map(|when| when.node().clone()).collect());
+        let mut filter = filter.map(|filter| filter.node().clone());
+        let mut all: Vec<&mut Node> = any.iter_mut().flatten().chain(&mut filter).collect();
         Router {
+            places: give_places(&mut all),
             any,
-            filter: filter.cloned(),
+            filter,
         }
     }
 
     /// Whether the record goes to this processor.
-    pub fn takes(&self, record: &RecordRef<'_>) -> bool {
-        self.filter
-            .as_ref()
-            .is_none_or(|filter| filter.matches(record))
-            && self
-                .any
-                .as_ref()
-                .is_none_or(|any| any.iter().any(|when| when.matches(record)))
+    pub fn takes<'a>(&'a self, record: &RecordRef<'a>) -> bool {
+        let memo = Memo::new(self.places);
+        let matches = |node: &'a Node| node.test(record, &memo) == Ok(true);
+        self.filter.as_ref().is_none_or(matches)
+            && self.any.as_ref().is_none_or(|any| any.iter().any(matches))
     }
 
     /// Whether no rule leads to it, so that it gets nothing.

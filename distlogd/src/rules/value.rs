@@ -99,7 +99,17 @@ impl<'a> Val<'a> {
     }
 
     /// `==`: numbers by what they are worth, and values of different types are never equal.
-    pub(super) fn equals(self, other: Val<'_>) -> bool {
+    #[inline]
+    pub(super) fn equals(&self, other: &Val<'_>) -> bool {
+        match (self, other) {
+            // What most conditions ask for.
+            (Val::Int(a), Val::Int(b)) => a == b,
+            (Val::Str(a), Val::Str(b)) => a == b,
+            _ => self.equals_any(other),
+        }
+    }
+
+    fn equals_any(&self, other: &Val<'_>) -> bool {
         match (self, other) {
             (Val::Null, Val::Null) => true,
             (Val::Bool(a), Val::Bool(b)) => a == b,
@@ -109,14 +119,14 @@ impl<'a> Val<'a> {
                 loop {
                     match (a.next(), b.next()) {
                         (None, None) => return true,
-                        (Some(a), Some(b)) if Val::from(a).equals(b.into()) => {}
+                        (Some(a), Some(b)) if Val::from(a).equals(&b.into()) => {}
                         _ => return false,
                     }
                 }
             }
             (Val::Map(a), Val::Map(b)) => {
                 a.iter().all(|(name, _)| match (a.get(name), b.get(name)) {
-                    (Some(a), Some(b)) => Val::from(a).equals(b.into()),
+                    (Some(a), Some(b)) => Val::from(a).equals(&b.into()),
                     _ => false,
                 }) && b.iter().all(|(name, _)| a.get(name).is_some())
             }
@@ -125,8 +135,8 @@ impl<'a> Val<'a> {
     }
 
     /// `<` and its kin.
-    pub(super) fn compare(self, other: Val<'_>) -> Result<Ordering, NoValue> {
-        Ok(match (self, other) {
+    pub(super) fn compare(&self, other: &Val<'_>) -> Result<Ordering, NoValue> {
+        Ok(match (*self, *other) {
             (Val::Int(a), Val::Int(b)) => a.cmp(&b),
             (Val::Str(a), Val::Str(b)) => a.cmp(b),
             (Val::Double(a), Val::Double(b)) => return a.partial_cmp(&b).ok_or(NoValue),
@@ -163,7 +173,7 @@ impl<'a> Val<'a> {
     /// `in`: among the items of a list, or the names of a map.
     pub(super) fn is_in(self, container: Val<'_>) -> Out<'a> {
         match container {
-            Val::List(list) => Ok(Val::Bool(list.iter().any(|item| self.equals(item.into())))),
+            Val::List(list) => Ok(Val::Bool(list.iter().any(|item| self.equals(&item.into())))),
             Val::Map(map) => match self {
                 Val::Str(_) | Val::Id(_) => {
                     Ok(Val::Bool(self.text(|name| map.get(name).is_some())?))
