@@ -33,7 +33,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 const LOOK_BACK: u64 = 100_000;
 /// So many ends are said at once.
 const SAY: usize = 1000;
-/// At most so many open tasks are followed, about 200 bytes each.
+/// At most so many open tasks are followed, about 100 bytes each.
 const MAX_OPEN: usize = 1 << 20;
 
 /// Tasks cannot be followed.
@@ -290,7 +290,10 @@ impl Tracker {
         let key = (task.trace_id, task.span_id);
         match record.kind {
             Kind::Begin => {
-                if self.open.insert(key, Open::new(number, record)) {
+                if self
+                    .open
+                    .insert(key, Open::new(number, record), Instant::now())
+                {
                     self.given_up.inc();
                     self.untold += 1;
                 }
@@ -310,9 +313,9 @@ impl Tracker {
         let silent = self.needs.lost_after.saturating_add(asked.elapsed());
         let heard = &self.needs.heard;
         loop {
-            let over = self.open.tell(SAY, |open| {
+            let over = self.open.tell(SAY, Instant::now(), |open, quiet| {
                 if open.python {
-                    return (open.touched.elapsed() >= silent).then_some(Why::Python);
+                    return (quiet >= silent).then_some(Why::Python);
                 }
                 match heard.presence(open.producer) {
                     Presence::Silent(time) => (time >= silent).then_some(Why::Silent(time)),

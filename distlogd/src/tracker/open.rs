@@ -1,10 +1,11 @@
-//! What the tracker knows of open tasks.
+//! What the tracker knows of open tasks. There may be a million of them, so each takes about 100 bytes, all told: they lie
+//! side by side, an index of their places finds them by their key, and links lead from the oldest to the newest.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
-use std::time::Instant;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
 
 use distlog_proto::{ProducerId, RecordRef, SpanId, Task, TraceId};
+use hashbrown::HashTable;
 
 use crate::tree::is_python;
 
@@ -17,15 +18,13 @@ pub(super) struct Open {
     /// Number in the store of its begin.
     pub number: u64,
     pub producer: ProducerId,
-    /// Whether it may have no end.
-    pub python: bool,
     /// Time of its begin, in ns since the epoch.
     pub begun: u64,
     /// Time of its last record, in ns since the epoch.
     pub last: u64,
-    /// When we saw its last record.
-    pub touched: Instant,
     parent_span_id: Option<SpanId>,
+    /// Whether it may have no end.
+    pub python: bool,
     /// Whether its end was said; it stays until that came through the stream, so that a crash cannot swallow it.
     told: bool,
 }
@@ -35,11 +34,10 @@ impl Open {
         Open {
             number,
             producer: begin.source.producer,
-            python: is_python(begin),
             begun: begin.time,
             last: begin.time,
-            touched: Instant::now(),
             parent_span_id: begin.task.and_then(|task| task.parent_span_id),
+            python: is_python(begin),
             told: false,
         }
     }
@@ -54,71 +52,178 @@ impl Open {
     }
 }
 
+/// Where a task lies.
+type Place = u32;
+/// No place.
+const NONE: Place = Place::MAX;
+/// Room for so many is not given back.
+const MIN_ROOM: usize = 1 << 12;
+
+/// An open task with its neighbours in the order of their begins.
+#[derive(Debug)]
+struct Node {
+    key: Key,
+    open: Open,
+    /// When we saw its last record, in ms since the start.
+    touched: u64,
+    older: Place,
+    newer: Place,
+}
+
+impl Node {
+    fn neighbours(&self) -> (Place, Place) {
+        (self.older, self.newer)
+    }
+}
+
 /// The open tasks, up to a limit.
 #[derive(Debug)]
 pub(super) struct OpenTasks {
     limit: usize,
-    tasks: HashMap<Key, Open>,
-    numbers: BTreeSet<(u64, Key)>,
+    start: Instant,
+    /// Without gaps: the last one takes the place of one that is removed.
+    nodes: Vec<Node>,
+    places: HashTable<Place>,
+    hasher: RandomState,
+    oldest: Place,
+    newest: Place,
 }
 
 impl OpenTasks {
     pub fn new(limit: usize) -> OpenTasks {
         OpenTasks {
-            limit,
-            tasks: HashMap::new(),
-            numbers: BTreeSet::new(),
+            limit: limit.clamp(1, NONE as usize),
+            start: Instant::now(),
+            nodes: Vec::new(),
+            places: HashTable::new(),
+            hasher: RandomState::new(),
+            oldest: NONE,
+            newest: NONE,
         }
     }
 
-    /// Follows a task. True if the one that began first was given up for it, since there were too many.
-    pub fn insert(&mut self, key: Key, open: Open) -> bool {
-        let mut given_up = false;
-        if self.tasks.len() >= self.limit
-            && !self.tasks.contains_key(&key)
-            && let Some((_, oldest)) = self.numbers.first().copied()
-        {
-            self.remove(&oldest);
-            given_up = true;
-        }
-        let number = open.number;
+    /// Follows a task that began after all others. True if the one that began first was given up for it, since there were
+    /// too many.
+    pub fn insert(&mut self, key: Key, open: Open, now: Instant) -> bool {
         // A begin that comes twice is the same task.
-        if let Entry::Vacant(vacant) = self.tasks.entry(key) {
-            vacant.insert(open);
-            self.numbers.insert((number, key));
+        if self.place(&key).is_some() {
+            return false;
         }
-        given_up
+        let full = self.nodes.len() >= self.limit;
+        if full && let Some(oldest) = self.node(self.oldest).map(|node| node.key) {
+            self.remove(&oldest);
+        }
+        let place = self.nodes.len() as Place;
+        self.nodes.push(Node {
+            key,
+            open,
+            touched: self.millis(now),
+            older: self.newest,
+            newer: NONE,
+        });
+        self.link(self.newest, place);
+        self.newest = place;
+        let (nodes, hasher) = (&self.nodes, &self.hasher);
+        self.places
+            .insert_unique(hasher.hash_one(key), place, |place| {
+                hash_at(nodes, hasher, *place)
+            });
+        full
     }
 
     pub fn remove(&mut self, key: &Key) {
-        if let Some(open) = self.tasks.remove(key) {
-            self.numbers.remove(&(open.number, *key));
+        let (nodes, hash) = (&self.nodes, self.hasher.hash_one(key));
+        let Ok(entry) = self
+            .places
+            .find_entry(hash, |place| is_at(nodes, *place, key))
+        else {
+            return;
+        };
+        let (place, _) = entry.remove();
+        let Some((older, newer)) = self.node(place).map(Node::neighbours) else {
+            return;
+        };
+        self.link(older, newer);
+        self.nodes.swap_remove(place as usize);
+        // The last one lies where the removed one was.
+        let from = self.nodes.len() as Place;
+        if let Some((key, (older, newer))) = self.node(place).map(|n| (n.key, n.neighbours())) {
+            let hash = self.hasher.hash_one(key);
+            if let Some(moved) = self.places.find_mut(hash, |known| *known == from) {
+                *moved = place;
+            }
+            self.link(older, place);
+            self.link(place, newer);
         }
+        self.give_room_back();
+    }
+
+    /// Makes two places neighbours; [`NONE`] stands for both ends.
+    fn link(&mut self, older: Place, newer: Place) {
+        match self.nodes.get_mut(older as usize) {
+            Some(node) => node.newer = newer,
+            None => self.oldest = newer,
+        }
+        match self.nodes.get_mut(newer as usize) {
+            Some(node) => node.older = older,
+            None => self.newest = older,
+        }
+    }
+
+    /// After a time with very many open tasks.
+    fn give_room_back(&mut self) {
+        let (room, used) = (self.nodes.capacity(), self.nodes.len());
+        if room > MIN_ROOM && used < room / 4 {
+            self.nodes.shrink_to(room / 2);
+            let (nodes, hasher) = (&self.nodes, &self.hasher);
+            self.places
+                .shrink_to(room / 2, |place| hash_at(nodes, hasher, *place));
+        }
+    }
+
+    fn node(&self, place: Place) -> Option<&Node> {
+        self.nodes.get(place as usize)
+    }
+
+    fn place(&self, key: &Key) -> Option<usize> {
+        self.places
+            .find(self.hasher.hash_one(key), |place| {
+                is_at(&self.nodes, *place, key)
+            })
+            .map(|place| *place as usize)
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_millis() as u64
     }
 
     /// Notes a record of a task: its time, in ns since the epoch, and when we saw it.
     pub fn heard(&mut self, key: &Key, time: u64, now: Instant) {
-        if let Some(open) = self.tasks.get_mut(key) {
-            open.last = open.last.max(time);
-            open.touched = now;
+        let touched = self.millis(now);
+        if let Some(node) = self.place(key).and_then(|place| self.nodes.get_mut(place)) {
+            node.open.last = node.open.last.max(time);
+            node.touched = touched;
         }
     }
 
     /// Those for whose end `why` gives a reason and that were not told yet, oldest first, at most `limit`; from now on they
-    /// count as told.
+    /// count as told. `why` is told for how long nothing was seen of the task.
     pub fn tell<W>(
         &mut self,
         limit: usize,
-        mut why: impl FnMut(&Open) -> Option<W>,
+        now: Instant,
+        mut why: impl FnMut(&Open, Duration) -> Option<W>,
     ) -> Vec<(Key, Open, W)> {
+        let now = self.millis(now);
         let mut taken: Vec<(Key, Open, W)> = self
-            .tasks
+            .nodes
             .iter_mut()
-            .filter(|(_, open)| !open.told)
-            .filter_map(|(key, open)| {
-                let why = why(open)?;
-                open.told = true;
-                Some((*key, open.clone(), why))
+            .filter(|node| !node.open.told)
+            .filter_map(|node| {
+                let quiet = Duration::from_millis(now.saturating_sub(node.touched));
+                let why = why(&node.open, quiet)?;
+                node.open.told = true;
+                Some((node.key, node.open.clone(), why))
             })
             .take(limit)
             .collect();
@@ -128,12 +233,29 @@ impl OpenTasks {
 
     /// Number in the store of the oldest begin.
     pub fn oldest(&self) -> Option<u64> {
-        self.numbers.first().map(|(number, _)| *number)
+        self.node(self.oldest).map(|node| node.open.number)
     }
+}
+
+fn is_at(nodes: &[Node], place: Place, key: &Key) -> bool {
+    nodes
+        .get(place as usize)
+        .is_some_and(|node| node.key == *key)
+}
+
+fn hash_at(nodes: &[Node], hasher: &RandomState, place: Place) -> u64 {
+    // All places that are kept are those of nodes.
+    nodes
+        .get(place as usize)
+        .map_or(0, |node| hasher.hash_one(node.key))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn open(number: u64) -> Open {
@@ -143,7 +265,6 @@ mod tests {
             python: false,
             begun: number,
             last: number,
-            touched: Instant::now(),
             parent_span_id: None,
             told: false,
         }
@@ -154,23 +275,30 @@ mod tests {
         (trace_id, SpanId::new(n.into()).unwrap())
     }
 
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     #[test]
     fn beyond_the_limit_the_oldest_is_given_up_and_that_is_said() {
         let mut tasks = OpenTasks::new(2);
-        assert!(!tasks.insert(key(1), open(10)));
-        assert!(!tasks.insert(key(2), open(20)));
-        assert!(!tasks.insert(key(2), open(21)), "it is known already");
-        assert!(tasks.insert(key(3), open(30)));
+        assert!(!tasks.insert(key(1), open(10), now()));
+        assert!(!tasks.insert(key(2), open(20), now()));
+        assert!(
+            !tasks.insert(key(2), open(21), now()),
+            "it is known already"
+        );
+        assert!(tasks.insert(key(3), open(30), now()));
         assert_eq!(tasks.oldest(), Some(20));
     }
 
     #[test]
     fn each_is_told_once_and_the_rest_later() {
         let mut tasks = OpenTasks::new(10);
-        (1..=5u8).for_each(|n| _ = tasks.insert(key(n), open(n.into())));
-        let told = tasks.tell(3, |open| (open.number != 2).then_some("why"));
+        (1..=5u8).for_each(|n| _ = tasks.insert(key(n), open(n.into()), now()));
+        let told = tasks.tell(3, now(), |open, _| (open.number != 2).then_some("why"));
         assert_eq!(told.len(), 3);
-        let more = tasks.tell(3, |open| (open.number != 2).then_some("why"));
+        let more = tasks.tell(3, now(), |open, _| (open.number != 2).then_some("why"));
         assert_eq!(more.len(), 1);
         let numbers: BTreeSet<u64> = told.iter().chain(&more).map(|t| t.1.number).collect();
         assert_eq!(numbers, BTreeSet::from([1, 3, 4, 5]));
@@ -179,5 +307,37 @@ mod tests {
             Some(1),
             "told ones stay until their end came"
         );
+    }
+
+    proptest! {
+        /// Against a list that does the same the slow way.
+        #[test]
+        fn none_is_lost_and_the_order_stays(steps in prop::collection::vec((any::<bool>(), 0..60u8), 0..400), limit in 1..50usize) {
+            let (mut tasks, mut list) = (OpenTasks::new(limit), Vec::<(u8, u64)>::new());
+            for (number, (begins, n)) in (1..).zip(steps) {
+                let known = list.iter().position(|(known, _)| *known == n);
+                if begins {
+                    let given_up = known.is_none() && list.len() >= limit;
+                    prop_assert_eq!(tasks.insert(key(n + 1), open(number), now()), given_up);
+                    if given_up {
+                        list.remove(0);
+                    }
+                    if known.is_none() {
+                        list.push((n, number));
+                    }
+                } else {
+                    tasks.remove(&key(n + 1));
+                    known.map(|at| list.remove(at));
+                }
+                prop_assert_eq!(tasks.oldest(), list.first().map(|first| first.1));
+            }
+            let told: Vec<u64> = tasks.tell(100, now(), |_, _| Some(())).iter().map(|t| t.1.number).collect();
+            prop_assert_eq!(told, list.iter().map(|t| t.1).collect::<Vec<_>>());
+            for (n, number) in list {
+                prop_assert_eq!(tasks.oldest(), Some(number));
+                tasks.remove(&key(n + 1));
+            }
+            prop_assert_eq!(tasks.oldest(), None);
+        }
     }
 }
