@@ -29,13 +29,14 @@ impl Default for Kept<'_> {
 }
 
 impl<'a> Kept<'a> {
+    #[inline]
     fn slot(part: &Part<'_>) -> usize {
         let (kind, hash) = part.hash();
         kind * SLOTS + hash % SLOTS
     }
 
     /// What was written for an equal part.
-    #[inline]
+    #[inline(always)] // Where it is called the kind is known.
     pub(super) fn get(&self, part: &Part<'a>) -> Option<&[u8]> {
         match self.slots.get(Kept::slot(part)) {
             Some(Some((known, range))) if known == part => self.bytes.get(range.clone()),

@@ -45,7 +45,7 @@ impl Part<'_> {
     pub(crate) const KINDS: usize = 10;
 
     /// Which kind it is, and something that mostly tells it from others of its kind.
-    #[inline]
+    #[inline(always)] // Where it is asked the kind is known.
     pub(crate) fn hash(&self) -> (usize, usize) {
         let place = |callsite: &CallsiteRef<'_>| callsite.id as usize;
         match self {
