@@ -6,8 +6,9 @@ use crate::log_record::Part;
 
 /// Of each kind so many are kept. A batch has records of some dozens of callsites, and of a few tasks at a time.
 const SLOTS: usize = 32;
-/// With more bytes than these all are forgotten: nothing but the length of a message bounds what a task's context is.
-const MAX_BYTES: usize = 256 << 10;
+/// With more bytes than these all are forgotten: what is kept is to stay in the cache, and nothing but the length of a
+/// message bounds what a task's context is.
+const MAX_BYTES: usize = 32 << 10;
 
 /// Parts that were written, each in the slot that its hash says: a newer one takes the place of an older one.
 #[derive(Debug)]
