@@ -17,7 +17,7 @@ use distlog_bridge::otlp::resource::v1::Resource;
 use distlog_bridge::otlp::trace::v1::span::{Event, SpanKind};
 use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use distlog_proto::{SpanId, TaskId};
-use distlog_tests::{Daemon, eventually};
+use distlog_tests::Daemon;
 use prost::Message;
 use serde_json::{Value, json};
 use tonic::Code;
@@ -478,7 +478,8 @@ fn whatever_else_comes_is_refused_with_the_reason() {
     let gzip_header = ("content-encoding", "gzip");
     let cut = &gzip(&good)[..20];
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let cases: Vec<(&str, Vec<(&str, &str)>, &[u8], u16, &str)> = vec![
+    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a [u8], u16, &'a str);
+    let cases: Vec<Case<'_>> = vec![
         (
             "/v1/traces",
             vec![PROTOBUF],
@@ -681,7 +682,8 @@ fn a_store_that_takes_nothing_makes_clients_come_again() {
             let (daemon, request, answer) = (&daemon, &request, answer.clone());
             scope.spawn(move || {
                 let body = request(number);
-                answer.send(post(daemon, "/v1/traces", &[PROTOBUF], &body[..]))
+                let answered = post(daemon, "/v1/traces", &[PROTOBUF], &body[..]);
+                answer.send(answered).unwrap();
             });
         }
         drop(answer);
