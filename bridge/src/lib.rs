@@ -13,14 +13,21 @@
 //!
 //! 8. `receive/` — [`receive`]: the other way, export requests become batches of records.
 //!
+//! For programs that use the API of OpenTelemetry:
+//!
+//! 9. `ids.rs` — [`ids`]: trace and span ids, both ways.
+//! 10. `propagator.rs` — [`Propagator`]: the headers of W3C Trace Context, in and out.
+//!
 //! A record that came in by OTLP (it has [`distlog_proto::RecordRef::otlp`]) leaves as it came: nothing is added to it.
 
 mod any_value;
 mod attributes;
 mod described;
+pub mod ids;
 mod log;
 pub mod names;
 mod origin;
+mod propagator;
 pub mod receive;
 mod request;
 mod span;
@@ -29,5 +36,6 @@ pub use any_value::any_value;
 pub use log::log_record;
 pub use opentelemetry_proto::tonic as otlp;
 pub use origin::{Origin, Origins, Recent, resource, scope};
+pub use propagator::Propagator;
 pub use request::Request;
 pub use span::OpenSpan;

@@ -40,7 +40,7 @@ pub const NEW_TRACE: u8 = SAMPLED | RANDOM;
 pub const FROM_TEXT: u8 = SAMPLED;
 
 /// Our key in `tracestate`.
-const KEY: &str = "distlog";
+pub const KEY: &str = "distlog";
 /// A list has at most so many members (§3.3.1.1).
 const MAX_MEMBERS: usize = 32;
 /// A longer value of ours is left out, in characters.
@@ -105,6 +105,12 @@ impl Incoming {
         }
     }
 
+    /// The place in the tree that the caller has kept for us; `None` if the caller, or who came in between, does not know
+    /// distlog.
+    pub fn reserved(&self) -> Option<&TaskId> {
+        self.reserved.as_ref()
+    }
+
     /// The caller's span as a task that only OpenTelemetry knows.
     pub fn caller(&self) -> TaskId {
         TaskId::anchor(self.trace_id, self.parent_id)
@@ -125,7 +131,24 @@ impl Outgoing {
     pub fn new(reserved: &TaskId, flags: u8, trace_state: &str) -> Outgoing {
         let parent = reserved.parent_span_id().unwrap_or(reserved.span_id());
         let path = reserved.path();
-        let own = (!path.is_empty() && path.len() <= MAX_VALUE).then_some((KEY, path));
+        let own = (!path.is_empty() && path.len() <= MAX_VALUE).then_some(path);
+        Outgoing::write(reserved.trace_id(), parent, own, flags, trace_state)
+    }
+
+    /// For a span that has reserved nothing: one that only OpenTelemetry knows. The called service's task is then a child
+    /// of it with a random number.
+    pub fn from_span(trace_id: TraceId, span_id: SpanId, flags: u8, trace_state: &str) -> Outgoing {
+        Outgoing::write(trace_id, span_id, None, flags, trace_state)
+    }
+
+    fn write(
+        trace_id: TraceId,
+        parent_id: SpanId,
+        own: Option<&str>,
+        flags: u8,
+        trace_state: &str,
+    ) -> Outgoing {
+        let own = own.map(|path| (KEY, path));
         let others = parse_tracestate([trace_state.as_bytes()]).unwrap_or_default();
         let members = own
             .into_iter()
@@ -133,8 +156,8 @@ impl Outgoing {
         let tracestate = join(members.take(MAX_MEMBERS));
         Outgoing {
             traceparent: format!(
-                "00-{}-{parent}-{:02x}",
-                reserved.trace_id().to_hex(),
+                "00-{}-{parent_id}-{:02x}",
+                trace_id.to_hex(),
                 flags & NEW_TRACE
             ),
             tracestate: (!tracestate.is_empty()).then_some(tracestate),

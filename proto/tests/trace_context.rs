@@ -151,6 +151,18 @@ fn what_leaves_has_our_member_first_and_at_most_32() {
     );
 }
 
+#[test]
+fn a_span_that_reserved_nothing_sends_no_member_of_ours() {
+    let caller = parse(&[PARENT], &["distlog=1/3,a=1"]).unwrap();
+    assert_eq!(
+        caller.reserved().map(ToString::to_string),
+        Some(format!("{T}/1/3"))
+    );
+    let sent = Outgoing::from_span(caller.trace_id, caller.parent_id, 1, "distlog=1/3,a=1");
+    assert_eq!(sent.traceparent, PARENT);
+    assert_eq!(sent.tracestate.as_deref(), Some("a=1"));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(parent in prop::collection::vec(any::<u8>(), 0..80), state in prop::collection::vec(any::<u8>(), 0..80)) {
