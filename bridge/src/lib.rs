@@ -18,10 +18,16 @@
 //! 9. `ids.rs` — [`ids`]: trace and span ids, both ways.
 //! 10. `propagator.rs` — [`Propagator`]: the headers of W3C Trace Context, in and out.
 //!
+//! For programs with the layers of both in one subscriber (feature `layer`):
+//!
+//! 11. `beside/` — `beside`: both show the same ids.
+//!
 //! A record that came in by OTLP (it has [`distlog_proto::RecordRef::otlp`]) leaves as it came: nothing is added to it.
 
 mod any_value;
 mod attributes;
+#[cfg(feature = "layer")]
+pub mod beside;
 mod described;
 pub mod ids;
 mod log;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_proto::{Encoding, Stream, System};
+use distlog_proto::{Encoding, Stream, System, Twin};
+use tracing_core::Dispatch;
+use tracing_core::span::Id;
 
 use crate::addresses::Addresses;
 use crate::guard::Guard;
@@ -44,6 +46,7 @@ pub fn builder() -> Builder {
             heartbeat: Duration::from_secs(5),
             flush_on_drop: Duration::from_secs(3),
             spool: None,
+            beside: None,
             patience: Patience::default(),
             door: Door::Push(String::new()),
         },
@@ -160,6 +163,21 @@ impl Builder {
         self
     }
 
+    /// Another tracing system has a layer in the same subscriber, before or behind this one: the tasks have the ids of
+    /// its spans, and both show the same tree. `twin` asks it for its span. For OpenTelemetry that is
+    /// `distlog_bridge::beside::twin`, which goes with `distlog_bridge::beside::layer`.
+    ///
+    /// `twin` may be asked for any span at the first enter, event or child, or at its close: until then nothing is said
+    /// of the task, so that the other system can still be told its parent. A span that the other one does not see has an
+    /// id of its own. Where [`Import`](crate::Import) says who has asked for a task, the other system is told, too; if it
+    /// begins another trace all the same, the task is linked to its caller.
+    ///
+    /// Not for programs that fork while a task is open that has not been entered.
+    pub fn beside(mut self, twin: fn(&Id, &Dispatch) -> Twin) -> Builder {
+        self.settings.beside = Some(twin);
+        self
+    }
+
     /// For tests.
     #[doc(hidden)]
     pub fn patience(mut self, change: impl FnOnce(&mut Patience)) -> Builder {
@@ -206,9 +224,10 @@ impl Builder {
 
     fn start(self) -> Result<(DistlogLayer, Guard), ConnectError> {
         let bound = self.settings.flush_on_drop;
+        let beside = self.settings.beside;
         let producer = Arc::new(Producer::start(Arc::new(self.settings))?);
         Ok((
-            DistlogLayer::new(Arc::clone(&producer)),
+            DistlogLayer::new(Arc::clone(&producer), beside),
             Guard::new(producer, bound),
         ))
     }

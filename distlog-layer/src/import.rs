@@ -163,7 +163,7 @@ impl Import {
 }
 
 /// What is carried on of other systems' members: as much as W3C Trace Context (§3.3.1.5) asks for.
-fn carried(trace_state: &str) -> Option<&str> {
+pub(crate) fn carried(trace_state: &str) -> Option<&str> {
     Some(trace_state).filter(|state| (1..=512).contains(&state.len()))
 }
 

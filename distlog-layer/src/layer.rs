@@ -17,6 +17,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
+use crate::beside::{self, Addition, Pending, Status, TwinOf};
 use crate::encode::{renumber, text};
 use crate::import::Place;
 use crate::level;
@@ -39,13 +40,15 @@ const MAX_MESSAGE: usize = 1024;
 pub struct DistlogLayer {
     producer: Arc<Producer>,
     dispatch: OnceLock<WeakDispatch>,
+    beside: Option<TwinOf>,
 }
 
 impl DistlogLayer {
-    pub(crate) fn new(producer: Arc<Producer>) -> DistlogLayer {
+    pub(crate) fn new(producer: Arc<Producer>, beside: Option<TwinOf>) -> DistlogLayer {
         DistlogLayer {
             producer,
             dispatch: OnceLock::new(),
+            beside,
         }
     }
 
@@ -53,6 +56,28 @@ impl DistlogLayer {
     #[inline]
     pub(crate) fn producer(&self) -> Option<&Producer> {
         self.producer.current()
+    }
+
+    /// The task of a span. A pending one begins.
+    #[inline]
+    pub(crate) fn task_of<'a, R: LookupSpan<'a>>(
+        &self,
+        span: &SpanRef<'a, R>,
+    ) -> Option<Arc<SpanData>> {
+        match task_of(span) {
+            None if self.beside.is_some() => self.begin_pending(span, false),
+            task => task,
+        }
+    }
+
+    #[cold]
+    fn begin_pending<'a, R: LookupSpan<'a>>(
+        &self,
+        span: &SpanRef<'a, R>,
+        is_last: bool,
+    ) -> Option<Arc<SpanData>> {
+        let dispatch = self.dispatch.get()?.upgrade()?;
+        beside::begin(self.beside?, self.producer()?, &dispatch, span, is_last)
     }
 
     /// The task that a record or a subtask belongs to: that of its parent `id`, or of the current span, or what
@@ -77,7 +102,7 @@ impl DistlogLayer {
         };
         met.get_or(span, || {
             self.find(ctx, Some(span), |task, found| {
-                Some((Arc::clone(task), found.id == *span))
+                Some((task, found.id == *span))
             })
         })
     }
@@ -88,29 +113,29 @@ impl DistlogLayer {
         &self,
         ctx: &Context<'_, S>,
         id: Option<&Id>,
-        mut ask: impl FnMut(&Arc<SpanData>, Found<'_>) -> Option<T>,
+        mut ask: impl FnMut(Arc<SpanData>, Found<'_>) -> Option<T>,
     ) -> Option<T>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         id.and_then(|id| self.find_from(ctx, id, &mut ask))
             .or_else(|| self.find_from(ctx, ctx.current_span().id()?, &mut ask))
-            .or_else(|| climb(ctx.lookup_current()?, &mut ask))
+            .or_else(|| self.climb(ctx.lookup_current()?, &mut ask))
     }
 
     fn find_from<S, T>(
         &self,
         ctx: &Context<'_, S>,
         id: &Id,
-        ask: &mut impl FnMut(&Arc<SpanData>, Found<'_>) -> Option<T>,
+        ask: &mut impl FnMut(Arc<SpanData>, Found<'_>) -> Option<T>,
     ) -> Option<T>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         match ctx.span(id) {
-            Some(span) => climb(span, ask),
+            Some(span) => self.climb(span, ask),
             // A per-layer filter hides it, but not necessarily those above it.
-            None => climb(
+            None => self.climb(
                 self.dispatch
                     .get()?
                     .upgrade()?
@@ -119,6 +144,28 @@ impl DistlogLayer {
                 ask,
             ),
         }
+    }
+
+    /// Asks the tasks from a span upwards.
+    fn climb<'a, R: LookupSpan<'a>, T>(
+        &self,
+        span: SpanRef<'a, R>,
+        ask: &mut impl FnMut(Arc<SpanData>, Found<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let mut next = Some(span);
+        while let Some(span) = next {
+            let found = Found {
+                id: span.id(),
+                metadata: span.metadata(),
+            };
+            if let Some(task) = self.task_of(&span)
+                && let Some(answer) = ask(task, found)
+            {
+                return Some(answer);
+            }
+            next = span.parent();
+        }
+        None
     }
 
     /// Where a span without an import stands; `None`: at the top of a new trace.
@@ -154,7 +201,7 @@ impl DistlogLayer {
             (!of_instrument || same_place).then_some(found.id)
         });
         if let Some(span) = id.and_then(|id| ctx.span(&id))
-            && let Some(task) = task_of(&span)
+            && let Some(task) = self.task_of(&span)
         {
             task.judge(|verdict| {
                 verdict.give(Ground::ErrorEvent, Outcome::Failed, error.to_vec());
@@ -167,29 +214,6 @@ impl DistlogLayer {
 struct Found<'a> {
     id: Id,
     metadata: &'a Metadata<'static>,
-}
-
-/// Asks the tasks from a span upwards.
-fn climb<'a, R: LookupSpan<'a>, T>(
-    span: SpanRef<'a, R>,
-    ask: &mut impl FnMut(&Arc<SpanData>, Found<'_>) -> Option<T>,
-) -> Option<T> {
-    let mut next = Some(span);
-    while let Some(span) = next {
-        if let Some(task) = span.extensions().get::<Arc<SpanData>>()
-            && let Some(answer) = ask(
-                task,
-                Found {
-                    id: span.id(),
-                    metadata: span.metadata(),
-                },
-            )
-        {
-            return Some(answer);
-        }
-        next = span.parent();
-    }
-    None
 }
 
 impl<S> Layer<S> for DistlogLayer
@@ -229,21 +253,42 @@ where
                 encode::link(&mut local.record, link);
             }
             // A text that long is not kept for as long as the task lives.
-            let message = local
-                .record
-                .get(message)
-                .filter(|text| text.len() <= MAX_MESSAGE);
+            let message = match message.len() <= MAX_MESSAGE {
+                true => message,
+                false => 0..0,
+            };
+            let status = status(special.status, special.description);
+            if self.beside.is_some() {
+                let is_import = special.import.is_some();
+                if is_import {
+                    beside::name_caller(&span, &place);
+                }
+                span.extensions_mut().replace(Pending {
+                    place,
+                    is_import,
+                    producer: producer.instance(),
+                    site,
+                    level,
+                    time: now,
+                    record: local.record.clone(),
+                    message,
+                    context: local.fields.clone(),
+                    status,
+                    additions: Vec::new(),
+                });
+                return;
+            }
             let beginning = Beginning {
                 place,
                 producer: producer.instance(),
                 site,
                 level,
                 time: now,
-                message: message.unwrap_or_default(),
+                message: local.record.get(message).unwrap_or_default(),
                 context: &local.fields,
             };
             let task = SpanData::new(beginning, &mut local.scratch);
-            set_status(&task, special.status, special.description);
+            status.set(&task);
             task.put(&mut local.record);
             span.extensions_mut().replace(Arc::clone(&task));
             local.met.keep(id, task);
@@ -261,6 +306,9 @@ where
             });
             end_bind(local, producer, &span, special);
         });
+        if self.beside.is_some() && beside::is_full(&span) {
+            self.task_of(&span);
+        }
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, ctx: Context<'_, S>) {
@@ -269,7 +317,7 @@ where
         };
         let link = ctx
             .span(follows)
-            .and_then(|other| Some(task_of(&other)?.link()));
+            .and_then(|other| Some(self.task_of(&other)?.link()));
         if let Some(link) = link {
             bind_link(producer, &span, &link);
         }
@@ -309,8 +357,8 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        if std::thread::panicking()
-            && let Some(task) = ctx.span(id).and_then(|span| task_of(&span))
+        if (self.beside.is_some() || std::thread::panicking())
+            && let Some(task) = ctx.span(id).and_then(|span| self.task_of(&span))
         {
             task.entered();
         }
@@ -338,7 +386,11 @@ where
         };
         local::with(producer, |local| {
             let met = local.met.take(&id);
-            let Some(task) = met.or_else(|| task_of(&ctx.span(&id)?)) else {
+            let found = || {
+                let span = ctx.span(&id)?;
+                task_of(&span).or_else(|| self.begin_pending(&span, true))
+            };
+            let Some(task) = met.or_else(found) else {
                 return;
             };
             task.close();
@@ -384,11 +436,9 @@ fn put_name(out: &mut Vec<u8>, special: &Special) {
     }
 }
 
-fn set_status(task: &SpanData, ok: Option<bool>, description: Option<String>) {
-    if ok.is_some() || description.is_some() {
-        let description = description.map(|text| text.chars().take(MAX_NAME / 4).collect());
-        task.judge(|verdict| verdict.set_status(ok, description));
-    }
+fn status(ok: Option<bool>, description: Option<String>) -> Status {
+    let description = description.map(|text| text.chars().take(MAX_NAME / 4).collect());
+    Status { ok, description }
 }
 
 /// Begins a record that adds something to a task; `fill` may call a program's code.
@@ -418,10 +468,19 @@ fn end_bind<'a, R: LookupSpan<'a>>(
     put_name(&mut local.record, &special);
     put::varint(&mut local.record, record::SPAN_KIND, special.kind.number());
     renumber(&mut local.record, &local.fields, record::FIELDS);
+    let status = status(special.status, special.description);
     let Some(task) = task_of(span) else {
+        let addition = Addition {
+            record: local.record.clone(),
+            context: local.fields.clone(),
+            status,
+        };
+        if let Some((addition, task)) = beside::keep(span, addition).zip(task_of(span)) {
+            addition.submit(producer, &task);
+        }
         return;
     };
-    set_status(&task, special.status, special.description);
+    status.set(&task);
     task.add_context(&local.fields, producer.limit());
     task.put(&mut local.record);
     let time = producer.clock().unix_nanos(Instant::now());

@@ -31,7 +31,7 @@
 //! come through `tracing-log`). Then, as far as you need it: [`Task`] and its macros for outcomes, late fields and
 //! links; [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and
 //! gRPC servers and clients; [`Overflow`] for what happens while no daemon is there; [`Builder::spool`] for what
-//! happens when the process is killed.
+//! happens when the process is killed; [`Builder::beside`] where OpenTelemetry has a layer, too.
 //!
 //! # What it costs and promises
 //!
@@ -78,7 +78,7 @@
 //!
 //! `builder.rs` with `settings.rs` and `addresses.rs` (what is said before the first record). One record's way:
 //! `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`, `field.rs`
-//! and `encode.rs` (fields into bytes), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
+//! and `encode.rs` (fields into bytes), `beside.rs` (ids of another system's spans), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
 //! `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork), `ring/`
 //! (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `control.rs` and
 //! `waker.rs` (what the sender is told, and how it is woken), `deadline.rs` (until when somebody waits).
@@ -89,6 +89,7 @@
 //! `guard.rs` ends it. On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
 
 mod addresses;
+mod beside;
 mod builder;
 mod callsite;
 mod capture;
@@ -136,7 +137,7 @@ pub use addresses::Addresses;
 pub use builder::{Builder, builder};
 pub use control::Flush;
 pub use distlog_proto::trace_context::Outgoing;
-pub use distlog_proto::{Encoding, ProducerId, Stream, System, TaskId};
+pub use distlog_proto::{Encoding, ProducerId, Stream, System, TaskId, Twin, TwinSpan};
 pub use distlog_spool::SpoolError;
 pub use future::{FutureExt, InTask};
 pub use guard::Guard;

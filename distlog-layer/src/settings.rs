@@ -6,6 +6,7 @@ use std::time::Duration;
 use distlog_proto::{Encoding, Stream, System};
 
 use crate::addresses::Addresses;
+use crate::beside::TwinOf;
 
 /// What happens to a record for which the ring has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) flush_on_drop: Duration,
     /// The directory of spools.
     pub(crate) spool: Option<PathBuf>,
+    /// Another layer's spans, whose ids the tasks have.
+    pub(crate) beside: Option<TwinOf>,
     pub(crate) patience: Patience,
     pub(crate) door: Door,
 }

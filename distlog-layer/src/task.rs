@@ -192,9 +192,10 @@ impl Task {
     /// Runs `work` with this task's own span, if it is enabled.
     fn own<R>(&self, work: impl FnOnce(&Producer, &SpanRef<'_, Registry>) -> R) -> Option<R> {
         self.with_registry(|id, registry, dispatch| {
-            let producer = dispatch.downcast_ref::<DistlogLayer>()?.producer()?;
+            let layer = dispatch.downcast_ref::<DistlogLayer>()?;
+            let producer = layer.producer()?;
             let span = registry.span(id)?;
-            let is_task = task_of(&span).is_some();
+            let is_task = layer.task_of(&span).is_some();
             is_task.then(|| work(producer, &span))
         })?
     }
@@ -208,11 +209,12 @@ impl Task {
         } else {
             self
         };
-        task.with_registry(|id, registry, _| {
+        task.with_registry(|id, registry, dispatch| {
+            let layer = dispatch.downcast_ref::<DistlogLayer>()?;
             registry
                 .span(id)?
                 .scope()
-                .find_map(|span| task_of(&span).map(|task| work(&task)))
+                .find_map(|span| layer.task_of(&span).map(|task| work(&task)))
         })?
     }
 

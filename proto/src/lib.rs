@@ -10,6 +10,7 @@
 //! 5. [`Topic`] (`topic.rs`) — the first frame of each message, which names the encoding.
 //! 6. [`session`] — the acknowledged way into the daemon: its messages, and how both ends decide.
 //! 7. [`trace_context`] — the headers `traceparent` and `tracestate`, in and out.
+//! 8. [`Twin`] (`twin.rs`) — what another tracing system in the same program says of a span.
 //!
 //! ```
 //! use distlog_proto::TaskId;
@@ -30,6 +31,7 @@ mod severity;
 mod task_id;
 mod topic;
 pub mod trace_context;
+mod twin;
 mod value;
 pub mod wire;
 
@@ -40,5 +42,6 @@ pub use record::{
 pub use severity::Severity;
 pub use task_id::TaskId;
 pub use topic::{Encoding, ParseTopicError, Topic};
+pub use twin::{CallerSpan, Twin, TwinSpan};
 pub use value::{Map, Value};
 pub use wire::{BatchRef, RecordRef, ValueRef};

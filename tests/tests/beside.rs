@@ -1,0 +1,623 @@
+//! A layer of OpenTelemetry beside ours, in either order: both show the same spans, with the same ids.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use distlog_bridge::{Propagator, beside};
+use distlog_layer::{Flush, Import, Task, Trust};
+use distlog_proto::{BatchRef, Kind, Record};
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, Tracer, TracerProvider};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    Sampler, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample, Span as SdkSpan, SpanData,
+    SpanExporter, SpanProcessor, TracerProviderBuilder,
+};
+use tracing::subscriber::with_default;
+use tracing::{Span, info, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
+
+/// Where the layer of OpenTelemetry stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Otel {
+    First,
+    Last,
+}
+
+const ORDERS: [Otel; 2] = [Otel::First, Otel::Last];
+
+/// What both have heard.
+struct Heard {
+    records: Vec<Record>,
+    spans: Vec<SpanData>,
+}
+
+/// An exporter that keeps everything.
+#[derive(Debug, Clone, Default)]
+struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+/// Runs `work` with both layers. OpenTelemetry's does not see spans whose name begins with `hidden`.
+fn heard(order: Otel, work: impl FnOnce()) -> Heard {
+    heard_with(order, |provider| provider, |_| work())
+}
+
+fn heard_with(
+    order: Otel,
+    configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder,
+    work: impl FnOnce(&SdkTracer),
+) -> Heard {
+    let socket = zmq::Context::new().socket(zmq::PULL).unwrap();
+    socket.bind("tcp://127.0.0.1:*").unwrap();
+    let (distlog, guard) = distlog_layer::builder()
+        .service("both")
+        .beside(beside::twin)
+        .connect_push(socket.get_last_endpoint().unwrap().unwrap())
+        .unwrap();
+    let kept = Kept::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone());
+    let provider = configure(provider).build();
+    let tracer = provider.tracer("both");
+    let work = || {
+        work(&tracer);
+        info!("THE LAST");
+    };
+    let visible = || filter_fn(|metadata| !metadata.name().starts_with("hidden"));
+    let registry = tracing_subscriber::registry();
+    match order {
+        Otel::First => {
+            let otel = beside::layer(tracing_opentelemetry::layer(), tracer.clone());
+            with_default(
+                registry.with(otel.with_filter(visible())).with(distlog),
+                work,
+            );
+        }
+        Otel::Last => {
+            let otel = beside::layer(tracing_opentelemetry::layer(), tracer.clone());
+            with_default(
+                registry.with(distlog).with(otel.with_filter(visible())),
+                work,
+            );
+        }
+    }
+    assert_eq!(guard.close(Duration::from_secs(20)), Flush::Flushed);
+    let mut records = Vec::new();
+    while records
+        .last()
+        .is_none_or(|record: &Record| record.message != "THE LAST")
+    {
+        assert!(
+            socket.poll(zmq::POLLIN, 20_000).unwrap() > 0,
+            "{records:#?}"
+        );
+        let message = socket.recv_multipart(0).unwrap();
+        let batch = BatchRef::parse(&message[1]).unwrap();
+        records.extend(batch.records().map(|record| record.unwrap().to_record()));
+    }
+    let spans = kept.0.lock().unwrap().clone();
+    Heard { records, spans }
+}
+
+impl Heard {
+    fn span(&self, name: &str) -> &SpanData {
+        let found = self.spans.iter().find(|span| span.name == name);
+        found.unwrap_or_else(|| panic!("no span {name} in {:#?}", self.spans))
+    }
+
+    fn record(&self, kind: Kind, name: &str) -> &Record {
+        let found = self
+            .records
+            .iter()
+            .find(|record| record.kind == kind && record.callsite.template == name);
+        found.unwrap_or_else(|| panic!("no {kind:?} of {name} in {:#?}", self.records))
+    }
+
+    fn event(&self, message: &str) -> &Record {
+        let found = self.records.iter().find(|record| record.message == message);
+        found.unwrap_or_else(|| panic!("no event {message} in {:#?}", self.records))
+    }
+
+    /// Trace, span and parent of a task, as hex.
+    fn task(&self, name: &str) -> [String; 3] {
+        let begin = ids(self.record(Kind::Begin, name));
+        assert_eq!(ids(self.record(Kind::End, name)), begin, "{name}");
+        begin
+    }
+
+    /// Both have it, with the same ids.
+    fn same(&self, name: &str) -> [String; 3] {
+        let span = self.span(name);
+        let context = &span.span_context;
+        let task = self.task(name);
+        assert_eq!(
+            task,
+            [
+                context.trace_id().to_string(),
+                context.span_id().to_string(),
+                span.parent_span_id.to_string()
+            ],
+            "{name}"
+        );
+        let begin = self.record(Kind::Begin, name).task.as_ref().unwrap();
+        assert_eq!(begin.path, format!("~{}", context.span_id()), "{name}");
+        task
+    }
+
+    /// An event of a task.
+    fn happened_in(&self, message: &str, task: &[String; 3]) {
+        assert_eq!(&ids(self.event(message)), task, "{message}");
+    }
+}
+
+fn ids(record: &Record) -> [String; 3] {
+    let task = record
+        .task
+        .as_ref()
+        .unwrap_or_else(|| panic!("no task in {record:#?}"));
+    let parent = task.parent_span_id.map_or(0, |id| id.get());
+    [
+        task.trace_id.to_hex(),
+        task.span_id.to_string(),
+        format!("{parent:016x}"),
+    ]
+}
+
+fn none() -> String {
+    "0".repeat(16)
+}
+
+#[test]
+fn a_tree_is_the_same_in_both() {
+    for order in ORDERS {
+        let heard = heard(order, || {
+            info_span!("top").in_scope(|| {
+                info!("in top");
+                info_span!("middle", user = "leo").in_scope(|| {
+                    info_span!("low").in_scope(|| info!("in low"));
+                    info!("in middle");
+                });
+            });
+        });
+        let [top, middle, low] = ["top", "middle", "low"].map(|name| heard.same(name));
+        assert_eq!(top[2], none());
+        assert_eq!((&middle[0], &middle[2]), (&top[0], &top[1]));
+        assert_eq!((&low[0], &low[2]), (&top[0], &middle[1]));
+        heard.happened_in("in top", &top);
+        heard.happened_in("in middle", &middle);
+        heard.happened_in("in low", &low);
+        let context = &heard.event("in middle").task.as_ref().unwrap().context;
+        assert_eq!(context.get("user"), Some(&"leo".into()));
+        assert_eq!(heard.spans.len(), 3);
+    }
+}
+
+#[test]
+fn begin_is_written_at_the_first_enter_event_child_or_close() {
+    for order in ORDERS {
+        let heard = heard(order, || {
+            let entered = info_span!("entered");
+            let with_event = info_span!("with event");
+            let with_child = info_span!("with child");
+            let closed = info_span!("closed");
+            info!("all are made");
+            entered.in_scope(|| info!("entered it"));
+            info!(parent: &with_event, "an event from outside");
+            drop(info_span!(parent: &with_child, "child"));
+            drop(closed);
+            info!("all have begun");
+        });
+        let at = |wanted: &Record| {
+            let found = heard.records.iter().position(|record| record == wanted);
+            found.unwrap()
+        };
+        let made = at(heard.event("all are made"));
+        for name in ["entered", "with event", "with child", "child", "closed"] {
+            heard.same(name);
+            let begin = heard.record(Kind::Begin, name);
+            assert!(at(begin) > made, "{name}");
+            assert!(at(begin) < at(heard.event("all have begun")), "{name}");
+            if name != "child" {
+                assert!(begin.time <= heard.records[made].time, "{name}: {order:?}");
+            }
+        }
+        heard.happened_in("an event from outside", &heard.task("with event"));
+        assert_eq!(heard.task("child")[2], heard.task("with child")[1]);
+        assert!(at(heard.record(Kind::Begin, "entered")) < at(heard.event("entered it")));
+    }
+}
+
+#[test]
+fn a_parent_from_the_headers_of_a_request_is_the_parent_of_both() {
+    let headers = [(
+        "traceparent".to_owned(),
+        "00-e252a11fd33d483dba08bc8f642b2f10-99134579e8496ab7-03".to_owned(),
+    )];
+    for order in ORDERS {
+        let heard = heard(order, || {
+            let headers = std::collections::HashMap::from(headers.clone());
+            let caller = Propagator::new().extract(&headers);
+            let span = info_span!("answer", status = tracing::field::Empty);
+            span.record("status", 200);
+            span.set_parent(caller).unwrap();
+            span.in_scope(|| info!("answering"));
+        });
+        let task = heard.same("answer");
+        assert_eq!(task[0], "e252a11fd33d483dba08bc8f642b2f10");
+        assert_eq!(task[2], "99134579e8496ab7");
+        heard.happened_in("answering", &task);
+        let event = heard.event("answering").task.as_ref().unwrap();
+        assert_eq!(event.context.get("status"), Some(&200i64.into()));
+        assert_eq!(event.flags, 3);
+        // begin, the record of the status, the event, end
+        let numbers = heard.records.iter().filter(|record| record.task.is_some());
+        let numbers: Vec<_> = numbers.map(|record| (record.kind, record.number)).collect();
+        assert_eq!(
+            numbers,
+            [
+                (Kind::Begin, 0),
+                (Kind::Bind, 1),
+                (Kind::Event, 2),
+                (Kind::End, 3)
+            ]
+        );
+    }
+}
+
+#[test]
+fn what_is_called_gets_the_span_of_opentelemetry_as_its_parent() {
+    for order in ORDERS {
+        let mut sent = Vec::new();
+        let heard = heard(order, || {
+            let call = info_span!("call");
+            let ours = Task::from(call.clone()).foreign_trace_context();
+            let mut theirs = std::collections::HashMap::new();
+            Propagator::new().inject_context(&call.context(), &mut theirs);
+            sent = vec![ours.traceparent, theirs.remove("traceparent").unwrap()];
+            assert_eq!(
+                ours.tracestate.unwrap(),
+                format!(
+                    "distlog=~{}/1",
+                    call.context().span().span_context().span_id()
+                )
+            );
+        });
+        let [trace, span, _] = heard.same("call");
+        for header in sent {
+            assert_eq!(header[..52], format!("00-{trace}-{span}"));
+        }
+    }
+}
+
+#[test]
+fn a_context_that_was_asked_for_early_has_its_parent_too() {
+    for order in ORDERS {
+        let heard = heard(order, || {
+            info_span!("above").in_scope(|| {
+                let span = info_span!("asked");
+                assert!(span.context().span().span_context().is_valid());
+            });
+        });
+        assert_eq!(heard.same("asked")[2], heard.same("above")[1]);
+    }
+}
+
+#[test]
+fn an_import_is_told_to_opentelemetry() {
+    let parent: &[u8] = b"00-e252a11fd33d483dba08bc8f642b2f10-99134579e8496ab7-01";
+    for order in ORDERS {
+        for start in [0, 1, 2] {
+            let heard = heard(order, || {
+                info_span!("elsewhere").in_scope(|| {
+                    let import = Import::from_trace_context(
+                        [parent],
+                        [&b"distlog=1/3,a=1"[..]],
+                        Trust::Continue,
+                    );
+                    let task = distlog_layer::import_task!(import, "imported");
+                    match start {
+                        0 => task.in_scope(|| info!("in it")),
+                        1 => drop(info_span!(parent: task.span(), "below")),
+                        _ => {}
+                    }
+                });
+            });
+            let [trace, _, above] = heard.same("imported");
+            assert_eq!(
+                trace, "e252a11fd33d483dba08bc8f642b2f10",
+                "{order:?} {start}"
+            );
+            assert_eq!(above, "99134579e8496ab7");
+            let state = heard.span("imported").span_context.trace_state().header();
+            assert_eq!(state, "a=1");
+            let begin = heard.record(Kind::Begin, "imported");
+            assert_eq!(begin.task.as_ref().unwrap().trace_state, "a=1");
+            assert_eq!(begin.links, []);
+        }
+    }
+}
+
+#[test]
+fn what_the_program_told_opentelemetry_of_the_caller_counts_and_ours_becomes_a_link() {
+    let parent: &[u8] = b"00-e252a11fd33d483dba08bc8f642b2f10-99134579e8496ab7-01";
+    let other = [(
+        "traceparent".to_owned(),
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+    )];
+    for order in ORDERS {
+        let heard = heard(order, || {
+            let import = Import::from_trace_context([parent], [], Trust::Continue);
+            let task = distlog_layer::import_task!(import, "imported");
+            let headers = std::collections::HashMap::from(other.clone());
+            let caller = Propagator::new().extract(&headers);
+            task.span().set_parent(caller).unwrap();
+        });
+        let task = heard.same("imported");
+        assert_eq!(task[0], "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(task[2], "b7ad6b7169203331");
+        let links = &heard.record(Kind::Begin, "imported").links;
+        assert_eq!(links.len(), 1);
+        assert_eq!(links[0].span_id.to_string(), "99134579e8496ab7");
+    }
+}
+
+#[test]
+fn a_span_that_opentelemetry_does_not_see_has_ids_of_its_own() {
+    for order in ORDERS {
+        let heard = heard(order, || {
+            info_span!("seen").in_scope(|| {
+                info_span!("hidden").in_scope(|| {
+                    info!("in hidden");
+                    info_span!("seen below").in_scope(|| info!("in seen below"));
+                });
+            });
+        });
+        let [seen, below] = ["seen", "seen below"].map(|name| heard.same(name));
+        let hidden = heard.task("hidden");
+        assert_eq!((&hidden[0], &hidden[2]), (&seen[0], &seen[1]));
+        assert_eq!(&below[2], &seen[1], "as OpenTelemetry has it");
+        let path = &heard
+            .record(Kind::Begin, "hidden")
+            .task
+            .as_ref()
+            .unwrap()
+            .path;
+        assert_eq!(path, &format!("~{}/1", seen[1]));
+        heard.happened_in("in hidden", &hidden);
+        heard.happened_in("in seen below", &below);
+    }
+}
+
+#[test]
+fn a_span_of_the_sdk_in_between_is_the_parent() {
+    for order in ORDERS {
+        let heard = heard_with(
+            order,
+            |provider| provider,
+            |tracer| {
+                info_span!("above").in_scope(|| {
+                    tracer.in_span("plain", |_| info_span!("below").in_scope(|| {}));
+                });
+            },
+        );
+        let plain = heard.span("plain");
+        let below = heard.same("below");
+        assert_eq!(below[2], plain.span_context.span_id().to_string());
+        assert_eq!(heard.same("above")[1], plain.parent_span_id.to_string());
+    }
+}
+
+#[test]
+fn follows_from_links_to_the_ids_of_opentelemetry() {
+    for order in ORDERS {
+        let heard = heard(order, || {
+            let (cause, effect) = (info_span!("cause"), info_span!("effect"));
+            effect.follows_from(&cause);
+        });
+        let (cause, _) = (heard.same("cause"), heard.same("effect"));
+        let linked = heard.records.iter().flat_map(|record| &record.links);
+        let linked: Vec<_> = linked.map(|link| link.span_id.to_string()).collect();
+        assert_eq!(linked, [cause[1].clone()]);
+        let links = &heard.span("effect").links.links;
+        assert_eq!(links[0].span_context.span_id().to_string(), cause[1]);
+    }
+}
+
+#[test]
+fn spans_that_are_not_sampled_have_the_same_ids() {
+    for order in ORDERS {
+        let mut expected = Vec::new();
+        let heard = heard_with(
+            order,
+            |provider| provider.with_sampler(Sampler::AlwaysOff),
+            |_| {
+                info_span!("top").in_scope(|| {
+                    expected.push(own_ids());
+                    info_span!("low").in_scope(|| expected.push(own_ids()));
+                });
+            },
+        );
+        assert!(heard.spans.is_empty());
+        let (top, low) = (heard.task("top"), heard.task("low"));
+        assert_eq!(
+            [&top, &low].map(|task| [task[0].clone(), task[1].clone()])[..],
+            expected
+        );
+        assert_eq!(low[2], top[1]);
+        assert_eq!(
+            heard
+                .record(Kind::Begin, "low")
+                .task
+                .as_ref()
+                .unwrap()
+                .flags
+                & 1,
+            0
+        );
+    }
+}
+
+fn own_ids() -> [String; 2] {
+    let context = Span::current().context();
+    let span = context.span();
+    let context = span.span_context();
+    [
+        context.trace_id().to_string(),
+        context.span_id().to_string(),
+    ]
+}
+
+/// A sampler and span processor that use `tracing` themselves.
+#[derive(Debug, Clone)]
+struct Talks;
+
+fn talk(what: &str) {
+    info!("{what} talks");
+    info_span!("hidden talk").in_scope(|| info!("{what} talks in a span"));
+}
+
+impl ShouldSample for Talks {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        talk("sampler");
+        Sampler::AlwaysOn.should_sample(parent, trace_id, name, kind, attributes, links)
+    }
+}
+
+impl SpanProcessor for Talks {
+    fn on_start(&self, _: &mut SdkSpan, _: &Context) {
+        talk("start");
+    }
+
+    fn on_end(&self, _: SpanData) {
+        // No span: the Registry does not forget one that is closed while another one is.
+        info!("end talks");
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+#[test]
+fn samplers_and_processors_may_log() {
+    for order in ORDERS {
+        let heard = heard_with(
+            order,
+            |provider| provider.with_sampler(Talks).with_span_processor(Talks),
+            |_| {
+                info_span!("top").in_scope(|| info_span!("low").in_scope(|| info!("in low")));
+                drop(info_span!("never used"));
+                let early = info_span!("early");
+                early.context().span().end();
+            },
+        );
+        for name in ["top", "low", "never used", "early"] {
+            heard.same(name);
+        }
+        heard.happened_in("in low", &heard.task("low"));
+        for what in ["sampler", "start", "end"] {
+            heard.event(&format!("{what} talks"));
+        }
+        for what in ["sampler", "start"] {
+            heard.event(&format!("{what} talks in a span"));
+        }
+    }
+}
+
+#[test]
+fn threads_that_use_a_span_at_once_begin_it_once() {
+    for order in ORDERS {
+        let heard = heard(order, || {
+            for _ in 0..50 {
+                let span = info_span!("shared");
+                let dispatch = tracing::dispatcher::get_default(Clone::clone);
+                std::thread::scope(|scope| {
+                    for _ in 0..4 {
+                        scope.spawn(|| {
+                            tracing::dispatcher::with_default(&dispatch, || {
+                                span.in_scope(|| info!("used"));
+                            });
+                        });
+                    }
+                });
+            }
+        });
+        let begins = heard
+            .records
+            .iter()
+            .filter(|record| record.kind == Kind::Begin);
+        let mut tasks: Vec<_> = begins.map(ids).collect();
+        tasks.sort();
+        let mut spans: Vec<_> = heard
+            .spans
+            .iter()
+            .map(|span| {
+                let context = &span.span_context;
+                let parent = span.parent_span_id.to_string();
+                [
+                    context.trace_id().to_string(),
+                    context.span_id().to_string(),
+                    parent,
+                ]
+            })
+            .collect();
+        spans.sort();
+        assert_eq!(tasks, spans);
+        assert_eq!(tasks.len(), 50);
+        let used = heard
+            .records
+            .iter()
+            .filter(|record| record.message == "used");
+        assert!(used.clone().all(|record| tasks.contains(&ids(record))));
+        assert_eq!(used.count(), 200);
+    }
+}
+
+#[test]
+fn what_is_said_of_a_task_before_it_begins_counts() {
+    for order in ORDERS {
+        let heard = heard(order, || {
+            let span = info_span!(
+                "named",
+                "otel.name" = "a name",
+                "otel.status_code" = "error",
+                n = 0
+            );
+            for n in 1..=100 {
+                span.record("n", n);
+            }
+            let task = Task::from(info_span!("failing"));
+            task.bind("more", ["a", "b"]);
+            task.fail(&std::io::Error::other("no way"));
+        });
+        let end = heard.record(Kind::End, "named");
+        assert_eq!(end.outcome, distlog_proto::Outcome::Failed);
+        let context = &end.task.as_ref().unwrap().context;
+        assert_eq!(context.get("n"), Some(&100i64.into()));
+        assert_eq!(heard.record(Kind::Begin, "named").name, "a name");
+        let end = heard.record(Kind::End, "failing");
+        assert_eq!(end.error.as_ref().unwrap().message, "no way");
+        assert!(end.task.as_ref().unwrap().context.get("more").is_some());
+        heard.same("failing");
+    }
+}
