@@ -1,6 +1,6 @@
 //! OpenTelemetry on both sides of distlog: what a record is in OTLP.
 //!
-//! Pure conversions, no I/O. This is the only crate of distlog whose public API names types of OpenTelemetry; the
+//! Conversions without I/O, but for `sdk`. This is the only crate of distlog whose public API names types of OpenTelemetry; the
 //! messages of OTLP are at hand as [`otlp`]. Read it in this order:
 //!
 //! 1. `names.rs` — [`names`]: the attributes that distlog writes, in one table.
@@ -18,9 +18,13 @@
 //! 9. `ids.rs` — [`ids`]: trace and span ids, both ways.
 //! 10. `propagator.rs` — [`Propagator`]: the headers of W3C Trace Context, in and out.
 //!
+//! For programs that use its SDK (feature `sdk`):
+//!
+//! 11. `sdk/` — `sdk`: exporters of spans and log records, to the session door of distlogd.
+//!
 //! For programs with the layers of both in one subscriber (feature `layer`):
 //!
-//! 11. `beside/` — `beside`: both show the same ids.
+//! 12. `beside/` — `beside`: both show the same ids.
 //!
 //! A record that came in by OTLP (it has [`distlog_proto::RecordRef::otlp`]) leaves as it came: nothing is added to it.
 
@@ -36,6 +40,8 @@ mod origin;
 mod propagator;
 pub mod receive;
 mod request;
+#[cfg(feature = "sdk")]
+pub mod sdk;
 mod span;
 
 pub use any_value::any_value;

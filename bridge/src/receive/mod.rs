@@ -114,6 +114,17 @@ pub fn logs(request: &[u8], received: u64, take: &mut dyn Take) -> Result<Verdic
     receive(request, &Logs { received }, take)
 }
 
+/// The source that the items of a `ResourceSpans` or `ResourceLogs` get, as a `distlog.v1.RecordBatch` without records.
+///
+/// # Errors
+/// If the resource is malformed or too large.
+#[cfg(feature = "sdk")]
+pub(crate) fn source(group: &[u8], producer: ProducerId) -> Result<Vec<u8>, Fault> {
+    let mut batch = Vec::new();
+    Source::read("ResourceSpans", group)?.put(producer, &mut batch);
+    Ok(batch)
+}
+
 /// How the items of a signal are read. Requests of all signals have the same frame.
 trait Signal {
     /// The names of the request, of what it has for each resource, and of what that has for each scope.
