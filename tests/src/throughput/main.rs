@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --bin throughput                 # a table, and target/bench/throughput.json
 //! cargo run --release --bin throughput -- growth       # docs/performance/*.svg, and target/bench/growth.json
+//! cargo run --release --bin throughput -- otlp         # OTLP in and out, beside rotel; target/bench/otlp.json
 //! cargo run --release --bin throughput -- soak         # an hour; exit code 1 if anything grows
 //! ```
 //!
@@ -13,7 +14,7 @@
 //!
 //! Read it in this order: `load.rs` (what clients log) with `lines.rs` and `frames.rs` (clients of the others), `crew.rs`
 //! (client processes), `system.rs` (what the system knows of processes), `measure.rs`, `probe.rs` (latency), `variant.rs`
-//! (our daemon), `peers/` (the others), `row.rs` (the table); then `growth/` and `soak.rs`.
+//! (our daemon), `peers/` (the others), `row.rs` (the table); then `growth/`, `otlp/` and `soak.rs`.
 
 mod crew;
 mod frames;
@@ -21,6 +22,7 @@ mod growth;
 mod lines;
 mod load;
 mod measure;
+mod otlp;
 mod peers;
 mod probe;
 mod row;
@@ -63,6 +65,8 @@ struct Options {
 enum Part {
     /// How cost grows with what there is more of; a plot for each.
     Growth(growth::Options),
+    /// What OTLP costs on its way in and out again.
+    Otlp(otlp::Options),
     /// Whether anything grows in an hour of steady work that should not.
     Soak(soak::Options),
     #[command(hide = true)]
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
     match cli.part {
         None => table(&cli.options),
         Some(Part::Growth(options)) => growth::run(&options),
+        Some(Part::Otlp(options)) => otlp::run(&options),
         Some(Part::Soak(options)) => return soak::run(&options),
         Some(Part::Client(load)) => load.run(),
         Some(Part::Lines { address, records }) => lines::run(&address, records),
