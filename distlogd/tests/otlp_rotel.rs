@@ -4,90 +4,13 @@
 
 mod otlp_support;
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
-
 use distlog_bridge::otlp::trace::v1::status::StatusCode;
 use distlog_proto::{ErrorInfo, Outcome, Record};
+use distlog_tests::{Rotel, eventually};
 use distlogd::processors::otlp::{Compression, Config, Events, Protocol};
 use otlp_support::collector::{Collector, body, text};
 use otlp_support::{Delivery, NOW, Store, end, task, whole};
 use tempfile::TempDir;
-
-/// Waits for something that another process does.
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        thread::yield_now();
-    }
-}
-
-struct Rotel {
-    child: Child,
-    grpc: String,
-    http: String,
-    _dir: TempDir,
-}
-
-impl Rotel {
-    fn start(forward_to: &Collector) -> Rotel {
-        let program = std::env::var_os("DISTLOG_TEST_ROTEL")
-            .expect("DISTLOG_TEST_ROTEL must name the program rotel-agent: `pip install rotel` has it in site-packages/rotel");
-        let dir = TempDir::new().unwrap();
-        let free = || {
-            TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .to_string()
-        };
-        let (grpc, http) = (free(), free());
-        let child = Command::new(program)
-            .args([
-                "start",
-                "--otlp-grpc-endpoint",
-                &grpc,
-                "--otlp-http-endpoint",
-                &http,
-            ])
-            .args(["--exporter", "otlp", "--otlp-exporter-protocol", "grpc"])
-            .args([
-                "--otlp-exporter-endpoint",
-                &forward_to.endpoint(),
-                "--batch-timeout",
-                "50ms",
-            ])
-            .arg("--pid-file")
-            .arg(dir.path().join("pid"))
-            .arg("--log-file")
-            .arg(dir.path().join("log"))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let rotel = Rotel {
-            child,
-            grpc,
-            http,
-            _dir: dir,
-        };
-        until("rotel listens", || {
-            [&rotel.grpc, &rotel.http]
-                .iter()
-                .all(|address| TcpStream::connect(address).is_ok())
-        });
-        rotel
-    }
-}
-
-impl Drop for Rotel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 #[ignore = "needs rotel: see .ci/run"]
@@ -95,7 +18,8 @@ fn a_real_collector_takes_and_forwards_spans_and_log_records() {
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
         for compression in [Compression::None, Compression::Gzip] {
             let collector = Collector::start();
-            let rotel = Rotel::start(&collector);
+            let folder = TempDir::new().unwrap();
+            let rotel = Rotel::start(folder.path(), &collector.endpoint());
             let mut records = whole(1);
             let error = ErrorInfo {
                 kind: "io::Error".into(),
@@ -109,8 +33,8 @@ fn a_real_collector_takes_and_forwards_spans_and_log_records() {
             };
             let store = Store::of(&records);
             let endpoint = match protocol {
-                Protocol::Grpc => &rotel.grpc,
-                Protocol::HttpProtobuf => &rotel.http,
+                Protocol::Grpc => rotel.grpc(),
+                Protocol::HttpProtobuf => rotel.http(),
             };
             let config = Config {
                 protocol,
@@ -125,8 +49,11 @@ fn a_real_collector_takes_and_forwards_spans_and_log_records() {
                 "{:?}",
                 delivery.retries
             );
-            until("all is forwarded", || {
-                collector.spans().len() == 2 && collector.logs().len() == 2
+            eventually("what is forwarded", || {
+                match (collector.spans().len(), collector.logs().len()) {
+                    (2, 2) => Ok(()),
+                    came => Err(came),
+                }
             });
 
             let spans = collector.spans();
