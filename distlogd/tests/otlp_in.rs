@@ -758,3 +758,22 @@ fn a_failed_span_looks_like_a_failed_task() {
     );
     assert_eq!(drawn, expected);
 }
+
+#[test]
+fn a_span_whose_logs_come_first_is_running_also_in_python() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder);
+    let mut early = logs(vec![log("on it", 1)]);
+    let resource = early.resource_logs[0].resource.as_mut().unwrap();
+    // What OpenTelemetry's SDK for Python says of itself. Tasks of the package `distlog` for Python may have no end.
+    resource
+        .attributes
+        .push(text("telemetry.sdk.language", "python"));
+    let body = early.encode_to_vec();
+    assert_eq!(
+        post(&daemon, "/v1/logs", &[PROTOBUF], &body[..]).status,
+        200
+    );
+    let tree = daemon.json(&format!("/api/v1/tasks/{TRACE}")).unwrap();
+    assert_eq!(tree["tasks"][0]["outcome"], "running", "{tree:#}");
+}

@@ -309,10 +309,12 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Whether a program of the Python package wrote it, whose tasks often have no end.
+/// Whether a program of the Python package wrote it, whose tasks often have no end. Spans from Python, which come by OTLP, have
+/// one.
 pub(crate) fn is_python(record: &RecordRef<'_>) -> bool {
-    matches!(
-        record.source.resource.get("telemetry.sdk.language"),
-        Some(distlog_proto::ValueRef::Str("python"))
-    )
+    record.otlp().is_none()
+        && matches!(
+            record.source.resource.get("telemetry.sdk.language"),
+            Some(distlog_proto::ValueRef::Str("python"))
+        )
 }
