@@ -1,0 +1,62 @@
+//! A service of a chain, as the stories start it: `e2e-service SESSION_DOOR NAME [NEXT]`.
+//!
+//! It prints its address and answers each request with its name and what the service `NEXT` answers.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use distlog_layer::{FutureExt, to};
+use tokio::net::TcpListener;
+use tracing::info;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
+
+/// Its name, and the service that it asks.
+type Who = (String, Option<String>);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, door, name, rest @ ..] = &arguments[..] else {
+        panic!("SESSION_DOOR NAME [NEXT]")
+    };
+    let (layer, _guard) = distlog_layer::builder()
+        .service(name)
+        .connect(door)
+        .unwrap();
+    // What the HTTP libraries say of themselves below that is not part of the story.
+    tracing_subscriber::registry()
+        .with(layer.with_filter(LevelFilter::INFO))
+        .init();
+    let app = Router::new()
+        .route("/", get(answer))
+        .layer(distlog_layer::tower::server())
+        .with_state((name.clone(), rest.first().cloned()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("http://{}", listener.local_addr().unwrap());
+    axum::serve(listener, app).await.unwrap();
+}
+
+async fn answer(State((name, next)): State<Who>) -> Result<String, StatusCode> {
+    info!("{name} was asked");
+    let Some(next) = next else {
+        return Ok(name);
+    };
+    let call = to!(otel.kind = "client", "{name} asks");
+    let headers = call.foreign_headers();
+    let asking = async move {
+        let asked = tokio::task::spawn_blocking(move || ask(&next, &headers)).await;
+        asked.unwrap().map_err(|_| StatusCode::BAD_GATEWAY)
+    };
+    let answer = asking.in_task(call).await?;
+    Ok(format!("{name}, {answer}"))
+}
+
+fn ask(address: &str, headers: &HeaderMap) -> Result<String, ureq::Error> {
+    let mut request = ureq::get(address);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    request.call()?.body_mut().read_to_string()
+}
