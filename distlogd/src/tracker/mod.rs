@@ -11,7 +11,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use distlog_proto::{BatchRef, Kind, Outcome, Record, RecordRef};
+use distlog_proto::wire::Outline;
+use distlog_proto::{BatchRef, Kind, Outcome, Record};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
@@ -246,6 +247,8 @@ impl Tracker {
         let now = Instant::now();
         // Most records are events, and most of them of the same task as the one before.
         let mut heard: Option<(open::Key, u64)> = None;
+        // Many tasks begin and end in one batch, a span that came by OTLP always: nobody needs to know more of them.
+        let mut begun: Option<(open::Key, u64, Outline<'_>)> = None;
         for (number, outline) in (first..).zip(batch.outlines()) {
             // Batches were checked when they came in.
             let Ok(outline) = outline else { continue };
@@ -255,55 +258,54 @@ impl Tracker {
                     continue;
                 }
                 match &mut heard {
+                    _ if begun.as_ref().is_some_and(|(begun, ..)| *begun == key) => {}
                     Some((last, time)) if *last == key => *time = outline.time.max(*time),
                     _ => {
                         self.heard(heard.replace((key, outline.time)), now);
                     }
                 }
-            } else if let Ok(mut record) = outline.read() {
+            } else if outline.kind == Kind::Begin {
                 self.heard(heard.take(), now);
-                record.store_number = number;
-                self.take(&record);
+                self.follow(begun.replace((key, number, outline)));
+                if outline.may_be_top
+                    && let Ok(record) = outline.read()
+                    && let Some(task) = record.task
+                {
+                    self.needs.recent.begin(&record, &task);
+                }
+            } else {
+                self.heard(heard.take(), now);
+                if begun.take_if(|(begun, ..)| *begun == key).is_none() {
+                    self.open.remove(&key);
+                }
+                self.needs
+                    .recent
+                    .end(&key, outline.outcome, outline.duration);
             }
         }
+        self.follow(begun);
         self.heard(heard, now);
+    }
+
+    /// Follows a task that has begun and not ended yet.
+    fn follow(&mut self, begun: Option<(open::Key, u64, Outline<'_>)>) {
+        let Some((key, number, outline)) = begun.filter(|(_, number, _)| *number >= self.begin)
+        else {
+            return;
+        };
+        if let Ok(record) = outline.read()
+            && self
+                .open
+                .insert(key, Open::new(number, &record), Instant::now())
+        {
+            self.given_up.inc();
+            self.untold += 1;
+        }
     }
 
     fn heard(&mut self, heard: Option<(open::Key, u64)>, now: Instant) {
         if let Some((key, time)) = heard {
             self.open.heard(&key, time, now);
-        }
-    }
-
-    /// Takes a begin or an end.
-    fn take(&mut self, record: &RecordRef<'_>) {
-        let Some(task) = record.task else { return };
-        let (number, recent) = (record.store_number, &self.needs.recent);
-        if number < self.begin {
-            match record.kind {
-                Kind::Begin => recent.begin(record, &task),
-                Kind::End => recent.end(record, &task),
-                Kind::Event | Kind::Bind => {}
-            }
-            return;
-        }
-        let key = (task.trace_id, task.span_id);
-        match record.kind {
-            Kind::Begin => {
-                if self
-                    .open
-                    .insert(key, Open::new(number, record), Instant::now())
-                {
-                    self.given_up.inc();
-                    self.untold += 1;
-                }
-                recent.begin(record, &task);
-            }
-            Kind::End => {
-                self.open.remove(&key);
-                recent.end(record, &task);
-            }
-            Kind::Event | Kind::Bind => {}
         }
     }
 

@@ -7,6 +7,8 @@ use distlog_proto::wire::TaskRef;
 use distlog_proto::{Outcome, RecordRef, SpanId, TraceId};
 use serde::Serialize;
 
+use super::open::Key;
+
 /// So many are remembered.
 const KEPT: usize = 1000;
 /// Texts are kept up to this length, in characters: strangers may send longer ones.
@@ -87,22 +89,22 @@ impl Recent {
         state.by_trace.insert(task.trace_id, summary);
     }
 
-    /// Notes an end.
-    pub(super) fn end(&self, record: &RecordRef<'_>, task: &TaskRef<'_>) {
+    /// Notes the end of a task, and how long it took, in ns.
+    pub(super) fn end(&self, (trace_id, span_id): &Key, outcome: Outcome, duration: u64) {
         let mut state = self.lock();
-        let Some(summary) = state.by_trace.get_mut(&task.trace_id) else {
+        let Some(summary) = state.by_trace.get_mut(trace_id) else {
             return;
         };
-        if matches!(record.outcome, Outcome::Failed | Outcome::Lost) {
+        if matches!(outcome, Outcome::Failed | Outcome::Lost) {
             summary.failed += 1;
         }
-        if summary.span_id == Some(task.span_id) {
-            summary.outcome = if record.outcome == Outcome::Unset {
+        if summary.span_id == Some(*span_id) {
+            summary.outcome = if outcome == Outcome::Unset {
                 "ended"
             } else {
-                record.outcome.name()
+                outcome.name()
             };
-            summary.duration_ns = Some(record.duration);
+            summary.duration_ns = Some(duration);
         }
     }
 

@@ -5,7 +5,7 @@ use super::field::{batch, record, task};
 use super::record_ref::RecordRef;
 use super::scan::{DecodeError, Scan};
 use crate::id::{SpanId, TraceId};
-use crate::record::Kind;
+use crate::record::{Kind, Outcome};
 
 /// What a record is about. It costs a fraction of the whole [`RecordRef`], which [`Outline::read`] gives.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,13 @@ pub struct Outline<'a> {
     pub time: u64,
     /// Its task, if it has one.
     pub task: Option<(TraceId, SpanId)>,
+    /// Whether its task may be the topmost one that is known: it names none above it, or only one of another system
+    /// (`~x/n`).
+    pub may_be_top: bool,
+    /// How the task ended.
+    pub outcome: Outcome,
+    /// How long the task took, in nanoseconds.
+    pub duration: u64,
     batch: &'a BatchRef<'a>,
     bytes: &'a [u8],
 }
@@ -26,6 +33,9 @@ impl<'a> Outline<'a> {
             kind: Kind::Event,
             time: 0,
             task: None,
+            may_be_top: false,
+            outcome: Outcome::Unset,
+            duration: 0,
             batch,
             bytes,
         };
@@ -34,7 +44,11 @@ impl<'a> Outline<'a> {
             match item.number {
                 record::KIND => outline.kind = Kind::from_number(item.varint()?),
                 record::TIME => outline.time = item.fixed64()?,
-                record::TASK => outline.task = ids(item.bytes()?)?,
+                record::TASK => {
+                    (outline.task, outline.may_be_top) = ids(item.bytes()?)?;
+                }
+                record::OUTCOME => outline.outcome = Outcome::from_number(item.varint()?),
+                record::DURATION => outline.duration = item.varint()?,
                 _ => {}
             }
         }
@@ -50,9 +64,10 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// The ids of a task.
-fn ids(bytes: &[u8]) -> Result<Option<(TraceId, SpanId)>, DecodeError> {
+/// The ids of a task, and whether it may be the topmost one.
+fn ids(bytes: &[u8]) -> Result<(Option<(TraceId, SpanId)>, bool), DecodeError> {
     let (mut trace_id, mut span_id) = (None, None);
+    let (mut has_parent, mut imported) = (false, false);
     for item in Scan::new("Task", bytes) {
         let item = item?;
         match item.number {
@@ -60,13 +75,17 @@ fn ids(bytes: &[u8]) -> Result<Option<(TraceId, SpanId)>, DecodeError> {
                 trace_id = item.bytes()?.try_into().ok().and_then(TraceId::from_bytes);
             }
             task::SPAN_ID => span_id = SpanId::new(item.fixed64()?),
-            _ => continue,
-        }
-        if trace_id.is_some() && span_id.is_some() {
-            break;
+            task::PARENT_SPAN_ID => has_parent = item.fixed64()? != 0,
+            task::PATH => {
+                let path = item.bytes()?;
+                imported = path.starts_with(b"~") && path.contains(&b'/');
+            }
+            // The ids stand first as a rule; behind them there may be much.
+            _ if trace_id.is_some() && span_id.is_some() => break,
+            _ => {}
         }
     }
-    Ok(trace_id.zip(span_id))
+    Ok((trace_id.zip(span_id), imported || !has_parent))
 }
 
 impl<'a> BatchRef<'a> {

@@ -15,6 +15,8 @@ use super::refusal::Refusal;
 
 /// A body must be there within this time.
 const WITHIN: Duration = Duration::from_secs(30);
+/// Of a body that is refused so much is read at most, in bytes.
+const READ_ON: usize = 2 * MAX_REQUEST;
 /// Decompressed at once, in bytes.
 const STEP: usize = 64 << 10;
 /// Largest window of zstd, as a power of two: 8 MiB, what its own program takes without being asked.
@@ -57,22 +59,36 @@ pub(super) async fn read(
         .map(Bytes::from)
 }
 
+/// Reads a body. What is refused is read on, up to a bound: many clients look for the answer only when they have sent all,
+/// and take a connection that is closed before for a failure of the network.
 async fn collect(mut body: Body, share: &Share) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
+    let mut read = 0;
+    let mut refused = None;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Refusal::Malformed(error.to_string()))?;
         let Some(data) = frame.data_ref() else {
             continue;
         };
-        if bytes.len() + data.len() > MAX_REQUEST {
-            return Err(Refusal::TooLarge);
+        read += data.len();
+        if refused.is_some() {
+            if read > READ_ON {
+                break;
+            }
+        } else if read > MAX_REQUEST {
+            refused = Some(Refusal::TooLarge);
+        } else if !share.take(data.len()) {
+            refused = Some(Refusal::Busy);
+        } else {
+            bytes.extend_from_slice(data);
+            continue;
         }
-        if !share.take(data.len()) {
-            return Err(Refusal::Busy);
+        if !bytes.is_empty() {
+            bytes = Vec::new();
+            share.give_back();
         }
-        bytes.extend_from_slice(data);
     }
-    Ok(bytes)
+    refused.map_or(Ok(bytes), Err)
 }
 
 fn decompress(coding: Coding, compressed: &[u8], share: &Share) -> Result<Vec<u8>, Refusal> {

@@ -45,12 +45,17 @@ impl Share {
         }
         taken.is_ok()
     }
+
+    /// Gives back what was taken so far.
+    pub(super) fn give_back(&self) {
+        let taken = self.taken.swap(0, Ordering::AcqRel);
+        self.budget.left.fetch_add(taken, Ordering::AcqRel);
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let taken = *self.taken.get_mut();
-        self.budget.left.fetch_add(taken, Ordering::AcqRel);
+        self.give_back();
     }
 }
 
@@ -65,7 +70,7 @@ mod tests {
         assert!(one.take(60) && other.take(30));
         assert!(!one.take(11));
         assert!(one.take(10));
-        drop(one);
+        one.give_back();
         assert!(other.take(70) && !other.take(1));
         drop(other);
         assert!(budget.share().take(100));

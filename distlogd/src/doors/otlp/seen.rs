@@ -1,8 +1,7 @@
 //! Which spans have come lately: clients repeat a request whose answer they did not hear.
 
-use std::collections::HashSet;
-
 use distlog_proto::{SpanId, TraceId};
+use hashbrown::HashSet;
 
 /// So many spans are remembered in each of two generations: some minutes of most programs, 10 MiB at most.
 const GENERATION: usize = 1 << 17;
@@ -20,13 +19,11 @@ pub(super) struct Seen {
 impl Seen {
     /// Notes a span; false if it had come before.
     pub(super) fn note(&mut self, key: Key) -> bool {
-        if self.older.contains(&key) || self.newer.contains(&key) {
-            return false;
-        }
         if self.newer.len() >= GENERATION {
             self.older = std::mem::take(&mut self.newer);
+            self.newer.reserve(GENERATION);
         }
-        self.newer.insert(key)
+        self.newer.insert(key) && !self.older.contains(&key)
     }
 
     /// Forgets spans that were not stored after all.
