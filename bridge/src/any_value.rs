@@ -11,14 +11,14 @@ use crate::otlp::common::v1::{AnyValue, ArrayValue, KeyValueList};
 
 /// Lists and maps that stand deeper in each other leave as text: each level is three messages in OTLP, and protobuf
 /// decoders commonly refuse a message that is nested deeper than 100.
-const MAX_DEPTH: usize = 20;
+pub(crate) const MAX_DEPTH: usize = 20;
 
 /// The value as OTLP has it. Integers beyond 64 bits with sign are decimal text, null is a value with nothing in it.
 pub fn any_value(value: ValueRef<'_>) -> AnyValue {
     convert(value, 0)
 }
 
-fn convert(value: ValueRef<'_>, depth: usize) -> AnyValue {
+pub(crate) fn convert(value: ValueRef<'_>, depth: usize) -> AnyValue {
     let value = match value {
         ValueRef::Null => return AnyValue { value: None },
         ValueRef::Bool(v) => Value::BoolValue(v),

@@ -4,13 +4,14 @@
 //! messages of OTLP are at hand as [`otlp`]. Read it in this order:
 //!
 //! 1. `names.rs` — [`names`]: the attributes that distlog writes, in one table.
-//! 2. `attributes.rs`, `any_value.rs` — sets of attributes; typed values and fields become such.
+//! 2. `attributes.rs`, `any_value.rs`, `put.rs` — sets of attributes; typed values and fields become such, as messages or as
+//!    their bytes.
 //! 3. `described.rs` — what records say about code, threads and errors, as attributes.
 //! 4. `origin.rs` — [`resource`], [`scope`]: who logged, and [`Origins`], which converts each of them only once.
-//! 5. `span.rs` — [`OpenSpan`]: the records of a task, one after the other, become a span.
+//! 5. `span.rs` — [`OpenSpan`]: the records of a task, one after the other, become a span; with `built.rs` (what distlog's own
+//!    clients logged) and `verbatim.rs` (what came by OTLP).
 //! 6. `log.rs` — [`log_record`]: an event becomes a log record.
 //! 7. `request.rs` — [`Request`]: many of them, grouped by resource and scope, become the bytes of an export request.
-//!
 //! 8. `receive/` — [`receive`]: the other way, export requests become batches of records.
 //!
 //! For programs that use the API of OpenTelemetry:
@@ -32,20 +33,23 @@ mod any_value;
 mod attributes;
 #[cfg(feature = "layer")]
 pub mod beside;
+mod built;
 mod described;
 pub mod ids;
 mod log;
 pub mod names;
 mod origin;
 mod propagator;
+mod put;
 pub mod receive;
 mod request;
 #[cfg(feature = "sdk")]
 pub mod sdk;
 mod span;
+mod verbatim;
 
 pub use any_value::any_value;
-pub use log::log_record;
+pub use log::{log_record, put_log_record};
 pub use opentelemetry_proto::tonic as otlp;
 pub use origin::{Origin, Origins, Recent, resource, scope};
 pub use propagator::Propagator;

@@ -1,17 +1,38 @@
 //! An event becomes a log record.
 
 use distlog_proto::RecordRef;
+use prost::Message;
 
-use crate::any_value::{any_value, set_fields, string};
+use crate::any_value::{set_fields, string};
 use crate::attributes::Attributes;
 use crate::described;
 use crate::names;
 use crate::otlp::logs::v1::LogRecord;
+use crate::verbatim;
 
 /// The log record of an event. It carries the fields of its task, too, so that it can be understood alone.
 pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
-    let otlp = record.otlp();
+    let mut bytes = Vec::new();
+    if record.otlp().is_some() {
+        put_log_record(&mut bytes, record);
+        // What we wrote can be read.
+        return LogRecord::decode(&bytes[..]).unwrap_or_default();
+    }
+    built(record)
+}
+
+/// Appends the bytes of [`log_record`], without its length.
+pub fn put_log_record(out: &mut Vec<u8>, record: &RecordRef<'_>) {
+    match record.otlp() {
+        Some(otlp) => verbatim::log(out, record, &otlp),
+        // Writing to a vector cannot fail for want of room.
+        None => _ = built(record).encode(out),
+    }
+}
+
+fn built(record: &RecordRef<'_>) -> LogRecord {
     let mut attributes = Attributes::with_capacity(12);
+    describe(&mut attributes, record);
     let mut log = LogRecord {
         time_unix_nano: record.time,
         observed_time_unix_nano: if record.observed_time != 0 {
@@ -22,42 +43,17 @@ pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
         severity_number: record.severity.number().into(),
         severity_text: record.severity_text.to_owned(),
         body: (!record.message.is_empty()).then(|| string(record.message)),
+        attributes: attributes.take(),
         ..LogRecord::default()
     };
+    if log.severity_text.is_empty() && log.severity_number != 0 {
+        log.severity_text = record.severity.name().to_owned();
+    }
     if let Some(task) = &record.task {
         log.trace_id = task.trace_id.to_bytes().to_vec();
         log.span_id = task.span_id.to_bytes().to_vec();
         log.flags = task.flags;
     }
-    match otlp {
-        Some(otlp) => {
-            // The message is the event's name where there was no body.
-            log.body = match otlp.body {
-                Some(body) => Some(any_value(body)),
-                None => log.body.filter(|_| record.message != otlp.event_name),
-            };
-            log.observed_time_unix_nano = record.observed_time;
-            if otlp.no_time {
-                log.time_unix_nano = 0;
-            }
-            if let Some(trace_id) = otlp.trace_id {
-                log.trace_id = trace_id.to_bytes().to_vec();
-            }
-            if record.task.is_none() {
-                log.flags = otlp.flags;
-            }
-            log.event_name = otlp.event_name.to_owned();
-            log.dropped_attributes_count = otlp.dropped_attributes;
-            set_fields(&mut attributes, record.fields);
-        }
-        None => {
-            if log.severity_text.is_empty() && log.severity_number != 0 {
-                log.severity_text = record.severity.name().to_owned();
-            }
-            describe(&mut attributes, record);
-        }
-    }
-    log.attributes = attributes.take();
     log
 }
 

@@ -125,6 +125,7 @@ impl Origins {
         Recent {
             origins: self,
             source: None,
+            scope: None,
         }
     }
 
@@ -171,18 +172,38 @@ fn make_room<K>(known: &mut HashMap<K, Arc<Head>>) {
     }
 }
 
+/// Whether two scopes are the same, of which the second has no attributes.
+fn is_same_scope(a: &OtlpRef<'_>, b: &OtlpRef<'_>) -> bool {
+    a.scope_name == b.scope_name
+        && a.scope_version == b.scope_version
+        && a.scope_schema_url == b.scope_schema_url
+        && a.scope_dropped_attributes == b.scope_dropped_attributes
+        && a.scope_attributes.is_empty()
+}
+
 /// Origins of records that are all there at the same time: of one batch the source is looked at once.
 #[derive(Debug)]
 pub struct Recent<'o, 'a> {
     origins: &'o mut Origins,
     source: Option<(&'a SourceRef<'a>, bool, Arc<Head>)>,
+    /// The last one that came by OTLP and has no attributes.
+    scope: Option<(OtlpRef<'a>, Arc<Head>)>,
 }
 
 impl<'a> Recent<'_, 'a> {
     /// Who logged this record.
     pub fn of(&mut self, record: &RecordRef<'a>) -> Origin {
         let otlp = record.otlp();
-        let scope = self.origins.scope(record, otlp.as_ref());
+        let scope = match (&otlp, &self.scope) {
+            (Some(otlp), Some((known, head))) if is_same_scope(otlp, known) => Arc::clone(head),
+            _ => {
+                let head = self.origins.scope(record, otlp.as_ref());
+                self.scope = otlp
+                    .filter(|otlp| otlp.scope_attributes.is_empty())
+                    .map(|otlp| (otlp, Arc::clone(&head)));
+                head
+            }
+        };
         let by_otlp = otlp.is_some();
         let resource = match &self.source {
             // As long as it is borrowed here, no other source can be at its address.

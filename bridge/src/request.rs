@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use distlog_proto::wire::put;
 use prost::Message;
 
 use crate::origin::{Head, Origin};
@@ -15,7 +16,7 @@ use crate::origin::{Head, Origin};
 const TAG_AND_LENGTH: usize = 6;
 const RESOURCES: u8 = 1 << 3 | 2;
 const SCOPES: u8 = 2 << 3 | 2;
-const ITEMS: u8 = 2 << 3 | 2;
+const ITEMS: u32 = 2;
 
 /// An export request that is being put together.
 #[derive(Debug, Default)]
@@ -93,6 +94,13 @@ impl Request {
     /// finished first. An empty request takes any item.
     #[must_use]
     pub fn push(&mut self, origin: &Origin, item: &impl Message) -> bool {
+        // Writing to a vector cannot fail for want of room.
+        self.push_with(origin, |out| _ = item.encode(out))
+    }
+
+    /// As [`Request::push`]; `write` appends the bytes of the item.
+    #[must_use]
+    pub fn push_with(&mut self, origin: &Origin, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let key = (
             Arc::as_ptr(&origin.resource) as usize,
             Arc::as_ptr(&origin.scope) as usize,
@@ -103,8 +111,7 @@ impl Request {
         };
         let items = &mut self.resources[resource].scopes[scope].items;
         let before = items.len();
-        items.push(ITEMS);
-        let _ = item.encode_length_delimited(items);
+        put::nested(items, ITEMS, write);
         let added = items.len() - before;
         if self.items > 0 && self.bytes + added > self.max_bytes {
             items.truncate(before);

@@ -11,7 +11,7 @@ use distlog_bridge::otlp::resource::v1::Resource;
 use distlog_bridge::otlp::trace::v1::span::{Event, Link};
 use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use distlog_bridge::receive::{self, Batch, Take, Verdict};
-use distlog_bridge::{OpenSpan, Origins, Request, log_record};
+use distlog_bridge::{OpenSpan, Origins, Request, put_log_record};
 use distlog_proto::{BatchRef, Kind, ProducerId};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -49,11 +49,13 @@ fn through(batches: &[Batch]) -> (Vec<u8>, Vec<u8>) {
                 Kind::Event if record.otlp().unwrap().span_event => {
                     open.as_mut().unwrap().event(&record);
                 }
-                Kind::Event => assert!(logs.push(&recent.of(&record), &log_record(&record))),
+                Kind::Event => {
+                    assert!(logs.push_with(&recent.of(&record), |out| put_log_record(out, &record)))
+                }
                 Kind::End => {
                     let mut span = open.take().unwrap();
                     span.end(&record);
-                    assert!(spans.push(&recent.of(&record), span.span()));
+                    assert!(spans.push_with(&recent.of(&record), |out| span.put(out)));
                 }
                 Kind::Bind => panic!("nothing is bound"),
             }

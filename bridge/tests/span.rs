@@ -26,7 +26,7 @@ fn span(records: &[Record]) -> Span {
                 Kind::End => open.end(record),
             }
         }
-        open.span().clone()
+        open.to_span()
     })
 }
 
@@ -274,6 +274,7 @@ fn to_what_came_by_otlp_nothing_is_added() {
     begin.otlp = otlp(Otlp {
         dropped_attributes: 1,
         dropped_events: 2,
+        dropped_links: 3,
         ..Otlp::default()
     });
     let event = Record {
@@ -287,10 +288,7 @@ fn to_what_came_by_otlp_nothing_is_added() {
         ..record(Kind::Event)
     };
     let mut end = end(Outcome::Failed);
-    end.otlp = otlp(Otlp {
-        dropped_links: 3,
-        ..Otlp::default()
-    });
+    end.otlp = otlp(Otlp::default());
     end.status_code = 2;
     let span = span(&[begin, event, end]);
     assert_eq!(span.attributes, attributes([("user", text("leo"))]));

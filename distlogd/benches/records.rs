@@ -265,7 +265,7 @@ fn writing(bench: &Bench, batches: &[Vec<u8>]) {
                 let Some(item) = make(&record) else { continue };
                 let origin = recent.of(&record);
                 while !match &item {
-                    Item::Span(span) => request.push(&origin, span.span()),
+                    Item::Span(span) => request.push_with(&origin, |out| span.put(out)),
                     Item::Log(log) => request.push(&origin, log),
                 } {
                     // An empty request takes anything.

@@ -23,7 +23,7 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_bridge::{OpenSpan, Origin, Origins, Recent, Request, log_record};
+use distlog_bridge::{OpenSpan, Origin, Origins, Recent, Request, put_log_record};
 use distlog_proto::{Kind, RecordRef};
 
 use crate::processor::{Error, Processor, Token};
@@ -56,6 +56,7 @@ pub fn open(name: &str, config: &Config, find: Box<dyn FindTask>) -> Result<Otlp
         outbox: Outbox::new(name, config, Arc::clone(&counters))?,
         convert: Convert {
             open: OpenTasks::new(config.open_tasks),
+            row: None,
             find,
             spans: Request::new(MAX_REQUEST_BYTES),
             logs: Request::new(MAX_REQUEST_BYTES),
@@ -84,11 +85,23 @@ pub struct Otlp {
 /// Records become requests.
 struct Convert {
     open: OpenTasks,
+    /// A span that came by OTLP, from its begin on: its events and its end are mostly the next records, and then nobody
+    /// needs to look for it.
+    row: Option<Row>,
     find: Box<dyn FindTask>,
     spans: Request,
     logs: Request,
     ways: Ways,
     counters: Arc<Counters>,
+}
+
+/// A task whose begin was not yet flushed when it was presented.
+struct Row {
+    key: Key,
+    /// Number in the store of its begin.
+    number: u64,
+    span: OpenSpan,
+    origin: Origin,
 }
 
 /// What becomes of events.
@@ -141,6 +154,8 @@ impl Otlp {
     fn abandon(&mut self, failure: Failure) -> Error {
         self.outbox.abandon();
         let convert = &mut self.convert;
+        // Its begin is presented again.
+        convert.row = None;
         convert.spans = Request::new(MAX_REQUEST_BYTES);
         convert.logs = Request::new(MAX_REQUEST_BYTES);
         match failure {
@@ -206,6 +221,7 @@ impl Processor for Otlp {
     fn flush(&mut self) -> Result<Token, Error> {
         self.send_all().map_err(|failure| self.abandon(failure))?;
         self.convert.open.settle();
+        self.convert.end_row();
         Ok(Token::default())
     }
 }
@@ -220,7 +236,9 @@ impl Convert {
         match record.kind {
             Kind::Begin => self.begin(record, origins),
             Kind::Bind => {
-                if let Some(task) = key(record).and_then(|key| self.open.get(&key))
+                if let Some(row) = self.row(record) {
+                    row.span.bind(record);
+                } else if let Some(task) = key(record).and_then(|key| self.open.get(&key))
                     && task.takes(record.store_number)
                 {
                     task.span.bind(record);
@@ -232,8 +250,11 @@ impl Convert {
                     self.event(record);
                 }
                 if ways.to_log(record) {
-                    let (origin, log) = (origins.of(record), log_record(record));
-                    while !self.logs.push(&origin, &log) {
+                    let origin = origins.of(record);
+                    while !self
+                        .logs
+                        .push_with(&origin, |out| put_log_record(out, record))
+                    {
                         self.send(Signal::Logs, outbox)?;
                     }
                     if self.logs.items() >= MAX_REQUEST_ITEMS {
@@ -248,6 +269,18 @@ impl Convert {
 
     fn begin<'a>(&mut self, record: &RecordRef<'a>, origins: &mut Recent<'_, 'a>) {
         let Some(key) = key(record) else { return };
+        if record.otlp().is_some()
+            && let Some(span) = OpenSpan::begin(record)
+        {
+            self.end_row();
+            self.row = Some(Row {
+                key,
+                number: record.store_number,
+                span,
+                origin: origins.of(record),
+            });
+            return;
+        }
         // Presented again, or a repeated begin: the first one counts.
         if self.open.get(&key).is_none()
             && let Some(span) = OpenSpan::begin(record)
@@ -257,12 +290,34 @@ impl Convert {
         }
     }
 
+    /// The span in a row, if the record is one of it.
+    fn row(&mut self, record: &RecordRef<'_>) -> Option<&mut Row> {
+        let key = key(record)?;
+        self.row.as_mut().filter(|row| row.key == key)
+    }
+
+    /// What is in a row is no longer so: its begin will not be presented again, or others come in between.
+    fn end_row(&mut self) {
+        if let Some(row) = self.row.take()
+            && self.open.get(&row.key).is_none()
+        {
+            self.open.insert(row.key, row.number, row.span, row.origin);
+        }
+    }
+
     fn event(&mut self, record: &RecordRef<'_>) {
+        if let Some(row) = self.row(record) {
+            return row.span.event(record);
+        }
         let Some(key) = key(record) else {
             Counters::add(&self.counters.unplaced_events, 1);
             return;
         };
         let Some(task) = self.open.get(&key) else {
+            // Those of other tasks are looked up when the task ends; a span that comes by OTLP comes with all its events.
+            if record.otlp().is_some() {
+                Counters::add(&self.counters.unplaced_events, 1);
+            }
             return;
         };
         if task.takes(record.store_number) {
@@ -284,6 +339,13 @@ impl Convert {
         let Some(key) = key(record) else {
             return Ok(());
         };
+        if let Some(mut row) = self.row.take_if(|row| row.key == key) {
+            row.span.end(record);
+            while !self.spans.push_with(&row.origin, |out| row.span.put(out)) {
+                self.send(Signal::Traces, outbox)?;
+            }
+            return self.send_full(outbox);
+        }
         if self.open.get(&key).is_none() && !self.look_up(&key, record, origins)? {
             Counters::add(&self.counters.repeated_ends, 1);
             return Ok(());
@@ -304,11 +366,15 @@ impl Convert {
             }
         }
         while let Some(task) = self.open.get(&key) {
-            if self.spans.push(&task.origin, task.span.span()) {
+            if self.spans.push_with(&task.origin, |out| task.span.put(out)) {
                 break;
             }
             self.send(Signal::Traces, outbox)?;
         }
+        self.send_full(outbox)
+    }
+
+    fn send_full(&mut self, outbox: &mut Outbox) -> Result<(), Failure> {
         if self.spans.items() >= MAX_REQUEST_ITEMS {
             self.send(Signal::Traces, outbox)?;
         }

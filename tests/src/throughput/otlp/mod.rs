@@ -36,7 +36,10 @@ pub struct Options {
 struct Row {
     name: String,
     signal: &'static str,
+    /// What arrived.
     items: u64,
+    /// What was acknowledged and did not arrive.
+    lost: u64,
     per_second: f64,
     cpu_per_million: f64,
     per_cpu_second: f64,
@@ -55,7 +58,11 @@ impl std::fmt::Display for Row {
             self.cpu_per_million,
             self.per_cpu_second,
             self.peak_mib
-        )
+        )?;
+        if self.lost > 0 {
+            write!(f, "  {} were lost", self.lost)?;
+        }
+        Ok(())
     }
 }
 
@@ -144,11 +151,12 @@ fn measure_one(
     let process = daemon.process();
     let used = system::cpu(process);
     let begun = Instant::now();
-    let items = traffic.send(signal, options.items);
-    if forward {
-        measure::until("all at the receiver", || sink.count() >= items);
-    }
-    let took = begun.elapsed();
+    let sent = traffic.send(signal, options.items);
+    let (items, took) = if forward {
+        sink.wait_for(sent, begun)
+    } else {
+        (sent, begun.elapsed())
+    };
     // It notes how far it has come a moment later.
     std::thread::sleep(Duration::from_millis(300));
     let cpu = (system::cpu(process) - used).as_secs_f64();
@@ -156,6 +164,7 @@ fn measure_one(
         name: name.to_owned(),
         signal: signal.name(),
         items,
+        lost: sent - items,
         per_second: items as f64 / took.as_secs_f64(),
         cpu_per_million: cpu * 1e6 / items as f64,
         per_cpu_second: items as f64 / cpu,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
     LogsService, LogsServiceServer,
@@ -20,6 +21,9 @@ use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
+
+/// When nothing comes for so long, nothing will.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// Runs until it is dropped.
 pub struct Sink {
@@ -58,9 +62,19 @@ impl Sink {
         format!("http://{}", self.address)
     }
 
-    /// Items that have come.
-    pub fn count(&self) -> u64 {
-        self.counter.0.load(Ordering::Relaxed)
+    /// Waits until so many items have come, or none comes any more: how many did, and how long it took since `begun`.
+    pub fn wait_for(&self, items: u64, begun: Instant) -> (u64, Duration) {
+        let mut last = (0, Instant::now());
+        loop {
+            let count = self.counter.0.load(Ordering::Relaxed);
+            if count != last.0 {
+                last = (count, Instant::now());
+            }
+            if count >= items || last.1.elapsed() > SILENCE {
+                return (count, last.1 - begun);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
