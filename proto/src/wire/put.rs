@@ -51,6 +51,15 @@ pub fn fixed64_always(buf: &mut Vec<u8>, field: u32, value: u64) {
     buf.extend_from_slice(&value.to_le_bytes());
 }
 
+/// A word of 4 bytes, unless it is 0.
+#[inline]
+pub fn fixed32(buf: &mut Vec<u8>, field: u32, value: u32) {
+    if value != 0 {
+        tag(buf, field, 5);
+        buf.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
 /// Bytes or a string, unless empty.
 #[inline]
 pub fn bytes(buf: &mut Vec<u8>, field: u32, bytes: &[u8]) {

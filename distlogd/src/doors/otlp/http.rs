@@ -141,8 +141,8 @@ async fn take(
     let share = reception.share();
     let mut request: Bytes = body::read(headers.get(CONTENT_ENCODING), body, &share).await?;
     if form == Form::Json {
-        // Messages take some times more than their text.
-        if !share.take(request.len().saturating_mul(4)) {
+        // For what it becomes, which is hardly ever longer.
+        if !share.take(request.len().saturating_mul(2)) {
             return Err(Refusal::Busy);
         }
         let convert = move || json::to_protobuf(signal, &request);

@@ -1,9 +1,12 @@
-//! OTLP in JSON: read into messages and written as protobuf, so that both go the same way from there.
+//! OTLP in JSON: written as protobuf, so that both go the same way from there
+//! (<https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>).
+//!
+//! `schema.rs` says which fields there are, `transcode.rs` walks through the text, `scalar.rs` writes single values.
 
-use distlog_bridge::otlp::collector::logs::v1::ExportLogsServiceRequest;
-use distlog_bridge::otlp::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
-use serde::de::DeserializeOwned;
+mod scalar;
+mod schema;
+mod transcode;
+
 use serde_json::json;
 
 use crate::rpc::Signal;
@@ -13,16 +16,14 @@ use crate::rpc::Signal;
 /// # Errors
 /// What is wrong, with line and column.
 pub(super) fn to_protobuf(signal: Signal, text: &[u8]) -> Result<Vec<u8>, String> {
-    match signal {
-        Signal::Traces => convert::<ExportTraceServiceRequest>(text),
-        Signal::Logs => convert::<ExportLogsServiceRequest>(text),
-    }
-}
-
-fn convert<M: Message + DeserializeOwned>(text: &[u8]) -> Result<Vec<u8>, String> {
-    serde_json::from_slice::<M>(text)
-        .map(|message| message.encode_to_vec())
-        .map_err(|error| error.to_string())
+    let message = match signal {
+        Signal::Traces => &schema::TRACES,
+        Signal::Logs => &schema::LOGS,
+    };
+    // Protobuf is shorter than JSON, but where surrogates stand alone.
+    let mut out = Vec::with_capacity(text.len());
+    transcode::transcode(message, text, &mut out).map_err(|error| error.to_string())?;
+    Ok(out)
 }
 
 /// The answer to a request that was taken.
