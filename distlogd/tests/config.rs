@@ -133,6 +133,8 @@ drain: [/var/spool/shop]
     for line in [
         "push       tcp://127.0.0.1:5010\n",
         "session    tcp://0.0.0.0:0\n",
+        "otlp_grpc  off\n",
+        "otlp_http  localhost:4318\n",
         "drain      /var/spool/shop\n",
     ] {
         assert!(summary.contains(line), "{summary}");

@@ -196,14 +196,20 @@ impl Config {
 impl fmt::Display for Config {
     /// A short summary for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Only the doors that this version opens.
         let Listen {
             push,
             session,
+            otlp_grpc,
+            otlp_http,
             http,
-            ..
         } = &self.listen;
-        for (door, address) in [("push", push), ("session", session), ("http", http)] {
+        for (door, address) in [
+            ("push", push),
+            ("session", session),
+            ("otlp_grpc", otlp_grpc),
+            ("otlp_http", otlp_http),
+            ("http", http),
+        ] {
             writeln!(f, "{door:<10} {}", address.as_deref().unwrap_or("off"))?;
         }
         let limits = [
