@@ -179,11 +179,15 @@ fn traces() -> ExportTraceServiceRequest {
     let span = |n: u64| Span {
         name: "GET /orders/{id}".into(),
         kind: 2,
-        parent_span_id: if n % 8 == 0 { Vec::new() } else { vec![7; 8] },
+        parent_span_id: if n.is_multiple_of(8) {
+            Vec::new()
+        } else {
+            vec![7; 8]
+        },
         start_time_unix_nano: NOW + n * 1000,
         end_time_unix_nano: NOW + n * 1000 + 1_500_000,
         attributes: attributes(),
-        events: (0..u64::from(n % 4 == 0))
+        events: (0..u64::from(n.is_multiple_of(4)))
             .map(|_| Event {
                 time_unix_nano: NOW + n * 1000 + 5,
                 name: "cache miss".into(),
