@@ -18,7 +18,7 @@ pub struct TaskHead<'a> {
     pub parent_span_id: Option<SpanId>,
     /// Its path.
     pub path: &'a str,
-    /// Flags, as in [`Task::flags`].
+    /// Flags, as in [`Task::flags`](crate::Task::flags).
     pub flags: u32,
     /// The other members of `tracestate`.
     pub trace_state: &'a str,
