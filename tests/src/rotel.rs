@@ -11,7 +11,7 @@ use crate::{Process, eventually};
 pub struct Rotel {
     grpc: String,
     http: String,
-    _process: Process,
+    process: Process,
 }
 
 impl Rotel {
@@ -48,8 +48,13 @@ impl Rotel {
         Rotel {
             grpc,
             http,
-            _process: process,
+            process,
         }
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// Where it takes OTLP by gRPC, `host:port`.

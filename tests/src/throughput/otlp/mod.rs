@@ -4,15 +4,15 @@
 //! 512 spans or log records of one resource in two scopes, uncompressed, by gRPC. The clock stops when the receiver has counted
 //! the last one.
 //!
-//! `traffic.rs` sends, `sink.rs` receives, `rotel.rs` is the other daemon.
+//! `traffic.rs` sends, `sink.rs` receives.
 
-mod rotel;
 mod sink;
 mod traffic;
 
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use distlog_tests::{Daemon, Rotel};
 use serde::Serialize;
 
 use crate::row::write_json;
@@ -74,15 +74,23 @@ trait Forwarder {
     fn process(&mut self) -> u32;
 }
 
-struct Ours(distlog_tests::Daemon);
-
-impl Forwarder for Ours {
+impl Forwarder for Daemon {
     fn endpoint(&self) -> String {
-        format!("http://{}", self.0.otlp_grpc())
+        format!("http://{}", self.otlp_grpc())
     }
 
     fn process(&mut self) -> u32 {
-        self.0.process().id()
+        Daemon::process(self).id()
+    }
+}
+
+impl Forwarder for Rotel {
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.grpc())
+    }
+
+    fn process(&mut self) -> u32 {
+        Rotel::process(self).id()
     }
 }
 
@@ -112,7 +120,7 @@ pub fn run(options: &Options) {
             } else {
                 String::new()
             };
-            let daemon = Ours(measure::daemon(folder.path(), &config));
+            let daemon = measure::daemon(folder.path(), &config);
             let name = if forward {
                 "distlogd: in, stored, out"
             } else {
@@ -122,16 +130,20 @@ pub fn run(options: &Options) {
         }
         let sink = Sink::start();
         let folder = measure::folder();
-        match rotel::Rotel::start(folder.path(), &sink.endpoint()) {
-            Ok(rotel) => rows.push(measure_one(
+        if std::env::var_os("DISTLOG_TEST_ROTEL").is_some() {
+            let rotel = Rotel::start(folder.path(), &sink.endpoint());
+            rows.push(measure_one(
                 "rotel: in, out",
                 signal,
                 rotel,
                 &sink,
                 true,
                 options,
-            )),
-            Err(missing) => println!("{:32} skipped: {missing}", "rotel"),
+            ));
+        } else {
+            println!(
+                "rotel is skipped: `pip install rotel` has its program rotel-agent in site-packages/rotel; its path in DISTLOG_TEST_ROTEL"
+            );
         }
     }
     let path = measure::results().join("otlp.json");
