@@ -2,7 +2,7 @@
 //!
 //! It stands before or behind ours in the subscriber, and may give a span its id, and take a parent for it, long after the
 //! span was made. So a task begins *pending*: its `begin` is kept with the span until somebody needs its id, which is at
-//! the first enter, event or child, or at its close.
+//! the first enter, event, child or use of its `Task`, or at its close.
 
 use std::ops::Range;
 use std::sync::Arc;

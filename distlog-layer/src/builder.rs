@@ -167,8 +167,8 @@ impl Builder {
     /// its spans, and both show the same tree. `twin` asks it for its span. For OpenTelemetry that is
     /// `distlog_bridge::beside::twin`, which goes with `distlog_bridge::beside::layer`.
     ///
-    /// `twin` may be asked for any span at the first enter, event or child, or at its close: until then nothing is said
-    /// of the task, so that the other system can still be told its parent. A span that the other one does not see has an
+    /// `twin` is asked at a span's first enter, event or child, when its [`Task`](crate::Task) is first used, or at its
+    /// close: until then nothing is said of the task, so that the other system can still be told its parent. A span that the other one does not see has an
     /// id of its own. Where [`Import`](crate::Import) says who has asked for a task, the other system is told, too; if it
     /// begins another trace all the same, the task is linked to its caller.
     ///

@@ -21,8 +21,8 @@
 //! ```
 //!
 //! The ids are those of OpenTelemetry: a task is the anchor `trace/~span`, its parent is the span's, also where the SDK's
-//! propagator has found it (`Span::set_parent`, which works until the span is first entered or has its first event or
-//! child). What distlog's `import_task!` and `tower::server` say about a caller is told to OpenTelemetry, unless the
+//! propagator has found it (`Span::set_parent`, which works until the span is first entered, has its first event or
+//! child, or is used as a `Task`). What distlog's `import_task!` and `tower::server` say about a caller is told to OpenTelemetry, unless the
 //! program has told it something itself.
 //!
 //! A span that OpenTelemetry does not see (a filter, a provider that was shut down) keeps ids of distlog's own.
