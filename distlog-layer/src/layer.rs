@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use distlog_proto::wire::field::record;
 use distlog_proto::wire::{encode, put};
-use distlog_proto::{Kind, Link, Outcome, SpanKind};
+use distlog_proto::{Kind, Outcome, SpanKind};
 use fastant::Instant;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::span::{Attributes, Id, Record};
@@ -17,19 +17,17 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
-use crate::beside::{self, Addition, Pending, Status, TwinOf};
-use crate::encode::{renumber, text};
+use crate::beside::{self, Pending, TwinOf};
+use crate::bind::{add_link, begin_bind, end_bind, put_name, status, visit};
 use crate::import::Place;
 use crate::level;
-use crate::local::{self, Local};
+use crate::local;
 use crate::met::Met;
 use crate::producer::Producer;
-use crate::span::{Beginning, LeftBy, SpanData};
+use crate::span::{Beginning, LeftBy, SpanData, task_of};
 use crate::verdict::Ground;
-use crate::visit::{EventVisitor, SpanVisitor, Special};
+use crate::visit::EventVisitor;
 
-/// Longest `otel.name` and status description, in bytes.
-const MAX_NAME: usize = 256;
 /// A message is repeated by the end of its task up to this length, in bytes.
 const MAX_MESSAGE: usize = 1024;
 
@@ -319,7 +317,7 @@ where
             .span(follows)
             .and_then(|other| Some(self.task_of(&other)?.link()));
         if let Some(link) = link {
-            bind_link(producer, &span, &link);
+            add_link(producer, &span, &link);
         }
     }
 
@@ -406,111 +404,4 @@ where
             producer.submit(task.site(), task.level(), time, &local.record);
         });
     }
-}
-
-/// The task of a span.
-pub(crate) fn task_of<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<SpanData>> {
-    span.extensions().get::<Arc<SpanData>>().map(Arc::clone)
-}
-
-/// Takes the fields of a span: its message into the record, the others into the buffer beside it.
-fn visit(
-    local: &mut Local,
-    producer: &Producer,
-    record: impl FnOnce(&mut SpanVisitor<'_>),
-) -> Special {
-    local.fields.clear();
-    let mut visitor = SpanVisitor::new(&mut local.record, &mut local.fields, producer.limit());
-    record(&mut visitor);
-    visitor.special()
-}
-
-fn put_name(out: &mut Vec<u8>, special: &Special) {
-    if let Some(name) = &special.name {
-        text(
-            out,
-            record::NAME,
-            out.len() + MAX_NAME,
-            format_args!("{name}"),
-        );
-    }
-}
-
-fn status(ok: Option<bool>, description: Option<String>) -> Status {
-    let description = description.map(|text| text.chars().take(MAX_NAME / 4).collect());
-    Status { ok, description }
-}
-
-/// Begins a record that adds something to a task; `fill` may call a program's code.
-fn begin_bind<'a, R: LookupSpan<'a>, T>(
-    local: &mut Local,
-    producer: &Producer,
-    span: &SpanRef<'a, R>,
-    fill: impl FnOnce(&mut Local) -> T,
-) -> T {
-    let site = local.site(producer, span.metadata(), || false).id;
-    local.begin(
-        Kind::Bind,
-        site,
-        producer.clock().unix_nanos(Instant::now()),
-    );
-    local.fields.clear();
-    fill(local)
-}
-
-/// Adds what was filled in to the task, and submits the record.
-fn end_bind<'a, R: LookupSpan<'a>>(
-    local: &mut Local,
-    producer: &Producer,
-    span: &SpanRef<'a, R>,
-    special: Special,
-) {
-    put_name(&mut local.record, &special);
-    put::varint(&mut local.record, record::SPAN_KIND, special.kind.number());
-    renumber(&mut local.record, &local.fields, record::FIELDS);
-    let status = status(special.status, special.description);
-    let Some(task) = task_of(span) else {
-        let addition = Addition {
-            record: local.record.clone(),
-            context: local.fields.clone(),
-            status,
-        };
-        if let Some((addition, task)) = beside::keep(span, addition).zip(task_of(span)) {
-            addition.submit(producer, &task);
-        }
-        return;
-    };
-    status.set(&task);
-    task.add_context(&local.fields, producer.limit());
-    task.put(&mut local.record);
-    let time = producer.clock().unix_nanos(Instant::now());
-    producer.submit(task.site(), task.level(), time, &local.record);
-}
-
-/// Writes a record that adds fields to a task; `put` writes them as `Task.context`.
-pub(crate) fn bind_fields<'a, R: LookupSpan<'a>>(
-    producer: &Producer,
-    span: &SpanRef<'a, R>,
-    put: impl FnOnce(&mut Vec<u8>, usize),
-) {
-    local::with(producer, |local| {
-        begin_bind(local, producer, span, |local| {
-            put(&mut local.fields, producer.limit())
-        });
-        end_bind(local, producer, span, Special::default());
-    });
-}
-
-/// Writes a record that links a task to another.
-pub(crate) fn bind_link<'a, R: LookupSpan<'a>>(
-    producer: &Producer,
-    span: &SpanRef<'a, R>,
-    link: &Link,
-) {
-    local::with(producer, |local| {
-        begin_bind(local, producer, span, |local| {
-            encode::link(&mut local.record, link)
-        });
-        end_bind(local, producer, span, Special::default());
-    });
 }

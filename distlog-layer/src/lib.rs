@@ -78,7 +78,7 @@
 //!
 //! `builder.rs` with `settings.rs` and `addresses.rs` (what is said before the first record). One record's way:
 //! `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`, `field.rs`
-//! and `encode.rs` (fields into bytes), `beside.rs` (ids of another system's spans), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
+//! and `encode.rs` (fields into bytes), `bind.rs` (what is added to a task), `beside.rs` (ids of another system's spans), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
 //! `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork), `ring/`
 //! (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `control.rs` and
 //! `waker.rs` (what the sender is told, and how it is woken), `deadline.rs` (until when somebody waits).
@@ -90,6 +90,7 @@
 
 mod addresses;
 mod beside;
+mod bind;
 mod builder;
 mod callsite;
 mod capture;

@@ -10,6 +10,7 @@ use distlog_proto::wire::put;
 use distlog_proto::{Link, Outcome, TaskId};
 use fastant::{Atomic, Instant};
 use smallvec::SmallVec;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::encode::{error_text, renumber};
 use crate::import::Place;
@@ -269,6 +270,11 @@ impl SpanData {
             put::varint(out, record::OUTCOME, Outcome::Ok.number());
         }
     }
+}
+
+/// The task of a span.
+pub(crate) fn task_of<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Option<Arc<SpanData>> {
+    span.extensions().get::<Arc<SpanData>>().map(Arc::clone)
 }
 
 /// How a span was left.

@@ -12,13 +12,13 @@ use tracing_core::Dispatch;
 use tracing_core::span::Id;
 use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
+use crate::bind::{add_fields, add_link};
 use crate::encode;
 use crate::field::FieldWriter;
-use crate::layer::task_of;
-use crate::layer::{self, DistlogLayer};
+use crate::layer::DistlogLayer;
 use crate::outcome::TaskOutcome;
 use crate::producer::Producer;
-use crate::span::SpanData;
+use crate::span::{SpanData, task_of};
 use crate::val::to_value;
 use crate::verdict::Ground;
 
@@ -110,7 +110,7 @@ impl Task {
     pub fn bind(&self, name: &str, value: impl Serialize) -> &Task {
         let value = to_value(&value);
         self.own(|producer, span| {
-            layer::bind_fields(producer, span, |out, limit| {
+            add_fields(producer, span, |out, limit| {
                 let name: String = name.chars().take(256).collect();
                 let mut fields = FieldWriter {
                     out,
@@ -131,7 +131,7 @@ impl Task {
 
     /// Links it to another task that it has to do with, but is no part of.
     pub fn link(&self, other: &TaskId) -> &Task {
-        self.own(|producer, span| layer::bind_link(producer, span, &Link::from(other)));
+        self.own(|producer, span| add_link(producer, span, &Link::from(other)));
         self
     }
 
