@@ -13,7 +13,7 @@ use crate::verbatim;
 /// The log record of an event. It carries the fields of its task, too, so that it can be understood alone.
 pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
     let mut bytes = Vec::new();
-    if record.otlp().is_some() {
+    if record.is_by_otlp() {
         put_log_record(&mut bytes, record);
         // What we wrote can be read.
         return LogRecord::decode(&bytes[..]).unwrap_or_default();

@@ -38,7 +38,7 @@ impl OpenSpan {
         built: impl FnOnce(&RecordRef<'a>) -> Option<Built>,
         verbatim: impl FnOnce(&RecordRef<'a>) -> Option<Verbatim>,
     ) -> Option<OpenSpan> {
-        Some(OpenSpan(if record.otlp().is_some() {
+        Some(OpenSpan(if record.is_by_otlp() {
             Form::Verbatim(verbatim(record)?)
         } else {
             Form::Built(Box::new(built(record)?))

@@ -115,7 +115,7 @@ impl Verbatim {
         let out = &mut self.bytes;
         put::fixed64(out, field::END, record.time);
         put::varint(out, field::DROPPED_EVENTS, self.dropped_events.into());
-        if record.otlp().is_none() {
+        if !record.is_by_otlp() {
             // The daemon said it, since nobody else did.
             if let Some(status) = built::status(record, None) {
                 put::nested(out, field::STATUS, |out| _ = status.encode(out));

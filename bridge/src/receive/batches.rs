@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use distlog_proto::wire::encode::{self, CallsiteHead};
-use distlog_proto::{ProducerId, SpanId, TraceId, wire};
+use distlog_proto::{ProducerId, wire};
 
 use super::source::Source;
 use super::{Batch, Fault, Take};
@@ -78,28 +78,23 @@ impl<'t> Batches<'t> {
         }
     }
 
-    /// Lets an item write its records. If it fails or was there before (false), none of them is.
+    /// Lets an item write its records. If it fails, none of them is there.
     pub(super) fn item(
         &mut self,
-        write: impl FnOnce(&mut Self) -> Result<bool, Fault>,
-    ) -> Result<bool, Fault> {
+        write: impl FnOnce(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         if self.bytes.len() >= self.enough {
             self.flush();
         }
         let before = (self.bytes.len(), self.next, self.count);
         let result = write(self);
-        if !matches!(result, Ok(true)) {
+        if result.is_err() {
             (self.next, self.count) = (before.1, before.2);
             self.bytes.truncate(before.0);
             // Some may have been described in what was taken back; their numbers are not used again.
             self.callsites.forget();
         }
         result
-    }
-
-    /// Whether a span is to be taken.
-    pub(super) fn is_new(&mut self, trace_id: TraceId, span_id: SpanId) -> bool {
-        self.take.is_new(trace_id, span_id)
     }
 
     /// The number of a callsite in this batch.

@@ -21,9 +21,9 @@ mod scope;
 mod source;
 mod span;
 
+use distlog_proto::ProducerId;
 use distlog_proto::wire::DecodeError;
 use distlog_proto::wire::scan::Scan;
-use distlog_proto::{ProducerId, SpanId, TraceId};
 
 use batches::Batches;
 use scope::Scope;
@@ -34,12 +34,6 @@ pub trait Take {
     /// The producer that a resource (the bytes of its message) stands for, and the first of `count` offsets of it that
     /// nobody else uses. Not all of them need to become records.
     fn offsets(&mut self, resource: &[u8], count: u64) -> (ProducerId, u64);
-
-    /// Whether a span is to be taken: not if it has come before, as clients repeat requests.
-    fn is_new(&mut self, trace_id: TraceId, span_id: SpanId) -> bool {
-        let _ = (trace_id, span_id);
-        true
-    }
 
     /// Takes a batch.
     fn batch(&mut self, batch: Batch);
@@ -65,8 +59,6 @@ pub struct Batch {
 pub struct Verdict {
     /// Spans or log records that were taken.
     pub accepted: u64,
-    /// Spans that had come before.
-    pub repeated: u64,
     /// Spans or log records that cannot be taken.
     pub refused: u64,
     /// Why the first of them cannot.
@@ -130,8 +122,8 @@ trait Signal {
     /// The names of the request, of what it has for each resource, and of what that has for each scope.
     const FRAME: [&'static str; 3];
 
-    /// Takes one item; false if it had come before.
-    fn item(&self, item: &[u8], scope: &Scope, into: &mut Batches<'_>) -> Result<bool, Fault>;
+    /// Takes one item.
+    fn item(&self, item: &[u8], scope: &Scope, into: &mut Batches<'_>) -> Result<(), Fault>;
 }
 
 struct Traces;
@@ -140,7 +132,7 @@ const TRACES: Traces = Traces;
 impl Signal for Traces {
     const FRAME: [&'static str; 3] = ["ExportTraceServiceRequest", "ResourceSpans", "ScopeSpans"];
 
-    fn item(&self, item: &[u8], scope: &Scope, into: &mut Batches<'_>) -> Result<bool, Fault> {
+    fn item(&self, item: &[u8], scope: &Scope, into: &mut Batches<'_>) -> Result<(), Fault> {
         span::take(item, scope, into)
     }
 }
@@ -152,8 +144,8 @@ struct Logs {
 impl Signal for Logs {
     const FRAME: [&'static str; 3] = ["ExportLogsServiceRequest", "ResourceLogs", "ScopeLogs"];
 
-    fn item(&self, item: &[u8], scope: &Scope, into: &mut Batches<'_>) -> Result<bool, Fault> {
-        log::take(item, self.received, scope, into).map(|()| true)
+    fn item(&self, item: &[u8], scope: &Scope, into: &mut Batches<'_>) -> Result<(), Fault> {
+        log::take(item, self.received, scope, into)
     }
 }
 
@@ -196,7 +188,8 @@ fn receive<S: Signal>(
                     (_, Ok(scope), Some(batches)) => {
                         batches.item(|into| signal.item(item, scope, into))
                     }
-                    (Ok(_), Ok(_), None) => Ok(false),
+                    // There are batches where there is a source.
+                    (Ok(_), Ok(_), None) => Ok(()),
                 };
                 verdict.note(taken);
             }
@@ -209,10 +202,9 @@ fn receive<S: Signal>(
 }
 
 impl Verdict {
-    fn note(&mut self, taken: Result<bool, Fault>) {
+    fn note(&mut self, taken: Result<(), Fault>) {
         match taken {
-            Ok(true) => self.accepted += 1,
-            Ok(false) => self.repeated += 1,
+            Ok(()) => self.accepted += 1,
             Err(fault) => {
                 self.refused += 1;
                 self.reason.get_or_insert(fault);

@@ -94,8 +94,8 @@ fn status(bytes: &[u8]) -> Result<(u32, &str), DecodeError> {
     Ok((code, message))
 }
 
-/// Takes a `Span`; false if it had come before.
-pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Result<bool, Fault> {
+/// Takes a `Span`.
+pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Result<(), Fault> {
     let head = Head::read(span)?;
     let trace_id = ids::trace(head.trace_id)?;
     let span_id = ids::span("span id", head.span_id)?;
@@ -167,9 +167,7 @@ pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Re
         put::bytes(out, record::STATUS_MESSAGE, head.status_message.as_bytes());
         scope.put(out, &OtlpRest::default());
         Ok(())
-    })?;
-    // Asked last: what cannot be taken has not come.
-    Ok(into.is_new(trace_id, span_id))
+    })
 }
 
 /// The end of a task repeats its name up to a length.

@@ -88,8 +88,7 @@ impl<'a> Tree<'a> {
             // more: its records have the same numbers then.
             let of_span =
                 record.kind != Kind::Event || record.otlp().is_some_and(|otlp| otlp.span_event);
-            if of_span && record.otlp().is_some() && !numbers.insert((task.span_id, record.number))
-            {
+            if of_span && record.is_by_otlp() && !numbers.insert((task.span_id, record.number)) {
                 continue;
             }
             let at = tree.node_of(&mut index, task.span_id);
@@ -312,7 +311,7 @@ impl<'a> Node<'a> {
 /// Whether a program of the Python package wrote it, whose tasks often have no end. Spans from Python, which come by OTLP, have
 /// one.
 pub(crate) fn is_python(record: &RecordRef<'_>) -> bool {
-    record.otlp().is_none()
+    !record.is_by_otlp()
         && matches!(
             record.source.resource.get("telemetry.sdk.language"),
             Some(distlog_proto::ValueRef::Str("python"))

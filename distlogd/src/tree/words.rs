@@ -45,7 +45,7 @@ pub(crate) fn put_fields(
     record: &RecordRef<'_>,
     fields: FieldsRef<'_>,
 ) {
-    let by_otlp = record.otlp().is_some();
+    let by_otlp = record.is_by_otlp();
     let apart = ["code.", "thread.", "exception.", "distlog."];
     paint::put_fields(out, colour, fields, |name| {
         by_otlp && apart.iter().any(|start| name.starts_with(start))
@@ -56,7 +56,7 @@ pub(crate) fn put_fields(
 pub(crate) fn traceback<'a>(record: &RecordRef<'a>) -> &'a str {
     match record.error() {
         Some(error) if !error.traceback.is_empty() => error.traceback,
-        Some(_) if record.otlp().is_some() => {
+        Some(_) if record.is_by_otlp() => {
             match record
                 .fields
                 .get(distlog_bridge::names::EXCEPTION_STACKTRACE)

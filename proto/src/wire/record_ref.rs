@@ -154,7 +154,12 @@ impl<'a> RecordRef<'a> {
             .filter_map(|item| LinkRef::parse(item.bytes().ok()?).ok())
     }
 
-    /// What only OTLP has.
+    /// Whether it came by OTLP: it has what only OTLP has.
+    pub fn is_by_otlp(&self) -> bool {
+        self.otlp.is_some()
+    }
+
+    /// What only OTLP has. It is read anew each time.
     pub fn otlp(&self) -> Option<OtlpRef<'a>> {
         OtlpRef::parse(self.otlp?).ok()
     }

@@ -40,6 +40,7 @@ pub(super) async fn read(
         Some(b"gzip" | b"x-gzip") => Some(Coding::Gzip),
         Some(b"zstd") => Some(Coding::Zstd),
         Some(other) => {
+            discard(body).await;
             return Err(Refusal::Unsupported(format!(
                 "content encoding `{}` is not known here; send gzip, zstd or none",
                 String::from_utf8_lossy(other)
@@ -57,6 +58,20 @@ pub(super) async fn read(
         .await
         .map_err(|_| Refusal::Failed("decompression panicked"))?
         .map(Bytes::from)
+}
+
+/// Reads a body that nobody wants, up to a bound: see [`collect`].
+pub(super) async fn discard(mut body: Body) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > READ_ON {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(WITHIN, reading).await;
 }
 
 /// Reads a body. What is refused is read on, up to a bound: many clients look for the answer only when they have sent all,

@@ -60,7 +60,8 @@ async fn logs(
 }
 
 /// What else is asked for.
-async fn unknown(method: Method, uri: Uri) -> Response {
+async fn unknown(method: Method, uri: Uri, body: Body) -> Response {
+    body::discard(body).await;
     if uri.path() == "/v1/metrics" {
         let text = "distlogd takes traces and logs, but no metrics: send them elsewhere\n";
         return (StatusCode::NOT_IMPLEMENTED, text).into_response();
@@ -119,7 +120,10 @@ async fn export(
     let form = Form::of(headers);
     let taken = match &form {
         Ok(form) => take(signal, *form, reception, from, headers, body).await,
-        Err(refusal) => Err(refusal.clone()),
+        Err(refusal) => {
+            body::discard(body).await;
+            Err(refusal.clone())
+        }
     };
     match taken {
         Ok(verdict) => accepted(signal, form.unwrap_or(Form::Protobuf), &verdict),

@@ -1,11 +1,11 @@
 //! The OTLP door: spans and log records of any OpenTelemetry SDK or collector, by gRPC and by HTTP.
 //!
 //! A request is answered when all of it is durable in the store. While too much is under way it is refused with a hint when to
-//! come again, and clients do so; spans that come twice are stored once. Items that cannot be taken are refused one by one, in
+//! come again, and clients do so; a request with spans that comes twice is stored once. Items that cannot be taken are refused one by one, in
 //! the answer of a request that is taken otherwise (partial success). Metrics are not taken, and the answer says so.
 //!
 //! `grpc.rs` and `http.rs` are the two ways in (`body.rs`, `json.rs`: how a request is written by HTTP), `reception.rs` is where
-//! they meet; it needs `budget.rs` (memory), `seen.rs` (spans that came before) and `runs.rs` (producers). `refusal.rs` says why a
+//! they meet; it needs `budget.rs` (memory), `seen.rs` (requests that came before) and `runs.rs` (producers). `refusal.rs` says why a
 //! request is not taken. <https://opentelemetry.io/docs/specs/otlp/>
 
 mod body;

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use distlog_bridge::receive::{self, Take, Verdict};
-use distlog_proto::{ProducerId, SpanId, TraceId};
+use distlog_proto::ProducerId;
+use hashbrown::DefaultHashBuilder;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::budget::{Budget, Share};
 use super::refusal::{Refusal, partial};
 use super::runs::Runs;
-use super::seen::{Key, Seen};
+use super::seen::{self, Key, Seen};
 use crate::doors::hall::Hall;
 use crate::intake::{self, Batch, Intake, Stored};
 use crate::rpc::Signal;
@@ -34,6 +35,8 @@ pub(super) struct Reception {
     threads: Arc<Semaphore>,
     runs: Arc<Mutex<Runs>>,
     seen: Arc<Mutex<Seen>>,
+    /// Those of `seen`.
+    hashers: (DefaultHashBuilder, DefaultHashBuilder),
     under_way: Arc<AtomicUsize>,
 }
 
@@ -46,12 +49,14 @@ pub(super) struct From {
 
 impl Reception {
     pub(super) fn new(hall: Hall) -> Reception {
+        let seen = Seen::default();
         Reception {
+            hashers: seen.hashers(),
+            seen: Arc::new(Mutex::new(seen)),
             hall,
             budget: Budget::new(BUDGET),
             threads: Arc::new(Semaphore::new(AT_ONCE)),
             runs: Arc::default(),
-            seen: Arc::default(),
             under_way: Arc::default(),
         }
     }
@@ -128,36 +133,32 @@ impl Reception {
             said,
             submitted: 0,
             closed: false,
-            new: Vec::new(),
         };
-        let verdict = match signal {
-            Signal::Traces => receive::traces(request, &mut desk),
-            Signal::Logs => receive::logs(request, intake::now(), &mut desk),
-        }
-        .map_err(|error| Refusal::Malformed(error.to_string()))?;
-        if verdict.repeated > 0 {
-            // They may be on their way still: they are durable when all before this is.
+        // Log records have no ids: the same ones may be meant twice.
+        let new = (signal == Signal::Traces).then(|| seen::key(&self.hashers, request));
+        let taken = if new.is_none_or(|key| lock(&self.seen).note(key)) {
+            match signal {
+                Signal::Traces => receive::traces(request, &mut desk),
+                Signal::Logs => receive::logs(request, intake::now(), &mut desk),
+            }
+            .map_err(|error| Refusal::Malformed(error.to_string()))
+        } else {
+            tracing::debug!("a request came again");
+            // It may be on its way still: it is durable when all before this is.
             let said = desk.said.clone();
             desk.submit(|intake| intake.after(Box::new(move || _ = said.send(Stored::Durable))));
+            Ok(Verdict::default())
+        };
+        let taken = if desk.closed { Err(STOPPING) } else { taken };
+        if let (Err(_), Some(key)) = (&taken, new) {
+            lock(&self.seen).forget(key);
         }
-        let Desk {
-            submitted,
-            closed,
+        let waiting = Waiting {
+            hears,
+            left: desk.submitted,
             new,
-            ..
-        } = desk;
-        if closed {
-            lock(&self.seen).forget(&new);
-            return Err(STOPPING);
-        }
-        Ok((
-            verdict,
-            Waiting {
-                hears,
-                left: submitted,
-                new,
-            },
-        ))
+        };
+        taken.map(|verdict| (verdict, waiting))
     }
 }
 
@@ -198,8 +199,6 @@ struct Desk<'r> {
     /// From how many things an answer is to be waited for.
     submitted: usize,
     closed: bool,
-    /// Spans that had not come before.
-    new: Vec<Key>,
 }
 
 impl Desk<'_> {
@@ -216,15 +215,6 @@ impl Take for Desk<'_> {
         let given = lock(&self.reception.runs).offsets(resource, count);
         self.reception.hall.heard.note(given.0);
         given
-    }
-
-    fn is_new(&mut self, trace_id: TraceId, span_id: SpanId) -> bool {
-        let key = (trace_id, span_id);
-        let new = lock(&self.reception.seen).note(key);
-        if new {
-            self.new.push(key);
-        }
-        new
     }
 
     fn batch(&mut self, batch: receive::Batch) {
@@ -254,7 +244,8 @@ impl Take for Desk<'_> {
 struct Waiting {
     hears: UnboundedReceiver<Stored>,
     left: usize,
-    new: Vec<Key>,
+    /// What the request is remembered by.
+    new: Option<Key>,
 }
 
 impl Waiting {
@@ -263,7 +254,9 @@ impl Waiting {
             match self.hears.recv().await {
                 Some(Stored::Durable) => self.left -= 1,
                 said => {
-                    lock(seen).forget(&self.new);
+                    if let Some(key) = self.new {
+                        lock(seen).forget(key);
+                    }
                     return Err(match said {
                         // Whoever was to say it is gone.
                         None => STOPPING,

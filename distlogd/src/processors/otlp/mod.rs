@@ -269,7 +269,7 @@ impl Convert {
 
     fn begin<'a>(&mut self, record: &RecordRef<'a>, origins: &mut Recent<'_, 'a>) {
         let Some(key) = key(record) else { return };
-        if record.otlp().is_some()
+        if record.is_by_otlp()
             && let Some(span) = OpenSpan::begin(record)
         {
             self.end_row();
@@ -315,7 +315,7 @@ impl Convert {
         };
         let Some(task) = self.open.get(&key) else {
             // Those of other tasks are looked up when the task ends; a span that comes by OTLP comes with all its events.
-            if record.otlp().is_some() {
+            if record.is_by_otlp() {
                 Counters::add(&self.counters.unplaced_events, 1);
             }
             return;

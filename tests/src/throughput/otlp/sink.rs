@@ -19,6 +19,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -47,8 +48,12 @@ impl Sink {
             .expect("a free port");
         let address = listener.local_addr().expect("its address");
         let counter = Counter::default();
-        let traces = TraceServiceServer::new(counter.clone()).max_decoding_message_size(64 << 20);
-        let logs = LogsServiceServer::new(counter.clone()).max_decoding_message_size(64 << 20);
+        let traces = TraceServiceServer::new(counter.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(64 << 20);
+        let logs = LogsServiceServer::new(counter.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(64 << 20);
         let server = Server::builder().add_service(traces).add_service(logs);
         runtime.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         Sink {
