@@ -675,7 +675,7 @@ fn a_store_that_takes_nothing_makes_clients_come_again() {
         });
         traces(spans.collect()).encode_to_vec()
     };
-    // Four of them are as much as there is room for.
+    // Four of them are as much as there is room for, and one waits in the queue of the store.
     let (answer, answers) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         for number in 1..=6 {
@@ -702,7 +702,7 @@ fn a_store_that_takes_nothing_makes_clients_come_again() {
                 answered.text()
             );
         }
-        assert!((2..6).contains(&busy), "{busy}");
+        assert!((1..6).contains(&busy), "{busy}");
     });
 }
 
