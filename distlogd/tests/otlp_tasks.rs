@@ -246,6 +246,40 @@ fn what_came_as_event_of_a_span_leaves_as_one() {
 }
 
 #[test]
+fn a_log_that_came_before_its_span_is_an_event_of_it_where_the_receiver_takes_no_logs() {
+    let collector = Collector::start();
+    let by_otlp = |span_event| {
+        Some(Box::new(Extras {
+            span_event,
+            ..Extras::default()
+        }))
+    };
+    let mut span = whole(1);
+    span.iter_mut()
+        .for_each(|record| record.otlp = by_otlp(true));
+    let log = |text| Record {
+        otlp: by_otlp(false),
+        ..record(Kind::Event, task(1), text)
+    };
+    let other = Record {
+        otlp: by_otlp(false),
+        ..record(Kind::Event, task(2), "of another span")
+    };
+    let mut records = vec![log("first"), other, log("second")];
+    records.extend(span);
+    let store = Store::of(&records);
+    let mut config = Config::new(collector.endpoint());
+    config.events = Events::Span;
+    Delivery::new(&store, &config).run();
+    let spans = collector.spans();
+    let names: Vec<_> = spans[0].events.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!(
+        (spans.len(), names),
+        (1, vec!["event of 1", "first", "second"])
+    );
+}
+
+#[test]
 fn each_service_has_its_own_resource() {
     let collector = Collector::start();
     let mut records = whole(1);

@@ -17,6 +17,8 @@ use distlogd::store::{Batches, Reader};
 /// All doors on free ports, the store in a folder.
 pub fn config(folder: &Path) -> Config {
     let mut config = Config::default();
+    config.listen.otlp_grpc = None;
+    config.listen.otlp_http = None;
     config.listen.push = Some("tcp://127.0.0.1:0".into());
     config.listen.session = Some("tcp://127.0.0.1:0".into());
     config.listen.http = Some("127.0.0.1:0".into());

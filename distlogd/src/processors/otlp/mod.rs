@@ -1,7 +1,7 @@
 //! Processor `otlp`: spans and log records for any receiver of OpenTelemetry.
 //!
-//! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs` and
-//! `find.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may answer; `outbox.rs`, the requests
+//! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs`,
+//! `find.rs` and `whole.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may answer; `outbox.rs`, the requests
 //! under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and what its answer means
 //! (`tls.rs`, `fault.rs`).
 //!
@@ -19,6 +19,7 @@ mod http;
 mod open_tasks;
 mod outbox;
 mod tls;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::rpc::Signal;
 use answer::{Failure, NEEDS_A_PERSON};
 use open_tasks::{Key, OpenTasks};
 use outbox::Outbox;
+use whole::{Early, Whole};
 
 pub use config::{Compression, Config, Events, Protocol, Tls};
 pub use fault::OpenError;
@@ -56,7 +58,8 @@ pub fn open(name: &str, config: &Config, find: Box<dyn FindTask>) -> Result<Otlp
         outbox: Outbox::new(name, config, Arc::clone(&counters))?,
         convert: Convert {
             open: OpenTasks::new(config.open_tasks),
-            row: None,
+            whole: None,
+            early: Early::default(),
             find,
             spans: Request::new(MAX_REQUEST_BYTES),
             logs: Request::new(MAX_REQUEST_BYTES),
@@ -85,23 +88,14 @@ pub struct Otlp {
 /// Records become requests.
 struct Convert {
     open: OpenTasks,
-    /// A span that came by OTLP, from its begin on: its events and its end are mostly the next records, and then nobody
-    /// needs to look for it.
-    row: Option<Row>,
+    /// A span that came by OTLP, of which the next records are the events and the end.
+    whole: Option<Whole>,
+    early: Early,
     find: Box<dyn FindTask>,
     spans: Request,
     logs: Request,
     ways: Ways,
     counters: Arc<Counters>,
-}
-
-/// A task whose begin was not yet flushed when it was presented.
-struct Row {
-    key: Key,
-    /// Number in the store of its begin.
-    number: u64,
-    span: OpenSpan,
-    origin: Origin,
 }
 
 /// What becomes of events.
@@ -155,7 +149,7 @@ impl Otlp {
         self.outbox.abandon();
         let convert = &mut self.convert;
         // Its begin is presented again.
-        convert.row = None;
+        convert.whole = None;
         convert.spans = Request::new(MAX_REQUEST_BYTES);
         convert.logs = Request::new(MAX_REQUEST_BYTES);
         match failure {
@@ -221,7 +215,7 @@ impl Processor for Otlp {
     fn flush(&mut self) -> Result<Token, Error> {
         self.send_all().map_err(|failure| self.abandon(failure))?;
         self.convert.open.settle();
-        self.convert.end_row();
+        self.convert.interrupt();
         Ok(Token::default())
     }
 }
@@ -236,8 +230,8 @@ impl Convert {
         match record.kind {
             Kind::Begin => self.begin(record, origins),
             Kind::Bind => {
-                if let Some(row) = self.row(record) {
-                    row.span.bind(record);
+                if let Some(whole) = self.whole_of(record) {
+                    whole.span.bind(record);
                 } else if let Some(task) = key(record).and_then(|key| self.open.get(&key))
                     && task.takes(record.store_number)
                 {
@@ -272,8 +266,8 @@ impl Convert {
         if record.is_by_otlp()
             && let Some(span) = OpenSpan::begin(record)
         {
-            self.end_row();
-            self.row = Some(Row {
+            self.interrupt();
+            self.whole = Some(Whole {
                 key,
                 number: record.store_number,
                 span,
@@ -290,33 +284,57 @@ impl Convert {
         }
     }
 
-    /// The span in a row, if the record is one of it.
-    fn row(&mut self, record: &RecordRef<'_>) -> Option<&mut Row> {
+    /// The span that is coming whole, if the record is one of it.
+    fn whole_of(&mut self, record: &RecordRef<'_>) -> Option<&mut Whole> {
         let key = key(record)?;
-        self.row.as_mut().filter(|row| row.key == key)
+        self.whole.as_mut().filter(|whole| whole.key == key)
     }
 
-    /// What is in a row is no longer so: its begin will not be presented again, or others come in between.
-    fn end_row(&mut self) {
-        if let Some(row) = self.row.take()
-            && self.open.get(&row.key).is_none()
+    /// It does not come whole: its begin is flushed and will not be presented again, or others come in between.
+    fn interrupt(&mut self) {
+        if let Some(whole) = self.whole.take()
+            && self.open.get(&whole.key).is_none()
         {
-            self.open.insert(row.key, row.number, row.span, row.origin);
+            let Whole {
+                key,
+                number,
+                span,
+                origin,
+            } = whole;
+            self.open.insert(key, number, span, origin);
         }
     }
 
+    /// Adds the log records that came before their span, from the store.
+    fn add_early(&mut self, whole: &mut Whole, end: &RecordRef<'_>) -> Result<(), Failure> {
+        if !self.early.take(&whole.key) {
+            return Ok(());
+        }
+        let (ways, begin) = (self.ways, whole.number);
+        let mut take = |record: &RecordRef<'_>| {
+            let early = record.store_number < begin && end.store_number != 0;
+            if early && record.kind == Kind::Event && ways.to_span(record) {
+                whole.span.event(record);
+            }
+        };
+        self.find
+            .find(whole.key.0, whole.key.1, &mut take)
+            .map_err(|error| not_found(&error))
+    }
+
     fn event(&mut self, record: &RecordRef<'_>) {
-        if let Some(row) = self.row(record) {
-            return row.span.event(record);
+        if let Some(whole) = self.whole_of(record) {
+            return whole.span.event(record);
         }
         let Some(key) = key(record) else {
             Counters::add(&self.counters.unplaced_events, 1);
             return;
         };
         let Some(task) = self.open.get(&key) else {
-            // Those of other tasks are looked up when the task ends; a span that comes by OTLP comes with all its events.
+            // Those of other tasks are looked up when the task ends in any case.
             if record.is_by_otlp() {
-                Counters::add(&self.counters.unplaced_events, 1);
+                let forgotten = self.early.note(key);
+                Counters::add(&self.counters.unplaced_events, forgotten);
             }
             return;
         };
@@ -339,9 +357,13 @@ impl Convert {
         let Some(key) = key(record) else {
             return Ok(());
         };
-        if let Some(mut row) = self.row.take_if(|row| row.key == key) {
-            row.span.end(record);
-            while !self.spans.push_with(&row.origin, |out| row.span.put(out)) {
+        if let Some(mut whole) = self.whole.take_if(|whole| whole.key == key) {
+            self.add_early(&mut whole, record)?;
+            whole.span.end(record);
+            while !self
+                .spans
+                .push_with(&whole.origin, |out| whole.span.put(out))
+            {
                 self.send(Signal::Traces, outbox)?;
             }
             return self.send_full(outbox);
@@ -422,10 +444,7 @@ impl Convert {
         };
         self.find
             .find(key.0, key.1, &mut take)
-            .map_err(|error| Failure::Retry {
-                reason: format!("the begin of a task cannot be looked up in the store: {error}"),
-                after: None,
-            })?;
+            .map_err(|error| not_found(&error))?;
         if ended {
             return Ok(false);
         }
@@ -436,6 +455,13 @@ impl Convert {
             self.open.insert(*key, end.store_number, span, origin);
         }
         Ok(true)
+    }
+}
+
+fn not_found(error: &FindError) -> Failure {
+    Failure::Retry {
+        reason: format!("a task cannot be looked up in the store: {error}"),
+        after: None,
     }
 }
 
