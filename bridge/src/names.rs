@@ -8,7 +8,7 @@
 //! | `host.name` | resource | the host | development |
 //! | `process.pid`, `process.executable.name` | resource | the process | development |
 //! | `deployment.environment.name` | resource | the system: `test`, `staging` or `production` | stable |
-//! | `telemetry.sdk.name` | resource | `distlog`, where the source says nothing else | stable |
+//! | `telemetry.sdk.name`, `telemetry.sdk.language` | resource | `distlog` and `rust`, where the source says nothing else | stable |
 //! | `code.file.path`, `code.line.number`, `code.function.name` | span, log | the callsite | stable |
 //! | `code.stacktrace` | log | the stack of the logging call | stable |
 //! | `code.module.name` | span, log | the module, where it is neither target nor part of the function's name | as `tracing-opentelemetry` has it |
@@ -32,6 +32,7 @@ pub const PROCESS_PID: &str = "process.pid";
 pub const PROCESS_EXECUTABLE_NAME: &str = "process.executable.name";
 pub const DEPLOYMENT_ENVIRONMENT_NAME: &str = "deployment.environment.name";
 pub const TELEMETRY_SDK_NAME: &str = "telemetry.sdk.name";
+pub const TELEMETRY_SDK_LANGUAGE: &str = "telemetry.sdk.language";
 
 pub const CODE_FILE_PATH: &str = "code.file.path";
 pub const CODE_LINE_NUMBER: &str = "code.line.number";

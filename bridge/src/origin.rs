@@ -71,6 +71,8 @@ pub fn resource(source: &SourceRef<'_>, by_otlp: bool) -> Resource {
             string(source.system.name())
         });
         attributes.set_default(names::TELEMETRY_SDK_NAME, || string("distlog"));
+        // What comes from programs in other languages says which.
+        attributes.set_default(names::TELEMETRY_SDK_LANGUAGE, || string("rust"));
     }
     Resource {
         attributes: attributes.take(),

@@ -80,6 +80,7 @@ fn a_resource_says_who_it_was() {
                 ("process.executable.name", common::text("shopd")),
                 ("deployment.environment.name", common::text("production")),
                 ("telemetry.sdk.name", common::text("distlog")),
+                ("telemetry.sdk.language", common::text("rust")),
             ]);
             assert_eq!(full.attributes, expected);
             assert_eq!(full.dropped_attributes_count, 3);
