@@ -17,7 +17,7 @@ use distlog_bridge::otlp::resource::v1::Resource;
 use distlog_bridge::otlp::trace::v1::span::{Event, SpanKind};
 use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use distlog_proto::{SpanId, TaskId};
-use distlog_tests::Daemon;
+use distlog_tests::{Daemon, eventually};
 use prost::Message;
 use serde_json::{Value, json};
 use tonic::Code;
@@ -501,7 +501,7 @@ fn whatever_else_comes_is_refused_with_the_reason() {
             vec![JSON],
             b"{\"resourceSpans\": 7}",
             400,
-            "line 1 column",
+            "`resourceSpans` must be a list at line 1 column",
         ),
         ("/v1/traces", vec![JSON], b"{", 400, "EOF"),
         (
@@ -777,4 +777,31 @@ fn a_span_whose_logs_come_first_is_running_also_in_python() {
     );
     let tree = daemon.json(&format!("/api/v1/tasks/{TRACE}")).unwrap();
     assert_eq!(tree["tasks"][0]["outcome"], "running", "{tree:#}");
+}
+
+#[test]
+fn a_part_that_failed_before_its_whole_came_is_counted_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder);
+    let failed = Span {
+        status: Some(Status {
+            code: 2,
+            ..Status::default()
+        }),
+        ..span(2, Some(1), "pay")
+    };
+    for spans in [vec![failed], vec![span(1, None, "order")]] {
+        let body = traces(spans).encode_to_vec();
+        let answered = post(&daemon, "/v1/traces", &[PROTOBUF], &body[..]);
+        assert_eq!(answered.status, 200);
+    }
+    eventually("the task in the list", || {
+        let tasks = daemon.json("/api/v1/tasks")?;
+        let (name, failed) = (&tasks[0]["name"], &tasks[0]["failed"]);
+        if name == "order" && failed == 1 {
+            Ok(())
+        } else {
+            Err(tasks.to_string())
+        }
+    });
 }

@@ -43,8 +43,21 @@ pub struct Recent(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// Tasks that failed in traces whose top-level task is not known yet: by OTLP it comes last, as spans come when they end.
+    early: HashMap<TraceId, u32>,
     by_trace: HashMap<TraceId, Summary>,
     order: VecDeque<TraceId>,
+}
+
+impl State {
+    fn failed_early(&mut self, trace_id: TraceId) {
+        // Those of traces that have no top-level task here would stay for ever.
+        if self.early.len() >= KEPT && !self.early.contains_key(&trace_id) {
+            self.early.clear();
+        }
+        let failed = self.early.entry(trace_id).or_default();
+        *failed = failed.saturating_add(1);
+    }
 }
 
 impl Recent {
@@ -82,7 +95,7 @@ impl Recent {
             begin_ns: record.time,
             outcome: "running",
             duration_ns: None,
-            failed: 0,
+            failed: state.early.remove(&task.trace_id).unwrap_or(0),
             span_id: Some(task.span_id),
         };
         state.order.push_back(task.trace_id);
@@ -92,12 +105,14 @@ impl Recent {
     /// Notes the end of a task, and how long it took, in ns.
     pub(super) fn end(&self, (trace_id, span_id): &Key, outcome: Outcome, duration: u64) {
         let mut state = self.lock();
+        let failed = matches!(outcome, Outcome::Failed | Outcome::Lost);
         let Some(summary) = state.by_trace.get_mut(trace_id) else {
+            if failed {
+                state.failed_early(*trace_id);
+            }
             return;
         };
-        if matches!(outcome, Outcome::Failed | Outcome::Lost) {
-            summary.failed += 1;
-        }
+        summary.failed += u32::from(failed);
         if summary.span_id == Some(*span_id) {
             summary.outcome = if outcome == Outcome::Unset {
                 "ended"

@@ -107,6 +107,12 @@ impl<'de> DeserializeSeed<'de> for Content<'_> {
 
 impl Content<'_> {
     fn scalar<E: Error>(self, scalar: Scalar<'_>) -> Result<(), E> {
+        if self.times == Times::Many {
+            return Err(E::custom(format_args!(
+                "`{}` must be a list",
+                self.field.name
+            )));
+        }
         let always = self.times != Times::Once;
         scalar::put(self.field, always, scalar, self.out).map_err(E::custom)
     }
