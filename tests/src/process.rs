@@ -39,6 +39,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it has come to its end.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// What it has printed to standard output, by line.
     pub fn stdout(&self) -> Vec<String> {
         self.stdout.lock().unwrap().clone()

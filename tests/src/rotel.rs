@@ -1,10 +1,17 @@
 //! A real server of OpenTelemetry.
 
+use std::ffi::OsStr;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::{Process, eventually};
+use crate::Process;
+
+/// So often it is started until it listens.
+const ATTEMPTS: usize = 5;
+/// And is given so much time for it.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running [rotel](https://pypi.org/project/rotel/), which forwards what it gets by OTLP. Killed when dropped.
 #[derive(Debug)]
@@ -23,13 +30,23 @@ impl Rotel {
         let program = std::env::var_os("DISTLOG_TEST_ROTEL").expect(
             "DISTLOG_TEST_ROTEL must name the program rotel-agent: `pip install rotel` has it in site-packages/rotel",
         );
+        for _ in 0..ATTEMPTS {
+            if let Some(rotel) = Rotel::attempt(&program, folder, forward_to) {
+                return rotel;
+            }
+        }
+        panic!("rotel did not listen, {ATTEMPTS} times");
+    }
+
+    /// Starts it on ports that are free now; another program may take them before it does, and it gives up then.
+    fn attempt(program: &OsStr, folder: &Path, forward_to: &str) -> Option<Rotel> {
         let free = || {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap().to_string()
         };
         // It does not say which port it took.
         let (grpc, http) = (free(), free());
-        let process = Process::start(
+        let mut process = Process::start(
             Command::new(program)
                 .arg("start")
                 .args(["--otlp-grpc-endpoint", &grpc])
@@ -42,14 +59,24 @@ impl Rotel {
                 .arg("--log-file")
                 .arg(folder.join("rotel.log")),
         );
-        for address in [&grpc, &http] {
-            eventually("rotel", || TcpStream::connect(address));
+        let listens = || {
+            [&grpc, &http]
+                .iter()
+                .all(|at| TcpStream::connect(at).is_ok())
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !listens() {
+            if process.has_ended() || Instant::now() > deadline {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
-        Rotel {
+        // Else it was another who listens there.
+        (!process.has_ended()).then_some(Rotel {
             grpc,
             http,
             process,
-        }
+        })
     }
 
     /// Its process.
