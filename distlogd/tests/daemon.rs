@@ -199,3 +199,32 @@ fn a_daemon_that_does_not_start_lets_go_of_its_store() {
     let daemon = Builder::new().start(&config(folder.path())).unwrap();
     daemon.stop();
 }
+
+/// The begin of a task and what was logged in it come in one batch, and nothing after.
+#[test]
+fn a_lost_task_lasted_to_its_last_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.lost_after = Duration::from_millis(100);
+    let daemon = Builder::new().start(&config).unwrap();
+    let id = TaskId::random();
+    let mut writer = BatchWriter::new();
+    for (kind, offset) in [(Kind::Begin, 0), (Kind::Event, 5_000)] {
+        let mut record = task(kind, &id, offset);
+        record.source.producer = ProducerId::from_bytes([4; 16]);
+        writer.push(&record);
+    }
+    let socket = push(&daemon);
+    socket
+        .send_multipart([b"TLB".to_vec(), writer.finish()], 0)
+        .unwrap();
+    eventually("the task is lost", || {
+        let seen = tasks(&daemon);
+        if seen.contains("\"lost\"") && seen.contains("\"duration_ns\":5000") {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    });
+    daemon.stop();
+}

@@ -114,6 +114,16 @@ impl Look {
     }
 }
 
+/// A task that has begun in the batch at hand.
+struct Begun<'a> {
+    key: open::Key,
+    /// Number in the store of its begin.
+    number: u64,
+    outline: Outline<'a>,
+    /// Time of its last record, in ns since the epoch.
+    last: u64,
+}
+
 impl Tracker {
     /// Starts the thread.
     ///
@@ -248,7 +258,7 @@ impl Tracker {
         // Most records are events, and most of them of the same task as the one before.
         let mut heard: Option<(open::Key, u64)> = None;
         // Many tasks begin and end in one batch, a span that came by OTLP always: nobody needs to know more of them.
-        let mut begun: Option<(open::Key, u64, Outline<'_>)> = None;
+        let mut begun: Option<Begun<'_>> = None;
         for (number, outline) in (first..).zip(batch.outlines()) {
             // Batches were checked when they came in.
             let Ok(outline) = outline else { continue };
@@ -257,8 +267,11 @@ impl Tracker {
                 if number < self.begin {
                     continue;
                 }
+                if let Some(begun) = begun.as_mut().filter(|begun| begun.key == key) {
+                    begun.last = begun.last.max(outline.time);
+                    continue;
+                }
                 match &mut heard {
-                    _ if begun.as_ref().is_some_and(|(begun, ..)| *begun == key) => {}
                     Some((last, time)) if *last == key => *time = outline.time.max(*time),
                     _ => {
                         self.heard(heard.replace((key, outline.time)), now);
@@ -266,7 +279,16 @@ impl Tracker {
                 }
             } else if outline.kind == Kind::Begin {
                 self.heard(heard.take(), now);
-                self.follow(begun.replace((key, number, outline)));
+                let last = outline.time;
+                self.follow(
+                    begun.replace(Begun {
+                        key,
+                        number,
+                        outline,
+                        last,
+                    }),
+                    now,
+                );
                 if outline.may_be_top
                     && let Ok(record) = outline.read()
                     && let Some(task) = record.task
@@ -275,7 +297,7 @@ impl Tracker {
                 }
             } else {
                 self.heard(heard.take(), now);
-                if begun.take_if(|(begun, ..)| *begun == key).is_none() {
+                if begun.take_if(|begun| begun.key == key).is_none() {
                     self.open.remove(&key);
                 }
                 self.needs
@@ -283,23 +305,22 @@ impl Tracker {
                     .end(&key, outline.outcome, outline.duration);
             }
         }
-        self.follow(begun);
+        self.follow(begun, now);
         self.heard(heard, now);
     }
 
     /// Follows a task that has begun and not ended yet.
-    fn follow(&mut self, begun: Option<(open::Key, u64, Outline<'_>)>) {
-        let Some((key, number, outline)) = begun.filter(|(_, number, _)| *number >= self.begin)
-        else {
+    fn follow(&mut self, begun: Option<Begun<'_>>, now: Instant) {
+        let Some(begun) = begun.filter(|begun| begun.number >= self.begin) else {
             return;
         };
-        if let Ok(record) = outline.read()
-            && self
-                .open
-                .insert(key, Open::new(number, &record), Instant::now())
-        {
-            self.given_up.inc();
-            self.untold += 1;
+        if let Ok(record) = begun.outline.read() {
+            let open = Open::new(begun.number, &record);
+            if self.open.insert(begun.key, open, now) {
+                self.given_up.inc();
+                self.untold += 1;
+            }
+            self.open.heard(&begun.key, begun.last, now);
         }
     }
 

@@ -150,6 +150,7 @@ impl Otlp {
         let convert = &mut self.convert;
         // Its begin is presented again.
         convert.whole = None;
+        convert.early.abandon();
         convert.spans = Request::new(MAX_REQUEST_BYTES);
         convert.logs = Request::new(MAX_REQUEST_BYTES);
         match failure {
@@ -215,6 +216,7 @@ impl Processor for Otlp {
     fn flush(&mut self) -> Result<Token, Error> {
         self.send_all().map_err(|failure| self.abandon(failure))?;
         self.convert.open.settle();
+        self.convert.early.settle();
         self.convert.interrupt();
         Ok(Token::default())
     }
@@ -307,7 +309,7 @@ impl Convert {
 
     /// Adds the log records that came before their span, from the store.
     fn add_early(&mut self, whole: &mut Whole, end: &RecordRef<'_>) -> Result<(), Failure> {
-        if !self.early.take(&whole.key) {
+        if !self.early.place(&whole.key) {
             return Ok(());
         }
         let (ways, begin) = (self.ways, whole.number);
@@ -333,7 +335,7 @@ impl Convert {
         let Some(task) = self.open.get(&key) else {
             // Those of other tasks are looked up when the task ends in any case.
             if record.is_by_otlp() {
-                let forgotten = self.early.note(key);
+                let forgotten = self.early.note(key, record.store_number);
                 Counters::add(&self.counters.unplaced_events, forgotten);
             }
             return;

@@ -22,22 +22,52 @@ pub(super) struct Whole {
 /// Spans of which log records came before their begin, with how many. Only where log records are events of spans: they are
 /// looked up in the store when the span comes.
 #[derive(Debug, Default)]
-pub(super) struct Early(HashMap<Key, u64>);
+pub(super) struct Early {
+    waiting: HashMap<Key, Logs>,
+    /// Those whose span was sent with them, and has perhaps not arrived.
+    placed: Vec<Key>,
+}
+
+#[derive(Debug, Default)]
+struct Logs {
+    count: u64,
+    /// Number in the store of the last one: what is presented again is not counted twice.
+    last: u64,
+}
 
 impl Early {
     /// Notes a log record. Gives how many can no longer be placed, since too many wait.
-    pub fn note(&mut self, key: Key) -> u64 {
+    pub fn note(&mut self, key: Key, number: u64) -> u64 {
         let mut forgotten = 0;
-        if self.0.len() >= MAX_EARLY && !self.0.contains_key(&key) {
-            forgotten = self.0.drain().map(|(_, count)| count).sum();
+        if self.waiting.len() >= MAX_EARLY && !self.waiting.contains_key(&key) {
+            forgotten = self.waiting.drain().map(|(_, logs)| logs.count).sum();
         }
-        *self.0.entry(key).or_default() += 1;
+        let logs = self.waiting.entry(key).or_default();
+        if number > logs.last || number == 0 {
+            (logs.count, logs.last) = (logs.count + 1, number);
+        }
         forgotten
     }
 
-    /// Whether there were any of this span, which has come now.
-    pub fn take(&mut self, key: &Key) -> bool {
-        !self.0.is_empty() && self.0.remove(key).is_some()
+    /// Whether there were any of this span, which is sent now.
+    pub fn place(&mut self, key: &Key) -> bool {
+        let known = !self.waiting.is_empty() && self.waiting.contains_key(key);
+        if known {
+            self.placed.push(*key);
+        }
+        known
+    }
+
+    /// What was sent has arrived.
+    pub fn settle(&mut self) {
+        for key in self.placed.drain(..) {
+            self.waiting.remove(&key);
+        }
+    }
+
+    /// What was sent is presented and sent again.
+    pub fn abandon(&mut self) {
+        self.placed.clear();
     }
 }
 
@@ -52,11 +82,20 @@ mod tests {
         let trace_id = TraceId::from_bytes([1; 16]).unwrap();
         let key = |n: u64| (trace_id, SpanId::new(n + 1).unwrap());
         let mut early = Early::default();
-        let noted: u64 = (0..MAX_EARLY as u64).map(|n| early.note(key(n))).sum();
-        assert_eq!((noted, early.note(key(7))), (0, 0));
-        assert!(early.take(&key(3)) && !early.take(&key(3)));
-        assert_eq!(early.note(key(3)), 0);
-        assert_eq!(early.note(key(1 << 20)), MAX_EARLY as u64 + 1);
-        assert!(early.take(&key(1 << 20)) && !early.take(&key(7)));
+        let noted: u64 = (0..MAX_EARLY as u64)
+            .map(|n| early.note(key(n), n + 1))
+            .sum();
+        let again = early.note(key(7), 8);
+        assert_eq!((noted, again, early.note(key(7), 1 << 20)), (0, 0, 0));
+        // What did not arrive is there for the next attempt.
+        assert!(early.place(&key(3)));
+        early.abandon();
+        early.settle();
+        assert!(early.place(&key(3)));
+        early.settle();
+        assert!(!early.place(&key(3)));
+        assert_eq!(early.note(key(3), 4), 0);
+        assert_eq!(early.note(key(1 << 20), 9), MAX_EARLY as u64 + 1);
+        assert!(early.place(&key(1 << 20)) && !early.place(&key(7)));
     }
 }
