@@ -19,7 +19,7 @@
 //! | `distlog.task` | span, log | the task's id | distlog's own |
 //! | `distlog.key` | log | the record's label `{n}@{task id}` | distlog's own |
 //! | `distlog.message` | span | what the task wants to achieve, where that is not the span's name | distlog's own |
-//! | `distlog.outcome` | span | `ok`, `success`, `failed` or `lost` | distlog's own |
+//! | `distlog.outcome` | span | `ok`, `success`, `failed`, `cancelled` or `lost` | distlog's own |
 //!
 //! The fields of a record keep their own names, and win over these.
 

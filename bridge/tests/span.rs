@@ -148,6 +148,7 @@ fn other_bytes(hex: &str) -> Vec<u8> {
 fn the_status_is_what_the_design_says() {
     let error = |message: &str| Some((StatusCode::Error as i32, message.to_owned()));
     assert_eq!(status(end(Outcome::Ok)), None);
+    assert_eq!(status(end(Outcome::Cancelled)), None);
     assert_eq!(
         status(end(Outcome::Success)),
         Some((StatusCode::Ok as i32, String::new()))

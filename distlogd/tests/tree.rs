@@ -189,6 +189,8 @@ fn what_is_not_over_or_not_known_is_shown_as_such() {
     story.begin("a", "", 0, "run").kind = Kind::Begin;
     story.begin("a", "/1", 1, "vanish");
     story.end("distlogd", "/1", 9, Outcome::Lost, 0);
+    story.begin("a", "/4", 1, "lose the race");
+    story.end("a", "/4", 9, Outcome::Cancelled, 5_000_000);
     story.event("b", "/2/7", 3, "its begin and its parent are not here");
     story.begin("c", "/3.00000001", 4, "first taker");
     story.begin("c", "/3.00000002", 5, "second taker");
@@ -197,6 +199,7 @@ fn what_is_not_over_or_not_known_is_shown_as_such() {
 e252a11f-d33d-483d-ba08-bc8f642b2f10
 ▶ run · a  running
 ├─ † vanish  its process was not heard again
+├─ ⊘ lose the race  5.00ms  cancelled
 ├─ ? e252a11f-d33d-483d-ba08-bc8f642b2f10/~SPAN (its begin is not here)
 │  └─ ▶ e252a11f-d33d-483d-ba08-bc8f642b2f10/2/7 (its begin is not here) · b  running
 │     └─ 12:00:00.003 INFO  its begin and its parent are not here

@@ -69,6 +69,8 @@ numbered! {
         Failed = 3 "failed",
         /// Nobody heard of its end.
         Lost = 4 "lost",
+        /// The work was given up before it was done, and nothing failed: a future that was dropped.
+        Cancelled = 5 "cancelled",
     }
 }
 
@@ -78,6 +80,11 @@ impl Outcome {
     /// Ended well, said so or not.
     pub fn is_ok(self) -> bool {
         matches!(self, Outcome::Ok | Outcome::Success)
+    }
+
+    /// Counts as a failure. A task that was cancelled is none.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Outcome::Failed | Outcome::Lost)
     }
 }
 

@@ -72,10 +72,12 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
-    fn outcome(&self) -> Outcome {
-        match self.status_code {
-            1 => Outcome::Success,
-            2 => Outcome::Failed,
+    /// `said`: the attribute by which distlog tells what a status cannot.
+    fn outcome(&self, said: Outcome) -> Outcome {
+        match (self.status_code, said) {
+            (0, Outcome::Cancelled) | (2, Outcome::Lost) => said,
+            (1, _) => Outcome::Success,
+            (2, _) => Outcome::Failed,
             _ => Outcome::Ok,
         }
     }
@@ -103,6 +105,7 @@ pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Re
 
     let mut known = Known::default();
     let mut distlog_task = None;
+    let mut outcome = Outcome::Unset;
     let scratch = &mut into.scratch;
     scratch.context.clear();
     attributes(
@@ -111,6 +114,9 @@ pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Re
         task::CONTEXT,
         |name, value| match name {
             names::DISTLOG_TASK => distlog_task = value.str(),
+            names::DISTLOG_OUTCOME => {
+                outcome = value.str().and_then(Outcome::from_name).unwrap_or_default();
+            }
             _ => known.note(name, value),
         },
     )?;
@@ -160,7 +166,7 @@ pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Re
         put::bytes(out, record::TASK, &scratch.task);
         put::varint(out, record::NUMBER, number + 1);
         known.put_thread(out);
-        put::varint(out, record::OUTCOME, head.outcome().number());
+        put::varint(out, record::OUTCOME, head.outcome(outcome).number());
         put::varint(out, record::DURATION, head.end.saturating_sub(head.start));
         put::varint(out, record::SPAN_KIND, kind);
         put::varint(out, record::STATUS_CODE, head.status_code.into());

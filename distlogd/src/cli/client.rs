@@ -159,6 +159,7 @@ fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
             "running" => ("▶", Style::Blue),
             "failed" => ("✗", Style::Red),
             "lost" => ("†", Style::Magenta),
+            "cancelled" => ("⊘", Style::Yellow),
             "ended" => ("■", Style::Dim),
             _ => ("✔", Style::Green),
         };

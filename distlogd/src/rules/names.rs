@@ -205,7 +205,7 @@ pub(super) fn meant_function(text: &str) -> Option<&'static str> {
 pub(super) fn words(name: Name) -> Option<&'static [&'static str]> {
     match name {
         Name::Kind => Some(&["begin", "event", "bind", "end"]),
-        Name::Outcome => Some(&["ok", "success", "failed", "lost", ""]),
+        Name::Outcome => Some(&["ok", "success", "failed", "lost", "cancelled", ""]),
         Name::System => Some(&["test", "staging", "production"]),
         _ => None,
     }

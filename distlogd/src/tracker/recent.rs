@@ -105,7 +105,7 @@ impl Recent {
     /// Notes the end of a task, and how long it took, in ns.
     pub(super) fn end(&self, (trace_id, span_id): &Key, outcome: Outcome, duration: u64) {
         let mut state = self.lock();
-        let failed = matches!(outcome, Outcome::Failed | Outcome::Lost);
+        let failed = outcome.is_failure();
         let Some(summary) = state.by_trace.get_mut(trace_id) else {
             if failed {
                 state.failed_early(*trace_id);

@@ -132,10 +132,10 @@ impl<'a> Painter<'_, 'a> {
         if node.state() == State::Running {
             colour.put(out, Style::Blue, "  running");
         }
-        let failed = matches!(node.state(), State::Done(Outcome::Failed | Outcome::Lost));
+        let unfinished = matches!(node.state(), State::Done(outcome) if !outcome.is_ok());
         if let Some(why) = node
             .end
-            .filter(|_| failed)
+            .filter(|_| unfinished)
             .map(|end| reason(&end))
             .filter(|why| !why.is_empty())
         {

@@ -61,7 +61,7 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
             if record.duration > 0 {
                 colour.put(out, Style::Dim, format_args!("  {}", Span(record.duration)));
             }
-            if matches!(record.outcome, Outcome::Failed | Outcome::Lost) {
+            if record.outcome.is_failure() || record.outcome == Outcome::Cancelled {
                 colour.put(
                     out,
                     style,

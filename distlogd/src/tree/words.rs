@@ -10,6 +10,7 @@ pub(super) fn mark(outcome: Outcome) -> (&'static str, Style) {
     match outcome {
         Outcome::Failed => ("✗", Style::Red),
         Outcome::Lost => ("†", Style::Magenta),
+        Outcome::Cancelled => ("⊘", Style::Yellow),
         Outcome::Unset => ("■", Style::Dim),
         Outcome::Ok | Outcome::Success => ("✔", Style::Green),
     }
@@ -24,6 +25,7 @@ pub(super) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
         Some(error) if !error.message.is_empty() => error.message,
         Some(error) => error.kind,
         None if end.outcome == Outcome::Lost => "its process was not heard again",
+        None if end.outcome == Outcome::Cancelled => "cancelled",
         None => "",
     }
 }

@@ -258,6 +258,8 @@ pub enum Outcome {
     Failed = 3,
     /// Nobody heard of the task's end: its process died, or could not be reached.
     Lost = 4,
+    /// The work was given up before it was done, and nothing failed: a future that was dropped.
+    Cancelled = 5,
 }
 impl Outcome {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -271,6 +273,7 @@ impl Outcome {
             Self::Success => "SUCCESS",
             Self::Failed => "FAILED",
             Self::Lost => "LOST",
+            Self::Cancelled => "CANCELLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -281,6 +284,7 @@ impl Outcome {
             "SUCCESS" => Some(Self::Success),
             "FAILED" => Some(Self::Failed),
             "LOST" => Some(Self::Lost),
+            "CANCELLED" => Some(Self::Cancelled),
             _ => None,
         }
     }

@@ -106,6 +106,7 @@ fn mark(outcome: Outcome) -> &'static str {
         Outcome::Ok | Outcome::Success => "✔ ",
         Outcome::Failed => "✗ ",
         Outcome::Lost => "† ",
+        Outcome::Cancelled => "⊘ ",
         Outcome::Unset => "■ ",
     }
 }
