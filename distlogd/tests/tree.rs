@@ -190,7 +190,7 @@ fn what_is_not_over_or_not_known_is_shown_as_such() {
     story.begin("a", "/1", 1, "vanish");
     story.end("distlogd", "/1", 9, Outcome::Lost, 0);
     story.begin("a", "/4", 1, "lose the race");
-    story.end("a", "/4", 9, Outcome::Cancelled, 5_000_000);
+    story.end("a", "/4", 9, Outcome::Cancelled, 5_000);
     story.event("b", "/2/7", 3, "its begin and its parent are not here");
     story.begin("c", "/3.00000001", 4, "first taker");
     story.begin("c", "/3.00000002", 5, "second taker");
