@@ -74,7 +74,7 @@ impl Addition {
     /// Writes it behind what the task has.
     pub(crate) fn submit(mut self, producer: &Producer, task: &SpanData) {
         self.status.set(task);
-        task.add_context(&self.context, producer.limit());
+        task.set_context(&self.context, producer.limit());
         task.put(&mut self.record);
         let now = producer.clock().unix_nanos(Instant::now());
         producer.submit(task.site(), task.level(), now, &self.record);

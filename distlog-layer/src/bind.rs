@@ -86,7 +86,7 @@ pub(crate) fn end_bind<'a, R: LookupSpan<'a>>(
         return;
     };
     status.set(&task);
-    task.add_context(&local.fields, producer.limit());
+    task.set_context(&local.fields, producer.limit());
     task.put(&mut local.record);
     let time = producer.clock().unix_nanos(Instant::now());
     producer.submit(task.site(), task.level(), time, &local.record);

@@ -25,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) id: u32,
     /// Whether events there come from the `log` crate and hide their real callsite in their fields.
     pub(crate) is_log: bool,
+    /// Whether it has two fields of one name.
+    pub(crate) repeats: bool,
 }
 
 /// All callsites met so far. Threads keep what they use in a cache of their own ([`crate::local`]).
@@ -81,7 +83,12 @@ impl Callsites {
             return site;
         }
         let id = known.add(self, |id| encode(id, metadata, true));
-        let site = Site { id, is_log };
+        let repeats = repeats(metadata);
+        let site = Site {
+            id,
+            is_log,
+            repeats,
+        };
         known.by_metadata.insert(place, site);
         site
     }
@@ -137,6 +144,12 @@ impl Known {
         self.encoded.push(encoded.into());
         id
     }
+}
+
+/// Whether it has two fields of one name: `tracing` takes what a program writes.
+fn repeats(metadata: &Metadata<'_>) -> bool {
+    let names: Vec<&str> = metadata.fields().iter().map(|field| field.name()).collect();
+    (1..names.len()).any(|at| names[..at].contains(&names[at]))
 }
 
 /// A callsite as an entry of `RecordBatch.callsites`.

@@ -12,7 +12,8 @@ use crate::task::Task;
 /// Runs futures as tasks.
 pub trait FutureExt: Future + Sized {
     /// Makes the future's work the task's. The task ends when the future is ready, and has failed if that is an `Err`;
-    /// if the future is dropped before, it has failed as "cancelled".
+    /// if the future is dropped before, it ends then, cancelled. Whatever still holds its span (a connection pool, a
+    /// future that was spawned in it) does not keep it running; what that logs later still belongs to it.
     ///
     /// ```
     /// # async fn fetch() -> Result<(), std::io::Error> { Ok(()) }
@@ -45,9 +46,9 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(task) = this.task.take() {
-                task.failed("cancelled");
                 // What the future logs while it is dropped belongs to the task.
                 task.in_scope(|| this.future.set(None));
+                task.cancel();
             }
         }
     }
@@ -80,9 +81,9 @@ where
         let Poll::Ready(output) = future.poll(context) else {
             return Poll::Pending;
         };
-        task.ended(&output);
         this.future.set(None);
         drop(entered);
+        task.finish(&output);
         *this.task = None;
         Poll::Ready(output)
     }

@@ -19,6 +19,9 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use crate::beside::{self, Pending, TwinOf};
 use crate::bind::{add_link, begin_bind, end_bind, put_name, status, visit};
+use crate::callsite::Site;
+use crate::distinct;
+use crate::end;
 use crate::import::Place;
 use crate::level;
 use crate::local;
@@ -99,14 +102,12 @@ impl DistlogLayer {
             }
         };
         met.get_or(span, || {
-            self.find(ctx, Some(span), |task, found| {
-                Some((task, found.id == *span))
-            })
+            self.find(ctx, id, |task, found| Some((task, found.id == *span)))
         })
     }
 
-    /// Asks the tasks from a span upwards, then those of the current span, then the other open spans of this thread,
-    /// until one gives an answer.
+    /// Asks the tasks from an explicit parent upwards; without one those of the current span, then the other open spans of
+    /// this thread; until one gives an answer.
     fn find<S, T>(
         &self,
         ctx: &Context<'_, S>,
@@ -116,8 +117,10 @@ impl DistlogLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        id.and_then(|id| self.find_from(ctx, id, &mut ask))
-            .or_else(|| self.find_from(ctx, ctx.current_span().id()?, &mut ask))
+        if let Some(id) = id {
+            return self.find_from(ctx, id, &mut ask);
+        }
+        self.find_from(ctx, ctx.current_span().id()?, &mut ask)
             .or_else(|| self.climb(ctx.lookup_current()?, &mut ask))
     }
 
@@ -185,7 +188,7 @@ impl DistlogLayer {
     }
 
     /// An ERROR event with an error makes a task fail.
-    fn failed_by_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, error: &[u8])
+    fn failed_by_event<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>, error: Vec<u8>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -202,7 +205,7 @@ impl DistlogLayer {
             && let Some(task) = self.task_of(&span)
         {
             task.judge(|verdict| {
-                verdict.give(Ground::ErrorEvent, Outcome::Failed, error.to_vec());
+                verdict.give(Ground::ErrorEvent, Outcome::Failed, error);
             });
         }
     }
@@ -231,10 +234,16 @@ where
         let metadata = attributes.metadata();
         let level = level::index(*metadata.level());
         local::with(producer, |local| {
-            let site = local.site(producer, metadata, || false).id;
+            let Site {
+                id: site, repeats, ..
+            } = local.site(producer, metadata, || false);
             local.begin(Kind::Begin, site, time);
             let head = local.record.len();
             let special = visit(local, producer, |visitor| attributes.record(visitor));
+            if repeats {
+                distinct::keep_last(&mut local.record, head, metadata.fields());
+                distinct::keep_last(&mut local.fields, 0, metadata.fields());
+            }
             let message = head..local.record.len();
             let mut place = match &special.import {
                 Some(import) => import.open(&mut local.random),
@@ -300,7 +309,11 @@ where
         };
         local::with(producer, |local| {
             let special = begin_bind(local, producer, &span, |local| {
-                visit(local, producer, |visitor| values.record(visitor))
+                let special = visit(local, producer, |visitor| values.record(visitor));
+                if local.site(producer, span.metadata(), || false).repeats {
+                    distinct::keep_last(&mut local.fields, 0, span.metadata().fields());
+                }
+                special
             });
             end_bind(local, producer, &span, special);
         });
@@ -333,11 +346,18 @@ where
                 site.id = producer.callsites().of_log(event).unwrap_or(site.id);
             }
             local.begin(Kind::Event, site.id, time);
+            let head = local.record.len();
             let mut visitor = EventVisitor::new(&mut local.record, producer.limit(), site.is_log);
             event.record(&mut visitor);
-            let error = visitor.error();
-            // Also for `parent: None`: a disabled parent arrives as none.
-            if let Some(task) = self.nearest(&mut local.met, &ctx, event.parent()) {
+            // `parent: None`: it belongs to no task, and fails none. A disabled parent arrives the same way.
+            let is_free = event.is_root();
+            let fails = *metadata.level() == Level::ERROR && !is_free;
+            let error = visitor.error().filter(|_| fails);
+            let error = error.map(|at| local.record[at].to_vec());
+            if site.repeats {
+                distinct::keep_last(&mut local.record, head, metadata.fields());
+            }
+            if !is_free && let Some(task) = self.nearest(&mut local.met, &ctx, event.parent()) {
                 task.put(&mut local.record);
             }
             producer.submit(
@@ -346,10 +366,8 @@ where
                 time,
                 &local.record,
             );
-            if let Some(error) = error
-                && *metadata.level() == Level::ERROR
-            {
-                self.failed_by_event(event, &ctx, &local.record[error]);
+            if let Some(error) = error {
+                self.failed_by_event(event, &ctx, error);
             }
         });
     }
@@ -392,16 +410,7 @@ where
                 return;
             };
             task.close();
-            // A task that this process was forked with belongs to the parent, and ends there.
-            if !task.is_of(producer.instance()) {
-                return;
-            }
-            let now = Instant::now();
-            let time = producer.clock().unix_nanos(now);
-            local.begin(Kind::End, task.site(), time);
-            task.put_end(&mut local.record, now);
-            task.put(&mut local.record);
-            producer.submit(task.site(), task.level(), time, &local.record);
+            end::write(producer, local, &task, |now| task.left_last(now));
         });
     }
 }

@@ -69,6 +69,7 @@ impl Local {
             Site {
                 id: 0,
                 is_log: false,
+                repeats: false,
             },
         );
         Local {

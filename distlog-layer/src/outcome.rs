@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 
-/// The result of a closure or future that ran as a task. `Err` is a failure; whatever else there is counts as success.
+/// The result of a closure or future that ran as a task. `Err` is a failure, `Ok` none, whatever was logged on the
+/// way; other values say nothing, so that what was logged decides.
 ///
 /// Implement it for your own types, if they are the result of a task:
 ///
@@ -20,12 +21,22 @@ pub trait TaskOutcome {
     fn failure(&self) -> Option<String> {
         None
     }
+
+    /// Whether it says that the work went well, whatever errors were logged on the way. `Ok` does; a value that cannot
+    /// tell, such as `()`, does not.
+    fn is_success(&self) -> bool {
+        false
+    }
 }
 
 impl<T, E: Display> TaskOutcome for Result<T, E> {
     /// The error's text, in the alternate form, with which `anyhow` and others show the causes, too.
     fn failure(&self) -> Option<String> {
         self.as_ref().err().map(|error| format!("{error:#}"))
+    }
+
+    fn is_success(&self) -> bool {
+        self.is_ok()
     }
 }
 

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use distlog_proto::wire::encode::TaskHead;
-use distlog_proto::wire::field::{record, task};
+use distlog_proto::wire::field::record;
 use distlog_proto::wire::put;
 use distlog_proto::{Link, Outcome, TaskId};
 use fastant::{Atomic, Instant};
 use smallvec::SmallVec;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::encode::{error_text, renumber};
+use crate::distinct;
+use crate::encode::error_text;
 use crate::import::Place;
 use crate::verdict::{Ground, Verdict};
 
@@ -34,6 +35,12 @@ pub(crate) struct SpanData {
     closed: AtomicBool,
     /// There is something in `more`.
     has_more: AtomicBool,
+    /// Its end is written. What still holds its span changes nothing about it.
+    ended: AtomicBool,
+    /// The result of its work was `Ok`.
+    went_well: AtomicBool,
+    /// Where the context begins in `bytes`.
+    context: u32,
     /// Where the message begins in `bytes`.
     message: u32,
     /// The fields of `distlog.v1.Task`, context last: what each of its records carries. Then its message, encoded: the
@@ -50,8 +57,8 @@ pub(crate) struct SpanData {
 /// What few tasks have.
 #[derive(Default)]
 struct More {
-    /// Fields that were added, as those in [`SpanData::bytes`].
-    context: Vec<u8>,
+    /// The context since fields were added; it stands for that in [`SpanData::bytes`]. Each name once.
+    context: Option<Vec<u8>>,
     /// `None`: nothing was heard of the outcome.
     verdict: Option<Verdict>,
 }
@@ -87,7 +94,8 @@ impl SpanData {
             ..head
         }
         .put(scratch);
-        let message = scratch.len() + beginning.context.len();
+        let context = scratch.len();
+        let message = context + beginning.context.len();
         let mut bytes = SmallVec::with_capacity(message + beginning.message.len());
         for part in [scratch.as_slice(), beginning.context, beginning.message] {
             bytes.extend_from_slice(part);
@@ -101,6 +109,9 @@ impl SpanData {
             entered_in_panic: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             has_more: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            went_well: AtomicBool::new(false),
+            context: context as u32,
             message: message as u32,
             bytes,
             children: AtomicU64::new(0),
@@ -146,21 +157,28 @@ impl SpanData {
             record::NUMBER,
             self.records.fetch_add(1, Ordering::Relaxed),
         );
-        let task = self.task();
         if self.has_more.load(Ordering::Acquire) {
             self.with_more(|more| {
+                let context = more.context.as_deref();
                 put::nested(out, record::TASK, |out| {
-                    out.extend_from_slice(task);
-                    out.extend_from_slice(&more.context);
+                    out.extend_from_slice(self.part(0, self.context));
+                    out.extend_from_slice(context.unwrap_or(self.begun_context()));
                 });
             });
         } else {
-            put::bytes_always(out, record::TASK, task);
+            put::bytes_always(out, record::TASK, self.part(0, self.message));
         }
     }
 
-    fn task(&self) -> &[u8] {
-        self.bytes.get(..self.message as usize).unwrap_or_default()
+    fn part(&self, from: u32, to: u32) -> &[u8] {
+        self.bytes
+            .get(from as usize..to as usize)
+            .unwrap_or_default()
+    }
+
+    /// The context that it began with.
+    fn begun_context(&self) -> &[u8] {
+        self.part(self.context, self.message)
     }
 
     fn with_more<R>(&self, work: impl FnOnce(&mut More) -> R) -> R {
@@ -190,13 +208,17 @@ impl SpanData {
         )
     }
 
-    /// Adds fields to its context, as far as the context stays below `limit` bytes.
-    pub(crate) fn add_context(&self, context: &[u8], limit: usize) {
-        let begun = self.message as usize;
+    /// Sets fields of its context, as far as the context stays below `limit` bytes. A name that was set before has the new
+    /// value only.
+    pub(crate) fn set_context(&self, fields: &[u8], limit: usize) {
+        if fields.is_empty() {
+            return;
+        }
         self.with_more(|more| {
-            if begun + more.context.len() + context.len() <= limit {
-                renumber(&mut more.context, context, task::CONTEXT);
-            }
+            let context = more
+                .context
+                .get_or_insert_with(|| self.begun_context().to_vec());
+            distinct::set(context, fields, limit);
         });
         self.has_more.store(true, Ordering::Release);
     }
@@ -233,12 +255,37 @@ impl SpanData {
         }
     }
 
-    /// Nanoseconds from its begin to its last exit, or to now if it was never entered.
-    fn duration(&self, now: Instant) -> u64 {
-        let left = self.last_exit.load(Ordering::Relaxed);
-        let end = if left == Instant::ZERO { now } else { left };
+    /// When it was left last; `now` if it was never entered.
+    pub(crate) fn left_last(&self, now: Instant) -> Instant {
+        match self.last_exit.load(Ordering::Relaxed) {
+            Instant::ZERO => now,
+            left => left,
+        }
+    }
+
+    /// Whether its end is still to be written; from now on it is not.
+    pub(crate) fn end(&self) -> bool {
+        !self.ended.swap(true, Ordering::AcqRel)
+    }
+
+    /// Nanoseconds from its begin to the end of its work.
+    fn duration(&self, done: Instant) -> u64 {
         // 0 would be left out of the record.
-        (end.saturating_duration_since(self.begin).as_nanos() as u64).max(1)
+        (done.saturating_duration_since(self.begin).as_nanos() as u64).max(1)
+    }
+
+    /// Its work was given up.
+    pub(crate) fn is_given_up(&self) {
+        self.went_well.store(false, Ordering::Relaxed);
+        self.judge(|verdict| verdict.give(Ground::Dropped, Outcome::Cancelled, Vec::new()));
+    }
+
+    /// Its work has a result: `Ok`, or an error, encoded.
+    pub(crate) fn has_result(&self, result: Result<(), Vec<u8>>) {
+        self.went_well.store(result.is_ok(), Ordering::Relaxed);
+        if let Err(error) = result {
+            self.judge(|verdict| verdict.give(Ground::Result, Outcome::Failed, error));
+        }
     }
 
     /// Changes what is known about its outcome.
@@ -254,14 +301,15 @@ impl SpanData {
         self.judge(|verdict| verdict.give(Ground::Panic, Outcome::Failed, error));
     }
 
-    /// Writes its outcome and duration into the `end` record.
-    pub(crate) fn put_end(&self, out: &mut Vec<u8>, now: Instant) {
+    /// Writes its outcome and duration into the `end` record. `done`: when its work was done.
+    pub(crate) fn put_end(&self, out: &mut Vec<u8>, done: Instant) {
         out.extend_from_slice(self.bytes.get(self.message as usize..).unwrap_or_default());
-        put::varint(out, record::DURATION, self.duration(now));
+        put::varint(out, record::DURATION, self.duration(done));
+        let went_well = self.went_well.load(Ordering::Relaxed);
         let judged = self.has_more.load(Ordering::Acquire)
             && self.with_more(|more| match &more.verdict {
                 Some(verdict) => {
-                    verdict.put(out);
+                    verdict.put(out, went_well);
                     true
                 }
                 None => false,

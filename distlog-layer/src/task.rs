@@ -14,8 +14,10 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use crate::bind::{add_fields, add_link};
 use crate::encode;
+use crate::end;
 use crate::field::FieldWriter;
 use crate::layer::DistlogLayer;
+use crate::local;
 use crate::outcome::TaskOutcome;
 use crate::producer::Producer;
 use crate::span::{SpanData, task_of};
@@ -154,7 +156,7 @@ impl Task {
     /// Runs `work` in it. If it gives `Err`, the task has failed.
     pub fn run<R: TaskOutcome>(&self, work: impl FnOnce() -> R) -> R {
         let result = self.span.in_scope(work);
-        self.ended(&result);
+        self.own(|producer, span| result_of(producer, span, &result));
         result
     }
 
@@ -169,20 +171,28 @@ impl Task {
         self.span.enter()
     }
 
-    /// What it worked on has this result.
-    pub(crate) fn ended(&self, result: &impl TaskOutcome) {
-        if let Some(failure) = result.failure() {
-            self.failed(&failure);
-        }
+    /// Its work is done, with this result: it ends now, whatever still holds its span.
+    pub(crate) fn finish(&self, result: &impl TaskOutcome) {
+        self.own(|producer, span| {
+            result_of(producer, span, result);
+            end(producer, span);
+        });
+    }
+
+    /// Its work was given up: it ends now.
+    pub(crate) fn cancel(&self) {
+        self.own(|producer, span| {
+            if let Some(task) = task_of(span) {
+                task.is_given_up();
+            }
+            end(producer, span);
+        });
     }
 
     /// What it worked on failed.
+    #[cfg(feature = "tower")]
     pub(crate) fn failed(&self, why: &str) {
-        self.own(|producer, span| {
-            let mut encoded = Vec::new();
-            encode::error_text(&mut encoded, producer.limit(), format_args!("{why}"));
-            decide(span, Ground::Result, Outcome::Failed, encoded);
-        });
+        self.own(|producer, span| failed(producer, span, why));
     }
 
     fn decide(&self, ground: Ground, outcome: Outcome, error: Vec<u8>) {
@@ -228,6 +238,36 @@ impl Task {
 fn decide(span: &SpanRef<'_, Registry>, ground: Ground, outcome: Outcome, error: Vec<u8>) {
     if let Some(task) = task_of(span) {
         task.judge(|verdict| verdict.give(ground, outcome, error));
+    }
+}
+
+/// Notes the result of its work.
+fn result_of(producer: &Producer, span: &SpanRef<'_, Registry>, result: &impl TaskOutcome) {
+    match result.failure() {
+        Some(failure) => failed(producer, span, &failure),
+        None if result.is_success() => {
+            if let Some(task) = task_of(span) {
+                task.has_result(Ok(()));
+            }
+        }
+        None => {}
+    }
+}
+
+fn failed(producer: &Producer, span: &SpanRef<'_, Registry>, why: &str) {
+    let mut encoded = Vec::new();
+    encode::error_text(&mut encoded, producer.limit(), format_args!("{why}"));
+    if let Some(task) = task_of(span) {
+        task.has_result(Err(encoded));
+    }
+}
+
+/// Writes its end, unless it was written.
+fn end(producer: &Producer, span: &SpanRef<'_, Registry>) {
+    if let Some(task) = task_of(span) {
+        local::with(producer, |local| {
+            end::write(producer, local, &task, |now| now)
+        });
     }
 }
 

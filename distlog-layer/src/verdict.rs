@@ -11,7 +11,9 @@ pub(crate) enum Ground {
     Silence,
     /// An ERROR event with an error.
     ErrorEvent,
-    /// `Ok` or `Err` of what was run, or a future that was not finished.
+    /// Its future was dropped before it was ready.
+    Dropped,
+    /// `Err` of what was run. `Ok` is a flag of the task: nearly all work goes well, and a flag costs nothing.
     Result,
     /// The task was left by a panic.
     Panic,
@@ -67,10 +69,14 @@ impl Verdict {
         }
     }
 
-    /// Writes it into the `end` record.
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        put::varint(out, record::OUTCOME, self.outcome.number());
-        if self.outcome == Outcome::Failed {
+    /// Writes it into the `end` record. `went_well`: the last result of its work was `Ok`.
+    pub(crate) fn put(&self, out: &mut Vec<u8>, went_well: bool) {
+        let outcome = match went_well && self.ground <= Ground::Result {
+            true => Outcome::Ok,
+            false => self.outcome,
+        };
+        put::varint(out, record::OUTCOME, outcome.number());
+        if outcome == Outcome::Failed {
             // So that who asks for errors gets the failed tasks, too.
             put::varint(out, record::SEVERITY, Severity::ERROR.number().into());
             out.extend_from_slice(&self.error);

@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::sync::mpsc;
 
 use common::*;
@@ -11,7 +12,7 @@ use distlog_layer::{
     DistlogLayer, FutureExt, Task, TaskId, bind, current, get_foreign_task, import_task, task, to,
     val,
 };
-use distlog_proto::{Kind, Outcome, Severity, SpanKind, Value};
+use distlog_proto::{Kind, Outcome, Record, Severity, SpanKind, Value};
 use tracing::subscriber::with_default;
 use tracing::{Level, Span, debug, debug_span, error, info, info_span, instrument};
 use tracing_subscriber::EnvFilter;
@@ -530,18 +531,17 @@ async fn futures_end_when_they_are_ready() {
     assert_eq!(records.outcome("good").0, Outcome::Ok);
     assert_eq!(records.outcome("bad"), (Outcome::Failed, "broken".into()));
     assert_eq!(records.outcome("nothing").0, Outcome::Ok);
-    assert_eq!(
-        records.outcome("never"),
-        (Outcome::Failed, "cancelled".into())
+    assert_eq!(records.outcome("never"), (Outcome::Cancelled, "".into()));
+    assert_ne!(
+        records.end("never").severity,
+        Severity::ERROR,
+        "to be cancelled is no failure"
     );
     assert_eq!(
         id(records.with_message("dropped")),
         id(records.begin("never"))
     );
-    assert_eq!(
-        records.outcome("not even polled"),
-        (Outcome::Failed, "cancelled".into())
-    );
+    assert_eq!(records.outcome("not even polled").0, Outcome::Cancelled);
 }
 
 fn scopeguard(work: impl FnMut()) -> impl Drop {
@@ -582,8 +582,13 @@ fn parents_are_found_past_filters() {
             info!(parent: &hidden, "explicit and hidden");
             info_span!("now").in_scope(|| {
                 let nowhere = debug_span!(parent: None, "no ancestors");
-                info!(parent: &nowhere, "falls back");
-                info!(parent: &Span::none(), "also falls back");
+                info!(parent: &nowhere, "of nothing that is seen");
+                info!(parent: &Span::none(), "of a disabled span");
+                info!(parent: None, "free");
+                error!(parent: None, error = &Broken as &dyn Error, "fails nobody");
+                error!(parent: &nowhere, error = &Broken as &dyn Error, "fails nobody either");
+                info_span!(parent: None, "own trace").in_scope(|| info!("in its own trace"));
+                info_span!(parent: &nowhere, "own trace, too").in_scope(|| ());
                 nowhere.in_scope(|| info!("within it"));
             });
             info!("outside");
@@ -594,8 +599,25 @@ fn parents_are_found_past_filters() {
     assert_eq!(id(records.begin("below the hidden")), format!("{outer}/1"));
     assert_eq!(id(records.with_message("explicit and hidden")), outer);
     let now = id(records.begin("now"));
-    assert_eq!(id(records.with_message("falls back")), now);
-    assert_eq!(id(records.with_message("also falls back")), now);
+    for free in [
+        "of nothing that is seen",
+        "of a disabled span",
+        "free",
+        "fails nobody",
+        "fails nobody either",
+    ] {
+        assert_eq!(records.with_message(free).task, None, "{free}");
+    }
+    assert_eq!(records.outcome("now").0, Outcome::Ok);
+    for top in ["own trace", "own trace, too"] {
+        let top = task(records.begin(top));
+        assert_eq!((top.parent_span_id, top.path.as_str()), (None, ""));
+        assert_ne!(top.trace_id, task(records.begin("now")).trace_id);
+    }
+    assert_eq!(
+        id(records.with_message("in its own trace")),
+        id(records.begin("own trace"))
+    );
     assert_eq!(id(records.with_message("within it")), now);
     assert_eq!(records.with_message("outside").task, None);
     assert_eq!(
@@ -608,6 +630,179 @@ fn parents_are_found_past_filters() {
             .iter()
             .all(|r| r.message != "not seen" && r.callsite.template != "hidden")
     );
+}
+
+/// How a program may filter what a layer sees.
+fn filtered(layer: DistlogLayer, how: &str, work: Box<dyn FnOnce() + '_>) {
+    let registry = tracing_subscriber::registry();
+    match how {
+        "not at all" => with_default(registry.with(layer), work),
+        "for all" => with_default(registry.with(EnvFilter::new("info")).with(layer), work),
+        "for all, behind" => with_default(registry.with(layer).with(LevelFilter::INFO), work),
+        "for this layer" => with_default(registry.with(layer.with_filter(LevelFilter::INFO)), work),
+        _ => {
+            let all = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
+            let registry = registry.with(all.with_filter(LevelFilter::TRACE));
+            with_default(registry.with(layer.with_filter(LevelFilter::INFO)), work)
+        }
+    }
+}
+
+#[test]
+fn no_parent_is_none_whatever_is_filtered() {
+    for how in [
+        "not at all",
+        "for all",
+        "for all, behind",
+        "for this layer",
+        "for this layer, beside one that sees all",
+    ] {
+        let records = records_through(
+            |builder| builder,
+            |layer, work| filtered(layer, how, work),
+            || {
+                task!("order").in_scope(|| {
+                    info!(parent: None, "free");
+                    error!(parent: None, error = &Broken as &dyn Error, "fails nobody");
+                    info_span!(parent: None, "free span").in_scope(|| info!("of the free span"));
+                    debug_span!("perhaps hidden").in_scope(|| {
+                        info!(parent: None, "free within");
+                        info!("of the order or the hidden");
+                    });
+                });
+            },
+        );
+        for free in ["free", "fails nobody", "free within"] {
+            assert_eq!(records.with_message(free).task, None, "{how}: {free}");
+        }
+        assert_eq!(records.outcome("order").0, Outcome::Ok, "{how}");
+        let (order, own) = (records.begin("order"), records.begin("free span"));
+        assert_ne!(task(own).trace_id, task(order).trace_id, "{how}");
+        assert_eq!(task(own).parent_span_id, None, "{how}");
+        assert_eq!(id(records.with_message("of the free span")), id(own));
+        let within = records.with_message("of the order or the hidden");
+        assert!(id(within).starts_with(&id(order)), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_ends_with_its_future_whatever_still_holds_its_span() {
+    use tracing::Instrument;
+
+    let daemon = Daemon::tcp();
+    let (layer, guard) = distlog_layer::builder()
+        .connect_push(daemon.address.clone())
+        .unwrap();
+    let subscriber = tracing_subscriber::registry().with(layer);
+    let _default = tracing::subscriber::set_default(subscriber);
+
+    let (done, waits) = tokio::sync::oneshot::channel::<()>();
+    let late = async {
+        let late = async {
+            waits.await.unwrap();
+            to!("below it").in_scope(|| info!("late"));
+            current().fail(&Broken);
+        };
+        Some(tokio::spawn(late.in_current_span()))
+    };
+    let request = task!("request");
+    let pooled = request.span().clone();
+    let late = late.in_task(request).await;
+    info!("after the request");
+    let raced = async {
+        tokio::select! {
+            biased;
+            () = async {}.in_task(task!("winner")) => {}
+            () = std::future::pending().in_task(task!("loser")) => {}
+        }
+    };
+    raced.await;
+    let aborted = tokio::spawn(
+        async {
+            info!("about to be aborted");
+            std::future::pending::<()>().await
+        }
+        .in_task(task!("aborted")),
+    );
+    tokio::task::yield_now().await;
+    aborted.abort();
+    assert!(aborted.await.unwrap_err().is_cancelled());
+    done.send(()).unwrap();
+    late.unwrap().await.unwrap();
+    drop(pooled);
+    info!("THE LAST");
+    assert_eq!(guard.close(LONG), distlog_layer::Flush::Flushed);
+    let records = daemon.until_message("THE LAST");
+
+    let position = |wanted: &Record| records.iter().position(|r| std::ptr::eq(r, wanted));
+    let end = records.end("request");
+    assert!(position(end) < position(records.with_message("after the request")));
+    assert_eq!(end.outcome, Outcome::Ok, "what comes later changes nothing");
+    let open = records.with_message("after the request").time - records.begin("request").time;
+    assert!(end.duration <= open + 5_000_000, "{} {open}", end.duration);
+    let ends = records.of_kind(Kind::End);
+    let of_request = |r: &&&Record| id(r) == id(records.begin("request"));
+    assert_eq!(ends.iter().filter(of_request).count(), 1);
+    assert_eq!(id(records.begin("below it")), format!("{}/1", id(end)));
+    assert_eq!(records.outcome("winner").0, Outcome::Ok);
+    assert_eq!(records.outcome("aborted").0, Outcome::Cancelled);
+}
+
+#[test]
+fn what_was_run_comes_before_what_was_logged() {
+    let records = records_of(|| {
+        let failed = || error!(error = &Broken as &dyn Error, "first try failed");
+        let _ = to!("second try").run(|| {
+            failed();
+            Ok::<_, Broken>(())
+        });
+        to!("cannot tell").run(failed);
+        let twice = to!("twice");
+        let _ = twice.run(|| Err::<(), _>(Broken));
+        let _ = twice.run(|| Ok::<_, Broken>(()));
+        let _ = to!("late error").run(|| Ok::<_, Broken>(failed()));
+        let said = to!("said");
+        said.fail(&Broken);
+        let _ = said.run(|| Ok::<_, Broken>(()));
+    });
+    assert_eq!(records.outcome("second try"), (Outcome::Ok, "".into()));
+    assert_eq!(records.outcome("cannot tell").0, Outcome::Failed);
+    assert_eq!(records.outcome("twice").0, Outcome::Ok);
+    assert_eq!(records.outcome("late error").0, Outcome::Ok);
+    assert_eq!(records.outcome("said").0, Outcome::Failed);
+}
+
+#[test]
+fn a_field_has_its_last_value_only() {
+    let daemon = Daemon::tcp();
+    let (layer, guard) = distlog_layer::builder()
+        .connect_push(daemon.address.clone())
+        .unwrap();
+    with_default(tracing_subscriber::registry().with(layer), || {
+        let span = info_span!("work", progress = 0, user = "z", user = "y");
+        let job = Task::from(span.clone());
+        for i in 1..=4000 {
+            span.record("progress", i);
+            job.bind("step", i);
+        }
+        job.bind("user", "a");
+        job.in_scope(|| info!(a = 1, b = 2, a = 3, "twice"));
+        drop((job, span));
+        info!("THE LAST");
+    });
+    assert_eq!(guard.close(LONG), distlog_layer::Flush::Flushed);
+    let records = daemon.until_message("THE LAST");
+    assert_eq!(records.of_kind(Kind::Bind).len(), 8001);
+    let each = daemon.received.get() / records.len();
+    assert!(each < 200, "{each} bytes a record: values add up");
+    let end = &task(records.end("work")).context;
+    assert_eq!(end.get("progress"), Some(&Value::I64(4000)));
+    assert_eq!(end.get("step"), Some(&Value::I64(4000)));
+    assert_eq!(end.get("user"), Some(&Value::Str("a".into())));
+    let begin = &task(records.begin("work")).context;
+    assert_eq!(begin.get("user"), Some(&Value::Str("y".into())));
+    let twice = &records.with_message("twice").fields;
+    assert_eq!(twice.get("a"), Some(&Value::I64(3)));
 }
 
 #[test]

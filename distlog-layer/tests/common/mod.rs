@@ -6,6 +6,7 @@ pub mod door;
 pub mod process;
 pub mod store;
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use distlog_layer::{Builder, DistlogLayer, Flush, builder};
@@ -19,6 +20,8 @@ pub const LONG: Duration = Duration::from_secs(20);
 pub struct Daemon {
     socket: zmq::Socket,
     pub address: String,
+    /// Bytes of the batches that came.
+    pub received: Cell<usize>,
 }
 
 impl Daemon {
@@ -32,7 +35,11 @@ impl Daemon {
         socket.set_linger(0).unwrap();
         socket.bind(address).unwrap();
         let address = socket.get_last_endpoint().unwrap().unwrap();
-        Daemon { socket, address }
+        Daemon {
+            socket,
+            address,
+            received: Cell::new(0),
+        }
     }
 
     /// The next message, topic and body.
@@ -50,6 +57,7 @@ impl Daemon {
         let message = self.message(LONG).expect("a batch");
         assert_eq!(message.len(), 2);
         assert_eq!(message[0], b"TLB");
+        self.received.set(self.received.get() + message[1].len());
         let batch = BatchRef::parse(&message[1]).unwrap();
         batch
             .records()
