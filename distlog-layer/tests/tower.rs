@@ -6,14 +6,20 @@ mod common;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use axum::routing::get;
 use common::*;
 use distlog_layer::{Flush, FutureExt, Import, Trust, builder, import_task, task};
-use distlog_proto::{Outcome, Record, SpanKind, Value};
+use distlog_proto::{Kind, Outcome, Record, SpanKind, Value};
+use futures_util::StreamExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tower::{Service, ServiceBuilder, ServiceExt};
@@ -144,6 +150,192 @@ async fn one_request_is_one_tree() {
         !format!("{records:?}").contains("secret"),
         "queries are not logged"
     );
+}
+
+/// A body in pieces, each of which `piece` makes; then trailers, if there are any.
+fn streamed(
+    pieces: usize,
+    trailers: Option<HeaderMap>,
+    mut piece: impl FnMut(usize) + Send + 'static,
+) -> Body {
+    let frames = (0..pieces).map(move |number| {
+        piece(number);
+        Frame::data(Bytes::from_static(b"piece"))
+    });
+    let frames = frames.chain(trailers.map(Frame::trailers));
+    Body::new(StreamBody::new(futures_util::stream::iter(
+        frames.map(Ok::<_, Infallible>),
+    )))
+}
+
+struct OnDrop(Arc<AtomicBool>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+async fn called(request: Request<Body>, client: &mut HttpClient) -> Vec<u8> {
+    let answer = client.ready().await.unwrap().call(request).await.unwrap();
+    answer
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes()
+        .to_vec()
+}
+
+#[tokio::test]
+async fn a_kept_connection_keeps_no_task_running() {
+    let records = records_of(async {
+        let app = Router::new()
+            .route("/stock", get(|| async { "three left" }))
+            .layer(distlog_layer::tower::server());
+        let address = serve(app).await;
+        let mut client = client();
+        for n in 1..=3 {
+            let call = called(request(address, "/stock"), &mut client);
+            let body = call.in_task(task!("request {n}")).await;
+            assert_eq!(body, b"three left");
+            info!("done {n}");
+        }
+        info!("the pool still has the connection");
+        drop(client);
+    })
+    .await;
+    let position = |wanted: &Record| records.iter().position(|r| std::ptr::eq(r, wanted));
+    for n in 1..=3 {
+        let done = records.with_message(&format!("done {n}"));
+        let request = records.end(&format!("request {n}"));
+        assert!(position(request) < position(done), "{n}");
+        assert!(
+            request.duration <= done.time - records.begin(&format!("request {n}")).time + 5_000_000
+        );
+        let calls = records.iter().filter(|r| {
+            r.kind == Kind::End && task(r).parent_span_id == Some(task(request).span_id)
+        });
+        let calls: Vec<_> = calls.collect();
+        assert_eq!(calls.len(), 1, "{n}");
+        assert!(position(calls[0]) < position(done), "{n}");
+    }
+    let servers = records
+        .iter()
+        .filter(|r| r.kind == Kind::End && r.message == "answer GET /stock");
+    assert_eq!(servers.count(), 3);
+}
+
+#[tokio::test]
+async fn a_task_lasts_as_long_as_its_response() {
+    const PAUSE: Duration = Duration::from_millis(30);
+    let records = records_of(async {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("7"));
+        trailers.insert("grpc-message", HeaderValue::from_static("not%20yours"));
+        let mut grpc = ServiceBuilder::new()
+            .layer(distlog_layer::tower::server())
+            .service(tower::service_fn(move |_: Request<Body>| {
+                let trailers = trailers.clone();
+                async move {
+                    let body = streamed(2, Some(trailers), |piece| {
+                        std::thread::sleep(PAUSE);
+                        info!(piece, "wrote");
+                    });
+                    Ok::<_, Infallible>(Response::new(body))
+                }
+            }));
+        let call = Request::post("/shop.Orders/List").body(Body::empty());
+        let answer = grpc.ready().await.unwrap().call(call.unwrap()).await;
+        answer.unwrap().into_body().collect().await.unwrap();
+
+        let noticed = Arc::new(AtomicBool::new(false));
+        let gone = Arc::clone(&noticed);
+        let app = Router::new()
+            .route(
+                "/broken",
+                get(|| async {
+                    let first = async { Ok(Frame::data(Bytes::from_static(b"a"))) };
+                    let then = async {
+                        // The server sends what it has.
+                        tokio::task::yield_now().await;
+                        Err("the disk is gone")
+                    };
+                    let frames = futures_util::stream::once(first);
+                    let frames = frames.chain(futures_util::stream::once(then));
+                    Body::new(StreamBody::new(frames))
+                }),
+            )
+            .route(
+                "/endless",
+                get(move || async move {
+                    let gone = OnDrop(gone);
+                    streamed(usize::MAX, None, move |_| _ = &gone)
+                }),
+            )
+            .route("/head", get(|| async { streamed(3, None, |_| ()) }))
+            .layer(distlog_layer::tower::server());
+        let address = serve(app).await;
+        let mut client = client();
+        let broken = client
+            .ready()
+            .await
+            .unwrap()
+            .call(request(address, "/broken"))
+            .await;
+        broken.unwrap().into_body().collect().await.unwrap_err();
+        let endless = client
+            .ready()
+            .await
+            .unwrap()
+            .call(request(address, "/endless"))
+            .await;
+        let mut body = endless.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        drop(body);
+        let head = Request::head(format!("http://{address}/head")).body(Body::empty());
+        client
+            .ready()
+            .await
+            .unwrap()
+            .call(head.unwrap())
+            .await
+            .unwrap();
+        drop(
+            client
+                .ready()
+                .await
+                .unwrap()
+                .call(request(address, "/endless")),
+        );
+        // The server notices when it writes.
+        while !noticed.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let listed = records.end("answer POST /shop.Orders/List");
+    assert!(listed.duration >= 2 * PAUSE.as_nanos() as u64);
+    assert_eq!(
+        records.outcome("answer POST /shop.Orders/List"),
+        (Outcome::Failed, "gRPC status 7: not yours".into())
+    );
+    assert_eq!(id(records.with_message("wrote")), id(listed));
+    let broken = (Outcome::Failed, "the disk is gone".to_owned());
+    assert_eq!(records.outcome("answer GET /broken"), broken);
+    assert_eq!(
+        records.outcome("call GET 127.0.0.1/broken").0,
+        Outcome::Failed
+    );
+    assert_eq!(records.outcome("answer GET /endless").0, Outcome::Cancelled);
+    assert_eq!(records.outcome("call GET 127.0.0.1/endless").0, Outcome::Ok);
+    assert_eq!(records.outcome("answer HEAD /head").0, Outcome::Ok);
+    assert_eq!(records.outcome("call HEAD 127.0.0.1/head").0, Outcome::Ok);
+    let calls = records
+        .iter()
+        .filter(|r| r.kind == Kind::End && r.message == "call GET 127.0.0.1/endless");
+    let outcomes: Vec<Outcome> = calls.map(|r| r.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Ok, Outcome::Cancelled]);
 }
 
 #[tokio::test]

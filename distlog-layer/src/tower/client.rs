@@ -1,21 +1,24 @@
 //! [`client()`]: outgoing requests.
 
+use std::fmt::Display;
 use std::task::{Context, Poll};
 
 use distlog_proto::trace_context::{TRACEPARENT, TRACESTATE};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::TARGET;
-use super::response::ResponseFuture;
-use crate::outcome::TaskOutcome;
+use super::response::{Exchange, ResponseBody, ResponseFuture};
 use crate::task::Task;
 
 /// Makes each outgoing request a task below the current one, and adds the headers by which the called service takes the
 /// child that is reserved for it there.
 ///
-/// It fails with a status from 400, a gRPC status other than 0 in the response's head, or an error of the connection.
+/// It fails with a status from 400, a gRPC status other than 0 (in the response's head or trailers), or an error of the
+/// connection. It ends when the response was read to its end, or is dropped; a connection that is kept for the next
+/// request does not keep it running. A request that is dropped before its response came is cancelled.
 ///
 /// ```
 /// use tower::ServiceBuilder;
@@ -55,9 +58,10 @@ pub struct Client<S> {
 impl<S, B, R> Service<Request<B>> for Client<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    Result<Response<R>, S::Error>: TaskOutcome,
+    R: Body,
+    S::Error: Display,
 {
-    type Response = S::Response;
+    type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future>;
 
@@ -84,7 +88,8 @@ where
         headers.remove(TRACEPARENT);
         headers.remove(TRACESTATE);
         headers.extend(task.foreign_headers());
+        let exchange = Exchange::new(request.method(), false);
         let future = task.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(future, task, StatusCode::BAD_REQUEST)
+        ResponseFuture::new(future, task, exchange)
     }
 }

@@ -11,7 +11,7 @@ mod response;
 mod server;
 
 pub use client::{Client, ClientLayer, client};
-pub use response::ResponseFuture;
+pub use response::{ResponseBody, ResponseFuture};
 pub use server::{Server, ServerLayer, server};
 
 /// The target of both.

@@ -1,21 +1,23 @@
 //! [`server()`]: incoming requests.
 
+use std::fmt::Display;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
+use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::TARGET;
-use super::response::ResponseFuture;
+use super::response::{Exchange, ResponseBody, ResponseFuture};
 use crate::import::{Import, Trust};
-use crate::outcome::TaskOutcome;
 use crate::task::Task;
 
 /// Makes each incoming request a task, whose place in the tree is the one that the caller's headers say.
 ///
-/// It fails with a status from 500, a gRPC status other than 0 in the response's head, or an error of the service. It
-/// ends when the response's head is there; what a streamed body logs later still belongs to it.
+/// It fails with a status from 500, a gRPC status other than 0 (in the response's head or trailers), or an error of the
+/// service. It ends when the last of the response has been taken, its body and trailers included; what a streamed body
+/// logs belongs to it. If the caller goes before that, it is cancelled.
 ///
 /// ```
 /// use distlog_layer::{Trust, tower::server};
@@ -66,9 +68,10 @@ pub struct Server<S> {
 impl<S, B, R> Service<Request<B>> for Server<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
-    Result<Response<R>, S::Error>: TaskOutcome,
+    R: Body,
+    S::Error: Display,
 {
-    type Response = S::Response;
+    type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future>;
 
@@ -91,7 +94,8 @@ where
             "http.response.status_code" = tracing::field::Empty,
             message = format_args!("answer {method} {path}"),
         ));
+        let exchange = Exchange::new(request.method(), true);
         let future = task.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(future, task, StatusCode::INTERNAL_SERVER_ERROR)
+        ResponseFuture::new(future, task, exchange)
     }
 }
