@@ -9,9 +9,11 @@ use tracing_core::Dispatch;
 use tracing_core::span::Id;
 
 use crate::addresses::Addresses;
+use crate::connect_error::ConnectError;
+use crate::exit;
 use crate::guard::Guard;
 use crate::layer::DistlogLayer;
-use crate::producer::{ConnectError, Producer};
+use crate::producer::Producer;
 use crate::settings::{Door, Overflow, Patience, Settings};
 
 /// The smallest ring, in bytes: records of 8 KiB fit.
@@ -226,6 +228,7 @@ impl Builder {
         let bound = self.settings.flush_on_drop;
         let beside = self.settings.beside;
         let producer = Arc::new(Producer::start(Arc::new(self.settings))?);
+        exit::register(Arc::downgrade(&producer), bound);
         Ok((
             DistlogLayer::new(Arc::clone(&producer), beside),
             Guard::new(producer, bound),

@@ -4,8 +4,7 @@
 //! before the program's own records have reached one, and it is given back when the daemon goes.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use distlog_proto::session::{ByeReason, Dropped};
@@ -22,6 +21,8 @@ use crate::worker::Worker;
 
 /// How often a session is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// The same when the program waits for it.
+const LAST_LOOK: Duration = Duration::from_millis(5);
 /// Between two looks whether a daemon is there.
 const PAUSE: Duration = Duration::from_millis(100);
 /// For a bye, or what was pushed, to go out.
@@ -35,7 +36,8 @@ pub(crate) struct Drain {
 
 struct Stop {
     waker: Waker,
-    stopped: AtomicBool,
+    /// It is the last look, and over by then.
+    deadline: OnceLock<Instant>,
 }
 
 impl Drain {
@@ -51,7 +53,7 @@ impl Drain {
     ) -> std::io::Result<Drain> {
         let orders = Arc::new(Stop {
             waker: Waker::new()?,
-            stopped: AtomicBool::new(false),
+            deadline: OnceLock::new(),
         });
         let drainer = Drainer {
             dir,
@@ -66,9 +68,10 @@ impl Drain {
         Ok(Drain { orders, thread })
     }
 
-    /// Ends it, and waits for that no longer than to `until`. What is not done is left for the next process.
-    pub(crate) fn stop(self, until: Instant) {
-        self.orders.stopped.store(true, Ordering::SeqCst);
+    /// Looks once more, and sends what it finds until `deadline`; waits for that no longer than to `until`. What is not done
+    /// is left for the next process, and said.
+    pub(crate) fn finish(self, deadline: Instant, until: Instant) {
+        let _ = self.orders.deadline.set(deadline);
         self.orders.waker.wake();
         self.thread.end(until);
     }
@@ -88,10 +91,14 @@ struct Drainer {
 
 impl Drainer {
     fn run(mut self) {
-        while !self.is_stopped() {
+        loop {
+            let is_last = self.orders.deadline.get().is_some();
             let reached = self.shared.control.is_reached();
             if reached {
                 self.look();
+            }
+            if is_last {
+                return self.say_left();
             }
             let time = if reached {
                 self.settings.patience.scan
@@ -103,7 +110,20 @@ impl Drainer {
     }
 
     fn is_stopped(&self) -> bool {
-        self.orders.stopped.load(Ordering::SeqCst)
+        let deadline = self.orders.deadline.get();
+        deadline.is_some_and(|deadline| Instant::now() >= *deadline)
+    }
+
+    fn say_left(&self) {
+        let left = self.dir.dead().map_or(0, |dead| dead.flatten().count());
+        if left > 0 {
+            let dir = self.dir.path().display();
+            let spools = if left == 1 { "spool is" } else { "spools are" };
+            say(format_args!(
+                "{left} {spools} not sent yet, in {dir}, of programs that ended before they could: the next program with \
+                 that directory sends them, or `distlogd --drain {dir}`"
+            ));
+        }
     }
 
     /// Waits until `wait` returns or the thread is to stop.
@@ -111,6 +131,8 @@ impl Drainer {
         let waker = &self.orders.waker;
         waker.begin();
         // What was said before would have woken nobody.
+        let is_told = self.orders.deadline.get().is_some();
+        let time = if is_told { time.min(LAST_LOOK) } else { time };
         let woken = !self.is_stopped() && wait(waker, time);
         waker.end(woken);
     }

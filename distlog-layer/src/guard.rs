@@ -6,11 +6,14 @@ use std::time::Duration;
 use distlog_proto::ProducerId;
 
 use crate::control::Flush;
+use crate::exit;
 use crate::overflow::Dropped;
 use crate::producer::Producer;
-use crate::say::say;
 
-/// Sends what is left when it is dropped. Keep it until the program ends.
+/// Sends what is left when it is dropped: what the program logged, and with [`Builder::spool`](crate::Builder::spool) what
+/// killed programs left in the directory. Keep it until the program ends.
+///
+/// A process that calls `exit`, or keeps its guard in a `static`, sends what is left when it exits, within the same bound.
 #[must_use = "without the guard nobody sends what is left when the program ends"]
 pub struct Guard {
     producer: Arc<Producer>,
@@ -57,25 +60,17 @@ impl Guard {
 }
 
 impl Drop for Guard {
-    /// Closes within the bound given to the builder, and says on stderr what was left.
+    /// Closes within the bound given to the builder, and says on stderr what was left. If the layer was given to no
+    /// subscriber yet, the rest is left to the end of the process, and that is said when a subscriber gets it.
     fn drop(&mut self) {
         self.producer.abandon();
-        let Some(producer) = self.producer.existing() else {
+        // The layer is there and was given to no subscriber yet: nobody means to log nothing.
+        let has_layer = Arc::strong_count(&self.producer) > 1 && self.producer.is_empty();
+        if has_layer && self.producer.life().drops_guard_early() {
             return;
-        };
-        let Some(Flush::Left { records, bytes }) = producer.stop(self.bound) else {
-            return;
-        };
-        let (bound, left) = (self.bound, format!("{records} records ({bytes} bytes)"));
-        match producer.spool() {
-            Some(spool) => say(format_args!(
-                "{left} were not acknowledged within {bound:?}; they are kept in {0} and will be sent by the next process \
-                 that uses it, or by `distlogd --drain {0}`",
-                spool.display()
-            )),
-            None => say(format_args!(
-                "{left} were not sent within {bound:?}; is the daemon running?"
-            )),
+        }
+        if let Some(producer) = self.producer.existing() {
+            exit::finish(producer, self.bound);
         }
     }
 }

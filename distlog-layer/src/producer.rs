@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use distlog_proto::wire::encode;
-use distlog_proto::{Encoding, Map, ProducerId, Source};
-use distlog_spool::{SpoolDir, SpoolError};
+use distlog_proto::{Map, ProducerId, Source};
+use distlog_spool::SpoolDir;
 
 use crate::callsite::Callsites;
 use crate::clock::Clock;
+use crate::connect_error::ConnectError;
 use crate::control::{Control, Flush};
 use crate::deadline;
 use crate::drain::Drain;
+use crate::lifecycle::Lifecycle;
 use crate::outlet::Outlet;
 use crate::overflow::{Dropped, Losses};
 use crate::ring::{ForkMark, Pushed, Reader, Refused, Ring};
@@ -26,47 +28,6 @@ use crate::settings::{Door, Overflow, Settings};
 use crate::shared::Shared;
 use crate::socket::Contexts;
 use crate::worker::Worker;
-
-/// The system did not give what the layer needs, or the address is none.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// Neither `tcp://` nor `ipc://`.
-    #[error("`{0}` is no address of distlogd: expected tcp://HOST:PORT or ipc://PATH")]
-    Scheme(String),
-    /// There is none.
-    #[error(
-        "no address of distlogd is given: expected at least one, tcp://HOST:PORT or ipc://PATH"
-    )]
-    NoAddress,
-    /// ZeroMQ refuses the address.
-    #[error("cannot connect to `{address}`: {source}; expected tcp://HOST:PORT or ipc://PATH")]
-    Address {
-        /// As it was given.
-        address: String,
-        /// What ZeroMQ says.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The session door takes batches.
-    #[error(
-        "encoding {0:?} does not go with `connect`, which takes batches: use `connect_push` with the daemon's push door"
-    )]
-    Encoding(Encoding),
-    /// The directory of spools cannot be used.
-    #[error("no spool: {0}")]
-    Spool(#[from] SpoolError),
-    /// There is no memory for the ring.
-    #[error("cannot get {bytes} bytes for the ring: {source}")]
-    Memory {
-        /// As much was asked for.
-        bytes: usize,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A thread could not be started, or the system does not give what waking it needs.
-    #[error("cannot start the sender's thread: {0}")]
-    Thread(std::io::Error),
-}
 
 /// See the module.
 pub(crate) struct Producer {
@@ -79,6 +40,7 @@ pub(crate) struct Producer {
     wake_at: u64,
     settings: Arc<Settings>,
     threads: Mutex<Option<Threads>>,
+    life: Lifecycle,
     /// That of this process, if this process was forked from the one this producer is of. `None`: it cannot be had.
     next: OnceLock<Option<Box<Producer>>>,
 }
@@ -141,6 +103,7 @@ impl Producer {
             wake_at,
             settings,
             threads: Mutex::new(Some(Threads { sender, drain })),
+            life: Lifecycle::default(),
             next: OnceLock::new(),
         })
     }
@@ -185,6 +148,16 @@ impl Producer {
 
     pub(crate) fn id(&self) -> ProducerId {
         self.id
+    }
+
+    /// How far the program is with it.
+    pub(crate) fn life(&self) -> &Lifecycle {
+        &self.life
+    }
+
+    /// Whether anything was ever logged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.ring.head() == 0
     }
 
     pub(crate) fn callsites(&self) -> &Callsites {
@@ -238,6 +211,7 @@ impl Producer {
             }
         }
         ring.count_dropped(level, time);
+        self.life.logs_in_vain();
     }
 
     /// Records dropped so far.
@@ -276,10 +250,13 @@ impl Producer {
         let deadline = deadline::after(timeout);
         self.shared.control.stop(deadline);
         let until = deadline + GRACE;
+        let left = threads.sender.end(until).unwrap_or_else(|| self.left());
+        // What the dead left comes behind what the living logged.
         if let Some(drain) = threads.drain {
-            drain.stop(until);
+            drain.finish(deadline, until);
         }
-        Some(threads.sender.end(until).unwrap_or_else(|| self.left()))
+        self.life.set_stopped();
+        Some(left)
     }
 
     /// Forgets the threads, which do not exist in this forked process.

@@ -191,8 +191,9 @@ fn logging_after_the_guard_is_gone_does_nothing() {
         .flush_on_drop(Duration::ZERO)
         .connect_push("tcp://127.0.0.1:9")
         .unwrap();
-    drop(guard);
-    with_default(tracing_subscriber::registry().with(layer), || {
+    let subscriber = tracing_subscriber::registry().with(layer);
+    with_default(subscriber, || {
+        drop(guard);
         (0..10_000).for_each(|i| info!(i, "to nobody"))
     });
 }

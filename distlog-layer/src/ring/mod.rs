@@ -9,8 +9,8 @@
 //! has a copy of), `writer.rs` (reserve, copy, commit), `reader.rs` (read, go back, free), `counters.rs` (drops and
 //! epochs), `spool.rs` and `open.rs` (the file, and making a ring); then the memory: `map.rs` and `sigbus.rs` (a file
 //! whose memory is taken away), `loom_map.rs` (the same memory as loom can follow it). `fork.rs` says how a child process
-//! notices that it is one, `points.rs` where the tests kill a process. `unsafe` is in `map.rs`, `sigbus.rs` and `fork.rs`
-//! alone.
+//! notices that it is one, `exit.rs` how the end of a process is noticed, `points.rs` where the tests kill a process.
+//! `unsafe` is in `map.rs`, `sigbus.rs`, `fork.rs` and `exit.rs` alone.
 //!
 //! # An entry
 //!
@@ -71,6 +71,7 @@
 
 mod counters;
 mod entry;
+mod exit;
 mod fork;
 mod live;
 #[cfg(loom)]
@@ -89,6 +90,7 @@ mod tests;
 mod writer;
 
 pub(crate) use entry::{Entry, Pushed, Refused};
+pub(crate) use exit::at_exit;
 pub(crate) use fork::ForkMark;
 pub(crate) use reader::Reader;
 pub(crate) use writer::Ring;
