@@ -10,6 +10,7 @@ use tracing_core::span::Id;
 
 use crate::addresses::Addresses;
 use crate::connect_error::ConnectError;
+use crate::environment;
 use crate::exit;
 use crate::guard::Guard;
 use crate::layer::DistlogLayer;
@@ -52,6 +53,7 @@ pub fn builder() -> Builder {
             patience: Patience::default(),
             door: Door::Push(String::new()),
         },
+        system: None,
     }
 }
 
@@ -60,16 +62,19 @@ pub fn builder() -> Builder {
 #[must_use = "a builder does nothing until it is connected"]
 pub struct Builder {
     settings: Settings,
+    /// As far as it was said.
+    system: Option<System>,
 }
 
 impl Builder {
-    /// The name of the service (`service.name`).
+    /// The name of the service (`service.name`). Without it, that of `OTEL_SERVICE_NAME` or in `OTEL_RESOURCE_ATTRIBUTES`.
     pub fn service(mut self, name: impl Into<String>) -> Builder {
         self.settings.service = name.into();
         self
     }
 
-    /// A further attribute of the OpenTelemetry resource; the last one of a name counts.
+    /// A further attribute of the OpenTelemetry resource; the last one of a name counts. Those in
+    /// `OTEL_RESOURCE_ATTRIBUTES` are there, too, where the builder says no other.
     pub fn resource(mut self, key: impl Into<String>, value: impl Into<String>) -> Builder {
         self.settings.resource.push((key.into(), value.into()));
         self
@@ -81,9 +86,10 @@ impl Builder {
         self
     }
 
-    /// The system that the program belongs to: test (as long as nothing else is said), staging or production.
+    /// The system that the program belongs to: test, staging or production. Without it, that which
+    /// `deployment.environment.name` names, if it does; else test.
     pub fn system(mut self, system: System) -> Builder {
-        self.settings.system = system;
+        self.system = Some(system);
         self
     }
 
@@ -209,6 +215,15 @@ impl Builder {
         self.start()
     }
 
+    /// [`Builder::connect`] to the daemons that the variable `DISTLOG_ENDPOINT` names, separated by commas; without it, to
+    /// the one on this machine, `tcp://127.0.0.1:5011`.
+    ///
+    /// # Errors
+    /// As [`Builder::connect`].
+    pub fn connect_from_env(self) -> Result<(DistlogLayer, Guard), ConnectError> {
+        self.connect(environment::endpoint(environment::variable))
+    }
+
     /// Connects to the push door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`: fire and forget, at most once. It
     /// takes every encoding, and is what daemons of the Python package have.
     ///
@@ -224,10 +239,18 @@ impl Builder {
         self.start()
     }
 
+    /// All that was said, and what the environment adds.
+    pub(crate) fn settings_with(self, variable: impl Fn(&str) -> Option<String>) -> Settings {
+        let mut settings = self.settings;
+        environment::fill(&mut settings, self.system, variable);
+        settings
+    }
+
     fn start(self) -> Result<(DistlogLayer, Guard), ConnectError> {
-        let bound = self.settings.flush_on_drop;
-        let beside = self.settings.beside;
-        let producer = Arc::new(Producer::start(Arc::new(self.settings))?);
+        let settings = self.settings_with(environment::variable);
+        let bound = settings.flush_on_drop;
+        let beside = settings.beside;
+        let producer = Arc::new(Producer::start(Arc::new(settings))?);
         exit::register(Arc::downgrade(&producer), bound);
         Ok((
             DistlogLayer::new(Arc::clone(&producer), beside),

@@ -52,7 +52,7 @@
 //! | the daemon is killed, or its power lost, and comes back | arrives, once | arrives, once | lost, if it was on its way |
 //! | the daemon stays away, another address is given | arrives; what was on its way perhaps in both | the same | waits |
 //! | no daemon, the ring becomes full | counted, and said in the stream | the same | the same |
-//! | the program ends, all was sent within [`Builder::flush_on_drop`] | arrives | arrives | handed to libzmq |
+//! | the program ends or calls `exit`, all was sent within [`Builder::flush_on_drop`] | arrives | arrives | handed to libzmq |
 //! | the program ends, no daemon is there | the next process sends it | lost; the guard says how many | the same |
 //! | the program is killed (`kill -9`), aborts, runs out of memory | the next process sends it | lost | lost |
 //! | the program's machine loses power | lost, but for what the kernel had written to disk | lost | lost |
@@ -64,21 +64,33 @@
 //!
 //! # How a task ends
 //!
-//! It ends when its last handle and its last subtask are gone; its duration is from its begin to the last time it was
-//! left. Its outcome is the first of these that there is:
+//! Where the end of its work is known, it ends then: when its future ([`FutureExt::in_task`]) is ready or dropped, when the
+//! response of a `tower` layer has passed, its body and trailers included. What still holds its span (a connection pool, a
+//! future that was spawned in it) neither keeps it running nor stretches it; what that logs still belongs to it. Otherwise it
+//! ends when its last handle and its last subtask are gone, and its duration is from its begin to the last time it was left.
+//! Its outcome is the first of these that there is:
 //!
 //! 1. [`Task::fail`], [`Task::success`], the field `otel.status_code`;
 //! 2. a panic that left it;
-//! 3. `Ok` or `Err` of [`Task::run`] or the future; "cancelled" for a future that was dropped before it was ready;
-//! 4. an event at level ERROR with a field `error` in it. An event with that field alone counts for the span with the same
+//! 3. `Ok` or `Err` of [`Task::run`] or the future, the last one;
+//! 4. `cancelled`, for a future that was dropped before it was ready: no failure;
+//! 5. an event at level ERROR with a field `error` in it. An event with that field alone counts for the span with the same
 //!    file and line: that is what `#[instrument(err)]` logs;
-//! 5. otherwise it went well.
+//! 6. otherwise it went well.
+//!
+//! An event or span with `parent: None` belongs to no task and fails none; a disabled parent arrives the same way.
+//!
+//! # How a program ends
+//!
+//! The [`Guard`] sends what is left. If it is never dropped (`std::process::exit`, a `static`), or dropped before a subscriber
+//! had the layer, that happens when the process exits. What killed programs left in the spool's directory is sent then, too.
 //!
 //! # Reading the source
 //!
-//! `builder.rs` with `settings.rs` and `addresses.rs` (what is said before the first record). One record's way:
+//! `builder.rs` with `settings.rs`, `addresses.rs` and `environment.rs` (what is said before the first record),
+//! `connect_error.rs`. One record's way:
 //! `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`, `field.rs`
-//! and `encode.rs` (fields into bytes), `bind.rs` (what is added to a task), `beside.rs` (ids of another system's spans), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
+//! and `encode.rs` (fields into bytes), `distinct.rs` (each name once), `bind.rs` (what is added to a task), `end.rs` (its end), `beside.rs` (ids of another system's spans), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
 //! `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork), `ring/`
 //! (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `control.rs` and
 //! `waker.rs` (what the sender is told, and how it is woken), `deadline.rs` (until when somebody waits).
@@ -86,7 +98,7 @@
 //! Out: `sender.rs` (the thread) with `load.rs` (records become batches), `outlet.rs` (a door) with `push.rs` (fire and
 //! forget) or `session.rs` (acknowledged; which of several daemons) with `line.rs` (one attempt) and `stock.rs` (what
 //! they know of the records), `socket.rs` (ZeroMQ), `worker.rs` (a thread that nobody waits for too long). `drain.rs` sends what the dead left, `say.rs` tells a human,
-//! `guard.rs` ends it. On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
+//! `guard.rs` ends it, `exit.rs` with the process, `lifecycle.rs` (who has the guard). On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
 
 mod addresses;
 mod beside;
@@ -102,6 +114,7 @@ mod distinct;
 mod drain;
 mod encode;
 mod end;
+mod environment;
 mod exit;
 mod field;
 mod future;

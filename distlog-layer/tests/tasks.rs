@@ -760,7 +760,10 @@ fn what_was_run_comes_before_what_was_logged() {
         let twice = to!("twice");
         let _ = twice.run(|| Err::<(), _>(Broken));
         let _ = twice.run(|| Ok::<_, Broken>(()));
-        let _ = to!("late error").run(|| Ok::<_, Broken>(failed()));
+        let late = to!("late error");
+        let _ = late.run(|| Ok::<_, Broken>(()));
+        late.in_scope(failed);
+        drop(late);
         let said = to!("said");
         said.fail(&Broken);
         let _ = said.run(|| Ok::<_, Broken>(()));
