@@ -39,7 +39,7 @@ const STORE_GAUGES: &[(&str, &str, Pick<Stats>)] = &[
     ("segments", "Segments of the store", |s| s.segments),
     ("bytes", "Bytes of the store", |s| s.bytes),
     ("records", "Records that the store keeps", |s| {
-        s.end.saturating_sub(s.first)
+        s.end.saturating_sub(s.first).saturating_sub(s.lost)
     }),
     ("producers", "Producers whose position is known", |s| {
         s.producers
@@ -70,6 +70,9 @@ const STORE_COUNTERS: &[(&str, &str, Pick<Stats>)] = &[
     }),
     ("damaged", "Places where the store was found damaged", |s| {
         s.damaged
+    }),
+    ("damaged_records", "Records lost by damage", |s| {
+        s.damaged_records
     }),
     ("expired_records", "Records removed by retention", |s| {
         s.expired_records

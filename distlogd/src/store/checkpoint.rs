@@ -1,6 +1,6 @@
 //! The checkpoint: up to where the open segment is known to be durable, and where each producer stands there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::FileError;
 use super::format::{take, u32_at, u64_at};
@@ -34,6 +34,11 @@ impl Checkpoint {
             offset,
             producers: producers.durable().collect(),
         }
+    }
+
+    /// Its file.
+    pub(super) fn path(dir: &Path) -> PathBuf {
+        dir.join(NAME)
     }
 
     fn encode(&self) -> Vec<u8> {

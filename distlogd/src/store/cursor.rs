@@ -1,6 +1,7 @@
 //! A cursor: reads batches in order of record number, over segments that are written, sealed and removed meanwhile.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +12,6 @@ use super::layer::{StoreFile, read_full};
 use super::scan::is_damage;
 use super::sealed::{self, BlockAt, BlockReader, Sealed};
 use super::state::{Live, Segment, Shared};
-use super::stats::add;
 
 /// At most so much of a raw segment is read at once, in bytes; a larger frame is read whole.
 const CHUNK: usize = 256 << 10;
@@ -101,7 +101,7 @@ impl Cursor {
     ) -> Result<Progress, ReadError> {
         out.clear();
         let mut progress = Progress::default();
-        let result = loop {
+        loop {
             match self.step(out, max_bytes, &mut progress) {
                 Ok(true) if out.is_empty() => {}
                 Ok(_) => break Ok(progress),
@@ -109,9 +109,7 @@ impl Cursor {
                 Err(_) if !out.is_empty() || progress.skipped() > 0 => break Ok(progress),
                 Err(e) => break Err(e),
             }
-        };
-        add(&self.shared.counters.damaged_records, progress.damaged);
-        result
+        }
     }
 
     /// Reads a piece; false if there is no more.
@@ -151,6 +149,7 @@ impl Cursor {
                     return Ok(false);
                 }
                 progress.damaged += end - self.position;
+                self.shared.is_lost(segment.path(), self.position..end);
                 self.position = end;
                 continue;
             }
@@ -182,10 +181,8 @@ impl Cursor {
             }
             Segment::Sealed(sealed) => {
                 let file = self.shared.layer.open(&sealed.path)?;
-                let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_else(|| {
-                    add(&self.shared.counters.damaged, 1);
-                    Vec::new()
-                });
+                // Without a table nothing is found, and all of the segment is said to be lost when it is passed.
+                let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_default();
                 let after = table.partition_point(|b| b.first <= self.position);
                 Ok(View::Sealed {
                     sealed: Arc::clone(sealed),
@@ -232,10 +229,10 @@ impl Cursor {
                         .read(&**file, block, &mut out.bytes)
                         .map_err(|e| FileError::new("read", &sealed.path, e))?;
                     *at += 1;
+                    // What a damaged block had is missing before the next frame.
                     if good {
-                        take_frames(out, start, &mut self.position, progress);
-                    } else {
-                        add(&self.shared.counters.damaged, 1);
+                        let lost = |numbers| self.shared.is_lost(&sealed.path, numbers);
+                        take_frames(out, start, &mut self.position, progress, lost);
                     }
                 }
                 Ok(())
@@ -245,9 +242,15 @@ impl Cursor {
 }
 
 /// Lists the batches of the frames in `out.bytes` from `at` on that are not before the position.
-fn take_frames(out: &mut Batches, mut at: usize, position: &mut u64, progress: &mut Progress) {
+fn take_frames(
+    out: &mut Batches,
+    mut at: usize,
+    position: &mut u64,
+    progress: &mut Progress,
+    lost: impl Fn(Range<u64>),
+) {
     while let Some(frame) = FrameHeader::decode(&out.bytes[at..]) {
-        take_frame(out, &frame, at, position, progress);
+        take_frame(out, &frame, at, position, progress, &lost);
         at += frame.total();
         if at >= out.bytes.len() {
             break;
@@ -261,12 +264,14 @@ fn take_frame(
     at: usize,
     position: &mut u64,
     progress: &mut Progress,
+    lost: impl Fn(Range<u64>),
 ) {
     if frame.end() <= *position {
         return;
     }
     if frame.first > *position {
         progress.damaged += frame.first - *position;
+        lost(*position..frame.first);
         *position = frame.first;
     }
     out.add_frame(frame, at, |batch, _| batch.end() > *position);
@@ -303,7 +308,8 @@ fn read_live(
             let header = FrameHeader::decode(rest).filter(|h| h.salt == live.header.salt);
             match header {
                 Some(h) if rest.len() >= h.total() && body_is_good(&h, rest) => {
-                    take_frame(out, &h, done, position, progress);
+                    let lost = |numbers| shared.is_lost(&live.path, numbers);
+                    take_frame(out, &h, done, position, progress, lost);
                     done += h.total();
                 }
                 Some(h) if rest.len() < h.total() => {
@@ -321,7 +327,6 @@ fn read_live(
         }
         if bad || (done == 0 && len == out.bytes.len()) {
             // Damage in what was durable: the index knows where the next frame begins.
-            add(&shared.counters.damaged, 1);
             let next = live.memory().frame_after(*offset + done as u64);
             out.bytes.truncate(done);
             *offset = next.map_or(durable, |f| f.offset.min(durable));

@@ -65,13 +65,14 @@
 //! `directory` and `retention`. `state`: what writer and
 //! readers share. `reader`, `cursor`, `trace`, `batches`: reading. `sealer` (the thread), `seal` (writes), `sealed`
 //! (reads), `memory` and `filter`: sealed segments and the indexes. `recover`, `scan`, `salvage`: after a crash or damage.
-//! `cursor_file`, `replace`: small files. `stats`: counters.
+//! `damage`: what is lost, told once. `cursor_file`, `replace`: small files. `stats`: counters.
 
 mod append;
 mod batches;
 mod checkpoint;
 mod cursor;
 mod cursor_file;
+mod damage;
 mod directory;
 mod error;
 mod filter;

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::checkpoint::{Checkpoint, Loaded};
+use super::damage::{Damage, DamageLog, What};
 use super::directory::{LOG, log_path};
 use super::error::FileError;
 use super::format::{BatchesOf, FramesIn, LOG_MAGIC, SEGMENT_HEADER, SegmentHeader};
@@ -15,7 +17,7 @@ use super::memory::{FrameAt, MemoryIndex};
 use super::options::Options;
 use super::producers::Producers;
 use super::replace::ASIDE;
-use super::salvage::salvage;
+use super::salvage::{Salvaged, salvage};
 use super::scan::{Bounds, Walk, Window, segment_header};
 use super::seal;
 use super::sealed::{self, BlockReader, Footer, Sealed};
@@ -29,6 +31,9 @@ const BROKEN: &str = ".damaged";
 pub(super) struct Recovered {
     pub(super) state: State,
     pub(super) counters: Counters,
+    /// What is damaged, for one line of the log, and for those who count what is there.
+    pub(super) damages: Vec<Damage>,
+    pub(super) damage: DamageLog,
     pub(super) producers: Producers,
     /// The segment that may be written on.
     pub(super) open: Option<Arc<Live>>,
@@ -70,25 +75,25 @@ pub(super) fn recover(
     options: &Options,
 ) -> Result<Recovered, FileError> {
     let counters = Counters::default();
-    let checkpoint = match Checkpoint::load(layer, dir)? {
+    let loaded = Checkpoint::load(layer, dir)?;
+    let is_damaged = matches!(loaded, Loaded::Damaged);
+    let checkpoint = match loaded {
         Loaded::Good(checkpoint) => checkpoint,
-        Loaded::None => Checkpoint::default(),
-        Loaded::Damaged => {
-            add(&counters.damaged, 1);
-            Checkpoint::default()
-        }
+        Loaded::None | Loaded::Damaged => Checkpoint::default(),
     };
     let mut producers = Producers::default();
     for (producer, stand) in &checkpoint.producers {
         producers.forward(*producer, stand.to, stand.seen);
     }
-    let recovery = Recovery {
+    let mut recovery = Recovery {
         layer,
         dir: segments,
         options,
         out: Recovered {
             state: State::default(),
             counters,
+            damages: Vec::new(),
+            damage: DamageLog::default(),
             producers,
             open: None,
             unsealed: Vec::new(),
@@ -97,6 +102,9 @@ pub(super) fn recover(
         },
         checkpoint,
     };
+    if is_damaged {
+        recovery.damaged(Checkpoint::path(dir), What::Checkpoint, 0..0);
+    }
     recovery.run()
 }
 
@@ -110,8 +118,7 @@ impl Recovery<'_> {
             let limit = firsts.get(n + 1).copied();
             if firsts[n] > end {
                 // A whole segment is gone from the middle.
-                add(&self.out.counters.damaged, 1);
-                add(&self.out.counters.damaged_records, firsts[n] - end);
+                self.damaged(self.dir.to_owned(), What::Missing, end..firsts[n]);
             }
             end = match found {
                 Found::Sealed(sealed) => {
@@ -140,13 +147,17 @@ impl Recovery<'_> {
             };
         }
         let next = end.max(self.checkpoint.next).max(1);
-        if next > end
-            && let Some(live) = self.out.open.take()
-        {
+        if next > end {
             // What the checkpoint knew to be durable is missing: numbers go on after it, in a new segment.
-            add(&self.out.counters.damaged, 1);
-            add(&self.out.counters.damaged_records, next - end);
-            self.out.unsealed.push((live, end));
+            if let Some(live) = self.out.open.take() {
+                let kept = Some(end - live.header.first);
+                self.damaged(live.path.clone(), What::Unreadable { kept }, end..next);
+                self.out.unsealed.push((live, end));
+            } else if segments.is_empty() {
+                self.damaged(self.dir.to_owned(), What::AllMissing { before: next }, 0..0);
+            } else {
+                self.damaged(self.dir.to_owned(), What::Missing, end..next);
+            }
         }
         self.out.state.end = next;
         self.out.state.segments = segments;
@@ -218,9 +229,9 @@ impl Recovery<'_> {
         if let Some(sealed) = load().map_err(|e| FileError::new("read", &path, e))? {
             return Ok(Some(Arc::new(sealed)));
         }
-        add(&self.out.counters.damaged, 1);
         if log {
             // The raw one is still there and makes a new one.
+            self.damaged(path.clone(), What::Index, 0..0);
             remove(self.layer, &path)?;
             return Ok(None);
         }
@@ -232,10 +243,17 @@ impl Recovery<'_> {
             self.options.compress,
         )
         .map_err(|e| FileError::new("rebuild", &path, e))?;
-        if saved.is_none() {
+        let Some(Salvaged { sealed, lost }) = saved else {
             self.set_aside(&path)?;
+            return Ok(None);
+        };
+        let missing: u64 = lost.iter().map(|lost| lost.end - lost.start).sum();
+        let kept = sealed.footer.end - sealed.footer.first - missing;
+        self.damaged(path.clone(), What::Rebuilt { kept }, 0..0);
+        for lost in lost {
+            self.damaged(path.clone(), What::Unreadable { kept: None }, lost);
         }
-        Ok(saved.map(Arc::new))
+        Ok(Some(Arc::new(sealed)))
     }
 
     fn find_log(&mut self, id: u64, path: &Path) -> Result<Option<SegmentHeader>, FileError> {
@@ -252,7 +270,7 @@ impl Recovery<'_> {
     }
 
     fn set_aside(&mut self, path: &Path) -> Result<(), FileError> {
-        add(&self.out.counters.damaged, 1);
+        self.damaged(path.to_owned(), What::SetAside, 0..0);
         let mut name = path.as_os_str().to_owned();
         name.push(BROKEN);
         self.layer
@@ -260,19 +278,30 @@ impl Recovery<'_> {
             .map_err(|e| FileError::new("rename", path, e))
     }
 
+    fn damaged(&mut self, path: PathBuf, what: What, lost: Range<u64>) {
+        let damage = Damage { path, what, lost };
+        if let Some(lost) = self.out.damage.note(&damage) {
+            add(&self.out.counters.damaged, 1);
+            add(&self.out.counters.damaged_records, lost);
+            self.out.damages.push(damage);
+        }
+    }
+
     /// Learns from a sealed segment where producers stand, if that is later than the checkpoint.
     fn take_sealed(&mut self, sealed: &Sealed) -> Result<(), FileError> {
         if sealed.footer.id < self.checkpoint.segment {
             return Ok(());
         }
+        let mut lost = Vec::new();
         let mut read = || -> io::Result<()> {
             let file = self.layer.open(&sealed.path)?;
             let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_default();
             let (mut reader, mut bytes) = (BlockReader::default(), Vec::new());
-            for block in &table {
+            for (number, block) in table.iter().enumerate() {
                 bytes.clear();
                 if !reader.read(&*file, block, &mut bytes)? {
-                    add(&self.out.counters.damaged, 1);
+                    let next = table.get(number + 1);
+                    lost.push(block.first..next.map_or(sealed.footer.end, |next| next.first));
                     continue;
                 }
                 for (frame, range) in FramesIn::new(&bytes) {
@@ -284,7 +313,11 @@ impl Recovery<'_> {
             }
             Ok(())
         };
-        read().map_err(|e| FileError::new("read", &sealed.path, e))
+        read().map_err(|e| FileError::new("read", &sealed.path, e))?;
+        for lost in lost {
+            self.damaged(sealed.path.clone(), What::Unreadable { kept: None }, lost);
+        }
+        Ok(())
     }
 
     /// Walks over a raw segment; gives it and the number after its last record.
@@ -320,9 +353,8 @@ impl Recovery<'_> {
                 (self.options.index)(&bytes[body], &mut |trace| memory.add_trace(trace));
             }
         }
-        add(&self.out.counters.damaged, walk.damaged);
-        add(&self.out.counters.damaged_records, walk.missing);
         let (good, end) = (walk.offset, walk.expected);
+        let lost = std::mem::take(&mut walk.lost);
         if limit.is_none() {
             let torn = torn_bytes(&mut walk.window, good).map_err(fail)?;
             add(&self.out.counters.truncated_bytes, torn);
@@ -332,6 +364,11 @@ impl Recovery<'_> {
             file.sync().map_err(fail)?;
         }
         let size = file.size().map_err(fail)?;
+        let missing: u64 = lost.iter().map(|lost| lost.end - lost.start).sum();
+        let kept = Some(end - header.first - missing);
+        for lost in lost {
+            self.damaged(path.to_owned(), What::Unreadable { kept }, lost);
+        }
         let live = Live::new(path.to_owned(), file, header, good, size, memory);
         live.newest.store(newest, Ordering::Relaxed);
         Ok((Arc::new(live), end))

@@ -43,6 +43,7 @@ pub(super) fn expire(
             }
         });
         let Some(gone) = gone else { break };
+        shared.damage.forget_before(end, gone.path());
         expired.segments += 1;
         expired.records += end - gone.first();
         add(&shared.counters.expired_segments, 1);

@@ -1,6 +1,7 @@
 //! Rebuilds a sealed segment whose footer or table is damaged from those of its blocks that are good.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use super::format::{BatchesOf, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader};
@@ -11,6 +12,13 @@ use super::scan::Window;
 use super::seal::{self, SealWriter};
 use super::sealed::{BLOCK_HEADER, BLOCK_MAGIC, BlockAt, BlockHeader, BlockReader, Sealed};
 
+/// A segment that was written anew.
+pub(super) struct Salvaged {
+    pub(super) sealed: Sealed,
+    /// Numbers of the records between its first and its last that are lost.
+    pub(super) lost: Vec<Range<u64>>,
+}
+
 /// Writes the segment anew; none if no block of it is good.
 pub(super) fn salvage(
     layer: &dyn FileLayer,
@@ -18,7 +26,7 @@ pub(super) fn salvage(
     id: u64,
     index: IndexFn,
     compress: bool,
-) -> io::Result<Option<Sealed>> {
+) -> io::Result<Option<Salvaged>> {
     let file = layer.open(&seal::path(dir, id))?;
     let mut window = Window::new(&*file)?;
     let known = window
@@ -28,6 +36,7 @@ pub(super) fn salvage(
     let mut memory = MemoryIndex::default();
     let mut writer = None;
     let (mut raw, mut end, mut newest) = (Vec::new(), 0, 0);
+    let mut lost = Vec::new();
     let mut at = SEGMENT_HEADER as u64;
     loop {
         let header = window.get(at, BLOCK_HEADER)?.and_then(BlockHeader::decode);
@@ -58,6 +67,7 @@ pub(super) fn salvage(
             if frame.first < end || known.is_some_and(|k| k.salt != frame.salt) {
                 continue;
             }
+            let first = known.map_or(frame.first, |known| known.first);
             let writer = match &mut writer {
                 Some(writer) => writer,
                 none => {
@@ -69,6 +79,10 @@ pub(super) fn salvage(
                     none.insert(SealWriter::new(layer, dir, header, compress)?)
                 }
             };
+            let expected = if end > 0 { end } else { first };
+            if frame.first > expected {
+                lost.push(expected..frame.first);
+            }
             memory.add_frame(FrameAt {
                 offset: 0,
                 first: frame.first,
@@ -84,7 +98,10 @@ pub(super) fn salvage(
         }
     }
     match writer {
-        Some(writer) => writer.finish(&memory, end, newest).map(Some),
+        Some(writer) => {
+            let sealed = writer.finish(&memory, end, newest)?;
+            Ok(Some(Salvaged { sealed, lost }))
+        }
         None => Ok(None),
     }
 }

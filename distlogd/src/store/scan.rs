@@ -2,6 +2,7 @@
 //! everything was once durable.
 
 use std::io;
+use std::ops::Range;
 
 use super::format::{
     FRAME_HEADER, FRAME_MAGIC, FrameHeader, SEGMENT_HEADER, SegmentHeader, body_is_good,
@@ -139,10 +140,8 @@ pub(super) struct Walk<'a> {
     pub(super) offset: u64,
     /// The number of the next record.
     pub(super) expected: u64,
-    /// Places where frames were bad.
-    pub(super) damaged: u64,
-    /// Records that are missing.
-    pub(super) missing: u64,
+    /// Numbers of the records that are missing.
+    pub(super) lost: Vec<Range<u64>>,
 }
 
 impl<'a> Walk<'a> {
@@ -153,8 +152,7 @@ impl<'a> Walk<'a> {
             bounds,
             offset: SEGMENT_HEADER as u64,
             expected: header.first,
-            damaged: 0,
-            missing: 0,
+            lost: Vec::new(),
         }
     }
 
@@ -164,7 +162,9 @@ impl<'a> Walk<'a> {
             return Ok(None);
         };
         let at = self.offset;
-        self.missing += header.first - self.expected;
+        if header.first > self.expected {
+            self.lost.push(self.expected..header.first);
+        }
         self.expected = header.end();
         self.offset += header.total() as u64;
         let bytes = self.window.get(at, header.total())?.unwrap_or(&[]);
@@ -199,12 +199,10 @@ impl<'a> Walk<'a> {
                     })?;
             match found {
                 Some(offset) => {
-                    self.damaged += 1;
                     self.offset = offset;
                 }
                 // The checkpoint stands where a frame begins.
                 None if until < self.window.size() => {
-                    self.damaged += 1;
                     self.offset = until;
                 }
                 None => return self.lost_end(),
@@ -217,8 +215,7 @@ impl<'a> Walk<'a> {
         if let Some(limit) = self.bounds.limit
             && limit > self.expected
         {
-            self.damaged += 1;
-            self.missing += limit - self.expected;
+            self.lost.push(self.expected..limit);
             self.expected = limit;
         }
         Ok(None)

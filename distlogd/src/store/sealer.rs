@@ -165,14 +165,15 @@ fn seal(shared: &Shared, live: &Live, end: u64) -> io::Result<Sealed> {
         shared.options.compress && !hurry,
     )?;
     let mut bytes = Vec::new();
-    for frame in memory.frames() {
+    for (number, frame) in memory.frames().iter().enumerate() {
         if shared.stopping.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         if read_frame(live, frame, &mut bytes)? {
             writer.frame(frame.first, &bytes)?;
         } else {
-            add(&shared.counters.damaged, 1);
+            let next = memory.frames().get(number + 1);
+            shared.is_lost(&live.path, frame.first..next.map_or(end, |next| next.first));
             writer.lost_frame();
         }
     }

@@ -1,6 +1,7 @@
 //! What the writer, the sealing thread and the readers share: the list of segments and up to where they are durable.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{
@@ -8,12 +9,13 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
+use super::damage::{Damage, DamageLog, What};
 use super::format::SegmentHeader;
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
 use super::options::Options;
 use super::sealed::Sealed;
-use super::stats::{Counters, Stats};
+use super::stats::{Counters, Stats, add};
 
 /// A segment that is not sealed: the open one, or one that waits for it.
 pub(super) struct Live {
@@ -149,6 +151,7 @@ pub(super) struct Shared {
     pub(super) segments_dir: PathBuf,
     pub(super) options: Options,
     pub(super) counters: Counters,
+    pub(super) damage: DamageLog,
     /// The sealing thread is to leave off.
     pub(super) stopping: AtomicBool,
     state: Mutex<State>,
@@ -162,7 +165,7 @@ impl Shared {
         segments_dir: PathBuf,
         options: Options,
         state: State,
-        counters: Counters,
+        (counters, damage): (Counters, DamageLog),
     ) -> Self {
         Self {
             layer,
@@ -170,6 +173,7 @@ impl Shared {
             segments_dir,
             options,
             counters,
+            damage,
             stopping: AtomicBool::new(false),
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -210,6 +214,24 @@ impl Shared {
         }
     }
 
+    /// Counts and tells damage that was met while reading, if it is new.
+    pub(super) fn is_damaged(&self, damage: Damage) {
+        if let Some(lost) = self.damage.note(&damage) {
+            add(&self.counters.damaged, 1);
+            add(&self.counters.damaged_records, lost);
+            tracing::warn!("the store is damaged: {damage}");
+        }
+    }
+
+    /// Records of a file cannot be read.
+    pub(super) fn is_lost(&self, path: &Path, lost: Range<u64>) {
+        self.is_damaged(Damage {
+            path: path.to_owned(),
+            what: What::Unreadable { kept: None },
+            lost,
+        });
+    }
+
     pub(super) fn stats(&self) -> Stats {
         let mut stats = self.counters.stats();
         let state = self.state();
@@ -217,6 +239,7 @@ impl Shared {
         stats.bytes = state.segments.iter().map(Segment::size).sum();
         stats.first = state.first();
         stats.end = state.end;
+        stats.lost = self.damage.lost_within(stats.first..stats.end);
         stats.unsealed = state
             .segments
             .iter()

@@ -13,6 +13,8 @@ pub struct Stats {
     pub first: u64,
     /// The number that the next record to become durable gets.
     pub end: u64,
+    /// Records between both that are lost by damage, as far as that is known.
+    pub lost: u64,
     /// Producers whose position is known.
     pub producers: u64,
     /// Segments that wait to be sealed.
@@ -37,7 +39,7 @@ pub struct Stats {
     pub seal_errors: u64,
     /// Places where the store was found damaged.
     pub damaged: u64,
-    /// Records lost by damage, as far as recovery could tell.
+    /// Records lost by damage, each counted once, as far as it was met.
     pub damaged_records: u64,
     /// Bytes of a torn tail that recovery cut off.
     pub truncated_bytes: u64,

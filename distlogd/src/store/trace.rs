@@ -5,18 +5,20 @@ use std::io;
 use std::sync::Arc;
 
 use super::batches::Batches;
+use super::damage::{Damage, What};
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::{StoreFile, read_full};
+use super::memory::FrameAt;
 use super::options::TraceId;
 use super::scan::is_damage;
 use super::sealed::{self, BlockAt, BlockReader, Found};
 use super::state::{Live, Segment, Shared};
-use super::stats::add;
 
+/// Places in a segment, each with the number behind its last record.
 enum Hits {
-    Live(Arc<Live>, VecDeque<(u64, u32)>),
-    Sealed(Arc<dyn StoreFile>, VecDeque<BlockAt>),
+    Live(Arc<Live>, VecDeque<(FrameAt, u64)>),
+    Sealed(Arc<dyn StoreFile>, VecDeque<(BlockAt, u64)>),
 }
 
 /// Reads the batches that hold a trace, in order. Made by [`Reader::trace`](super::Reader::trace); sees what was durable
@@ -90,11 +92,14 @@ impl TraceCursor {
                 let memory = live.memory();
                 let mut frames = Vec::new();
                 memory.frames_of(&self.trace, &mut frames);
+                let all = memory.frames();
                 let hits = frames
                     .into_iter()
-                    .filter_map(|n| memory.frames().get(n as usize))
-                    .filter(|frame| frame.first < self.end)
-                    .map(|frame| (frame.offset, frame.len))
+                    .filter_map(|n| {
+                        let next = all.get(n as usize + 1).map_or(self.end, |next| next.first);
+                        Some((*all.get(n as usize)?, next))
+                    })
+                    .filter(|(frame, _)| frame.first < self.end)
                     .collect();
                 Ok(Hits::Live(Arc::clone(live), hits))
             }
@@ -105,14 +110,23 @@ impl TraceCursor {
                     return Ok(Hits::Sealed(file, VecDeque::new()));
                 }
                 let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_default();
+                let end = sealed.footer.end;
+                let block = |n: usize| {
+                    let next = table.get(n + 1).map_or(end, |next| next.first);
+                    Some((*table.get(n)?, next))
+                };
                 let hits = match found {
-                    Found::Blocks(blocks) => blocks
-                        .into_iter()
-                        .filter_map(|n| table.get(n as usize).copied())
-                        .collect(),
+                    Found::Blocks(blocks) => {
+                        let blocks = blocks.into_iter();
+                        blocks.filter_map(|n| block(n as usize)).collect()
+                    }
                     Found::Anywhere => {
-                        add(&self.shared.counters.damaged, 1);
-                        table.into()
+                        self.shared.is_damaged(Damage {
+                            path: sealed.path.clone(),
+                            what: What::Index,
+                            lost: 0..0,
+                        });
+                        (0..table.len()).filter_map(block).collect()
                     }
                 };
                 Ok(Hits::Sealed(file, hits))
@@ -124,14 +138,14 @@ impl TraceCursor {
     fn read_hit(&mut self, out: &mut Batches) -> io::Result<bool> {
         let start = out.bytes.len();
         let listed = out.len();
-        let good = match &mut self.hits {
+        let (good, numbers) = match &mut self.hits {
             None => return Ok(false),
             Some(Hits::Live(live, hits)) => {
-                let Some((offset, len)) = hits.front().copied() else {
+                let Some((at, end)) = hits.front().copied() else {
                     return Ok(false);
                 };
-                out.bytes.resize(start + len as usize, 0);
-                let read = read_full(&*live.file, &mut out.bytes[start..], offset);
+                out.bytes.resize(start + at.len as usize, 0);
+                let read = read_full(&*live.file, &mut out.bytes[start..], at.offset);
                 match read {
                     Err(e) if is_damage(&e) => {}
                     Err(e) => {
@@ -142,19 +156,23 @@ impl TraceCursor {
                 }
                 hits.pop_front();
                 let frame = &out.bytes[start..];
-                FrameHeader::decode(frame).is_some_and(|header| body_is_good(&header, frame))
+                let good =
+                    FrameHeader::decode(frame).is_some_and(|header| body_is_good(&header, frame));
+                (good, at.first..end)
             }
             Some(Hits::Sealed(file, hits)) => {
-                let Some(block) = hits.front() else {
+                let Some((block, end)) = hits.front().copied() else {
                     return Ok(false);
                 };
-                let good = self.blocks.read(&**file, block, &mut out.bytes)?;
+                let good = self.blocks.read(&**file, &block, &mut out.bytes)?;
                 hits.pop_front();
-                good
+                (good, block.first..end)
             }
         };
         if !good {
-            add(&self.shared.counters.damaged, 1);
+            if let Some(segment) = self.segments.front() {
+                self.shared.is_lost(segment.path(), numbers);
+            }
             out.bytes.truncate(start);
             return Ok(true);
         }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use super::append::{Append, AppendOutcome};
 use super::checkpoint::Checkpoint;
 use super::cursor_file::CURSORS;
+use super::damage::Report;
 use super::directory::{remove_aside, take_lock};
 use super::error::{FileError, OpenError, StoreError};
 use super::layer::{FileLayer, Lock, OsFiles};
@@ -98,13 +99,21 @@ impl Store {
         let found = recover(&*layer, dir, &segments_dir, &options)?;
 
         let next = found.state.end;
+        let kept = next - found.state.first() - found.damage.lost_within(found.state.first()..next);
+        if !found.damages.is_empty() {
+            tracing::warn!(
+                "the store {} is damaged: {}; {kept} records are kept",
+                dir.display(),
+                Report(&found.damages)
+            );
+        }
         let shared = Shared::new(
             layer,
             dir,
             segments_dir,
             options,
             found.state,
-            found.counters,
+            (found.counters, found.damage),
         );
         let shared = Arc::new(shared);
         let sealer = Sealer::start(&shared, found.saved)
