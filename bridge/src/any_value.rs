@@ -54,10 +54,10 @@ pub(crate) fn convert(value: ValueRef<'_>, depth: usize) -> AnyValue {
 
 /// Sets each of the fields; of the same name the last one counts.
 pub(crate) fn set_fields(attributes: &mut Attributes, fields: FieldsRef<'_>) {
-    for (name, value) in fields.iter() {
+    fields.for_each(|name, value| {
         // Each record of a task has all of its fields, mostly unchanged.
         attributes.set_changed(name, |known| is_same(known, value), || any_value(value));
-    }
+    });
 }
 
 /// Whether converting the value would give this again; of lists, maps and rare values nobody looks.

@@ -12,12 +12,12 @@ pub(crate) fn attributes(out: &mut Vec<u8>, number: u32, fields: FieldsRef<'_>) 
 }
 
 fn key_values(out: &mut Vec<u8>, number: u32, fields: FieldsRef<'_>, depth: usize) {
-    for (name, value) in fields.iter() {
+    fields.for_each(|name, value| {
         put::nested(out, number, |out| {
             put::bytes(out, 1, name.as_bytes());
             put::nested(out, 2, |out| any(out, value, depth));
         });
-    }
+    });
 }
 
 /// Appends the content of an `AnyValue`.

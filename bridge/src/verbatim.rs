@@ -1,7 +1,8 @@
 //! What came by OTLP leaves as it came: its records are written as the bytes of a span or log record, and nothing is added.
 
 use distlog_proto::RecordRef;
-use distlog_proto::wire::{LinkRef, OtlpRef, TaskRef, put};
+use distlog_proto::wire::scan::{self, Scan};
+use distlog_proto::wire::{FieldsRef, LinkRef, OtlpRef, TaskRef, put};
 use prost::Message;
 
 use crate::built::{self, MAX_EVENT_BYTES};
@@ -45,7 +46,8 @@ impl Verbatim {
         let mut span = Verbatim::new(&task, record, record.time);
         let out = &mut span.bytes;
         attributes(out, field::ATTRIBUTES, task.context);
-        attributes(out, field::ATTRIBUTES, record.fields);
+        span.set_attributes(record.fields);
+        let out = &mut span.bytes;
         put::varint(
             out,
             field::DROPPED_ATTRIBUTES,
@@ -88,9 +90,29 @@ impl Verbatim {
 
     /// What was added to the task: nothing does so to what comes by OTLP, but links may be added by others.
     pub fn bind(&mut self, record: &RecordRef<'_>) {
+        self.set_attributes(record.fields);
         let out = &mut self.bytes;
-        attributes(out, field::ATTRIBUTES, record.fields);
         record.links().for_each(|link| self::link(out, &link));
+    }
+
+    /// Sets attributes, in place of those of the same names.
+    fn set_attributes(&mut self, fields: FieldsRef<'_>) {
+        if fields.is_empty() {
+            return;
+        }
+        let before = std::mem::take(&mut self.bytes);
+        let mut scan = Scan::new("Span", &before);
+        loop {
+            let here = scan.rest;
+            let Some(Ok(item)) = scan.next() else { break };
+            let replaced = item.number == field::ATTRIBUTES
+                && name(item).is_some_and(|name| fields.get(name).is_some());
+            if !replaced {
+                let len = here.len() - scan.rest.len();
+                self.bytes.extend_from_slice(&here[..len]);
+            }
+        }
+        attributes(&mut self.bytes, field::ATTRIBUTES, fields);
     }
 
     /// What was logged in the task, by OTLP or else.
@@ -137,6 +159,12 @@ impl Verbatim {
     pub fn event_bytes(&self) -> usize {
         self.event_bytes
     }
+}
+
+/// The name of a `KeyValue`.
+fn name(key_value: scan::Field<'_>) -> Option<&str> {
+    let mut fields = Scan::new("KeyValue", key_value.bytes().ok()?).map_while(Result::ok);
+    fields.find(|field| field.number == 1)?.str().ok()
 }
 
 /// Appends the content of an `Event`.

@@ -164,7 +164,7 @@ impl<'a> Val<'a> {
             Val::Id(_) => self.text(str::len)?,
             Val::Bytes(bytes) => bytes.len(),
             Val::List(list) => list.iter().count(),
-            Val::Map(map) => distinct(map),
+            Val::Map(map) => map.names().count(),
             _ => return Err(NoValue),
         };
         Ok(Val::Int(size as i64))
@@ -184,14 +184,6 @@ impl<'a> Val<'a> {
             _ => Err(NoValue),
         }
     }
-}
-
-/// How many names there are; one that stands twice counts once.
-fn distinct(map: FieldsRef<'_>) -> usize {
-    map.iter()
-        .enumerate()
-        .filter(|(at, (name, _))| !map.iter().take(*at).any(|(earlier, _)| earlier == *name))
-        .count()
 }
 
 /// Where an id is written to be looked into.

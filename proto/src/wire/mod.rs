@@ -2,7 +2,7 @@
 //!
 //! The contract is in `distlog/v1/record.proto` and `distlog/v1/batch.proto`; generated code would copy every string of
 //! every record, so this module walks the bytes itself ([protobuf encoding](https://protobuf.dev/programming-guides/encoding/)).
-//! Read it in this order: `scan.rs` (tags and lengths, bounded), `put.rs` (the same, writing), `value_ref.rs`,
+//! Read it in this order: `scan.rs` (tags and lengths, bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`,
 //! `batch_head.rs` (what records share), `record_ref.rs`, `batch_ref.rs`, `outline.rs` (reading), `encode.rs`, `batch_writer.rs`
 //! and `raw_batch.rs` (writing).
 //!
@@ -24,6 +24,7 @@ mod batch_head;
 mod batch_ref;
 mod batch_writer;
 pub mod encode;
+mod once;
 mod outline;
 pub mod put;
 mod raw_batch;

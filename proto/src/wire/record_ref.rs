@@ -5,7 +5,7 @@ use std::fmt;
 use super::batch_head::{BatchHead, CallsiteRef, NO_CALLSITE, SourceRef};
 use super::field::{record as field, task};
 use super::scan::{DecodeError, Scan};
-use super::value_ref::{FieldsRef, ValueRef, check, read};
+use super::value_ref::{FieldsRef, ValueRef, field_value};
 use crate::id::{SpanId, TraceId};
 use crate::record::{ErrorInfo, Kind, Link, Otlp, Outcome, Record, Source, SpanKind, Task};
 use crate::severity::Severity;
@@ -471,10 +471,7 @@ impl<'a> OtlpRef<'a> {
                 7 => otlp.dropped_events = item.u32()?,
                 8 => otlp.dropped_links = item.u32()?,
                 9 => otlp.event_name = item.str()?,
-                10 => {
-                    check(item.bytes()?, &[], 0)?;
-                    otlp.body = Some(read(item.bytes()?, &[])?.1);
-                }
+                10 => otlp.body = Some(field_value(item.bytes()?)?),
                 11 => otlp.span_event = item.varint()? != 0,
                 12 => otlp.no_time = item.varint()? != 0,
                 13 => {

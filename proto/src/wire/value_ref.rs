@@ -1,5 +1,6 @@
 //! Fields and their values, read in place.
 
+use super::once::{Once, Seen, once};
 use super::put::unzigzag;
 use super::scan::{DecodeError, Field, Payload, Scan};
 use crate::value::{Map, Value};
@@ -73,31 +74,50 @@ impl ValueRef<'_> {
 
 /// Values in order, read in place.
 #[derive(Debug, Clone, Copy)]
-pub struct ListRef<'a>(&'a [u8]);
+pub struct ListRef<'a> {
+    bytes: &'a [u8],
+    /// Whether a map in it may have a name twice.
+    repeats_inside: bool,
+}
 
 impl<'a> ListRef<'a> {
     /// The values. They were validated when the record was read.
     pub fn iter(self) -> impl Iterator<Item = ValueRef<'a>> + Clone {
-        Scan::new("List", self.0)
+        Scan::new("List", self.bytes)
             .map_while(Result::ok)
-            .filter_map(|item| match item {
+            .filter_map(move |item| match item {
                 Field {
                     number: field::ITEMS,
                     payload: Payload::Bytes(bytes),
                     ..
-                } => read(bytes, &[]).ok().map(|(_, value)| value),
+                } => read_in(bytes, &[], self.repeats_inside)
+                    .ok()
+                    .map(|(_, value)| value),
                 _ => None,
             })
     }
 }
 
 /// Named values, read in place: the fields of a record, the context of a task, a map.
+///
+/// Each name is there once: where the bytes repeat a name, its last value counts, in the place of the first.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FieldsRef<'a> {
     /// From the first field on; what has another number is skipped.
     bytes: &'a [u8],
     number: u32,
     keys: &'a [&'a str],
+    repeats: Repeats,
+}
+
+/// Where names may stand twice. It is found out once, when the record is validated, so that reading without repeated
+/// names costs nothing more.
+#[derive(Debug, Clone, Copy, Default)]
+struct Repeats {
+    /// In the fields themselves.
+    here: bool,
+    /// In maps within them.
+    inside: bool,
 }
 
 impl<'a> FieldsRef<'a> {
@@ -107,21 +127,28 @@ impl<'a> FieldsRef<'a> {
         number: u32,
         keys: &'a [&'a str],
     ) -> Result<FieldsRef<'a>, DecodeError> {
-        let fields = FieldsRef {
+        let mut fields = FieldsRef {
             bytes,
             number,
             keys,
+            repeats: Repeats::default(),
         };
-        fields.check(0)?;
+        fields.repeats = fields.check(0)?;
         Ok(fields)
     }
 
-    fn check(&self, depth: usize) -> Result<(), DecodeError> {
+    fn check(&self, depth: usize) -> Result<Repeats, DecodeError> {
         let mut names = 0;
+        let mut repeats = Repeats::default();
+        let mut seen = Seen::new(self.bytes.len());
         for item in Scan::new("Map", self.bytes) {
             let item = item?;
             if item.number == self.number {
-                let name = check(item.bytes()?, self.keys, depth)?;
+                let (name, inside) = check(item.bytes()?, self.keys, depth)?;
+                repeats.inside |= inside;
+                if seen.perhaps(name) {
+                    repeats.here |= self.repeats(name, &seen);
+                }
                 if !self.keys.is_empty() {
                     names += name.len();
                     if names > MAX_NAMES {
@@ -130,7 +157,17 @@ impl<'a> FieldsRef<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(repeats)
+    }
+
+    /// Whether the name that was seen last stands before it, too. With very many names the answer may be yes where it is
+    /// no, as looking through all of them each time takes too long.
+    #[cold]
+    fn repeats(&self, name: &str, seen: &Seen) -> bool {
+        seen.before().is_none_or(|before| {
+            let known = |bytes: &[u8]| read_name(bytes, self.keys) == Ok(name);
+            self.messages().take(before).any(known)
+        })
     }
 
     #[inline]
@@ -141,17 +178,42 @@ impl<'a> FieldsRef<'a> {
         }
     }
 
-    /// Name and value of each, in order. Of the same name the last one counts.
+    /// Name and value of each, in order.
     #[inline]
     pub fn iter(self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> + Clone {
-        self.messages()
-            .map_while(move |bytes| read(bytes, self.keys).ok())
+        // They were validated.
+        self.entries()
+            .map(move |bytes| read_in(bytes, self.keys, self.repeats.inside).unwrap_or_default())
+    }
+
+    /// Shows name and value of each, in order; quicker than a loop over [`FieldsRef::iter`].
+    #[inline]
+    pub fn for_each(self, mut show: impl FnMut(&'a str, ValueRef<'a>)) {
+        if self.repeats.here {
+            self.iter().for_each(|(name, value)| show(name, value));
+            return;
+        }
+        for bytes in self.messages() {
+            let (name, value) = read_in(bytes, self.keys, self.repeats.inside).unwrap_or_default();
+            show(name, value);
+        }
     }
 
     /// The names, in order.
     pub fn names(self) -> impl Iterator<Item = &'a str> + Clone {
-        self.messages()
+        self.entries()
             .filter_map(move |bytes| read_name(bytes, self.keys).ok())
+    }
+
+    /// The message of each name.
+    #[inline]
+    fn entries(self) -> Once<Messages<'a>> {
+        if self.repeats.here {
+            return once(self.messages(), |bytes| {
+                read_name(bytes, self.keys).unwrap_or_default()
+            });
+        }
+        Once::All(self.messages())
     }
 
     /// The value of that name.
@@ -161,7 +223,9 @@ impl<'a> FieldsRef<'a> {
             .messages()
             .filter(|bytes| read_name(bytes, self.keys) == Ok(name))
             .last()?;
-        read(found, self.keys).ok().map(|(_, value)| value)
+        read_in(found, self.keys, self.repeats.inside)
+            .ok()
+            .map(|(_, value)| value)
     }
 
     /// Whether there are none.
@@ -213,8 +277,8 @@ impl From<ValueRef<'_>> for Value {
 /// # Errors
 /// If it is malformed, or nested too deep.
 pub fn field_value(bytes: &[u8]) -> Result<ValueRef<'_>, DecodeError> {
-    check(bytes, &[], 0)?;
-    read(bytes, &[]).map(|(_, value)| value)
+    let (_, inside) = check(bytes, &[], 0)?;
+    read_in(bytes, &[], inside).map(|(_, value)| value)
 }
 
 /// Reads the name of a `Field` message.
@@ -241,10 +305,12 @@ fn key<'a>(item: Field<'_>, keys: &'a [&'a str]) -> Result<&'a str, DecodeError>
         .ok_or(DecodeError::NoKey(key))
 }
 
-/// Reads one `Field` message. Lists and maps in it are not looked into.
-pub(super) fn read<'a>(
+/// Reads one `Field` message, which was validated; `repeats`: whether a map in it may have a name twice.
+#[inline(always)] // The inner loop of whoever reads fields.
+fn read_in<'a>(
     bytes: &'a [u8],
     keys: &'a [&'a str],
+    repeats: bool,
 ) -> Result<(&'a str, ValueRef<'a>), DecodeError> {
     let mut name = "";
     let mut value = ValueRef::Null;
@@ -263,12 +329,21 @@ pub(super) fn read<'a>(
             field::STRING => value = ValueRef::Str(item.str()?),
             field::TEXT => value = ValueRef::Text(item.str()?),
             field::BYTES => value = ValueRef::Bytes(item.bytes()?),
-            field::LIST => value = ValueRef::List(ListRef(item.bytes()?)),
+            field::LIST => {
+                value = ValueRef::List(ListRef {
+                    bytes: item.bytes()?,
+                    repeats_inside: repeats,
+                });
+            }
             field::MAP => {
                 value = ValueRef::Map(FieldsRef {
                     bytes: item.bytes()?,
                     number: field::ITEMS,
                     keys: &[],
+                    repeats: Repeats {
+                        here: repeats,
+                        inside: repeats,
+                    },
                 });
             }
             _ => {}
@@ -277,25 +352,34 @@ pub(super) fn read<'a>(
     Ok((name, value))
 }
 
-/// Reads one `Field` message and all that is in it, so that later reading cannot fail. Gives its name.
-pub(super) fn check<'a>(
+/// Reads one `Field` message and all that is in it, so that later reading cannot fail. Gives its name, and whether a map in
+/// it may have a name twice.
+fn check<'a>(
     bytes: &'a [u8],
     keys: &'a [&'a str],
     depth: usize,
-) -> Result<&'a str, DecodeError> {
+) -> Result<(&'a str, bool), DecodeError> {
     if depth > MAX_DEPTH {
         return Err(DecodeError::TooDeep(MAX_DEPTH));
     }
-    let (name, value) = read(bytes, keys)?;
-    match value {
-        ValueRef::List(list) => FieldsRef {
-            bytes: list.0,
-            number: field::ITEMS,
-            keys: &[],
+    let (name, value) = read_in(bytes, keys, false)?;
+    let repeats = match value {
+        // The items of a list have no names.
+        ValueRef::List(list) => {
+            let mut inside = false;
+            for item in Scan::new("List", list.bytes) {
+                let item = item?;
+                if item.number == field::ITEMS {
+                    inside |= check(item.bytes()?, &[], depth + 1)?.1;
+                }
+            }
+            inside
         }
-        .check(depth + 1)?,
-        ValueRef::Map(map) => map.check(depth + 1)?,
-        _ => {}
-    }
-    Ok(name)
+        ValueRef::Map(map) => {
+            let repeats = map.check(depth + 1)?;
+            repeats.here || repeats.inside
+        }
+        _ => false,
+    };
+    Ok((name, repeats))
 }
