@@ -332,6 +332,28 @@ fn two_processors_on_one_file_are_told() {
 }
 
 #[test]
+fn permissions_of_files_are_octal() {
+    let mode = |text: &str| {
+        let text = format!("processors: {{ a: {{ file: {{ path: x, mode: {text} }} }} }}\n");
+        config::load(&text, "x").map(|config| match &config.processors[0].kind {
+            Kind::File(file) => file.mode.0,
+            other => panic!("{other:?}"),
+        })
+    };
+    for text in ["0640", "'0640'", "640"] {
+        assert_eq!(mode(text).unwrap(), 0o640, "{text}");
+    }
+    for wrong in ["0888", "rw-r-----", "0040", "7777"] {
+        let text = format!("processors: {{ a: {{ file: {{ path: x, mode: {wrong} }} }} }}\n");
+        let (_, message) = fault(&text);
+        assert!(
+            message.contains("permissions in octal like 0640"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_missing_value_and_its_consequences_are_one_fault() {
     let (place, message) = fault("processors: { a: { file: {} } }\n");
     assert_eq!(

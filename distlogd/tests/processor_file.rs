@@ -1,7 +1,9 @@
 //! The file processor: real files, crashes, rotation.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,13 +12,14 @@ use distlog_proto::{
     BatchRef, ErrorInfo, Kind, Outcome, Record, RecordRef, Severity, Source, Task, TaskId,
 };
 use distlogd::processor::{Error, Processor, Token};
-use distlogd::processors::file::{Compress, Config, Format, Lines, Rotate};
+use distlogd::processors::file::{Compress, Config, Format, Lines, Mode, Rotate};
 
 fn config(path: &Path) -> Config {
     Config {
         path: path.to_owned(),
         format: Format::Json,
         rotate: None,
+        mode: Mode::default(),
     }
 }
 
@@ -190,6 +193,112 @@ fn a_file_that_is_moved_away_is_begun_anew() {
     lines.flush().unwrap();
     assert_eq!(numbers(dir.path()), [1, 2, 3, 4, 5, 6]);
     assert!(path.exists());
+}
+
+/// Presents these, again where the processor asks for it, until they are durable.
+fn deliver(lines: &mut Lines, numbers: std::ops::Range<u64>) {
+    for _ in 0..3 {
+        let done = present(lines, numbers.clone()).and_then(|()| lines.flush());
+        match done {
+            Ok(_) => return,
+            Err(Error::Retry { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("never done");
+}
+
+#[test]
+fn what_was_in_a_removed_file_and_not_flushed_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.jsonl");
+    let mut lines = Lines::open("f", &config(&path), None).unwrap();
+    deliver(&mut lines, 1..3);
+    present(&mut lines, 3..5).unwrap();
+    fs::remove_file(&path).unwrap();
+    present(&mut lines, 5..6).unwrap();
+    let Err(Error::Retry { reason, after }) = lines.flush() else {
+        panic!("it said that all is well");
+    };
+    assert!(reason.contains("was removed"), "{reason}");
+    assert_eq!(after, Some(Duration::ZERO));
+    deliver(&mut lines, 3..6);
+    assert_eq!(numbers(dir.path()), [3, 4, 5]);
+    // Nothing is missing of what was flushed before: whoever removed it wanted that.
+    fs::remove_file(&path).unwrap();
+    lines.flush().unwrap();
+    deliver(&mut lines, 6..7);
+    assert_eq!(numbers(dir.path()), [6]);
+}
+
+#[test]
+fn a_rotated_file_that_is_removed_before_the_flush_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.jsonl");
+    let config = rotating(&path, 1, 10, Compress::None);
+    let mut lines = Lines::open("f", &config, None).unwrap();
+    present(&mut lines, 1..4).unwrap();
+    let old = files(dir.path());
+    let old = old.iter().find(|file| **file != path).unwrap();
+    fs::remove_file(old).unwrap();
+    assert!(matches!(lines.flush(), Err(Error::Retry { .. })));
+    deliver(&mut lines, 1..4);
+    // The others that were rotated meanwhile are still there, too.
+    let found: BTreeSet<u64> = numbers(dir.path()).into_iter().collect();
+    assert_eq!(found, BTreeSet::from([1, 2, 3]));
+}
+
+#[test]
+fn a_file_that_was_moved_is_not_rotated_in_the_name_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.jsonl");
+    let config = rotating(&path, 100, 10, Compress::None);
+    let mut lines = Lines::open("f", &config, None).unwrap();
+    deliver(&mut lines, 1..2);
+    // As logrotate does with `create`.
+    fs::rename(&path, dir.path().join("moved")).unwrap();
+    fs::write(&path, "").unwrap();
+    deliver(&mut lines, 2..9);
+    let names: Vec<String> = files(dir.path())
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert!(names.contains(&"moved".to_owned()), "{names:?}");
+    let mut found = numbers(dir.path());
+    found.sort_unstable();
+    assert_eq!(found, (1..9).collect::<Vec<_>>());
+    let rotated = files(dir.path());
+    assert!(
+        rotated
+            .iter()
+            .all(|path| fs::metadata(path).unwrap().len() > 0 || path.ends_with("all.jsonl"))
+    );
+}
+
+#[test]
+fn files_are_for_this_user_alone_unless_the_configuration_says_else() {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let dir = tempfile::tempdir().unwrap();
+    for (mode_of_files, of_directory) in [(0o600, 0o700), (0o640, 0o750)] {
+        let logs = dir.path().join(format!("logs-{mode_of_files}"));
+        let path = logs.join("all.jsonl");
+        let config = Config {
+            mode: Mode(mode_of_files),
+            ..rotating(&path, 1, 10, Compress::Gzip)
+        };
+        let mut lines = Lines::open("f", &config, None).unwrap();
+        deliver(&mut lines, 1..3);
+        deliver(&mut lines, 3..4);
+        deliver(&mut lines, 4..5);
+        drop(lines);
+        drop(Lines::open("f", &config, None).unwrap());
+        assert_eq!(mode(&logs), of_directory);
+        let files = files(&logs);
+        assert!(files.len() > 2);
+        for file in files {
+            assert_eq!(mode(&file), mode_of_files, "{file:?}");
+        }
+    }
 }
 
 #[test]

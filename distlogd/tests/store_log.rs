@@ -509,3 +509,38 @@ fn cursor_files() {
         assert!(file.load().is_err());
     }
 }
+
+#[test]
+fn what_is_stored_is_for_this_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("store");
+    let mut store = Store::open(&dir, options(8 << 10)).unwrap();
+    fill(&mut store, 60, 300);
+    wait_sealed(&store);
+    store
+        .reader()
+        .cursor_file("a")
+        .unwrap()
+        .save(1, b"")
+        .unwrap();
+    store.close().unwrap();
+    let mut to_look = vec![dir];
+    let mut files = 0;
+    while let Some(path) = to_look.pop() {
+        let metadata = std::fs::metadata(&path).unwrap();
+        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(metadata.permissions().mode() & 0o777, expected, "{path:?}");
+        if metadata.is_dir() {
+            to_look.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        } else {
+            files += 1;
+        }
+    }
+    assert!(files > 4);
+}

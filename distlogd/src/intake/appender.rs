@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::queue::{Item, Queue, Room};
-use super::{Batch, Stored, now};
+use super::{Batch, Stored};
 use crate::store::{Append, AppendOutcome, Reader, Store, StoreError};
 
 /// Commit at the latest when so much was appended, in bytes.
@@ -91,7 +91,8 @@ impl<'q> Appender<'q> {
             }
             if self.maintain_at <= Instant::now() {
                 self.maintain_at = Instant::now() + MAINTAIN_EVERY;
-                if let Err(error) = self.store.maintain(now()) {
+                self.look_at_clock();
+                if let Err(error) = self.store.maintain(self.store.now()) {
                     tracing::warn!("{error}");
                 }
             }
@@ -109,6 +110,17 @@ impl<'q> Appender<'q> {
             );
         }
         self.lost
+    }
+
+    /// Says that the system's time was set. Records say the time that they say; ages, and what waits, go by other clocks.
+    fn look_at_clock(&mut self) {
+        if let Some(jump) = self.store.clock_jump() {
+            let way = if jump.forward { "forward" } else { "back" };
+            tracing::warn!(
+                "the system's clock was set {way} by {} s; ages are judged and timers run as if it was not",
+                jump.by.as_secs()
+            );
+        }
     }
 
     fn is_due(&self) -> bool {
@@ -145,7 +157,8 @@ impl<'q> Appender<'q> {
             producer, acked, ..
         } = &taken.item
         {
-            self.store.advance(producer.to_bytes(), *acked, now());
+            let now = self.store.now();
+            self.store.advance(producer.to_bytes(), *acked, now);
         }
         let Some(batch) = taken.batch() else {
             return Ok(());
@@ -155,7 +168,7 @@ impl<'q> Appender<'q> {
             from: batch.from,
             to: batch.to,
             count: batch.count,
-            received: now(),
+            received: self.store.now(),
             ordered: batch.ordered,
             bytes: &batch.bytes,
         })?;
@@ -258,7 +271,7 @@ impl<'q> Appender<'q> {
             } else {
                 self.last_tries -= 1;
             }
-            if let Err(error) = self.store.maintain(now()) {
+            if let Err(error) = self.store.maintain(self.store.now()) {
                 tracing::debug!("{error}");
             }
             if unsynced

@@ -1,9 +1,9 @@
 //! The file layer: every operation of the store on files goes through these two traits, so that a test double can lose
 //! what was not synced, tear writes and fail where it likes.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ pub type Lock = Box<dyn Send + Sync>;
 
 /// What the store asks of a file system.
 pub trait FileLayer: Send + Sync {
-    /// Creates a directory and those above it; one that exists is no error.
+    /// Creates a directory and those above it, for this user alone; one that exists is no error.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// The names in a directory, in any order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// Creates an empty file for reading and writing; one that exists is emptied.
+    /// Creates an empty file for reading and writing, for this user alone; one that exists is emptied.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StoreFile>>;
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StoreFile>>;
@@ -75,7 +75,8 @@ pub struct OsFiles;
 
 impl FileLayer for OsFiles {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        // Logs hold what nobody else should read.
+        DirBuilder::new().recursive(true).mode(0o700).create(path)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -95,6 +96,7 @@ impl FileLayer for OsFiles {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(0o600)
             .open(path)?;
         Ok(Arc::new(OsFile(file)))
     }
@@ -126,6 +128,7 @@ impl FileLayer for OsFiles {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(path)?;
         match file.try_lock() {
             Ok(()) => {}

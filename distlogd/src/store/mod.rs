@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | `lock` | the process id of who has the store open | at open; locked with `flock` |
 //! | `checkpoint` | the next record number, where in which segment the durable frames end, where each producer stands | replaced as a whole when a segment is begun, each minute, at close |
+//! | `clock` | what the clock of ages and the system's said at one time | replaced with the checkpoint |
 //! | `segments/ID.log` | a raw segment: header, frames, then zeros that were allocated ahead | appended; the last one is the open one |
 //! | `segments/ID.seal` | a sealed segment: header, compressed blocks of frames, block table, filter, trace index, footer | once, aside, then renamed; the raw one goes after that |
 //! | `segments/*.damaged` | a file that recovery could make nothing of | never read again |
@@ -65,8 +66,9 @@
 //! `directory` and `retention`. `state`: what writer and
 //! readers share. `reader`, `cursor`, `trace`, `batches`: reading. `sealer` (the thread), `seal` (writes), `sealed`
 //! (reads), `memory` and `filter`: sealed segments and the indexes. `recover`, `scan`, `salvage`: after a crash or damage.
-//! `damage`: what is lost, told once. `cursor_file`, `replace`: small files. `stats`: counters.
+//! `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`: small files. `stats`: counters.
 
+mod age_clock;
 mod append;
 mod batches;
 mod checkpoint;
@@ -96,6 +98,7 @@ mod stats;
 mod trace;
 mod writer;
 
+pub use age_clock::ClockJump;
 pub use append::{Append, AppendOutcome};
 pub use batches::{Batch, Batches};
 pub use cursor::{Cursor, Progress};

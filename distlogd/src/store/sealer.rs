@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use super::age_clock::Reading;
 use super::checkpoint::Checkpoint;
 use super::error::FileError;
 use super::format::{FrameHeader, body_is_good};
@@ -22,6 +23,7 @@ enum Job {
     /// Seal a segment that ends before a record number.
     Seal(Arc<Live>, u64),
     Checkpoint(Checkpoint),
+    Clock(Reading),
 }
 
 /// Where the last saved checkpoint stands: its segment and the offset there. Record numbers would not do, as batches of
@@ -64,6 +66,11 @@ impl Sealer {
     pub(super) fn checkpoint(&self, checkpoint: Checkpoint) {
         // A checkpoint that is not saved makes the next recovery longer, and nothing else.
         self.send(Job::Checkpoint(checkpoint));
+    }
+
+    /// Has the clock saved, some time.
+    pub(super) fn save_clock(&self, reading: Reading) {
+        self.send(Job::Clock(reading));
     }
 
     /// Saves a checkpoint now.
@@ -110,6 +117,11 @@ fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>) {
             }
             Job::Checkpoint(checkpoint) => {
                 if save(shared, saved, &checkpoint).is_err() {
+                    add(&shared.counters.write_errors, 1);
+                }
+            }
+            Job::Clock(reading) => {
+                if reading.save(&*shared.layer, &shared.dir).is_err() {
                     add(&shared.counters.write_errors, 1);
                 }
             }

@@ -19,6 +19,35 @@ pub struct Config {
     /// When a new file is begun; `None`: never.
     #[serde(default)]
     pub rotate: Option<Rotate>,
+    /// Who may read and write the files that are created.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// The permissions of a file, in octal as `chmod` takes them: `0640`. Without it, this user alone reads and writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Mode(#[serde(deserialize_with = "mode")] pub u32);
+
+impl Default for Mode {
+    fn default() -> Mode {
+        Mode(0o600)
+    }
+}
+
+impl Mode {
+    /// That of a directory whose files have it: who may read those may find them.
+    pub fn of_directory(self) -> u32 {
+        self.0 | (self.0 & 0o444) >> 2
+    }
+}
+
+fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    values::scalar(deserializer, "permissions in octal like 0640", |text| {
+        let mode = u32::from_str_radix(text, 8).ok();
+        // Whoever writes the file must be able to.
+        mode.filter(|mode| *mode <= 0o777 && mode & 0o600 == 0o600)
+    })
 }
 
 /// How lines are written.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use distlog_proto::{RecordRef, json};
 
@@ -18,6 +19,17 @@ use crate::processor::{Error, Processor, Token};
 const WRITE_BYTES: usize = 256 << 10;
 /// So many rotated files are open at once before they are made durable.
 const MAX_UNSYNCED: usize = 16;
+
+/// The file is gone with what was not flushed.
+#[derive(Debug, thiserror::Error)]
+#[error("was removed: what had come since the last flush is written again, to a new file")]
+struct Removed;
+
+impl From<Removed> for io::Error {
+    fn from(removed: Removed) -> io::Error {
+        io::Error::new(io::ErrorKind::NotFound, removed)
+    }
+}
 
 /// Writes records into a file, one line each.
 pub struct Lines {
@@ -78,7 +90,7 @@ impl Lines {
         self.rotated = false;
         self.taken = self.flushed;
         self.open = None;
-        let opened = recover::open(&self.config.path, self.mark.as_ref())?;
+        let opened = recover::open(&self.config.path, self.config.mode, self.mark.as_ref())?;
         self.open = Some(opened);
         Ok(())
     }
@@ -97,6 +109,13 @@ impl Lines {
         // At once if possible: half a line is nothing that others should see for long.
         if self.mark.is_some() {
             let _ = self.recover();
+        }
+        if error.get_ref().is_some_and(|error| error.is::<Removed>()) {
+            let path = self.config.path.display();
+            return Error::Retry {
+                reason: format!("{path} {Removed}"),
+                after: Some(Duration::ZERO),
+            };
         }
         let reason = match error.kind() {
             io::ErrorKind::PermissionDenied => "not permitted".to_owned(),
@@ -149,10 +168,7 @@ impl Lines {
             return false;
         };
         let empty = open.length == 0 && self.lines.is_empty();
-        !empty
-            && rotate.age.is_some_and(|age| {
-                u128::from(recover::now().saturating_sub(open.begun)) >= age.as_millis()
-            })
+        !empty && rotate.age.is_some_and(|age| open.age() >= age)
     }
 
     /// Writes the lines, and begins a new file if this one is full.
@@ -167,6 +183,10 @@ impl Lines {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
+        // What stands there now may be somebody else's.
+        if self.follow_path()? {
+            return Ok(());
+        }
         if let Some(old) = self.open.take() {
             std::fs::rename(&self.config.path, rotated::next(&self.config.path)?)?;
             self.unsynced.push(old.file);
@@ -175,19 +195,18 @@ impl Lines {
                 self.sync_rotated()?;
             }
         }
-        let file = recover::append(&self.config.path)?;
-        self.open = Some(Opened {
-            file,
-            length: 0,
-            begun: recover::now(),
-        });
+        let file = recover::append(&self.config.path, self.config.mode)?;
+        self.open = Some(Opened::new(file, 0, recover::now()));
         Ok(())
     }
 
     fn sync_rotated(&mut self) -> io::Result<()> {
-        self.unsynced
-            .drain(..)
-            .try_for_each(|file| file.sync_data())
+        self.unsynced.drain(..).try_for_each(|file| {
+            if file.metadata()?.nlink() == 0 {
+                return Err(Removed.into());
+            }
+            file.sync_data()
+        })
     }
 
     fn sync(&mut self) -> io::Result<Mark> {
@@ -207,10 +226,10 @@ impl Lines {
         Mark::of(&open.file, open.begun)
     }
 
-    /// If somebody moved or removed the file (logrotate, a person), a new one is begun in its place.
-    fn follow_path(&mut self) -> io::Result<()> {
+    /// If somebody moved or removed the file (logrotate, a person), a new one is begun in its place. Says whether one is.
+    fn follow_path(&mut self) -> io::Result<bool> {
         let Some(open) = &self.open else {
-            return Ok(());
+            return Ok(false);
         };
         let ours = open.file.metadata()?;
         let there = match std::fs::metadata(&self.config.path) {
@@ -219,7 +238,11 @@ impl Lines {
             Err(error) => return Err(error),
         };
         if there == Some((ours.dev(), ours.ino())) {
-            return Ok(());
+            return Ok(false);
+        }
+        if ours.nlink() == 0 && self.taken > self.flushed {
+            // What was written since the last flush is nowhere any more, and comes again from the store.
+            return Err(Removed.into());
         }
         open.file.sync_data()?;
         tracing::info!(
@@ -227,8 +250,8 @@ impl Lines {
             "{} was moved or removed; a new file is begun",
             self.config.path.display()
         );
-        self.open = Some(recover::open(&self.config.path, None)?);
-        Ok(())
+        self.open = Some(recover::open(&self.config.path, self.config.mode, None)?);
+        Ok(true)
     }
 
     /// Everything rotated until now may be tidied up once the cursor is behind it.

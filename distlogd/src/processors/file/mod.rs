@@ -19,7 +19,7 @@ mod token;
 use super::start::Start;
 use crate::processor::{Error, Processor};
 
-pub use config::{Compress, Config, Format, Rotate};
+pub use config::{Compress, Config, Format, Mode, Rotate};
 pub use lines::Lines;
 
 /// Makes the processor.

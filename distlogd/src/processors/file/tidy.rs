@@ -1,7 +1,8 @@
 //! Compresses old files and removes the oldest, in a thread of its own.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -143,15 +144,22 @@ fn write_compressed(path: &Path, aside: &Path, how: Compress, stop: &AtomicBool)
         file: File::open(path)?,
         stop,
     };
+    // As readable as the file that it stands for.
+    let target = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(aside)?;
+    target.set_permissions(source.file.metadata()?.permissions())?;
     let mut file = match how {
         Compress::Gzip => {
-            let mut encoder =
-                flate2::write::GzEncoder::new(File::create(aside)?, flate2::Compression::default());
+            let mut encoder = flate2::write::GzEncoder::new(target, flate2::Compression::default());
             io::copy(&mut source, &mut encoder)?;
             encoder.finish()?
         }
         Compress::Zstd | Compress::None => {
-            let mut encoder = zstd::stream::write::Encoder::new(File::create(aside)?, 3)?;
+            let mut encoder = zstd::stream::write::Encoder::new(target, 3)?;
             io::copy(&mut source, &mut encoder)?;
             encoder.finish()?
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::age_clock::{AgeClock, ClockJump, Reading};
 use super::append::{Append, AppendOutcome};
 use super::checkpoint::Checkpoint;
 use super::cursor_file::CURSORS;
@@ -50,6 +51,7 @@ pub struct Store {
     unasked: usize,
     checkpoint_due: bool,
     checkpoint_at: u64,
+    clock: AgeClock,
     _lock: Lock,
 }
 
@@ -97,6 +99,7 @@ impl Store {
         }
         remove_aside(&*layer, &cursors_dir)?;
         let found = recover(&*layer, dir, &segments_dir, &options)?;
+        let clock = AgeClock::begin(Reading::load(&*layer, dir)?);
 
         let next = found.state.end;
         let kept = next - found.state.first() - found.damage.lost_within(found.state.first()..next);
@@ -137,6 +140,7 @@ impl Store {
             unasked: 0,
             checkpoint_due: false,
             checkpoint_at: 0,
+            clock,
             _lock: lock,
         };
         match found.open {
@@ -160,6 +164,21 @@ impl Store {
     /// What the store has and has done.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// Now, in ns since the epoch, by a clock that no change of the system's time makes jump: what ages are judged by.
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// Whether the system's time was set since this was asked last.
+    pub fn clock_jump(&mut self) -> Option<ClockJump> {
+        let jump = self.clock.jump();
+        if jump.is_some() {
+            // Else a crash would make it look like time that passed while the store was closed.
+            self.sealer.save_clock(self.clock.read());
+        }
+        jump
     }
 
     /// Where a producer stands: the offset after the last one taken of it, durable or not. None if it is not known.
@@ -246,7 +265,7 @@ impl Store {
     }
 
     /// What is to be done now and then (each few seconds): retention, forgetting old producers, sealing what could not be
-    /// sealed before, a checkpoint. `now` is in ns since the epoch.
+    /// sealed before, a checkpoint. `now` is in ns since the epoch, of [`now`](Self::now).
     ///
     /// # Errors
     /// If a file could not be removed or the checkpoint not be saved; what was appended is not affected.
@@ -260,6 +279,7 @@ impl Store {
             if let Some(checkpoint) = self.checkpoint() {
                 self.sealer.checkpoint(checkpoint);
             }
+            self.sealer.save_clock(self.clock.read());
         }
         expire(&self.shared, &self.sealer, || self.checkpoint(), now)
     }
@@ -273,7 +293,8 @@ impl Store {
         if let Some(checkpoint) = self.checkpoint() {
             self.sealer.checkpoint_now(&self.shared, &checkpoint)?;
         }
-        Ok(())
+        let shared = &self.shared;
+        Ok(self.clock.read().save(&*shared.layer, &shared.dir)?)
     }
 
     /// A checkpoint of what is durable.
