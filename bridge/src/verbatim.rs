@@ -193,7 +193,11 @@ fn link(out: &mut Vec<u8>, link: &LinkRef<'_>) {
 /// Appends the content of a `LogRecord`.
 pub(crate) fn log(out: &mut Vec<u8>, record: &RecordRef<'_>, otlp: &OtlpRef<'_>) {
     put::fixed64(out, 1, if otlp.no_time { 0 } else { record.time });
-    put::varint(out, 2, record.severity.number().into());
+    let severity = match record.level {
+        0 => record.stated_severity().number().into(),
+        level => level,
+    };
+    put::varint(out, 2, severity as u64);
     put::bytes(out, 3, record.severity_text.as_bytes());
     match otlp.body {
         Some(body) => put::nested(out, 5, |out| any_value(out, body)),

@@ -212,6 +212,9 @@ pub struct Record {
     pub name: String,
     /// What only OTLP has.
     pub otlp: Option<Box<Otlp>>,
+    /// Number of the level at its origin where the severity does not tell it: a level of Python's `logging` or, by OTLP, a
+    /// severity number beyond 24 or below 0. 0: it follows from the severity.
+    pub level: i64,
 }
 
 /// Who logged: one run of one process.

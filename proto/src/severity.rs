@@ -33,6 +33,29 @@ impl Severity {
         self.0
     }
 
+    /// From the name that a program gives a level, in any case: of tracing, Python's and Java's logging, .NET, syslog, Go and
+    /// their short forms; OpenTelemetry's `INFO2`. `None` for what is no such name.
+    ///
+    /// `critical` is `fatal`, as Python and .NET mean it; syslog's `alert` and `emerg` stand above it.
+    pub fn from_text(text: &str) -> Option<Severity> {
+        let text = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let (name, step) = match text.as_bytes() {
+            [name @ .., digit @ b'1'..=b'4'] => (name, digit - b'1'),
+            name => (name, 0),
+        };
+        let (_, severity) = NAMES
+            .iter()
+            .find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))?;
+        match step {
+            0 => Some(*severity),
+            // Only the names of OpenTelemetry's bands are counted.
+            step if severity.name().as_bytes().eq_ignore_ascii_case(name) => {
+                Some(Severity(severity.0 + step))
+            }
+            _ => None,
+        }
+    }
+
     /// From a level number of Python's `logging`: 10 is DEBUG, 20 INFO and so on; what lies between keeps its order.
     pub fn from_levelno(levelno: i64) -> Severity {
         match levelno {
@@ -69,6 +92,56 @@ impl Severity {
     }
 }
 
+/// What programs call their levels.
+const NAMES: &[(&str, Severity)] = &[
+    ("error", Severity::ERROR),
+    ("warn", Severity::WARN),
+    ("warning", Severity::WARN),
+    ("info", Severity::INFO),
+    ("information", Severity::INFO),
+    ("informational", Severity::INFO),
+    ("debug", Severity::DEBUG),
+    ("trace", Severity::TRACE),
+    ("verbose", Severity::TRACE),
+    ("fatal", Severity::FATAL),
+    ("critical", Severity::FATAL),
+    ("notice", Severity(10)),
+    // Python's loguru.
+    ("success", Severity(11)),
+    // Syslog.
+    ("err", Severity::ERROR),
+    ("crit", Severity::FATAL),
+    ("alert", Severity(22)),
+    ("emerg", Severity(23)),
+    ("emergency", Severity(23)),
+    // Go.
+    ("panic", Severity::FATAL),
+    ("dpanic", Severity::FATAL),
+    // Java's own.
+    ("severe", Severity::ERROR),
+    ("config", Severity(8)),
+    ("fine", Severity::DEBUG),
+    ("finer", Severity(3)),
+    ("finest", Severity::TRACE),
+    // Three letters, as Serilog, zerolog and others print them.
+    ("trc", Severity::TRACE),
+    ("vrb", Severity::TRACE),
+    ("dbg", Severity::DEBUG),
+    ("inf", Severity::INFO),
+    ("wrn", Severity::WARN),
+    ("ftl", Severity::FATAL),
+    // One letter, as Android and Google's glog print them.
+    ("t", Severity::TRACE),
+    ("v", Severity::TRACE),
+    ("d", Severity::DEBUG),
+    ("i", Severity::INFO),
+    ("n", Severity(10)),
+    ("w", Severity::WARN),
+    ("e", Severity::ERROR),
+    ("c", Severity::FATAL),
+    ("f", Severity::FATAL),
+];
+
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -84,6 +157,44 @@ impl fmt::Debug for Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_in_any_spelling_is_a_severity() {
+        for (text, number) in [
+            ("error", 17),
+            ("Error", 17),
+            (" ERR ", 17),
+            ("[WARN]", 13),
+            ("Warning", 13),
+            ("information", 9),
+            ("Informational", 9),
+            ("INFO", 9),
+            ("Info2", 10),
+            ("ERROR4", 20),
+            ("notice", 10),
+            ("CRITICAL", 21),
+            ("crit", 21),
+            ("alert", 22),
+            ("emerg", 23),
+            ("Fatal", 21),
+            ("FATAL4", 24),
+            ("SEVERE", 17),
+            ("FINEST", 1),
+            ("verbose", 1),
+            ("Trace", 1),
+            ("debug", 5),
+            ("W", 13),
+        ] {
+            let severity = Severity::from_text(text).map(Severity::number);
+            assert_eq!(severity, Some(number), "{text}");
+        }
+        for text in [
+            "", "NOTSET", "unset", "off", "none", "Level 60", "error5", "warning2", "17", "err or",
+            "é",
+        ] {
+            assert_eq!(Severity::from_text(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn level_numbers_of_python_survive_the_round_trip() {

@@ -140,6 +140,7 @@ fn full() -> Record {
             trace_id: Some(id.trace_id()),
             flags: 0x300,
         })),
+        level: -5,
     }
 }
 

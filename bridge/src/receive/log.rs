@@ -26,7 +26,7 @@ const MAX_TEXT: usize = 4 << 10;
 #[derive(Default)]
 struct Head<'a> {
     time: u64,
-    severity: u32,
+    severity: i32,
     severity_text: &'a str,
     body: Option<Any<'a>>,
     dropped_attributes: u32,
@@ -44,7 +44,7 @@ impl<'a> Head<'a> {
             let field = field?;
             match field.number {
                 1 => head.time = field.fixed64()?,
-                2 => head.severity = field.u32()?,
+                2 => head.severity = field.varint()? as i32,
                 3 => head.severity_text = field.str()?,
                 5 => head.body = Some(Any::read(field.bytes()?)?),
                 7 => head.dropped_attributes = field.u32()?,
@@ -121,8 +121,11 @@ pub(super) fn take(
         put::varint(out, record::CALLSITE, callsite.into());
         put::fixed64(out, record::TIME, time);
         put::fixed64(out, record::OBSERVED_TIME, head.observed_time);
-        let severity = Severity::new(head.severity);
+        let severity = Severity::new(u32::try_from(head.severity).unwrap_or_default());
         put::varint(out, record::SEVERITY, severity.number().into());
+        if i32::from(severity.number()) != head.severity {
+            put::varint(out, record::LEVEL, put::zigzag(head.severity.into()));
+        }
         put::bytes(out, record::SEVERITY_TEXT, head.severity_text.as_bytes());
         let body = body(&head, &mut scratch.text)?;
         put::bytes(out, record::MESSAGE, body.message.as_bytes());

@@ -280,7 +280,10 @@ fn event(
             &mut scratch.fields,
             record::FIELDS,
             |name, value| match (name, value) {
-                (names::LEVEL, Any::Str(text)) => level = severity(text),
+                // As tracing-opentelemetry has it.
+                (names::LEVEL, Any::Str(text)) => {
+                    level = Severity::from_text(text).unwrap_or_default();
+                }
                 _ => known.note(name, value),
             },
         )?;
@@ -315,17 +318,4 @@ fn event(
         scope.put(out, &rest);
         Ok(())
     })
-}
-
-/// The `level` that tracing-opentelemetry gives events.
-fn severity(text: &str) -> Severity {
-    match text.to_ascii_uppercase().as_str() {
-        "TRACE" => Severity::TRACE,
-        "DEBUG" => Severity::DEBUG,
-        "INFO" => Severity::INFO,
-        "WARN" | "WARNING" => Severity::WARN,
-        "ERROR" => Severity::ERROR,
-        "FATAL" | "CRITICAL" => Severity::FATAL,
-        _ => Severity::UNSET,
-    }
 }

@@ -10,7 +10,7 @@
 //! | name | what |
 //! |---|---|
 //! | `kind` | `begin`, `event`, `bind` or `end` |
-//! | `severity` | 1–24, with the constants `TRACE DEBUG INFO WARN ERROR FATAL`; 0 where it is not known |
+//! | `severity` | 1–24, with the constants `TRACE DEBUG INFO WARN ERROR FATAL`: the number or, where there is none, what the text stands for; 0 where neither is known |
 //! | `service` `host` `process` `thread` | names, of the service, the host, the process, the thread |
 //! | `target` `file` `line` `module` `function` | the place in the code |
 //! | `message` | the readable text |

@@ -177,7 +177,7 @@ fn put_record(out: &mut String, colour: Colour, record: &RecordRef<'_>, service:
         _ => colour.put(
             out,
             Style::of(record.severity),
-            format_args!("{:<5}", record.severity),
+            format_args!("{:<5}", record.level_name()),
         ),
     }
     out.push(' ');

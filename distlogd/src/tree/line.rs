@@ -22,7 +22,7 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
     colour.put(
         out,
         Style::of(record.severity),
-        format_args!("{:<5}", record.severity),
+        format_args!("{:<5}", record.level_name()),
     );
     out.push(' ');
     colour.put(

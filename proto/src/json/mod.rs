@@ -19,7 +19,7 @@
 //! | `distlog.error` | `kind`, `message`, `chain`; `traceback`: whether `exc_text` is the program's |
 //! | `distlog.time`, `.observed_time` | nanoseconds since the epoch, the first where `created` is not exact |
 //! | `distlog.task`, `.span_kind`, `.status_code`, `.status_message`, `.links` | as in OpenTelemetry; `task` is the span's name where it is not the template |
-//! | `distlog.severity`, `.severity_text`, `.callsite_severity`, `.literal`, `.number` | where they do not follow from the rest: OpenTelemetry's number and text; the severity that the place in the code usually has; that the message is its template, too; the record's number outside of a task |
+//! | `distlog.severity`, `.severity_text`, `.level`, `.callsite_severity`, `.literal`, `.number` | where they do not follow from the rest: OpenTelemetry's number (0: only a text came) and text; a number that OpenTelemetry does not have; the severity that the place in the code usually has; that the message is its template, too; the record's number outside of a task |
 //! | `distlog.system`, `.stream` | `staging`, `production`; `performance` |
 //! | `distlog.resource`, `.schema_url`, `.resource_dropped_attributes`, `.otlp` | what OTLP must not lose |
 //! | `distlog.text`, `.context_text` | names of fields whose strings are the readable form of a value of unknown type (Rust's `Debug`) |

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::typed::{Read, bool, list, map, parsed, set, string, u32, u64};
+use super::typed::{Read, bool, i64, list, map, parsed, set, string, u32, u64};
 use crate::id::{ProducerId, SpanId, TraceId};
 use crate::record::{ErrorInfo, Kind, Link, Otlp, Outcome, Record, SpanKind, Stream, System};
 use crate::severity::Severity;
@@ -13,6 +13,7 @@ use crate::value::{Map, Value};
 pub(super) struct Own {
     pub severity: Option<Severity>,
     pub callsite_severity: Option<Severity>,
+    pub level: Option<i64>,
     pub trace_id: Option<TraceId>,
     pub span_id: Option<SpanId>,
     pub parent_span_id: Option<SpanId>,
@@ -70,6 +71,7 @@ impl Own {
             "observed_time" => set(&mut r.observed_time, value, u64),
             "severity" => set(&mut self.severity, value, severity),
             "callsite_severity" => set(&mut self.callsite_severity, value, severity),
+            "level" => set(&mut self.level, value, |v| i64(v).map(Some)),
             "severity_text" => set(&mut r.severity_text, value, string),
             "literal" => set(&mut self.literal, value, bool),
             "offset" => set(&mut r.offset, value, u64),

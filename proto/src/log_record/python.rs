@@ -1,7 +1,5 @@
 //! Conventions of the Python package `distlog`, as its formatters and tasks have them.
 
-use std::borrow::Cow;
-
 use crate::id::TraceId;
 use crate::record::{ErrorInfo, Kind};
 use crate::severity::Severity;
@@ -149,20 +147,6 @@ pub(super) fn kind(
     } else {
         Kind::Event
     }
-}
-
-/// Levels of Python's `logging` by name, for a record without `levelno`.
-pub(super) fn severity(levelname: &str) -> Option<Severity> {
-    let name: Cow<'_, str> = levelname.to_ascii_uppercase().into();
-    Some(match &*name {
-        "TRACE" => Severity::TRACE,
-        "DEBUG" => Severity::DEBUG,
-        "INFO" => Severity::INFO,
-        "WARN" | "WARNING" => Severity::WARN,
-        "ERROR" => Severity::ERROR,
-        "FATAL" | "CRITICAL" => Severity::FATAL,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

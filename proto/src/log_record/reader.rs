@@ -219,7 +219,7 @@ impl Reader {
 
     fn severity(&mut self, own: Option<&Own>) {
         let levelname = std::mem::take(&mut self.levelname);
-        let named = || python::severity(&levelname).unwrap_or_default();
+        let named = || Severity::from_text(&levelname).unwrap_or_default();
         let severity = own
             .and_then(|own| own.severity)
             .unwrap_or_else(|| self.levelno.map_or_else(named, Severity::from_levelno));
@@ -231,6 +231,17 @@ impl Reader {
         if record.severity_text.is_empty() && levelname != severity.levelname() {
             record.severity_text = levelname.into_owned();
         }
+        let told = match severity {
+            Severity::UNSET => Severity::from_text(&record.severity_text).unwrap_or_default(),
+            severity => severity,
+        };
+        record.level = match own.and_then(|own| own.level) {
+            Some(level) => level,
+            None => self
+                .levelno
+                .filter(|levelno| *levelno != told.levelno() && record.otlp.is_none())
+                .unwrap_or_default(),
+        };
     }
 
     /// The task and its context. A label that names no task stays visible among the fields, with the whole context.

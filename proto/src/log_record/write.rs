@@ -59,10 +59,12 @@ pub(crate) fn write<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>) {
     let template = |sink: &mut S, template| {
         str(sink, "msg", template);
         sink.name("levelno");
-        sink.i64(r.severity.levelno());
+        sink.i64(r.levelno());
     };
     if callsite.template.is_empty() {
         template(sink, r.message);
+    } else if r.level != 0 {
+        template(sink, callsite.template);
     } else {
         sink.part(Part::Template(r.severity, callsite), |sink| {
             template(sink, callsite.template);
@@ -166,10 +168,16 @@ fn own<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&ErrorRe
         u64(sink, "time", r.time);
     }
     u64(sink, "observed_time", r.observed_time);
-    if Severity::from_levelno(r.severity.levelno()) != r.severity {
-        u64(sink, "severity", r.severity.number().into());
+    let stated = r.stated_severity();
+    if Severity::from_levelno(r.levelno()) != stated {
+        sink.name("severity");
+        sink.u64(stated.number().into());
     }
-    if callsite.severity != r.severity {
+    if r.level != 0 && r.is_by_otlp() {
+        sink.name("level");
+        sink.i64(r.level);
+    }
+    if callsite.severity != stated {
         sink.name("callsite_severity");
         sink.u64(callsite.severity.number().into());
     }

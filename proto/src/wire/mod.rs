@@ -37,7 +37,7 @@ pub use batch_ref::{BatchRef, Records, trace_ids};
 pub use batch_writer::{BatchWriter, record as put_record};
 pub use outline::Outline;
 pub use raw_batch::RawBatch;
-pub use record_ref::{ErrorRef, LinkRef, OtlpRef, RecordRef, TaskRef};
+pub use record_ref::{ErrorRef, LevelName, LinkRef, OtlpRef, RecordRef, TaskRef};
 pub use scan::DecodeError;
 pub use value_ref::{FieldsRef, ListRef, ValueRef, field_value};
 
@@ -76,6 +76,7 @@ pub mod field {
         pub const STATUS_MESSAGE: u32 = 21;
         pub const NAME: u32 = 22;
         pub const OTLP: u32 = 23;
+        pub const LEVEL: u32 = 24;
     }
     /// `Task`.
     pub mod task {

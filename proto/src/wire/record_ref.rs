@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::batch_head::{BatchHead, CallsiteRef, NO_CALLSITE, SourceRef};
 use super::field::{record as field, task};
+use super::put::unzigzag;
 use super::scan::{DecodeError, Scan};
 use super::value_ref::{FieldsRef, ValueRef, field_value};
 use crate::id::{SpanId, TraceId};
@@ -22,7 +23,7 @@ pub struct RecordRef<'a> {
     pub kind: Kind,
     pub time: u64,
     pub observed_time: u64,
-    /// The record's own or else the callsite's.
+    /// The record's own, or else the callsite's, or else what its text stands for.
     pub severity: Severity,
     pub severity_text: &'a str,
     pub message: &'a str,
@@ -38,6 +39,7 @@ pub struct RecordRef<'a> {
     pub status_code: u32,
     pub status_message: &'a str,
     pub name: &'a str,
+    pub level: i64,
     own_severity: Severity,
     error: Option<&'a [u8]>,
     otlp: Option<&'a [u8]>,
@@ -75,6 +77,7 @@ impl<'a> RecordRef<'a> {
             status_code: 0,
             status_message: "",
             name: "",
+            level: 0,
             own_severity: Severity::UNSET,
             error: None,
             otlp: None,
@@ -125,6 +128,7 @@ impl<'a> RecordRef<'a> {
                     OtlpRef::parse(item.bytes()?)?;
                     record.otlp = Some(item.bytes()?);
                 }
+                field::LEVEL => record.level = unzigzag(item.varint()?),
                 _ => {}
             }
         }
@@ -134,6 +138,9 @@ impl<'a> RecordRef<'a> {
         } else {
             record.own_severity
         };
+        if record.severity == Severity::UNSET && record.level == 0 {
+            record.severity = Severity::from_text(record.severity_text).unwrap_or_default();
+        }
         if let Some(bytes) = fields {
             record.fields = FieldsRef::new(bytes, field::FIELDS, head.names(record.callsite))?;
         }
@@ -152,6 +159,32 @@ impl<'a> RecordRef<'a> {
             .map_while(Result::ok)
             .filter(|item| item.number == field::LINKS)
             .filter_map(|item| LinkRef::parse(item.bytes().ok()?).ok())
+    }
+
+    /// The severity that it came with, which may be none where the text tells one.
+    pub fn stated_severity(&self) -> Severity {
+        match self.own_severity {
+            Severity::UNSET => self.callsite.severity,
+            own => own,
+        }
+    }
+
+    /// The level number of Python's `logging`: that of the program, or what follows from the severity.
+    pub fn levelno(&self) -> i64 {
+        if self.level != 0 && !self.is_by_otlp() {
+            self.level
+        } else {
+            self.severity.levelno()
+        }
+    }
+
+    /// The severity for people: its name or, where the origin has a number that is beyond all names, that number.
+    pub fn level_name(&self) -> LevelName {
+        let usual = if self.is_by_otlp() { 1..25 } else { 1..60 };
+        LevelName {
+            severity: self.severity,
+            number: (self.level != 0 && !usual.contains(&self.level)).then_some(self.level),
+        }
     }
 
     /// Whether it came by OTLP: it has what only OTLP has.
@@ -204,6 +237,23 @@ impl<'a> RecordRef<'a> {
             status_message: self.status_message.to_owned(),
             name: self.name.to_owned(),
             otlp: self.otlp().map(|otlp| Box::new(otlp.to_otlp())),
+            level: self.level,
+        }
+    }
+}
+
+/// Shows how severe a record is: see [`RecordRef::level_name`].
+#[derive(Debug, Clone, Copy)]
+pub struct LevelName {
+    severity: Severity,
+    number: Option<i64>,
+}
+
+impl fmt::Display for LevelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => f.pad(&number.to_string()),
+            None => self.severity.fmt(f),
         }
     }
 }

@@ -206,12 +206,20 @@ pub fn record() -> impl Strategy<Value = Record> {
         text(),
         text(),
         prop::option::of(otlp()),
+        prop_oneof![6 => Just(0), 1 => any::<i64>(), 1 => -100..2000i64],
     );
     (head, middle, tail).prop_map(|(head, middle, tail)| {
         let (source, callsite, offset, kind, time, observed_time, severity, severity_text) = head;
         let (message, literal, task, number, thread_id, thread_name, fields, outcome, duration) =
             middle;
-        let (error, stack, links, span_kind, status_code, status_message, name, otlp) = tail;
+        let (error, stack, links, span_kind, status_code, status_message, name, otlp, level) = tail;
+        // It is the record's own only where it does not follow.
+        let told = severity.unwrap_or(callsite.severity);
+        let named = Severity::from_text(&severity_text).unwrap_or_default();
+        let follows = [told, named]
+            .iter()
+            .any(|severity| severity.levelno() == level);
+        let level = if follows { 0 } else { level };
         Record {
             severity: severity
                 .filter(|own| *own != callsite.severity)
@@ -243,6 +251,7 @@ pub fn record() -> impl Strategy<Value = Record> {
             status_message,
             name,
             otlp: otlp.map(Box::new),
+            level,
         }
     })
 }

@@ -65,6 +65,10 @@ pub struct Record {
     /// What only OTLP has.
     #[prost(message, optional, tag = "23")]
     pub otlp: ::core::option::Option<Otlp>,
+    /// Number of the level at its origin where the severity does not tell it: a level of Python's logging or, by OTLP, a
+    /// severity number beyond 24 or below 0. 0: it follows from the severity.
+    #[prost(sint64, tag = "24")]
+    pub level: i64,
 }
 /// A task: a node of the tree.
 #[derive(Clone, PartialEq, ::prost::Message)]

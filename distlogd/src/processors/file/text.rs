@@ -22,7 +22,7 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
     let _ = write!(
         out,
         " {:<5} {}",
-        record.severity,
+        record.level_name(),
         or_dash(service_of(record))
     );
     match record.task {

@@ -111,6 +111,7 @@ pub fn record(buf: &mut Vec<u8>, r: &Record, callsite: u32) {
     if let Some(o) = &r.otlp {
         otlp(buf, o);
     }
+    put::varint(buf, record::LEVEL, put::zigzag(r.level));
 }
 
 /// A `Source` as a field of a batch.
