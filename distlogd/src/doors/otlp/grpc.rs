@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use tower_service::Service;
 
 use super::budget::Share;
 use super::reception::{From, Reception};
-use super::refusal::{Refusal, partial};
+use super::refusal::{Refusal, other_signal, partial};
 use super::{MAX_REQUEST, Phase, closing};
 use crate::rpc::{BytesCodec, Signal, status};
 
@@ -75,20 +76,24 @@ impl Service<http::Request<Body>> for Export {
     fn call(&mut self, request: http::Request<Body>) -> Answer {
         let path = request.uri().path();
         let signals = [Signal::Traces, Signal::Logs];
-        let Some(signal) = signals.into_iter().find(|signal| signal.method() == path) else {
-            let status = unknown(path);
-            return Box::pin(async move { Ok(status.into_http()) });
-        };
         let peer = request
             .extensions()
             .get::<TcpConnectInfo>()
             .and_then(TcpConnectInfo::remote_addr);
-        let share = self.reception.share();
+        let from = From { door: DOOR, peer };
+        let Some(signal) = signals.into_iter().find(|signal| signal.method() == path) else {
+            let answer = refused(&self.reception, from, unknown(path)).into_http();
+            return Box::pin(async move { Ok(answer) });
+        };
+        let reception = self.reception.clone();
+        let share = reception.share();
+        let called = Arc::new(AtomicBool::new(false));
         let method = Method {
-            reception: self.reception.clone(),
+            reception: reception.clone(),
             signal,
-            from: From { door: DOOR, peer },
+            from,
             share: Arc::clone(&share),
+            called: Arc::clone(&called),
         };
         let request = request.map(|body| Metered { body, share });
         let mut known = EnabledCompressionEncodings::default();
@@ -98,18 +103,47 @@ impl Service<http::Request<Body>> for Export {
             let mut grpc = Grpc::new(BytesCodec)
                 .apply_compression_config(known, EnabledCompressionEncodings::default())
                 .apply_max_message_size_config(Some(MAX_REQUEST), None);
-            Ok(grpc.unary(method, request).await)
+            let answer = grpc.unary(method, request).await;
+            if called.load(Ordering::Acquire) {
+                return Ok(answer);
+            }
+            // The message could not be read: what the library says of it is not what OTLP's clients are to hear.
+            let refusal = Status::from_header_map(answer.headers()).and_then(unread);
+            Ok(match refusal {
+                Some(refusal) => refused(&reception, from, refusal).into_http(),
+                None => answer,
+            })
         })
     }
 }
 
 /// What a caller of another method hears.
-fn unknown(path: &str) -> Status {
-    Status::unimplemented(if path.contains(".metrics.") {
-        "distlogd takes traces and logs, but no metrics: send them elsewhere".to_owned()
-    } else {
-        format!("distlogd has no method {path}: it takes OTLP traces and logs")
+fn unknown(path: &str) -> Refusal {
+    other_signal(path).unwrap_or_else(|| {
+        Refusal::NotTaken(format!(
+            "distlogd has no method {path}: it takes OTLP traces and logs"
+        ))
     })
+}
+
+/// Why a message was not read.
+fn unread(status: Status) -> Option<Refusal> {
+    let text = status.message().to_owned();
+    match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => Some(Refusal::TooLarge),
+        Code::Unimplemented => Some(Refusal::Unsupported(text)),
+        Code::Internal | Code::InvalidArgument => Some(Refusal::Malformed(text)),
+        // As `Metered` said.
+        Code::Unavailable if text == Refusal::Busy.to_string() => Some(Refusal::Busy),
+        // The client went away, and hears nothing.
+        _ => None,
+    }
+}
+
+/// Counts a refusal; what the client hears.
+fn refused(reception: &Reception, from: From, refusal: Refusal) -> Status {
+    reception.report(from, &refusal);
+    refusal.into()
 }
 
 /// One call.
@@ -118,6 +152,8 @@ struct Method {
     signal: Signal,
     from: From,
     share: Arc<Share>,
+    /// Whether the message was read.
+    called: Arc<AtomicBool>,
 }
 
 impl UnaryService<Bytes> for Method {
@@ -127,6 +163,7 @@ impl UnaryService<Bytes> for Method {
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let (reception, signal, from) = (self.reception.clone(), self.signal, self.from);
         let share = Arc::clone(&self.share);
+        self.called.store(true, Ordering::Release);
         Box::pin(async move {
             let request = request.into_inner();
             let taken = if share.take(request.len()) {
@@ -136,10 +173,7 @@ impl UnaryService<Bytes> for Method {
             };
             match taken {
                 Ok(verdict) => Ok(Response::new(response(partial(&verdict)))),
-                Err(refusal) => {
-                    reception.report(from, refusal.what(), &refusal.to_string());
-                    Err(refusal.into())
-                }
+                Err(refusal) => Err(refused(&reception, from, refusal)),
             }
         })
     }
@@ -161,9 +195,9 @@ pub(super) fn response(refused: Option<(i64, String)>) -> Bytes {
 
 impl std::convert::From<Refusal> for Status {
     fn from(refusal: Refusal) -> Status {
-        let (code, message) = (refusal.code(), refusal.to_string());
-        let details = status::encode(code, &message, refusal.again());
-        Status::with_details(Code::from_i32(code), message, details.into())
+        let (answer, message) = (refusal.answer(), refusal.to_string());
+        let details = status::encode(answer.code.into(), &message, answer.again);
+        Status::with_details(answer.code, message, details.into())
     }
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::reception::{From, Reception};
-use super::refusal::{Refusal, partial};
+use super::refusal::{Refusal, other_signal, partial};
 use super::{Phase, body, closing, grpc, json};
 use crate::rpc::{Signal, status};
 
@@ -60,17 +60,27 @@ async fn logs(
 }
 
 /// What else is asked for.
-async fn unknown(method: Method, uri: Uri, body: Body) -> Response {
+async fn unknown(
+    State(reception): State<Reception>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     body::discard(body).await;
-    if uri.path() == "/v1/metrics" {
-        let text = "distlogd takes traces and logs, but no metrics: send them elsewhere\n";
-        return (StatusCode::NOT_IMPLEMENTED, text).into_response();
-    }
-    let text = format!(
-        "nothing here for {method} {}: this is distlogd's door for OTLP, POST /v1/traces and /v1/logs\n",
-        uri.path()
-    );
-    (StatusCode::NOT_FOUND, text).into_response()
+    let refusal = other_signal(uri.path()).unwrap_or_else(|| {
+        Refusal::NotTaken(format!(
+            "nothing here for {method} {}: this is distlogd's door for OTLP, POST /v1/traces and /v1/logs",
+            uri.path()
+        ))
+    });
+    let from = From {
+        door: DOOR,
+        peer: Some(peer),
+    };
+    reception.report(from, &refusal);
+    refused(Form::of(&headers).unwrap_or(Form::Json), &refusal)
 }
 
 /// How a request is written, and its answer.
@@ -128,7 +138,7 @@ async fn export(
     match taken {
         Ok(verdict) => accepted(signal, form.unwrap_or(Form::Protobuf), &verdict),
         Err(refusal) => {
-            reception.report(from, refusal.what(), &refusal.to_string());
+            reception.report(from, &refusal);
             refused(form.unwrap_or(Form::Json), &refusal)
         }
     }
@@ -170,22 +180,15 @@ fn accepted(signal: Signal, form: Form, verdict: &Verdict) -> Response {
 
 /// The status is the code of HTTP, the body a `google.rpc.Status` in the form of the request.
 fn refused(form: Form, refusal: &Refusal) -> Response {
-    let status = match refusal {
-        Refusal::Busy => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
-        Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Refusal::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Refusal::Slow => StatusCode::REQUEST_TIMEOUT,
-        Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    let (code, message) = (refusal.code(), refusal.to_string());
+    let (answer, message) = (refusal.answer(), refusal.to_string());
+    let code = answer.code.into();
     let body = match form {
-        Form::Protobuf => status::encode(code, &message, refusal.again()),
+        Form::Protobuf => status::encode(code, &message, answer.again),
         Form::Json => json::status(code, &message).into_bytes(),
     };
-    let mut response = (status, [(CONTENT_TYPE, form.content_type())], body).into_response();
-    if let Some(again) = refusal.again() {
+    let content_type = [(CONTENT_TYPE, form.content_type())];
+    let mut response = (answer.status, content_type, body).into_response();
+    if let Some(again) = answer.again {
         let seconds = HeaderValue::from(again.as_secs().max(1));
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }

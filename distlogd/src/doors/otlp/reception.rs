@@ -112,13 +112,17 @@ impl Reception {
             .records(from.door, encoding(signal), verdict.accepted);
         if let Some((count, reason)) = partial(&verdict) {
             let detail = format!("{count} {} were refused: {reason}", signal.items());
-            self.report(from, "bad records", &detail);
+            self.note(from, "bad records", &detail);
         }
         Ok(verdict)
     }
 
-    /// Counts a fault, and reports it unless there were too many.
-    pub(super) fn report(&self, from: From, what: &'static str, detail: &str) {
+    /// Counts a refusal, and reports it unless there were too many.
+    pub(super) fn report(&self, from: From, refusal: &Refusal) {
+        self.note(from, refusal.answer().what, &refusal.to_string());
+    }
+
+    fn note(&self, from: From, what: &'static str, detail: &str) {
         let peer = from.peer.map(|peer| peer.to_string());
         self.hall
             .faults

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use distlog_bridge::receive::Verdict;
+use tonic::Code;
 
 use super::MAX_REQUEST;
 
@@ -27,43 +29,96 @@ pub(super) enum Refusal {
     /// It is written in a way that is not known.
     #[error("{0}")]
     Unsupported(String),
+    /// It is something else than traces and logs.
+    #[error("{0}")]
+    NotTaken(String),
     /// It came too slowly.
-    #[error("the request did not come to its end in time")]
+    #[error("the request did not come to its end in time; try again later")]
     Slow,
     /// We are to blame.
     #[error("the daemon failed: {0}")]
     Failed(&'static str),
 }
 
+/// What is answered, by either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Names the refusal, for the counters.
+    pub(super) what: &'static str,
+    /// Code of gRPC, also in the `google.rpc.Status` of a body by HTTP.
+    pub(super) code: Code,
+    /// Status of HTTP.
+    pub(super) status: StatusCode,
+    /// After what time the client should try again; `None`: it would be in vain, and no client of OTLP does.
+    pub(super) again: Option<Duration>,
+}
+
 impl Refusal {
-    /// Names it, for the counters.
-    pub(super) fn what(&self) -> &'static str {
-        match self {
-            Refusal::Busy => "too much under way",
-            Refusal::Away(_) => "store away",
-            Refusal::Malformed(_) => "bad request",
-            Refusal::TooLarge => "request too large",
-            Refusal::Unsupported(_) => "unsupported request",
-            Refusal::Slow => "request too slow",
-            Refusal::Failed(_) => "failure",
+    /// The one table of refusals: how each is answered.
+    ///
+    /// Clients retry what the specification says (<https://opentelemetry.io/docs/specs/otlp/>): by gRPC `CANCELLED`,
+    /// `DEADLINE_EXCEEDED`, `ABORTED`, `OUT_OF_RANGE`, `UNAVAILABLE` and `DATA_LOSS`, by HTTP 429, 502, 503 and 504. Not all do only
+    /// that: the SDK for Python also retries `RESOURCE_EXHAUSTED` and every status from 500 on, but not 429. So what is to
+    /// be retried is `UNAVAILABLE` and 503, which all retry, and what is not avoids what some retry.
+    pub(super) fn answer(&self) -> Answer {
+        let (what, code, status, again) = match self {
+            Refusal::Busy => (
+                "too much under way",
+                Code::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+                true,
+            ),
+            Refusal::Away(_) => (
+                "store away",
+                Code::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+                true,
+            ),
+            // Nothing is wrong with what was sent, but with the way.
+            Refusal::Slow => (
+                "request too slow",
+                Code::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+                true,
+            ),
+            Refusal::Malformed(_) => (
+                "bad request",
+                Code::InvalidArgument,
+                StatusCode::BAD_REQUEST,
+                false,
+            ),
+            Refusal::TooLarge => (
+                "request too large",
+                Code::InvalidArgument,
+                StatusCode::PAYLOAD_TOO_LARGE,
+                false,
+            ),
+            Refusal::Unsupported(_) => (
+                "unsupported request",
+                Code::Unimplemented,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                false,
+            ),
+            Refusal::NotTaken(_) => (
+                "not taken here",
+                Code::Unimplemented,
+                StatusCode::NOT_FOUND,
+                false,
+            ),
+            // It would fail again.
+            Refusal::Failed(_) => (
+                "failure",
+                Code::Internal,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                false,
+            ),
+        };
+        Answer {
+            what,
+            code,
+            status,
+            again: again.then_some(AGAIN),
         }
-    }
-
-    /// Code of gRPC and `google.rpc.Status`
-    /// (<https://grpc.io/docs/guides/status-codes/>).
-    pub(super) fn code(&self) -> i32 {
-        match self {
-            Refusal::Busy | Refusal::TooLarge => 8,
-            Refusal::Away(_) => 14,
-            Refusal::Malformed(_) | Refusal::Unsupported(_) => 3,
-            Refusal::Slow => 4,
-            Refusal::Failed(_) => 13,
-        }
-    }
-
-    /// After what time the client should try again; `None`: it would be in vain.
-    pub(super) fn again(&self) -> Option<Duration> {
-        matches!(self, Refusal::Busy | Refusal::Away(_)).then_some(AGAIN)
     }
 }
 
@@ -72,4 +127,58 @@ pub(super) fn partial(verdict: &Verdict) -> Option<(i64, String)> {
     let reason = verdict.reason.as_ref()?;
     let refused = i64::try_from(verdict.refused).unwrap_or(i64::MAX);
     Some((refused, reason.to_string()))
+}
+
+/// What else than traces and logs comes, by the path of its method by gRPC or its path by HTTP.
+pub(super) fn other_signal(path: &str) -> Option<Refusal> {
+    let what = ["metrics", "profiles"].into_iter().find(|what| {
+        path.contains(&format!(".{what}."))
+            || path.ends_with(&format!("/v1/{what}"))
+            || path.ends_with(&format!("/v1development/{what}"))
+    })?;
+    Some(Refusal::NotTaken(format!(
+        "distlogd takes traces and logs, but no {what}: send them elsewhere"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the specification.
+    const RETRIED: [Code; 6] = [
+        Code::Cancelled,
+        Code::DeadlineExceeded,
+        Code::Aborted,
+        Code::OutOfRange,
+        Code::Unavailable,
+        Code::DataLoss,
+    ];
+
+    #[test]
+    fn clients_retry_what_may_succeed_and_nothing_else() {
+        let all = [
+            (Refusal::Busy, true),
+            (Refusal::Away("the daemon is shutting down"), true),
+            (Refusal::Slow, true),
+            (Refusal::Malformed("x".into()), false),
+            (Refusal::TooLarge, false),
+            (Refusal::Unsupported("x".into()), false),
+            (Refusal::NotTaken("x".into()), false),
+            (Refusal::Failed("x"), false),
+        ];
+        for (refusal, retried) in all {
+            let answer = refusal.answer();
+            assert_eq!(answer.again.is_some(), retried, "{refusal:?}");
+            assert_eq!(RETRIED.contains(&answer.code), retried, "{refusal:?}");
+            let by_http = [429, 502, 503, 504].contains(&answer.status.as_u16());
+            assert_eq!(by_http, retried, "{refusal:?}");
+            // The SDK for Python, and others.
+            assert!(answer.code != Code::ResourceExhausted, "{refusal:?}");
+            assert!(
+                answer.status != StatusCode::TOO_MANY_REQUESTS
+                    && answer.status != StatusCode::REQUEST_TIMEOUT
+            );
+        }
+    }
 }
