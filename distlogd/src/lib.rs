@@ -34,6 +34,8 @@
 //! 6. [`tracker`] — which tasks are open, and which are lost; [`own`] — what the daemon itself says in the stream.
 //! 7. [`tree`] and [`lookup`] — from the records of a trace to its tree; [`http`] shows it and the live tail.
 //!
+//! [`escape`] is what all of them write texts with that people see.
+//!
 //! Around it: [`config`] (what the YAML file says), [`daemon`] (everything opened and closed in order), [`cli`].
 //! [`faults`], [`heard`], [`losses`] and [`metrics`] (labels: `label.rs`) count; [`vital`] notices when a part is gone.
 
@@ -42,6 +44,7 @@ pub mod config;
 pub mod daemon;
 pub mod doors;
 pub mod drain;
+pub mod escape;
 pub mod faults;
 pub mod heard;
 pub mod http;

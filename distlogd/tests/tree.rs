@@ -2,12 +2,20 @@
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::*;
-use distlogd::tree::paint::Colour;
+use distlogd::tree::paint::{Colour, Look};
 use distlogd::tree::{Tree, draw, put_line};
 
 const T: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10";
 /// 12:00:00 UTC of some day, in ns.
 const NOON: u64 = 1_700_049_600_000_000_000;
+
+fn look(colour: Colour) -> Look {
+    Look {
+        colour,
+        full: false,
+        now: NOON,
+    }
+}
 
 struct Story(Vec<Record>);
 
@@ -84,7 +92,7 @@ impl Story {
 fn drawing(records: Vec<RecordRef<'_>>, id: &str, colour: Colour) -> String {
     let id: TaskId = id.parse().unwrap();
     let tree = Tree::build(id.trace_id(), records);
-    draw(&tree, &tree.find(&id), colour)
+    draw(&tree, &tree.find(&id), look(colour))
 }
 
 #[test]
@@ -151,10 +159,10 @@ e252a11f-d33d-483d-ba08-bc8f642b2f10
 ├─ 12:00:00.001 INFO  order received  items=3
 ├─ ✔ reserve stock · orders (server)  3.10ms
 │  └─ 12:00:00.003 WARN  line one
-│     line two
+│     ┆ line two
 └─ ✗ charge card · payment  5.20ms  card declined
    └─ 12:00:00.006 ERROR payment failed  card declined
-      caused by: code 51
+      ┆ caused by: code 51
 ";
 
 #[test]
@@ -298,7 +306,7 @@ fn what_a_stranger_logs_does_not_move_the_cursor() {
     story.with(|records| {
         records
             .iter()
-            .for_each(|record| put_line(&mut line, Colour::Off, record))
+            .for_each(|record| put_line(&mut line, look(Colour::Off), record))
     });
     assert!(!line.contains(['\x1b', '\x07', '\x08']), "{line:?}");
 }
@@ -309,14 +317,14 @@ fn a_live_view_has_a_line_for_each_record() {
     order().with(|records| {
         records
             .iter()
-            .for_each(|record| put_line(&mut text, Colour::Off, record))
+            .for_each(|record| put_line(&mut text, look(Colour::Off), record))
     });
     let expected = "\
 12:00:00.000 INFO  gateway   e252a11f ▶ handle order 17  user=leo
 12:00:00.001 INFO  gateway   e252a11f │ order received  items=3
 12:00:00.002 INFO  orders    e252a11f │ ▶ reserve stock
 12:00:00.003 WARN  orders    e252a11f │ │ line one
-line two
+             ┆ line two
 12:00:00.004 INFO  orders    e252a11f │ ✔   3.10ms
 ";
     assert!(text.starts_with(expected), "{text}");

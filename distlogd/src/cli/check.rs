@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::output::tell;
 use super::{FAILED, WRONG};
 use crate::config::{self, Config};
 use crate::daemon::Builder;
@@ -17,7 +18,7 @@ pub(super) fn load(file: Option<&Path>, registered: &[String]) -> Result<Config,
     let config = config::load_with(&text, &file.display().to_string(), &registered)
         .map_err(|faults| faults.to_string())?;
     for warning in &config.warnings {
-        eprintln!(
+        tell!(
             "{}:{}:{}: warning: {}",
             file.display(),
             warning.line,
@@ -36,7 +37,7 @@ pub(super) fn check(file: &Path, add: impl FnOnce(Builder) -> Builder) -> u8 {
             Err(_) => FAILED,
         },
         Err(faults) => {
-            eprintln!("{faults}");
+            tell!("{faults}");
             WRONG
         }
     }

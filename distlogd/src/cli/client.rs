@@ -4,8 +4,10 @@ use std::io::{self, BufRead, BufReader, Write};
 
 use distlog_proto::TaskId;
 
+use super::output::tell;
 use super::{FAILED, LookArgs};
-use crate::tree::paint::{Clock, Colour, Span, Style, printable};
+use crate::escape::{one_line, put_cut};
+use crate::tree::paint::{Colour, Look, Style, span_or_dash};
 
 /// Why nothing came.
 #[derive(Debug, thiserror::Error)]
@@ -28,21 +30,24 @@ pub(super) fn tree(url: &str, id: &str, look: &LookArgs) -> u8 {
     let id: TaskId = match id.trim().parse() {
         Ok(id) => id,
         Err(error) => {
-            eprintln!("distlogd: {error}");
+            tell!("distlogd: {error}");
             return FAILED;
         }
     };
     let path = format!("/api/v1/tasks/{id}");
-    report(
-        get(url, &path, &[("format", format), ("color", flag(look))])
-            .and_then(|body| print_all(body, look.json)),
-    )
+    let query = [
+        ("format", format),
+        ("color", flag(look.color())),
+        ("full", flag(look.full)),
+    ];
+    report(get(url, &path, &query).and_then(|body| print_all(body, look.json)))
 }
 
 pub(super) fn tail(url: &str, filter: Option<String>, task: Option<String>, look: &LookArgs) -> u8 {
     let mut query = vec![
         ("format", if look.json { "json" } else { "text" }),
-        ("color", flag(look)),
+        ("color", flag(look.color())),
+        ("full", flag(look.full)),
     ];
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
     query.extend(task.as_deref().map(|task| ("task", task)));
@@ -60,8 +65,8 @@ pub(super) fn tasks(url: &str, limit: usize, look: &LookArgs) -> u8 {
     }))
 }
 
-fn flag(look: &LookArgs) -> &'static str {
-    if look.color() { "true" } else { "false" }
+fn flag(on: bool) -> &'static str {
+    if on { "true" } else { "false" }
 }
 
 fn report(result: Result<(), Error>) -> u8 {
@@ -70,7 +75,7 @@ fn report(result: Result<(), Error>) -> u8 {
         // Whoever read our output has seen enough (`distlogd tail | head`).
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            eprintln!("distlogd: {error}");
+            tell!("distlogd: {error}");
             FAILED
         }
     }
@@ -120,7 +125,7 @@ fn print_events(body: impl io::Read) -> Result<(), Error> {
         } else if let Some(data) = line.strip_prefix("data:") {
             let data = data.strip_prefix(' ').unwrap_or(data);
             if skipped {
-                eprintln!("distlogd: {data} records were removed before they could be shown");
+                tell!("distlogd: {data} records were removed before they could be shown");
             } else {
                 writeln!(out, "{data}")
                     .and_then(|()| out.flush())
@@ -132,6 +137,9 @@ fn print_events(body: impl io::Read) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// Names of tasks and services are cut at this length, in bytes.
+const MAX_NAME: usize = 200;
 
 /// What the list of tasks says of each.
 #[derive(serde::Deserialize)]
@@ -153,6 +161,16 @@ fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
     } else {
         Colour::Off
     };
+    let text = tasks_text(&tasks, Look::new(colour, look.full));
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Error::Output)
+}
+
+/// The list, newest last, one line for each task.
+fn tasks_text(tasks: &[Listed], look: Look) -> String {
+    let colour = look.colour;
     let mut text = String::new();
     for task in tasks.iter().rev() {
         let (mark, style) = match task.outcome.as_str() {
@@ -163,24 +181,21 @@ fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
             "ended" => ("■", Style::Dim),
             _ => ("✔", Style::Green),
         };
-        colour.put(&mut text, Style::Dim, Clock(task.begin_ns));
+        colour.put(&mut text, Style::Dim, look.clock(task.begin_ns));
         text.push(' ');
         colour.put(&mut text, style, mark);
         text.push(' ');
-        colour.put(&mut text, Style::Dim, &task.id);
+        colour.put(&mut text, Style::Dim, one_line(&task.id));
         text.push(' ');
-        colour.put(
-            &mut text,
-            Style::Bold,
-            printable(task.name.lines().next().unwrap_or_default()),
-        );
-        colour.put(
-            &mut text,
-            Style::Cyan,
-            format_args!(" · {}", printable(&task.service)),
-        );
-        if let Some(duration) = task.duration_ns {
-            colour.put(&mut text, Style::Dim, format_args!("  {}", Span(duration)));
+        let (mut name, mut service) = (String::new(), String::new());
+        let first = task.name.lines().next().unwrap_or_default();
+        put_cut(&mut name, look.limit(MAX_NAME), one_line(first));
+        put_cut(&mut service, look.limit(MAX_NAME), one_line(&task.service));
+        colour.put(&mut text, Style::Bold, name);
+        colour.put(&mut text, Style::Cyan, format_args!(" · {service}"));
+        if task.outcome != "running" {
+            let duration = span_or_dash(task.duration_ns);
+            colour.put(&mut text, Style::Dim, format_args!("  {duration}"));
         }
         if task.failed > 0 && task.outcome != "failed" {
             colour.put(
@@ -194,8 +209,36 @@ fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
     if tasks.is_empty() {
         text.push_str("no tasks yet\n");
     }
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Error::Output)
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tree::hostile::{check, texts};
+
+    proptest! {
+        #[test]
+        fn a_task_is_one_line_whatever_it_is_called(texts in texts()) {
+            let mut next = texts.iter().cycle().cloned();
+            let mut text = || next.next().unwrap();
+            let tasks: Vec<Listed> = (0..3)
+                .map(|at| Listed {
+                    id: text(),
+                    name: text(),
+                    service: text(),
+                    begin_ns: 1_700_049_600_000_000_000,
+                    outcome: if at == 0 { "running".into() } else { text() },
+                    duration_ns: (at == 1).then_some(at),
+                    failed: 1,
+                })
+                .collect();
+            let look = Look { colour: Colour::Off, full: false, now: tasks[0].begin_ns };
+            let out = tasks_text(&tasks, look);
+            check(&out, |line| line.starts_with("12:00:00.000 "), tasks.len())?;
+            prop_assert_eq!(out.lines().count(), tasks.len());
+        }
+    }
 }

@@ -106,6 +106,9 @@ struct LookArgs {
     /// Whether to use colours.
     #[arg(long, value_enum, default_value_t = When::Auto)]
     color: When,
+    /// Cut no long values.
+    #[arg(long)]
+    full: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+use crate::escape;
 use crate::store::Reader;
 use crate::tracker::Recent;
 
@@ -143,6 +144,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.0, format!("{}\n", self.1)).into_response()
+        // It may quote the request, and people see it.
+        (self.0, format!("{}\n", escape::lines(&self.1))).into_response()
     }
 }

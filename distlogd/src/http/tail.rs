@@ -16,7 +16,7 @@ use super::{Door, Refusal, Shared};
 use crate::lookup::records_from;
 use crate::rules::Condition;
 use crate::store::{Batches, Reader};
-use crate::tree::paint::Colour;
+use crate::tree::paint::{Colour, Look};
 use crate::tree::{is_below, put_line};
 
 const READ_BYTES: usize = 256 << 10;
@@ -42,6 +42,9 @@ pub struct TailQuery {
     format: Format,
     #[serde(default)]
     color: bool,
+    /// Cut no long values in texts.
+    #[serde(default)]
+    full: bool,
     /// Number of the first record; without it only what comes from now on.
     from: Option<u64>,
 }
@@ -80,6 +83,7 @@ pub async fn tail(
         task,
         format: query.format,
         colour: if query.color { Colour::On } else { Colour::Off },
+        full: query.full,
         sender,
         stop,
     };
@@ -101,6 +105,7 @@ struct Feed {
     task: Option<TaskId>,
     format: Format,
     colour: Colour,
+    full: bool,
     sender: mpsc::Sender<Result<Event, Infallible>>,
     stop: watch::Receiver<bool>,
 }
@@ -180,7 +185,7 @@ impl Feed {
             }
             Format::Text => {
                 let mut out = String::new();
-                put_line(&mut out, self.colour, record);
+                put_line(&mut out, Look::new(self.colour, self.full), record);
                 event.data(out.trim_end_matches('\n'))
             }
         }

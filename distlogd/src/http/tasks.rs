@@ -11,7 +11,7 @@ use super::{Door, Refusal, Shared};
 use crate::lookup;
 use crate::store::Reader;
 use crate::tracker::Summary;
-use crate::tree::paint::Colour;
+use crate::tree::paint::{Colour, Look};
 use crate::tree::{self, Tree};
 
 /// A tree is made of so many bytes of batches at most.
@@ -54,6 +54,9 @@ pub struct TreeQuery {
     format: Format,
     #[serde(default)]
     color: bool,
+    /// Cut no long values in texts.
+    #[serde(default)]
+    full: bool,
 }
 
 /// The tree of a task: of the whole trace for a bare trace id, else of the task and what is below it.
@@ -67,13 +70,13 @@ pub async fn tree(
     let answer = tokio::task::spawn_blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
-        answer(&views.reader, &id, query.format, query.color)
+        answer(&views.reader, &id, &query)
     })
     .await;
     answer.map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
 }
 
-fn answer(reader: &Reader, id: &TaskId, format: Format, color: bool) -> Result<Response, Refusal> {
+fn answer(reader: &Reader, id: &TaskId, query: &TreeQuery) -> Result<Response, Refusal> {
     let found = lookup::trace(reader, id.trace_id(), MAX_BYTES)
         .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let batches = found.parse();
@@ -83,6 +86,7 @@ fn answer(reader: &Reader, id: &TaskId, format: Format, color: bool) -> Result<R
             format!("no record of task {id} is stored here"),
         )
     };
+    let format = query.format;
     if let Format::Records = format {
         let mut out = Vec::new();
         for record in lookup::records_of(&batches, id.trace_id()) {
@@ -99,7 +103,8 @@ fn answer(reader: &Reader, id: &TaskId, format: Format, color: bool) -> Result<R
         return Err(missing());
     }
     if let Format::Text = format {
-        let mut text = tree::draw(&tree, &tasks, if color { Colour::On } else { Colour::Off });
+        let colour = if query.color { Colour::On } else { Colour::Off };
+        let mut text = tree::draw(&tree, &tasks, Look::new(colour, query.full));
         if cut {
             text.push_str("… the trace has more records than can be shown at once\n");
         }

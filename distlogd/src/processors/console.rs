@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::start::Start;
 use crate::processor::{Error, Processor, Token};
-use crate::tree::paint::Colour;
+use crate::tree::paint::{Colour, Look};
 use crate::tree::put_line;
 
 /// `console: {}`
@@ -36,8 +36,9 @@ struct Console {
 impl Processor for Console {
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
         self.text.clear();
+        let look = Look::new(self.colour, false);
         for record in records {
-            put_line(&mut self.text, self.colour, record);
+            put_line(&mut self.text, look, record);
         }
         let mut out = io::stdout().lock();
         out.write_all(self.text.as_bytes())

@@ -8,22 +8,24 @@
 //! │  └─ 12:03:04.125 INFO  reserved  sku=A-1
 //! └─ ✗ charge card · payment  5.20ms  card declined
 //!    └─ 12:03:04.131 ERROR card declined  code=51
+//!       ┆ caused by: limit reached
 //! ```
 
 use distlog_proto::{Kind, Outcome, RecordRef, SpanKind};
 
 use super::build::{Item, Node, State, Tree};
-use super::paint::{Clock, Colour, Span, Style, printable};
-use super::words::{mark, put_details, put_fields, reason, service_of};
+use super::paint::{Look, Span, Style};
+use super::words::{first_line, mark, put_details, put_fields, reason, service_name, service_of};
+use crate::escape::one_line;
 
 /// Draws the tasks with these numbers and all below them, one line for each task and each record.
-pub fn draw(tree: &Tree<'_>, tasks: &[usize], colour: Colour) -> String {
+pub fn draw(tree: &Tree<'_>, tasks: &[usize], look: Look) -> String {
     let mut out = String::new();
-    colour.put(&mut out, Style::Bold, tree.trace_id());
+    look.colour.put(&mut out, Style::Bold, tree.trace_id());
     out.push('\n');
     let mut painter = Painter {
         tree,
-        colour,
+        look,
         out,
         prefix: String::new(),
     };
@@ -33,7 +35,7 @@ pub fn draw(tree: &Tree<'_>, tasks: &[usize], colour: Colour) -> String {
 
 struct Painter<'t, 'a> {
     tree: &'t Tree<'a>,
-    colour: Colour,
+    look: Look,
     out: String,
     prefix: String,
 }
@@ -73,20 +75,19 @@ impl<'a> Painter<'_, 'a> {
 
     fn begin_line(&mut self, joint: &str) {
         let Painter {
-            colour,
-            out,
-            prefix,
-            ..
+            look, out, prefix, ..
         } = self;
         if !prefix.is_empty() || !joint.is_empty() {
-            colour.put(out, Style::Dim, format_args!("{prefix}{joint}"));
+            look.colour
+                .put(out, Style::Dim, format_args!("{prefix}{joint}"));
         }
     }
 
     fn title(&mut self, at: usize, node: &Node<'a>, service: &str) {
         let Painter {
-            tree, colour, out, ..
+            tree, look, out, ..
         } = self;
+        let (look, colour) = (*look, look.colour);
         let (mark, style) = match node.state() {
             State::Running => ("▶", Style::Blue),
             State::Unknown => ("?", Style::Dim),
@@ -99,16 +100,16 @@ impl<'a> Painter<'_, 'a> {
             "" => colour.put(
                 out,
                 Style::Dim,
-                format_args!("{} (its begin is not here)", tree.id(at)),
+                format_args!("{} (its begin is not here)", one_line(&tree.id(at))),
             ),
-            title => colour.put(
-                out,
-                Style::Bold,
-                printable(title).lines().next().unwrap_or_default(),
-            ),
+            title => colour.put(out, Style::Bold, first_line(look, title)),
         }
         if !service.is_empty() {
-            colour.put(out, Style::Cyan, format_args!(" · {}", printable(service)));
+            colour.put(
+                out,
+                Style::Cyan,
+                format_args!(" · {}", service_name(look, service)),
+            );
         }
         let head = node
             .head
@@ -123,7 +124,10 @@ impl<'a> Painter<'_, 'a> {
             colour.put(
                 out,
                 Style::Dim,
-                format_args!(" #{}", node.path.rsplit('.').next().unwrap_or_default()),
+                format_args!(
+                    " #{}",
+                    one_line(node.path.rsplit('.').next().unwrap_or_default())
+                ),
             );
         }
         if let Some(duration) = node.duration() {
@@ -140,14 +144,10 @@ impl<'a> Painter<'_, 'a> {
             .filter(|why| !why.is_empty())
         {
             out.push_str("  ");
-            colour.put(
-                out,
-                style,
-                printable(why).lines().next().unwrap_or_default(),
-            );
+            colour.put(out, style, first_line(look, why));
         }
         if let Some((head, task)) = head.and_then(|head| Some((head, head.task?))) {
-            put_fields(out, *colour, &head, task.context);
+            put_fields(out, look, &head, task.context);
         }
         out.push('\n');
     }
@@ -155,22 +155,22 @@ impl<'a> Painter<'_, 'a> {
     fn record(&mut self, record: &RecordRef<'a>, joint: &str, stem: &str, service: &str) {
         self.begin_line(joint);
         let mut text = String::new();
-        put_record(&mut text, self.colour, record, service);
-        let mut lines = text.lines();
-        let Painter { out, .. } = self;
-        out.push_str(lines.next().unwrap_or_default());
-        out.push('\n');
-        for line in lines {
+        let below = put_record(&mut text, self.look, record, service);
+        self.out.push_str(&text);
+        self.out.push('\n');
+        for line in below {
             self.begin_line(stem);
-            self.out.push_str(line);
+            self.look.colour.put(&mut self.out, Style::Dim, "┆ ");
+            self.out.push_str(&line);
             self.out.push('\n');
         }
     }
 }
 
-/// Time, severity and details of a record, and who logged it unless that is `service`.
-fn put_record(out: &mut String, colour: Colour, record: &RecordRef<'_>, service: &str) {
-    colour.put(out, Style::Dim, Clock(record.time));
+/// Time, severity and details of a record, and who logged it unless that is `service`. Gives the lines below.
+fn put_record(out: &mut String, look: Look, record: &RecordRef<'_>, service: &str) -> Vec<String> {
+    let colour = look.colour;
+    colour.put(out, Style::Dim, look.clock(record.time));
     out.push(' ');
     match record.kind {
         Kind::Bind => colour.put(out, Style::Dim, "  +  "),
@@ -183,7 +183,46 @@ fn put_record(out: &mut String, colour: Colour, record: &RecordRef<'_>, service:
     out.push(' ');
     let own = service_of(record);
     if own != service && !own.is_empty() {
-        colour.put(out, Style::Cyan, format_args!("{}: ", printable(own)));
+        colour.put(
+            out,
+            Style::Cyan,
+            format_args!("{}: ", service_name(look, own)),
+        );
     }
-    put_details(out, colour, record);
+    put_details(out, look, record)
+}
+
+#[cfg(test)]
+mod tests {
+    use distlog_proto::BatchRef;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tree::hostile::{batches, check, records, texts};
+    use crate::tree::paint::Colour;
+
+    /// A line without the stems before it.
+    fn bare(mut line: &str) -> &str {
+        while let Some(rest) = line.strip_prefix("│  ").or(line.strip_prefix("   ")) {
+            line = rest;
+        }
+        line
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_begins_one_line_whatever_it_holds(texts in texts(), full in any::<bool>()) {
+            let records = records(&texts);
+            let look = Look { colour: Colour::Off, full, now: records[0].time };
+            let bytes = batches(&records);
+            let parsed: Vec<BatchRef<'_>> = bytes.iter().map(|bytes| BatchRef::parse(bytes).unwrap()).collect();
+            let trace_id = records[0].task.as_ref().unwrap().trace_id;
+            let tree = Tree::build(trace_id, parsed.iter().flat_map(BatchRef::records).map(Result::unwrap));
+            let out = draw(&tree, tree.roots(), look);
+            // One record is of no task; begin and end are the title.
+            check(&out, |line| bare(line).starts_with(['├', '└']), 2)?;
+            let below = out.lines().filter(|line| bare(line).starts_with('┆')).count();
+            prop_assert_eq!(below + 4, out.lines().count(), "{}", out);
+        }
+    }
 }

@@ -6,18 +6,24 @@
 //! 12:03:04.125 INFO  orders    e252a11f │ ▶ reserve stock
 //! 12:03:04.128 INFO  orders    e252a11f │ ✔ reserve stock  3.10ms
 //! ```
+//!
+//! What has several lines goes on behind `┆`, indented, so that no record can pretend to be another one.
 
 use distlog_proto::{Kind, Outcome, RecordRef};
 
-use super::paint::{Clock, Colour, Span, Style, printable};
-use super::words::{mark, put_details, put_fields, reason, service_of};
+use super::paint::{Look, Span, Style};
+use super::words::{first_line, mark, put_details, put_fields, reason, service_name, service_of};
 
 /// A deeper task is not indented further.
 const MAX_INDENT: usize = 12;
 
+/// Stands before all lines of a record but the first.
+const BELOW: &str = "             ┆ ";
+
 /// Appends a record; an error's causes follow on lines of their own. Ends with a line feed.
-pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
-    colour.put(out, Style::Dim, Clock(record.time));
+pub fn put_line(out: &mut String, look: Look, record: &RecordRef<'_>) {
+    let colour = look.colour;
+    colour.put(out, Style::Dim, look.clock(record.time));
     out.push(' ');
     colour.put(
         out,
@@ -28,14 +34,13 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
     colour.put(
         out,
         Style::Cyan,
-        format_args!("{:<9}", printable(service_of(record))),
+        format_args!("{:<9}", service_name(look, service_of(record))),
     );
     out.push(' ');
     let Some(task) = record.task else {
         out.push_str("         ");
-        put_details(out, colour, record);
-        out.push('\n');
-        return;
+        let below = put_details(out, look, record);
+        return end(out, look, &below);
     };
     let trace = task.trace_id.to_hex();
     colour.put(out, Style::Dim, &trace[..8]);
@@ -48,16 +53,17 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
     let within = usize::from(!matches!(record.kind, Kind::Begin | Kind::End));
     let depth = steps.saturating_sub(usize::from(task.path.starts_with('~'))) + within;
     colour.put(out, Style::Dim, "│ ".repeat(depth.min(MAX_INDENT)));
+    let mut below = Vec::new();
     match record.kind {
         Kind::Begin => {
             colour.put(out, Style::Blue, "▶ ");
-            colour.put(out, Style::Bold, title(record));
-            put_fields(out, colour, record, task.context);
+            colour.put(out, Style::Bold, title(look, record));
+            put_fields(out, look, record, task.context);
         }
         Kind::End => {
             let (mark, style) = mark(record.outcome);
             colour.put(out, style, format_args!("{mark} "));
-            colour.put(out, Style::Bold, title(record));
+            colour.put(out, Style::Bold, title(look, record));
             if record.duration > 0 {
                 colour.put(out, Style::Dim, format_args!("  {}", Span(record.duration)));
             }
@@ -65,27 +71,56 @@ pub fn put_line(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
                 colour.put(
                     out,
                     style,
-                    format_args!(
-                        "  {}",
-                        printable(reason(record)).lines().next().unwrap_or_default()
-                    ),
+                    format_args!("  {}", first_line(look, reason(record))),
                 );
             }
         }
-        Kind::Event | Kind::Bind => put_details(out, colour, record),
+        Kind::Event | Kind::Bind => below = put_details(out, look, record),
     }
-    out.push('\n');
+    end(out, look, &below);
 }
 
-fn title(record: &RecordRef<'_>) -> String {
+/// Ends the line, and appends those below it.
+fn end(out: &mut String, look: Look, below: &[String]) {
+    out.push('\n');
+    for line in below {
+        look.colour.put(out, Style::Dim, BELOW);
+        out.push_str(line);
+        out.push('\n');
+    }
+}
+
+fn title(look: Look, record: &RecordRef<'_>) -> String {
     let title = if record.message.is_empty() {
         record.task_name()
     } else {
         record.message
     };
-    printable(title)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    first_line(look, title)
+}
+
+#[cfg(test)]
+mod tests {
+    use distlog_proto::BatchRef;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tree::hostile::{batches, check, records, texts};
+    use crate::tree::paint::Colour;
+
+    proptest! {
+        #[test]
+        fn a_record_begins_one_line_whatever_it_holds(texts in texts(), full in any::<bool>()) {
+            let records = records(&texts);
+            let look = Look { colour: Colour::Off, full, now: records[0].time };
+            let mut out = String::new();
+            for bytes in batches(&records) {
+                let batch = BatchRef::parse(&bytes).unwrap();
+                batch.records().for_each(|record| put_line(&mut out, look, &record.unwrap()));
+            }
+            check(&out, |line| line.starts_with("12:00:00.000 "), records.len())?;
+            let below = out.lines().filter(|line| line.starts_with(BELOW)).count();
+            prop_assert_eq!(below + records.len(), out.lines().count(), "{}", out);
+        }
+    }
 }

@@ -6,6 +6,8 @@
 
 mod build;
 mod draw;
+#[cfg(test)]
+pub(crate) mod hostile;
 mod json;
 mod line;
 pub mod paint;

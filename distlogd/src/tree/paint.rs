@@ -5,6 +5,8 @@ use std::fmt::{self, Write};
 use distlog_proto::wire::FieldsRef;
 use distlog_proto::{Severity, ValueRef};
 
+use crate::escape::{is_escaped, one_line, put_cut};
+
 /// Whether to write ANSI colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -12,6 +14,42 @@ pub enum Colour {
     On,
     /// For a file or a pipe.
     Off,
+}
+
+/// How a text for people looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// With colours or without.
+    pub colour: Colour,
+    /// Long values whole.
+    pub full: bool,
+    /// The present time, in ns since the epoch: times of another day have their date beside them.
+    pub now: u64,
+}
+
+impl Look {
+    /// As seen now.
+    pub fn new(colour: Colour, full: bool) -> Look {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Look {
+            colour,
+            full,
+            now: since.map_or(0, |since| {
+                u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+            }),
+        }
+    }
+
+    /// A limit that holds unless all is to be shown.
+    pub fn limit(self, limit: usize) -> usize {
+        if self.full { usize::MAX } else { limit }
+    }
+
+    /// Ns since the epoch as a time that people read.
+    pub fn clock(self, time: u64) -> Clock {
+        let now = self.now;
+        Clock { time, now }
+    }
 }
 
 /// A style of [ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/) (SGR).
@@ -107,12 +145,32 @@ impl fmt::Display for Span {
     }
 }
 
-/// Time of day in UTC, to the millisecond, of ns since the epoch.
-pub struct Clock(pub u64);
+/// A duration that may be unknown, which is shown as `–`.
+pub fn span_or_dash(duration: Option<u64>) -> String {
+    duration.map_or_else(|| "–".to_owned(), |duration| Span(duration).to_string())
+}
+
+/// Time of day in UTC, to the millisecond, of ns since the epoch; with the date before it where that is not the day of
+/// `now`. A time that is not known (0) is `–`.
+pub struct Clock {
+    /// The time.
+    pub time: u64,
+    /// The present time.
+    pub now: u64,
+}
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+const NS_PER_DAY: u64 = 86_400 * NS_PER_SECOND;
 
 impl fmt::Display for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = self.0 / 1_000_000;
+        if self.time == 0 {
+            return write!(f, "{:<12}", "–");
+        }
+        if self.time / NS_PER_DAY != self.now / NS_PER_DAY {
+            write!(f, "{} ", utc(self.time).format("%Y-%m-%d"))?;
+        }
+        let ms = self.time / 1_000_000;
         write!(
             f,
             "{:02}:{:02}:{:02}.{:03}",
@@ -122,6 +180,13 @@ impl fmt::Display for Clock {
             ms % 1000
         )
     }
+}
+
+/// The date and time of ns since the epoch, up to the last (in the year 2554).
+pub fn utc(time: u64) -> chrono::DateTime<chrono::Utc> {
+    let seconds = i64::try_from(time / NS_PER_SECOND).unwrap_or_default();
+    let nanos = u32::try_from(time % NS_PER_SECOND).unwrap_or_default();
+    chrono::DateTime::from_timestamp(seconds, nanos).unwrap_or_default()
 }
 
 /// A value as people read it: strings bare where they are one word, quoted otherwise.
@@ -138,13 +203,17 @@ impl fmt::Display for Shown<'_> {
             ValueRef::Str(v)
                 if v.is_empty()
                     || v.contains(|c: char| {
-                        c.is_whitespace() || c.is_control() || matches!(c, '"' | '=')
+                        c.is_whitespace() || is_escaped(c) || matches!(c, '"' | '=')
                     }) =>
             {
-                fmt::Debug::fmt(v, f)
+                f.write_char('"')?;
+                for (i, part) in v.split('"').enumerate() {
+                    f.write_str(if i > 0 { "\\\"" } else { "" })?;
+                    one_line(part).fmt(f)?;
+                }
+                f.write_char('"')
             }
-            ValueRef::Str(v) => f.write_str(&printable(v)),
-            ValueRef::Text(v) => f.write_str(&printable(v)),
+            ValueRef::Str(v) | ValueRef::Text(v) => one_line(v).fmt(f),
             ValueRef::Bytes(v) => v
                 .iter()
                 .take(32)
@@ -171,7 +240,7 @@ impl fmt::Display for Shown<'_> {
                         f,
                         "{}{}: {}",
                         if i > 0 { ", " } else { "" },
-                        printable(name),
+                        one_line(name),
                         Shown(value)
                     )?;
                 }
@@ -181,34 +250,32 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Text without control characters: what a stranger logs must not move our cursor. Line ends and tabs stay.
-pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if !text.contains(bad) {
-        return text.into();
-    }
-    text.chars()
-        .map(|c| {
-            if bad(c) {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect::<String>()
-        .into()
-}
+/// A name of a field or service is cut at this length, in bytes.
+pub const MAX_NAME: usize = 100;
+/// A value of a field is cut at this length, in bytes.
+pub const MAX_VALUE: usize = 400;
+/// So many fields of a record are shown.
+pub const MAX_FIELDS: usize = 40;
 
 /// Appends ` name=value` for each field that is not hidden.
 pub fn put_fields(
     out: &mut String,
-    colour: Colour,
+    look: Look,
     fields: FieldsRef<'_>,
     hidden: impl Fn(&str) -> bool,
 ) {
-    for (name, value) in fields.iter().filter(|(name, _)| !hidden(name)) {
+    let shown = || fields.iter().filter(|(name, _)| !hidden(name));
+    let limit = look.limit(MAX_FIELDS);
+    for (name, value) in shown().take(limit) {
         out.push_str("  ");
-        colour.put(out, Style::Dim, format_args!("{}=", printable(name)));
-        let _ = write!(out, "{}", Shown(value));
+        let mut key = String::new();
+        put_cut(&mut key, look.limit(MAX_NAME), one_line(name));
+        look.colour.put(out, Style::Dim, format_args!("{key}="));
+        put_cut(out, look.limit(MAX_VALUE), Shown(value));
+    }
+    let more = shown().skip(limit).count();
+    if more > 0 {
+        look.colour
+            .put(out, Style::Dim, format_args!("  … (+{more} fields)"));
     }
 }

@@ -3,7 +3,8 @@
 use distlog_proto::wire::FieldsRef;
 use distlog_proto::{Outcome, RecordRef, ValueRef};
 
-use super::paint::{self, Colour, Style, printable};
+use super::paint::{self, Look, MAX_NAME, Style};
+use crate::escape::{indented, one_line, put_cut};
 
 /// How an outcome looks.
 pub(super) fn mark(outcome: Outcome) -> (&'static str, Style) {
@@ -43,13 +44,13 @@ pub(crate) fn service_of<'a>(record: &RecordRef<'a>) -> &'a str {
 /// place in the code, thread and error are no more shown for it than for those, or elsewhere.
 pub(crate) fn put_fields(
     out: &mut String,
-    colour: Colour,
+    look: Look,
     record: &RecordRef<'_>,
     fields: FieldsRef<'_>,
 ) {
     let by_otlp = record.is_by_otlp();
     let apart = ["code.", "thread.", "exception.", "distlog."];
-    paint::put_fields(out, colour, fields, |name| {
+    paint::put_fields(out, look, fields, |name| {
         by_otlp && apart.iter().any(|start| name.starts_with(start))
     });
 }
@@ -71,36 +72,98 @@ pub(crate) fn traceback<'a>(record: &RecordRef<'a>) -> &'a str {
     }
 }
 
-/// Message, fields, links and error of a record; the error's causes on lines of their own.
-pub(super) fn put_details(out: &mut String, colour: Colour, record: &RecordRef<'_>) {
-    out.push_str(&printable(record.message));
-    put_fields(out, colour, record, record.fields);
+/// A line of a message or a title is cut at this length, in bytes.
+const MAX_LINE: usize = 1000;
+/// So many lines of one record are shown below its first.
+const MAX_LINES: usize = 40;
+
+/// The service of a record, escaped.
+pub(super) fn service_name(look: Look, service: &str) -> String {
+    let mut out = String::new();
+    put_cut(&mut out, look.limit(MAX_NAME), one_line(service));
+    out
+}
+
+/// The first line of a text, escaped.
+pub(super) fn first_line(look: Look, text: &str) -> String {
+    let mut out = String::new();
+    let first = text.lines().next().unwrap_or_default();
+    put_cut(&mut out, look.limit(MAX_LINE), one_line(first));
+    out
+}
+
+/// The lines below the first one of a record, escaped and without line feeds.
+#[derive(Debug, Default)]
+pub(super) struct Below {
+    pub(super) lines: Vec<String>,
+    left_out: (usize, usize),
+}
+
+impl Below {
+    fn put(&mut self, look: Look, style: Style, mark: &str, line: &str) {
+        if self.lines.len() >= look.limit(MAX_LINES) {
+            self.left_out = (self.left_out.0 + 1, self.left_out.1 + line.len());
+            return;
+        }
+        let (mut text, mut styled) = (mark.to_owned(), String::new());
+        put_cut(&mut text, look.limit(MAX_LINE), indented(line));
+        look.colour.put(&mut styled, style, text);
+        self.lines.push(styled);
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        let (lines, bytes) = self.left_out;
+        if lines > 0 {
+            self.lines
+                .push(format!("… (+{lines} lines, {bytes} bytes)"));
+        }
+        self.lines
+    }
+}
+
+/// Appends the first line of a message, with fields, links and error of a record. Gives what stands on lines of its own below:
+/// the rest of the message, the error's causes, its traceback.
+pub(super) fn put_details(out: &mut String, look: Look, record: &RecordRef<'_>) -> Vec<String> {
+    let colour = look.colour;
+    let message = match record.message {
+        "" => record.name,
+        message => message,
+    };
+    let mut below = Below::default();
+    out.push_str(&first_line(look, message));
+    for line in message.lines().skip(1) {
+        below.put(look, Style::Plain, "", line);
+    }
+    put_fields(out, look, record, record.fields);
     for link in record.links() {
         let slash = if link.path.is_empty() { "" } else { "/" };
         colour.put(
             out,
             Style::Dim,
-            format_args!("  → {}{slash}{}", link.trace_id, printable(link.path)),
+            format_args!("  → {}{slash}{}", link.trace_id, one_line(link.path)),
         );
     }
-    let Some(error) = record.error() else { return };
+    let Some(error) = record.error() else {
+        return below.finish();
+    };
     let in_field = record.fields.iter().any(
         |(_, value)| matches!(value, ValueRef::Text(v) | ValueRef::Str(v) if v == error.message),
     );
     if !error.message.is_empty() && !record.message.contains(error.message) && !in_field {
         out.push_str("  ");
-        colour.put(out, Style::Red, printable(error.message));
+        colour.put(out, Style::Red, first_line(look, error.message));
+        for line in error.message.lines().skip(1) {
+            below.put(look, Style::Red, "", line);
+        }
     }
     for cause in error.chain() {
-        out.push('\n');
-        colour.put(
-            out,
-            Style::Red,
-            format_args!("caused by: {}", printable(cause)),
-        );
+        for (at, line) in cause.lines().enumerate() {
+            let mark = if at == 0 { "caused by: " } else { "" };
+            below.put(look, Style::Red, mark, line);
+        }
     }
     for line in traceback(record).lines() {
-        out.push('\n');
-        colour.put(out, Style::Dim, printable(line));
+        below.put(look, Style::Dim, "", line);
     }
+    below.finish()
 }

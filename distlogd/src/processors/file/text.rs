@@ -10,10 +10,18 @@ use std::io::Write;
 
 use distlog_proto::{Kind, Outcome, RecordRef};
 
-use crate::tree::paint::{Colour, Span, printable};
+use crate::escape::{indented, one_line};
+use crate::tree::paint::{Colour, Look, span_or_dash, utc};
 use crate::tree::{put_fields, service_of, traceback};
 
-/// Appends a record, with line feed.
+/// Nothing is cut: it is a file to search in. Times have their date in any case.
+const LOOK: Look = Look {
+    colour: Colour::Off,
+    full: true,
+    now: 0,
+};
+
+/// Appends a record, with line feed. Whatever its texts hold, no line but the first begins without indentation.
 pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
     let mut text = String::new();
     let mut below = String::new();
@@ -26,7 +34,7 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
         or_dash(service_of(record))
     );
     match record.task {
-        Some(task) => _ = write!(out, " {task} "),
+        Some(task) => _ = write!(out, " {} ", or_dash(&task.to_string())),
         None => out.extend(b" - "),
     }
     match record.kind {
@@ -35,24 +43,27 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
             record
                 .task
                 .iter()
-                .for_each(|task| put_fields(&mut text, Colour::Off, record, task.context));
+                .for_each(|task| put_fields(&mut text, LOOK, record, task.context));
         }
         Kind::End => {
             put(&mut text, &mut below, mark(record.outcome), title(record));
-            text.push_str(&format!("  {}", Span(record.duration)));
-            put_fields(&mut text, Colour::Off, record, record.fields);
+            text.push_str("  ");
+            text.push_str(&span_or_dash(
+                Some(record.duration).filter(|duration| *duration > 0),
+            ));
+            put_fields(&mut text, LOOK, record, record.fields);
         }
         Kind::Bind => {
             put(&mut text, &mut below, "+ ", record.message);
             record
                 .task
                 .iter()
-                .for_each(|task| put_fields(&mut text, Colour::Off, record, task.context));
-            put_fields(&mut text, Colour::Off, record, record.fields);
+                .for_each(|task| put_fields(&mut text, LOOK, record, task.context));
+            put_fields(&mut text, LOOK, record, record.fields);
         }
         Kind::Event => {
             put(&mut text, &mut below, "", record.message);
-            put_fields(&mut text, Colour::Off, record, record.fields);
+            put_fields(&mut text, LOOK, record, record.fields);
         }
     }
     if !record.status_message.is_empty() {
@@ -71,8 +82,7 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
         indent(&mut below, "", traceback(record));
     }
     indent(&mut below, "", record.stack);
-    // Values of fields may have line feeds of their own.
-    out.extend(text.replace('\n', "\\n").as_bytes());
+    out.extend(text.as_bytes());
     out.push(b'\n');
     out.extend(below.as_bytes());
 }
@@ -80,7 +90,7 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
 fn put(text: &mut String, below: &mut String, mark: &str, message: &str) {
     let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
     text.push_str(mark);
-    text.push_str(printable(first).trim_end());
+    text.push_str(one_line(first.trim_end()).to_string().as_str());
     indent(below, "", rest);
 }
 
@@ -88,7 +98,7 @@ fn indent(below: &mut String, mark: &str, lines: &str) {
     for (at, line) in lines.lines().enumerate() {
         below.push_str("    ");
         below.push_str(if at == 0 { mark } else { "" });
-        below.push_str(printable(line).trim_end());
+        below.push_str(indented(line.trim_end()).to_string().as_str());
         below.push('\n');
     }
 }
@@ -111,16 +121,52 @@ fn mark(outcome: Outcome) -> &'static str {
     }
 }
 
-fn or_dash(text: &str) -> std::borrow::Cow<'_, str> {
+/// A text without white space, since that divides what stands before the message.
+fn or_dash(text: &str) -> String {
     if text.is_empty() {
-        "-".into()
-    } else {
-        printable(text).replace(char::is_whitespace, "_").into()
+        return "-".to_owned();
     }
+    one_line(text).to_string().replace(char::is_whitespace, "_")
 }
 
-/// `2026-11-23 04:45:36.123456Z`
+/// `2026-11-23 04:45:36.123456Z`; `–` where it is not known.
 fn put_time(out: &mut Vec<u8>, nanos: u64) {
-    let time = chrono::DateTime::from_timestamp_nanos(i64::try_from(nanos).unwrap_or(i64::MAX));
-    let _ = write!(out, "{}", time.format("%Y-%m-%d %H:%M:%S%.6fZ"));
+    let _ = match nanos {
+        0 => write!(out, "–"),
+        nanos => write!(out, "{}", utc(nanos).format("%Y-%m-%d %H:%M:%S%.6fZ")),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use distlog_proto::BatchRef;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tree::hostile::{batches, check, records, texts};
+
+    proptest! {
+        #[test]
+        fn a_record_begins_one_line_whatever_it_holds(texts in texts()) {
+            let records = records(&texts);
+            let mut out = Vec::new();
+            for bytes in batches(&records) {
+                let batch = BatchRef::parse(&bytes).unwrap();
+                batch.records().for_each(|record| write(&record.unwrap(), &mut out));
+            }
+            let out = String::from_utf8(out).unwrap();
+            check(&out, |line| line.starts_with("2023-11-15 12:00:00.000000Z "), records.len())?;
+            let below = out.lines().filter(|line| line.starts_with("    ")).count();
+            prop_assert_eq!(below + records.len(), out.lines().count(), "{}", out);
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_unknown_or_far_away() {
+        for (nanos, expected) in [(0, "–"), (u64::MAX, "2554-07-21 23:34:33.709551Z")] {
+            let mut out = Vec::new();
+            put_time(&mut out, nanos);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
 }
