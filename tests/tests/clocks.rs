@@ -77,9 +77,12 @@ fn start(folder: &Path, clock: &Clock) -> Daemon {
 fn expect_said(daemon: &mut Daemon, way: &str, count: usize) {
     eventually("that the clock was set", || {
         let said = daemon.process().stderr();
-        let lines = said.iter().filter(|line| line.contains("clock was set"));
+        let mut lines = said.iter().filter(|line| line.contains("clock was set"));
         match lines.clone().count() >= count {
-            true => Ok(assert!(lines.last().unwrap().contains(way))),
+            true => {
+                assert!(lines.next_back().unwrap().contains(way));
+                Ok(())
+            }
             false => Err(format!("{said:#?}")),
         }
     });
