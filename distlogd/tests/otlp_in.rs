@@ -760,8 +760,8 @@ fn a_failed_span_looks_like_a_failed_task() {
         .unwrap();
     let expected = format!(
         "{TRACE}\n✗ pay · shop (server)  1.00ms  no money  user=leo\n\
-         └─ 22:13:20.000 ERROR ValueError: no money\n   \
-         Traceback (most recent call last):\n     File \"shop.py\", line 7\n   ValueError: no money\n"
+         └─ 2023-11-14 22:13:20.000 ERROR ValueError: no money\n   \
+         ┆ Traceback (most recent call last):\n   ┆   File \"shop.py\", line 7\n   ┆ ValueError: no money\n"
     );
     assert_eq!(drawn, expected);
 }

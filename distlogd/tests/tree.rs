@@ -11,9 +11,8 @@ const NOON: u64 = 1_700_049_600_000_000_000;
 
 fn look(colour: Colour) -> Look {
     Look {
-        colour,
-        full: false,
         now: NOON,
+        ..Look::new(colour, false)
     }
 }
 
@@ -286,7 +285,54 @@ fn a_circle_of_parents_and_a_very_deep_tree_are_drawn_all_the_same() {
         let task = story.begin("s", "/9", n, "deeper").task.as_mut().unwrap();
         (task.span_id, task.parent_span_id) = (SpanId::new(n).unwrap(), SpanId::new(n - 1));
     }
-    assert_eq!(story.drawn().matches("▶ deeper").count(), 4998);
+    // As deep as is asked for; what is cut is counted, with the command that shows it.
+    for depth in [2, 100, 1000] {
+        let drawn = story.with(|records| {
+            let id: TaskId = T.parse().unwrap();
+            let tree = Tree::build(id.trace_id(), records);
+            let look = Look {
+                depth,
+                ..look(Colour::Off)
+            };
+            draw(&tree, tree.roots(), look)
+        });
+        // The first one stands below a span that nobody knows.
+        assert_eq!(drawn.matches("▶ deeper").count(), depth - 1);
+        let last = format!("└─ … {} tasks below: distlogd tree {T}/9\n", 4999 - depth);
+        assert!(drawn.ends_with(&last), "{}", &drawn[drawn.len() - 200..]);
+    }
+}
+
+#[test]
+fn what_is_cut_is_counted_in_json_too() {
+    let mut story = Story(Vec::new());
+    story.begin("a", "", 0, "top");
+    story.begin("a", "/1", 1, "first");
+    story.begin("a", "/1/1", 2, "second");
+    story.event("a", "/1", 3, "of the first");
+    story.with(|records| {
+        let id: TaskId = T.parse().unwrap();
+        let tree = Tree::build(id.trace_id(), records);
+        let json = |depth, next| {
+            let mut out = Vec::new();
+            distlogd::tree::write_json(&tree, tree.roots(), depth, next, &mut |piece| {
+                out.extend(piece);
+                true
+            });
+            serde_json::from_slice::<serde_json::Value>(&out).unwrap()
+        };
+        let whole = json(3, None);
+        assert_eq!(whole["next"], serde_json::Value::Null);
+        let first = &whole["tasks"][0]["items"][0]["task"];
+        assert_eq!(first["items"][0]["task"]["name"], "second");
+        assert_eq!(first.get("cut"), None);
+        let cut = json(2, Some(17));
+        assert_eq!(cut["next"], "17");
+        let first = &cut["tasks"][0]["items"][0]["task"];
+        assert_eq!(first["cut"], 1);
+        assert_eq!(first["items"].as_array().unwrap().len(), 1);
+        assert_eq!(first["items"][0]["record"]["message"], "of the first");
+    });
 }
 
 #[test]

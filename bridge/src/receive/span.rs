@@ -72,6 +72,14 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
+    /// How long it took, in ns. 0 where that is not known: it has no start or no end, or ends before it starts.
+    fn duration(&self) -> u64 {
+        match self.start {
+            0 => 0,
+            start => self.end.saturating_sub(start),
+        }
+    }
+
     /// `said`: the attribute by which distlog tells what a status cannot.
     fn outcome(&self, said: Outcome) -> Outcome {
         match (self.status_code, said) {
@@ -167,7 +175,7 @@ pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Re
         put::varint(out, record::NUMBER, number + 1);
         known.put_thread(out);
         put::varint(out, record::OUTCOME, head.outcome(outcome).number());
-        put::varint(out, record::DURATION, head.end.saturating_sub(head.start));
+        put::varint(out, record::DURATION, head.duration());
         put::varint(out, record::SPAN_KIND, kind);
         put::varint(out, record::STATUS_CODE, head.status_code.into());
         put::bytes(out, record::STATUS_MESSAGE, head.status_message.as_bytes());

@@ -24,7 +24,12 @@ enum Error {
     Output(io::Error),
 }
 
-pub(super) fn tree(url: &str, id: &str, look: &LookArgs) -> u8 {
+pub(super) fn tree(
+    url: &str,
+    id: &str,
+    (depth, cursor): (Option<usize>, Option<u64>),
+    look: &LookArgs,
+) -> u8 {
     let format = if look.json { "json" } else { "text" };
     // Here, since an id is a part of the path.
     let id: TaskId = match id.trim().parse() {
@@ -35,11 +40,15 @@ pub(super) fn tree(url: &str, id: &str, look: &LookArgs) -> u8 {
         }
     };
     let path = format!("/api/v1/tasks/{id}");
-    let query = [
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let (depth, cursor) = (number(depth.map(|depth| depth as u64)), number(cursor));
+    let mut query = vec![
         ("format", format),
         ("color", flag(look.color())),
         ("full", flag(look.full)),
     ];
+    query.extend(depth.as_deref().map(|depth| ("depth", depth)));
+    query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
     report(get(url, &path, &query).and_then(|body| print_all(body, look.json)))
 }
 
@@ -151,6 +160,12 @@ struct Listed {
     outcome: String,
     duration_ns: Option<u64>,
     failed: u32,
+    #[serde(default = "yes")]
+    root: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
@@ -193,7 +208,10 @@ fn tasks_text(tasks: &[Listed], look: Look) -> String {
         put_cut(&mut service, look.limit(MAX_NAME), one_line(&task.service));
         colour.put(&mut text, Style::Bold, name);
         colour.put(&mut text, Style::Cyan, format_args!(" · {service}"));
-        if task.outcome != "running" {
+        if !task.root {
+            colour.put(&mut text, Style::Dim, "  (its root is not here)");
+        }
+        if task.root && task.outcome != "running" {
             let duration = span_or_dash(task.duration_ns);
             colour.put(&mut text, Style::Dim, format_args!("  {duration}"));
         }
@@ -233,9 +251,10 @@ mod tests {
                     outcome: if at == 0 { "running".into() } else { text() },
                     duration_ns: (at == 1).then_some(at),
                     failed: 1,
+                    root: at != 2,
                 })
                 .collect();
-            let look = Look { colour: Colour::Off, full: false, now: tasks[0].begin_ns };
+            let look = Look { now: tasks[0].begin_ns, ..Look::new(Colour::Off, false) };
             let out = tasks_text(&tasks, look);
             check(&out, |line| line.starts_with("12:00:00.000 "), tasks.len())?;
             prop_assert_eq!(out.lines().count(), tasks.len());

@@ -56,6 +56,12 @@ enum Command {
     Tree {
         /// The task: a trace id, or the id of a subtask.
         id: String,
+        /// So many levels of tasks; what is deeper is counted.
+        #[arg(long)]
+        depth: Option<usize>,
+        /// Go on where the answer before this one ended.
+        #[arg(long)]
+        cursor: Option<u64>,
         #[command(flatten)]
         daemon: DaemonArgs,
         #[command(flatten)]
@@ -160,7 +166,13 @@ pub fn main_from(
         None if !cli.drain.is_empty() => drain::drain(cli.config.as_deref(), &cli.drain, add),
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
-        Some(Command::Tree { id, daemon, look }) => client::tree(&daemon.url, &id, &look),
+        Some(Command::Tree {
+            id,
+            depth,
+            cursor,
+            daemon,
+            look,
+        }) => client::tree(&daemon.url, &id, (depth, cursor), &look),
         Some(Command::Tail {
             filter,
             task,

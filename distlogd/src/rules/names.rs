@@ -247,7 +247,8 @@ impl Name {
                 .task
                 .map_or(Val::Str(""), |task| Val::Id(Id::Span(task.span_id))),
             Name::Outcome => Val::Str(record.outcome.name()),
-            Name::Duration if record.kind == Kind::End => {
+            // An end without one is of a span that has no start or no end.
+            Name::Duration if record.kind == Kind::End && record.duration > 0 => {
                 Val::Duration(i64::try_from(record.duration).unwrap_or(i64::MAX))
             }
             Name::Duration => return Err(NoValue),

@@ -289,7 +289,8 @@ impl Tracker {
                     }),
                     now,
                 );
-                if outline.may_be_top
+                let is_news = outline.may_be_top || self.needs.recent.is_unknown(&key.0);
+                if is_news
                     && let Ok(record) = outline.read()
                     && let Some(task) = record.task
                 {

@@ -1,4 +1,4 @@
-//! The newest top-level tasks, for people who look for one.
+//! The newest traces, for people who look for one: by the task that begins them, or for want of it by another.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,6 +33,8 @@ pub struct Summary {
     pub duration_ns: Option<u64>,
     /// Tasks of its trace that failed or were lost, itself included.
     pub failed: u32,
+    /// Whether it begins the trace. Otherwise that task has not come yet, and this is the first one that has.
+    pub root: bool,
     #[serde(skip)]
     span_id: Option<SpanId>,
 }
@@ -43,21 +45,8 @@ pub struct Recent(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Tasks that failed in traces whose top-level task is not known yet: by OTLP it comes last, as spans come when they end.
-    early: HashMap<TraceId, u32>,
     by_trace: HashMap<TraceId, Summary>,
     order: VecDeque<TraceId>,
-}
-
-impl State {
-    fn failed_early(&mut self, trace_id: TraceId) {
-        // Those of traces that have no top-level task here would stay for ever.
-        if self.early.len() >= KEPT && !self.early.contains_key(&trace_id) {
-            self.early.clear();
-        }
-        let failed = self.early.entry(trace_id).or_default();
-        *failed = failed.saturating_add(1);
-    }
 }
 
 impl Recent {
@@ -68,58 +57,67 @@ impl Recent {
     /// Notes a begin.
     pub(super) fn begin(&self, record: &RecordRef<'_>, task: &TaskRef<'_>) {
         let imported = task.path.starts_with('~') && task.path.matches('/').count() == 1;
-        if task.parent_span_id.is_some() && !imported {
-            return;
-        }
+        let root = task.parent_span_id.is_none() || imported;
         let mut state = self.lock();
         // A second service that continues the same foreign trace does not replace the first.
-        if state.by_trace.contains_key(&task.trace_id) {
+        let known = state.by_trace.get(&task.trace_id);
+        if known.is_some_and(|known| known.root || !root) {
             return;
         }
-        if state.order.len() >= KEPT
-            && let Some(oldest) = state.order.pop_front()
-        {
-            state.by_trace.remove(&oldest);
+        let failed = known.map_or(0, |known| known.failed);
+        let is_new = known.is_none();
+        if is_new {
+            if state.order.len() >= KEPT
+                && let Some(oldest) = state.order.pop_front()
+            {
+                state.by_trace.remove(&oldest);
+            }
+            state.order.push_back(task.trace_id);
         }
         let name = match record.message {
             "" => record.task_name(),
             message => message,
         };
         let summary = Summary {
+            // One whose root is not here is asked for as a whole.
             id: match task.path {
-                "" => task.trace_id.to_string(),
-                path => format!("{}/{}", task.trace_id, cut(path, MAX_ID)),
+                path if root && !path.is_empty() => {
+                    format!("{}/{}", task.trace_id, cut(path, MAX_ID))
+                }
+                _ => task.trace_id.to_string(),
             },
             name: cut(name, MAX_TEXT).to_owned(),
             service: cut(crate::tree::service_of(record), MAX_TEXT).to_owned(),
             begin_ns: record.time,
             outcome: "running",
             duration_ns: None,
-            failed: state.early.remove(&task.trace_id).unwrap_or(0),
+            failed,
+            root,
             span_id: Some(task.span_id),
         };
-        state.order.push_back(task.trace_id);
         state.by_trace.insert(task.trace_id, summary);
     }
 
-    /// Notes the end of a task, and how long it took, in ns.
+    /// Whether a begin of this trace that is not its root would be news.
+    pub(super) fn is_unknown(&self, trace_id: &TraceId) -> bool {
+        !self.lock().by_trace.contains_key(trace_id)
+    }
+
+    /// Notes the end of a task, and how long it took, in ns; 0: that is not known.
     pub(super) fn end(&self, (trace_id, span_id): &Key, outcome: Outcome, duration: u64) {
         let mut state = self.lock();
-        let failed = outcome.is_failure();
         let Some(summary) = state.by_trace.get_mut(trace_id) else {
-            if failed {
-                state.failed_early(*trace_id);
-            }
             return;
         };
-        summary.failed += u32::from(failed);
-        if summary.span_id == Some(*span_id) {
-            summary.outcome = if outcome == Outcome::Unset {
-                "ended"
-            } else {
-                outcome.name()
+        summary.failed += u32::from(outcome.is_failure());
+        // Of two spans that share an id the first one counts; a real end replaces one that was said for want of it.
+        let is_open = matches!(summary.outcome, "running" | "lost" | "ended");
+        if summary.span_id == Some(*span_id) && is_open {
+            summary.outcome = match outcome {
+                Outcome::Unset => "ended",
+                outcome => outcome.name(),
             };
-            summary.duration_ns = Some(duration);
+            summary.duration_ns = Some(duration).filter(|duration| *duration > 0);
         }
     }
 

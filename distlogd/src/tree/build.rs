@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use distlog_proto::{Kind, Outcome, RecordRef, SpanId, TaskId, TraceId};
+use distlog_proto::{Kind, Outcome, ProducerId, RecordRef, SpanId, SpanKind, TaskId, TraceId};
 
 use super::path::is_named;
-
-/// Deeper trees are cut, so that drawing them cannot exhaust the stack.
-const MAX_DEPTH: usize = 200;
+use super::service::service_of;
 
 /// The tasks of one trace.
 #[derive(Debug)]
@@ -30,10 +28,12 @@ pub struct Node<'a> {
     pub head: Option<RecordRef<'a>>,
     /// Its end.
     pub end: Option<RecordRef<'a>>,
-    /// Time of its first record, in ns since the epoch.
+    /// Time of its first record, in ns since the epoch; `u64::MAX` where none says a time.
     pub begun: u64,
     /// Time of its last record, in ns since the epoch.
     pub last: u64,
+    /// Another task with the same span id: client and server that share it, as Zipkin and Envoy have it.
+    twin: Option<usize>,
     /// Its records except begin and end, and its subtasks, in order of time.
     pub items: Vec<Item<'a>>,
     /// Whether its begin was seen.
@@ -74,9 +74,8 @@ impl<'a> Tree<'a> {
             nodes: Vec::new(),
             roots: Vec::new(),
         };
-        let mut index: HashMap<SpanId, usize> = HashMap::new();
+        let mut index = Index::default();
         let mut seen = HashSet::new();
-        let mut numbers = HashSet::new();
         for record in records {
             let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
                 continue;
@@ -84,29 +83,90 @@ impl<'a> Tree<'a> {
             if !seen.insert((record.source.producer, record.offset)) {
                 continue;
             }
-            // A client that did not hear the answer sends a span again, and after a restart the daemon does not know it any
-            // more: its records have the same numbers then.
-            let of_span =
-                record.kind != Kind::Event || record.otlp().is_some_and(|otlp| otlp.span_event);
-            if of_span && record.is_by_otlp() && !numbers.insert((task.span_id, record.number)) {
+            let Some(at) = tree.place(&mut index, task.span_id, &record) else {
                 continue;
-            }
-            let at = tree.node_of(&mut index, task.span_id);
+            };
             if let Some(parent) = task.parent_span_id {
                 tree.nodes[at].parent_span_id = Some(parent);
                 tree.node_of(&mut index, parent);
             }
             tree.nodes[at].take(record);
         }
-        tree.link(&index);
+        tree.link(&index.first);
         tree
     }
 
-    fn node_of(&mut self, index: &mut HashMap<SpanId, usize>, span_id: SpanId) -> usize {
-        *index.entry(span_id).or_insert_with(|| {
+    /// The first task with a span id, which is made if there is none.
+    fn node_of(&mut self, index: &mut Index, span_id: SpanId) -> usize {
+        *index.first.entry(span_id).or_insert_with(|| {
             self.nodes.push(Node::new(span_id));
             self.nodes.len() - 1
         })
+    }
+
+    /// The task that a record belongs to; none if the record is a repetition.
+    ///
+    /// What came by OTLP may be two spans with one id, and a span that a client sent again since it did not hear the answer:
+    /// the same span begins the same way, and its records have the same numbers.
+    fn place(
+        &mut self,
+        index: &mut Index,
+        span_id: SpanId,
+        record: &RecordRef<'a>,
+    ) -> Option<usize> {
+        let first = self.node_of(index, span_id);
+        if !record.is_by_otlp() {
+            return Some(first);
+        }
+        let source = (record.source.producer, span_id);
+        let of_span =
+            record.kind != Kind::Event || record.otlp().is_some_and(|otlp| otlp.span_event);
+        let at = if record.kind == Kind::Begin {
+            let known = self
+                .twins(first)
+                .find(|at| self.nodes[*at].may_begin(record));
+            let at = known.unwrap_or_else(|| self.twin_of(first));
+            index.current.insert(source, at);
+            at
+        } else {
+            let same_service = |at: &usize| {
+                let head = self.nodes[*at].head;
+                head.is_some_and(|head| service_of(&head) == service_of(record))
+            };
+            let current = index.current.get(&source).copied();
+            let other = || self.twins(first).find(same_service);
+            current.or_else(other).unwrap_or(first)
+        };
+        let is_new = !of_span || index.numbers.insert((at, record.number));
+        is_new.then_some(at)
+    }
+
+    /// The tasks with the same span id.
+    fn twins(&self, first: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(first), |at| self.nodes[*at].twin)
+    }
+
+    fn twin_of(&mut self, first: usize) -> usize {
+        let last = self.twins(first).last().unwrap_or(first);
+        let at = self.nodes.len();
+        self.nodes.push(Node::new(self.nodes[first].span_id));
+        self.nodes[last].twin = Some(at);
+        at
+    }
+
+    /// The task above: of several with that span id the one of the same process, or else the one that serves.
+    fn parent_of(&self, index: &HashMap<SpanId, usize>, node: &Node<'a>) -> Option<usize> {
+        let first = *index.get(&node.parent_span_id?)?;
+        self.nodes[first].twin?;
+        let producer = node.head.map(|head| head.source.producer);
+        let head = |at: &usize| self.nodes[*at].head;
+        let same = |at: &usize| head(at).map(|head| head.source.producer) == producer;
+        let serves = |at: &usize| head(at).is_some_and(|head| head.span_kind == SpanKind::Server);
+        let all = || self.twins(first);
+        all()
+            .find(|at| same(at) && serves(at))
+            .or_else(|| all().find(same))
+            .or_else(|| all().find(serves))
     }
 
     /// Hangs each node below its parent and puts everything in order.
@@ -117,7 +177,15 @@ impl<'a> Tree<'a> {
                 .entry((node.parent_span_id, unsalted(node.path)))
                 .or_default() += 1;
         }
-        let depths = self.depths(index);
+        let parents: Vec<Option<usize>> = self
+            .nodes
+            .iter()
+            .map(|node| {
+                let first = index.get(&node.parent_span_id?).copied();
+                self.parent_of(index, node).or(first)
+            })
+            .collect();
+        let depths = depths(&parents);
         let mut inward: Vec<usize> = (0..self.nodes.len()).collect();
         inward.sort_by_key(|at| std::cmp::Reverse(depths[*at]));
         for at in inward {
@@ -126,9 +194,9 @@ impl<'a> Tree<'a> {
             node.shared = takers
                 .get(&(node.parent_span_id, unsalted(node.path)))
                 .is_some_and(|n| *n > 1);
-            match node.parent_span_id.and_then(|span| index.get(&span)) {
+            match parents[at] {
                 Some(parent) if depths[at] > 0 => {
-                    let parent = &mut self.nodes[*parent];
+                    let parent = &mut self.nodes[parent];
                     parent.items.push(Item::Task(at));
                     if parent.head.is_none() {
                         // A task of which nothing is known begins when the first of its subtasks does.
@@ -138,46 +206,36 @@ impl<'a> Tree<'a> {
                 _ => self.roots.push(at),
             }
         }
+        for node in &mut self.nodes {
+            // What the begin says counts, also if a clock elsewhere is behind.
+            if let Some(begin) = node.head.filter(|head| node.begin_seen && head.time != 0) {
+                node.begun = begin.time;
+            }
+        }
         let begun: Vec<u64> = self.nodes.iter().map(|node| node.begun).collect();
         for node in &mut self.nodes {
             // Stable: records of the same time stay in the order in which they were stored.
             node.items.sort_by_key(|item| match item {
-                Item::Record(record) => (record.time, 0, record.offset),
+                Item::Record(record) => (known(record.time), 0, record.offset),
                 Item::Task(at) => (begun[*at], 1, 0),
             });
         }
         self.roots.sort_by_key(|at| begun[*at]);
     }
 
-    /// How deep each task stands. Where the parents run in a circle (forged ids), and below [`MAX_DEPTH`], the tree is cut
-    /// and goes on with a root.
-    fn depths(&self, index: &HashMap<SpanId, usize>) -> Vec<usize> {
-        const UNKNOWN: usize = usize::MAX;
-        const ON_THE_WAY: usize = usize::MAX - 1;
-        let mut depths = vec![UNKNOWN; self.nodes.len()];
-        let mut way = Vec::new();
-        for start in 0..self.nodes.len() {
-            let mut up = Some(start);
-            let mut depth = loop {
-                match up {
-                    Some(at) if depths[at] == UNKNOWN => {
-                        depths[at] = ON_THE_WAY;
-                        way.push(at);
-                        up = self.nodes[at]
-                            .parent_span_id
-                            .and_then(|span| index.get(&span))
-                            .copied();
-                    }
-                    Some(at) if depths[at] != ON_THE_WAY => break depths[at] + 1,
-                    _ => break 0,
+    /// How many tasks stand below one.
+    pub fn below(&self, at: usize) -> usize {
+        let mut count = 0;
+        let mut open = vec![at];
+        while let Some(at) = open.pop() {
+            for item in &self.nodes[at].items {
+                if let Item::Task(child) = item {
+                    count += 1;
+                    open.push(*child);
                 }
-            };
-            while let Some(at) = way.pop() {
-                depths[at] = depth % (MAX_DEPTH + 1);
-                depth = depths[at] + 1;
             }
         }
-        depths
+        count
     }
 
     /// Its trace.
@@ -200,13 +258,15 @@ impl<'a> Tree<'a> {
         if id.path().is_empty() {
             return self.roots.clone();
         }
-        let exact = self
-            .nodes
-            .iter()
-            .position(|node| node.span_id == id.span_id());
-        let takers =
-            || (0..self.nodes.len()).filter(|at| is_named(self.nodes[*at].path, id.path()));
-        exact.map_or_else(|| takers().collect(), |at| vec![at])
+        let all = || 0..self.nodes.len();
+        let exact: Vec<usize> = all()
+            .filter(|at| self.nodes[*at].span_id == id.span_id())
+            .collect();
+        if !exact.is_empty() {
+            return exact;
+        }
+        let takers = all().filter(|at| is_named(self.nodes[*at].path, id.path()));
+        takers.collect()
     }
 
     /// Whether nothing is known about the trace.
@@ -227,6 +287,49 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// What building a tree keeps in mind.
+#[derive(Default)]
+struct Index {
+    /// The first task with each span id.
+    first: HashMap<SpanId, usize>,
+    /// The span that a producer's records tell of: they follow its begin.
+    current: HashMap<(ProducerId, SpanId), usize>,
+    /// The records of each span, by their numbers.
+    numbers: HashSet<(usize, u64)>,
+}
+
+/// How deep each task stands, told the ones above them. Where these run in a circle (forged ids), the tree goes on with a root.
+fn depths(parents: &[Option<usize>]) -> Vec<usize> {
+    const UNKNOWN: usize = usize::MAX;
+    const ON_THE_WAY: usize = usize::MAX - 1;
+    let mut depths = vec![UNKNOWN; parents.len()];
+    let mut way = Vec::new();
+    for start in 0..parents.len() {
+        let mut up = Some(start);
+        let mut depth = loop {
+            match up {
+                Some(at) if depths[at] == UNKNOWN => {
+                    depths[at] = ON_THE_WAY;
+                    way.push(at);
+                    up = parents[at];
+                }
+                Some(at) if depths[at] != ON_THE_WAY => break depths[at] + 1,
+                _ => break 0,
+            }
+        };
+        while let Some(at) = way.pop() {
+            depths[at] = depth;
+            depth += 1;
+        }
+    }
+    depths
+}
+
+/// A time that is not known comes last.
+fn known(time: u64) -> u64 {
+    if time == 0 { u64::MAX } else { time }
+}
+
 fn unsalted(path: &str) -> &str {
     let last = path.rfind('/').map_or(0, |at| at + 1);
     path[last..].find('.').map_or(path, |at| &path[..last + at])
@@ -242,6 +345,7 @@ impl<'a> Node<'a> {
             end: None,
             begun: u64::MAX,
             last: 0,
+            twin: None,
             items: Vec::new(),
             begin_seen: false,
             shared: false,
@@ -252,7 +356,7 @@ impl<'a> Node<'a> {
         if let Some(task) = record.task {
             self.path = task.path;
         }
-        self.begun = self.begun.min(record.time);
+        self.begun = self.begun.min(known(record.time));
         self.last = self.last.max(record.time);
         match record.kind {
             Kind::Begin if !self.begin_seen => {
@@ -276,6 +380,19 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Whether this begin may be its own: it has none yet, or the same.
+    fn may_begin(&self, begin: &RecordRef<'a>) -> bool {
+        let Some(known) = self.head.filter(|_| self.begin_seen) else {
+            return true;
+        };
+        // A layer in the same process may have told of it, too.
+        !known.is_by_otlp()
+            || (known.time == begin.time
+                && known.span_kind == begin.span_kind
+                && known.message == begin.message
+                && service_of(&known) == service_of(begin))
+    }
+
     /// What it wants to achieve, in words.
     pub fn title(&self) -> &'a str {
         let known = |record: &RecordRef<'a>| matches!(record.kind, Kind::Begin | Kind::End);
@@ -297,14 +414,24 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// How long it took, in ns; to the last record where no end tells. `None` while it runs.
+    /// How long it took, in ns. `None` while it runs, and where a time is missing or the end is before the start.
     pub fn duration(&self) -> Option<u64> {
         match (self.end, self.state()) {
             (Some(end), _) if end.duration > 0 => Some(end.duration),
             (None, State::Running | State::Unknown) | (_, State::Done(Outcome::Lost)) => None,
+            // A span of no length, or one without a start or end.
+            (Some(end), _) if end.is_by_otlp() => {
+                let begin = self.head.filter(|_| self.begin_seen)?;
+                (begin.time != 0 && begin.time == end.time).then_some(0)
+            }
             // Python measures nothing: the time from its first to its last record.
-            _ => Some(self.last.saturating_sub(self.begun)),
+            _ => self.last.checked_sub(self.begun),
         }
+    }
+
+    /// Whether it is over, so that its duration should be known.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state(), State::Ended | State::Done(_))
     }
 }
 

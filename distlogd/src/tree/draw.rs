@@ -14,12 +14,23 @@
 use distlog_proto::{Kind, Outcome, RecordRef, SpanKind};
 
 use super::build::{Item, Node, State, Tree};
-use super::paint::{Look, Span, Style};
-use super::words::{first_line, mark, put_details, put_fields, reason, service_name, service_of};
+use super::paint::{Look, Style, span_or_dash};
+use super::service::service_of;
+use super::words::{first_line, mark, put_details, put_fields, reason, service_name};
 use crate::escape::one_line;
 
-/// Draws the tasks with these numbers and all below them, one line for each task and each record.
-pub fn draw(tree: &Tree<'_>, tasks: &[usize], look: Look) -> String {
+/// A piece has so many bytes, about.
+const PIECE: usize = 64 << 10;
+
+/// Draws the tasks with these numbers and all below them, one line for each task and each record; what is deeper than
+/// [`Look::depth`] is counted, with the command that shows it. `pieces` gets the text piece by piece, and says whether it
+/// wants more.
+pub fn draw_to(
+    tree: &Tree<'_>,
+    tasks: &[usize],
+    look: Look,
+    pieces: &mut dyn FnMut(String) -> bool,
+) {
     let mut out = String::new();
     look.colour.put(&mut out, Style::Bold, tree.trace_id());
     out.push('\n');
@@ -28,9 +39,25 @@ pub fn draw(tree: &Tree<'_>, tasks: &[usize], look: Look) -> String {
         look,
         out,
         prefix: String::new(),
+        depth: 0,
+        pieces,
+        is_wanted: true,
     };
     tasks.iter().for_each(|at| painter.task(*at, "", "", ""));
-    painter.out
+    let rest = std::mem::take(&mut painter.out);
+    if painter.is_wanted {
+        (painter.pieces)(rest);
+    }
+}
+
+/// The same as one text.
+pub fn draw(tree: &Tree<'_>, tasks: &[usize], look: Look) -> String {
+    let mut out = String::new();
+    draw_to(tree, tasks, look, &mut |piece| {
+        out.push_str(&piece);
+        true
+    });
+    out
 }
 
 struct Painter<'t, 'a> {
@@ -38,11 +65,26 @@ struct Painter<'t, 'a> {
     look: Look,
     out: String,
     prefix: String,
+    depth: usize,
+    pieces: &'t mut dyn FnMut(String) -> bool,
+    /// Whether anybody wants more.
+    is_wanted: bool,
 }
 
 impl<'a> Painter<'_, 'a> {
+    /// Hands over what is drawn, if it is enough.
+    fn piece(&mut self) {
+        if self.out.len() >= PIECE {
+            self.is_wanted = (self.pieces)(std::mem::take(&mut self.out));
+        }
+    }
+
     /// `joint` goes before this line, `stem` before those below it; `service` is the one that the line above names.
     fn task(&mut self, at: usize, joint: &str, stem: &str, service: &str) {
+        self.piece();
+        if !self.is_wanted {
+            return;
+        }
         let tree = self.tree;
         let node = tree.node(at);
         let own_service = node.head.map_or("", |head| service_of(&head));
@@ -58,9 +100,13 @@ impl<'a> Painter<'_, 'a> {
         );
         let kept = self.prefix.len();
         self.prefix.push_str(stem);
-        let last = node.items.len().saturating_sub(1);
-        for (i, item) in node.items.iter().enumerate() {
-            let (joint, stem) = if i == last {
+        self.depth += 1;
+        let is_cut = self.depth >= self.look.depth;
+        let shown = |item: &&Item<'_>| !is_cut || matches!(item, Item::Record(_));
+        let deeper = if is_cut { tree.below(at) } else { 0 };
+        let mut items = node.items.iter().filter(shown).peekable();
+        while let Some(item) = items.next() {
+            let (joint, stem) = if items.peek().is_none() && deeper == 0 {
                 ("└─ ", "   ")
             } else {
                 ("├─ ", "│  ")
@@ -70,6 +116,15 @@ impl<'a> Painter<'_, 'a> {
                 Item::Record(record) => self.record(record, joint, stem, own_service),
             }
         }
+        if deeper > 0 {
+            self.begin_line("└─ ");
+            let tasks = if deeper == 1 { "task" } else { "tasks" };
+            let id = tree.id(at);
+            let cut = format_args!("… {deeper} {tasks} below: distlogd tree {}", one_line(&id));
+            self.look.colour.put(&mut self.out, Style::Dim, cut);
+            self.out.push('\n');
+        }
+        self.depth -= 1;
         self.prefix.truncate(kept);
     }
 
@@ -130,8 +185,13 @@ impl<'a> Painter<'_, 'a> {
                 ),
             );
         }
-        if let Some(duration) = node.duration() {
-            colour.put(out, Style::Dim, format_args!("  {}", Span(duration)));
+        match node.duration() {
+            None if !node.is_over() || node.state() == State::Done(Outcome::Lost) => {}
+            duration => colour.put(
+                out,
+                Style::Dim,
+                format_args!("  {}", span_or_dash(duration)),
+            ),
         }
         if node.state() == State::Running {
             colour.put(out, Style::Blue, "  running");
@@ -153,6 +213,10 @@ impl<'a> Painter<'_, 'a> {
     }
 
     fn record(&mut self, record: &RecordRef<'a>, joint: &str, stem: &str, service: &str) {
+        self.piece();
+        if !self.is_wanted {
+            return;
+        }
         self.begin_line(joint);
         let mut text = String::new();
         let below = put_record(&mut text, self.look, record, service);
@@ -213,7 +277,7 @@ mod tests {
         #[test]
         fn a_record_begins_one_line_whatever_it_holds(texts in texts(), full in any::<bool>()) {
             let records = records(&texts);
-            let look = Look { colour: Colour::Off, full, now: records[0].time };
+            let look = Look { full, now: records[0].time, ..Look::new(Colour::Off, full) };
             let bytes = batches(&records);
             let parsed: Vec<BatchRef<'_>> = bytes.iter().map(|bytes| BatchRef::parse(bytes).unwrap()).collect();
             let trace_id = records[0].task.as_ref().unwrap().trace_id;

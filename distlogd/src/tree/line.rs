@@ -12,7 +12,8 @@
 use distlog_proto::{Kind, Outcome, RecordRef};
 
 use super::paint::{Look, Span, Style};
-use super::words::{first_line, mark, put_details, put_fields, reason, service_name, service_of};
+use super::service::service_of;
+use super::words::{first_line, mark, put_details, put_fields, reason, service_name};
 
 /// A deeper task is not indented further.
 const MAX_INDENT: usize = 12;
@@ -112,7 +113,7 @@ mod tests {
         #[test]
         fn a_record_begins_one_line_whatever_it_holds(texts in texts(), full in any::<bool>()) {
             let records = records(&texts);
-            let look = Look { colour: Colour::Off, full, now: records[0].time };
+            let look = Look { now: records[0].time, ..Look::new(Colour::Off, full) };
             let mut out = String::new();
             for bytes in batches(&records) {
                 let batch = BatchRef::parse(&bytes).unwrap();

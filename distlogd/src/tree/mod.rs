@@ -12,12 +12,14 @@ mod json;
 mod line;
 pub mod paint;
 mod path;
+mod service;
 mod words;
 
 pub(crate) use build::is_python;
 pub use build::{Item, Node, State, Tree};
-pub use draw::draw;
+pub use draw::{draw, draw_to};
 pub use json::write_json;
 pub use line::put_line;
 pub(crate) use path::is_below;
-pub(crate) use words::{put_fields, service_of, traceback};
+pub(crate) use service::service_of;
+pub(crate) use words::{put_fields, traceback};

@@ -16,6 +16,11 @@ pub enum Colour {
     Off,
 }
 
+/// So many levels of tasks are drawn where nothing else is asked for.
+pub const DEPTH: usize = 100;
+/// And so many at most: drawing goes down as deep on the stack.
+pub const MAX_DEPTH: usize = 1000;
+
 /// How a text for people looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
@@ -23,6 +28,8 @@ pub struct Look {
     pub colour: Colour,
     /// Long values whole.
     pub full: bool,
+    /// How many levels of tasks are drawn; at most [`MAX_DEPTH`].
+    pub depth: usize,
     /// The present time, in ns since the epoch: times of another day have their date beside them.
     pub now: u64,
 }
@@ -34,6 +41,7 @@ impl Look {
         Look {
             colour,
             full,
+            depth: DEPTH,
             now: since.map_or(0, |since| {
                 u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
             }),
@@ -126,9 +134,10 @@ impl fmt::Display for Span {
         };
         match self.0 {
             0..1_000 => write!(f, "{}ns", self.0),
-            1_000..1_000_000 => scaled(f, ns / 1e3, "µs"),
-            1_000_000..1_000_000_000 => scaled(f, ns / 1e6, "ms"),
-            1_000_000_000..60_000_000_000 => scaled(f, ns / 1e9, "s"),
+            // What would be rounded to 1000 is 1.00 of the next unit.
+            1_000..999_500 => scaled(f, ns / 1e3, "µs"),
+            999_500..999_500_000 => scaled(f, ns / 1e6, "ms"),
+            999_500_000..60_000_000_000 => scaled(f, ns / 1e9, "s"),
             60_000_000_000..3_600_000_000_000 => write!(
                 f,
                 "{}m {:02}s",

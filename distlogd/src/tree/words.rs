@@ -31,15 +31,6 @@ pub(super) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
     }
 }
 
-/// The service that a record comes from; for programs that name none, the process.
-pub(crate) fn service_of<'a>(record: &RecordRef<'a>) -> &'a str {
-    if record.source.service.is_empty() {
-        record.source.process_name
-    } else {
-        record.source.service
-    }
-}
-
 /// Appends the fields of a record, or those of its task. What came by OTLP has attributes for what other records have apart:
 /// place in the code, thread and error are no more shown for it than for those, or elsewhere.
 pub(crate) fn put_fields(

@@ -16,6 +16,7 @@ use crate::tree::{put_fields, service_of, traceback};
 
 /// Nothing is cut: it is a file to search in. Times have their date in any case.
 const LOOK: Look = Look {
+    depth: 1,
     colour: Colour::Off,
     full: true,
     now: 0,
