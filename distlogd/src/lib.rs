@@ -37,7 +37,7 @@
 //! [`escape`] is what all of them write texts with that people see.
 //!
 //! Around it: [`config`] (what the YAML file says), [`daemon`] (everything opened and closed in order), [`cli`].
-//! [`faults`], [`heard`], [`losses`] and [`metrics`] (labels: `label.rs`) count; [`vital`] notices when a part is gone.
+//! [`faults`], [`heard`], [`losses`], [`meters`] and [`metrics`] (labels: `label.rs`) count; [`vital`] notices when a part is gone.
 
 pub mod cli;
 pub mod config;
@@ -52,6 +52,7 @@ pub mod intake;
 mod label;
 pub mod lookup;
 pub mod losses;
+pub mod meters;
 pub mod metrics;
 pub mod own;
 pub mod processor;

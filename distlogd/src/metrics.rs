@@ -1,5 +1,6 @@
 //! What the daemon counts, in the format of Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,58 +35,104 @@ impl fmt::Debug for Gather {
 
 /// Takes one figure out of many.
 type Pick<T> = fn(&T) -> u64;
+/// Name, what it is, and how much.
+type Figure = (&'static str, &'static str, u64);
+/// Of which processor, and how much.
+type Labelled<'a> = (&'a str, u64);
 
-const STORE_GAUGES: &[(&str, &str, Pick<Stats>)] = &[
-    ("segments", "Segments of the store", |s| s.segments),
-    ("bytes", "Bytes of the store", |s| s.bytes),
-    ("records", "Records that the store keeps", |s| {
-        s.end.saturating_sub(s.first).saturating_sub(s.lost)
-    }),
-    ("producers", "Producers whose position is known", |s| {
-        s.producers
-    }),
-    (
-        "unsealed_segments",
-        "Segments that wait to be sealed",
-        |s| s.unsealed,
-    ),
-];
-
-const STORE_COUNTERS: &[(&str, &str, Pick<Stats>)] = &[
-    ("stored_records", "Records made durable", |s| s.records),
-    ("stored_bytes", "Bytes of batches made durable", |s| {
-        s.batch_bytes
-    }),
-    ("syncs", "Syncs of the open segment", |s| s.syncs),
-    ("replays", "Batches that the store already had", |s| {
-        s.replays
-    }),
-    (
-        "no_space",
-        "Batches refused because the file system is full",
-        |s| s.no_space,
-    ),
-    ("write_errors", "Failed writes and syncs", |s| {
-        s.write_errors
-    }),
-    ("damaged", "Places where the store was found damaged", |s| {
-        s.damaged
-    }),
-    ("damaged_records", "Records lost by damage", |s| {
-        s.damaged_records
-    }),
-    ("expired_records", "Records removed by retention", |s| {
-        s.expired_records
-    }),
-];
+/// What the store has, and what it has done. Each figure is named, so that none is forgotten.
+fn store_figures(stats: &Stats) -> ([Figure; 5], [Figure; 14]) {
+    let Stats {
+        segments,
+        bytes,
+        first,
+        end,
+        lost,
+        producers,
+        unsealed,
+        records,
+        batches,
+        batch_bytes,
+        syncs,
+        replays,
+        gaps,
+        no_space,
+        write_errors,
+        seal_errors,
+        damaged,
+        damaged_records,
+        truncated_bytes,
+        expired_segments,
+        expired_records,
+    } = *stats;
+    let kept = end.saturating_sub(first).saturating_sub(lost);
+    let gauges = [
+        ("segments", "Segments of the store", segments),
+        ("bytes", "Bytes of the store", bytes),
+        ("records", "Records that the store keeps", kept),
+        ("producers", "Producers whose position is known", producers),
+        (
+            "unsealed_segments",
+            "Segments that wait to be sealed",
+            unsealed,
+        ),
+    ];
+    let counters = [
+        ("stored_records", "Records made durable", records),
+        ("stored_batches", "Batches made durable", batches),
+        ("stored_bytes", "Bytes of batches made durable", batch_bytes),
+        ("syncs", "Syncs of the open segment", syncs),
+        ("replays", "Batches that the store already had", replays),
+        (
+            "gaps",
+            "Batches that did not begin where their producer stood",
+            gaps,
+        ),
+        (
+            "no_space",
+            "Batches refused because the file system is full",
+            no_space,
+        ),
+        ("write_errors", "Failed writes and syncs", write_errors),
+        (
+            "seal_errors",
+            "Segments that could not be sealed, each time it was tried",
+            seal_errors,
+        ),
+        (
+            "damaged",
+            "Places where the store was found damaged",
+            damaged,
+        ),
+        ("damaged_records", "Records lost by damage", damaged_records),
+        (
+            "truncated_bytes",
+            "Bytes that were written in part when the daemon ended, and cut off",
+            truncated_bytes,
+        ),
+        (
+            "expired_segments",
+            "Segments removed by retention",
+            expired_segments,
+        ),
+        (
+            "expired_records",
+            "Records removed by retention",
+            expired_records,
+        ),
+    ];
+    (gauges, counters)
+}
 
 const WORKER_COUNTERS: &[(&str, &str, Pick<Progress>)] = &[
-    ("taken", "Records durable at the destination", |p| {
-        get(&p.taken)
-    }),
+    (
+        "taken",
+        "Records that the destination took (by OTLP also what becomes part of a span that ends later)",
+        |p| get(&p.taken),
+    ),
     (
         "rejected",
-        "Records that the destination will never take",
+        "Records that the destination will never take (a span that is rejected by OTLP is one, its end)",
         |p| get(&p.rejected),
     ),
     (
@@ -109,8 +156,9 @@ fn gauge(value: u64) -> ConstGauge<i64> {
 impl Collector for Gather {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let stats = self.reader.stats();
-        for (name, help, pick) in STORE_GAUGES {
-            let metric = gauge(pick(&stats));
+        let (gauges, counters) = store_figures(&stats);
+        for (name, help, value) in gauges {
+            let metric = gauge(value);
             let name = format!("distlogd_store_{name}");
             metric.encode(encoder.encode_descriptor(&name, help, None, metric.metric_type())?)?;
         }
@@ -120,8 +168,8 @@ impl Collector for Gather {
             "Bytes of batches in memory that are not yet durable",
         );
         metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
-        for (name, help, pick) in STORE_COUNTERS {
-            let metric = ConstCounter::new(pick(&stats));
+        for (name, help, value) in counters {
+            let metric = ConstCounter::new(value);
             let name = format!("distlogd_store_{name}");
             metric.encode(encoder.encode_descriptor(&name, help, None, metric.metric_type())?)?;
         }
@@ -134,6 +182,7 @@ impl Collector for Gather {
                 ConstCounter::new(pick(progress)).encode(family.encode_family(&labels)?)?;
             }
         }
+        self.encode_meters(&mut encoder)?;
         let kind = gauge(0).metric_type();
         let help = "Records in the store that the processor has not yet dealt with";
         let mut family = encoder.encode_descriptor("distlogd_processor_lag", help, None, kind)?;
@@ -141,6 +190,31 @@ impl Collector for Gather {
             let labels = [("processor", label::value(worker))];
             gauge(stats.end.saturating_sub(get(&progress.done)))
                 .encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Gather {
+    /// What processors count beside: each name once, with all that have it.
+    fn encode_meters(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut families: BTreeMap<&str, (&str, Vec<Labelled<'_>>)> = BTreeMap::new();
+        for (worker, progress) in &self.workers {
+            for meter in progress.meters.list() {
+                let family = families
+                    .entry(meter.name)
+                    .or_insert((meter.help, Vec::new()));
+                family.1.push((worker, meter.count()));
+            }
+        }
+        for (name, (help, counts)) in families {
+            let name = format!("distlogd_processor_{name}");
+            let kind = ConstCounter::new(0u64).metric_type();
+            let mut family = encoder.encode_descriptor(&name, help, None, kind)?;
+            for (worker, count) in counts {
+                let labels = [("processor", label::value(worker))];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

@@ -22,6 +22,12 @@ pub trait Processor: Send {
     /// # Errors
     /// As for [`Processor::process`].
     fn flush(&mut self) -> Result<Token, Error>;
+
+    /// How many of the records taken the destination has rejected without saying which, since this was asked last. It is
+    /// asked after each successful flush, and they count as rejected.
+    fn rejected(&mut self) -> u64 {
+        0
+    }
 }
 
 /// What a processor wants to know at its next start; opaque to the daemon. At most some hundred bytes.

@@ -96,7 +96,13 @@ fn what_is_no_endpoint_is_told_at_once() {
                 protocol,
                 ..Config::new(bad)
             };
-            let fault = open("test", &config, Box::new(Store::default())).err();
+            let fault = open(
+                "test",
+                &config,
+                &distlogd::meters::Meters::default(),
+                Box::new(Store::default()),
+            )
+            .err();
             assert!(
                 matches!(&fault, Some(OpenError::Endpoint { endpoint, .. }) if endpoint == bad),
                 "{protocol:?} {bad}: {fault:?}"

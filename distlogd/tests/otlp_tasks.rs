@@ -164,7 +164,13 @@ fn a_store_that_cannot_be_read_is_no_reason_to_lose_a_span() {
                   _,
                   _: &mut dyn FnMut(&distlog_proto::RecordRef<'_>)|
      -> Result<(), FindError> { Err("disk on fire".into()) };
-    let mut otlp = open("test", &Config::new(collector.endpoint()), Box::new(broken)).unwrap();
+    let mut otlp = open(
+        "test",
+        &Config::new(collector.endpoint()),
+        &distlogd::meters::Meters::default(),
+        Box::new(broken),
+    )
+    .unwrap();
     match store.read(1, 2, |records| otlp.process(records)) {
         Err(Error::Retry { reason, .. }) => assert!(reason.contains("disk on fire"), "{reason}"),
         other => panic!("{other:?}"),

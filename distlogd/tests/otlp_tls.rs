@@ -235,9 +235,14 @@ fn files_that_cannot_be_used_are_named() {
             protocol,
             ..Config::new("https://localhost:1")
         };
-        open("test", &config, Box::new(Store::default()))
-            .err()
-            .unwrap()
+        open(
+            "test",
+            &config,
+            &distlogd::meters::Meters::default(),
+            Box::new(Store::default()),
+        )
+        .err()
+        .unwrap()
     };
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
         let text = fault(

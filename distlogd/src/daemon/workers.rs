@@ -70,19 +70,23 @@ impl Shared<'_> {
                 self.reader.clone(),
                 config.router(name),
             );
+            let progress = Arc::new(Progress::default());
+            let meters = progress.meters.clone();
             let open = move |token: Option<&Token>| {
                 kind.open(Start {
                     name: &own_name,
                     token,
                     reader: &reader,
                     router: &router,
+                    meters: &meters,
                 })
             };
-            workers.push(self.worker(name, Box::new(open), config.router(name), *from)?);
+            let route = config.router(name);
+            workers.push(self.worker(name, Box::new(open), route, *from, progress)?);
         }
         for (name, open) in registered {
             let route = config.router(&name);
-            workers.push(self.worker(&name, open, route, From::End)?);
+            workers.push(self.worker(&name, open, route, From::End, Arc::default())?);
         }
         Ok(workers)
     }
@@ -93,8 +97,8 @@ impl Shared<'_> {
         factory: Factory,
         router: Router,
         from: From,
+        progress: Arc<Progress>,
     ) -> Result<Running, StartError> {
-        let progress = Arc::new(Progress::default());
         let worker = Worker {
             name: name.to_owned(),
             factory,

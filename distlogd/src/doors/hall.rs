@@ -43,6 +43,7 @@ struct Labels {
 #[derive(Debug, Clone, Default)]
 pub struct Received {
     records: Family<Labels, Counter>,
+    refused: Family<Labels, Counter>,
     messages: Family<Labels, Counter>,
     bytes: Family<Labels, Counter>,
 }
@@ -55,6 +56,11 @@ impl Received {
             "distlogd_received_records",
             "Records that came in and were good",
             received.records.clone(),
+        );
+        registry.register(
+            "distlogd_refused_records",
+            "Records, by OTLP spans and log records, that were left out of what was taken otherwise",
+            received.refused.clone(),
         );
         registry.register(
             "distlogd_received_messages",
@@ -77,6 +83,12 @@ impl Received {
 
     pub(super) fn records(&self, door: &'static str, encoding: &'static str, count: u64) {
         self.records
+            .get_or_create(&Labels { door, encoding })
+            .inc_by(count);
+    }
+
+    pub(super) fn refused(&self, door: &'static str, encoding: &'static str, count: u64) {
+        self.refused
             .get_or_create(&Labels { door, encoding })
             .inc_by(count);
     }

@@ -216,6 +216,7 @@ impl Receiver {
             None => {}
         }
         Ok(checked.bad.map(|(count, error)| {
+            self.hall.received.refused(DOOR, "B", count);
             Fault::new(
                 "bad records",
                 format_args!("{count} records of a batch were left out: {error}"),

@@ -69,6 +69,7 @@ fn open_otlp(config: &otlp::Config, start: Start<'_>) -> Result<Box<dyn Processo
         })
         .map_err(Into::into)
     };
-    let processor = otlp::open(start.name, config, Box::new(find)).map_err(Error::retry)?;
+    let processor =
+        otlp::open(start.name, config, start.meters, Box::new(find)).map_err(Error::retry)?;
     Ok(Box::new(processor))
 }

@@ -1,5 +1,6 @@
 //! What every processor is made with.
 
+use crate::meters::Meters;
 use crate::processor::Token;
 use crate::rules::Router;
 use crate::store::Reader;
@@ -14,4 +15,6 @@ pub struct Start<'a> {
     pub reader: &'a Reader,
     /// What is routed to it.
     pub router: &'a Router,
+    /// Where it gets counters that it has beside those of every worker.
+    pub meters: &'a Meters,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use distlog_proto::RecordRef;
 
+use crate::meters::Meters;
 use crate::own::Own;
 use crate::processor::{Error, Processor, Token};
 use crate::store::{CursorFile, CursorFileError, Reader};
@@ -56,6 +57,8 @@ pub struct Progress {
     pub skipped: AtomicU64,
     /// Attempts that failed and are made again.
     pub retries: AtomicU64,
+    /// What else the processor counts.
+    pub meters: Meters,
 }
 
 impl Worker {

@@ -223,7 +223,12 @@ impl Run {
             };
             match processor.flush() {
                 Err(Error::Reject { numbers, reason }) => self.reject(&numbers, &reason),
-                Ok(token) => break token,
+                Ok(token) => {
+                    let rejected = processor.rejected().min(self.counts.taken);
+                    self.counts.taken -= rejected;
+                    self.counts.rejected += rejected;
+                    break token;
+                }
                 Err(error) => return Err(error),
             }
         };

@@ -12,6 +12,7 @@ use distlog_proto::{
     BatchRef, Callsite, Kind, Outcome, ProducerId, Record, RecordRef, Severity, Source, SpanId,
     Task, TaskId, TraceId,
 };
+use distlogd::meters::Meters;
 use distlogd::processor::{Error, Processor};
 use distlogd::processors::otlp::{Config, FindError, FindTask, Otlp, open};
 
@@ -64,7 +65,7 @@ impl Store {
     }
 
     pub fn open(&self, config: &Config) -> Otlp {
-        open("test", config, Box::new(self.clone())).unwrap()
+        open("test", config, &Meters::default(), Box::new(self.clone())).unwrap()
     }
 }
 

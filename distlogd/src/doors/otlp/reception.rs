@@ -97,20 +97,23 @@ impl Reception {
                 let _held = (permit, share);
                 this.convert(signal, &request)
             };
-            let (verdict, waiting) = tokio::task::spawn_blocking(convert)
+            let (verdict, records, waiting) = tokio::task::spawn_blocking(convert)
                 .await
                 .map_err(|_| Refusal::Failed("the conversion panicked"))??;
             waiting.durable(&self.seen).await?;
-            Ok(verdict)
+            Ok((verdict, records))
         };
-        let verdict = match tokio::time::timeout(PATIENCE, taking).await {
+        let (verdict, records) = match tokio::time::timeout(PATIENCE, taking).await {
             Ok(result) => result?,
             Err(_) => return Err(Refusal::Away("the store takes nothing now")),
         };
         self.hall
             .received
-            .records(from.door, encoding(signal), verdict.accepted);
+            .records(from.door, encoding(signal), records);
         if let Some((count, reason)) = partial(&verdict) {
+            self.hall
+                .received
+                .refused(from.door, encoding(signal), verdict.refused);
             let detail = format!("{count} {} were refused: {reason}", signal.items());
             self.note(from, "bad records", &detail);
         }
@@ -129,13 +132,14 @@ impl Reception {
             .report(from.door, what, peer.as_deref(), detail);
     }
 
-    /// Puts the records of a request into the queue of the store; waits while that is full.
-    fn convert(&self, signal: Signal, request: &[u8]) -> Result<(Verdict, Waiting), Refusal> {
+    /// Puts the records of a request into the queue of the store, and says how many there are; waits while that is full.
+    fn convert(&self, signal: Signal, request: &[u8]) -> Result<(Verdict, u64, Waiting), Refusal> {
         let (said, hears) = unbounded_channel();
         let mut desk = Desk {
             reception: self,
             said,
             submitted: 0,
+            records: 0,
             closed: false,
         };
         // Log records have no ids: the same ones may be meant twice.
@@ -162,7 +166,7 @@ impl Reception {
             left: desk.submitted,
             new,
         };
-        taken.map(|verdict| (verdict, waiting))
+        taken.map(|verdict| (verdict, desk.records, waiting))
     }
 }
 
@@ -202,6 +206,8 @@ struct Desk<'r> {
     said: UnboundedSender<Stored>,
     /// From how many things an answer is to be waited for.
     submitted: usize,
+    /// Records in the batches.
+    records: u64,
     closed: bool,
 }
 
@@ -223,6 +229,7 @@ impl Take for Desk<'_> {
 
     fn batch(&mut self, batch: receive::Batch) {
         let said = self.said.clone();
+        self.records += u64::from(batch.count);
         let receive::Batch {
             producer,
             from,

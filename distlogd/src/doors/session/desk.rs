@@ -243,6 +243,7 @@ impl Desk {
         };
         if let Some((count, error)) = bad {
             let detail = format!("{count} records of a batch were left out: {error}");
+            self.hall.received.refused(DOOR, "B", count);
             self.fault("bad records", address, detail);
         }
         self.hall.received.records(DOOR, "B", batch.count.into());

@@ -27,6 +27,7 @@ use std::time::Duration;
 use distlog_bridge::{OpenSpan, Origin, Origins, Recent, Request, put_log_record};
 use distlog_proto::{Kind, RecordRef};
 
+use crate::meters::Meters;
 use crate::processor::{Error, Processor, Token};
 use crate::rpc::Signal;
 use answer::{Failure, NEEDS_A_PERSON};
@@ -48,12 +49,17 @@ const MAX_DELAY: Duration = Duration::from_secs(300);
 
 /// Makes the processor; it connects when it has something to send.
 ///
-/// `name` is the processor's, for messages and its thread; `find` looks up tasks in the store.
+/// `name` is the processor's, for messages and its thread; `meters` has its counters; `find` looks up tasks in the store.
 ///
 /// # Errors
 /// If the configuration names no endpoint, header or certificate that could be used.
-pub fn open(name: &str, config: &Config, find: Box<dyn FindTask>) -> Result<Otlp, OpenError> {
-    let counters = Arc::new(Counters::default());
+pub fn open(
+    name: &str,
+    config: &Config,
+    meters: &Meters,
+    find: Box<dyn FindTask>,
+) -> Result<Otlp, OpenError> {
+    let counters = Arc::new(Counters::new(meters));
     Ok(Otlp {
         outbox: Outbox::new(name, config, Arc::clone(&counters))?,
         convert: Convert {
@@ -219,6 +225,10 @@ impl Processor for Otlp {
         self.convert.early.settle();
         self.convert.interrupt();
         Ok(Token::default())
+    }
+
+    fn rejected(&mut self) -> u64 {
+        self.outbox.rejected()
     }
 }
 

@@ -12,6 +12,7 @@ use super::answer::{Accepted, Failure};
 use super::client::Client;
 use super::config::Config;
 use super::fault::OpenError;
+use crate::meters::Meters;
 use crate::rpc::Signal;
 
 /// So many requests are under way at the same time at most, however small.
@@ -19,28 +20,56 @@ const MAX_REQUESTS: usize = 16;
 /// What receivers say is told this often at most.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
-/// What was sent so far; for metrics.
-#[derive(Debug, Default)]
+/// What was sent so far, in the metrics. What is sent again after a failure counts again.
+#[derive(Debug)]
 pub struct Counters {
-    /// Spans in requests that the receiver took.
-    pub spans: AtomicU64,
-    /// Log records in requests that the receiver took.
-    pub logs: AtomicU64,
+    /// Spans that the receiver took.
+    pub spans: Arc<AtomicU64>,
+    /// Log records that the receiver took.
+    pub logs: Arc<AtomicU64>,
     /// Requests that the receiver took.
-    pub requests: AtomicU64,
+    pub requests: Arc<AtomicU64>,
     /// Bytes of these requests, before compression.
-    pub bytes: AtomicU64,
+    pub bytes: Arc<AtomicU64>,
     /// Spans and log records in them that the receiver nevertheless did not take (partial success).
-    pub rejected: AtomicU64,
+    pub rejected: Arc<AtomicU64>,
     /// Events that were to be events of a span, but have none that is still open.
-    pub unplaced_events: AtomicU64,
+    pub unplaced_events: Arc<AtomicU64>,
     /// Ends of tasks that had been exported before, such as the real end of a lost task.
-    pub repeated_ends: AtomicU64,
+    pub repeated_ends: Arc<AtomicU64>,
     /// Tasks that were not in memory at their end and were looked up in the store.
-    pub looked_up: AtomicU64,
+    pub looked_up: Arc<AtomicU64>,
 }
 
 impl Counters {
+    pub(super) fn new(meters: &Meters) -> Counters {
+        Counters {
+            spans: meters.counter("otlp_spans", "Spans that the receiver took"),
+            logs: meters.counter("otlp_log_records", "Log records that the receiver took"),
+            requests: meters.counter("otlp_requests", "Requests that the receiver took"),
+            bytes: meters.counter(
+                "otlp_bytes",
+                "Bytes of the requests that the receiver took, before compression",
+            ),
+            rejected: meters.counter(
+                "otlp_rejected_items",
+                "Spans and log records that the receiver rejected in requests that it took otherwise",
+            ),
+            unplaced_events: meters.counter(
+                "otlp_unplaced_events",
+                "Events that left with no span, as theirs had ended",
+            ),
+            repeated_ends: meters.counter(
+                "otlp_repeated_ends",
+                "Ends of tasks whose span had left before",
+            ),
+            looked_up: meters.counter(
+                "otlp_looked_up",
+                "Tasks whose begin was looked up in the store when they ended",
+            ),
+        }
+    }
+
     pub(super) fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
     }
@@ -61,6 +90,8 @@ pub(super) struct Outbox {
     in_flight: usize,
     limit: usize,
     counters: Arc<Counters>,
+    /// Items that were rejected since this was asked for.
+    rejected: u64,
     told: Option<Instant>,
     handle: Handle,
     /// Has one thread, so that requests go on while the worker converts records. There until this is dropped.
@@ -95,6 +126,7 @@ impl Outbox {
             in_flight: 0,
             limit: config.in_flight,
             counters,
+            rejected: 0,
             told: None,
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
@@ -150,6 +182,12 @@ impl Outbox {
         // Aborts them; a receiver may have taken some all the same, and gets them again.
         self.requests = JoinSet::new();
         self.in_flight = 0;
+        self.rejected = 0;
+    }
+
+    /// How many spans and log records were rejected since this was asked last: each is one record, a span its end.
+    pub fn rejected(&mut self) -> u64 {
+        std::mem::take(&mut self.rejected)
     }
 
     fn wait_for_one(&mut self) -> Result<(), Failure> {
@@ -175,7 +213,9 @@ impl Outbox {
         Counters::add(kind, items.saturating_sub(accepted.rejected));
         Counters::add(&counters.requests, 1);
         Counters::add(&counters.bytes, done.bytes as u64);
-        Counters::add(&counters.rejected, accepted.rejected);
+        let rejected = accepted.rejected.min(items);
+        Counters::add(&counters.rejected, rejected);
+        self.rejected += rejected;
         if accepted != Accepted::default() {
             self.tell(done.signal, items, &accepted);
         }

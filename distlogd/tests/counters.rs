@@ -1,0 +1,316 @@
+//! The metrics say what happened: of every receiver what came in, of every processor what became of it.
+
+mod otlp_support;
+
+use distlog_bridge::otlp::collector::logs::v1::ExportLogsServiceRequest;
+use distlog_bridge::otlp::collector::trace::v1::ExportTraceServiceRequest;
+use distlog_bridge::otlp::collector::trace::v1::trace_service_client::TraceServiceClient;
+use distlog_bridge::otlp::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use distlog_bridge::otlp::trace::v1::span::Event;
+use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use distlog_layer::task;
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::{BatchRef, ProducerId, Record, pickle};
+use distlog_tests::{Daemon, eventually};
+use otlp_support::collector::Collector;
+use prost::Message;
+use tracing_subscriber::prelude::*;
+
+const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
+const NOW: u64 = 1_700_000_000_000_000_000;
+
+#[track_caller]
+fn check(daemon: &Daemon, expected: &[(&str, f64)]) {
+    let wrong = || -> Vec<String> {
+        let counted = expected
+            .iter()
+            .map(|(name, value)| (name, value, daemon.metric(name)));
+        let wrong = counted.filter(|(_, value, counted)| *value != counted);
+        wrong
+            .map(|(name, value, counted)| format!("{name} is {counted}, not {value}"))
+            .collect()
+    };
+    eventually("the counters", || {
+        let wrong = wrong();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    });
+}
+
+/// A span with events.
+fn span(number: u64, events: usize) -> Span {
+    Span {
+        trace_id: vec![1; 16],
+        span_id: number.to_be_bytes().to_vec(),
+        name: "work".into(),
+        start_time_unix_nano: NOW,
+        end_time_unix_nano: NOW + 1,
+        events: vec![
+            Event {
+                name: "event".into(),
+                time_unix_nano: NOW,
+                ..Event::default()
+            };
+            events
+        ],
+        ..Span::default()
+    }
+}
+
+fn traces(spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let scopes = vec![ScopeSpans {
+        spans,
+        ..ScopeSpans::default()
+    }];
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: scopes,
+            ..ResourceSpans::default()
+        }],
+    }
+}
+
+fn logs(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
+    let scopes = vec![ScopeLogs {
+        log_records,
+        ..ScopeLogs::default()
+    }];
+    ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs {
+            scope_logs: scopes,
+            ..ResourceLogs::default()
+        }],
+    }
+}
+
+fn post(daemon: &Daemon, path: &str, body: &[u8]) {
+    let answer = ureq::post(format!("http://{}{path}", daemon.otlp_http()))
+        .header("content-type", "application/x-protobuf")
+        .send(body)
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[test]
+fn every_receiver_counts_the_records_that_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
+    // Three spans, of which one is refused: 2 · (begin and end) and 5 events.
+    let spans = vec![
+        span(1, 2),
+        span(2, 3),
+        Span {
+            span_id: vec![1; 3],
+            ..span(3, 7)
+        },
+    ];
+    post(&daemon, "/v1/traces", &traces(spans).encode_to_vec());
+    // It comes again, and is known.
+    let again = traces(vec![span(4, 0)]).encode_to_vec();
+    post(&daemon, "/v1/traces", &again);
+    post(&daemon, "/v1/traces", &again);
+    let bad = LogRecord {
+        span_id: vec![1; 3],
+        ..LogRecord::default()
+    };
+    let request = logs(vec![LogRecord::default(), bad, LogRecord::default()]);
+    post(&daemon, "/v1/logs", &request.encode_to_vec());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let endpoint = format!("http://{}", daemon.otlp_grpc());
+        let mut client = TraceServiceClient::connect(endpoint).await.unwrap();
+        client.export(traces(vec![span(5, 4)])).await.unwrap();
+    });
+
+    let context = zmq::Context::new();
+    let socket = context.socket(zmq::PUSH).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.connect(daemon.push()).unwrap();
+    for n in 0..7 {
+        let body = format!(r#"{{"message":"{n}"}}"#);
+        socket.send_multipart(["TLJ", body.as_str()], 0).unwrap();
+    }
+    socket.send_multipart(["TLJ", "no JSON"], 0).unwrap();
+    let record = Record {
+        message: "pickled".into(),
+        ..Record::default()
+    };
+    let mut batch = BatchWriter::new();
+    batch.push(&record);
+    let bytes = batch.finish();
+    let parsed = BatchRef::parse(&bytes).unwrap();
+    let mut pickled = Vec::new();
+    pickle::encode(&parsed.records().next().unwrap().unwrap(), &mut pickled);
+    socket
+        .send_multipart([b"TLP".to_vec(), pickled], 0)
+        .unwrap();
+    for offset in 0..4 {
+        let mut record = record.clone();
+        record.source.producer = ProducerId::from_bytes([7; 16]);
+        record.offset = offset;
+        batch.push(&record);
+    }
+    socket
+        .send_multipart([b"TLB".to_vec(), batch.finish()], 0)
+        .unwrap();
+
+    let (layer, guard) = distlog_layer::builder()
+        .service("shop")
+        .connect(daemon.session())
+        .unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        task!("work").in_scope(|| (0..3).for_each(|n| tracing::info!(n)));
+    });
+    drop(guard);
+
+    check(
+        &daemon,
+        &[
+            (
+                "distlogd_received_records_total{door=\"otlp_http\",encoding=\"otlp traces\"}",
+                11.0,
+            ),
+            (
+                "distlogd_refused_records_total{door=\"otlp_http\",encoding=\"otlp traces\"}",
+                1.0,
+            ),
+            (
+                "distlogd_received_messages_total{door=\"otlp_http\",encoding=\"otlp traces\"}",
+                3.0,
+            ),
+            (
+                "distlogd_received_records_total{door=\"otlp_http\",encoding=\"otlp logs\"}",
+                2.0,
+            ),
+            (
+                "distlogd_refused_records_total{door=\"otlp_http\",encoding=\"otlp logs\"}",
+                1.0,
+            ),
+            (
+                "distlogd_received_records_total{door=\"otlp_grpc\",encoding=\"otlp traces\"}",
+                6.0,
+            ),
+            (
+                "distlogd_received_records_total{door=\"push\",encoding=\"J\"}",
+                7.0,
+            ),
+            (
+                "distlogd_received_messages_total{door=\"push\",encoding=\"J\"}",
+                8.0,
+            ),
+            (
+                "distlogd_bad_input_total{door=\"push\",what=\"bad JSON\"}",
+                1.0,
+            ),
+            (
+                "distlogd_received_records_total{door=\"push\",encoding=\"P\"}",
+                1.0,
+            ),
+            (
+                "distlogd_received_records_total{door=\"push\",encoding=\"B\"}",
+                4.0,
+            ),
+            (
+                "distlogd_received_records_total{door=\"session\",encoding=\"B\"}",
+                5.0,
+            ),
+            // All of that is stored.
+            ("distlogd_store_stored_records_total", 36.0),
+            ("distlogd_store_records", 36.0),
+        ],
+    );
+}
+
+#[test]
+fn every_processor_counts_what_became_of_the_records() {
+    let collector = Collector::start();
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "
+processors:
+  all: {{ file: {{ path: all.jsonl }} }}
+  text: {{ file: {{ path: all.log, format: text }} }}
+  screen: {{ console: {{}} }}
+  live: {{ pub: {{ bind: 'tcp://127.0.0.1:0' }} }}
+  picky: {{ exec: {{ command: [python3, -u, picky.py] }} }}
+  away: {{ otlp: {{ endpoint: '{}' }} }}
+rules: [ {{ to: [all, text, screen, live, picky, away] }} ]",
+        collector.endpoint()
+    );
+    // It does not like logs.
+    let picky = "import json, sys\nfor line in sys.stdin:\n    entry = json.loads(line)\n    n = entry['n']\n    print(json.dumps({'reject': n, 'reason': 'no'}) if entry['record']['message'] == 'log' else n)\n";
+    std::fs::write(folder.path().join("picky.py"), picky).unwrap();
+    let daemon = Daemon::start(DISTLOGD, &[], folder.path(), &config);
+    let log = LogRecord {
+        body: Some(distlog_bridge::otlp::common::v1::AnyValue {
+            value: Some(
+                distlog_bridge::otlp::common::v1::any_value::Value::StringValue("log".into()),
+            ),
+        }),
+        ..LogRecord::default()
+    };
+    {
+        let mut seen = collector.seen();
+        seen.log_answers.push_back(Ok((2, "two are too old")));
+        seen.trace_answers.push_back(Ok((1, "one is too large")));
+    }
+    post(&daemon, "/v1/logs", &logs(vec![log; 5]).encode_to_vec());
+    // At once, so that all of them leave in one request.
+    check(
+        &daemon,
+        &[("distlogd_processor_rejected_total{processor=\"away\"}", 2.0)],
+    );
+    let spans = vec![span(1, 2), span(2, 0), span(3, 0)];
+    post(&daemon, "/v1/traces", &traces(spans).encode_to_vec());
+
+    let records = 5 + 4 + 2 + 2;
+    let processor =
+        |name: &str, what: &str| format!("distlogd_processor_{what}_total{{processor=\"{name}\"}}");
+    for (name, taken, rejected) in [
+        ("all", records, 0),
+        ("text", records, 0),
+        ("screen", records, 0),
+        ("live", records, 0),
+        ("picky", records - 5, 5),
+        ("away", records - 3, 3),
+    ] {
+        check(
+            &daemon,
+            &[
+                (&processor(name, "taken"), f64::from(taken)),
+                (&processor(name, "rejected"), f64::from(rejected)),
+                (&processor(name, "skipped"), 0.0),
+                (&processor(name, "retries"), 0.0),
+                (
+                    &format!("distlogd_processor_lag{{processor=\"{name}\"}}"),
+                    0.0,
+                ),
+            ],
+        );
+    }
+    check(
+        &daemon,
+        &[
+            (&processor("away", "otlp_spans"), 2.0),
+            (&processor("away", "otlp_log_records"), 3.0),
+            (&processor("away", "otlp_rejected_items"), 3.0),
+            (&processor("away", "otlp_requests"), 2.0),
+            (&processor("away", "otlp_looked_up"), 0.0),
+            (&processor("away", "otlp_repeated_ends"), 0.0),
+            (&processor("away", "otlp_unplaced_events"), 0.0),
+        ],
+    );
+    let metrics = daemon.get("/metrics").unwrap();
+    for name in [
+        "otlp_bytes",
+        "otlp_unplaced_events",
+        "otlp_repeated_ends",
+        "otlp_looked_up",
+    ] {
+        assert!(metrics.contains(&processor("away", name)), "{metrics}");
+        assert!(!metrics.contains(&processor("all", name)), "{metrics}");
+    }
+    assert_eq!(daemon.lines("all.jsonl").len(), records as usize);
+}
