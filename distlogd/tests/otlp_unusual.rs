@@ -273,3 +273,39 @@ fn a_deep_trace_says_where_it_goes_on_and_does() {
         .unwrap();
     assert_eq!(shallow["tasks"][0]["cut"], 249);
 }
+
+#[test]
+fn a_span_with_a_hundred_thousand_events_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder, "");
+    let events: Vec<Value> = (0..100_000u64)
+        .map(|n| json!({ "timeUnixNano": (START + n).to_string(), "name": format!("event {n}") }))
+        .collect();
+    send(
+        &daemon,
+        "shop",
+        &[
+            span(1, "before", json!({})),
+            span(2, "many events", json!({ "events": events })),
+            span(3, "after", json!({})),
+        ],
+    );
+    let lines = daemon.records("all.jsonl", 100_006);
+    let of_span = lines
+        .iter()
+        .filter(|record| record["distlog"]["span_id"] == format!("{:016x}", 2));
+    let mut numbers: Vec<u64> = of_span
+        .map(|record| record["context"]["key"].as_str().unwrap())
+        .map(|key| key.split('@').next().unwrap().parse().unwrap())
+        .collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..100_002));
+    assert!(daemon.metric("distlogd_store_records") == 100_006.0);
+    let drawn = text(&daemon, "");
+    assert_eq!(
+        drawn.matches(" UNSET event ").count() + drawn.matches("  event ").count(),
+        100_000,
+        "{}",
+        &drawn[..300]
+    );
+}

@@ -11,8 +11,10 @@ use super::{Batch, Fault, Take};
 /// A batch takes no more items from this size on, in bytes, or a multiple of what its source takes.
 const ENOUGH: usize = 128 << 10;
 const SOURCES: usize = 4;
-/// An item may have so much, written out, in bytes: the daemon stores batches of up to 16 MiB.
-const MAX_ITEM: usize = 8 << 20;
+/// A record may have so much, written out, in bytes: the daemon stores batches of up to 16 MiB.
+const MAX_RECORD: usize = 8 << 20;
+/// An item of more bytes may go into several batches. It is looked through before, so that all of it is taken or nothing.
+const LARGE_ITEM: usize = 64 << 10;
 
 /// The batch that is being written, and where it goes.
 pub(super) struct Batches<'t> {
@@ -26,10 +28,21 @@ pub(super) struct Batches<'t> {
     bytes: Vec<u8>,
     enough: usize,
     callsites: Callsites,
+    /// What is done with a large item.
+    large: Option<Large>,
     /// Each record is written here before it gets its length and offset.
     record: Vec<u8>,
     /// For what the records of an item have in common.
     pub(super) scratch: Scratch,
+}
+
+/// What is done with an item that may be too large for a batch.
+#[derive(Debug, Clone, Copy)]
+enum Large {
+    /// Its records are thrown away, from this length of the batch on.
+    LookThrough(usize),
+    /// Full batches are handed over in its midst.
+    Divide,
 }
 
 /// Buffers that are used again for each item.
@@ -73,28 +86,65 @@ impl<'t> Batches<'t> {
             bytes: Vec::new(),
             enough: ENOUGH.max(SOURCES * source.len()),
             callsites: Callsites::default(),
+            large: None,
             record: Vec::new(),
             scratch: Scratch::default(),
         }
     }
 
-    /// Lets an item write its records. If it fails, none of them is there.
+    /// Lets an item of `len` bytes write its records. If it fails, none of them is there.
     pub(super) fn item(
         &mut self,
-        write: impl FnOnce(&mut Self) -> Result<(), Fault>,
+        len: usize,
+        mut write: impl FnMut(&mut Self) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if self.bytes.len() >= self.enough {
             self.flush();
         }
+        if len <= LARGE_ITEM {
+            return self.attempt(write);
+        }
+        self.large = Some(Large::LookThrough(self.bytes.len()));
+        let kept = (self.bytes.len(), self.next, self.count);
+        let good = self.attempt(&mut write);
+        self.take_back(kept);
+        self.large = Some(Large::Divide);
+        let result = good.and_then(|()| self.attempt(write));
+        self.large = None;
+        result
+    }
+
+    fn attempt(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
         let before = (self.bytes.len(), self.next, self.count);
         let result = write(self);
         if result.is_err() {
-            (self.next, self.count) = (before.1, before.2);
-            self.bytes.truncate(before.0);
-            // Some may have been described in what was taken back; their numbers are not used again.
-            self.callsites.forget();
+            self.take_back(before);
         }
         result
+    }
+
+    fn take_back(&mut self, (len, next, count): (usize, u64, u32)) {
+        (self.next, self.count) = (next, count);
+        self.bytes.truncate(len);
+        // Some callsites may have been described in what was taken back; their numbers are not used again.
+        self.callsites.forget();
+    }
+
+    /// Makes room in the midst of a large item. The callsite that was asked for last is known afterwards, too.
+    fn divide(&mut self) {
+        match self.large {
+            Some(Large::LookThrough(kept)) => self.bytes.truncate(kept),
+            Some(Large::Divide) => {
+                let last = self.callsites.last.clone();
+                self.flush();
+                self.describe_source();
+                self.callsites.used = last.1;
+                encode::callsite_of(&mut self.bytes, last.1, &last.0);
+                self.callsites.ids.insert(last.0.clone(), last.1);
+                self.callsites.last = last;
+            }
+            None => {}
+        }
     }
 
     /// The number of a callsite in this batch.
@@ -133,8 +183,11 @@ impl<'t> Batches<'t> {
         self.describe_source();
         self.record.clear();
         write(&mut self.record, &mut self.scratch)?;
-        if self.record.len() > MAX_ITEM || self.bytes.len() > self.enough + MAX_ITEM {
-            return Err(Fault::TooLarge(MAX_ITEM));
+        if self.record.len() > MAX_RECORD {
+            return Err(Fault::TooLarge(MAX_RECORD));
+        }
+        if self.bytes.len() >= self.enough {
+            self.divide();
         }
         wire::put_record(&mut self.bytes, self.next, &self.record);
         self.next += 1;

@@ -82,8 +82,8 @@ pub enum Fault {
         /// The length it must have, in bytes.
         expected: usize,
     },
-    /// It is too large for a batch.
-    #[error("written out it would have more than {0} bytes")]
+    /// One of its records is too large for a batch.
+    #[error("one of its records would have more than {0} bytes, written out")]
     TooLarge(usize),
     /// The resource or scope that it came with is too large.
     #[error("its {0} has more than {1} bytes")]
@@ -186,7 +186,7 @@ fn receive<S: Signal>(
                 let taken = match (&source, &scope, &mut batches) {
                     (Err(fault), _, _) | (_, Err(fault), _) => Err(*fault),
                     (_, Ok(scope), Some(batches)) => {
-                        batches.item(|into| signal.item(item, scope, into))
+                        batches.item(item.len(), |into| signal.item(item, scope, into))
                     }
                     // There are batches where there is a source.
                     (Ok(_), Ok(_), None) => Ok(()),
