@@ -19,4 +19,7 @@ with distlog.Task(task_id, "add up the figures") as task:
     print(f"{task.id}/{task.get_next_task()}", sum(figures))
     task.success("added up")
 
+# What is on its way when the interpreter ends is lost: wait for it, five seconds at most.
+context = handler.socket.context
 handler.socket.close(linger=5000)
+context.term()

@@ -215,3 +215,36 @@ fn a_quiet_process_that_lives_is_not_lost() {
     let tree = daemon.json(&format!("/api/v1/tasks/{id}")).unwrap();
     assert_eq!(tree["tasks"][0]["outcome"], "running", "{tree:#}");
 }
+
+#[test]
+#[ignore = "needs the Python package: see .ci/run"]
+fn a_python_program_that_ends_as_the_readme_says_waits_for_the_daemon() {
+    let python = std::env::var("DISTLOG_TEST_PYTHON")
+        .expect("DISTLOG_TEST_PYTHON names a Python with distlog, pyzmq and six");
+    let folder = tempfile::tempdir().unwrap();
+    // Its address is known before it is there.
+    let address = format!("ipc://{}/push", folder.path().display());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/late.py");
+    let mut program = Process::start(Command::new(&python).args([script, &address]));
+    assert_eq!(first_line(&mut program), "logged");
+    let config = format!(
+        "listen: {{ push: '{address}', session: off, otlp_grpc: off, otlp_http: off, http: off }}
+processors: {{ all: {{ file: {{ path: all.jsonl }} }} }}
+rules: [{{ to: [all] }}]"
+    );
+    std::fs::write(folder.path().join("distlogd.yaml"), config).unwrap();
+    let mut daemon = Process::start(
+        Command::new(DISTLOGD)
+            .args(["--config", "distlogd.yaml"])
+            .current_dir(folder.path()),
+    );
+    daemon.expect_stderr("a running daemon", |line| (line == "ready").then_some(()));
+    assert!(program.wait().success(), "{:?}", program.stderr());
+    distlog_tests::eventually("the record", || {
+        let text = std::fs::read_to_string(folder.path().join("all.jsonl")).unwrap_or_default();
+        match text.contains("before the daemon was there") {
+            true => Ok(()),
+            false => Err(text),
+        }
+    });
+}
