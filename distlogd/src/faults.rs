@@ -1,5 +1,6 @@
 //! Bad input: counted always, reported at a limited rate.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use prometheus_client::registry::Registry;
 /// So many faults are reported one by one in each [`WINDOW`].
 const BURST: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(10);
+/// So many different things are told once each.
+const TOLD: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -23,6 +26,8 @@ struct Labels {
 #[derive(Debug)]
 pub struct Faults {
     counts: Family<Labels, Counter>,
+    /// What was told and is not told again.
+    told: Mutex<HashSet<(&'static str, String)>>,
     limit: Mutex<Limit>,
 }
 
@@ -44,6 +49,7 @@ impl Faults {
         );
         Faults {
             counts,
+            told: Mutex::default(),
             limit: Mutex::new(Limit {
                 since: Instant::now(),
                 reported: 0,
@@ -84,6 +90,27 @@ impl Faults {
         } else {
             limit.silent += 1;
         }
+    }
+
+    /// Counts what cannot be taken and is no fault, such as metrics that come with the traces of a program. It is told once, as
+    /// long as not too much else was.
+    pub fn note(&self, door: &'static str, what: &'static str, peer: Option<&str>, detail: &str) {
+        self.counts.get_or_create(&Labels { door, what }).inc();
+        let Ok(mut told) = self.told.lock() else {
+            return;
+        };
+        let peer = peer.unwrap_or("an unknown peer");
+        if told.len() < TOLD && told.insert((door, detail.to_owned())) {
+            tracing::info!(door, "{what} from {peer}: {detail} (said once)");
+        } else {
+            tracing::debug!(door, "{what} from {peer}: {detail}");
+        }
+    }
+
+    /// Counts what came to nothing and concerns nobody, such as a request whose client went away.
+    pub fn count_only(&self, door: &'static str, what: &'static str, detail: &str) {
+        self.counts.get_or_create(&Labels { door, what }).inc();
+        tracing::debug!(door, "{what}: {detail}");
     }
 
     /// How many of a kind there were.

@@ -44,6 +44,9 @@ pub enum Error {
         /// How long the destination asks to be left alone.
         after: Option<Duration>,
     },
+    /// Nothing is wrong, but everything since the last flush is to be presented again, at once: the processor has found out
+    /// how the destination wants it. It says so itself.
+    Again,
     /// These records will never be taken; they are counted, reported and skipped, and all others were taken.
     Reject {
         /// Their numbers in the store ([`RecordRef::store_number`]).
@@ -73,6 +76,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Retry { reason, .. } => f.write_str(reason),
+            Error::Again => f.write_str("to be presented again"),
             Error::Reject { numbers, reason } => {
                 write!(f, "{} records were rejected: {reason}", numbers.len())
             }

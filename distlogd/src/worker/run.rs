@@ -303,6 +303,7 @@ impl Run {
         self.counts = Counts::default();
         match error {
             Error::Refused { reason } => self.narrow(presented, &reason),
+            Error::Again => self.position = self.flushed,
             Error::Reject { numbers, reason } => self.reject(&numbers, &reason),
             Error::Retry { reason, after } => {
                 add(&self.worker.progress.retries, 1);

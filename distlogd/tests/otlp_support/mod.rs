@@ -136,6 +136,7 @@ impl<'s> Delivery<'s> {
             match self.attempt(self.next, end) {
                 Ok(()) => self.next = end,
                 Err(Error::Retry { reason, .. }) => self.retries.push(reason),
+                Err(Error::Again) => self.retries.push("again".into()),
                 Err(Error::Refused { .. }) if end - self.next == 1 => {
                     self.refused.push(self.next);
                     self.next = end;

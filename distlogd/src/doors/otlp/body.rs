@@ -81,7 +81,7 @@ async fn collect(mut body: Body, share: &Share) -> Result<Vec<u8>, Refusal> {
     let mut read = 0;
     let mut refused = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let frame = frame.map_err(|error| Refusal::BrokeOff(error.to_string()))?;
         let Some(data) = frame.data_ref() else {
             continue;
         };

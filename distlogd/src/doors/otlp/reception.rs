@@ -105,7 +105,7 @@ impl Reception {
         };
         let (verdict, records) = match tokio::time::timeout(PATIENCE, taking).await {
             Ok(result) => result?,
-            Err(_) => return Err(Refusal::Away("the store takes nothing now")),
+            Err(_) => return Err(Refusal::Away),
         };
         self.hall
             .received
@@ -115,17 +115,30 @@ impl Reception {
                 .received
                 .refused(from.door, encoding(signal), verdict.refused);
             let detail = format!("{count} {} were refused: {reason}", signal.items());
-            self.note(from, "bad records", &detail);
+            self.fault(from, "bad records", &detail);
         }
         Ok(verdict)
     }
 
-    /// Counts a refusal, and reports it unless there were too many.
+    /// Counts a refusal. It is reported, unless there were too many or nothing is wrong.
     pub(super) fn report(&self, from: From, refusal: &Refusal) {
-        self.note(from, refusal.answer().what, &refusal.to_string());
+        let (what, detail) = (refusal.answer().what, refusal.to_string());
+        let faults = &self.hall.faults;
+        match refusal {
+            // Many programs send all that they have to one address.
+            Refusal::NotTaken(_) => {
+                let peer = from.peer.map(|peer| peer.to_string());
+                faults.note(from.door, what, peer.as_deref(), &detail);
+            }
+            // Programs end, and daemons are started anew.
+            Refusal::BrokeOff(_) | Refusal::Stopping => {
+                faults.count_only(from.door, what, &detail);
+            }
+            _ => self.fault(from, what, &detail),
+        }
     }
 
-    fn note(&self, from: From, what: &'static str, detail: &str) {
+    fn fault(&self, from: From, what: &'static str, detail: &str) {
         let peer = from.peer.map(|peer| peer.to_string());
         self.hall
             .faults
@@ -157,7 +170,11 @@ impl Reception {
             desk.submit(|intake| intake.after(Box::new(move || _ = said.send(Stored::Durable))));
             Ok(Verdict::default())
         };
-        let taken = if desk.closed { Err(STOPPING) } else { taken };
+        let taken = if desk.closed {
+            Err(Refusal::Stopping)
+        } else {
+            taken
+        };
         if let (Err(_), Some(key)) = (&taken, new) {
             lock(&self.seen).forget(key);
         }
@@ -185,8 +202,6 @@ impl Drop for UnderWay {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
-
-const STOPPING: Refusal = Refusal::Away("the daemon is shutting down");
 
 /// The name of a signal as encoding, in counters.
 fn encoding(signal: Signal) -> &'static str {
@@ -270,7 +285,7 @@ impl Waiting {
                     }
                     return Err(match said {
                         // Whoever was to say it is gone.
-                        None => STOPPING,
+                        None => Refusal::Stopping,
                         Some(_) => Refusal::Failed("a batch could not be stored"),
                     });
                 }

@@ -17,9 +17,12 @@ pub(super) enum Refusal {
     /// There is no room now.
     #[error("too much is on its way into the store; try again later")]
     Busy,
-    /// The store does not take it now, or the daemon stops.
-    #[error("{0}; try again later")]
-    Away(&'static str),
+    /// The store does not take it now.
+    #[error("the store takes nothing now; try again later")]
+    Away,
+    /// The daemon stops.
+    #[error("the daemon is shutting down; try again later")]
+    Stopping,
     /// It cannot be read.
     #[error("the request cannot be read: {0}")]
     Malformed(String),
@@ -32,6 +35,9 @@ pub(super) enum Refusal {
     /// It is something else than traces and logs.
     #[error("{0}")]
     NotTaken(String),
+    /// Its client went away before all of it was there.
+    #[error("the request broke off: {0}")]
+    BrokeOff(String),
     /// It came too slowly.
     #[error("the request did not come to its end in time; try again later")]
     Slow,
@@ -68,8 +74,20 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 true,
             ),
-            Refusal::Away(_) => (
+            Refusal::Away => (
                 "store away",
+                Code::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+                true,
+            ),
+            Refusal::Stopping => (
+                "shutting down",
+                Code::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+                true,
+            ),
+            Refusal::BrokeOff(_) => (
+                "request broke off",
                 Code::Unavailable,
                 StatusCode::SERVICE_UNAVAILABLE,
                 true,
@@ -159,7 +177,9 @@ mod tests {
     fn clients_retry_what_may_succeed_and_nothing_else() {
         let all = [
             (Refusal::Busy, true),
-            (Refusal::Away("the daemon is shutting down"), true),
+            (Refusal::Away, true),
+            (Refusal::Stopping, true),
+            (Refusal::BrokeOff("x".into()), true),
             (Refusal::Slow, true),
             (Refusal::Malformed("x".into()), false),
             (Refusal::TooLarge, false),

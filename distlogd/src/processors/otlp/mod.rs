@@ -177,10 +177,7 @@ impl Otlp {
                 }
                 // Tasks that have begun look for the events that they now need in the store.
                 convert.open.clear();
-                Error::Retry {
-                    reason: format!("{reason}; what it did not take is sent as events of spans"),
-                    after: Some(Duration::ZERO),
-                }
+                Error::Again
             }
             Failure::Unimplemented { signal, reason } => {
                 let advice = match signal {
