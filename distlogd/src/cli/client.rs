@@ -52,11 +52,17 @@ pub(super) fn tree(
     report(get(url, &path, &query).and_then(|body| print_all(body, look.json)))
 }
 
-pub(super) fn tail(url: &str, filter: Option<String>, task: Option<String>, look: &LookArgs) -> u8 {
+pub(super) fn tail(
+    url: &str,
+    (filter, task): (Option<String>, Option<String>),
+    reorder: bool,
+    look: &LookArgs,
+) -> u8 {
     let mut query = vec![
         ("format", if look.json { "json" } else { "text" }),
         ("color", flag(look.color())),
         ("full", flag(look.full)),
+        ("reorder", flag(reorder)),
     ];
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
     query.extend(task.as_deref().map(|task| ("task", task)));

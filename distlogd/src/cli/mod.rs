@@ -67,7 +67,7 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
-    /// Follow records as they come.
+    /// Follow records as they come, in order of time.
     Tail {
         /// Show only records for which this CEL expression holds, like 'severity >= WARN && service == "orders"'.
         #[arg(long, short, value_name = "CEL")]
@@ -75,6 +75,9 @@ enum Command {
         /// Show only this task and what is below it.
         #[arg(long, short, value_name = "ID")]
         task: Option<String>,
+        /// Show records at once, in the order in which they are stored. Else each waits 200 ms for older ones of other processes.
+        #[arg(long)]
+        no_reorder: bool,
         #[command(flatten)]
         daemon: DaemonArgs,
         #[command(flatten)]
@@ -176,9 +179,10 @@ pub fn main_from(
         Some(Command::Tail {
             filter,
             task,
+            no_reorder,
             daemon,
             look,
-        }) => client::tail(&daemon.url, filter, task, &look),
+        }) => client::tail(&daemon.url, (filter, task), !no_reorder, &look),
         Some(Command::Tasks {
             limit,
             daemon,

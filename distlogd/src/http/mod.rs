@@ -1,8 +1,9 @@
 //! The HTTP door: trees, the live tail, metrics.
 //!
-//! `tasks.rs` answers with trees, `tail.rs` streams. The store is read in threads that may block; the runtime only moves
-//! bytes.
+//! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`. The store is read in threads that may
+//! block; the runtime only moves bytes.
 
+mod reorder;
 mod tail;
 mod tasks;
 
@@ -54,7 +55,8 @@ distlogd
 
 GET /api/v1/tasks?limit=20            the newest top-level tasks, as JSON
 GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=records lists its records
-GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events; ?format=text for people
+GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
+                                      ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
 GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
 ";

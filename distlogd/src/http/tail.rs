@@ -1,10 +1,10 @@
 //! `GET /api/v1/tail`: records as they come, as server-sent events.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use distlog_proto::{BatchRef, RecordRef, TaskId, json};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::reorder::Reorder;
 use super::{Door, Refusal, Shared};
 use crate::lookup::records_from;
 use crate::rules::Condition;
@@ -22,6 +23,8 @@ use crate::tree::{is_below, put_line};
 const READ_BYTES: usize = 256 << 10;
 /// How long to wait for records before looking whether anybody still listens.
 const WAIT: Duration = Duration::from_millis(200);
+/// What several processes send within it is put in order of time.
+const WINDOW: Duration = Duration::from_millis(200);
 /// Events waiting for a slow reader; beyond that the thread that reads the store waits.
 const WAITING: usize = 256;
 
@@ -47,13 +50,28 @@ pub struct TailQuery {
     full: bool,
     /// Number of the first record; without it only what comes from now on.
     from: Option<u64>,
+    /// Merge what processes send by time, within a short window; else in the order in which it is stored.
+    #[serde(default = "yes")]
+    reorder: bool,
 }
 
-/// Streams the records that the filter lets through.
+fn yes() -> bool {
+    true
+}
+
+/// Where a listener goes on that was cut off: the header that a browser's `EventSource` sends by itself.
+fn after_last_event(headers: &HeaderMap) -> Option<u64> {
+    let last = headers.get("last-event-id")?.to_str().ok()?;
+    last.trim().parse::<u64>().ok()?.checked_add(1)
+}
+
+/// Streams the records that the filter lets through. The id of each event is a number in the store: everything up to it was
+/// sent, so that a listener who goes on after it misses nothing. What was reordered around it comes again.
 pub async fn tail(
     State(Door {
         views, stop, tails, ..
     }): Shared,
+    headers: HeaderMap,
     Query(query): Query<TailQuery>,
 ) -> Result<impl IntoResponse, Refusal> {
     let filter = query
@@ -74,8 +92,8 @@ pub async fn tail(
     })?;
     let (sender, receiver) = mpsc::channel(WAITING);
     let feed = Feed {
-        from: query
-            .from
+        from: after_last_event(&headers)
+            .or(query.from)
             .unwrap_or_else(|| views.reader.end())
             .max(views.reader.first()),
         reader: views.reader,
@@ -84,6 +102,11 @@ pub async fn tail(
         format: query.format,
         colour: if query.color { Colour::On } else { Colour::Off },
         full: query.full,
+        window: if query.reorder {
+            WINDOW
+        } else {
+            Duration::ZERO
+        },
         sender,
         stop,
     };
@@ -106,6 +129,7 @@ struct Feed {
     format: Format,
     colour: Colour,
     full: bool,
+    window: Duration,
     sender: mpsc::Sender<Result<Event, Infallible>>,
     stop: watch::Receiver<bool>,
 }
@@ -122,14 +146,19 @@ impl Feed {
         {
             return;
         }
+        let mut held = Reorder::new(self.window);
+        let mut seen = 0;
         while !self.sender.is_closed() && !*self.stop.borrow() {
-            self.reader.wait(cursor.position(), WAIT);
+            let wait = held
+                .wait(Instant::now())
+                .map_or(WAIT, |wait| wait.min(WAIT));
+            self.reader.wait(cursor.position(), wait);
             let from = cursor.position();
             let progress = match cursor.next_batches(&mut batches, READ_BYTES) {
                 Ok(progress) => progress,
                 Err(error) => {
                     tracing::warn!("a tail ends: {error}");
-                    return;
+                    break;
                 }
             };
             if progress.skipped() > 0
@@ -141,21 +170,47 @@ impl Feed {
             {
                 return;
             }
+            let now = Instant::now();
             for (head, bytes) in batches.iter() {
                 let Ok(batch) = BatchRef::parse(bytes) else {
                     continue;
                 };
                 for record in records_from(head.first, &batch) {
-                    let wanted = record.store_number >= from && self.wants(&record);
-                    if wanted && !self.send(self.event(&record)) {
+                    if record.store_number < from || !self.wants(&record) {
+                        continue;
+                    }
+                    seen = record.store_number;
+                    held.push(
+                        now,
+                        sort_time(&record, head.received),
+                        seen,
+                        self.text(&record),
+                    );
+                    if !self.send_due(&mut held, now, seen) {
                         return;
                     }
                 }
             }
-            if self.reader.is_closed() && batches.is_empty() {
+            if !self.send_due(&mut held, now, seen) {
                 return;
             }
+            if self.reader.is_closed() && batches.is_empty() {
+                break;
+            }
         }
+        held.close();
+        self.send_due(&mut held, Instant::now(), seen);
+    }
+
+    /// Sends what is due. `seen` is the number of the newest record that was read. False if nobody listens any more.
+    fn send_due(&self, held: &mut Reorder, now: Instant, seen: u64) -> bool {
+        while let Some(text) = held.pop(now) {
+            let sent_to = held.lowest().map_or(seen, |lowest| lowest - 1);
+            if !self.send(Event::default().id(sent_to.to_string()).data(text)) {
+                return false;
+            }
+        }
+        true
     }
 
     fn send(&self, event: Event) -> bool {
@@ -175,19 +230,64 @@ impl Feed {
                 .is_none_or(|filter| filter.matches(record))
     }
 
-    fn event(&self, record: &RecordRef<'_>) -> Event {
-        let event = Event::default().id(record.store_number.to_string());
+    fn text(&self, record: &RecordRef<'_>) -> String {
         match self.format {
             Format::Json => {
                 let mut out = Vec::new();
                 json::encode(record, &mut out);
-                event.data(String::from_utf8_lossy(&out))
+                String::from_utf8_lossy(&out).into_owned()
             }
             Format::Text => {
                 let mut out = String::new();
                 put_line(&mut out, Look::new(self.colour, self.full), record);
-                event.data(out.trim_end_matches('\n'))
+                out.truncate(out.trim_end_matches('\n').len());
+                out
             }
+        }
+    }
+}
+
+/// What a record is put in order by. A clock that is ahead does not count: no record was made after it was received.
+fn sort_time(record: &RecordRef<'_>, received: u64) -> u64 {
+    let time = match record.time {
+        0 => record.observed_time,
+        time => time,
+    };
+    if time == 0 {
+        received
+    } else {
+        time.min(received)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use distlog_proto::wire::BatchWriter;
+    use distlog_proto::{BatchRef, Record};
+
+    use super::sort_time;
+
+    #[test]
+    fn a_time_that_cannot_be_is_when_the_record_was_received() {
+        const RECEIVED: u64 = 1_700_000_000_000_000_000;
+        for (time, observed_time, sorted_at) in [
+            (RECEIVED - 7, RECEIVED - 5, RECEIVED - 7),
+            (0, RECEIVED - 5, RECEIVED - 5),
+            (0, 0, RECEIVED),
+            (RECEIVED + 3_600_000_000_000, 0, RECEIVED),
+            (u64::MAX, 0, RECEIVED),
+            (0, u64::MAX, RECEIVED),
+        ] {
+            let mut writer = BatchWriter::new();
+            writer.push(&Record {
+                time,
+                observed_time,
+                ..Record::default()
+            });
+            let bytes = writer.finish();
+            let batch = BatchRef::parse(&bytes).unwrap();
+            let record = batch.records().next().unwrap().unwrap();
+            assert_eq!(sort_time(&record, RECEIVED), sorted_at);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::system;
 /// Between two records.
 const PAUSE: Duration = Duration::from_millis(2);
 /// The daemon streams the records of the probe alone.
-const FOLLOW: &str = "/api/v1/tail?filter=kind%3D%3D%22event%22";
+const FOLLOW: &str = "/api/v1/tail?filter=kind%3D%3D%22event%22&reorder=false";
 
 /// The middle and the slowest of a hundred, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
