@@ -77,7 +77,11 @@ impl Verbatim {
         if let Some(parent) = task.parent_span_id {
             put::bytes_always(out, field::PARENT_SPAN_ID, &parent.to_bytes());
         }
-        put::bytes(out, field::NAME, record.task_name().as_bytes());
+        let name = match record.name {
+            "" => record.message,
+            name => name,
+        };
+        put::bytes(out, field::NAME, name.as_bytes());
         put::varint(out, field::KIND, record.span_kind.number());
         put::fixed64(out, field::START, start);
         fixed32(out, field::FLAGS, task.flags);

@@ -361,3 +361,30 @@ fn of_many_attributes_each_stands_once() {
     assert_eq!(names.len(), count);
     assert!(count > 5000);
 }
+
+#[test]
+fn a_template_of_nothing_but_placeholders_is_no_name() {
+    let named = |template: &str, function: &str, target: &str| {
+        let mut begin = record(Kind::Begin);
+        begin.name = String::new();
+        begin.message = "17 of 3".into();
+        begin.callsite.template = template.into();
+        begin.callsite.function = function.into();
+        begin.callsite.target = target.into();
+        span(&[begin, end(Outcome::Ok)])
+    };
+    for (template, function, target, name) in [
+        ("handle order {}", "f", "shop::orders", "handle order {}"),
+        ("{} of {}", "f", "shop::orders", "{} of {}"),
+        ("{}: {}", "", "shop::orders", "shop::orders"),
+        ("{id} / {count:>4}", "handle", "shop::orders", "handle"),
+        ("%s - %(count)d", "handle", "root", "handle"),
+        ("{}", "", "", "{}"),
+    ] {
+        let span = named(template, function, target);
+        assert_eq!(span.name, name, "{template}");
+        // What it said is still there.
+        let said = attributes([("distlog.message", text("17 of 3"))]);
+        assert!(span.attributes.contains(&said[0]), "{span:?}");
+    }
+}

@@ -461,3 +461,40 @@ async fn headers_go_by_hand_too() {
     );
     assert_eq!(task(records.begin("nobody called")).path, "");
 }
+
+#[tokio::test]
+async fn server_tasks_are_named_after_the_method_and_the_route_where_it_is_known() {
+    let records = records_of(async {
+        let inner = Router::new().route("/{id}/items", get(|| async { "items" }));
+        let app = Router::new()
+            .route("/orders/{id}", get(|| async { "order" }))
+            .nest("/shop", inner)
+            .layer(distlog_layer::tower::server());
+        let address = serve(app).await;
+        for path in ["/orders/17", "/shop/3/items", "/nowhere"] {
+            client()
+                .ready()
+                .await
+                .unwrap()
+                .call(request(address, path))
+                .await
+                .unwrap();
+        }
+    })
+    .await;
+    for (path, route) in [
+        ("/orders/17", Some("/orders/{id}")),
+        ("/shop/3/items", Some("/shop/{id}/items")),
+        ("/nowhere", None),
+    ] {
+        // The router is asked only with the feature.
+        let route = route.filter(|_| cfg!(feature = "axum"));
+        let begin = records.begin(&format!("answer GET {path}"));
+        assert_eq!(
+            begin.name,
+            route.map_or("GET".into(), |route| format!("GET {route}"))
+        );
+        let said = task(begin).context.get("http.route").cloned();
+        assert_eq!(said, route.map(|route| Value::Str(route.into())));
+    }
+}

@@ -144,6 +144,33 @@ fn a_tree_across_two_services_arrives_as_one_trace() {
 }
 
 #[test]
+fn names_do_not_vary_with_every_request() {
+    let collector = Collector::start();
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(DISTLOGD, &[], folder.path(), &config(&collector));
+    service(&daemon, "shop", || {
+        task!("handle order {}", 17).in_scope(|| ());
+        task!("{}: {}", 17, 18).in_scope(|| ());
+        task!(otel.name = "by hand", "{}", 17).in_scope(|| ());
+    });
+    let spans = eventually("the spans", || {
+        let spans = collector.spans();
+        if spans.len() == 3 {
+            Ok(spans)
+        } else {
+            Err(spans)
+        }
+    });
+    let message = |name| text(&named(&spans, name).attributes, "distlog.message");
+    assert_eq!(
+        message("handle order {}").as_deref(),
+        Some("handle order 17")
+    );
+    assert_eq!(message(module_path!()).as_deref(), Some("17: 18"));
+    assert_eq!(message("by hand").as_deref(), Some("17"));
+}
+
+#[test]
 fn a_task_that_ends_after_a_restart_arrives_whole_and_a_lost_one_as_failed() {
     let collector = Collector::start();
     let folder = tempfile::tempdir().unwrap();

@@ -24,14 +24,20 @@ impl Client {
         }
     }
 
-    /// Posts JSON in a task of its own, so that the called service's task has its place below it.
-    pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<(), ShopError> {
+    /// Posts JSON in a task of its own, so that the called service's task has its place below it. `goal` says what for, in the
+    /// same words for each call.
+    pub(super) async fn post(
+        &self,
+        goal: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<(), ShopError> {
         let Client {
             service,
             address,
             http,
         } = self;
-        let task = to!(otel.kind = "client", "call {}{}", service, path);
+        let task = to!(otel.kind = "client", otel.name = goal, "{}", goal);
         let headers = task.foreign_headers();
         let call = async {
             let unreachable = |source| ShopError::Unreachable { service, source };

@@ -26,7 +26,7 @@ async fn order(
         .unwrap_or_default();
     let handled = async {
         info!(items = ?val(&order.items), "order received");
-        orders.post("/orders", &order).await?;
+        orders.post("order the goods", "/orders", &order).await?;
         info!("order confirmed");
         Ok(())
     };

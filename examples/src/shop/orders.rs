@@ -24,7 +24,7 @@ async fn take(State(payment): State<Client>, Json(order): Json<Order>) -> Result
         card: order.card,
         cents: 350 * order.items.len() as u32,
     };
-    let paid = payment.post("/charge", &charge).await;
+    let paid = payment.post("charge the card", "/charge", &charge).await;
     if paid.is_err() {
         let undo = to!("release the stock");
         async { warn!(items = order.items.len(), "the order was not paid") }

@@ -197,12 +197,22 @@ impl<'a> RecordRef<'a> {
         OtlpRef::parse(self.otlp?).ok()
     }
 
-    /// The name of the task that begins or ends here: `otel.name`, else the template, else the message.
+    /// The name of the task that begins or ends here, which is the same for all that do the same: `otel.name`, else the template
+    /// unless nothing but placeholders is in it, then the function or the target. What came without any of these is named by
+    /// its message.
     pub fn task_name(&self) -> &'a str {
-        [self.name, self.callsite.template, self.message]
-            .into_iter()
-            .find(|name| !name.is_empty())
-            .unwrap_or_default()
+        if !self.name.is_empty() {
+            return self.name;
+        }
+        let callsite = self.callsite;
+        match callsite.template {
+            "" => self.message,
+            template if says_something(template) => template,
+            template => [callsite.function, callsite.target]
+                .into_iter()
+                .find(|name| !name.is_empty())
+                .unwrap_or(template),
+        }
     }
 
     /// Copies it.
@@ -240,6 +250,34 @@ impl<'a> RecordRef<'a> {
             level: self.level,
         }
     }
+}
+
+/// Whether a template has letters or digits beside its placeholders: those of Rust and Python's `format` (`{}`, `{id:>4}`), and
+/// of Python's `%` (`%s`, `%(id)d`).
+fn says_something(template: &str) -> bool {
+    let mut rest = template.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '{' => {
+                // `{{` is a brace.
+                if rest.clone().next() != Some('{') {
+                    rest.find(|c| *c == '}');
+                } else {
+                    rest.next();
+                }
+            }
+            '%' => {
+                if rest.clone().next() == Some('(') {
+                    rest.find(|c| *c == ')');
+                }
+                // Flags and width, then the letter.
+                rest.find(|c| c.is_alphabetic() || *c == '%');
+            }
+            c if c.is_alphanumeric() => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Shows how severe a record is: see [`RecordRef::level_name`].
@@ -551,6 +589,44 @@ impl<'a> OtlpRef<'a> {
             no_time: self.no_time,
             trace_id: self.trace_id,
             flags: self.flags,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says_something;
+
+    #[test]
+    fn templates_of_nothing_but_placeholders() {
+        for nothing in [
+            "",
+            "{}",
+            "{} {}",
+            "{}{}",
+            "{name}: {count:>4}",
+            " - ",
+            "%s",
+            "%s: %d",
+            "%(user)s/%5.2f",
+            "{{{}}}",
+            "%%",
+            "{",
+            "%",
+        ] {
+            assert!(!says_something(nothing), "{nothing}");
+        }
+        for something in [
+            "call {}{}",
+            "{} items",
+            "x",
+            "100%",
+            "%s done",
+            "{}: é",
+            "{{x}}",
+            "7",
+        ] {
+            assert!(says_something(something), "{something}");
         }
     }
 }
