@@ -3,7 +3,9 @@
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::*;
 use distlogd::tree::paint::{Colour, Look};
-use distlogd::tree::{Tree, draw, put_line};
+use std::rc::Rc;
+
+use distlogd::tree::{Builder, DEPTH, Part, Place, Tree, draw, put_line, write_json};
 
 const T: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10";
 /// 12:00:00 UTC of some day, in ns.
@@ -83,21 +85,68 @@ impl Story {
             .collect())
     }
 
+    /// The tree of a task, and the batches that its records are in.
+    fn tree(&self, id: &str) -> (Tree, Vec<Rc<Vec<u8>>>) {
+        let mut builder = Builder::new(&id.parse().unwrap());
+        let mut source = Vec::new();
+        for (batch, record) in (0..).zip(&self.0) {
+            let mut writer = BatchWriter::new();
+            writer.push(record);
+            let bytes = writer.finish();
+            for (at, record) in BatchRef::parse(&bytes).unwrap().placed_records() {
+                let at = u32::try_from(at).unwrap();
+                builder.add(Place { batch, at }, NOON, &record.unwrap());
+            }
+            source.push(Rc::new(bytes));
+        }
+        (builder.finish(), source)
+    }
+
+    /// A part of the drawing, and where the next one begins.
+    fn part(&self, id: &str, part: Part, colour: Colour) -> (String, Option<u64>) {
+        let (tree, mut source) = self.tree(id);
+        let mut out = Vec::new();
+        let pass = &mut |piece: Vec<u8>| {
+            out.extend(piece);
+            true
+        };
+        let asked = tree.asked();
+        let next = draw(&tree, &asked, part, look(colour), &mut source, pass).unwrap();
+        (String::from_utf8(out).unwrap(), next)
+    }
+
+    /// A part as JSON.
+    fn json(&self, part: Part) -> (serde_json::Value, Option<u64>) {
+        let (tree, mut source) = self.tree(T);
+        let mut out = Vec::new();
+        let pass = &mut |piece: Vec<u8>| {
+            out.extend(piece);
+            true
+        };
+        let next = write_json(&tree, &tree.asked(), part, &mut source, pass).unwrap();
+        out.push(b'}');
+        (serde_json::from_slice(&out).unwrap(), next)
+    }
+
+    fn drawing(&self, id: &str, colour: Colour) -> String {
+        self.part(id, ALL, colour).0
+    }
+
     fn drawn(&self) -> String {
-        self.with(|records| drawing(records, T, Colour::Off))
+        self.drawing(T, Colour::Off)
     }
 }
 
-fn drawing(records: Vec<RecordRef<'_>>, id: &str, colour: Colour) -> String {
-    let id: TaskId = id.parse().unwrap();
-    let tree = Tree::build(id.trace_id(), records);
-    draw(&tree, &tree.find(&id), look(colour))
-}
+const ALL: Part = Part {
+    depth: DEPTH,
+    skip: 0,
+    limit: u64::MAX,
+};
 
 #[test]
 fn a_part_is_found_by_its_id_with_or_without_the_salt() {
     for path in ["/2", "/2.00000001"] {
-        let part = order().with(|records| drawing(records, &format!("{T}{path}"), Colour::Off));
+        let part = order().drawing(&format!("{T}{path}"), Colour::Off);
         assert!(
             part.contains("\n✗ charge card · payment") && !part.contains("reserve stock"),
             "{part}"
@@ -106,13 +155,13 @@ fn a_part_is_found_by_its_id_with_or_without_the_salt() {
     let mut story = Story(Vec::new());
     story.begin("a", "/1.00000001", 0, "first try");
     story.begin("a", "/1.00000002", 1, "second try");
-    let both = story.with(|records| drawing(records, &format!("{T}/1"), Colour::Off));
+    let both = story.drawing(&format!("{T}/1"), Colour::Off);
     assert!(
         both.contains("first try") && both.contains("second try"),
         "{both}"
     );
     assert_eq!(
-        story.with(|records| drawing(records, &format!("{T}/7"), Colour::Off)),
+        story.drawing(&format!("{T}/7"), Colour::Off),
         format!("{T}\n")
     );
 }
@@ -180,7 +229,7 @@ fn the_order_of_arrival_does_not_matter_and_nothing_comes_twice() {
 
 #[test]
 fn colours_are_the_only_difference_on_a_terminal() {
-    let coloured = order().with(|records| drawing(records, T, Colour::On));
+    let coloured = order().drawing(T, Colour::On);
     let mut plain = String::new();
     let mut rest = coloured.as_str();
     while let Some((before, after)) = rest.split_once('\x1b') {
@@ -287,15 +336,7 @@ fn a_circle_of_parents_and_a_very_deep_tree_are_drawn_all_the_same() {
     }
     // As deep as is asked for; what is cut is counted, with the command that shows it.
     for depth in [2, 100, 1000] {
-        let drawn = story.with(|records| {
-            let id: TaskId = T.parse().unwrap();
-            let tree = Tree::build(id.trace_id(), records);
-            let look = Look {
-                depth,
-                ..look(Colour::Off)
-            };
-            draw(&tree, tree.roots(), look)
-        });
+        let drawn = story.part(T, Part { depth, ..ALL }, Colour::Off).0;
         // The first one stands below a span that nobody knows.
         assert_eq!(drawn.matches("▶ deeper").count(), depth - 1);
         let last = format!("└─ … {} tasks below: distlogd tree {T}/9\n", 4999 - depth);
@@ -310,29 +351,74 @@ fn what_is_cut_is_counted_in_json_too() {
     story.begin("a", "/1", 1, "first");
     story.begin("a", "/1/1", 2, "second");
     story.event("a", "/1", 3, "of the first");
-    story.with(|records| {
-        let id: TaskId = T.parse().unwrap();
-        let tree = Tree::build(id.trace_id(), records);
-        let json = |depth, next| {
-            let mut out = Vec::new();
-            distlogd::tree::write_json(&tree, tree.roots(), depth, next, &mut |piece| {
-                out.extend(piece);
-                true
-            });
-            serde_json::from_slice::<serde_json::Value>(&out).unwrap()
-        };
-        let whole = json(3, None);
-        assert_eq!(whole["next"], serde_json::Value::Null);
-        let first = &whole["tasks"][0]["items"][0]["task"];
-        assert_eq!(first["items"][0]["task"]["name"], "second");
-        assert_eq!(first.get("cut"), None);
-        let cut = json(2, Some(17));
-        assert_eq!(cut["next"], "17");
-        let first = &cut["tasks"][0]["items"][0]["task"];
-        assert_eq!(first["cut"], 1);
-        assert_eq!(first["items"].as_array().unwrap().len(), 1);
-        assert_eq!(first["items"][0]["record"]["message"], "of the first");
-    });
+    let whole = story.json(Part { depth: 3, ..ALL }).0;
+    let first = &whole["tasks"][0]["items"][0]["task"];
+    assert_eq!(first["items"][0]["task"]["name"], "second");
+    assert_eq!(first.get("cut"), None);
+    let cut = story.json(Part { depth: 2, ..ALL }).0;
+    let first = &cut["tasks"][0]["items"][0]["task"];
+    assert_eq!(first["cut"], 1);
+    assert_eq!(first["items"].as_array().unwrap().len(), 1);
+    assert_eq!(first["items"][0]["record"]["message"], "of the first");
+}
+
+/// What stands in a tree of JSON, in order.
+fn names(task: &serde_json::Value, out: &mut Vec<String>) {
+    if task.get("continued").is_none() {
+        out.push(task["id"].as_str().unwrap().to_owned());
+    }
+    for item in task["items"].as_array().unwrap() {
+        match item.get("task") {
+            Some(task) => names(task, out),
+            None => out.push(item["record"]["message"].as_str().unwrap().to_owned()),
+        }
+    }
+}
+
+#[test]
+fn a_tree_comes_whole_in_parts_of_any_size() {
+    let mut story = Story(Vec::new());
+    for n in 1..=4 {
+        story.begin("a", &format!("/{n}"), n, "child");
+        for m in 1..=3 {
+            story.begin("a", &format!("/{n}/{m}"), n + m, "grandchild");
+            story.event("a", &format!("/{n}/{m}"), n + m, &format!("event {n} {m}"));
+        }
+    }
+    story.begin("a", "", 0, "top");
+    let mut whole = Vec::new();
+    names(&story.json(ALL).0["tasks"][0], &mut whole);
+    assert_eq!(whole.len(), 1 + 4 + 12 + 12);
+    for limit in [1, 2, 3, 7, 100] {
+        let (mut parts, mut skip, mut lines) = (Vec::new(), Some(0), 0);
+        while let Some(from) = skip {
+            let part = Part {
+                skip: from,
+                limit,
+                ..ALL
+            };
+            let (json, next) = story.json(part);
+            names(&json["tasks"][0], &mut parts);
+            let (text, drawn_next) = story.part(T, part, Colour::Off);
+            let shown = |line: &&str| !line.contains("(continued from the part before)");
+            lines += text.lines().skip(1).filter(shown).count();
+            assert_eq!(next, drawn_next);
+            skip = next;
+        }
+        assert_eq!(parts, whole, "{limit}");
+        assert_eq!(lines, whole.len(), "{limit}");
+    }
+}
+
+#[test]
+fn a_trace_a_hundred_thousand_deep_is_no_trouble() {
+    let mut story = Story(Vec::new());
+    for n in 2..100_000u64 {
+        let task = story.begin("s", "/9", n, "deeper").task.as_mut().unwrap();
+        (task.span_id, task.parent_span_id) = (SpanId::new(n).unwrap(), SpanId::new(n - 1));
+    }
+    let drawn = story.part(T, Part { depth: 1000, ..ALL }, Colour::Off).0;
+    assert!(drawn.ends_with(&format!("└─ … 98999 tasks below: distlogd tree {T}/9\n")));
 }
 
 #[test]

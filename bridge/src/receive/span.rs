@@ -72,12 +72,10 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
-    /// How long it took, in ns. 0 where that is not known: it has no start or no end, or ends before it starts.
-    fn duration(&self) -> u64 {
-        match self.start {
-            0 => 0,
-            start => self.end.saturating_sub(start),
-        }
+    /// How long it took, in ns. `None`: it has no start or no end, or ends before it starts.
+    fn duration(&self) -> Option<u64> {
+        let known = self.start > 0 && self.end >= self.start;
+        known.then(|| self.end - self.start)
     }
 
     /// `said`: the attribute by which distlog tells what a status cannot.
@@ -175,7 +173,10 @@ pub(super) fn take(span: &[u8], scope: &Scope<'_>, into: &mut Batches<'_>) -> Re
         put::varint(out, record::NUMBER, number + 1);
         known.put_thread(out);
         put::varint(out, record::OUTCOME, head.outcome(outcome).number());
-        put::varint(out, record::DURATION, head.duration());
+        if let Some(duration) = head.duration() {
+            // Also where it is 0: without it the duration is not known.
+            put::varint_always(out, record::DURATION, duration);
+        }
         put::varint(out, record::SPAN_KIND, kind);
         put::varint(out, record::STATUS_CODE, head.status_code.into());
         put::bytes(out, record::STATUS_MESSAGE, head.status_message.as_bytes());

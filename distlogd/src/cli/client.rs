@@ -27,7 +27,7 @@ enum Error {
 pub(super) fn tree(
     url: &str,
     id: &str,
-    (depth, cursor): (Option<usize>, Option<u64>),
+    (depth, cursor): (Option<usize>, Option<&str>),
     look: &LookArgs,
 ) -> u8 {
     let format = if look.json { "json" } else { "text" };
@@ -40,15 +40,14 @@ pub(super) fn tree(
         }
     };
     let path = format!("/api/v1/tasks/{id}");
-    let number = |number: Option<u64>| number.map(|number| number.to_string());
-    let (depth, cursor) = (number(depth.map(|depth| depth as u64)), number(cursor));
+    let depth = depth.map(|depth| depth.to_string());
     let mut query = vec![
         ("format", format),
         ("color", flag(look.color())),
         ("full", flag(look.full)),
     ];
     query.extend(depth.as_deref().map(|depth| ("depth", depth)));
-    query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+    query.extend(cursor.map(|cursor| ("cursor", cursor)));
     report(get(url, &path, &query).and_then(|body| print_all(body, look.json)))
 }
 

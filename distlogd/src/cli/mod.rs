@@ -61,7 +61,7 @@ enum Command {
         depth: Option<usize>,
         /// Go on where the answer before this one ended.
         #[arg(long)]
-        cursor: Option<u64>,
+        cursor: Option<String>,
         #[command(flatten)]
         daemon: DaemonArgs,
         #[command(flatten)]
@@ -175,7 +175,7 @@ pub fn main_from(
             cursor,
             daemon,
             look,
-        }) => client::tree(&daemon.url, &id, (depth, cursor), &look),
+        }) => client::tree(&daemon.url, &id, (depth, cursor.as_deref()), &look),
         Some(Command::Tail {
             filter,
             task,

@@ -4,6 +4,7 @@
 //! block; the runtime only moves bytes.
 
 mod reorder;
+mod stored_tree;
 mod tail;
 mod tasks;
 
@@ -26,7 +27,7 @@ use crate::tracker::Recent;
 
 /// So many tails are followed at once, a thread for each.
 const MAX_TAILS: usize = 128;
-/// So many trees are made at once; each takes memory.
+/// So many trees are made at once; each takes up to 60 MiB.
 const MAX_TREES: usize = 2;
 /// How long requests under way are waited for when the daemon stops.
 const FINISH: Duration = Duration::from_secs(1);
@@ -54,7 +55,8 @@ const INDEX: &str = "\
 distlogd
 
 GET /api/v1/tasks?limit=20            the newest top-level tasks, as JSON
-GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=records lists its records
+GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=records lists its records;
+                                      &depth=100 levels, &limit=500000 tasks and records, &cursor=NEXT of the answer before, &full=true
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
 GET /metrics                          counters, in the format of Prometheus

@@ -1,33 +1,34 @@
 //! `GET /api/v1/tasks` and `GET /api/v1/tasks/{id}`.
 
-use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::{TaskId, json};
 use serde::Deserialize;
-use tokio::sync::mpsc;
-use tokio::task::JoinError;
-use tokio_stream::StreamExt;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::stored_tree::{each_record, stored_tree};
 use super::{Door, Refusal, Shared};
-use crate::lookup;
 use crate::store::Reader;
 use crate::tracker::Summary;
-use crate::tree::paint::{Colour, DEPTH, Look, MAX_DEPTH};
-use crate::tree::{self, Tree};
+use crate::tree::paint::{Colour, Look};
+use crate::tree::{self, DEPTH, Gone, MAX_DEPTH, Part};
 
-/// A tree is made of so many bytes of batches at most.
-const MAX_BYTES: usize = 64 << 20;
-/// And of so many records; each takes about half a KiB of memory.
-const MAX_RECORDS: usize = 200_000;
-/// A piece of an answer has so many bytes, about, and so many wait for a slow reader.
-const PIECE: usize = 64 << 10;
-const PIECES: usize = 4;
+/// An answer has so many tasks and records at most.
+const MAX_ITEMS: u64 = 500_000;
+/// Pieces of an answer waiting for a slow reader, one of them for the word that it was too slow.
+const WAITING: usize = 4;
+/// A reader that takes nothing for so long is not waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A piece of records, in bytes.
+const CHUNK: usize = 64 << 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +41,7 @@ fn twenty() -> usize {
     20
 }
 
-/// The newest top-level tasks.
+/// The newest traces.
 pub async fn recent(
     State(Door { views, .. }): Shared,
     Query(query): Query<RecentQuery>,
@@ -67,10 +68,44 @@ pub struct TreeQuery {
     /// Cut no long values in texts.
     #[serde(default)]
     full: bool,
-    /// So many levels of tasks.
+    /// Levels of tasks.
     depth: Option<usize>,
-    /// Where the answer before this one ended.
-    cursor: Option<u64>,
+    /// Where the part before ended.
+    cursor: Option<String>,
+    /// At most so many tasks and records.
+    limit: Option<u64>,
+}
+
+/// Where a part of a tree begins. As text `END.SKIP.FROM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor {
+    /// Records from this number in the store on are left out: they came after the first part was asked for.
+    end: u64,
+    /// So many tasks and records were shown before.
+    skip: u64,
+    /// Of a very large trace: the tree is of the records from this number in the store on.
+    from: u64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.end, self.skip, self.from)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Cursor, String> {
+        let mut numbers = text.split('.').map(|number| number.parse().ok());
+        let mut next = || numbers.next().flatten();
+        match (next(), next(), next(), next()) {
+            (Some(end), Some(skip), Some(from), None) => Ok(Cursor { end, skip, from }),
+            _ => Err(format!(
+                "`{text}` is no cursor: take the `next` of the answer before"
+            )),
+        }
+    }
 }
 
 /// The tree of a task: of the whole trace for a bare trace id, else of the task and what is below it.
@@ -80,82 +115,201 @@ pub async fn tree(
     Query(query): Query<TreeQuery>,
 ) -> Result<Response, Refusal> {
     let id: TaskId = id.parse().map_err(Refusal::bad_request)?;
-    let permit = trees.acquire_owned().await;
-    let (sender, mut pieces) = mpsc::channel(PIECES);
-    let what = match query.format {
-        Format::Json => "application/json",
-        Format::Text => "text/plain; charset=utf-8",
-        Format::Records => "application/x-ndjson",
-    };
-    let work = tokio::task::spawn_blocking(move || {
+    let cursor = query.cursor.as_deref().map(str::parse).transpose();
+    let cursor: Option<Cursor> = cursor.map_err(Refusal::bad_request)?;
+    let permit = trees
+        .acquire_owned()
+        .await
+        .map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let (begun, begins) = oneshot::channel();
+    let (pieces, body) = mpsc::channel(WAITING);
+    tokio::task::spawn_blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
-        let mut send = |piece| sender.blocking_send(Ok::<Bytes, Infallible>(piece)).is_ok();
-        answer(&views.reader, &id, &query, &mut send)
-    });
-    // Nothing is sent before it is known that there is something.
-    let Some(first) = pieces.recv().await else {
-        let done = work.await;
-        let failed = |error: JoinError| {
-            Err(Refusal(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                error.to_string(),
-            ))
+        let answer = Answer {
+            reader: views.reader,
+            id,
+            query,
+            begun: Some(begun),
+            pieces,
         };
-        done.unwrap_or_else(failed)?;
-        return Ok(StatusCode::OK.into_response());
-    };
-    let rest = ReceiverStream::new(pieces);
-    let body = Body::from_stream(tokio_stream::once(first).chain(rest));
-    Ok(([(header::CONTENT_TYPE, what)], body).into_response())
+        answer.run(cursor);
+    });
+    let content_type = begins
+        .await
+        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??;
+    let body = Body::from_stream(ReceiverStream::new(body));
+    Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
-/// Hands over the answer piece by piece.
-fn answer(
-    reader: &Reader,
-    id: &TaskId,
-    query: &TreeQuery,
-    send: &mut dyn FnMut(Bytes) -> bool,
-) -> Result<(), Refusal> {
-    let from = query.cursor.unwrap_or_default();
-    let found = lookup::trace(reader, id.trace_id(), from, MAX_BYTES)
-        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    let parsed = found.parse();
-    let mut records = lookup::records_of(&parsed, id.trace_id());
-    if let Format::Records = query.format {
-        let mut out = Vec::new();
-        for record in records {
-            json::encode(&record, &mut out);
-            out.push(b'\n');
-            if out.len() >= PIECE && !send(std::mem::take(&mut out).into()) {
-                return Ok(());
+/// An answer that is written while it is read.
+struct Answer {
+    reader: Reader,
+    id: TaskId,
+    query: TreeQuery,
+    /// To be told whether there is an answer, and what it is.
+    begun: Option<oneshot::Sender<Result<&'static str, Refusal>>>,
+    pieces: mpsc::Sender<Result<Vec<u8>, &'static str>>,
+}
+
+impl Answer {
+    fn run(mut self, cursor: Option<Cursor>) {
+        let said = match self.query.format {
+            Format::Records => self.records(),
+            _ => self.tree(cursor),
+        };
+        match (said, self.begun.take()) {
+            (Ok(()), _) => {}
+            (Err(refusal), Some(begun)) => _ = begun.send(Err(refusal)),
+            // An answer that was begun is broken off, so that nobody takes it for the whole.
+            (Err(refusal), None) => {
+                tracing::warn!("an answer is broken off: {}", refusal.1);
+                let _ = self.pieces.try_send(Err("broken off"));
             }
         }
-        send(out.into());
-        return Ok(());
     }
-    let tree = Tree::build(id.trace_id(), records.by_ref().take(MAX_RECORDS));
-    let next = records.next().map(|record| record.store_number);
-    let next = next.or(found.next);
-    let tasks = tree.find(id);
-    if tasks.is_empty() {
-        let why = format!("no record of task {id} is stored here");
-        return Err(Refusal(StatusCode::NOT_FOUND, why));
+
+    fn missing(&self) -> Refusal {
+        let why = format!("no record of task {} is stored here", self.id);
+        Refusal(StatusCode::NOT_FOUND, why)
     }
-    let depth = query.depth.unwrap_or(DEPTH).clamp(1, MAX_DEPTH);
-    if let Format::Json = query.format {
-        tree::write_json(&tree, &tasks, depth, next, &mut |piece| send(piece.into()));
-        return Ok(());
+
+    fn begin(&mut self, content_type: &'static str) {
+        if let Some(begun) = self.begun.take() {
+            let _ = begun.send(Ok(content_type));
+        }
     }
-    let colour = if query.color { Colour::On } else { Colour::Off };
-    let look = Look {
-        depth,
-        ..Look::new(colour, query.full)
-    };
-    tree::draw_to(&tree, &tasks, look, &mut |piece| send(piece.into()));
-    if let Some(next) = next {
-        let more = format!("… the trace goes on: distlogd tree {id} --cursor {next}\n");
-        send(more.into());
+
+    fn records(&mut self) -> Result<(), Refusal> {
+        let (reader, id) = (self.reader.clone(), self.id.clone());
+        let mut out = Vec::new();
+        let mut gone = false;
+        each_record(&reader, &id, |record| {
+            json::encode(record, &mut out);
+            out.push(b'\n');
+            self.begin("application/x-ndjson");
+            if out.len() >= CHUNK {
+                gone = !self.send(std::mem::take(&mut out));
+            }
+            !gone
+        })
+        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        if self.begun.is_some() {
+            return Err(self.missing());
+        }
+        if !gone {
+            self.send(out);
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn tree(&mut self, cursor: Option<Cursor>) -> Result<(), Refusal> {
+        let mut at = cursor.unwrap_or_else(|| Cursor {
+            end: self.reader.end(),
+            skip: 0,
+            from: 0,
+        });
+        let (mut found, tasks) = loop {
+            let found = stored_tree(&self.reader, &self.id, at.from, at.end)
+                .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+            let tasks = found.tree.asked();
+            match found.goes_on {
+                _ if !tasks.is_empty() => break (found, tasks),
+                Some(from) => (at.from, at.skip) = (from, 0),
+                None => return Err(self.missing()),
+            }
+        };
+        let text = matches!(self.query.format, Format::Text);
+        self.begin(if text {
+            "text/plain; charset=utf-8"
+        } else {
+            "application/json"
+        });
+        let part = Part {
+            depth: self.query.depth.unwrap_or(DEPTH).clamp(1, MAX_DEPTH),
+            skip: at.skip,
+            limit: self.query.limit.unwrap_or(MAX_ITEMS).clamp(1, MAX_ITEMS),
+        };
+        let (tree, source) = (&found.tree, &mut found.batches);
+        let pass = &mut |piece| self.send(piece);
+        let written = if text {
+            let colour = if self.query.color {
+                Colour::On
+            } else {
+                Colour::Off
+            };
+            let look = Look::new(colour, self.query.full);
+            tree::draw(tree, &tasks, part, look, source, pass)
+        } else {
+            tree::write_json(tree, &tasks, part, source, pass)
+        };
+        let Ok(skip) = written else {
+            let Gone = Gone;
+            return Ok(());
+        };
+        let all: u64 = tasks.iter().map(|task| 1 + tree.node(*task).below).sum();
+        let left = skip.map_or(0, |skip| all.saturating_sub(skip));
+        let next = match (skip, found.goes_on) {
+            (Some(skip), _) => Some(Cursor { skip, ..at }),
+            (None, Some(from)) => Some(Cursor {
+                skip: 0,
+                from,
+                ..at
+            }),
+            (None, None) => None,
+        };
+        let end = match (next, text) {
+            (None, true) => return Ok(()),
+            (None, false) => ",\"next\":null}".to_owned(),
+            (Some(next), false) => format!(",\"next\":\"{next}\"}}"),
+            (Some(next), true) => {
+                let more = match left {
+                    0 => "the trace goes on".to_owned(),
+                    left => format!("{left} more tasks and records"),
+                };
+                format!("… {more}: distlogd tree {} --cursor {next}\n", self.id)
+            }
+        };
+        self.send(end.into_bytes());
+        Ok(())
+    }
+
+    /// Hands a piece to who reads; false if he is gone, or takes nothing.
+    fn send(&self, piece: Vec<u8>) -> bool {
+        let patience = Instant::now() + PATIENCE;
+        // One place is for the word that the answer is broken off.
+        while self.pieces.capacity() < 2 && !self.pieces.is_closed() {
+            if Instant::now() >= patience {
+                let _ = self.pieces.try_send(Err("nobody takes the answer"));
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.pieces.try_send(Ok(piece)).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_what_was_given() {
+        let cursor = Cursor {
+            end: 17,
+            skip: 4,
+            from: u64::MAX,
+        };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in [
+            "",
+            "1.2",
+            "1.2.3.4",
+            "1.-2.3",
+            "a.b.c",
+            "1.2.99999999999999999999",
+        ] {
+            assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The names that a condition may use, and what they stand for in a record.
 
 use distlog_proto::wire::FieldsRef;
-use distlog_proto::{Kind, RecordRef, Severity, ValueRef};
+use distlog_proto::{RecordRef, Severity, ValueRef};
 
 use super::reserved;
 use super::value::{Id, NoValue, Out, Val};
@@ -248,10 +248,10 @@ impl Name {
                 .map_or(Val::Str(""), |task| Val::Id(Id::Span(task.span_id))),
             Name::Outcome => Val::Str(record.outcome.name()),
             // An end without one is of a span that has no start or no end.
-            Name::Duration if record.kind == Kind::End && record.duration > 0 => {
-                Val::Duration(i64::try_from(record.duration).unwrap_or(i64::MAX))
+            Name::Duration => {
+                let took = record.took().ok_or(NoValue)?;
+                Val::Duration(i64::try_from(took).unwrap_or(i64::MAX))
             }
-            Name::Duration => return Err(NoValue),
             Name::Sampled => Val::Bool(record.task.is_some_and(|task| task.flags & 1 == 1)),
             Name::System => Val::Str(record.source.system.name()),
             Name::Fields | Name::Context | Name::Resource => {

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use distlog_proto::wire::Outline;
-use distlog_proto::{BatchRef, Kind, Outcome, Record};
+use distlog_proto::{BatchRef, Kind, Outcome, Record, SpanId, TraceId};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
@@ -116,7 +116,9 @@ impl Look {
 
 /// A task that has begun in the batch at hand.
 struct Begun<'a> {
-    key: open::Key,
+    ids: (TraceId, SpanId),
+    /// See [`open::run`].
+    run: u64,
     /// Number in the store of its begin.
     number: u64,
     outline: Outline<'a>,
@@ -255,55 +257,67 @@ impl Tracker {
     /// Takes the records of a batch, of which `first` is the number of the first.
     fn take_batch(&mut self, first: u64, batch: &BatchRef<'_>) {
         let now = Instant::now();
+        let producer = batch.source().producer;
         // Most records are events, and most of them of the same task as the one before.
-        let mut heard: Option<(open::Key, u64)> = None;
+        let mut heard: Option<Outline<'_>> = None;
         // Many tasks begin and end in one batch, a span that came by OTLP always: nobody needs to know more of them.
         let mut begun: Option<Begun<'_>> = None;
+        // Nothing more is to be learned of this trace for the list.
+        let mut listed: Option<TraceId> = None;
         for (number, outline) in (first..).zip(batch.outlines()) {
             // Batches were checked when they came in.
             let Ok(outline) = outline else { continue };
-            let Some(key) = outline.task else { continue };
+            let Some(ids) = outline.task else { continue };
             if matches!(outline.kind, Kind::Event | Kind::Bind) {
                 if number < self.begin {
                     continue;
                 }
-                if let Some(begun) = begun.as_mut().filter(|begun| begun.key == key) {
+                if let Some(begun) = begun.as_mut().filter(|begun| begun.ids == ids) {
                     begun.last = begun.last.max(outline.time);
                     continue;
                 }
                 match &mut heard {
-                    Some((last, time)) if *last == key => *time = outline.time.max(*time),
+                    Some(last) if last.task == Some(ids) => last.time = outline.time.max(last.time),
                     _ => {
-                        self.heard(heard.replace((key, outline.time)), now);
+                        self.heard(heard.replace(outline), now);
                     }
                 }
-            } else if outline.kind == Kind::Begin {
-                self.heard(heard.take(), now);
+                continue;
+            }
+            let run = open::run(&outline, producer);
+            self.heard(heard.take(), now);
+            if outline.kind == Kind::Begin {
                 let last = outline.time;
-                self.follow(
-                    begun.replace(Begun {
-                        key,
-                        number,
-                        outline,
-                        last,
-                    }),
-                    now,
-                );
-                let is_news = outline.may_be_top || self.needs.recent.is_unknown(&key.0);
-                if is_news
+                let new = Begun {
+                    ids,
+                    run,
+                    number,
+                    outline,
+                    last,
+                };
+                self.follow(begun.replace(new), now);
+                if !outline.may_be_top && listed == Some(ids.0) {
+                    continue;
+                }
+                if (outline.may_be_top || !self.needs.recent.has_root(ids.0))
                     && let Ok(record) = outline.read()
                     && let Some(task) = record.task
                 {
-                    self.needs.recent.begin(&record, &task);
+                    self.needs.recent.begin(&record, &task, run);
+                } else {
+                    listed = Some(ids.0);
                 }
             } else {
-                self.heard(heard.take(), now);
-                if begun.take_if(|begun| begun.key == key).is_none() {
+                let own = |begun: &mut Begun<'_>| {
+                    begun.ids == ids && (run == 0 || begun.run == run || begun.run == 0)
+                };
+                if begun.take_if(own).is_none() {
+                    let key = self.open.key(ids.0, ids.1, run);
                     self.open.remove(&key);
                 }
                 self.needs
                     .recent
-                    .end(&key, outline.outcome, outline.duration);
+                    .end(ids, run, outline.outcome, outline.duration);
             }
         }
         self.follow(begun, now);
@@ -316,18 +330,28 @@ impl Tracker {
             return;
         };
         if let Ok(record) = begun.outline.read() {
-            let open = Open::new(begun.number, &record);
-            if self.open.insert(begun.key, open, now) {
+            let key = self.open.key(begun.ids.0, begun.ids.1, begun.run);
+            let open = Open::new(begun.number, begun.run, &record);
+            if self.open.insert(key, open, now) {
                 self.given_up.inc();
                 self.untold += 1;
             }
-            self.open.heard(&begun.key, begun.last, now);
+            self.open.heard(&key, begun.last, now);
         }
     }
 
-    fn heard(&mut self, heard: Option<(open::Key, u64)>, now: Instant) {
-        if let Some((key, time)) = heard {
-            self.open.heard(&key, time, now);
+    fn heard(&mut self, heard: Option<Outline<'_>>, now: Instant) {
+        let Some(outline) = heard else { return };
+        let Some((trace_id, span_id)) = outline.task else {
+            return;
+        };
+        let known = self.open.heard(&(trace_id, span_id, 0), outline.time, now);
+        // A trace may have nothing but logs, or they come first.
+        if !known
+            && !self.needs.recent.is_known(trace_id)
+            && let Ok(record) = outline.read()
+        {
+            self.needs.recent.log(trace_id, &record);
         }
     }
 
@@ -364,7 +388,7 @@ impl Tracker {
 }
 
 /// The end that nobody sent.
-fn end((trace_id, span_id): open::Key, open: &Open, why: Why, begin: Record) -> Record {
+fn end((trace_id, span_id, _): open::Key, open: &Open, why: Why, begin: Record) -> Record {
     let (outcome, time, message) = match why {
         Why::Python => (Outcome::Unset, open.last, String::new()),
         Why::Silent(time) => {
@@ -378,7 +402,7 @@ fn end((trace_id, span_id): open::Key, open: &Open, why: Why, begin: Record) -> 
         outcome,
         status_message: message,
         time,
-        duration: open.last.saturating_sub(open.begun),
+        duration: open.duration(),
         task: begin.task.or_else(|| open.task(trace_id, span_id)),
         ..Record {
             callsite: begin.callsite,

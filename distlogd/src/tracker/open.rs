@@ -4,19 +4,36 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use distlog_proto::{ProducerId, RecordRef, SpanId, Task, TraceId};
+use distlog_proto::wire::Outline;
+use distlog_proto::{Kind, ProducerId, RecordRef, SpanId, Task, TraceId};
 use hashbrown::HashTable;
 
 use crate::tree::is_python;
 
-/// Names a task.
-pub(super) type Key = (TraceId, SpanId);
+/// Names a task: its trace and span id, and, of a further one that came by OTLP with the same ids, its run ([`run`]), else 0.
+pub(super) type Key = (TraceId, SpanId, u64);
+
+/// Tells spans that came by OTLP and share an id: all records of one stand behind each other at their producer. 0 for records
+/// that are no part of such a span.
+pub(super) fn run(outline: &Outline<'_>, producer: ProducerId) -> u64 {
+    let of_span = outline.by_otlp && (outline.kind != Kind::Event || outline.number > 0);
+    if !of_span {
+        return 0;
+    }
+    let base = outline.offset.wrapping_sub(outline.number);
+    let bytes = producer.to_bytes();
+    let half = |half: &[u8]| u64::from_le_bytes(half.try_into().unwrap_or_default());
+    let (a, b) = (half(&bytes[..8]), half(&bytes[8..]));
+    (base ^ a ^ b.rotate_left(32)).max(1)
+}
 
 /// An open task.
 #[derive(Debug, Clone)]
 pub(super) struct Open {
     /// Number in the store of its begin.
     pub number: u64,
+    /// See [`run`].
+    pub run: u64,
     pub producer: ProducerId,
     /// Time of its begin, in ns since the epoch.
     pub begun: u64,
@@ -30,15 +47,24 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub fn new(number: u64, begin: &RecordRef<'_>) -> Open {
+    pub fn new(number: u64, run: u64, begin: &RecordRef<'_>) -> Open {
         Open {
             number,
+            run,
             producer: begin.source.producer,
             begun: begin.time,
             last: begin.time,
             parent_span_id: begin.task.and_then(|task| task.parent_span_id),
             python: is_python(begin),
             told: false,
+        }
+    }
+
+    /// From its begin to its last record, in ns; 0 where the begin is not known.
+    pub fn duration(&self) -> u64 {
+        match self.begun {
+            0 => 0,
+            begun => self.last.saturating_sub(begun),
         }
     }
 
@@ -99,6 +125,18 @@ impl OpenTasks {
             hasher: RandomState::new(),
             oldest: NONE,
             newest: NONE,
+        }
+    }
+
+    /// The key of a task: that of its ids, unless another run has it.
+    pub fn key(&self, trace_id: TraceId, span_id: SpanId, run: u64) -> Key {
+        let key = (trace_id, span_id, 0);
+        let first = self.place(&key).and_then(|place| self.nodes.get(place));
+        match first {
+            Some(first) if run != 0 && first.open.run != 0 && first.open.run != run => {
+                (trace_id, span_id, run)
+            }
+            _ => key,
         }
     }
 
@@ -197,13 +235,14 @@ impl OpenTasks {
         now.saturating_duration_since(self.start).as_millis() as u64
     }
 
-    /// Notes a record of a task: its time, in ns since the epoch, and when we saw it.
-    pub fn heard(&mut self, key: &Key, time: u64, now: Instant) {
+    /// Notes a record of a task: its time, in ns since the epoch, and when we saw it. Gives whether the task is open.
+    pub fn heard(&mut self, key: &Key, time: u64, now: Instant) -> bool {
         let touched = self.millis(now);
-        if let Some(node) = self.place(key).and_then(|place| self.nodes.get_mut(place)) {
-            node.open.last = node.open.last.max(time);
-            node.touched = touched;
-        }
+        let node = self.place(key).and_then(|place| self.nodes.get_mut(place));
+        let Some(node) = node else { return false };
+        node.open.last = node.open.last.max(time);
+        node.touched = touched;
+        true
     }
 
     /// Those for whose end `why` gives a reason and that were not told yet, oldest first, at most `limit`; from now on they
@@ -261,6 +300,7 @@ mod tests {
     fn open(number: u64) -> Open {
         Open {
             number,
+            run: 0,
             producer: ProducerId::from_bytes([1; 16]),
             python: false,
             begun: number,
@@ -272,7 +312,7 @@ mod tests {
 
     fn key(n: u8) -> Key {
         let trace_id = TraceId::from_bytes([n; 16]).unwrap();
-        (trace_id, SpanId::new(n.into()).unwrap())
+        (trace_id, SpanId::new(n.into()).unwrap(), 0)
     }
 
     fn now() -> Instant {
@@ -290,6 +330,22 @@ mod tests {
         );
         assert!(tasks.insert(key(3), open(30), now()));
         assert_eq!(tasks.oldest(), Some(20));
+    }
+
+    #[test]
+    fn two_that_share_an_id_are_two() {
+        let mut tasks = OpenTasks::new(10);
+        let (trace, span, _) = key(1);
+        for run in [7, 8] {
+            let key = tasks.key(trace, span, run);
+            tasks.insert(key, Open { run, ..open(run) }, now());
+        }
+        assert_eq!(tasks.nodes.len(), 2);
+        tasks.remove(&tasks.key(trace, span, 8));
+        assert_eq!(tasks.oldest(), Some(7));
+        // An end that the daemon wrote has no run.
+        tasks.remove(&tasks.key(trace, span, 0));
+        assert_eq!(tasks.oldest(), None);
     }
 
     #[test]

@@ -1,52 +1,106 @@
-//! The newest traces, for people who look for one: by the task that begins them, or for want of it by another.
+//! The newest traces, for people who look for one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use distlog_proto::wire::TaskRef;
 use distlog_proto::{Outcome, RecordRef, SpanId, TraceId};
 use serde::Serialize;
 
-use super::open::Key;
-
 /// So many are remembered.
 const KEPT: usize = 1000;
+/// Of so many more it is known that they were in the list: what comes late of them does not put them there again.
+const GONE: usize = 1 << 16;
 /// Texts are kept up to this length, in characters: strangers may send longer ones.
 const MAX_TEXT: usize = 256;
 /// Likewise ids; no valid one is longer.
 const MAX_ID: usize = 1024;
 
-/// A top-level task.
+/// A trace: its topmost task, as far as it has come.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
-    /// Its id.
+    /// Its id: that of the root or, before that has come, of the whole trace.
     pub id: String,
-    /// What it wants to achieve.
+    /// What it wants to achieve; of the earliest task that is known, until the root has come.
     pub name: String,
     /// The service where it began.
     pub service: String,
-    /// Time of its begin, in ns since the epoch.
-    pub begin_ns: u64,
-    /// `running`, or how it ended.
+    /// Time of its begin, in ns since the epoch, where that is known.
+    pub begin_ns: Option<u64>,
+    /// `running`, or how it ended; `unknown` while only logs have come.
     pub outcome: &'static str,
-    /// How long it took, in ns.
+    /// How long it took, in ns, where that is known.
     pub duration_ns: Option<u64>,
     /// Tasks of its trace that failed or were lost, itself included.
     pub failed: u32,
-    /// Whether it begins the trace. Otherwise that task has not come yet, and this is the first one that has.
+    /// Whether it is the root. Spans come when they end, that of the root last, and some roots never come.
     pub root: bool,
     #[serde(skip)]
     span_id: Option<SpanId>,
+    /// See [`super::open::run`].
+    #[serde(skip)]
+    run: u64,
+    #[serde(skip)]
+    rank: Rank,
 }
 
-/// The newest top-level tasks.
+/// How sure it is that a task is the root of its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// There is one above it.
+    Inner,
+    /// Another system's span is above it (`~x/n`), of which nobody may ever hear.
+    Imported,
+    Root,
+}
+
+/// The newest traces.
 #[derive(Debug, Default)]
 pub struct Recent(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// Tasks that failed in traces of which no begin is known yet.
+    early: HashMap<TraceId, u32>,
     by_trace: HashMap<TraceId, Summary>,
     order: VecDeque<TraceId>,
+    /// Traces that were in the list, in two generations.
+    gone: [HashSet<TraceId>; 2],
+}
+
+impl State {
+    fn failed_early(&mut self, trace_id: TraceId) {
+        // Those of traces that have no top-level task here would stay for ever.
+        if self.early.len() >= KEPT && !self.early.contains_key(&trace_id) {
+            self.early.clear();
+        }
+        let failed = self.early.entry(trace_id).or_default();
+        *failed = failed.saturating_add(1);
+    }
+
+    fn is_gone(&self, trace_id: &TraceId) -> bool {
+        self.gone.iter().any(|gone| gone.contains(trace_id))
+    }
+
+    fn insert(&mut self, trace_id: TraceId, mut summary: Summary) {
+        if let Some(known) = self.by_trace.get_mut(&trace_id) {
+            summary.failed = known.failed;
+            *known = summary;
+            return;
+        }
+        if self.order.len() >= KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_trace.remove(&oldest);
+            if self.gone[0].len() >= GONE {
+                self.gone[1] = std::mem::take(&mut self.gone[0]);
+            }
+            self.gone[0].insert(oldest);
+        }
+        summary.failed = self.early.remove(&trace_id).unwrap_or(0);
+        self.order.push_back(trace_id);
+        self.by_trace.insert(trace_id, summary);
+    }
 }
 
 impl Recent {
@@ -54,32 +108,55 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a begin.
-    pub(super) fn begin(&self, record: &RecordRef<'_>, task: &TaskRef<'_>) {
-        let imported = task.path.starts_with('~') && task.path.matches('/').count() == 1;
-        let root = task.parent_span_id.is_none() || imported;
-        let mut state = self.lock();
-        // A second service that continues the same foreign trace does not replace the first.
-        let known = state.by_trace.get(&task.trace_id);
-        if known.is_some_and(|known| known.root || !root) {
-            return;
+    /// Whether nothing more is to be learned of a trace's begin from a task that has another one above it.
+    pub(super) fn has_root(&self, trace_id: TraceId) -> bool {
+        let state = self.lock();
+        match state.by_trace.get(&trace_id) {
+            Some(known) => known.root,
+            None => state.is_gone(&trace_id),
         }
-        let failed = known.map_or(0, |known| known.failed);
-        let is_new = known.is_none();
-        if is_new {
-            if state.order.len() >= KEPT
-                && let Some(oldest) = state.order.pop_front()
-            {
-                state.by_trace.remove(&oldest);
+    }
+
+    /// Whether a trace is, or was, in the list.
+    pub(super) fn is_known(&self, trace_id: TraceId) -> bool {
+        let state = self.lock();
+        state.by_trace.contains_key(&trace_id) || state.is_gone(&trace_id)
+    }
+
+    /// Notes a begin.
+    pub(super) fn begin(&self, record: &RecordRef<'_>, task: &TaskRef<'_>, run: u64) {
+        let imported = task.path.starts_with('~') && task.path.matches('/').count() == 1;
+        let rank = match task.parent_span_id {
+            None => Rank::Root,
+            Some(_) if imported => Rank::Imported,
+            Some(_) => Rank::Inner,
+        };
+        let begin_ns = (record.time > 0).then_some(record.time);
+        let mut state = self.lock();
+        match state.by_trace.get(&task.trace_id) {
+            // A second service that continues the same foreign trace does not replace the first, nor does a second root.
+            Some(known) if known.rank > rank || (known.rank == rank && known.root) => return,
+            Some(known) if known.rank == rank && known.span_id.is_some() => {
+                // Of those that have another one above them the earliest is the topmost as a rule.
+                let earlier = match (begin_ns, known.begin_ns) {
+                    (Some(new), Some(known)) => new < known,
+                    (new, None) => new.is_some(),
+                    (None, _) => false,
+                };
+                if !earlier {
+                    return;
+                }
             }
-            state.order.push_back(task.trace_id);
+            Some(_) => {}
+            None if state.is_gone(&task.trace_id) => return,
+            None => {}
         }
         let name = match record.message {
             "" => record.task_name(),
             message => message,
         };
+        let root = rank > Rank::Inner;
         let summary = Summary {
-            // One whose root is not here is asked for as a whole.
             id: match task.path {
                 path if root && !path.is_empty() => {
                     format!("{}/{}", task.trace_id, cut(path, MAX_ID))
@@ -88,36 +165,65 @@ impl Recent {
             },
             name: cut(name, MAX_TEXT).to_owned(),
             service: cut(crate::tree::service_of(record), MAX_TEXT).to_owned(),
-            begin_ns: record.time,
+            begin_ns,
             outcome: "running",
             duration_ns: None,
-            failed,
+            failed: 0,
             root,
             span_id: Some(task.span_id),
+            run,
+            rank,
         };
-        state.by_trace.insert(task.trace_id, summary);
+        state.insert(task.trace_id, summary);
     }
 
-    /// Whether a begin of this trace that is not its root would be news.
-    pub(super) fn is_unknown(&self, trace_id: &TraceId) -> bool {
-        !self.lock().by_trace.contains_key(trace_id)
-    }
-
-    /// Notes the end of a task, and how long it took, in ns; 0: that is not known.
-    pub(super) fn end(&self, (trace_id, span_id): &Key, outcome: Outcome, duration: u64) {
+    /// Notes a log record of a trace of which nothing is known.
+    pub(super) fn log(&self, trace_id: TraceId, record: &RecordRef<'_>) {
         let mut state = self.lock();
-        let Some(summary) = state.by_trace.get_mut(trace_id) else {
+        if state.by_trace.contains_key(&trace_id) || state.is_gone(&trace_id) {
+            return;
+        }
+        let summary = Summary {
+            id: trace_id.to_string(),
+            name: String::new(),
+            service: cut(crate::tree::service_of(record), MAX_TEXT).to_owned(),
+            begin_ns: (record.time > 0).then_some(record.time),
+            outcome: "unknown",
+            duration_ns: None,
+            failed: 0,
+            root: false,
+            span_id: None,
+            run: 0,
+            rank: Rank::Inner,
+        };
+        state.insert(trace_id, summary);
+    }
+
+    /// Notes the end of a task, and how long it took, in ns.
+    pub(super) fn end(
+        &self,
+        (trace_id, span_id): (TraceId, SpanId),
+        run: u64,
+        outcome: Outcome,
+        duration: Option<u64>,
+    ) {
+        let mut state = self.lock();
+        let failed = outcome.is_failure();
+        let Some(summary) = state.by_trace.get_mut(&trace_id) else {
+            if failed {
+                state.failed_early(trace_id);
+            }
             return;
         };
-        summary.failed += u32::from(outcome.is_failure());
-        // Of two spans that share an id the first one counts; a real end replaces one that was said for want of it.
-        let is_open = matches!(summary.outcome, "running" | "lost" | "ended");
-        if summary.span_id == Some(*span_id) && is_open {
-            summary.outcome = match outcome {
-                Outcome::Unset => "ended",
-                outcome => outcome.name(),
+        summary.failed += u32::from(failed);
+        let same_run = run == summary.run || run == 0 || summary.run == 0;
+        if summary.span_id == Some(span_id) && same_run {
+            summary.outcome = if outcome == Outcome::Unset {
+                "ended"
+            } else {
+                outcome.name()
             };
-            summary.duration_ns = Some(duration).filter(|duration| *duration > 0);
+            summary.duration_ns = duration.filter(|_| summary.begin_ns.is_some());
         }
     }
 

@@ -1,333 +1,377 @@
 //! From the records of a trace to its tree.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use distlog_proto::{Kind, Outcome, ProducerId, RecordRef, SpanId, SpanKind, TaskId, TraceId};
+use distlog_proto::{Kind, ProducerId, RecordRef, SpanId, SpanKind, TaskId, TraceId};
 
+use super::node::{NONE, Node};
 use super::path::is_named;
-use super::service::service_of;
+use super::source::{Place, Source, read};
 
-/// The tasks of one trace.
+/// The tasks of one trace: places of records, in order. The records stay where they are.
 #[derive(Debug)]
-pub struct Tree<'a> {
+pub struct Tree {
     trace_id: TraceId,
-    nodes: Vec<Node<'a>>,
-    roots: Vec<usize>,
+    nodes: Vec<Node>,
+    items: Vec<Item>,
+    roots: (u32, u32),
+    asked: Option<SpanId>,
 }
 
-/// A task.
-#[derive(Debug)]
-pub struct Node<'a> {
-    /// Its span id.
-    pub span_id: SpanId,
-    /// The task above; it may be missing in the tree.
-    pub parent_span_id: Option<SpanId>,
-    /// What follows the trace id in its id, as far as known.
-    pub path: &'a str,
-    /// The record that tells most about it: its begin, or else any.
-    pub head: Option<RecordRef<'a>>,
-    /// Its end.
-    pub end: Option<RecordRef<'a>>,
-    /// Time of its first record, in ns since the epoch; `u64::MAX` where none says a time.
-    pub begun: u64,
-    /// Time of its last record, in ns since the epoch.
-    pub last: u64,
-    /// Another task with the same span id: client and server that share it, as Zipkin and Envoy have it.
-    twin: Option<usize>,
-    /// Its records except begin and end, and its subtasks, in order of time.
-    pub items: Vec<Item<'a>>,
-    /// Whether its begin was seen.
-    begin_seen: bool,
-    /// Whether another task took the same reserved id, so that the salt must be shown.
-    pub shared: bool,
-}
+/// So many spans with one id are told from each other.
+const MAX_SHARED: usize = 64;
 
 /// What stands below a task.
-#[derive(Debug, Clone, Copy)]
-#[allow(clippy::large_enum_variant)] // Most items are records.
-pub enum Item<'a> {
-    /// A record of the task.
-    Record(RecordRef<'a>),
-    /// A subtask: see [`Tree::node`].
-    Task(usize),
-}
-
-/// What is known about a task's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Its end was not seen yet.
-    Running,
-    /// It ended, but nobody said how: a Python task without an end.
-    Ended,
-    /// It ended.
-    Done(Outcome),
-    /// Nothing is known but its id: another system's span, or one whose records are gone.
-    Unknown,
+pub enum Content {
+    /// A record of the task.
+    Record(Place),
+    /// A subtask: see [`Tree::node`].
+    Task(u32),
 }
 
-impl<'a> Tree<'a> {
-    /// Builds the tree of a trace. Records of other traces and records that came twice are passed over; a record without
-    /// span belongs to none.
-    pub fn build(trace_id: TraceId, records: impl IntoIterator<Item = RecordRef<'a>>) -> Tree<'a> {
-        let mut tree = Tree {
-            trace_id,
+/// Something in its place below a task.
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    /// The task; [`NONE`] for what stands at the top.
+    owner: u32,
+    /// Who sent it, with `offset`.
+    producer: u32,
+    time: u64,
+    offset: u64,
+    content: Content,
+    /// It is an event of a span that came by OTLP, and goes with it.
+    of_span: bool,
+}
+
+/// Builds a tree from the records of a trace.
+#[derive(Debug)]
+pub struct Builder {
+    asked: TaskId,
+    nodes: Vec<Node>,
+    items: Vec<Item>,
+    index: HashMap<SpanId, u32>,
+    producers: HashMap<ProducerId, u32>,
+}
+
+impl Builder {
+    /// For the trace of a task that is asked for.
+    pub fn new(asked: &TaskId) -> Builder {
+        Builder {
+            asked: asked.clone(),
             nodes: Vec::new(),
-            roots: Vec::new(),
-        };
-        let mut index = Index::default();
-        let mut seen = HashSet::new();
-        for record in records {
-            let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
-                continue;
-            };
-            if !seen.insert((record.source.producer, record.offset)) {
-                continue;
-            }
-            let Some(at) = tree.place(&mut index, task.span_id, &record) else {
-                continue;
-            };
-            if let Some(parent) = task.parent_span_id {
-                tree.nodes[at].parent_span_id = Some(parent);
-                tree.node_of(&mut index, parent);
-            }
-            tree.nodes[at].take(record);
+            items: Vec::new(),
+            index: HashMap::new(),
+            producers: HashMap::new(),
         }
-        tree.link(&index.first);
-        tree
     }
 
-    /// The first task with a span id, which is made if there is none.
-    fn node_of(&mut self, index: &mut Index, span_id: SpanId) -> usize {
-        *index.first.entry(span_id).or_insert_with(|| {
-            self.nodes.push(Node::new(span_id));
-            self.nodes.len() - 1
+    /// Adds a record, which came in at `received` (ns since the epoch). Records of other traces are passed over; a record
+    /// without span belongs to none.
+    pub fn add(&mut self, place: Place, received: u64, record: &RecordRef<'_>) {
+        let trace_id = self.asked.trace_id();
+        let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
+            return;
+        };
+        let known = self.producers.len() as u32;
+        let producer = *self
+            .producers
+            .entry(record.source.producer)
+            .or_insert(known);
+        let of_span = is_of_span(record);
+        let base = of_span.then(|| record.offset.wrapping_sub(record.number));
+        let at = self.node_of(task.span_id, producer, base);
+        if let Some(parent) = task.parent_span_id {
+            self.first_of(parent);
+        }
+        let time = match record.time {
+            0 => received,
+            time => time,
+        };
+        let Some(node) = self.nodes.get_mut(at as usize) else {
+            return;
+        };
+        node.parent_span_id = task.parent_span_id.or(node.parent_span_id);
+        node.named |= is_named(task.path, self.asked.path());
+        if task.path.contains('.') {
+            let mut hasher = DefaultHasher::new();
+            unsalted(task.path).hash(&mut hasher);
+            node.taken = hasher.finish().max(1);
+        }
+        node.take(record, place, time);
+        if matches!(record.kind, Kind::Event | Kind::Bind) {
+            self.items.push(Item {
+                owner: at,
+                producer,
+                time,
+                offset: record.offset,
+                content: Content::Record(place),
+                of_span,
+            });
+        }
+    }
+
+    /// Bytes that it takes, about.
+    pub fn weight(&self) -> usize {
+        self.nodes.len() * (size_of::<Node>() + size_of::<Item>() + 32)
+            + self.items.len() * size_of::<Item>()
+    }
+
+    /// The first node with a span id.
+    fn first_of(&mut self, span_id: SpanId) -> u32 {
+        let nodes = &mut self.nodes;
+        *self.index.entry(span_id).or_insert_with(|| {
+            nodes.push(Node::new(span_id));
+            nodes.len() as u32 - 1
         })
     }
 
-    /// The task that a record belongs to; none if the record is a repetition.
-    ///
-    /// What came by OTLP may be two spans with one id, and a span that a client sent again since it did not hear the answer:
-    /// the same span begins the same way, and its records have the same numbers.
-    fn place(
-        &mut self,
-        index: &mut Index,
-        span_id: SpanId,
-        record: &RecordRef<'a>,
-    ) -> Option<usize> {
-        let first = self.node_of(index, span_id);
-        if !record.is_by_otlp() {
-            return Some(first);
-        }
-        let source = (record.source.producer, span_id);
-        let of_span =
-            record.kind != Kind::Event || record.otlp().is_some_and(|otlp| otlp.span_event);
-        let at = if record.kind == Kind::Begin {
-            let known = self
-                .twins(first)
-                .find(|at| self.nodes[*at].may_begin(record));
-            let at = known.unwrap_or_else(|| self.twin_of(first));
-            index.current.insert(source, at);
-            at
-        } else {
-            let same_service = |at: &usize| {
-                let head = self.nodes[*at].head;
-                head.is_some_and(|head| service_of(&head) == service_of(record))
-            };
-            let current = index.current.get(&source).copied();
-            let other = || self.twins(first).find(same_service);
-            current.or_else(other).unwrap_or(first)
+    /// The node of a record: of a span that came by OTLP that with its base, else the first.
+    fn node_of(&mut self, span_id: SpanId, producer: u32, base: Option<u64>) -> u32 {
+        let mut at = self.first_of(span_id);
+        let Some(base) = base else {
+            return at;
         };
-        let is_new = !of_span || index.numbers.insert((at, record.number));
-        is_new.then_some(at)
-    }
-
-    /// The tasks with the same span id.
-    fn twins(&self, first: usize) -> impl Iterator<Item = usize> {
-        std::iter::successors(Some(first), |at| self.nodes[*at].twin)
-    }
-
-    fn twin_of(&mut self, first: usize) -> usize {
-        let last = self.twins(first).last().unwrap_or(first);
-        let at = self.nodes.len();
-        self.nodes.push(Node::new(self.nodes[first].span_id));
-        self.nodes[last].twin = Some(at);
+        for _ in 1..MAX_SHARED {
+            let node = &mut self.nodes[at as usize];
+            match node.base {
+                None => {
+                    (node.base, node.producer) = (Some(base), producer);
+                    return at;
+                }
+                Some(known) if known == base && node.producer == producer => return at,
+                Some(_) if node.next != NONE => at = node.next,
+                Some(_) => return self.share(span_id, at, producer, base),
+            }
+        }
         at
     }
 
-    /// The task above: of several with that span id the one of the same process, or else the one that serves.
-    fn parent_of(&self, index: &HashMap<SpanId, usize>, node: &Node<'a>) -> Option<usize> {
-        let first = *index.get(&node.parent_span_id?)?;
-        self.nodes[first].twin?;
-        let producer = node.head.map(|head| head.source.producer);
-        let head = |at: &usize| self.nodes[*at].head;
-        let same = |at: &usize| head(at).map(|head| head.source.producer) == producer;
-        let serves = |at: &usize| head(at).is_some_and(|head| head.span_kind == SpanKind::Server);
-        let all = || self.twins(first);
-        all()
-            .find(|at| same(at) && serves(at))
-            .or_else(|| all().find(same))
-            .or_else(|| all().find(serves))
+    /// Another node with the span id of the last one that has it.
+    fn share(&mut self, span_id: SpanId, at: u32, producer: u32, base: u64) -> u32 {
+        let new = self.nodes.len() as u32;
+        self.nodes[at as usize].next = new;
+        let mut node = Node::new(span_id);
+        (node.base, node.producer) = (Some(base), producer);
+        self.nodes.push(node);
+        new
     }
 
     /// Hangs each node below its parent and puts everything in order.
-    fn link(&mut self, index: &HashMap<SpanId, usize>) {
-        let mut takers: HashMap<(Option<SpanId>, &str), u32> = HashMap::new();
-        for node in self.nodes.iter().filter(|node| node.path.contains('.')) {
-            *takers
-                .entry((node.parent_span_id, unsalted(node.path)))
-                .or_default() += 1;
+    pub fn finish(mut self) -> Tree {
+        self.find_again();
+        self.move_items();
+        let (parents, depths) = self.parents();
+        let mut takers: HashMap<(u32, u64), u32> = HashMap::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            if node.taken != 0 {
+                *takers.entry((parents[at], node.taken)).or_default() += 1;
+            }
         }
-        let parents: Vec<Option<usize>> = self
-            .nodes
-            .iter()
-            .map(|node| {
-                let first = index.get(&node.parent_span_id?).copied();
-                self.parent_of(index, node).or(first)
-            })
+        let mut inward: Vec<u32> = (0..self.nodes.len() as u32)
+            .filter(|at| self.nodes[*at as usize].same_as == NONE)
             .collect();
-        let depths = depths(&parents);
-        let mut inward: Vec<usize> = (0..self.nodes.len()).collect();
-        inward.sort_by_key(|at| std::cmp::Reverse(depths[*at]));
+        inward.sort_by_key(|at| std::cmp::Reverse(depths[*at as usize]));
+        for item in &self.items {
+            self.nodes[item.owner as usize].below += 1;
+        }
         for at in inward {
-            let begun = self.nodes[at].begun;
-            let node = &mut self.nodes[at];
+            let parent = parents[at as usize];
+            let node = &mut self.nodes[at as usize];
             node.shared = takers
-                .get(&(node.parent_span_id, unsalted(node.path)))
-                .is_some_and(|n| *n > 1);
-            match parents[at] {
-                Some(parent) if depths[at] > 0 => {
-                    let parent = &mut self.nodes[parent];
-                    parent.items.push(Item::Task(at));
-                    if parent.head.is_none() {
-                        // A task of which nothing is known begins when the first of its subtasks does.
-                        parent.begun = parent.begun.min(begun);
-                    }
+                .get(&(parent, node.taken))
+                .is_some_and(|takers| *takers > 1);
+            let (begun, order, below) = (node.begun, node.order(), node.below);
+            let tasks = node.tasks;
+            if let Some(parent) = self.nodes.get_mut(parent as usize) {
+                parent.below += below + 1;
+                parent.tasks += tasks + 1;
+                if parent.head.is_none() {
+                    // A task of which nothing is known begins when the first of its subtasks does.
+                    let first = |known: u64, new: u64| match (known, new) {
+                        (0, other) | (other, 0) => other,
+                        (known, new) => known.min(new),
+                    };
+                    parent.begun = first(parent.begun, begun);
+                    parent.order = first(parent.order, order);
                 }
-                _ => self.roots.push(at),
             }
-        }
-        for node in &mut self.nodes {
-            // What the begin says counts, also if a clock elsewhere is behind.
-            if let Some(begin) = node.head.filter(|head| node.begin_seen && head.time != 0) {
-                node.begun = begin.time;
-            }
-        }
-        let begun: Vec<u64> = self.nodes.iter().map(|node| node.begun).collect();
-        for node in &mut self.nodes {
-            // Stable: records of the same time stay in the order in which they were stored.
-            node.items.sort_by_key(|item| match item {
-                Item::Record(record) => (known(record.time), 0, record.offset),
-                Item::Task(at) => (begun[*at], 1, 0),
+            self.items.push(Item {
+                owner: parent,
+                producer: NONE,
+                time: order,
+                offset: at.into(),
+                content: Content::Task(at),
+                of_span: false,
             });
         }
-        self.roots.sort_by_key(|at| begun[*at]);
-    }
-
-    /// How many tasks stand below one.
-    pub fn below(&self, at: usize) -> usize {
-        let mut count = 0;
-        let mut open = vec![at];
-        while let Some(at) = open.pop() {
-            for item in &self.nodes[at].items {
-                if let Item::Task(child) = item {
-                    count += 1;
-                    open.push(*child);
-                }
+        let place = |content| matches!(content, Content::Task(_));
+        self.items.sort_unstable_by_key(|item| {
+            let is_task = place(item.content);
+            (item.owner, item.time, is_task, item.offset, item.producer)
+        });
+        let mut from = 0;
+        let mut roots = (0, 0);
+        while let Some(first) = self.items.get(from) {
+            let owner = first.owner;
+            let len = self.items[from..].partition_point(|item| item.owner == owner);
+            let range = (from as u32, (from + len) as u32);
+            match self.nodes.get_mut(owner as usize) {
+                Some(node) => node.items = range,
+                None => roots = range,
             }
+            from += len;
         }
-        count
-    }
-
-    /// Its trace.
-    pub fn trace_id(&self) -> TraceId {
-        self.trace_id
-    }
-
-    /// The tasks that stand below no other, in order of time.
-    pub fn roots(&self) -> &[usize] {
-        &self.roots
-    }
-
-    /// A task, by its number in [`Tree::roots`] or [`Item::Task`].
-    pub fn node(&self, at: usize) -> &Node<'a> {
-        &self.nodes[at]
-    }
-
-    /// The numbers of the tasks that an id means: the whole tree for a bare trace id, all who took it for a reserved id.
-    pub fn find(&self, id: &TaskId) -> Vec<usize> {
-        if id.path().is_empty() {
-            return self.roots.clone();
+        Tree {
+            trace_id: self.asked.trace_id(),
+            asked: (!self.asked.path().is_empty()).then(|| self.asked.span_id()),
+            nodes: self.nodes,
+            items: self.items,
+            roots,
         }
-        let all = || 0..self.nodes.len();
-        let exact: Vec<usize> = all()
-            .filter(|at| self.nodes[*at].span_id == id.span_id())
+    }
+
+    /// Finds the spans that were sent again: a client that did not hear the answer does so, and after a restart the daemon does
+    /// not know it any more.
+    fn find_again(&mut self) {
+        let shared: Vec<u32> = self
+            .index
+            .values()
+            .copied()
+            .filter(|first| self.nodes[*first as usize].next != NONE)
             .collect();
-        if !exact.is_empty() {
-            return exact;
-        }
-        let takers = all().filter(|at| is_named(self.nodes[*at].path, id.path()));
-        takers.collect()
-    }
-
-    /// Whether nothing is known about the trace.
-    pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
-    }
-
-    /// The id of a task as text.
-    pub fn id(&self, at: usize) -> String {
-        let node = self.node(at);
-        if node.path.is_empty() && node.span_id != TaskId::top(self.trace_id).span_id() {
-            return format!("{}/~{}", self.trace_id, node.span_id);
-        }
-        match node.path {
-            "" => self.trace_id.to_string(),
-            path => format!("{}/{path}", self.trace_id),
-        }
-    }
-}
-
-/// What building a tree keeps in mind.
-#[derive(Default)]
-struct Index {
-    /// The first task with each span id.
-    first: HashMap<SpanId, usize>,
-    /// The span that a producer's records tell of: they follow its begin.
-    current: HashMap<(ProducerId, SpanId), usize>,
-    /// The records of each span, by their numbers.
-    numbers: HashSet<(usize, u64)>,
-}
-
-/// How deep each task stands, told the ones above them. Where these run in a circle (forged ids), the tree goes on with a root.
-fn depths(parents: &[Option<usize>]) -> Vec<usize> {
-    const UNKNOWN: usize = usize::MAX;
-    const ON_THE_WAY: usize = usize::MAX - 1;
-    let mut depths = vec![UNKNOWN; parents.len()];
-    let mut way = Vec::new();
-    for start in 0..parents.len() {
-        let mut up = Some(start);
-        let mut depth = loop {
-            match up {
-                Some(at) if depths[at] == UNKNOWN => {
-                    depths[at] = ON_THE_WAY;
-                    way.push(at);
-                    up = parents[at];
+        for first in shared {
+            let own = self.chain(first);
+            let last = own.len() - 1;
+            for (earlier, later) in (0..last).flat_map(|a| (a + 1..=last).map(move |b| (a, b))) {
+                let (a, b) = (own[earlier] as usize, own[later] as usize);
+                if self.nodes[a].same_as == NONE
+                    && self.nodes[b].same_as == NONE
+                    && self.nodes[b].is_again(&self.nodes[a])
+                {
+                    // The one that has an end is the whole one.
+                    let (kept, again) = if self.nodes[a].prints.1.is_none() {
+                        (b, a)
+                    } else {
+                        (a, b)
+                    };
+                    self.nodes[again].same_as = kept as u32;
                 }
-                Some(at) if depths[at] != ON_THE_WAY => break depths[at] + 1,
-                _ => break 0,
             }
-        };
-        while let Some(at) = way.pop() {
-            depths[at] = depth;
-            depth += 1;
         }
     }
-    depths
+
+    /// The nodes from one on that have its span id.
+    fn chain(&self, first: u32) -> Vec<u32> {
+        let next = |at: &u32| {
+            let next = self.nodes.get(*at as usize)?.next;
+            (next != NONE).then_some(next)
+        };
+        std::iter::successors(Some(first), next).collect()
+    }
+
+    /// The node that stands for one.
+    fn kept(&self, mut at: u32) -> u32 {
+        while let Some(node) = self.nodes.get(at as usize).filter(|n| n.same_as != NONE) {
+            at = node.same_as;
+        }
+        at
+    }
+
+    /// Drops records that came twice, and gives logs to the span of those who wrote them where several share an id.
+    fn move_items(&mut self) {
+        let mut items = std::mem::take(&mut self.items);
+        items.retain_mut(|item| {
+            let node = &self.nodes[item.owner as usize];
+            if item.of_span {
+                return node.same_as == NONE;
+            }
+            if node.next != NONE || node.same_as != NONE {
+                let first = self.index.get(&node.span_id).copied();
+                let own = first.map(|first| self.chain(first)).unwrap_or_default();
+                let of_producer = |at: &u32| self.nodes[*at as usize].producer == item.producer;
+                let at = own.into_iter().find(of_producer).unwrap_or(item.owner);
+                item.owner = self.kept(at);
+            }
+            true
+        });
+        items.sort_unstable_by_key(|item| (item.owner, item.producer, item.offset));
+        items.dedup_by_key(|item| (item.owner, item.producer, item.offset));
+        self.items = items;
+    }
+
+    /// The node that each stands below ([`NONE`]: at the top) and how deep that is. Where the parents run in a circle (forged
+    /// ids), it is cut.
+    fn parents(&self) -> (Vec<u32>, Vec<u32>) {
+        const UNKNOWN: u32 = u32::MAX;
+        const ON_THE_WAY: u32 = u32::MAX - 1;
+        let mut parents: Vec<u32> = self.nodes.iter().map(|node| self.above(node)).collect();
+        let mut depths = vec![UNKNOWN; self.nodes.len()];
+        let mut way = Vec::new();
+        for start in 0..self.nodes.len() as u32 {
+            let mut up = start;
+            let mut depth = loop {
+                match depths.get(up as usize).copied() {
+                    Some(UNKNOWN) => {
+                        depths[up as usize] = ON_THE_WAY;
+                        way.push(up);
+                        up = parents[up as usize];
+                    }
+                    Some(ON_THE_WAY) => {
+                        if let Some(top) = way.last() {
+                            parents[*top as usize] = NONE;
+                        }
+                        break 0;
+                    }
+                    Some(known) => break known + 1,
+                    None => break 0,
+                }
+            };
+            while let Some(at) = way.pop() {
+                depths[at as usize] = depth;
+                depth += 1;
+            }
+        }
+        (parents, depths)
+    }
+
+    /// The node of a node's parent: of several with one id that of the same process, else the server's, since work is done
+    /// there.
+    fn above(&self, node: &Node) -> u32 {
+        let first = node
+            .parent_span_id
+            .and_then(|span| self.index.get(&span).copied());
+        let Some(first) = first else { return NONE };
+        if self.nodes[first as usize].next == NONE {
+            return first;
+        }
+        let own: Vec<u32> = self
+            .chain(first)
+            .into_iter()
+            .filter(|at| self.nodes[*at as usize].same_as == NONE)
+            .collect();
+        let find = |fits: &dyn Fn(&Node) -> bool| {
+            own.iter()
+                .copied()
+                .find(|at| fits(&self.nodes[*at as usize]))
+        };
+        let producer = node.producer;
+        find(&|above| above.producer == producer && producer != NONE)
+            .or_else(|| find(&|above| above.span_kind == SpanKind::Server))
+            .or_else(|| find(&|above| above.span_kind == SpanKind::Consumer))
+            .or(own.first().copied())
+            .unwrap_or(first)
+    }
 }
 
-/// A time that is not known comes last.
-fn known(time: u64) -> u64 {
-    if time == 0 { u64::MAX } else { time }
+/// Whether a record is a part of a span that came by OTLP: its begin, its end, or an event of it.
+pub(crate) fn is_of_span(record: &RecordRef<'_>) -> bool {
+    let is_event = || record.otlp().is_some_and(|otlp| otlp.span_event);
+    match record.kind {
+        Kind::Event | Kind::Bind => record.is_by_otlp() && is_event(),
+        Kind::Begin | Kind::End => record.is_by_otlp(),
+    }
 }
 
 fn unsalted(path: &str) -> &str {
@@ -335,112 +379,80 @@ fn unsalted(path: &str) -> &str {
     path[last..].find('.').map_or(path, |at| &path[..last + at])
 }
 
-impl<'a> Node<'a> {
-    fn new(span_id: SpanId) -> Node<'a> {
-        Node {
-            span_id,
-            parent_span_id: None,
-            path: "",
-            head: None,
-            end: None,
-            begun: u64::MAX,
-            last: 0,
-            twin: None,
-            items: Vec::new(),
-            begin_seen: false,
-            shared: false,
-        }
+impl Tree {
+    /// Its trace.
+    pub fn trace_id(&self) -> TraceId {
+        self.trace_id
     }
 
-    fn take(&mut self, record: RecordRef<'a>) {
-        if let Some(task) = record.task {
-            self.path = task.path;
-        }
-        self.begun = self.begun.min(known(record.time));
-        self.last = self.last.max(record.time);
-        match record.kind {
-            Kind::Begin if !self.begin_seen => {
-                self.begin_seen = true;
-                self.head = Some(record);
-            }
-            // A real end replaces one that the daemon wrote for a lost task, or for a Python task that was silent.
-            Kind::End
-                if self.end.is_none_or(|known| {
-                    matches!(known.outcome, Outcome::Lost | Outcome::Unset)
-                }) =>
-            {
-                self.end = Some(record);
-                self.head.get_or_insert(record);
-            }
-            Kind::End => {}
-            _ => {
-                self.head.get_or_insert(record);
-                self.items.push(Item::Record(record));
-            }
-        }
+    /// A task, by its number in [`Tree::asked`] or [`Content::Task`].
+    pub fn node(&self, at: u32) -> &Node {
+        &self.nodes[at as usize]
     }
 
-    /// Whether this begin may be its own: it has none yet, or the same.
-    fn may_begin(&self, begin: &RecordRef<'a>) -> bool {
-        let Some(known) = self.head.filter(|_| self.begin_seen) else {
-            return true;
+    /// What stands below a task, in order of time.
+    pub(super) fn content(&self, node: &Node, at: u32) -> Option<Content> {
+        let (from, to) = node.items;
+        let item = from.checked_add(at).filter(|item| *item < to)?;
+        self.items.get(item as usize).map(|item| item.content)
+    }
+
+    /// How many records and tasks stand directly below.
+    pub(super) fn len(&self, node: &Node) -> u32 {
+        node.items.1 - node.items.0
+    }
+
+    /// Whether a task has subtasks.
+    pub(super) fn has_tasks(&self, node: &Node) -> bool {
+        let (from, to) = (node.items.0 as usize, node.items.1 as usize);
+        let is_task = |item: &Item| matches!(item.content, Content::Task(_));
+        self.items[from..to].iter().any(is_task)
+    }
+
+    /// The tasks that the id means that was asked for: the whole tree for a bare trace id, all who took it for a reserved id.
+    pub fn asked(&self) -> Vec<u32> {
+        let Some(span_id) = self.asked else {
+            let (from, to) = (self.roots.0 as usize, self.roots.1 as usize);
+            let roots = self.items[from..to].iter().map(|item| item.content);
+            return roots
+                .filter_map(|content| match content {
+                    Content::Task(at) => Some(at),
+                    Content::Record(_) => None,
+                })
+                .collect();
         };
-        // A layer in the same process may have told of it, too.
-        !known.is_by_otlp()
-            || (known.time == begin.time
-                && known.span_kind == begin.span_kind
-                && known.message == begin.message
-                && service_of(&known) == service_of(begin))
+        let all = 0..self.nodes.len() as u32;
+        let mut named: Vec<u32> = all
+            .clone()
+            .filter(|at| self.node(*at).span_id == span_id)
+            .collect();
+        if named.is_empty() {
+            named = all.filter(|at| self.node(*at).named).collect();
+        }
+        named.retain(|at| self.node(*at).same_as == NONE);
+        named.sort_by_key(|at| self.node(*at).order());
+        named
     }
 
-    /// What it wants to achieve, in words.
-    pub fn title(&self) -> &'a str {
-        let known = |record: &RecordRef<'a>| matches!(record.kind, Kind::Begin | Kind::End);
-        match self.head.filter(known) {
-            Some(head) if !head.message.is_empty() => head.message,
-            Some(head) => head.task_name(),
-            None => "",
+    /// The id of a task as text.
+    pub fn id(&self, source: &mut dyn Source, at: u32) -> String {
+        let node = self.node(at);
+        let path = node.head.and_then(|head| {
+            read(source, head, |record| {
+                record
+                    .task
+                    .map_or_else(String::new, |task| task.path.to_owned())
+            })
+        });
+        self.id_of(node, &path.unwrap_or_default())
+    }
+
+    /// The id of a task whose path is known, as far as there is one.
+    pub(super) fn id_of(&self, node: &Node, path: &str) -> String {
+        match path {
+            "" if node.span_id == TaskId::top(self.trace_id).span_id() => self.trace_id.to_string(),
+            "" => format!("{}/~{}", self.trace_id, node.span_id),
+            path => format!("{}/{path}", self.trace_id),
         }
     }
-
-    /// What is known about its end.
-    pub fn state(&self) -> State {
-        match (self.end, self.head) {
-            (Some(end), _) if end.outcome == Outcome::Unset => State::Ended,
-            (Some(end), _) => State::Done(end.outcome),
-            (None, None) => State::Unknown,
-            (None, Some(head)) if is_python(&head) => State::Ended,
-            (None, Some(_)) => State::Running,
-        }
-    }
-
-    /// How long it took, in ns. `None` while it runs, and where a time is missing or the end is before the start.
-    pub fn duration(&self) -> Option<u64> {
-        match (self.end, self.state()) {
-            (Some(end), _) if end.duration > 0 => Some(end.duration),
-            (None, State::Running | State::Unknown) | (_, State::Done(Outcome::Lost)) => None,
-            // A span of no length, or one without a start or end.
-            (Some(end), _) if end.is_by_otlp() => {
-                let begin = self.head.filter(|_| self.begin_seen)?;
-                (begin.time != 0 && begin.time == end.time).then_some(0)
-            }
-            // Python measures nothing: the time from its first to its last record.
-            _ => self.last.checked_sub(self.begun),
-        }
-    }
-
-    /// Whether it is over, so that its duration should be known.
-    pub fn is_over(&self) -> bool {
-        matches!(self.state(), State::Ended | State::Done(_))
-    }
-}
-
-/// Whether a program of the Python package wrote it, whose tasks often have no end. Spans from Python, which come by OTLP, have
-/// one.
-pub(crate) fn is_python(record: &RecordRef<'_>) -> bool {
-    !record.is_by_otlp()
-        && matches!(
-            record.source.resource.get("telemetry.sdk.language"),
-            Some(distlog_proto::ValueRef::Str("python"))
-        )
 }

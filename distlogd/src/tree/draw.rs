@@ -11,223 +11,257 @@
 //!       ┆ caused by: limit reached
 //! ```
 
+use std::fmt::Write;
+use std::mem::take;
+
 use distlog_proto::{Kind, Outcome, RecordRef, SpanKind};
 
-use super::build::{Item, Node, State, Tree};
+use super::build::Tree;
+use super::node::{Node, State};
 use super::paint::{Look, Style, span_or_dash};
 use super::service::service_of;
+use super::source::{Place, Source, read};
+use super::walk::{Gone, Part, Pass, Shown, Visit, walk};
 use super::words::{first_line, mark, put_details, put_fields, reason, service_name};
 use crate::escape::one_line;
 
-/// A piece has so many bytes, about.
-const PIECE: usize = 64 << 10;
-
-/// Draws the tasks with these numbers and all below them, one line for each task and each record; what is deeper than
-/// [`Look::depth`] is counted, with the command that shows it. `pieces` gets the text piece by piece, and says whether it
-/// wants more.
-pub fn draw_to(
-    tree: &Tree<'_>,
-    tasks: &[usize],
+/// Draws a part of the tasks with these numbers and all below them, one line for each task and each record. Gives where the
+/// next part begins.
+///
+/// # Errors
+/// If `pass` wants no more.
+pub fn draw(
+    tree: &Tree,
+    tasks: &[u32],
+    part: Part,
     look: Look,
-    pieces: &mut dyn FnMut(String) -> bool,
-) {
-    let mut out = String::new();
-    look.colour.put(&mut out, Style::Bold, tree.trace_id());
-    out.push('\n');
+    source: &mut dyn Source,
+    pass: Pass<'_>,
+) -> Result<Option<u64>, Gone> {
     let mut painter = Painter {
         tree,
         look,
-        out,
+        text: String::new(),
+        out: Vec::new(),
         prefix: String::new(),
-        depth: 0,
-        pieces,
-        is_wanted: true,
+        open: Vec::new(),
     };
-    tasks.iter().for_each(|at| painter.task(*at, "", "", ""));
-    let rest = std::mem::take(&mut painter.out);
-    if painter.is_wanted {
-        (painter.pieces)(rest);
+    look.colour
+        .put(&mut painter.text, Style::Bold, tree.trace_id());
+    painter.text.push('\n');
+    painter.written();
+    let next = walk(tree, tasks, part, source, &mut painter, pass)?;
+    if pass(painter.out) {
+        Ok(next)
+    } else {
+        Err(Gone)
     }
 }
 
-/// The same as one text.
-pub fn draw(tree: &Tree<'_>, tasks: &[usize], look: Look) -> String {
-    let mut out = String::new();
-    draw_to(tree, tasks, look, &mut |piece| {
-        out.push_str(&piece);
-        true
-    });
-    out
-}
-
-struct Painter<'t, 'a> {
-    tree: &'t Tree<'a>,
+struct Painter<'t> {
+    tree: &'t Tree,
     look: Look,
-    out: String,
+    /// What is being written.
+    text: String,
+    out: Vec<u8>,
     prefix: String,
-    depth: usize,
-    pieces: &'t mut dyn FnMut(String) -> bool,
-    /// Whether anybody wants more.
-    is_wanted: bool,
+    open: Vec<Open>,
 }
 
-impl<'a> Painter<'_, 'a> {
-    /// Hands over what is drawn, if it is enough.
-    fn piece(&mut self) {
-        if self.out.len() >= PIECE {
-            self.is_wanted = (self.pieces)(std::mem::take(&mut self.out));
-        }
-    }
+/// A task whose items follow.
+struct Open {
+    task: u32,
+    /// Length of the prefix before it.
+    prefix: usize,
+    service: String,
+}
 
-    /// `joint` goes before this line, `stem` before those below it; `service` is the one that the line above names.
-    fn task(&mut self, at: usize, joint: &str, stem: &str, service: &str) {
-        self.piece();
-        if !self.is_wanted {
-            return;
-        }
-        let tree = self.tree;
-        let node = tree.node(at);
-        let own_service = node.head.map_or("", |head| service_of(&head));
-        self.begin_line(joint);
-        self.title(
-            at,
-            node,
-            if own_service == service {
-                ""
-            } else {
-                own_service
-            },
-        );
-        let kept = self.prefix.len();
-        self.prefix.push_str(stem);
-        self.depth += 1;
-        let is_cut = self.depth >= self.look.depth;
-        let shown = |item: &&Item<'_>| !is_cut || matches!(item, Item::Record(_));
-        let deeper = if is_cut { tree.below(at) } else { 0 };
-        let mut items = node.items.iter().filter(shown).peekable();
-        while let Some(item) = items.next() {
-            let (joint, stem) = if items.peek().is_none() && deeper == 0 {
-                ("└─ ", "   ")
-            } else {
-                ("├─ ", "│  ")
-            };
-            match item {
-                Item::Task(child) => self.task(*child, joint, stem, own_service),
-                Item::Record(record) => self.record(record, joint, stem, own_service),
-            }
-        }
-        if deeper > 0 {
-            self.begin_line("└─ ");
-            let tasks = if deeper == 1 { "task" } else { "tasks" };
-            let id = tree.id(at);
-            let cut = format_args!("… {deeper} {tasks} below: distlogd tree {}", one_line(&id));
-            self.look.colour.put(&mut self.out, Style::Dim, cut);
-            self.out.push('\n');
-        }
-        self.depth -= 1;
-        self.prefix.truncate(kept);
+impl Painter<'_> {
+    fn written(&mut self) {
+        self.out.extend_from_slice(self.text.as_bytes());
+        self.text.clear();
     }
 
     fn begin_line(&mut self, joint: &str) {
         let Painter {
-            look, out, prefix, ..
+            look, text, prefix, ..
         } = self;
         if !prefix.is_empty() || !joint.is_empty() {
             look.colour
-                .put(out, Style::Dim, format_args!("{prefix}{joint}"));
+                .put(text, Style::Dim, format_args!("{prefix}{joint}"));
         }
     }
 
-    fn title(&mut self, at: usize, node: &Node<'a>, service: &str) {
-        let Painter {
-            tree, look, out, ..
-        } = self;
-        let (look, colour) = (*look, look.colour);
-        let (mark, style) = match node.state() {
-            State::Running => ("▶", Style::Blue),
-            State::Unknown => ("?", Style::Dim),
-            State::Ended => mark(Outcome::Unset),
-            State::Done(outcome) => mark(outcome),
+    fn service(&self) -> &str {
+        self.open.last().map_or("", |open| &open.service)
+    }
+}
+
+impl Visit for Painter<'_> {
+    fn open(&mut self, source: &mut dyn Source, shown: Shown) {
+        let node = self.tree.node(shown.task);
+        let (joint, stem) = match (self.open.is_empty(), shown.is_last) {
+            (true, _) => ("", ""),
+            (false, true) => ("└─ ", "   "),
+            (false, false) => ("├─ ", "│  "),
         };
-        colour.put(out, style, mark);
-        out.push(' ');
-        match node.title() {
-            "" => colour.put(
-                out,
-                Style::Dim,
-                format_args!("{} (its begin is not here)", one_line(&tree.id(at))),
-            ),
-            title => colour.put(out, Style::Bold, first_line(look, title)),
+        self.begin_line(joint);
+        let above = self.service().to_owned();
+        let (tree, look) = (self.tree, self.look);
+        let mut text = take(&mut self.text);
+        let head = node.head.and_then(|head| {
+            read(source, head, |head| {
+                let path = head.task.map_or("", |task| task.path);
+                put_title(&mut text, tree, look, node, Some(head), path, &above);
+                service_of(head).to_owned()
+            })
+        });
+        if head.is_none() {
+            put_title(&mut text, tree, look, node, None, "", &above);
         }
-        if !service.is_empty() {
-            colour.put(
-                out,
-                Style::Cyan,
-                format_args!(" · {}", service_name(look, service)),
-            );
-        }
-        let head = node
-            .head
-            .filter(|head| matches!(head.kind, Kind::Begin | Kind::End));
-        if let Some(kind) = head
-            .map(|head| head.span_kind)
-            .filter(|kind| !matches!(kind, SpanKind::Unset | SpanKind::Internal))
+        if let Some(end) = node.end
+            && matches!(node.state(), State::Done(outcome) if !outcome.is_ok())
         {
-            colour.put(out, Style::Dim, format_args!(" ({})", kind.name()));
+            read(source, end, |end| match reason(end) {
+                "" => {}
+                why => {
+                    text.push_str("  ");
+                    let style = mark(end.outcome).1;
+                    look.colour.put(&mut text, style, first_line(look, why));
+                }
+            });
         }
-        if node.shared {
-            colour.put(
-                out,
-                Style::Dim,
-                format_args!(
-                    " #{}",
-                    one_line(node.path.rsplit('.').next().unwrap_or_default())
-                ),
-            );
+        if let Some(head) = node.head.filter(|_| node.is_told()) {
+            read(source, head, |head| {
+                if let Some(task) = head.task {
+                    put_fields(&mut text, look, head, task.context);
+                }
+            });
         }
-        match node.duration() {
-            None if !node.is_over() || node.state() == State::Done(Outcome::Lost) => {}
-            duration => colour.put(
-                out,
-                Style::Dim,
-                format_args!("  {}", span_or_dash(duration)),
-            ),
+        if shown.continued {
+            look.colour
+                .put(&mut text, Style::Dim, "  (continued from the part before)");
         }
-        if node.state() == State::Running {
-            colour.put(out, Style::Blue, "  running");
-        }
-        let unfinished = matches!(node.state(), State::Done(outcome) if !outcome.is_ok());
-        if let Some(why) = node
-            .end
-            .filter(|_| unfinished)
-            .map(|end| reason(&end))
-            .filter(|why| !why.is_empty())
-        {
-            out.push_str("  ");
-            colour.put(out, style, first_line(look, why));
-        }
-        if let Some((head, task)) = head.and_then(|head| Some((head, head.task?))) {
-            put_fields(out, look, &head, task.context);
-        }
-        out.push('\n');
+        text.push('\n');
+        self.text = text;
+        self.written();
+        self.open.push(Open {
+            task: shown.task,
+            prefix: self.prefix.len(),
+            service: head.unwrap_or_default(),
+        });
+        self.prefix.push_str(stem);
     }
 
-    fn record(&mut self, record: &RecordRef<'a>, joint: &str, stem: &str, service: &str) {
-        self.piece();
-        if !self.is_wanted {
+    fn cut(&mut self, source: &mut dyn Source, below: u64) {
+        let Some(task) = self.open.last().map(|open| open.task) else {
             return;
-        }
+        };
+        let id = self.tree.id(source, task);
+        self.begin_line("└─ ");
+        let tasks = if below == 1 { "task" } else { "tasks" };
+        let said = format!("… {below} {tasks} below: distlogd tree {}", one_line(&id));
+        self.look.colour.put(&mut self.text, Style::Dim, said);
+        self.text.push('\n');
+        self.written();
+    }
+
+    fn record(&mut self, source: &mut dyn Source, place: Place, is_last: bool) {
+        let (joint, stem) = if is_last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
         self.begin_line(joint);
-        let mut text = String::new();
-        let below = put_record(&mut text, self.look, record, service);
-        self.out.push_str(&text);
-        self.out.push('\n');
-        for line in below {
-            self.begin_line(stem);
-            self.look.colour.put(&mut self.out, Style::Dim, "┆ ");
-            self.out.push_str(&line);
-            self.out.push('\n');
+        let (mut text, look) = (take(&mut self.text), self.look);
+        let below = read(source, place, |record| {
+            put_record(&mut text, look, record, self.service())
+        });
+        if below.is_none() {
+            look.colour
+                .put(&mut text, Style::Dim, "(this record is not here any more)");
         }
+        text.push('\n');
+        self.text = text;
+        for line in below.unwrap_or_default() {
+            self.begin_line(stem);
+            self.look.colour.put(&mut self.text, Style::Dim, "┆ ");
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+        self.written();
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.pop() {
+            self.prefix.truncate(open.prefix);
+        }
+    }
+
+    fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}
+
+/// Mark, name, service and duration of a task. `head` is the record that tells most of it, `above` the service of the task above.
+fn put_title(
+    out: &mut String,
+    tree: &Tree,
+    look: Look,
+    node: &Node,
+    head: Option<&RecordRef<'_>>,
+    path: &str,
+    above: &str,
+) {
+    let colour = look.colour;
+    let (mark, style) = match node.state() {
+        State::Running => ("▶", Style::Blue),
+        State::Unknown => ("?", Style::Dim),
+        State::Ended => mark(Outcome::Unset),
+        State::Done(outcome) => mark(outcome),
+    };
+    colour.put(out, style, mark);
+    out.push(' ');
+    match head.filter(|_| node.is_told()).map_or("", title) {
+        "" => {
+            let id = tree.id_of(node, path);
+            let text = format!("{} (its begin is not here)", one_line(&id));
+            colour.put(out, Style::Dim, text);
+        }
+        title => colour.put(out, Style::Bold, first_line(look, title)),
+    }
+    let service = head.map_or("", service_of);
+    if !service.is_empty() && service != above {
+        let service = service_name(look, service);
+        colour.put(out, Style::Cyan, format_args!(" · {service}"));
+    }
+    if node.is_told() && !matches!(node.span_kind, SpanKind::Unset | SpanKind::Internal) {
+        colour.put(
+            out,
+            Style::Dim,
+            format_args!(" ({})", node.span_kind.name()),
+        );
+    }
+    if node.shared {
+        let salt = path.rsplit('.').next().unwrap_or_default();
+        colour.put(out, Style::Dim, format_args!(" #{}", one_line(salt)));
+    }
+    match node.state() {
+        State::Running => colour.put(out, Style::Blue, "  running"),
+        State::Unknown | State::Done(Outcome::Lost) => {}
+        State::Ended | State::Done(_) => {
+            let mut duration = String::from("  ");
+            duration.push_str(&span_or_dash(node.duration()));
+            colour.put(out, Style::Dim, duration);
+        }
+    }
+}
+
+/// What a task wants to achieve, in words, by the record that tells most of it.
+pub(super) fn title<'a>(head: &RecordRef<'a>) -> &'a str {
+    match head.message {
+        "" => head.task_name(),
+        message => message,
     }
 }
 
@@ -238,32 +272,58 @@ fn put_record(out: &mut String, look: Look, record: &RecordRef<'_>, service: &st
     out.push(' ');
     match record.kind {
         Kind::Bind => colour.put(out, Style::Dim, "  +  "),
-        _ => colour.put(
-            out,
-            Style::of(record.severity),
-            format_args!("{:<5}", record.level_name()),
-        ),
+        _ => {
+            let mut severity = String::new();
+            // Writing to a String cannot fail.
+            let _ = write!(severity, "{:<5}", record.severity);
+            colour.put(out, Style::of(record.severity), severity);
+        }
     }
     out.push(' ');
     let own = service_of(record);
     if own != service && !own.is_empty() {
-        colour.put(
-            out,
-            Style::Cyan,
-            format_args!("{}: ", service_name(look, own)),
-        );
+        let own = service_name(look, own);
+        colour.put(out, Style::Cyan, format_args!("{own}: "));
     }
     put_details(out, look, record)
 }
-
 #[cfg(test)]
 mod tests {
-    use distlog_proto::BatchRef;
+    use std::rc::Rc;
+
+    use distlog_proto::{BatchRef, TaskId};
     use proptest::prelude::*;
 
+    use super::super::build::Builder;
     use super::*;
     use crate::tree::hostile::{batches, check, records, texts};
     use crate::tree::paint::Colour;
+
+    fn drawn(batches: Vec<Vec<u8>>, id: &TaskId, look: Look) -> String {
+        let mut source: Vec<Rc<Vec<u8>>> = batches.into_iter().map(Rc::new).collect();
+        let mut builder = Builder::new(id);
+        for (batch, bytes) in (0..).zip(&source) {
+            for (at, record) in BatchRef::parse(bytes).unwrap().placed_records() {
+                let place = Place {
+                    batch,
+                    at: at as u32,
+                };
+                builder.add(place, 1, &record.unwrap());
+            }
+        }
+        let (tree, mut out) = (builder.finish(), Vec::new());
+        let part = Part {
+            depth: 100,
+            skip: 0,
+            limit: 1000,
+        };
+        let pass = &mut |piece: Vec<u8>| {
+            out.extend(piece);
+            true
+        };
+        draw(&tree, &tree.asked(), part, look, &mut source, pass).unwrap();
+        String::from_utf8(out).unwrap()
+    }
 
     /// A line without the stems before it.
     fn bare(mut line: &str) -> &str {
@@ -277,12 +337,10 @@ mod tests {
         #[test]
         fn a_record_begins_one_line_whatever_it_holds(texts in texts(), full in any::<bool>()) {
             let records = records(&texts);
-            let look = Look { full, now: records[0].time, ..Look::new(Colour::Off, full) };
+            let look = Look { colour: Colour::Off, full, now: records[0].time };
             let bytes = batches(&records);
-            let parsed: Vec<BatchRef<'_>> = bytes.iter().map(|bytes| BatchRef::parse(bytes).unwrap()).collect();
-            let trace_id = records[0].task.as_ref().unwrap().trace_id;
-            let tree = Tree::build(trace_id, parsed.iter().flat_map(BatchRef::records).map(Result::unwrap));
-            let out = draw(&tree, tree.roots(), look);
+            let id = TaskId::top(records[0].task.as_ref().unwrap().trace_id);
+            let out = drawn(bytes, &id, look);
             // One record is of no task; begin and end are the title.
             check(&out, |line| bare(line).starts_with(['├', '└']), 2)?;
             let below = out.lines().filter(|line| bare(line).starts_with('┆')).count();

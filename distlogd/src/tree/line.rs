@@ -11,7 +11,7 @@
 
 use distlog_proto::{Kind, Outcome, RecordRef};
 
-use super::paint::{Look, Span, Style};
+use super::paint::{Look, Style, span_or_dash};
 use super::service::service_of;
 use super::words::{first_line, mark, put_details, put_fields, reason, service_name};
 
@@ -65,8 +65,9 @@ pub fn put_line(out: &mut String, look: Look, record: &RecordRef<'_>) {
             let (mark, style) = mark(record.outcome);
             colour.put(out, style, format_args!("{mark} "));
             colour.put(out, Style::Bold, title(look, record));
-            if record.duration > 0 {
-                colour.put(out, Style::Dim, format_args!("  {}", Span(record.duration)));
+            if record.outcome != Outcome::Lost {
+                let duration = span_or_dash(record.took());
+                colour.put(out, Style::Dim, format_args!("  {duration}"));
             }
             if record.outcome.is_failure() || record.outcome == Outcome::Cancelled {
                 colour.put(
@@ -113,7 +114,7 @@ mod tests {
         #[test]
         fn a_record_begins_one_line_whatever_it_holds(texts in texts(), full in any::<bool>()) {
             let records = records(&texts);
-            let look = Look { now: records[0].time, ..Look::new(Colour::Off, full) };
+            let look = Look { colour: Colour::Off, full, now: records[0].time };
             let mut out = String::new();
             for bytes in batches(&records) {
                 let batch = BatchRef::parse(&bytes).unwrap();

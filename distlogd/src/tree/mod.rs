@@ -1,8 +1,9 @@
-//! The task tree: made of records (`build.rs`), drawn as text (`draw.rs`, for live views line by
-//! line `line.rs`), written as JSON (`json.rs`).
+//! The task tree: places of records in order (`source.rs`, `node.rs`, `build.rs`), walked over from place to place (`walk.rs`),
+//! drawn as text (`draw.rs`, for live views line by line `line.rs`), written as JSON (`json.rs`).
 //!
-//! A node is (trace id, span id); the path is only its name. What nobody told us about (a parent that only another
-//! system knows, a begin that retention took) is shown as such and loses no record.
+//! A node is (trace id, span id); the path is only its name. Two spans that share an id are two tasks. What nobody told us about
+//! (a parent that only another system knows, a begin that retention took) is shown as such and loses no record. A tree keeps
+//! no records: however large it is, only what is being shown is in memory.
 
 mod build;
 mod draw;
@@ -10,16 +11,22 @@ mod draw;
 pub(crate) mod hostile;
 mod json;
 mod line;
+mod node;
 pub mod paint;
 mod path;
 mod service;
+mod source;
+mod walk;
 mod words;
 
-pub(crate) use build::is_python;
-pub use build::{Item, Node, State, Tree};
-pub use draw::{draw, draw_to};
+pub use build::{Builder, Tree};
+pub use draw::draw;
 pub use json::write_json;
 pub use line::put_line;
+pub(crate) use node::is_python;
+pub use node::{Node, State};
 pub(crate) use path::is_below;
 pub(crate) use service::service_of;
+pub use source::{Place, Source};
+pub use walk::{DEPTH, Gone, MAX_DEPTH, Part, Pass};
 pub(crate) use words::{put_fields, traceback};

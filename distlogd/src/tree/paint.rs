@@ -16,11 +16,6 @@ pub enum Colour {
     Off,
 }
 
-/// So many levels of tasks are drawn where nothing else is asked for.
-pub const DEPTH: usize = 100;
-/// And so many at most: drawing goes down as deep on the stack.
-pub const MAX_DEPTH: usize = 1000;
-
 /// How a text for people looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
@@ -28,8 +23,6 @@ pub struct Look {
     pub colour: Colour,
     /// Long values whole.
     pub full: bool,
-    /// How many levels of tasks are drawn; at most [`MAX_DEPTH`].
-    pub depth: usize,
     /// The present time, in ns since the epoch: times of another day have their date beside them.
     pub now: u64,
 }
@@ -41,7 +34,6 @@ impl Look {
         Look {
             colour,
             full,
-            depth: DEPTH,
             now: since.map_or(0, |since| {
                 u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
             }),

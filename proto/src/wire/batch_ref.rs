@@ -39,6 +39,37 @@ impl<'a> BatchRef<'a> {
         }
     }
 
+    /// The records in order, each with its place: see [`BatchRef::record_at`].
+    pub fn placed_records(
+        &'a self,
+    ) -> impl Iterator<Item = (usize, Result<RecordRef<'a>, DecodeError>)> {
+        let (mut scan, mut last) = (self.fields(), LastTask::default());
+        std::iter::from_fn(move || {
+            loop {
+                let at = self.bytes.len() - scan.rest.len();
+                match scan.next()? {
+                    Ok(item) if item.number == field::RECORDS => {
+                        let record = |bytes| RecordRef::parse(&self.head, bytes, &mut last);
+                        return Some((at, item.bytes().and_then(record)));
+                    }
+                    Ok(_) => {}
+                    Err(error) => return Some((at, Err(error))),
+                }
+            }
+        })
+    }
+
+    /// The record at a place that [`BatchRef::placed_records`] gave; `None` if none begins there.
+    pub fn record_at(&'a self, at: usize) -> Option<RecordRef<'a>> {
+        let item = Scan::new("RecordBatch", self.bytes.get(at..)?)
+            .next()?
+            .ok()?;
+        if item.number != field::RECORDS {
+            return None;
+        }
+        self.record(item.bytes().ok()?).ok()
+    }
+
     /// The fields of the message, one by one.
     pub(super) fn fields(&self) -> Scan<'a> {
         Scan::new("RecordBatch", self.bytes)

@@ -21,8 +21,14 @@ pub struct Outline<'a> {
     pub may_be_top: bool,
     /// How the task ended.
     pub outcome: Outcome,
-    /// How long the task took, in nanoseconds.
-    pub duration: u64,
+    /// How long the task took, in nanoseconds; `None` where that is not told.
+    pub duration: Option<u64>,
+    /// Number of the record at its producer.
+    pub offset: u64,
+    /// Number of the record in its task.
+    pub number: u64,
+    /// Whether it came by OTLP.
+    pub by_otlp: bool,
     batch: &'a BatchRef<'a>,
     bytes: &'a [u8],
 }
@@ -35,7 +41,10 @@ impl<'a> Outline<'a> {
             task: None,
             may_be_top: false,
             outcome: Outcome::Unset,
-            duration: 0,
+            duration: None,
+            offset: 0,
+            number: 0,
+            by_otlp: false,
             batch,
             bytes,
         };
@@ -48,7 +57,10 @@ impl<'a> Outline<'a> {
                     (outline.task, outline.may_be_top) = ids(item.bytes()?)?;
                 }
                 record::OUTCOME => outline.outcome = Outcome::from_number(item.varint()?),
-                record::DURATION => outline.duration = item.varint()?,
+                record::DURATION => outline.duration = Some(item.varint()?),
+                record::OFFSET => outline.offset = item.varint()?,
+                record::NUMBER => outline.number = item.varint()?,
+                record::OTLP => outline.by_otlp = true,
                 _ => {}
             }
         }

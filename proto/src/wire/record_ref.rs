@@ -40,6 +40,8 @@ pub struct RecordRef<'a> {
     pub status_message: &'a str,
     pub name: &'a str,
     pub level: i64,
+    /// Whether the record says a duration, which may be 0.
+    has_duration: bool,
     own_severity: Severity,
     error: Option<&'a [u8]>,
     otlp: Option<&'a [u8]>,
@@ -78,6 +80,7 @@ impl<'a> RecordRef<'a> {
             status_message: "",
             name: "",
             level: 0,
+            has_duration: false,
             own_severity: Severity::UNSET,
             error: None,
             otlp: None,
@@ -110,7 +113,9 @@ impl<'a> RecordRef<'a> {
                 field::THREAD_NAME => record.thread_name = item.str()?,
                 field::FIELDS => _ = fields.get_or_insert(here),
                 field::OUTCOME => record.outcome = Outcome::from_number(item.varint()?),
-                field::DURATION => record.duration = item.varint()?,
+                field::DURATION => {
+                    (record.duration, record.has_duration) = (item.varint()?, true);
+                }
                 field::ERROR => {
                     ErrorRef::check(item.bytes()?)?;
                     record.error = Some(item.bytes()?);
@@ -185,6 +190,30 @@ impl<'a> RecordRef<'a> {
             severity: self.severity,
             number: (self.level != 0 && !usual.contains(&self.level)).then_some(self.level),
         }
+    }
+
+    /// How long the task took that ends here, in nanoseconds; `None` where it is not known: no end, or one of which only one
+    /// time or none was told.
+    pub fn took(&self) -> Option<u64> {
+        let known = self.kind == Kind::End && (self.duration > 0 || self.has_duration);
+        known.then_some(self.duration)
+    }
+
+    /// The same for two records that say the same, wherever they came in: over all of it but its offset and the number of its
+    /// callsite, with the service.
+    pub fn fingerprint(&self) -> u64 {
+        use std::hash::Hasher;
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(self.source.service.as_bytes());
+        let mut scan = Scan::new("Record", self.whole);
+        loop {
+            let here = scan.rest;
+            let Some(Ok(item)) = scan.next() else { break };
+            if !matches!(item.number, field::OFFSET | field::CALLSITE) {
+                hasher.write(&here[..here.len() - scan.rest.len()]);
+            }
+        }
+        hasher.finish()
     }
 
     /// Whether it came by OTLP: it has what only OTLP has.

@@ -16,7 +16,6 @@ use crate::tree::{put_fields, service_of, traceback};
 
 /// Nothing is cut: it is a file to search in. Times have their date in any case.
 const LOOK: Look = Look {
-    depth: 1,
     colour: Colour::Off,
     full: true,
     now: 0,
@@ -49,9 +48,7 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
         Kind::End => {
             put(&mut text, &mut below, mark(record.outcome), title(record));
             text.push_str("  ");
-            text.push_str(&span_or_dash(
-                Some(record.duration).filter(|duration| *duration > 0),
-            ));
+            text.push_str(&span_or_dash(record.took()));
             put_fields(&mut text, LOOK, record, record.fields);
         }
         Kind::Bind => {
