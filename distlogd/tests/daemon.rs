@@ -190,6 +190,37 @@ fn a_request_that_is_never_finished_does_not_keep_the_daemon_from_stopping() {
 }
 
 #[test]
+fn a_condition_that_is_too_deep_is_refused_and_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Builder::new().start(&config(folder.path())).unwrap();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .into();
+    for filter in [
+        format!("{}1 > 0", "1+".repeat(3000)),
+        format!("fields{} > 1", ".a".repeat(3000)),
+        format!("fields{} > 1", "[0]".repeat(2000)),
+        format!("fields.a{} > 1", ".size()".repeat(1000)),
+        format!("{}true", "true==".repeat(1000)),
+        format!("{}true{}", "(".repeat(3000), ")".repeat(3000)),
+    ] {
+        let address = daemon.doors().http.unwrap();
+        let mut response = agent
+            .get(format!("http://{address}/api/v1/tail"))
+            .query("filter", &filter)
+            .call()
+            .unwrap();
+        let said = response.body_mut().read_to_string().unwrap();
+        assert_eq!(response.status().as_u16(), 400, "{said}");
+        assert!(said.contains("nested too deeply"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    assert_eq!(tasks(&daemon), "[]");
+    daemon.stop();
+}
+
+#[test]
 fn a_daemon_that_does_not_start_lets_go_of_its_store() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

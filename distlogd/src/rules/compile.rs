@@ -4,7 +4,8 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::parser::Parser;
 
 use super::check::{Checker, operands};
-use super::fault::CompileFault;
+use super::depth;
+use super::fault::{CompileFault, position};
 use super::interpret::{self, Interpreted};
 use super::leaf::{Leaf, Literal};
 use super::names::{self, Type};
@@ -33,6 +34,14 @@ pub(super) fn compile(text: &str) -> Result<Node, CompileFault> {
             1,
             "the condition is empty; leave it out to match everything".to_owned(),
         ));
+    }
+    if let Some(offset) = depth::too_deep(text) {
+        let (line, column) = position(text, offset);
+        let message = format!(
+            "is nested too deeply: expected at most {} operators and parentheses in each other; what && and || join may be longer",
+            depth::MAX
+        );
+        return Err(CompileFault::at(line, column, message));
     }
     let text = &*reserved::replace(text);
     let (expr, source) = Parser::new()

@@ -54,7 +54,7 @@ impl CompileFault {
 }
 
 /// Line and column of a place that is given in bytes.
-fn position(text: &str, offset: usize) -> (usize, usize) {
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.char_indices().take_while(|(at, _)| *at < offset);
     before.fold((1, 1), |(line, column), (_, c)| {
         if c == '\n' {

@@ -5,7 +5,7 @@
 //! conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
 //!
 //! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs` with `memo.rs`, `leaf.rs`,
-//! `interpret.rs`, `node.rs`, `compile.rs` with `check.rs`, `router.rs`.
+//! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs` and `check.rs`, `router.rs`.
 //!
 //! | name | what |
 //! |---|---|
@@ -39,6 +39,7 @@ mod agreement;
 mod check;
 mod compile;
 mod condition;
+mod depth;
 mod fault;
 mod interpret;
 mod leaf;
