@@ -3,7 +3,9 @@
 mod session_kit;
 
 use std::io::{BufRead, BufReader};
+use std::num::NonZeroU64;
 
+use distlog_proto::{Task, TaskId};
 use distlogd::daemon::Daemon;
 use serde_json::Value;
 use session_kit::{Client, id, record, start};
@@ -137,4 +139,33 @@ fn who_goes_on_after_an_event_misses_nothing() {
         }
     }
     assert_eq!(events[7].1, 8);
+}
+
+#[test]
+fn a_task_is_followed_however_deep_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let mut client = Client::join(&context, &daemon, id(1), 1);
+    let top = TaskId::random();
+    let number = |n| NonZeroU64::new(n).unwrap();
+    let (wanted, other) = (top.child(number(1)), top.child(number(2)));
+    let mut task = wanted.clone();
+    let mut records = Vec::new();
+    for offset in (0..2000).step_by(2) {
+        for (task, name, offset) in [(&other, "other", offset), (&task, "wanted", offset + 1)] {
+            let mut record = record(offset, &format!("{name} {offset}"));
+            record.task = Some(Task::from(task));
+            records.push(record);
+        }
+        task = task.child(number(1));
+    }
+    client.send(0, 2000, records);
+    client.acked(2000);
+    let tail = follow(&daemon, &format!("from=1&task={wanted}"), None);
+    let expected: Vec<String> = (1..2000)
+        .step_by(2)
+        .map(|offset| format!("wanted {offset}"))
+        .collect();
+    assert_eq!(messages(tail, 1000), expected);
 }

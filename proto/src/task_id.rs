@@ -113,6 +113,8 @@ impl TaskId {
     }
 
     /// This reserved id, taken with `salt`; `None` if its last step is not a plain number.
+    ///
+    /// Where the text would grow beyond 1024 characters, the path starts anew, as for [`child`](Self::child).
     pub fn take(&self, salt: NonZeroU32) -> Option<TaskId> {
         let last = self.path.rsplit('/').next().unwrap_or_default();
         if last.is_empty() || last.contains(['.', '~']) {
@@ -120,10 +122,13 @@ impl TaskId {
         }
         let mut path = self.path.clone();
         let _ = write!(path, ".{salt:08x}");
-        let span = SpanId::mix(self.span.get(), u64::from(salt.get()));
-        (PREFIX_LEN + path.len() <= MAX_LEN).then_some(TaskId {
+        if PREFIX_LEN + path.len() > MAX_LEN {
+            path.clear();
+            let _ = write!(path, "~{}/{last}.{salt:08x}", self.parent?);
+        }
+        Some(TaskId {
             trace: self.trace,
-            span,
+            span: SpanId::mix(self.span.get(), u64::from(salt.get())),
             parent: self.parent,
             path,
         })

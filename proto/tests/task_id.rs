@@ -81,6 +81,11 @@ fn a_path_that_grows_too_long_goes_on_at_an_anchor_with_the_same_span_ids() {
         assert!(child.to_string().len() <= 1024);
         assert_eq!(child.parent_span_id(), Some(span));
         assert_eq!(id(&child.to_string()), child);
+        // Another process that takes it stands at the same place, too.
+        let taken = child.import();
+        assert!(taken.to_string().len() <= 1024);
+        assert_eq!(taken.parent_span_id(), Some(span));
+        assert_eq!(id(&taken.to_string()), taken);
         (span, task) = (child.span_id(), child);
     }
 }

@@ -1,8 +1,9 @@
 //! The HTTP door: trees, the live tail, metrics.
 //!
-//! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`. The store is read in threads that may
-//! block; the runtime only moves bytes.
+//! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
+//! the task that is followed. The store is read in threads that may block; the runtime only moves bytes.
 
+mod below;
 mod reorder;
 mod stored_tree;
 mod tail;

@@ -12,13 +12,14 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::below::Below;
 use super::reorder::Reorder;
 use super::{Door, Refusal, Shared};
 use crate::lookup::records_from;
 use crate::rules::Condition;
 use crate::store::{Batches, Reader};
 use crate::tree::paint::{Colour, Look};
-use crate::tree::{is_below, put_line};
+use crate::tree::put_line;
 
 const READ_BYTES: usize = 256 << 10;
 /// How long to wait for records before looking whether anybody still listens.
@@ -98,7 +99,7 @@ pub async fn tail(
             .max(views.reader.first()),
         reader: views.reader,
         filter,
-        task,
+        task: task.map(Below::new),
         format: query.format,
         colour: if query.color { Colour::On } else { Colour::Off },
         full: query.full,
@@ -125,7 +126,7 @@ struct Feed {
     reader: Reader,
     from: u64,
     filter: Option<Condition>,
-    task: Option<TaskId>,
+    task: Option<Below>,
     format: Format,
     colour: Colour,
     full: bool,
@@ -135,7 +136,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn run(self) {
+    fn run(mut self) {
         let mut cursor = self.reader.cursor(self.from);
         let mut batches = Batches::new();
         // At once, so that the listener knows that it is heard.
@@ -217,12 +218,12 @@ impl Feed {
         self.sender.blocking_send(Ok(event)).is_ok()
     }
 
-    fn wants(&self, record: &RecordRef<'_>) -> bool {
-        let in_task = self.task.as_ref().is_none_or(|wanted| {
-            record.task.is_some_and(|task| {
-                task.trace_id == wanted.trace_id() && is_below(task.path, wanted.path())
-            })
-        });
+    fn wants(&mut self, record: &RecordRef<'_>) -> bool {
+        // Also of records that the filter holds back it is learned what stands below the task.
+        let in_task = match &mut self.task {
+            None => true,
+            Some(below) => record.task.is_some_and(|task| below.takes(&task)),
+        };
         in_task
             && self
                 .filter
