@@ -248,6 +248,12 @@ pub(crate) fn event(record: &RecordRef<'_>) -> Event {
             }
         }
         None => {
+            if !record.event_name().is_empty() {
+                record.event_name().clone_into(&mut event.name);
+                if !record.message.is_empty() && record.message != event.name {
+                    attributes.set_default(names::DISTLOG_MESSAGE, || string(record.message));
+                }
+            }
             if record.severity.number() != 0 {
                 attributes.set_default(names::LEVEL, || string(record.severity.name()));
             }

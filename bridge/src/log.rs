@@ -44,6 +44,7 @@ fn built(record: &RecordRef<'_>) -> LogRecord {
         severity_text: record.severity_text.to_owned(),
         body: (!record.message.is_empty()).then(|| string(record.message)),
         attributes: attributes.take(),
+        event_name: record.event_name().to_owned(),
         ..LogRecord::default()
     };
     if log.severity_text.is_empty() && log.severity_number != 0 {

@@ -27,6 +27,8 @@ pub(crate) struct Site {
     pub(crate) is_log: bool,
     /// Whether it has two fields of one name.
     pub(crate) repeats: bool,
+    /// Whether its events have a name: `info!(name: "order.received", …)`.
+    pub(crate) is_named: bool,
 }
 
 /// All callsites met so far. Threads keep what they use in a cache of their own ([`crate::local`]).
@@ -88,6 +90,7 @@ impl Callsites {
             id,
             is_log,
             repeats,
+            is_named: !is_log && metadata.is_event() && is_named(metadata),
         };
         known.by_metadata.insert(place, site);
         site
@@ -144,6 +147,17 @@ impl Known {
         self.encoded.push(encoded.into());
         id
     }
+}
+
+/// Whether a program gave the name: that of an event is else `event src/main.rs:17`.
+fn is_named(metadata: &Metadata<'_>) -> bool {
+    let place = metadata
+        .name()
+        .strip_prefix("event ")
+        .and_then(|place| place.strip_prefix(metadata.file().unwrap_or_default()))
+        .and_then(|line| line.strip_prefix(':'))
+        .and_then(|line| line.parse::<u32>().ok());
+    !metadata.name().is_empty() && (place.is_none() || place != metadata.line())
 }
 
 /// Whether it has two fields of one name: `tracing` takes what a program writes.

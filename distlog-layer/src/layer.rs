@@ -347,6 +347,15 @@ where
                 site.id = producer.callsites().of_log(event).unwrap_or(site.id);
             }
             local.begin(Kind::Event, site.id, time);
+            if site.is_named {
+                let (name, limit) = (metadata.name(), producer.limit());
+                crate::encode::text(
+                    &mut local.record,
+                    record::NAME,
+                    limit,
+                    format_args!("{name}"),
+                );
+            }
             let head = local.record.len();
             let mut visitor = EventVisitor::new(&mut local.record, producer.limit(), site.is_log);
             event.record(&mut visitor);

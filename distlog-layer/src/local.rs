@@ -70,6 +70,7 @@ impl Local {
                 id: 0,
                 is_log: false,
                 repeats: false,
+                is_named: false,
             },
         );
         Local {

@@ -367,3 +367,30 @@ fn bad_addresses_are_errors() {
         );
     }
 }
+
+#[test]
+fn names_of_events_arrive_and_places_are_no_names() {
+    let _ = tracing_log::LogTracer::init();
+    let records = records_of(|| {
+        info!(name: "order.received", a = 1);
+        info!(name: "event of mine", "named");
+        info!("unnamed");
+        tracing::event!(name: "e", tracing::Level::WARN, "event!");
+        // As `log` records come.
+        log::info!("by log");
+    });
+    let names: Vec<(&str, &str)> = records
+        .iter()
+        .map(|record| (record.message.as_str(), record.name.as_str()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("", "order.received"),
+            ("named", "event of mine"),
+            ("unnamed", ""),
+            ("event!", "e"),
+            ("by log", ""),
+        ]
+    );
+}

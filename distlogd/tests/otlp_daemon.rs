@@ -171,6 +171,101 @@ fn names_do_not_vary_with_every_request() {
 }
 
 #[test]
+fn names_of_events_are_kept_shown_and_exported() {
+    let collector = Collector::start();
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "
+processors:
+  logs: {{ otlp: {{ endpoint: '{0}', events: logs }} }}
+  spans: {{ otlp: {{ endpoint: '{0}', events: span }} }}
+  all: {{ file: {{ path: all.jsonl }} }}
+  text: {{ file: {{ path: all.log, format: text }} }}
+rules: [ {{ to: [logs, spans, all, text] }} ]",
+        collector.endpoint()
+    );
+    let daemon = Daemon::start(DISTLOGD, &[], folder.path(), &config);
+    let id = service(&daemon, "shop", || {
+        let job = task!("work");
+        job.in_scope(|| {
+            info!(name: "order.received", a = 1);
+            info!(name: "order.paid", a = 2, "paid by card");
+            info!(a = 3, "without a name");
+        });
+        job.id().unwrap().to_string()
+    });
+    let lines = daemon.records("all.jsonl", 5);
+    let events: Vec<_> = lines
+        .iter()
+        .filter(|line| line["distlog"]["kind"] == "event")
+        .collect();
+    let name = |at: usize| events[at]["distlog"]["event_name"].as_str();
+    assert_eq!(name(0), Some("order.received"));
+    assert_eq!(
+        (
+            events[0]["message"].as_str(),
+            events[0]["fields"]["a"].as_i64()
+        ),
+        (Some(""), Some(1))
+    );
+    assert_eq!(name(1), Some("order.paid"));
+    assert_eq!(events[1]["message"], "paid by card");
+    assert_eq!(name(2), None);
+
+    let tree = daemon
+        .get(&format!("/api/v1/tasks/{id}?format=text"))
+        .unwrap();
+    let tail = ureq::get(format!("{}/api/v1/tail?from=1&format=text", daemon.http()))
+        .call()
+        .unwrap();
+    let tail = std::io::BufReader::new(tail.into_body().into_reader());
+    let tail: Vec<String> = std::io::BufRead::lines(tail)
+        .map(Result::unwrap)
+        .filter(|line| line.starts_with("data: "))
+        .take(5)
+        .collect();
+    let file = eventually("the text", || {
+        let lines = daemon.lines("all.log");
+        if lines.len() == 5 {
+            Ok(lines)
+        } else {
+            Err(lines)
+        }
+    });
+    for shown in [tree, tail.join("\n"), file.join("\n")] {
+        assert!(shown.contains("order.received  a=1"), "{shown}");
+        assert!(
+            shown.contains("paid by card  event.name=order.paid  a=2"),
+            "{shown}"
+        );
+        assert!(shown.contains("without a name  a=3"), "{shown}");
+        assert_eq!(shown.matches("event.name").count(), 1, "{shown}");
+    }
+
+    let logs = eventually("the log records", || {
+        let logs = collector.logs();
+        if logs.len() == 3 { Ok(logs) } else { Err(logs) }
+    });
+    let names: Vec<&str> = logs.iter().map(|log| log.event_name.as_str()).collect();
+    assert_eq!(names, ["order.received", "order.paid", ""]);
+    assert!(logs[0].body.is_none());
+    assert_eq!(body(&logs[1]), "paid by card");
+    // The other processor's span has the events.
+    let events = eventually("the span with its events", || {
+        let spans = collector.spans();
+        let span = spans.into_iter().find(|span| !span.events.is_empty());
+        span.map(|span| span.events).ok_or("no events")
+    });
+    let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["order.received", "order.paid", "without a name"]);
+    assert_eq!(
+        text(&events[1].attributes, "distlog.message").as_deref(),
+        Some("paid by card")
+    );
+    assert_eq!(text(&events[0].attributes, "distlog.message"), None);
+}
+
+#[test]
 fn a_task_that_ends_after_a_restart_arrives_whole_and_a_lost_one_as_failed() {
     let collector = Collector::start();
     let folder = tempfile::tempdir().unwrap();

@@ -208,7 +208,7 @@ pub struct Record {
     pub status_code: u32,
     /// What goes with the status code.
     pub status_message: String,
-    /// Name of the task (`otel.name`) where it is not the callsite's template.
+    /// Name of the task (`otel.name`) where it is not the callsite's template; of an event its own name (`name:` in tracing).
     pub name: String,
     /// What only OTLP has.
     pub otlp: Option<Box<Otlp>>,

@@ -29,4 +29,4 @@ pub(crate) use path::is_below;
 pub(crate) use service::service_of;
 pub use source::{Place, Source};
 pub use walk::{DEPTH, Gone, MAX_DEPTH, Part, Pass};
-pub(crate) use words::{put_fields, traceback};
+pub(crate) use words::{put_event_name, put_fields, traceback};

@@ -46,6 +46,16 @@ pub(crate) fn put_fields(
     });
 }
 
+/// Appends the name of an event, unless its message tells it.
+pub(crate) fn put_event_name(out: &mut String, look: Look, record: &RecordRef<'_>) {
+    let is_message = record.message.is_empty() || record.otlp().is_some_and(|otlp| otlp.span_event);
+    let name = record.event_name();
+    if !is_message && !name.is_empty() && name != record.message {
+        look.colour.put(out, Style::Dim, "  event.name=");
+        out.push_str(&first_line(look, name));
+    }
+}
+
 /// The traceback of a record's error, or the stack that came as attribute by OTLP.
 pub(crate) fn traceback<'a>(record: &RecordRef<'a>) -> &'a str {
     match record.error() {
@@ -125,6 +135,7 @@ pub(super) fn put_details(out: &mut String, look: Look, record: &RecordRef<'_>) 
     for line in message.lines().skip(1) {
         below.put(look, Style::Plain, "", line);
     }
+    put_event_name(out, look, record);
     put_fields(out, look, record, record.fields);
     for link in record.links() {
         let slash = if link.path.is_empty() { "" } else { "/" };

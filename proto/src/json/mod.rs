@@ -18,7 +18,7 @@
 //! | `distlog.trace_id`, `.span_id`, `.parent_span_id`, `.flags`, `.trace_state` | the task as W3C trace context and OpenTelemetry have it |
 //! | `distlog.error` | `kind`, `message`, `chain`; `traceback`: whether `exc_text` is the program's |
 //! | `distlog.time`, `.observed_time` | nanoseconds since the epoch, the first where `created` is not exact |
-//! | `distlog.task`, `.span_kind`, `.status_code`, `.status_message`, `.links` | as in OpenTelemetry; `task` is the span's name where it is not the template |
+//! | `distlog.task`, `.event_name`, `.span_kind`, `.status_code`, `.status_message`, `.links` | as in OpenTelemetry; `task` is the span's name where it is not the template, `event_name` that of an event |
 //! | `distlog.severity`, `.severity_text`, `.level`, `.callsite_severity`, `.literal`, `.number` | where they do not follow from the rest: OpenTelemetry's number (0: only a text came) and text; a number that OpenTelemetry does not have; the severity that the place in the code usually has; that the message is its template, too; the record's number outside of a task |
 //! | `distlog.system`, `.stream` | `staging`, `production`; `performance` |
 //! | `distlog.resource`, `.schema_url`, `.resource_dropped_attributes`, `.otlp` | what OTLP must not lose |

@@ -47,7 +47,7 @@ impl Own {
             "outcome" => set(&mut r.outcome, value, |v| parsed(v, Outcome::from_name)),
             "duration" => set(&mut r.duration, value, u64),
             "service" => set(&mut r.source.service, value, string),
-            "task" => set(&mut r.name, value, string),
+            "task" | "event_name" => set(&mut r.name, value, string),
             "error" => set(&mut self.error, value, |v| {
                 map(v).map(|entries| Some(error(entries)))
             }),

@@ -3,7 +3,7 @@
 use super::ascii::{comma_millis, date, span_hex, trace_hex, uuid};
 use super::fields::{map, names_of_text, plain_fields, str, u64, value};
 use super::{Part, Parts, Sink};
-use crate::record::{Outcome, SpanKind, Stream, System};
+use crate::record::{Kind, Outcome, SpanKind, Stream, System};
 use crate::severity::Severity;
 use crate::wire::{CallsiteRef, ErrorRef, LinkRef, OtlpRef, RecordRef, SourceRef, TaskRef};
 
@@ -140,7 +140,11 @@ fn own<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&ErrorRe
     sink.part(Part::Service(r.source), |sink| {
         str(sink, "service", r.source.service);
     });
-    str(sink, "task", r.name);
+    let key = match r.kind {
+        Kind::Event => "event_name",
+        _ => "task",
+    };
+    str(sink, key, r.name);
     if let Some(error) = error {
         self::error(sink, error);
     }

@@ -226,6 +226,15 @@ impl<'a> RecordRef<'a> {
         OtlpRef::parse(self.otlp?).ok()
     }
 
+    /// The name of the event, where it has one beside its message.
+    pub fn event_name(&self) -> &'a str {
+        match self.otlp() {
+            Some(otlp) => otlp.event_name,
+            None if self.kind == Kind::Event => self.name,
+            None => "",
+        }
+    }
+
     /// The name of the task that begins or ends here, which is the same for all that do the same: `otel.name`, else the template
     /// unless nothing but placeholders is in it, then the function or the target. What came without any of these is named by
     /// its message.

@@ -59,7 +59,7 @@ pub struct Record {
     pub status_code: u32,
     #[prost(string, tag = "21")]
     pub status_message: ::prost::alloc::string::String,
-    /// Name of the span (otel.name) where it is not the callsite's template.
+    /// Name of the span (otel.name) where it is not the callsite's template; of an EVENT its own name (`name:` in tracing).
     #[prost(string, tag = "22")]
     pub name: ::prost::alloc::string::String,
     /// What only OTLP has.

@@ -12,7 +12,7 @@ use distlog_proto::{Kind, Outcome, RecordRef};
 
 use crate::escape::{indented, one_line};
 use crate::tree::paint::{Colour, Look, span_or_dash, utc};
-use crate::tree::{put_fields, service_of, traceback};
+use crate::tree::{put_event_name, put_fields, service_of, traceback};
 
 /// Nothing is cut: it is a file to search in. Times have their date in any case.
 const LOOK: Look = Look {
@@ -60,7 +60,12 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
             put_fields(&mut text, LOOK, record, record.fields);
         }
         Kind::Event => {
-            put(&mut text, &mut below, "", record.message);
+            let message = match record.message {
+                "" => record.event_name(),
+                message => message,
+            };
+            put(&mut text, &mut below, "", message);
+            put_event_name(&mut text, LOOK, record);
             put_fields(&mut text, LOOK, record, record.fields);
         }
     }
