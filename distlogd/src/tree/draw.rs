@@ -275,7 +275,7 @@ fn put_record(out: &mut String, look: Look, record: &RecordRef<'_>, service: &st
         _ => {
             let mut severity = String::new();
             // Writing to a String cannot fail.
-            let _ = write!(severity, "{:<5}", record.severity);
+            let _ = write!(severity, "{:<5}", record.level_name());
             colour.put(out, Style::of(record.severity), severity);
         }
     }
