@@ -231,6 +231,51 @@ fn a_trace_is_listed_before_its_root_is_there() {
 }
 
 #[test]
+fn the_command_line_lists_what_is_unknown_as_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder, "");
+    let trace = |n: u64| json!(format!("{n:032x}"));
+    let unknown_start = json!({ "traceId": trace(1), "startTimeUnixNano": "0" });
+    let parent = format!("{:016x}", 1);
+    let orphan = json!({ "traceId": trace(2), "parentSpanId": parent });
+    let spans = [
+        span(1, "no start", unknown_start),
+        span(2, "orphan", orphan),
+    ];
+    send(&daemon, "shop", &spans);
+    let log = json!({ "traceId": trace(3), "spanId": format!("{:016x}", 3),
+        "timeUnixNano": START.to_string(), "body": { "stringValue": "only a log" } });
+    let logs = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [log] }] }] });
+    let url = format!("http://{}/v1/logs", daemon.otlp_http());
+    ureq::post(&url)
+        .header("content-type", "application/json")
+        .send(logs.to_string())
+        .unwrap();
+    eventually("three lines", || {
+        let said = std::process::Command::new(DISTLOGD)
+            .args(["tasks", "--url", daemon.http()])
+            .output()
+            .map_err(|error| error.to_string())?;
+        let lines = String::from_utf8_lossy(&said.stdout).into_owned();
+        let has = |trace: u64, mark: &str, end: &str| {
+            let id = format!("{mark} 00000000-0000-0000-0000-{trace:012x}");
+            lines
+                .lines()
+                .any(|line| line.contains(&id) && line.ends_with(end))
+        };
+        let all = has(1, "✔", "no start · shop  –")
+            && has(2, "✔", "orphan · shop  (its root is not here)")
+            && has(3, "?", "  (its root is not here)")
+            && lines.lines().count() == 3;
+        if all {
+            Ok(())
+        } else {
+            Err(format!("{said:?}"))
+        }
+    });
+}
+
+#[test]
 fn a_deep_trace_says_where_it_goes_on_and_does() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder, "");

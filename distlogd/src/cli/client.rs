@@ -161,7 +161,7 @@ struct Listed {
     id: String,
     name: String,
     service: String,
-    begin_ns: u64,
+    begin_ns: Option<u64>,
     outcome: String,
     duration_ns: Option<u64>,
     failed: u32,
@@ -199,9 +199,14 @@ fn tasks_text(tasks: &[Listed], look: Look) -> String {
             "lost" => ("†", Style::Magenta),
             "cancelled" => ("⊘", Style::Yellow),
             "ended" => ("■", Style::Dim),
+            "unknown" => ("?", Style::Dim),
             _ => ("✔", Style::Green),
         };
-        colour.put(&mut text, Style::Dim, look.clock(task.begin_ns));
+        colour.put(
+            &mut text,
+            Style::Dim,
+            look.clock(task.begin_ns.unwrap_or(0)),
+        );
         text.push(' ');
         colour.put(&mut text, style, mark);
         text.push(' ');
@@ -252,14 +257,14 @@ mod tests {
                     id: text(),
                     name: text(),
                     service: text(),
-                    begin_ns: 1_700_049_600_000_000_000,
+                    begin_ns: Some(1_700_049_600_000_000_000),
                     outcome: if at == 0 { "running".into() } else { text() },
                     duration_ns: (at == 1).then_some(at),
                     failed: 1,
                     root: at != 2,
                 })
                 .collect();
-            let look = Look { now: tasks[0].begin_ns, ..Look::new(Colour::Off, false) };
+            let look = Look { now: 1_700_049_600_000_000_000, ..Look::new(Colour::Off, false) };
             let out = tasks_text(&tasks, look);
             check(&out, |line| line.starts_with("12:00:00.000 "), tasks.len())?;
             prop_assert_eq!(out.lines().count(), tasks.len());
