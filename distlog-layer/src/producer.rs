@@ -211,7 +211,7 @@ impl Producer {
             }
         }
         ring.count_dropped(level, time);
-        self.life.logs_in_vain();
+        self.life.warn_if_stopped();
     }
 
     /// Records dropped so far.

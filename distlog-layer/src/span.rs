@@ -275,13 +275,13 @@ impl SpanData {
     }
 
     /// Its work was given up.
-    pub(crate) fn is_given_up(&self) {
+    pub(crate) fn cancel(&self) {
         self.went_well.store(false, Ordering::Relaxed);
         self.judge(|verdict| verdict.give(Ground::Dropped, Outcome::Cancelled, Vec::new()));
     }
 
     /// Its work has a result: `Ok`, or an error, encoded.
-    pub(crate) fn has_result(&self, result: Result<(), Vec<u8>>) {
+    pub(crate) fn set_result(&self, result: Result<(), Vec<u8>>) {
         self.went_well.store(result.is_ok(), Ordering::Relaxed);
         if let Err(error) = result {
             self.judge(|verdict| verdict.give(Ground::Result, Outcome::Failed, error));

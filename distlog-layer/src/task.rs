@@ -183,7 +183,7 @@ impl Task {
     pub(crate) fn cancel(&self) {
         self.own(|producer, span| {
             if let Some(task) = task_of(span) {
-                task.is_given_up();
+                task.cancel();
             }
             end(producer, span);
         });
@@ -247,7 +247,7 @@ fn result_of(producer: &Producer, span: &SpanRef<'_, Registry>, result: &impl Ta
         Some(failure) => failed(producer, span, &failure),
         None if result.is_success() => {
             if let Some(task) = task_of(span) {
-                task.has_result(Ok(()));
+                task.set_result(Ok(()));
             }
         }
         None => {}
@@ -258,7 +258,7 @@ fn failed(producer: &Producer, span: &SpanRef<'_, Registry>, why: &str) {
     let mut encoded = Vec::new();
     encode::error_text(&mut encoded, producer.limit(), format_args!("{why}"));
     if let Some(task) = task_of(span) {
-        task.has_result(Err(encoded));
+        task.set_result(Err(encoded));
     }
 }
 

@@ -149,7 +149,7 @@ impl Cursor {
                     return Ok(false);
                 }
                 progress.damaged += end - self.position;
-                self.shared.is_lost(segment.path(), self.position..end);
+                self.shared.note_lost(segment.path(), self.position..end);
                 self.position = end;
                 continue;
             }
@@ -231,7 +231,7 @@ impl Cursor {
                     *at += 1;
                     // What a damaged block had is missing before the next frame.
                     if good {
-                        let lost = |numbers| self.shared.is_lost(&sealed.path, numbers);
+                        let lost = |numbers| self.shared.note_lost(&sealed.path, numbers);
                         take_frames(out, start, &mut self.position, progress, lost);
                     }
                 }
@@ -308,7 +308,7 @@ fn read_live(
             let header = FrameHeader::decode(rest).filter(|h| h.salt == live.header.salt);
             match header {
                 Some(h) if rest.len() >= h.total() && body_is_good(&h, rest) => {
-                    let lost = |numbers| shared.is_lost(&live.path, numbers);
+                    let lost = |numbers| shared.note_lost(&live.path, numbers);
                     take_frame(out, &h, done, position, progress, lost);
                     done += h.total();
                 }

@@ -103,7 +103,7 @@ pub(super) fn recover(
         checkpoint,
     };
     if is_damaged {
-        recovery.damaged(Checkpoint::path(dir), What::Checkpoint, 0..0);
+        recovery.note(Checkpoint::path(dir), What::Checkpoint, 0..0);
     }
     recovery.run()
 }
@@ -118,7 +118,7 @@ impl Recovery<'_> {
             let limit = firsts.get(n + 1).copied();
             if firsts[n] > end {
                 // A whole segment is gone from the middle.
-                self.damaged(self.dir.to_owned(), What::Missing, end..firsts[n]);
+                self.note(self.dir.to_owned(), What::Missing, end..firsts[n]);
             }
             end = match found {
                 Found::Sealed(sealed) => {
@@ -151,12 +151,12 @@ impl Recovery<'_> {
             // What the checkpoint knew to be durable is missing: numbers go on after it, in a new segment.
             if let Some(live) = self.out.open.take() {
                 let kept = Some(end - live.header.first);
-                self.damaged(live.path.clone(), What::Unreadable { kept }, end..next);
+                self.note(live.path.clone(), What::Unreadable { kept }, end..next);
                 self.out.unsealed.push((live, end));
             } else if segments.is_empty() {
-                self.damaged(self.dir.to_owned(), What::AllMissing { before: next }, 0..0);
+                self.note(self.dir.to_owned(), What::AllMissing { before: next }, 0..0);
             } else {
-                self.damaged(self.dir.to_owned(), What::Missing, end..next);
+                self.note(self.dir.to_owned(), What::Missing, end..next);
             }
         }
         self.out.state.end = next;
@@ -231,7 +231,7 @@ impl Recovery<'_> {
         }
         if log {
             // The raw one is still there and makes a new one.
-            self.damaged(path.clone(), What::Index, 0..0);
+            self.note(path.clone(), What::Index, 0..0);
             remove(self.layer, &path)?;
             return Ok(None);
         }
@@ -249,9 +249,9 @@ impl Recovery<'_> {
         };
         let missing: u64 = lost.iter().map(|lost| lost.end - lost.start).sum();
         let kept = sealed.footer.end - sealed.footer.first - missing;
-        self.damaged(path.clone(), What::Rebuilt { kept }, 0..0);
+        self.note(path.clone(), What::Rebuilt { kept }, 0..0);
         for lost in lost {
-            self.damaged(path.clone(), What::Unreadable { kept: None }, lost);
+            self.note(path.clone(), What::Unreadable { kept: None }, lost);
         }
         Ok(Some(Arc::new(sealed)))
     }
@@ -270,7 +270,7 @@ impl Recovery<'_> {
     }
 
     fn set_aside(&mut self, path: &Path) -> Result<(), FileError> {
-        self.damaged(path.to_owned(), What::SetAside, 0..0);
+        self.note(path.to_owned(), What::SetAside, 0..0);
         let mut name = path.as_os_str().to_owned();
         name.push(BROKEN);
         self.layer
@@ -278,7 +278,7 @@ impl Recovery<'_> {
             .map_err(|e| FileError::new("rename", path, e))
     }
 
-    fn damaged(&mut self, path: PathBuf, what: What, lost: Range<u64>) {
+    fn note(&mut self, path: PathBuf, what: What, lost: Range<u64>) {
         let damage = Damage { path, what, lost };
         if let Some(lost) = self.out.damage.note(&damage) {
             add(&self.out.counters.damaged, 1);
@@ -315,7 +315,7 @@ impl Recovery<'_> {
         };
         read().map_err(|e| FileError::new("read", &sealed.path, e))?;
         for lost in lost {
-            self.damaged(sealed.path.clone(), What::Unreadable { kept: None }, lost);
+            self.note(sealed.path.clone(), What::Unreadable { kept: None }, lost);
         }
         Ok(())
     }
@@ -367,7 +367,7 @@ impl Recovery<'_> {
         let missing: u64 = lost.iter().map(|lost| lost.end - lost.start).sum();
         let kept = Some(end - header.first - missing);
         for lost in lost {
-            self.damaged(path.to_owned(), What::Unreadable { kept }, lost);
+            self.note(path.to_owned(), What::Unreadable { kept }, lost);
         }
         let live = Live::new(path.to_owned(), file, header, good, size, memory);
         live.newest.store(newest, Ordering::Relaxed);

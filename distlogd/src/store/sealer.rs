@@ -185,7 +185,7 @@ fn seal(shared: &Shared, live: &Live, end: u64) -> io::Result<Sealed> {
             writer.frame(frame.first, &bytes)?;
         } else {
             let next = memory.frames().get(number + 1);
-            shared.is_lost(&live.path, frame.first..next.map_or(end, |next| next.first));
+            shared.note_lost(&live.path, frame.first..next.map_or(end, |next| next.first));
             writer.lost_frame();
         }
     }

@@ -215,7 +215,7 @@ impl Shared {
     }
 
     /// Counts and tells damage that was met while reading, if it is new.
-    pub(super) fn is_damaged(&self, damage: Damage) {
+    pub(super) fn note_damage(&self, damage: Damage) {
         if let Some(lost) = self.damage.note(&damage) {
             add(&self.counters.damaged, 1);
             add(&self.counters.damaged_records, lost);
@@ -224,8 +224,8 @@ impl Shared {
     }
 
     /// Records of a file cannot be read.
-    pub(super) fn is_lost(&self, path: &Path, lost: Range<u64>) {
-        self.is_damaged(Damage {
+    pub(super) fn note_lost(&self, path: &Path, lost: Range<u64>) {
+        self.note_damage(Damage {
             path: path.to_owned(),
             what: What::Unreadable { kept: None },
             lost,

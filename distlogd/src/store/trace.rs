@@ -121,7 +121,7 @@ impl TraceCursor {
                         blocks.filter_map(|n| block(n as usize)).collect()
                     }
                     Found::Anywhere => {
-                        self.shared.is_damaged(Damage {
+                        self.shared.note_damage(Damage {
                             path: sealed.path.clone(),
                             what: What::Index,
                             lost: 0..0,
@@ -171,7 +171,7 @@ impl TraceCursor {
         };
         if !good {
             if let Some(segment) = self.segments.front() {
-                self.shared.is_lost(segment.path(), numbers);
+                self.shared.note_lost(segment.path(), numbers);
             }
             out.bytes.truncate(start);
             return Ok(true);
