@@ -104,6 +104,41 @@ fn nothing_is_said_before_the_commit() {
     assert_eq!(intake.credited(), 0);
 }
 
+/// Many clients have a little on the way each, which together is much: a slow disk must not sync for every bit of it.
+#[test]
+fn what_comes_while_the_disk_syncs_becomes_durable_together() {
+    const EACH: usize = 256 << 10;
+    let disk = Double::new(1);
+    let options = Options {
+        reserve: 0,
+        ..Options::default()
+    };
+    let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
+    disk.set_sync_time(Duration::from_millis(300));
+    let reader = store.reader();
+    let sync = Duration::from_millis(5);
+    let (intake, writer) = intake::start(store, sync, &Vital::default()).unwrap();
+    let syncs = reader.stats().syncs;
+    for from in 0..3 {
+        for client in 1..=64 {
+            let batch = Batch {
+                bytes: vec![client; EACH],
+                ..batch(client, from, from + 1)
+            };
+            intake.submit_credited(batch).unwrap();
+        }
+    }
+    eventually("all is durable", || match intake.credited() {
+        0 => Ok(()),
+        left => Err(left),
+    });
+    assert_eq!(reader.end() - reader.first(), 3 * 64);
+    // 48 MiB: some with the first sync, the rest in few; two segments are synced apart.
+    let syncs = reader.stats().syncs - syncs;
+    assert!(syncs <= 8, "{syncs} syncs");
+    assert_eq!(writer.close(), 0);
+}
+
 #[test]
 fn each_is_told_in_order_what_became_of_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,8 +10,10 @@ use super::queue::{Item, Queue, Room};
 use super::{Batch, Stored};
 use crate::store::{Append, AppendOutcome, Reader, Store, StoreError};
 
-/// Commit at the latest when so much was appended, in bytes.
-const COMMIT_BYTES: usize = 2 << 20;
+/// Commit at the latest when so much was appended, in bytes: a quarter of what sessions may have on the way.
+const COMMIT_BYTES: usize = 16 << 20;
+/// One that takes longer was troubled, and says nothing about the next.
+const LONG_COMMIT: Duration = Duration::from_secs(1);
 /// How often retention and the store's other chores are looked after.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
 /// How long to wait before something that could not be stored is tried again.
@@ -29,6 +31,10 @@ pub(super) struct Appender<'q> {
     unsynced: Vec<Taken>,
     unsynced_bytes: usize,
     due: Option<Instant>,
+    /// When the oldest of them was taken.
+    since: Option<Instant>,
+    /// How long the last commit took.
+    last_commit: Duration,
     maintain_at: Instant,
     /// Whether the last attempt failed, so that a trouble is told once.
     troubled: bool,
@@ -65,6 +71,8 @@ impl<'q> Appender<'q> {
             unsynced: Vec::new(),
             unsynced_bytes: 0,
             due: None,
+            since: None,
+            last_commit: Duration::ZERO,
             maintain_at: Instant::now() + MAINTAIN_EVERY,
             troubled: false,
             last_tries: LAST_TRIES,
@@ -81,7 +89,7 @@ impl<'q> Appender<'q> {
             while let Some(item) = waiting.pop_front() {
                 self.take(item);
                 // Where nothing is to wait, what came together still shares a sync.
-                let due = !self.sync.is_zero() && self.is_due();
+                let due = !self.sync.is_zero() && self.is_due() && self.is_worth_a_commit();
                 if due || self.unsynced_bytes >= COMMIT_BYTES {
                     self.commit();
                 }
@@ -127,6 +135,13 @@ impl<'q> Appender<'q> {
         self.due.is_some_and(|due| due <= Instant::now())
     }
 
+    /// Where more waits already: whether appending took as long as a commit does. Else a slow disk would spend its time on
+    /// syncs of a few records each, and what clients may have on the way would wait for them.
+    fn is_worth_a_commit(&self) -> bool {
+        self.since
+            .is_some_and(|since| since.elapsed() >= self.last_commit)
+    }
+
     fn take(&mut self, item: Item) {
         let mut taken = Taken {
             item,
@@ -148,7 +163,9 @@ impl<'q> Appender<'q> {
         }
         self.unsynced_bytes += taken.batch().map_or(0, |batch| batch.bytes.len());
         self.unsynced.push(taken);
-        self.due.get_or_insert_with(|| Instant::now() + self.sync);
+        let now = Instant::now();
+        self.since.get_or_insert(now);
+        self.due.get_or_insert(now + self.sync);
     }
 
     /// Gives something to the store.
@@ -186,6 +203,7 @@ impl<'q> Appender<'q> {
     }
 
     fn commit(&mut self) {
+        let begun = Instant::now();
         while let Err(error) = self.store.commit() {
             if !self.recover(&error) {
                 return;
@@ -194,8 +212,9 @@ impl<'q> Appender<'q> {
         if !self.unsynced.is_empty() && std::mem::take(&mut self.troubled) {
             tracing::info!("the store takes records again");
         }
+        self.last_commit = begun.elapsed().min(LONG_COMMIT);
         self.unsynced_bytes = 0;
-        self.due = None;
+        (self.due, self.since) = (None, None);
         let mut room = Room::default();
         for taken in std::mem::take(&mut self.unsynced) {
             room.add(&taken.item);

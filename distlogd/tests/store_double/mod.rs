@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use distlogd::store::{FileLayer, Lock, StoreFile};
 
@@ -91,6 +92,7 @@ struct Disk {
     fault: Option<(u64, Fault)>,
     off: bool,
     free: Option<u64>,
+    sync_takes: Duration,
 }
 
 impl Disk {
@@ -175,6 +177,11 @@ impl Double {
     pub fn fail_in(&self, steps: u64, fault: Fault) {
         let mut disk = self.disk();
         disk.fault = Some((disk.steps + steps.max(1), fault));
+    }
+
+    /// How long each sync of a file takes.
+    pub fn set_sync_time(&self, time: Duration) {
+        self.disk().sync_takes = time;
     }
 
     /// Nothing is to fail any more.
@@ -353,6 +360,8 @@ impl StoreFile for DoubleFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let time = self.0.disk().sync_takes;
+        std::thread::sleep(time);
         let mut disk = self.0.disk();
         if let Err(e) = disk.step() {
             // As Linux has it: what could not be written is forgotten, and the next sync says all is well.
