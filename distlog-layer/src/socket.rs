@@ -83,6 +83,8 @@ impl Socket {
         socket.set_reconnect_ivl(RECONNECT.0)?;
         socket.set_reconnect_ivl_max(RECONNECT.1)?;
         socket.set_tcp_keepalive(1)?;
+        // With it names are looked up as addresses of IPv6 first, and of several only one is tried.
+        socket.set_ipv6(address.contains('['))?;
         socket.connect(address)?;
         Ok(Socket(socket))
     }

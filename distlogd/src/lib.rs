@@ -36,7 +36,8 @@
 //!
 //! [`escape`] is what all of them write texts with that people see.
 //!
-//! Around it: [`config`] (what the YAML file says), [`daemon`] (everything opened and closed in order), [`cli`].
+//! Around it: [`config`] (what the YAML file says), [`listen`] (addresses, and which web pages may ask),
+//! [`daemon`] (everything opened and closed in order), [`cli`].
 //! [`faults`], [`heard`], [`losses`], [`meters`] and [`metrics`] (labels: `label.rs`) count; [`vital`] notices when a part is gone.
 
 pub mod cli;
@@ -50,6 +51,7 @@ pub mod heard;
 pub mod http;
 pub mod intake;
 mod label;
+pub mod listen;
 pub mod lookup;
 pub mod losses;
 pub mod meters;

@@ -32,14 +32,12 @@ fn nothing_at_all_is_a_configuration() {
         "listen: {}\nrules: []\n",
     ] {
         let config = config::load(text, "x").unwrap_or_else(|faults| panic!("{text:?}: {faults}"));
-        assert_eq!(config.listen.push.as_deref(), Some("tcp://127.0.0.1:5010"));
-        assert_eq!(
-            config.listen.session.as_deref(),
-            Some("tcp://127.0.0.1:5011")
-        );
-        assert_eq!(config.listen.otlp_grpc.as_deref(), Some("127.0.0.1:4317"));
-        assert_eq!(config.listen.otlp_http.as_deref(), Some("127.0.0.1:4318"));
-        assert_eq!(config.listen.http.as_deref(), Some("127.0.0.1:5080"));
+        let listen = &config.listen;
+        assert_eq!(listen.push.as_deref(), Some("tcp://localhost:5010"));
+        assert_eq!(listen.session.as_deref(), Some("tcp://localhost:5011"));
+        assert_eq!(listen.otlp_grpc.as_deref(), Some("localhost:4317"));
+        assert_eq!(listen.otlp_http, Some("localhost:4318".into()));
+        assert_eq!(listen.http, Some("localhost:5080".into()));
         assert_eq!(config.store.path.to_str(), Some("./distlog-data"));
         assert_eq!(config.store.keep.size, Some(10 << 30));
         assert_eq!(config.store.keep.age, Some(Duration::from_secs(7 * 86_400)));
@@ -86,11 +84,8 @@ drain: [/var/spool/shop]
     .unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.listen.session.as_deref(), Some("tcp://0.0.0.0:0"));
     assert_eq!(
-        (
-            config.listen.otlp_grpc.as_deref(),
-            config.listen.http.as_deref()
-        ),
-        (None, Some("127.0.0.1:0"))
+        (config.listen.otlp_grpc.as_deref(), &config.listen.http),
+        (None, &Some("127.0.0.1:0".into()))
     );
     assert_eq!(
         (config.store.sync, config.store.keep.age),
@@ -159,11 +154,11 @@ drain: [a, 5, [b], '', a]
     let expected = [
         (
             "3:20",
-            "the doors `push` and `session` cannot both listen on tcp://127.0.0.1:7000",
+            "the receivers `push` (tcp://127.0.0.1:7000) and `session` (tcp://127.0.0.1:7000) cannot both listen on one port",
         ),
         (
             "4:9",
-            "the doors `session` and `http` cannot both listen on 127.0.0.1:7000",
+            "the receivers `session` (tcp://127.0.0.1:7000) and `http` (127.0.0.1:7000) cannot both listen on one port",
         ),
         ("7:12", "found number `5`, expected directories like"),
         ("7:15", "found a list, expected directories like"),
@@ -183,6 +178,105 @@ drain: [a, 5, [b], '', a]
     let one = config::load("drain: /var/spool/shop\n", "f").unwrap();
     assert_eq!(one.drain, [std::path::PathBuf::from("/var/spool/shop")]);
     assert!(config::load("drain:\n", "f").unwrap().drain.is_empty());
+}
+
+#[test]
+fn others_may_come_in_only_where_that_is_said() {
+    let text = "\
+listen:
+  otlp_grpc: 0.0.0.0:4317
+  otlp_http: { bind: '[::]:4318', cors: ['https://shop.example'] }
+  http:
+    bind: logs.example:5080
+    hosts: [logs.example]
+";
+    let found = faults(text);
+    for (place, address) in [
+        ("2:14", "0.0.0.0:4317"),
+        ("3:14", "[::]:4318"),
+        ("5:5", "logs.example:5080"),
+    ] {
+        let told = format!("write {{ bind: '{address}', plaintext: true }} if the network");
+        assert!(
+            found
+                .iter()
+                .any(|(at, message)| at == place && message.contains(&told)),
+            "{place} {told}: {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), 3, "{found:#?}");
+
+    // As it says.
+    let text = "\
+listen:
+  otlp_grpc: { bind: '0.0.0.0:4317', plaintext: true }
+  otlp_http: { bind: '[::]:4318', plaintext: true, cors: ['https://shop.example'] }
+  http: { bind: 'logs.example:5080', plaintext: true, hosts: [logs.example, 10.0.0.1] }
+";
+    let listen = config::load(text, "x").unwrap().listen;
+    assert_eq!(listen.otlp_grpc.as_deref(), Some("0.0.0.0:4317"));
+    assert_eq!(listen.http.unwrap().hosts, ["logs.example", "10.0.0.1"]);
+
+    for (text, place, told) in [
+        (
+            "listen: { http: { bind: 'localhost:5080', cors: [] } }",
+            "1:43",
+            "unknown key `cors`",
+        ),
+        (
+            "listen: { otlp_http: { bind: 'localhost:1', cors: ['*'] } }",
+            "1:52",
+            "expected the origin of web pages like https://shop.example",
+        ),
+        (
+            "listen: { http: { bind: 'localhost:5080', hosts: ['a:1'] } }",
+            "1:51",
+            "expected the name of a host",
+        ),
+        (
+            "listen: { otlp_grpc: { plaintext: true } }",
+            "1:22",
+            "`bind` is missing",
+        ),
+        // Where push is without being named.
+        (
+            "listen: { http: '127.0.0.1:5010' }",
+            "1:17",
+            "the receivers `push` (tcp://localhost:5010) and `http` (127.0.0.1:5010) cannot both",
+        ),
+    ] {
+        let (at, message) = fault(text);
+        assert_eq!(at, place, "{message}");
+        assert!(message.contains(told), "{message}");
+    }
+}
+
+#[test]
+fn what_listens_beyond_loopback_says_so() {
+    for receiver in ["otlp_grpc", "otlp_http", "http"] {
+        for address in ["0.0.0.0:5000", "[::]:5000", "10.1.2.3:5000", "here:5000"] {
+            let (place, message) = fault(&format!("listen:\n  {receiver}: '{address}'\n"));
+            let column = receiver.len() + 5;
+            assert_eq!(place, format!("2:{column}"));
+            let hint = format!("write {{ bind: '{address}', plaintext: true }}");
+            assert!(message.contains(&hint), "{message}");
+            let as_object = |more: &str| {
+                config::load(
+                    &format!("listen: {{ {receiver}: {{ bind: '{address}'{more} }} }}"),
+                    "f",
+                )
+            };
+            assert!(as_object("").is_err() && as_object(", plaintext: false").is_err());
+            let config = as_object(", plaintext: true").unwrap();
+            assert!(config.to_string().contains(address), "{config}");
+        }
+        for address in ["localhost:0", "127.0.0.1:0", "127.9.9.9:0", "'[::1]:0'"] {
+            for written in [address.to_owned(), format!("{{ bind: {address} }}")] {
+                let text = format!("listen: {{ {receiver}: {written} }}");
+                config::load(&text, "f").unwrap_or_else(|faults| panic!("{faults}"));
+            }
+        }
+    }
 }
 
 #[test]
@@ -224,11 +318,11 @@ grace: soon
         ("4:3", "unknown key `sesion`: did you mean `session`?"),
         (
             "5:9",
-            "found string \"127.0.0.1\", expected an address like 127.0.0.1:5080, or off",
+            "`127.0.0.1` is no address: expected an address like 127.0.0.1:5080",
         ),
         (
             "6:14",
-            "found a list, expected an address like 127.0.0.1:5080, or off",
+            "found a list, expected an address like 127.0.0.1:5080, { bind: ADDRESS, plaintext: true }, or off",
         ),
         (
             "8:17",

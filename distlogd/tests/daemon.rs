@@ -225,7 +225,7 @@ fn a_daemon_that_does_not_start_lets_go_of_its_store() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut wrong = config(folder.path());
-    wrong.listen.http = Some(taken.local_addr().unwrap().to_string());
+    wrong.listen.http = Some(taken.local_addr().unwrap().to_string().into());
     assert!(Builder::new().start(&wrong).is_err());
     let daemon = Builder::new().start(&config(folder.path())).unwrap();
     daemon.stop();

@@ -623,7 +623,7 @@ fn bombs_and_floods_do_not_fill_the_memory() {
     }
     // 100 MB and more, of unknown length. It is refused before all of it was sent.
     let mut stream = std::net::TcpStream::connect(daemon.otlp_http()).unwrap();
-    let head = "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /v1/logs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     let chunk = [
         b"100000\r\n".to_vec(),

@@ -15,6 +15,7 @@ pub struct Daemon {
     folder: PathBuf,
     process: Process,
     config: String,
+    listen: Option<String>,
     push: String,
     session: String,
     otlp: [String; 2],
@@ -22,14 +23,29 @@ pub struct Daemon {
 }
 
 /// As long as it is not known which one is free.
-const ANY_PORT: &str = "tcp://127.0.0.1:0";
-const ANY_TCP: &str = "127.0.0.1:0";
+const ANY_PORT: &str = "tcp://localhost:0";
+const ANY_TCP: &str = "localhost:0";
 
 impl Daemon {
     /// Starts `program` (with `arguments` before its own) in `folder`: all ports are free ones, the store is there, and
     /// `config` is added to that.
     pub fn start(program: &str, arguments: &[&str], folder: &Path, config: &str) -> Daemon {
-        configure(folder, ANY_PORT, [ANY_TCP, ANY_TCP], config);
+        let listen = receivers(ANY_PORT, [ANY_TCP, ANY_TCP]);
+        Daemon {
+            listen: None,
+            ..Daemon::listening(program, arguments, folder, &listen, config)
+        }
+    }
+
+    /// As [`Daemon::start`], with `listen:` as it is given.
+    pub fn listening(
+        program: &str,
+        arguments: &[&str],
+        folder: &Path,
+        listen: &str,
+        config: &str,
+    ) -> Daemon {
+        configure(folder, listen, config);
         let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
         let process = Daemon::spawn(Path::new(program), &arguments, folder);
         let mut daemon = Daemon {
@@ -38,6 +54,7 @@ impl Daemon {
             folder: folder.into(),
             process,
             config: config.to_owned(),
+            listen: Some(listen.to_owned()),
             push: String::new(),
             session: String::new(),
             otlp: Default::default(),
@@ -85,7 +102,9 @@ impl Daemon {
     /// come back.
     pub fn restart(&mut self) {
         let otlp = self.otlp.each_ref().map(String::as_str);
-        configure(&self.folder, &self.session, otlp, &self.config);
+        let same = receivers(&self.session, otlp);
+        let listen = self.listen.as_ref().unwrap_or(&same);
+        configure(&self.folder, listen, &self.config);
         self.process = Daemon::spawn(&self.program, &self.arguments, &self.folder);
         self.wait_until_ready();
     }
@@ -208,9 +227,13 @@ impl Daemon {
     }
 }
 
-fn configure(folder: &Path, session: &str, [grpc, http]: [&str; 2], config: &str) {
-    let whole = format!(
-        "listen: {{ push: '{ANY_PORT}', session: '{session}', otlp_grpc: '{grpc}', otlp_http: '{http}', http: '127.0.0.1:0' }}\n{config}\n"
-    );
+fn receivers(session: &str, [grpc, http]: [&str; 2]) -> String {
+    format!(
+        "{{ push: '{ANY_PORT}', session: '{session}', otlp_grpc: '{grpc}', otlp_http: '{http}', http: '{ANY_TCP}' }}"
+    )
+}
+
+fn configure(folder: &Path, listen: &str, config: &str) {
+    let whole = format!("listen: {listen}\n{config}\n");
     std::fs::write(folder.join("distlogd.yaml"), whole).unwrap();
 }

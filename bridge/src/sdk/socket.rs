@@ -50,6 +50,8 @@ impl Address {
         socket.set_reconnect_ivl(RECONNECT.0)?;
         socket.set_reconnect_ivl_max(RECONNECT.1)?;
         socket.set_tcp_keepalive(1)?;
+        // Names stand for addresses of IPv4: with it `localhost` would be ::1 alone, which an older daemon does not listen on.
+        socket.set_ipv6(self.text.starts_with("tcp://["))?;
         socket.connect(&self.text)?;
         Ok(Socket(socket))
     }

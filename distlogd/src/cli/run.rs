@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::output::{log, tell};
 use super::{FAILED, LEFT, WRONG, check};
 use crate::daemon::{Builder, Daemon};
+use crate::listen::Listening;
 
 pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> u8 {
     log();
@@ -106,7 +107,7 @@ fn say(daemon: &Daemon, store: &Path) {
     tell!("  store    {} ({records} records)", store.display());
     tell!("  push     {}", address(&doors.push));
     tell!("  session  {}", address(&doors.session));
-    let plain = |door: Option<std::net::SocketAddr>| address(&door.map(|door| door.to_string()));
+    let plain = |door: Option<Listening>| address(&door.map(|door| door.to_string()));
     tell!(
         "  otlp     {} (gRPC), {} (HTTP)",
         plain(doors.otlp_grpc),

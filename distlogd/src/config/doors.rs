@@ -4,11 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 
-use super::values::scalar;
+use crate::listen::{Origin, is_host, origin};
 
 const ZMQ: &str = "a ZeroMQ address like tcp://127.0.0.1:5010 or ipc:///run/distlog/push";
+const TCP: &str = "an address like 127.0.0.1:5080";
 
 /// What is wrong with an address, if anything is: `tcp://HOST:PORT` or `ipc://PATH`. Beyond loopback it must be said that
 /// everything travels in plain text.
@@ -27,17 +30,40 @@ pub fn check_zmq(address: &str, plaintext: bool) -> Result<(), String> {
         .strip_prefix("tcp://")
         .and_then(host_and_port)
         .ok_or_else(|| format!("`{address}` is no address: expected {ZMQ}"))?;
+    closed(
+        address,
+        host,
+        plaintext,
+        "who could read along and exhaust the memory",
+    )
+}
+
+/// What is wrong with the address of a TCP receiver, if anything is: `HOST:PORT`.
+fn check_tcp(address: &str, plaintext: bool) -> Result<(), String> {
+    let host = host_and_port(address)
+        .filter(|_| !address.ends_with('*'))
+        .ok_or_else(|| format!("`{address}` is no address: expected {TCP}"))?;
+    closed(
+        address,
+        host,
+        plaintext,
+        "who could read along and send anything",
+    )
+}
+
+/// Beyond loopback only where that is said.
+fn closed(address: &str, host: &str, plaintext: bool, danger: &str) -> Result<(), String> {
     if plaintext || is_loopback(host) {
         return Ok(());
     }
     Err(format!(
-        "`{address}` is reachable by others, who could read along and exhaust the memory: write {{ bind: '{address}', plaintext: true }} \
-         if the network is trusted, else listen on 127.0.0.1"
+        "`{address}` is reachable by others, {danger}: write {{ bind: '{address}', plaintext: true }} if the network is trusted, else \
+         listen on localhost"
     ))
 }
 
 /// The host of `HOST:PORT`.
-fn host_and_port(text: &str) -> Option<&str> {
+pub(super) fn host_and_port(text: &str) -> Option<&str> {
     let (host, port) = text.rsplit_once(':')?;
     let bracketed = host.starts_with('[') && host.ends_with(']');
     let fits = !host.is_empty() && (bracketed || !host.contains([':', '/', ' ']));
@@ -87,7 +113,7 @@ impl<'de> Visitor<'de> for Zmq {
 
     fn visit_bool<E: Error>(self, on: bool) -> Result<Option<String>, E> {
         if on {
-            Err(E::invalid_value(serde::de::Unexpected::Bool(on), &self))
+            Err(E::invalid_value(Unexpected::Bool(on), &self))
         } else {
             Ok(None)
         }
@@ -100,21 +126,219 @@ impl<'de> Visitor<'de> for Zmq {
     }
 }
 
-/// A TCP door: `HOST:PORT` or `off`.
+/// An HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// `HOST:PORT`; as `localhost` both loopback addresses.
+    pub bind: String,
+    /// Names by which it is asked for besides its address.
+    pub hosts: Vec<String>,
+    /// Origins of the web pages that may send to it.
+    pub cors: Vec<Origin>,
+}
+
+impl<T: Into<String>> From<T> for Http {
+    fn from(bind: T) -> Http {
+        Http {
+            bind: bind.into(),
+            hosts: Vec::new(),
+            cors: Vec::new(),
+        }
+    }
+}
+
+/// The receiver of OTLP over gRPC: `HOST:PORT`, `{ bind: HOST:PORT, plaintext: true }`, or `off`.
 ///
 /// # Errors
-/// If it is neither.
-pub fn tcp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    scalar(
-        deserializer,
-        "an address like 127.0.0.1:5080, or off",
-        |text| match text {
-            "off" => Some(None),
-            text => host_and_port(text)
-                .filter(|_| !text.ends_with('*'))
-                .map(|_| Some(text.to_owned())),
-        },
-    )
+/// If it is none of these, or open to others without saying so.
+pub fn grpc<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let written = deserializer.deserialize_any(Tcp::<Bind>::NEW)?;
+    Ok(written.map(|Bind { bind, .. }| bind))
+}
+
+/// The HTTP server: `HOST:PORT`, `{ bind: HOST:PORT, plaintext: true, hosts: [NAME] }`, or `off`.
+///
+/// # Errors
+/// As for [`grpc`].
+pub fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Http>, D::Error> {
+    let written = deserializer.deserialize_any(Tcp::<BindHttp>::NEW)?;
+    Ok(written.map(|BindHttp { bind, hosts, .. }| Http {
+        hosts,
+        ..bind.into()
+    }))
+}
+
+/// The receiver of OTLP over HTTP: as [`http`], and `cors: [ORIGIN]`.
+///
+/// # Errors
+/// As for [`grpc`].
+pub fn otlp_http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Http>, D::Error> {
+    let written = deserializer.deserialize_any(Tcp::<BindOtlp>::NEW)?;
+    Ok(written.map(|written| Http {
+        hosts: written.hosts,
+        cors: written.cors,
+        ..written.bind.into()
+    }))
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BindHttp {
+    bind: String,
+    #[serde(default)]
+    plaintext: bool,
+    #[serde(default, deserialize_with = "hosts")]
+    hosts: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BindOtlp {
+    bind: String,
+    #[serde(default)]
+    plaintext: bool,
+    #[serde(default, deserialize_with = "hosts")]
+    hosts: Vec<String>,
+    #[serde(default, deserialize_with = "origins")]
+    cors: Vec<Origin>,
+}
+
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let read = |text: &str| is_host(text).then(|| text.to_owned());
+    let one = "the name of a host like logs.example, without a port";
+    deserializer.deserialize_seq(Many { one, read })
+}
+
+fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Origin>, D::Error> {
+    let one = "the origin of web pages like https://shop.example";
+    deserializer.deserialize_seq(Many { one, read: origin })
+}
+
+/// A list of what `read` takes.
+struct Many<T> {
+    one: &'static str,
+    read: fn(&str) -> Option<T>,
+}
+
+impl<'de, T> Visitor<'de> for Many<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list, each {}", self.one)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element_seed(One(&self))? {
+            all.push(item);
+        }
+        Ok(all)
+    }
+}
+
+struct One<'m, T>(&'m Many<T>);
+
+impl<'de, T> DeserializeSeed<'de> for One<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<T> Visitor<'_> for One<'_, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.one)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.0.read)(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+/// What is written for a TCP receiver.
+trait Written: serde::de::DeserializeOwned {
+    fn plain(bind: String) -> Self;
+    fn bind(&self) -> (&str, bool);
+}
+
+impl Written for Bind {
+    fn plain(bind: String) -> Bind {
+        let plaintext = false;
+        Bind { bind, plaintext }
+    }
+
+    fn bind(&self) -> (&str, bool) {
+        (&self.bind, self.plaintext)
+    }
+}
+
+impl Written for BindHttp {
+    fn plain(bind: String) -> BindHttp {
+        BindHttp {
+            bind,
+            plaintext: false,
+            hosts: Vec::new(),
+        }
+    }
+
+    fn bind(&self) -> (&str, bool) {
+        (&self.bind, self.plaintext)
+    }
+}
+
+impl Written for BindOtlp {
+    fn plain(bind: String) -> BindOtlp {
+        BindOtlp {
+            bind,
+            plaintext: false,
+            hosts: Vec::new(),
+            cors: Vec::new(),
+        }
+    }
+
+    fn bind(&self) -> (&str, bool) {
+        (&self.bind, self.plaintext)
+    }
+}
+
+struct Tcp<W>(std::marker::PhantomData<W>);
+
+impl<W> Tcp<W> {
+    const NEW: Tcp<W> = Tcp(std::marker::PhantomData);
+}
+
+impl<'de, W: Written> Visitor<'de> for Tcp<W> {
+    type Value = Option<W>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{TCP}, {{ bind: ADDRESS, plaintext: true }}, or off")
+    }
+
+    fn visit_str<E: Error>(self, address: &str) -> Result<Option<W>, E> {
+        if address == "off" {
+            return Ok(None);
+        }
+        check_tcp(address, false).map_err(E::custom)?;
+        Ok(Some(W::plain(address.to_owned())))
+    }
+
+    fn visit_bool<E: Error>(self, on: bool) -> Result<Option<W>, E> {
+        if on {
+            Err(E::invalid_value(Unexpected::Bool(on), &self))
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<W>, A::Error> {
+        let written = W::deserialize(MapAccessDeserializer::new(map))?;
+        let (address, plaintext) = written.bind();
+        check_tcp(address, plaintext).map_err(A::Error::custom)?;
+        Ok(Some(written))
+    }
 }
 
 #[cfg(test)]

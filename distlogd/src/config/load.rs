@@ -103,7 +103,8 @@ impl<'t> Load<'t> {
         });
         self.section(document, "grace", |config, Time(time)| config.grace = time);
         self.drain(document);
-        self.faults.extend(clash::same_address(document));
+        let clashes = clash::same_address(document, &self.config.listen);
+        self.faults.extend(clashes);
         let processors = document
             .get("processors")
             .and_then(|node| self.entries(node, "processors by name"))

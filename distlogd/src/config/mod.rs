@@ -2,12 +2,13 @@
 //!
 //! ```yaml
 //! listen:
-//!   push: tcp://127.0.0.1:5010      # ZeroMQ: tcp://HOST:PORT or ipc://PATH; beyond loopback write
+//!   push: tcp://localhost:5010      # ZeroMQ: tcp://HOST:PORT or ipc://PATH; localhost is 127.0.0.1 and ::1; beyond loopback
 //!                                   #   push: { bind: 'tcp://0.0.0.0:5010', plaintext: true }
-//!   session: tcp://127.0.0.1:5011
-//!   otlp_grpc: 127.0.0.1:4317
-//!   otlp_http: 127.0.0.1:4318
-//!   http: 127.0.0.1:5080            # port 0 is chosen and printed; `off` closes a door
+//!   session: tcp://localhost:5011
+//!   otlp_grpc: localhost:4317
+//!   otlp_http: localhost:4318       # for web pages { bind: 'localhost:4318', cors: ['https://shop.example'] }
+//!   http: localhost:5080            # port 0 is chosen and printed; `off` closes a receiver; for further names of
+//!                                   #   the machine { bind: '0.0.0.0:5080', plaintext: true, hosts: [logs.example] }
 //! store:
 //!   path: ./distlog-data
 //!   keep: { size: 10GiB, age: 7d }  # `off` for no limit

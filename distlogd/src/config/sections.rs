@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::doors;
+use super::doors::{self, Http};
 use super::fault::Fault;
 use super::values::{self, show_duration, show_size};
 use crate::processors::Kind;
@@ -48,7 +48,7 @@ impl Default for Config {
     }
 }
 
-/// Where the daemon listens; `None`: the door is closed. Port 0 takes a free one.
+/// Where the daemon listens; `None`: the door is closed. Port 0 takes a free one. `localhost` is both loopback addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
@@ -59,26 +59,41 @@ pub struct Listen {
     #[serde(deserialize_with = "doors::zmq")]
     pub session: Option<String>,
     /// `host:port` for OTLP over gRPC.
-    #[serde(deserialize_with = "doors::tcp")]
+    #[serde(deserialize_with = "doors::grpc")]
     pub otlp_grpc: Option<String>,
-    /// `host:port` for OTLP over HTTP.
-    #[serde(deserialize_with = "doors::tcp")]
-    pub otlp_http: Option<String>,
-    /// `host:port` for the JSON API, the live tail and metrics.
-    #[serde(deserialize_with = "doors::tcp")]
-    pub http: Option<String>,
+    /// OTLP over HTTP.
+    #[serde(deserialize_with = "doors::otlp_http")]
+    pub otlp_http: Option<Http>,
+    /// The JSON API, the live tail and metrics.
+    #[serde(deserialize_with = "doors::http")]
+    pub http: Option<Http>,
 }
 
 impl Default for Listen {
     fn default() -> Listen {
-        let at = |address: &str| Some(address.to_owned());
         Listen {
-            push: at("tcp://127.0.0.1:5010"),
-            session: at("tcp://127.0.0.1:5011"),
-            otlp_grpc: at("127.0.0.1:4317"),
-            otlp_http: at("127.0.0.1:4318"),
-            http: at("127.0.0.1:5080"),
+            push: Some("tcp://localhost:5010".into()),
+            session: Some("tcp://localhost:5011".into()),
+            otlp_grpc: Some("localhost:4317".into()),
+            otlp_http: Some("localhost:4318".into()),
+            http: Some("localhost:5080".into()),
         }
+    }
+}
+
+impl Listen {
+    /// The receivers' keys and addresses, in the order in which they are listed.
+    pub(super) fn addresses(&self) -> [(&'static str, Option<&str>); 5] {
+        fn bind(http: &Option<Http>) -> Option<&str> {
+            http.as_ref().map(|http| http.bind.as_str())
+        }
+        [
+            ("push", self.push.as_deref()),
+            ("session", self.session.as_deref()),
+            ("otlp_grpc", self.otlp_grpc.as_deref()),
+            ("otlp_http", bind(&self.otlp_http)),
+            ("http", bind(&self.http)),
+        ]
     }
 }
 
@@ -196,21 +211,8 @@ impl Config {
 impl fmt::Display for Config {
     /// A short summary for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Listen {
-            push,
-            session,
-            otlp_grpc,
-            otlp_http,
-            http,
-        } = &self.listen;
-        for (door, address) in [
-            ("push", push),
-            ("session", session),
-            ("otlp_grpc", otlp_grpc),
-            ("otlp_http", otlp_http),
-            ("http", http),
-        ] {
-            writeln!(f, "{door:<10} {}", address.as_deref().unwrap_or("off"))?;
+        for (door, address) in self.listen.addresses() {
+            writeln!(f, "{door:<10} {}", address.unwrap_or("off"))?;
         }
         let limits = [
             self.store.keep.size.map(show_size),

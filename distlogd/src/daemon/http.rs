@@ -1,37 +1,40 @@
 //! The HTTP door in a thread and a runtime of its own.
 
-use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
 use super::error::StartError;
+use crate::config::doors;
 use crate::http::{self, Views};
+use crate::listen::{Guard, Listening};
 
 /// A bound HTTP door, and the runtime that it is bound in.
 pub(super) struct BoundHttp {
     runtime: tokio::runtime::Runtime,
-    listener: tokio::net::TcpListener,
-    address: SocketAddr,
+    listeners: Vec<tokio::net::TcpListener>,
+    guard: Guard,
+    address: Listening,
 }
 
 /// An open HTTP door.
 pub(super) struct Http {
-    address: SocketAddr,
+    address: Listening,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
 
 impl BoundHttp {
     /// Binds.
-    pub(super) fn new(address: &str) -> Result<BoundHttp, StartError> {
+    pub(super) fn new(config: &doors::Http) -> Result<BoundHttp, StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (listener, address) = runtime.block_on(http::bind(address))?;
+        let (listeners, address) = runtime.block_on(http::bind(&config.bind))?;
         Ok(BoundHttp {
             runtime,
-            listener,
+            listeners,
+            guard: Guard::new("http", &config.bind, &config.hosts, &config.cors),
             address,
         })
     }
@@ -40,14 +43,15 @@ impl BoundHttp {
     pub(super) fn open(self, views: Views) -> Result<Http, StartError> {
         let BoundHttp {
             runtime,
-            listener,
+            listeners,
+            guard,
             address,
         } = self;
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("http".into())
             .spawn(move || {
-                runtime.block_on(http::serve(listener, views, stopped));
+                runtime.block_on(http::serve(listeners, guard, views, stopped));
                 // Connections that are still open (tails) are not waited for.
                 runtime.shutdown_background();
             })?;
@@ -61,7 +65,7 @@ impl BoundHttp {
 
 impl Http {
     /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> Listening {
         self.address
     }
 

@@ -18,7 +18,6 @@ mod http;
 mod stop;
 mod workers;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -35,6 +34,7 @@ use crate::faults::Faults;
 use crate::heard::Heard;
 use crate::http::Views;
 use crate::intake::{self, Writer};
+use crate::listen::Listening;
 use crate::losses::Losses;
 use crate::metrics::Gather;
 use crate::own::Own;
@@ -112,11 +112,11 @@ pub struct Doors {
     /// Endpoint of the session door.
     pub session: Option<String>,
     /// Address of the door for OTLP by gRPC.
-    pub otlp_grpc: Option<SocketAddr>,
+    pub otlp_grpc: Option<Listening>,
     /// Address of the door for OTLP by HTTP.
-    pub otlp_http: Option<SocketAddr>,
+    pub otlp_http: Option<Listening>,
     /// Address of the HTTP door.
-    pub http: Option<SocketAddr>,
+    pub http: Option<Listening>,
 }
 
 /// What each processor had not got when the daemon stopped.
@@ -153,11 +153,11 @@ impl Daemon {
         let push = listen.push.as_ref().map(bind).transpose()?;
         let bind = |address: &String| BoundSession::new(&context, address);
         let session = listen.session.as_ref().map(bind).transpose()?;
-        let otlp = match (listen.otlp_grpc.as_deref(), listen.otlp_http.as_deref()) {
+        let otlp = match (listen.otlp_grpc.as_deref(), listen.otlp_http.as_ref()) {
             (None, None) => None,
             (grpc, http) => Some(BoundOtlp::new(grpc, http)?),
         };
-        let http = listen.http.as_deref().map(BoundHttp::new).transpose()?;
+        let http = listen.http.as_ref().map(BoundHttp::new).transpose()?;
         let (intake, writer) = intake::start(store, sync(config), &vital)?;
         let hall = Hall {
             intake: intake.clone(),

@@ -23,22 +23,8 @@ pub(super) fn bind(
     context: &zmq::Context,
     kind: zmq::SocketType,
     endpoint: &str,
-    set: impl FnOnce(&zmq::Socket) -> Result<(), zmq::Error>,
+    set: impl Fn(&zmq::Socket) -> Result<(), zmq::Error>,
 ) -> Result<(zmq::Socket, String), OpenError> {
-    let open = || {
-        let socket = context.socket(kind)?;
-        set(&socket)?;
-        socket.bind(endpoint)?;
-        Ok(socket)
-    };
-    let socket: zmq::Socket = open().map_err(|error| {
-        let reason = match error {
-            zmq::Error::EADDRINUSE => "another program listens there already".into(),
-            zmq::Error::EACCES => "not permitted".into(),
-            other => zmq::Error::to_string(&other),
-        };
-        OpenError::new(endpoint, reason)
-    })?;
-    let bound = socket.get_last_endpoint().ok().and_then(Result::ok);
-    Ok((socket, bound.unwrap_or_else(|| endpoint.to_owned())))
+    crate::listen::bind_zmq(context, kind, endpoint, set)
+        .map_err(|reason| OpenError::new(endpoint, reason))
 }

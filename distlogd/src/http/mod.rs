@@ -9,20 +9,23 @@ mod stored_tree;
 mod tail;
 mod tasks;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::header::{self, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 use crate::escape;
+use crate::listen::{Guard, Listening, bind_tcp};
 use crate::store::Reader;
 use crate::tracker::Recent;
 
@@ -68,18 +71,20 @@ GET /healthz                          200 while the daemon runs
 ///
 /// # Errors
 /// If the address is in use or not permitted.
-pub async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), OpenError> {
-    let failed = |source| OpenError {
+pub async fn bind(address: &str) -> Result<(Vec<TcpListener>, Listening), OpenError> {
+    bind_tcp(address).await.map_err(|source| OpenError {
         address: address.to_owned(),
         source,
-    };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
+    })
 }
 
-/// Serves until `stop` is set.
-pub async fn serve(listener: TcpListener, views: Views, mut stop: watch::Receiver<bool>) {
+/// Serves what comes to any of the listeners until `stop` is set.
+pub(crate) async fn serve(
+    listeners: Vec<TcpListener>,
+    guard: Guard,
+    views: Views,
+    stop: watch::Receiver<bool>,
+) {
     let app = Router::new()
         .route("/", get(|| async { INDEX }))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -93,23 +98,42 @@ pub async fn serve(listener: TcpListener, views: Views, mut stop: watch::Receive
             tails: Arc::new(Semaphore::new(MAX_TAILS)),
             trees: Arc::new(Semaphore::new(MAX_TREES)),
         });
-    let mut late = stop.clone();
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
+    let app = app.layer(from_fn_with_state(guard, look));
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        let (app, mut stop) = (app.clone(), stop.clone());
+        serving.spawn(async move {
+            let stopped = async move {
+                let _ = stop.wait_for(|stop| *stop).await;
+            };
+            let served = axum::serve(listener, app).with_graceful_shutdown(stopped);
+            if let Err(error) = served.await {
+                tracing::error!("the HTTP door is closed: {error}");
+            }
+        });
+    }
     // Whoever does not send his request to its end, or does not read the answer, is not waited for.
+    let mut late = stop;
     let too_late = async move {
         let _ = late.wait_for(|stop| *stop).await;
         tokio::time::sleep(FINISH).await;
     };
     tokio::select! {
-        served = axum::serve(listener, app).with_graceful_shutdown(stopped) => {
-            if let Err(error) = served {
-                tracing::error!("the HTTP door is closed: {error}");
-            }
-        }
+        _ = serving.join_all() => {}
         () = too_late => {}
     }
+}
+
+/// Refuses what strangers' web pages ask.
+async fn look(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    if let Some(answer) = guard.answer(&request) {
+        return answer;
+    }
+    let mut response = next.run(request).await;
+    // No browser takes JSON for a script or a page.
+    let exact = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, exact);
+    response
 }
 
 /// What all requests share.

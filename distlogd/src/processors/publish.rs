@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::start::Start;
 use crate::config::doors::check_zmq;
+use crate::listen::bind_zmq;
 use crate::processor::{Error, Processor, Token};
 
 /// `pub: { bind: 'tcp://127.0.0.1:5012', encoding: json }`
@@ -92,29 +93,19 @@ impl Publisher {
     /// # Errors
     /// If the address cannot be bound.
     pub fn bind(name: &str, config: &Config) -> Result<Publisher, Error> {
-        let failed = |error: zmq::Error| {
-            let reason = match error {
-                zmq::Error::EADDRINUSE => "another program listens there already".to_owned(),
-                zmq::Error::EACCES => "not permitted".to_owned(),
-                other => other.to_string(),
-            };
-            Error::retry(format_args!("cannot publish on {}: {reason}", config.bind))
-        };
         let context = zmq::Context::new();
-        let socket = context.socket(zmq::PUB).map_err(failed)?;
-        socket.set_linger(LINGER_MS).map_err(failed)?;
         let high_water = if config.encoding == Encoding::Batch {
             HIGH_WATER.1
         } else {
             HIGH_WATER.0
         };
-        socket.set_sndhwm(high_water).map_err(failed)?;
-        socket.bind(&config.bind).map_err(failed)?;
-        let endpoint = socket
-            .get_last_endpoint()
-            .ok()
-            .and_then(Result::ok)
-            .unwrap_or_else(|| config.bind.clone());
+        let (socket, endpoint) = bind_zmq(&context, zmq::PUB, &config.bind, |socket| {
+            socket.set_linger(LINGER_MS)?;
+            socket.set_sndhwm(high_water)
+        })
+        .map_err(|reason| {
+            Error::retry(format_args!("cannot publish on {}: {reason}", config.bind))
+        })?;
         tracing::info!(processor = name, "publishes on {endpoint}");
         Ok(Publisher {
             socket,

@@ -36,6 +36,9 @@ const STREAMS: u32 = 64;
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Serves until the door is closed.
+///
+/// Only HTTP/2 with prior knowledge is spoken, which no browser does in plain text (nor gRPC-Web, which is not served):
+/// no web page gets here, so `:authority` is not checked as `Host` is for HTTP.
 pub(super) async fn serve(
     listener: TcpListener,
     reception: Reception,

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use super::reception::{From, Reception};
 use super::refusal::{Refusal, other_signal, partial};
 use super::{Phase, body, closing, grpc, json};
+use crate::listen::Guard;
 use crate::rpc::{Signal, status};
 
 const DOOR: &str = "otlp_http";
@@ -24,6 +26,7 @@ const DOOR: &str = "otlp_http";
 /// Serves until the door is closed.
 pub(super) async fn serve(
     listener: TcpListener,
+    guard: Option<Guard>,
     reception: Reception,
     phases: watch::Receiver<Phase>,
 ) {
@@ -32,6 +35,7 @@ pub(super) async fn serve(
         .route(Signal::Logs.path(), post(logs))
         .fallback(unknown)
         .with_state(reception)
+        .layer(from_fn_with_state(guard, look))
         .into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, app)
         .with_graceful_shutdown(closing(phases))
@@ -39,6 +43,23 @@ pub(super) async fn serve(
     if let Err(error) = served {
         tracing::error!("the OTLP door for HTTP is closed: {error}");
     }
+}
+
+/// Refuses what strangers' web pages send, and answers what their browsers ask before.
+async fn look(State(guard): State<Option<Guard>>, request: Request, next: Next) -> Response {
+    let Some(guard) = guard else {
+        return next.run(request).await;
+    };
+    let answer = guard.answer(&request);
+    let (parts, body) = request.into_parts();
+    if let Some(answer) = answer {
+        body::discard(body).await;
+        return answer;
+    }
+    let origin = guard.shares(&parts.headers).cloned();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    guard.mark(origin, &mut response);
+    response
 }
 
 async fn traces(

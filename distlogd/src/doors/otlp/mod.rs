@@ -18,16 +18,19 @@ mod refusal;
 mod runs;
 mod seen;
 
-use std::net::SocketAddr;
+use std::iter;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::bind::OpenError;
 use super::hall::Hall;
+use crate::config::doors::Http;
+use crate::listen::{Guard, Listening, bind_tcp};
 use reception::Reception;
 
 /// No request may have more, written out, in bytes.
@@ -48,15 +51,16 @@ enum Phase {
 /// OTLP doors that are bound, and the runtime that they are bound in.
 pub struct Bound {
     runtime: Runtime,
-    grpc: Option<(TcpListener, SocketAddr)>,
-    http: Option<(TcpListener, SocketAddr)>,
+    grpc: Option<(Vec<TcpListener>, Listening)>,
+    http: Option<(Vec<TcpListener>, Listening)>,
+    guard: Option<Guard>,
 }
 
 /// Open OTLP doors.
 #[derive(Debug)]
 pub struct Otlp {
-    grpc: Option<SocketAddr>,
-    http: Option<SocketAddr>,
+    grpc: Option<Listening>,
+    http: Option<Listening>,
     phase: watch::Sender<Phase>,
     reception: Reception,
     thread: JoinHandle<()>,
@@ -67,18 +71,16 @@ impl Bound {
     ///
     /// # Errors
     /// If an address is in use or is none, or the system gives no runtime.
-    pub fn new(grpc: Option<&str>, http: Option<&str>) -> Result<Bound, OpenError> {
+    pub fn new(grpc: Option<&str>, http: Option<&Http>) -> Result<Bound, OpenError> {
+        let guard = http.map(|http| Guard::new("otlp_http", &http.bind, &http.hosts, &http.cors));
+        let http = http.map(|http| http.bind.as_str());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| OpenError::new(grpc.or(http).unwrap_or_default(), error))?;
         let bind = |address: &str| {
-            let bound = runtime.block_on(TcpListener::bind(address));
-            bound
-                .and_then(|listener| {
-                    let address = listener.local_addr()?;
-                    Ok((listener, address))
-                })
+            runtime
+                .block_on(bind_tcp(address))
                 .map_err(|error| OpenError::new(address, error))
         };
         let (grpc, http) = (grpc.map(bind).transpose()?, http.map(bind).transpose()?);
@@ -86,6 +88,7 @@ impl Bound {
             runtime,
             grpc,
             http,
+            guard,
         })
     }
 
@@ -98,11 +101,11 @@ impl Bound {
             runtime,
             grpc,
             http,
+            guard,
         } = self;
         let pulse = hall.vital.pulse("the OTLP door");
-        let address =
-            |bound: &Option<(TcpListener, SocketAddr)>| bound.as_ref().map(|bound| bound.1);
-        let (grpc_address, http_address) = (address(&grpc), address(&http));
+        let (grpc, grpc_address) = grpc.unzip();
+        let (http, http_address) = http.unzip();
         let reception = Reception::new(hall);
         let (phase, phases) = watch::channel(Phase::Open);
         let own = reception.clone();
@@ -111,18 +114,16 @@ impl Bound {
             .spawn(move || {
                 let _pulse = pulse;
                 runtime.block_on(async {
-                    let grpc = async {
-                        if let Some((listener, _)) = grpc {
-                            grpc::serve(listener, own.clone(), phases.clone()).await;
-                        }
-                    };
-                    let http = async {
-                        if let Some((listener, _)) = http {
-                            http::serve(listener, own.clone(), phases.clone()).await;
-                        }
-                    };
+                    let mut serving = JoinSet::new();
+                    for listener in grpc.into_iter().flatten() {
+                        serving.spawn(grpc::serve(listener, own.clone(), phases.clone()));
+                    }
+                    for (listener, guard) in http.into_iter().flatten().zip(iter::repeat(guard)) {
+                        let served = http::serve(listener, guard, own.clone(), phases.clone());
+                        serving.spawn(served);
+                    }
                     tokio::select! {
-                        _ = async { tokio::join!(grpc, http) } => {}
+                        _ = serving.join_all() => {}
                         // Whoever does not send his request to its end, or does not read the answer, is not waited for.
                         () = too_late(phases.clone()) => {}
                     }
@@ -141,12 +142,12 @@ impl Bound {
 
 impl Otlp {
     /// Where it takes gRPC.
-    pub fn grpc(&self) -> Option<SocketAddr> {
+    pub fn grpc(&self) -> Option<Listening> {
         self.grpc
     }
 
     /// Where it takes HTTP.
-    pub fn http(&self) -> Option<SocketAddr> {
+    pub fn http(&self) -> Option<Listening> {
         self.http
     }
 

@@ -1,0 +1,306 @@
+//! Which web pages may ask an HTTP server: `Host` and `Origin` are checked.
+//!
+//! Any page may send requests to loopback. With DNS rebinding its own name resolves to 127.0.0.1, so that the browser
+//! takes the answers for the page's own: then `Host` is the page's name. Other pages are told by `Origin`, or, where
+//! browsers leave it out, by `Sec-Fetch-Site`. Programs (SDKs, curl) send neither, and name the server by its address.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
+};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::escape::one_line;
+
+/// Browsers ask again after so many seconds.
+const MAX_AGE: &str = "600";
+const PRIVATE_REQUEST: HeaderName =
+    HeaderName::from_static("access-control-request-private-network");
+const PRIVATE_ALLOW: HeaderName = HeaderName::from_static("access-control-allow-private-network");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// An origin as browsers write it, `https://shop.example`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+/// Reads an origin: scheme and host, the port where it is not the scheme's.
+pub(crate) fn origin(text: &str) -> Option<Origin> {
+    let (scheme, rest) = text.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let usual = match scheme.as_str() {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return None,
+    };
+    let rest = rest.to_ascii_lowercase();
+    let rest = rest.strip_suffix(usual).unwrap_or(&rest);
+    name(rest)?;
+    Some(Origin(format!("{scheme}://{rest}")))
+}
+
+/// Whether it can be the name of a host, without a port.
+pub(crate) fn is_host(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name = !text.is_empty() && text.chars().all(plain);
+    name || address(text).is_some()
+}
+
+/// The address that a host is, in brackets where it is one of IPv6.
+fn address(host: &str) -> Option<IpAddr> {
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    match inner {
+        Some(inner) => inner.parse().ok().filter(IpAddr::is_ipv6),
+        None => host.parse().ok(),
+    }
+}
+
+/// The host of `HOST` or `HOST:PORT`, without a dot at its end.
+fn name(text: &str) -> Option<String> {
+    let authority: Authority = text.parse().ok()?;
+    let host = authority.host();
+    let sound = !text.contains('@') && is_host(host);
+    sound.then(|| host.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// What one HTTP server answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    /// In lower case.
+    hosts: Vec<String>,
+    /// It listens on all addresses of the machine: which ones these are may change.
+    any: bool,
+    cors: Vec<Origin>,
+    /// The receiver's key in the configuration, for messages.
+    key: &'static str,
+}
+
+/// Why a request is not answered.
+struct Refused(StatusCode, String);
+
+impl Guard {
+    /// For the receiver `listen.KEY` at `bind`, with further host names and the origins of pages that may send.
+    pub(crate) fn new(key: &'static str, bind: &str, hosts: &[String], cors: &[Origin]) -> Guard {
+        let bound = name(bind).unwrap_or_default();
+        let any = address(&bound).is_some_and(|address| address.is_unspecified());
+        let hosts = hosts
+            .iter()
+            .map(|host| host.trim_end_matches('.').to_ascii_lowercase())
+            .chain([bound])
+            .collect();
+        Guard(Arc::new(Rules {
+            hosts,
+            any,
+            cors: cors.to_vec(),
+            key,
+        }))
+    }
+
+    /// Looks at a request before anybody else. Some: its answer, that it is refused or what a browser wants to know before it
+    /// sends.
+    pub(crate) fn answer(&self, request: &Request) -> Option<Response> {
+        let headers = request.headers();
+        if let Err(refused) = self.host(request).and_then(|()| self.page(headers)) {
+            return Some(refused.into_response());
+        }
+        let asks = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let origin = self.shares(headers)?;
+        (asks && request.method() == Method::OPTIONS).then(|| preflight(origin, headers))
+    }
+
+    /// The origin of the page, if it is one of `cors:`.
+    pub(crate) fn shares<'r>(&self, headers: &'r HeaderMap) -> Option<&'r HeaderValue> {
+        let value = headers.get(ORIGIN)?;
+        let known = value.to_str().ok().and_then(origin)?;
+        self.0.cors.contains(&known).then_some(value)
+    }
+
+    /// Adds to an answer that the page may read it, where it may.
+    pub(crate) fn mark(&self, origin: Option<HeaderValue>, response: &mut Response) {
+        if self.0.cors.is_empty() {
+            return;
+        }
+        let headers = response.headers_mut();
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+        if let Some(origin) = origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            let exposed = HeaderValue::from_static("Retry-After");
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        }
+    }
+
+    /// Checks what the client takes the server for.
+    fn host(&self, request: &Request) -> Result<(), Refused> {
+        let mut values = request.headers().get_all(HOST).iter();
+        let (value, more) = (values.next(), values.next());
+        if more.is_some() {
+            let why = "the request has several Host headers".to_owned();
+            return Err(Refused(StatusCode::BAD_REQUEST, why));
+        }
+        let header = value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let target = request.uri().authority().map(Authority::to_string);
+        // No browser leaves it out.
+        for said in header.into_iter().chain(target) {
+            if !name(&said).is_some_and(|host| self.serves(&host)) {
+                let shown: String = one_line(&said).to_string().chars().take(100).collect();
+                let host = name(&said).unwrap_or_else(|| "NAME".to_owned());
+                let why = format!(
+                    "distlogd does not answer for the host `{shown}`: ask for localhost or its address, or write `hosts: ['{host}']` under \
+                     listen.{} in its configuration",
+                    self.0.key
+                );
+                return Err(Refused(StatusCode::MISDIRECTED_REQUEST, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a server of that name or address is this one.
+    fn serves(&self, host: &str) -> bool {
+        // An address cannot be made to mean another machine.
+        let any = self.0.any && address(host).is_some();
+        any || is_loopback(host) || self.0.hosts.iter().any(|known| known == host)
+    }
+
+    /// Checks what page asks, if one does.
+    fn page(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(value) = headers.get(ORIGIN) {
+            let said = String::from_utf8_lossy(value.as_bytes());
+            // As addresses a page of another machine can have any: only what is served here counts.
+            let host = said
+                .split_once("://")
+                .and_then(|(_, authority)| name(authority));
+            let own = host.as_deref().is_some_and(|host| {
+                is_loopback(host) || self.0.hosts.iter().any(|known| known == host)
+            });
+            let same = host.is_some()
+                && headers
+                    .get(HOST)
+                    .is_some_and(|host| said.strip_prefix("http://") == host.to_str().ok());
+            if own || same || self.shares(headers).is_some() {
+                return Ok(());
+            }
+            let shown: String = one_line(&said).to_string().chars().take(100).collect();
+            let hint = match self.0.key {
+                "otlp_http" => {
+                    "; `cors: [ORIGIN]` under listen.otlp_http in the configuration lets pages send"
+                }
+                _ => "",
+            };
+            let why = format!("distlogd does not answer pages of `{shown}`{hint}");
+            return Err(Refused(StatusCode::FORBIDDEN, why));
+        }
+        // A link that somebody follows is none of the page's business.
+        let follows = text(FETCH_MODE) == Some("navigate") && text(FETCH_DEST) == Some("document");
+        if text(FETCH_SITE) == Some("cross-site") && !follows {
+            let why = "distlogd does not answer pages of other sites".to_owned();
+            return Err(Refused(StatusCode::FORBIDDEN, why));
+        }
+        Ok(())
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
+}
+
+/// <https://fetch.spec.whatwg.org/#cors-preflight-fetch>
+fn preflight(origin: &HeaderValue, request: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("POST"),
+    );
+    // SDKs send headers that their users configure.
+    let wanted = request.get(ACCESS_CONTROL_REQUEST_HEADERS);
+    if let Some(wanted) = wanted {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
+    let varies = "Origin, Access-Control-Request-Headers, Access-Control-Request-Private-Network";
+    headers.insert(VARY, HeaderValue::from_static(varies));
+    if request.contains_key(PRIVATE_REQUEST) {
+        headers.insert(PRIVATE_ALLOW, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, format!("{}\n", self.1)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_scheme_host_and_port() {
+        for (text, as_browsers) in [
+            ("https://shop.example", "https://shop.example"),
+            ("HTTPS://Shop.Example:443", "https://shop.example"),
+            ("http://shop.example:80", "http://shop.example"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+        ] {
+            assert_eq!(origin(text), Some(Origin(as_browsers.into())), "{text}");
+        }
+        for text in [
+            "",
+            "null",
+            "*",
+            "shop.example",
+            "https://",
+            "https://*.example",
+            "https://a/b",
+            "https://u@a",
+            "ftp://a",
+        ] {
+            assert_eq!(origin(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_knows_its_names() {
+        let loopback = Guard::new("http", "127.0.0.1:5080", &["Logs.Example".into()], &[]);
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "127.8.8.8",
+            "[::1]",
+            "logs.example",
+        ] {
+            assert!(loopback.serves(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "",
+        ] {
+            assert!(!loopback.serves(host), "{host}");
+        }
+        let all = Guard::new("http", "0.0.0.0:5080", &[], &[]);
+        assert!(all.serves("10.0.0.1") && all.serves("[fe80::1]") && !all.serves("evil.example"));
+        let named = Guard::new("http", "logs.example:5080", &[], &[]);
+        assert!(named.serves("logs.example") && !named.serves("10.0.0.1"));
+    }
+}
