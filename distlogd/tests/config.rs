@@ -330,7 +330,7 @@ grace: soon
         ),
         (
             "8:29",
-            "found integer `7`, expected a duration like 5ms, 10s or 7d, or off",
+            "found integer `7`, expected a duration like 5ms, 10s or 1d12h, or off",
         ),
         (
             "9:9",
@@ -363,7 +363,7 @@ grace: soon
         ("27:5", "unknown key `too`: did you mean `to`?"),
         (
             "28:8",
-            "found string \"soon\", expected a duration like 5ms, 10s or 7d",
+            "found string \"soon\", expected a duration like 5ms, 10s or 1d12h",
         ),
     ];
     // A few of them are told in any case, whatever else; each of the expected ones exactly where it is.

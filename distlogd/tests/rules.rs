@@ -9,6 +9,7 @@ use distlog_proto::{
     TaskId, Value,
 };
 use distlogd::rules::{Condition, Router, Rule};
+use proptest::prelude::*;
 
 /// Counts the allocations of each thread.
 struct Counting;
@@ -278,4 +279,115 @@ fn a_router_is_any_of_the_rules_and_the_filter() {
         !takes(&Router::new(&rules, "nobody", None), &record())
             && Router::new(&rules, "nobody", None).is_closed()
     );
+}
+
+#[test]
+fn what_cannot_be_parsed_is_told_without_the_parser_s_words() {
+    let elses = "sampled ? true : ".repeat(300) + "true";
+    for (text, place, message) in [
+        (elses.as_str(), (1, 1), "is nested too deeply"),
+        (
+            "severity >",
+            (1, 11),
+            "expected an expression, found the end",
+        ),
+        (
+            "severity > > 3",
+            (1, 12),
+            "expected an expression, found `>`",
+        ),
+        ("(severity > 3", (1, 14), "expected `)`, found the end"),
+        (
+            "severity > 3)",
+            (1, 13),
+            "expected an operator or the end, found `)`",
+        ),
+        (
+            "severity 3",
+            (1, 10),
+            "expected an operator or the end, found `3`",
+        ),
+        (
+            "true and false",
+            (1, 6),
+            "expected an operator or the end, found `and`; and is written &&",
+        ),
+        ("message == 'abc", (1, 12), "the string has no end"),
+        (
+            "message == 'a\\qb'",
+            (1, 12),
+            "the string has an escape that CEL does not know; a backslash is written twice, or the string as r'…'",
+        ),
+        ("fields.user.", (1, 13), "expected a name, found the end"),
+        (
+            "has(1)",
+            (1, 5),
+            "`has` asks for a field, like has(fields.user)",
+        ),
+        ("has()", (1, 4), "`has` has other arguments"),
+        ("[1, 2", (1, 6), "expected `]` or `,`, found the end"),
+        ("{'a' 1}", (1, 6), "expected `:`, found `1`"),
+        (
+            "99999999999999999999 > 1",
+            (1, 1),
+            "the number does not fit into 64 bits",
+        ),
+        (
+            "for == 1",
+            (1, 1),
+            "`for` is a word that CEL keeps for itself",
+        ),
+        (
+            "sampled ? true",
+            (1, 15),
+            "expected an operator or `:`, found the end",
+        ),
+        (
+            "severity = 3",
+            (1, 10),
+            "`=` is no part of an expression; equal is written ==",
+        ),
+        (
+            "'ü' == message @",
+            (1, 16),
+            "`@` is no part of an expression",
+        ),
+        (
+            "severity > 3 &&\n  )",
+            (2, 3),
+            "expected an expression, found `)`",
+        ),
+        (
+            "\u{202e}",
+            (1, 1),
+            "`\\u{202e}` is no part of an expression",
+        ),
+    ] {
+        let fault = Condition::compile(text).expect_err(text);
+        assert_eq!(fault.message, message, "{text}");
+        assert_eq!((fault.line, fault.column), place, "{text}");
+    }
+}
+
+proptest! {
+    /// Whatever is written: one line, nothing of the grammar, a place in the text or right behind it.
+    #[test]
+    fn no_fault_has_the_parser_s_words(words in proptest::collection::vec(
+        prop_oneof![
+            Just("severity"), Just("function"), Just("'x'"), Just("'"), Just("\""), Just("("), Just(")"), Just("["), Just("]"),
+            Just("{"), Just("}"), Just(","), Just(":"), Just("?"), Just("."), Just(".?"), Just("&&"), Just("=="), Just("="), Just("in"),
+            Just("1"), Just("1.5"), Just("b'\\u1234'"), Just("'\\q'"), Just("!"), Just("-"), Just("has("), Just(".all("), Just("for"),
+            Just("ü"), Just("\n"), Just("//"), Just("`"), Just("\u{202e}"), Just("null"), Just("x{a: 1}"),
+        ], 0..12)) {
+        let text = words.join(" ");
+        if let Err(fault) = Condition::compile(&text) {
+            for word in ["<EOF>", "IDENTIFIER", "NUM_", "expecting", "viable", "Context", "UNKNOWN", "__func__", "Syntax error", "Incomplete", "\n", "\u{202e}"] {
+                prop_assert!(!fault.message.contains(word), "{text:?}: {fault}");
+            }
+            let lines = text.split('\n').count();
+            prop_assert!((1..=lines).contains(&fault.line), "{text:?}: {fault}");
+            let length = text.split('\n').nth(fault.line - 1).unwrap_or_default().chars().count();
+            prop_assert!((1..=length + 1).contains(&fault.column), "{text:?}: {fault}");
+        }
+    }
 }

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::fault::{Fault, Faults};
-use super::node::{Key, Node, Place, Tree};
+use super::node::{Key, Node, Place, Tree, Variables};
 use super::read::{read, variants};
 use super::read_fault::unknown;
 use super::sections::{Config, Entry, From};
-use super::{clash, inside, values};
+use super::{clash, environment, inside, shell, values};
 use crate::processors::Kind;
 use crate::rules::{Condition, Rule, nearest};
 
@@ -39,11 +39,18 @@ pub fn load(text: &str, file: &str) -> Result<Config, Faults> {
 /// As for [`load`].
 pub fn load_with(text: &str, file: &str, registered: &[&str]) -> Result<Config, Faults> {
     let fail = |faults| Faults::new(file, text, faults);
-    let document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
+    let mut document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
+    let mut faults = Vec::new();
+    environment::replace(
+        text,
+        &mut document,
+        &|name| std::env::var(name),
+        &mut faults,
+    );
     let mut load = Load {
         text,
         registered,
-        faults: Vec::new(),
+        faults,
         config: Config::default(),
     };
     load.document(&document);
@@ -87,6 +94,7 @@ impl<'t> Load<'t> {
 
     fn document(&mut self, document: &Node) {
         clash::twice(document, &mut self.faults);
+        shell::homes(document, &mut self.config.warnings);
         let Some(sections) = self.entries(document, "the sections of a configuration") else {
             return;
         };
@@ -292,7 +300,7 @@ impl<'t> Load<'t> {
             .chain(self.registered.iter().copied())
             .collect();
         for (node, name) in &targets {
-            if !known.contains(name) {
+            if node.variables != Variables::Missing && !known.contains(name) {
                 self.fault(node.place, unknown("processor", name, &known));
             }
         }
@@ -359,6 +367,7 @@ impl<'t> Load<'t> {
     /// A condition; its faults are told where they are in the file.
     fn condition(&mut self, node: &Node) -> Option<Condition> {
         let text = match &node.tree {
+            Tree::Text(_) if node.variables == Variables::Missing => return None,
             Tree::Text(text) => text.clone(),
             Tree::Bool(value) => value.to_string(),
             _ => {
@@ -375,7 +384,12 @@ impl<'t> Load<'t> {
         match Condition::compile(&text) {
             Ok(condition) => Some(condition),
             Err(fault) => {
-                let place = inside::place(self.text, node.place, &text, fault.line, fault.column);
+                // With variables in it the text is another one than in the file.
+                let place = if node.variables == Variables::None {
+                    inside::place(self.text, node.place, &text, fault.line, fault.column)
+                } else {
+                    node.place
+                };
                 self.fault(place, fault.message);
                 None
             }

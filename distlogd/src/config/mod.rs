@@ -28,13 +28,17 @@
 //!
 //! Without a file everything is on loopback, the store in `./distlog-data`, and nothing is processed further.
 //!
+//! In values `${NAME}` and `${NAME:-default}` stand for variables of the environment, `$${` for a literal `${`. Durations may
+//! be compound (`1d12h`).
+//!
 //! All faults are reported at once, each with line and column. serde stops at its first error, so the document is read
 //! as located nodes first (`node.rs`), and each section from those, leaving out what was found to be wrong until the
 //! rest is read too (`read.rs`). Read it in this order: `values.rs` (sizes, durations), `doors.rs`, `sections.rs` (what a
-//! configuration is), `node.rs`, `read.rs` with `read_fault.rs`, `load.rs` with `inside.rs` and `clash.rs`, `fault.rs`.
+//! configuration is), `node.rs`, `environment.rs`, `read.rs` with `read_fault.rs`, `load.rs` with `inside.rs`, `clash.rs` and `shell.rs`, `fault.rs`.
 
 mod clash;
 pub mod doors;
+mod environment;
 mod fault;
 mod inside;
 mod load;
@@ -42,6 +46,7 @@ mod node;
 mod read;
 mod read_fault;
 mod sections;
+mod shell;
 pub mod values;
 
 pub use fault::{Fault, Faults};

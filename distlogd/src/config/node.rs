@@ -1,5 +1,6 @@
 //! A YAML document as a tree in which every node knows its place.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -14,6 +15,18 @@ pub(super) struct Node {
     pub(super) id: usize,
     pub(super) place: Place,
     pub(super) tree: Tree,
+    pub(super) variables: Variables,
+}
+
+/// What of the text of a node comes from the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variables {
+    /// Nothing.
+    None,
+    /// The variables in it are replaced.
+    Replaced,
+    /// Some are missing, which was told.
+    Missing,
 }
 
 /// Where a node begins in the text, counted from 1, in characters.
@@ -75,6 +88,16 @@ impl Node {
                     message: format!("is no YAML: {message}"),
                 })
             }
+        }
+    }
+
+    /// Adds the numbers of the nodes in which variables are missing.
+    pub(super) fn incomplete(&self, ids: &mut HashSet<usize>) {
+        match &self.tree {
+            Tree::Text(_) if self.variables == Variables::Missing => _ = ids.insert(self.id),
+            Tree::List(items) => items.iter().for_each(|item| item.incomplete(ids)),
+            Tree::Map(entries) => entries.iter().for_each(|(_, value)| value.incomplete(ids)),
+            _ => {}
         }
     }
 
@@ -149,7 +172,12 @@ impl Placed for Spanned<Raw> {
                     .collect(),
             ),
         };
-        Node { id, place, tree }
+        Node {
+            id,
+            place,
+            tree,
+            variables: Variables::None,
+        }
     }
 }
 

@@ -11,13 +11,17 @@ use serde::de::{
 };
 
 use super::fault::Fault;
-use super::node::{Key, Node, Place, Tree};
+use super::node::{Key, Node, Place, Tree, Variables};
 use super::read_fault::{ReadFault, one_of};
 use crate::rules::nearest;
 
 /// Reads a `T`, adding everything that is wrong to `faults`. Returns it only if nothing is.
 pub(super) fn read<T: DeserializeOwned>(node: &Node, faults: &mut Vec<Fault>) -> Option<T> {
     let mut left_out = HashSet::new();
+    node.incomplete(&mut left_out);
+    if left_out.contains(&node.id) {
+        return None;
+    }
     loop {
         match T::deserialize(Reader {
             node,
@@ -48,6 +52,7 @@ pub(super) fn variants<T: DeserializeOwned>() -> &'static [&'static str] {
         id: 0,
         place: Place { line: 1, column: 1 },
         tree: Tree::Text(String::new()),
+        variables: Variables::None,
     };
     match T::deserialize(Reader {
         node: &node,
@@ -70,6 +75,20 @@ impl<'n> Reader<'n> {
         Reader {
             node,
             left_out: self.left_out,
+        }
+    }
+
+    fn here(self, fault: ReadFault) -> ReadFault {
+        fault.at(self.node.place, self.node.id)
+    }
+
+    /// What a text with variables is, if it is wanted as something else.
+    fn variable_as<T: std::str::FromStr>(self) -> Option<T> {
+        match &self.node.tree {
+            Tree::Text(text) if self.node.variables == Variables::Replaced => {
+                text.trim().parse().ok()
+            }
+            _ => None,
         }
     }
 
@@ -103,7 +122,7 @@ impl<'de, 'n> Deserializer<'de> for Reader<'n> {
     type Error = ReadFault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
-        let here = |fault: ReadFault| fault.at(self.node.place, self.node.id);
+        let here = |fault| self.here(fault);
         match &self.node.tree {
             Tree::Null => visitor.visit_unit().map_err(here),
             Tree::Bool(v) => visitor.visit_bool(*v).map_err(here),
@@ -195,7 +214,7 @@ impl<'de, 'n> Deserializer<'de> for Reader<'n> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadFault> {
-        let here = |fault: ReadFault| fault.at(self.node.place, self.node.id);
+        let here = |fault| self.here(fault);
         match &self.node.tree {
             Tree::Text(name) => visitor
                 .visit_enum(Variant {
@@ -228,8 +247,31 @@ impl<'de, 'n> Deserializer<'de> for Reader<'n> {
         }
     }
 
+    /// The environment has nothing but texts.
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        match self.variable_as() {
+            Some(value) => visitor.visit_bool(value).map_err(|fault| self.here(fault)),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadFault> {
+        match self.variable_as() {
+            Some(value) => visitor.visit_u64(value).map_err(|fault| self.here(fault)),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit_struct tuple tuple_struct identifier
+        i8 i16 i32 i64 i128 u8 u128 f32 f64 char bytes byte_buf unit_struct tuple tuple_struct identifier
         ignored_any
     }
 }
@@ -342,6 +384,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
                     id: self.reader.node.id,
                     place: self.place,
                     tree: Tree::Null,
+                    variables: Variables::None,
                 };
                 seed.deserialize(Reader {
                     node: &empty,

@@ -35,17 +35,48 @@ pub fn parse_size(text: &str) -> Option<u64> {
     scaled(text, &SIZES, Some(1))
 }
 
-/// Reads `5ms`, `1.5h`, `7d`, or 0.
+/// Reads `5ms`, `1.5h`, `7d`, `1d12h` (each unit once, the largest first), or 0.
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let zero = text.trim().parse() == Ok(0.0);
-    scaled(text, &DURATIONS, zero.then_some(1)).map(Duration::from_nanos)
+    let mut rest = text.trim();
+    if rest.parse() == Ok(0.0) {
+        return Some(Duration::ZERO);
+    }
+    let (mut sum, mut last) = (0_u64, u64::MAX);
+    loop {
+        let next = part(rest);
+        let nanos = scaled(&rest[..next], &DURATIONS, None)?;
+        let unit = scaled(&unit_of(&rest[..next]), &DURATIONS, None)?;
+        if unit >= last {
+            return None;
+        }
+        last = unit;
+        sum = sum.checked_add(nanos)?;
+        rest = rest[next..].trim_start();
+        if rest.is_empty() {
+            return Some(Duration::from_nanos(sum));
+        }
+    }
+}
+
+/// One of the unit that a number has.
+fn unit_of(text: &str) -> String {
+    format!("1{}", text.trim_start_matches(in_number))
+}
+
+fn in_number(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '.' | '_')
+}
+
+/// The length of the number and the unit that the text begins with.
+fn part(text: &str) -> usize {
+    let unit = text.find(|c| !in_number(c)).unwrap_or(text.len());
+    let next = text[unit..].find(in_number);
+    next.map_or(text.len(), |next| unit + next)
 }
 
 fn scaled(text: &str, units: &[(&str, u64)], without: Option<u64>) -> Option<u64> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
-        .unwrap_or(text.len());
+    let end = text.find(|c| !in_number(c)).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = unit.trim();
     let factor = match unit {
@@ -164,7 +195,7 @@ pub fn size_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     scalar(
         deserializer,
-        "a duration like 5ms, 10s or 7d",
+        "a duration like 5ms, 10s or 1d12h",
         parse_duration,
     )
 }
@@ -178,7 +209,7 @@ pub fn duration_or_off<'de, D: Deserializer<'de>>(
 ) -> Result<Option<Duration>, D::Error> {
     scalar(
         deserializer,
-        "a duration like 5ms, 10s or 7d, or off",
+        "a duration like 5ms, 10s or 1d12h, or off",
         |text| {
             if text == "off" {
                 Some(None)
@@ -229,6 +260,10 @@ mod tests {
             ("1.5s", 1_500_000_000),
             ("0", 0),
             ("90 m", 5_400_000_000_000),
+            ("1d12h", 129_600_000_000_000),
+            ("1h 30m", 5_400_000_000_000),
+            ("1w2d3h4m5s6ms7us8ns", 788_645_006_007_008),
+            ("1m0.5s", 60_500_000_000),
         ] {
             assert_eq!(
                 parse_duration(text),
@@ -240,7 +275,21 @@ mod tests {
                 Some(Duration::from_nanos(nanos))
             );
         }
-        for text in ["5", "ms", "5 years", "-5s", "always"] {
+        for text in [
+            "5",
+            "ms",
+            "5 years",
+            "-5s",
+            "always",
+            "1d12",
+            "12h1d",
+            "1h1h",
+            "1d-12h",
+            "1dh",
+            "1d, 12h",
+            "",
+            "600000w1d",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

@@ -208,9 +208,14 @@ impl<'s> Checker<'s> {
             return Ok(Type::Any);
         }
         if !names::is_function(name) {
-            let hint = names::meant_function(name)
-                .map(|meant| format!(": did you mean `{meant}`?"))
-                .unwrap_or_default();
+            let hint = match names::meant_function(name) {
+                // Macros with other arguments than they have are no macros.
+                Some(meant) if meant == name => {
+                    return self.fault(expr, format!("`{name}` has other arguments"));
+                }
+                Some(meant) => format!(": did you mean `{meant}`?"),
+                None => String::new(),
+            };
             return self.fault(expr, format!("unknown function `{name}`{hint}"));
         }
         match name {

@@ -11,7 +11,7 @@ use super::leaf::{Leaf, Literal};
 use super::names::{self, Type};
 use super::node::{Arithmetic, Node, Order, TextTest};
 use super::path::Path;
-use super::reserved;
+use super::{reserved, syntax};
 
 /// Longer conditions are refused; the parser is recursive.
 const MAX_LEN: usize = 64 << 10;
@@ -46,7 +46,7 @@ pub(super) fn compile(text: &str) -> Result<Node, CompileFault> {
     let text = &*reserved::replace(text);
     let (expr, source) = Parser::new()
         .parse_with_source_info(text)
-        .map_err(|errors| CompileFault::parse(text, &errors))?;
+        .map_err(|errors| syntax::fault(text, &errors))?;
     Checker::new(text, &source).check(&expr)?;
     Ok(test(&expr))
 }

@@ -1,9 +1,6 @@
 //! What is wrong with a condition.
 
-use cel::ParseErrors;
 use cel::common::ast::SourceInfo;
-
-use super::reserved;
 
 /// A condition that cannot be used: where, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,21 +33,6 @@ impl CompileFault {
             message,
         }
     }
-
-    /// What the parser did not understand.
-    pub(super) fn parse(text: &str, errors: &ParseErrors) -> CompileFault {
-        let Some(first) = errors.errors.first() else {
-            return CompileFault::at(1, 1, "is no expression".to_owned());
-        };
-        let lines = text.lines().count().max(1);
-        let line = usize::try_from(first.pos.0).unwrap_or(1).clamp(1, lines);
-        let column = usize::try_from(first.pos.1).unwrap_or(1).max(1);
-        CompileFault {
-            line,
-            column,
-            message: readable(&first.msg),
-        }
-    }
 }
 
 /// Line and column of a place that is given in bytes.
@@ -63,16 +45,4 @@ pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
             (line, column + 1)
         }
     })
-}
-
-/// The parser's words without what only its authors understand.
-fn readable(message: &str) -> String {
-    let message = message
-        .replace("<EOF>", "the end")
-        .replace("IDENTIFIER", "a name")
-        .replace(reserved::STAND_IN, reserved::NAME);
-    match message.split_once(" expecting {") {
-        Some((found, _)) => format!("expected an expression: {found}"),
-        None => message,
-    }
 }

@@ -5,7 +5,7 @@
 //! conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
 //!
 //! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs` with `memo.rs`, `leaf.rs`,
-//! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs` and `check.rs`, `router.rs`.
+//! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`.
 //!
 //! | name | what |
 //! |---|---|
@@ -50,6 +50,7 @@ mod node;
 mod path;
 mod reserved;
 mod router;
+mod syntax;
 mod value;
 
 pub use condition::Condition;

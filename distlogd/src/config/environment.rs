@@ -1,0 +1,150 @@
+//! Variables of the environment in values: `${NAME}`, `${NAME:-default}`; `$${` is a literal `${`.
+//!
+//! They are replaced in texts once the document is read, so that no variable can change its structure. Keys are left alone.
+
+use std::env::VarError;
+
+use super::fault::Fault;
+use super::inside;
+use super::node::{Node, Place, Tree, Variables};
+
+/// What a variable is; `std::env::var`, or of a test.
+pub(super) type Lookup<'l> = &'l dyn Fn(&str) -> Result<String, VarError>;
+
+/// Replaces the variables in all values. What is missing or wrong is a fault where it stands in `file`.
+pub(super) fn replace(file: &str, node: &mut Node, variables: Lookup<'_>, faults: &mut Vec<Fault>) {
+    match &mut node.tree {
+        Tree::Text(text) if text.contains("${") => match expand(text, variables) {
+            Ok(expanded) => {
+                *text = expanded;
+                node.variables = Variables::Replaced;
+            }
+            Err(wrong) => {
+                node.variables = Variables::Missing;
+                let place = |offset: usize| place(file, node.place, text, offset);
+                faults.extend(wrong.into_iter().map(|(offset, message)| {
+                    let Place { line, column } = place(offset);
+                    Fault {
+                        line,
+                        column,
+                        message,
+                    }
+                }));
+            }
+        },
+        Tree::List(items) => items
+            .iter_mut()
+            .for_each(|item| replace(file, item, variables, faults)),
+        Tree::Map(entries) => entries
+            .iter_mut()
+            .for_each(|(_, value)| replace(file, value, variables, faults)),
+        _ => {}
+    }
+}
+
+/// The place in the file of an offset in bytes into the text that begins at `start`.
+fn place(file: &str, start: Place, text: &str, offset: usize) -> Place {
+    let before = text.get(..offset).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    inside::place(file, start, text, line, last.chars().count() + 1)
+}
+
+/// The text with its variables, or all that is wrong, each with its offset in bytes.
+fn expand(text: &str, variables: Lookup<'_>) -> Result<String, Vec<(usize, String)>> {
+    let (mut out, mut wrong) = (String::with_capacity(text.len()), Vec::new());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let before = &rest[..at];
+        let offset = text.len() - rest.len() + at;
+        let after = &rest[at + 2..];
+        if let Some(before) = before.strip_suffix('$') {
+            out.push_str(before);
+            out.push_str("${");
+            rest = after;
+            continue;
+        }
+        out.push_str(before);
+        let (variable, next) = after.split_once('}').unwrap_or((after, ""));
+        let closed = after.len() > variable.len();
+        rest = next;
+        match value(variable, closed, variables) {
+            Ok(value) => out.push_str(&value),
+            Err(message) => wrong.push((offset, message)),
+        }
+    }
+    out.push_str(rest);
+    if wrong.is_empty() {
+        Ok(out)
+    } else {
+        Err(wrong)
+    }
+}
+
+/// What stands between the braces becomes this.
+fn value(variable: &str, closed: bool, variables: Lookup<'_>) -> Result<String, String> {
+    let (name, default) = match variable.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (variable, None),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let named = name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit());
+    if !closed || !named || name.is_empty() {
+        return Err(
+            "`${` begins no variable: expected ${NAME} or ${NAME:-default}; a literal `${` is written `$${`"
+                .to_owned(),
+        );
+    }
+    match (variables(name), default) {
+        // As in a shell: an empty one is none.
+        (Ok(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
+        (Ok(value), _) => Ok(value),
+        (Err(VarError::NotPresent), Some(default)) => Ok(default.to_owned()),
+        (Err(VarError::NotPresent), None) => Err(format!(
+            "the environment has no `{name}`: set it, or write ${{{name}:-default}}"
+        )),
+        (Err(VarError::NotUnicode(_)), _) => Err(format!(
+            "the variable `{name}` of the environment is not UTF-8"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(text: &str) -> Result<String, Vec<(usize, String)>> {
+        expand(text, &|name| match name {
+            "HOST" => Ok("db1".into()),
+            "EMPTY" => Ok(String::new()),
+            "NESTED" => Ok("${HOST}".into()),
+            _ => Err(VarError::NotPresent),
+        })
+    }
+
+    #[test]
+    fn variables_are_replaced() {
+        for (text, becomes) in [
+            ("${HOST}", "db1"),
+            ("http://${HOST}:${PORT:-4317}/ü", "http://db1:4317/ü"),
+            ("${EMPTY}|${EMPTY:-x}|${NONE:-}|", "|x||"),
+            ("${NONE:-a:-b c}", "a:-b c"),
+            ("$${HOST} costs $5 and $", "${HOST} costs $5 and $"),
+            ("$$${HOST}", "$${HOST}"),
+            // What comes from outside is not read again.
+            ("${NESTED}", "${HOST}"),
+            ("${HOST}}", "db1}"),
+        ] {
+            assert_eq!(expanded(text).as_deref(), Ok(becomes), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_all_at_once() {
+        let wrong = expanded("a ${NONE} ${HOST} ${OTHER} ${} ${1X} ${A B} ${HOST").unwrap_err();
+        let offsets: Vec<usize> = wrong.iter().map(|(offset, _)| *offset).collect();
+        assert_eq!(offsets, [2, 18, 27, 31, 37, 44]);
+        assert!(wrong[0].1.contains("no `NONE`") && wrong[0].1.contains("${NONE:-default}"));
+        assert!(wrong[2..].iter().all(|(_, why)| why.contains("`$${`")));
+    }
+}
