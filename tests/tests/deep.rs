@@ -101,10 +101,13 @@ fn tasks_a_thousand_deep_are_where_they_stand() {
     while !id.is_empty() {
         let drawn = tree(&daemon, &id, &[]);
         seen = drawn.lines().filter_map(level_of).max().unwrap().max(seen);
-        let cut = drawn
+        let mut cut = drawn
             .lines()
             .filter_map(|line| line.split_once("distlogd tree "));
-        id = cut.last().map(|(_, id)| id.to_owned()).unwrap_or_default();
+        id = cut
+            .next_back()
+            .map(|(_, id)| id.to_owned())
+            .unwrap_or_default();
     }
     assert_eq!(seen, LEVELS - 1);
 
