@@ -106,6 +106,11 @@ fn line_after(harm: impl FnOnce(&Path) -> PathBuf) -> String {
         .concat()
 }
 
+fn remove_first(dir: &Path) -> PathBuf {
+    fs::remove_file(&files(dir, "seal")[0]).unwrap();
+    dir.join("segments")
+}
+
 fn remove_second(dir: &Path) -> PathBuf {
     fs::remove_file(&files(dir, "seal")[1]).unwrap();
     dir.join("segments")
@@ -135,7 +140,7 @@ fn zero_raw(dir: &Path) -> PathBuf {
 
 #[test]
 fn a_damaged_store_says_so_at_start_and_counts_what_is_there() {
-    for harm in [remove_second, cut_second, cut_raw, zero_raw] {
+    for harm in [remove_first, remove_second, cut_second, cut_raw, zero_raw] {
         after(harm);
     }
 }
@@ -164,7 +169,12 @@ fn the_line_says_which_records_are_lost_and_how_many_are_kept() {
     };
     let line = line_after(gone);
     assert!(line.contains("all segments are missing in "), "{line}");
-    assert!(line.contains("the records before 121 are lost"), "{line}");
+    assert!(line.contains("records 1–120 (120) are lost"), "{line}");
+    let line = line_after(remove_first);
+    assert!(
+        line.contains("segments are missing in ") && line.contains("records 1–"),
+        "{line}"
+    );
     let unreadable = |dir: &Path| {
         let file = files(dir, "seal").remove(1);
         fs::write(&file, [0; 4096]).unwrap();
@@ -172,6 +182,24 @@ fn the_line_says_which_records_are_lost_and_how_many_are_kept() {
     };
     let line = line_after(unreadable);
     assert!(line.contains(".seal.damaged"), "{line}");
+}
+
+#[test]
+fn what_retention_removed_is_no_damage_also_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let before = files(dir.path(), "seal").len();
+    let options = Options {
+        keep_size: Some(0),
+        ..settings()
+    };
+    let mut store = Store::open(dir.path(), options).unwrap();
+    assert!(store.maintain(store.now()).unwrap().segments > 0);
+    // As a crash leaves it: nothing is saved at the end.
+    drop(store);
+    assert!(files(dir.path(), "seal").len() < before);
+    let (_, lines) = said(|| Store::open(dir.path(), settings()).unwrap());
+    assert_eq!(lines, Vec::<String>::new());
 }
 
 #[test]

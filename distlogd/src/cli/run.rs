@@ -103,7 +103,8 @@ fn say(daemon: &Daemon, store: &Path) {
     let doors = daemon.doors();
     let address = |door: &Option<String>| door.clone().unwrap_or_else(|| "off".to_owned());
     tell!("distlogd {}", env!("CARGO_PKG_VERSION"));
-    let records = reader.end().saturating_sub(reader.first());
+    let stats = reader.stats();
+    let records = stats.end.saturating_sub(stats.first + stats.lost);
     tell!("  store    {} ({records} records)", store.display());
     tell!("  push     {}", address(&doors.push));
     tell!("  session  {}", address(&doors.session));

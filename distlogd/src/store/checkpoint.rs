@@ -1,4 +1,5 @@
-//! The checkpoint: up to where the open segment is known to be durable, and where each producer stands there.
+//! The checkpoint: up to where the open segment is known to be durable, where each producer stands there, and where the store
+//! begins: only so is it known whether retention removed a segment or somebody else.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +11,18 @@ use super::producers::{Producers, Stand};
 use super::replace;
 
 const NAME: &str = "checkpoint";
-const MAGIC: [u8; 8] = *b"DLCHKP01";
-const HEAD: usize = 40;
+const MAGIC: [u8; 8] = *b"DLCHKP02";
+const HEAD: usize = 48;
+/// Of older versions, which did not save where the store begins.
+const MAGIC_1: [u8; 8] = *b"DLCHKP01";
+const HEAD_1: usize = 40;
 const ENTRY: usize = 32;
 
 /// A checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Checkpoint {
+    /// The number of the oldest record that is kept; 0 if it was not saved.
+    pub(super) first: u64,
     /// The number of the next record.
     pub(super) next: u64,
     /// The open segment.
@@ -27,8 +33,14 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(super) fn new(next: u64, segment: u64, offset: u64, producers: &Producers) -> Self {
+    pub(super) fn new(
+        (first, next): (u64, u64),
+        segment: u64,
+        offset: u64,
+        producers: &Producers,
+    ) -> Self {
         Self {
+            first,
             next,
             segment,
             offset,
@@ -41,6 +53,12 @@ impl Checkpoint {
         dir.join(NAME)
     }
 
+    /// Of two, the later one: by its segment and the offset there, then by where the store begins. Record numbers would not
+    /// do, as batches of holes have none.
+    pub(super) fn order(&self) -> (u64, u64, u64) {
+        (self.segment, self.offset, self.first)
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD + self.producers.len() * ENTRY + 4);
         out.extend_from_slice(&MAGIC);
@@ -48,6 +66,7 @@ impl Checkpoint {
         out.extend_from_slice(&self.segment.to_le_bytes());
         out.extend_from_slice(&self.offset.to_le_bytes());
         out.extend_from_slice(&(self.producers.len() as u64).to_le_bytes());
+        out.extend_from_slice(&self.first.to_le_bytes());
         for (producer, stand) in &self.producers {
             out.extend_from_slice(producer);
             out.extend_from_slice(&stand.to.to_le_bytes());
@@ -60,14 +79,21 @@ impl Checkpoint {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (body, crc) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
-        if !body.starts_with(&MAGIC) || crc32c::crc32c(body) != u32_at(crc, 0) {
+        if crc32c::crc32c(body) != u32_at(crc, 0) {
             return None;
         }
-        let entries = body.get(HEAD..)?;
+        let (entries, first) = if body.starts_with(&MAGIC) {
+            (body.get(HEAD..)?, u64_at(body, HEAD - 8))
+        } else if body.starts_with(&MAGIC_1) {
+            (body.get(HEAD_1..)?, 0)
+        } else {
+            return None;
+        };
         if entries.len() as u64 != u64_at(body, 32).checked_mul(ENTRY as u64)? {
             return None;
         }
         Some(Self {
+            first,
             next: u64_at(body, 8),
             segment: u64_at(body, 16),
             offset: u64_at(body, 24),
@@ -113,14 +139,22 @@ mod tests {
     fn any_changed_byte_is_seen() {
         let mut producers = Producers::default();
         producers.forward([7; 16], 99, 5);
-        let checkpoint = Checkpoint::new(12, 3, 4096, &producers);
+        let checkpoint = Checkpoint::new((5, 12), 3, 4096, &producers);
         let bytes = checkpoint.encode();
-        assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint));
+        assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint.clone()));
         for at in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
             assert_eq!(Checkpoint::decode(&bad), None);
             assert_eq!(Checkpoint::decode(&bytes[..at]), None);
         }
+        // As older versions wrote it.
+        let mut old = [&MAGIC_1, &bytes[8..40], &bytes[48..bytes.len() - 4]].concat();
+        old.extend_from_slice(&crc32c::crc32c(&old).to_le_bytes());
+        let known = Checkpoint {
+            first: 0,
+            ..checkpoint
+        };
+        assert_eq!(Checkpoint::decode(&old), Some(known));
     }
 }

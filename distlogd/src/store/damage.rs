@@ -44,10 +44,12 @@ impl fmt::Display for Damage {
         match self.what {
             What::Unreadable { .. } => write!(f, "{path} cannot be read everywhere")?,
             What::Missing => write!(f, "segments are missing in {path}")?,
-            What::AllMissing { before } => write!(
-                f,
-                "all segments are missing in {path}: the records before {before} are lost"
-            )?,
+            What::AllMissing { before } => {
+                write!(f, "all segments are missing in {path}")?;
+                if self.lost.is_empty() {
+                    write!(f, ": the records before {before} are lost")?;
+                }
+            }
             What::SetAside => write!(f, "{path} cannot be read and is kept as {path}.damaged")?,
             What::Rebuilt { .. } => write!(f, "{path} had a damaged footer and was rebuilt")?,
             What::Index => write!(f, "{path} has a damaged index, looking up takes longer")?,

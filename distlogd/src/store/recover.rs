@@ -41,8 +41,8 @@ pub(super) struct Recovered {
     pub(super) unsealed: Vec<(Arc<Live>, u64)>,
     /// The id for the next segment.
     pub(super) next_id: u64,
-    /// The segment of the checkpoint and its offset there.
-    pub(super) saved: (u64, u64),
+    /// Where the checkpoint stands, see [`Checkpoint::order`].
+    pub(super) saved: (u64, u64, u64),
 }
 
 enum Found {
@@ -98,7 +98,7 @@ pub(super) fn recover(
             open: None,
             unsealed: Vec::new(),
             next_id: checkpoint.segment + 1,
-            saved: (checkpoint.segment, checkpoint.offset),
+            saved: checkpoint.order(),
         },
         checkpoint,
     };
@@ -114,6 +114,11 @@ impl Recovery<'_> {
         let firsts: Vec<u64> = found.iter().map(Found::first).collect();
         let mut segments = VecDeque::new();
         let mut end = firsts.first().copied().unwrap_or(1);
+        if !firsts.is_empty() && (1..end).contains(&self.checkpoint.first) {
+            // Older than what is there, and retention did not remove it.
+            let lost = self.checkpoint.first..end;
+            self.note(self.dir.to_owned(), What::Missing, lost);
+        }
         for (n, found) in found.into_iter().enumerate() {
             let limit = firsts.get(n + 1).copied();
             if firsts[n] > end {
@@ -154,7 +159,11 @@ impl Recovery<'_> {
                 self.note(live.path.clone(), What::Unreadable { kept }, end..next);
                 self.out.unsealed.push((live, end));
             } else if segments.is_empty() {
-                self.note(self.dir.to_owned(), What::AllMissing { before: next }, 0..0);
+                let lost = match self.checkpoint.first {
+                    0 => 0..0,
+                    first => first..next,
+                };
+                self.note(self.dir.to_owned(), What::AllMissing { before: next }, lost);
             } else {
                 self.note(self.dir.to_owned(), What::Missing, end..next);
             }

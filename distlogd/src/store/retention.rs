@@ -26,6 +26,7 @@ pub(super) fn expire(
     now: u64,
 ) -> Result<Expired, FileError> {
     let mut expired = Expired::default();
+    let mut removed = Vec::new();
     while let Some((id, end)) = to_expire(shared, now) {
         // Where producers stand must not be known from a segment only that goes.
         if sealer.saved().0 <= id {
@@ -48,6 +49,15 @@ pub(super) fn expire(
         expired.records += end - gone.first();
         add(&shared.counters.expired_segments, 1);
         add(&shared.counters.expired_records, end - gone.first());
+        removed.push(gone);
+    }
+    if !removed.is_empty()
+        && let Some(checkpoint) = checkpoint()
+    {
+        // So that nobody takes it for damage. On a full disk it may fail, and room comes first.
+        let _ = sealer.checkpoint_now(shared, &checkpoint);
+    }
+    for gone in removed {
         match shared.layer.remove(gone.path()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 return Err(FileError::new("remove", gone.path(), e));

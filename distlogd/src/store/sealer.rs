@@ -26,9 +26,8 @@ enum Job {
     Clock(Reading),
 }
 
-/// Where the last saved checkpoint stands: its segment and the offset there. Record numbers would not do, as batches of
-/// holes have none.
-type Saved = Arc<Mutex<(u64, u64)>>;
+/// Where the last saved checkpoint stands, see [`Checkpoint::order`].
+type Saved = Arc<Mutex<(u64, u64, u64)>>;
 
 /// The sealing thread, owned by the store.
 pub(super) struct Sealer {
@@ -38,7 +37,7 @@ pub(super) struct Sealer {
 }
 
 impl Sealer {
-    pub(super) fn start(shared: &Arc<Shared>, saved: (u64, u64)) -> io::Result<Self> {
+    pub(super) fn start(shared: &Arc<Shared>, saved: (u64, u64, u64)) -> io::Result<Self> {
         let (jobs, queue) = channel();
         let saved = Arc::new(Mutex::new(saved));
         let thread = {
@@ -82,8 +81,8 @@ impl Sealer {
         save(shared, &self.saved, checkpoint)
     }
 
-    /// Where the last saved checkpoint stands: its segment and the offset there.
-    pub(super) fn saved(&self) -> (u64, u64) {
+    /// Where the last saved checkpoint stands, see [`Checkpoint::order`].
+    pub(super) fn saved(&self) -> (u64, u64, u64) {
         *self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,7 +131,7 @@ fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>) {
 fn save(shared: &Shared, saved: &Saved, checkpoint: &Checkpoint) -> Result<(), FileError> {
     let mut saved = saved.lock().unwrap_or_else(PoisonError::into_inner);
     // One that waited in the queue must not replace a later one.
-    let at = (checkpoint.segment, checkpoint.offset);
+    let at = checkpoint.order();
     if at < *saved {
         return Ok(());
     }

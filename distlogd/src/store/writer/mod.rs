@@ -301,8 +301,9 @@ impl Store {
     fn checkpoint(&self) -> Option<Checkpoint> {
         let live = &self.current.as_ref()?.live;
         let offset = live.durable.load(Ordering::Relaxed);
+        let first = self.shared.state().first();
         Some(Checkpoint::new(
-            self.durable,
+            (first, self.durable),
             live.header.id,
             offset,
             &self.producers,
