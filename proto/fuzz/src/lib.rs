@@ -8,6 +8,15 @@ pub fn check(mut record: Record) {
     if record.severity == record.callsite.severity {
         record.severity = Severity::UNSET;
     }
+    // A number that follows from the severity is none of its own.
+    let told = [record.severity, record.callsite.severity]
+        .into_iter()
+        .find(|severity| *severity != Severity::UNSET)
+        .unwrap_or_default();
+    let named = Severity::from_text(&record.severity_text).unwrap_or_default();
+    if record.otlp.is_none() && [told, named].iter().any(|s| s.levelno() == record.level) {
+        record.level = 0;
+    }
     let mut batch = BatchWriter::new();
     batch.push(&record);
     let bytes = batch.finish();
