@@ -143,7 +143,10 @@ impl<'a> RecordRef<'a> {
         } else {
             record.own_severity
         };
-        if record.severity == Severity::UNSET && record.level == 0 {
+        if record.severity == Severity::UNSET
+            && record.level == 0
+            && !record.severity_text.is_empty()
+        {
             record.severity = Severity::from_text(record.severity_text).unwrap_or_default();
         }
         if let Some(bytes) = fields {
