@@ -319,3 +319,75 @@ fn each_service_has_its_own_resource() {
         ]
     );
 }
+
+/// A span that comes by OTLP in two batches, with those of another one that has the same id in between.
+#[test]
+fn two_spans_with_one_id_stay_apart_also_where_they_do_not_come_whole() {
+    let span = |producer: u8, kind, name: &str| -> Vec<Record> {
+        let mut records = whole(1);
+        records[0].message = name.into();
+        records[0].span_kind = kind;
+        records[1].message = format!("event of {name}");
+        records[2].duration = u64::from(producer) * 1_000_000;
+        records[2].time = NOW + records[2].duration;
+        for (number, record) in (0..).zip(&mut records) {
+            record.source.producer = distlog_proto::ProducerId::from_bytes([producer; 16]);
+            (record.offset, record.number) = (40 + number, number);
+            record.otlp = Some(Box::new(Extras {
+                span_event: record.kind == Kind::Event,
+                ..Extras::default()
+            }));
+        }
+        records
+    };
+    let client = span(2, distlog_proto::SpanKind::Client, "ask");
+    let server = span(1, distlog_proto::SpanKind::Server, "answer");
+    let orders = [
+        vec![
+            &client[0], &server[0], &client[1], &server[1], &server[2], &client[2],
+        ],
+        vec![
+            &client[0], &server[0], &server[1], &client[1], &client[2], &server[2],
+        ],
+        vec![
+            &client[0], &client[1], &server[0], &server[1], &server[2], &client[2],
+        ],
+    ];
+    for order in orders {
+        for restarts_at in 0..=6 {
+            let collector = Collector::start();
+            let store = Store::default();
+            let config = Config::new(collector.endpoint());
+            let mut next = Delivery::new(&store, &config).next;
+            for (at, record) in order.iter().enumerate() {
+                store.add(&[(*record).clone()]);
+                if at + 1 == restarts_at {
+                    next = Delivery::new(&store, &config).run().next;
+                }
+            }
+            let mut delivery = Delivery {
+                next,
+                ..Delivery::new(&store, &config)
+            };
+            delivery.run();
+            let mut spans = collector.spans();
+            spans.sort_by(|a, b| a.name.cmp(&b.name));
+            let seen: Vec<_> = spans
+                .iter()
+                .map(|span| {
+                    let events: Vec<_> = span.events.iter().map(|e| e.name.as_str()).collect();
+                    (
+                        span.name.as_str(),
+                        events,
+                        span.end_time_unix_nano - span.start_time_unix_nano,
+                    )
+                })
+                .collect();
+            let expected = [
+                ("answer", vec!["event of answer"], 1_000_000),
+                ("ask", vec!["event of ask"], 2_000_000),
+            ];
+            assert_eq!(seen, expected, "restarted at {restarts_at}");
+        }
+    }
+}

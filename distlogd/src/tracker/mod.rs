@@ -117,7 +117,7 @@ impl Look {
 /// A task that has begun in the batch at hand.
 struct Begun<'a> {
     ids: (TraceId, SpanId),
-    /// See [`open::run`].
+    /// See [`Outline::run`].
     run: u64,
     /// Number in the store of its begin.
     number: u64,
@@ -257,7 +257,6 @@ impl Tracker {
     /// Takes the records of a batch, of which `first` is the number of the first.
     fn take_batch(&mut self, first: u64, batch: &BatchRef<'_>) {
         let now = Instant::now();
-        let producer = batch.source().producer;
         // Most records are events, and most of them of the same task as the one before.
         let mut heard: Option<Outline<'_>> = None;
         // Many tasks begin and end in one batch, a span that came by OTLP always: nobody needs to know more of them.
@@ -284,7 +283,7 @@ impl Tracker {
                 }
                 continue;
             }
-            let run = open::run(&outline, producer);
+            let run = outline.run();
             self.heard(heard.take(), now);
             if outline.kind == Kind::Begin {
                 let last = outline.time;

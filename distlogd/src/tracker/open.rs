@@ -4,35 +4,20 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use distlog_proto::wire::Outline;
-use distlog_proto::{Kind, ProducerId, RecordRef, SpanId, Task, TraceId};
+use distlog_proto::{ProducerId, RecordRef, SpanId, Task, TraceId};
 use hashbrown::HashTable;
 
 use crate::tree::is_python;
 
-/// Names a task: its trace and span id, and, of a further one that came by OTLP with the same ids, its run ([`run`]), else 0.
+/// Names a task: its trace and span id, and, of a further one that came by OTLP with the same ids, its run ([`RecordRef::run`]), else 0.
 pub(super) type Key = (TraceId, SpanId, u64);
-
-/// Tells spans that came by OTLP and share an id: all records of one stand behind each other at their producer. 0 for records
-/// that are no part of such a span.
-pub(super) fn run(outline: &Outline<'_>, producer: ProducerId) -> u64 {
-    let of_span = outline.by_otlp && (outline.kind != Kind::Event || outline.number > 0);
-    if !of_span {
-        return 0;
-    }
-    let base = outline.offset.wrapping_sub(outline.number);
-    let bytes = producer.to_bytes();
-    let half = |half: &[u8]| u64::from_le_bytes(half.try_into().unwrap_or_default());
-    let (a, b) = (half(&bytes[..8]), half(&bytes[8..]));
-    (base ^ a ^ b.rotate_left(32)).max(1)
-}
 
 /// An open task.
 #[derive(Debug, Clone)]
 pub(super) struct Open {
     /// Number in the store of its begin.
     pub number: u64,
-    /// See [`run`].
+    /// See [`RecordRef::run`].
     pub run: u64,
     pub producer: ProducerId,
     /// Time of its begin, in ns since the epoch.

@@ -37,7 +37,7 @@ pub struct Summary {
     pub root: bool,
     #[serde(skip)]
     span_id: Option<SpanId>,
-    /// See [`super::open::run`].
+    /// See [`RecordRef::run`].
     #[serde(skip)]
     run: u64,
     #[serde(skip)]

@@ -2,7 +2,7 @@
 
 use super::batch_ref::BatchRef;
 use super::field::{batch, record, task};
-use super::record_ref::RecordRef;
+use super::record_ref::{RecordRef, run};
 use super::scan::{DecodeError, Scan};
 use crate::id::{SpanId, TraceId};
 use crate::record::{Kind, Outcome};
@@ -23,12 +23,9 @@ pub struct Outline<'a> {
     pub outcome: Outcome,
     /// How long the task took, in nanoseconds; `None` where that is not told.
     pub duration: Option<u64>,
-    /// Number of the record at its producer.
-    pub offset: u64,
-    /// Number of the record in its task.
-    pub number: u64,
-    /// Whether it came by OTLP.
-    pub by_otlp: bool,
+    offset: u64,
+    number: u64,
+    by_otlp: bool,
     batch: &'a BatchRef<'a>,
     bytes: &'a [u8],
 }
@@ -65,6 +62,16 @@ impl<'a> Outline<'a> {
             }
         }
         Ok(outline)
+    }
+
+    /// See [`RecordRef::run`].
+    pub fn run(&self) -> u64 {
+        let event = matches!(self.kind, Kind::Event | Kind::Bind);
+        if self.by_otlp && (!event || self.number > 0) {
+            run(self.batch.source().producer, self.offset, self.number)
+        } else {
+            0
+        }
     }
 
     /// The whole record.

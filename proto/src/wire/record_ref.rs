@@ -7,7 +7,7 @@ use super::field::{record as field, task};
 use super::put::unzigzag;
 use super::scan::{DecodeError, Scan};
 use super::value_ref::{FieldsRef, ValueRef, field_value};
-use crate::id::{SpanId, TraceId};
+use crate::id::{ProducerId, SpanId, TraceId};
 use crate::record::{ErrorInfo, Kind, Link, Otlp, Outcome, Record, Source, SpanKind, Task};
 use crate::severity::Severity;
 
@@ -202,6 +202,21 @@ impl<'a> RecordRef<'a> {
         known.then_some(self.duration)
     }
 
+    /// Tells spans that came by OTLP and share an id: the same for begin, events and end of one, whose records stand behind
+    /// each other at their producer. 0 for a record that is no part of such a span, as a log record.
+    pub fn run(&self) -> u64 {
+        let of_span = match self.kind {
+            Kind::Begin | Kind::End => self.is_by_otlp(),
+            // Only events of spans have numbers.
+            Kind::Event | Kind::Bind => self.is_by_otlp() && self.number > 0,
+        };
+        if of_span {
+            run(self.source.producer, self.offset, self.number)
+        } else {
+            0
+        }
+    }
+
     /// The same for two records that say the same, wherever they came in: over all of it but its offset and the number of its
     /// callsite, with the service.
     pub fn fingerprint(&self) -> u64 {
@@ -335,6 +350,14 @@ impl fmt::Display for LevelName {
             None => self.severity.fmt(f),
         }
     }
+}
+
+/// See [`RecordRef::run`].
+pub(super) fn run(producer: ProducerId, offset: u64, number: u64) -> u64 {
+    let begin = offset.wrapping_sub(number);
+    let bytes = u128::from_be_bytes(producer.to_bytes());
+    let (hi, lo) = ((bytes >> 64) as u64, bytes as u64);
+    SpanId::mix(SpanId::mix(hi, lo).get(), begin).get()
 }
 
 /// The task that was read last: records of one task mostly follow each other, and name it in the same bytes.

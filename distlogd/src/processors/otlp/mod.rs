@@ -241,7 +241,7 @@ impl Convert {
             Kind::Bind => {
                 if let Some(whole) = self.whole_of(record) {
                     whole.span.bind(record);
-                } else if let Some(task) = key(record).and_then(|key| self.open.get(&key))
+                } else if let Some(task) = Key::of(record).and_then(|key| self.open.get(&key))
                     && task.takes(record.store_number)
                 {
                     task.span.bind(record);
@@ -271,7 +271,7 @@ impl Convert {
     }
 
     fn begin<'a>(&mut self, record: &RecordRef<'a>, origins: &mut Recent<'_, 'a>) {
-        let Some(key) = key(record) else { return };
+        let Some(key) = Key::of(record) else { return };
         if record.is_by_otlp()
             && let Some(span) = OpenSpan::begin(record)
         {
@@ -295,8 +295,8 @@ impl Convert {
 
     /// The span that is coming whole, if the record is one of it.
     fn whole_of(&mut self, record: &RecordRef<'_>) -> Option<&mut Whole> {
-        let key = key(record)?;
-        self.whole.as_mut().filter(|whole| whole.key == key)
+        let key = Key::of(record)?;
+        self.whole.as_mut().filter(|whole| whole.key.takes(&key))
     }
 
     /// It does not come whole: its begin is flushed and will not be presented again, or others come in between.
@@ -316,18 +316,19 @@ impl Convert {
 
     /// Adds the log records that came before their span, from the store.
     fn add_early(&mut self, whole: &mut Whole, end: &RecordRef<'_>) -> Result<(), Failure> {
-        if !self.early.place(&whole.key) {
+        if !self.early.place(&whole.key.ids) {
             return Ok(());
         }
         let (ways, begin) = (self.ways, whole.number);
         let mut take = |record: &RecordRef<'_>| {
             let early = record.store_number < begin && end.store_number != 0;
-            if early && record.kind == Kind::Event && ways.to_span(record) {
+            let is_log = record.kind == Kind::Event && record.run() == 0;
+            if early && is_log && ways.to_span(record) {
                 whole.span.event(record);
             }
         };
         self.find
-            .find(whole.key.0, whole.key.1, &mut take)
+            .find(whole.key.ids.0, whole.key.ids.1, &mut take)
             .map_err(|error| not_found(&error))
     }
 
@@ -335,14 +336,14 @@ impl Convert {
         if let Some(whole) = self.whole_of(record) {
             return whole.span.event(record);
         }
-        let Some(key) = key(record) else {
+        let Some(key) = Key::of(record) else {
             Counters::add(&self.counters.unplaced_events, 1);
             return;
         };
         let Some(task) = self.open.get(&key) else {
             // Those of other tasks are looked up when the task ends in any case.
-            if record.is_by_otlp() {
-                let forgotten = self.early.note(key, record.store_number);
+            if record.is_by_otlp() && key.run == 0 {
+                let forgotten = self.early.note(key.ids, record.store_number);
                 Counters::add(&self.counters.unplaced_events, forgotten);
             }
             return;
@@ -363,10 +364,10 @@ impl Convert {
         origins: &mut Recent<'_, 'a>,
         outbox: &mut Outbox,
     ) -> Result<(), Failure> {
-        let Some(key) = key(record) else {
+        let Some(key) = Key::of(record) else {
             return Ok(());
         };
-        if let Some(mut whole) = self.whole.take_if(|whole| whole.key == key) {
+        if let Some(mut whole) = self.whole.take_if(|whole| whole.key.takes(&key)) {
             self.add_early(&mut whole, record)?;
             whole.span.end(record);
             while !self
@@ -438,7 +439,8 @@ impl Convert {
         let mut ended = false;
         let ways = self.ways;
         let mut take = |record: &RecordRef<'_>| {
-            if end.store_number != 0 && record.store_number >= end.store_number {
+            let is_later = end.store_number != 0 && record.store_number >= end.store_number;
+            if is_later || !Key::of(record).is_some_and(|other| key.takes(&other) || key.run == 0) {
                 return;
             }
             match (record.kind, &mut found) {
@@ -452,7 +454,7 @@ impl Convert {
             }
         };
         self.find
-            .find(key.0, key.1, &mut take)
+            .find(key.ids.0, key.ids.1, &mut take)
             .map_err(|error| not_found(&error))?;
         if ended {
             return Ok(false);
@@ -472,11 +474,4 @@ fn not_found(error: &FindError) -> Failure {
         reason: format!("a task cannot be looked up in the store: {error}"),
         after: None,
     }
-}
-
-fn key(record: &RecordRef<'_>) -> Option<Key> {
-    record
-        .task
-        .as_ref()
-        .map(|task| (task.trace_id, task.span_id))
 }

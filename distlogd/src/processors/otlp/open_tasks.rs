@@ -3,13 +3,36 @@
 use std::collections::{HashMap, VecDeque};
 
 use distlog_bridge::{OpenSpan, Origin};
-use distlog_proto::{SpanId, TraceId};
+use distlog_proto::{RecordRef, SpanId, TraceId};
 
 /// Bytes that all of them may have, about. The oldest is forgotten when there are more: the store knows it.
 const MAX_BYTES: usize = 32 << 20;
 
 /// A node of the tree.
-pub(super) type Key = (TraceId, SpanId);
+pub(super) type Ids = (TraceId, SpanId);
+
+/// A task: its node and, of a span that came by OTLP, its run ([`RecordRef::run`]), since two of them may share the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub ids: Ids,
+    pub run: u64,
+}
+
+impl Key {
+    /// The task that a record is of; none without a span.
+    pub fn of(record: &RecordRef<'_>) -> Option<Key> {
+        let task = record.task.as_ref()?;
+        Some(Key {
+            ids: (task.trace_id, task.span_id),
+            run: record.run(),
+        })
+    }
+
+    /// Whether a record of `other` may be one of this task: a log record names only the node.
+    pub fn takes(&self, other: &Key) -> bool {
+        self.ids == other.ids && (self.run == other.run || other.run == 0)
+    }
+}
 
 /// A task that has begun.
 pub(super) struct OpenTask {
@@ -36,6 +59,8 @@ impl OpenTask {
 /// The tasks that are remembered: a bounded number, in bounded memory.
 pub(super) struct OpenTasks {
     tasks: HashMap<Key, OpenTask>,
+    /// The newest run of each node that has one.
+    runs: HashMap<Ids, u64>,
     /// In the order in which they came; those that are gone are skipped.
     order: VecDeque<(Key, u64)>,
     /// Those that have ended since the last flush.
@@ -49,6 +74,7 @@ impl OpenTasks {
     pub fn new(limit: usize) -> OpenTasks {
         OpenTasks {
             tasks: HashMap::new(),
+            runs: HashMap::new(),
             order: VecDeque::new(),
             ended: VecDeque::new(),
             limit: limit.max(1),
@@ -58,7 +84,16 @@ impl OpenTasks {
     }
 
     pub fn get(&mut self, key: &Key) -> Option<&mut OpenTask> {
-        self.tasks.get_mut(key)
+        let key = self.known(key);
+        self.tasks.get_mut(&key)
+    }
+
+    /// The key by which a task is known: who names only the node means the task there, or of several the newest.
+    fn known(&self, key: &Key) -> Key {
+        match self.runs.get(&key.ids) {
+            Some(run) if key.run == 0 && !self.tasks.contains_key(key) => Key { run: *run, ..*key },
+            _ => *key,
+        }
     }
 
     /// Remembers a task; it must not be there.
@@ -73,6 +108,9 @@ impl OpenTasks {
         self.next_id += 1;
         let bytes = size_of::<OpenTask>() + span.bytes();
         self.bytes += bytes;
+        if key.run != 0 {
+            self.runs.insert(key.ids, key.run);
+        }
         self.order.push_back((key, id));
         self.tasks.insert(
             key,
@@ -98,7 +136,8 @@ impl OpenTasks {
 
     /// Counts what an event added.
     pub fn grew(&mut self, key: &Key, bytes: usize) {
-        if let Some(task) = self.tasks.get_mut(key) {
+        let key = self.known(key);
+        if let Some(task) = self.tasks.get_mut(&key) {
             task.bytes += bytes;
             self.bytes += bytes;
         }
@@ -106,9 +145,10 @@ impl OpenTasks {
 
     /// Notes that a task has ended.
     pub fn end(&mut self, key: &Key, number: u64) {
-        if let Some(task) = self.tasks.get_mut(key) {
+        let key = self.known(key);
+        if let Some(task) = self.tasks.get_mut(&key) {
             task.ended = Some(number);
-            self.ended.push_back(*key);
+            self.ended.push_back(key);
         }
     }
 
@@ -122,6 +162,7 @@ impl OpenTasks {
     /// Forgets all: the store knows them.
     pub fn clear(&mut self) {
         self.tasks.clear();
+        self.runs.clear();
         self.order.clear();
         self.ended.clear();
         self.bytes = 0;
@@ -139,6 +180,9 @@ impl OpenTasks {
     fn remove(&mut self, key: &Key) {
         if let Some(task) = self.tasks.remove(key) {
             self.bytes -= task.bytes;
+            if self.runs.get(&key.ids) == Some(&key.run) {
+                self.runs.remove(&key.ids);
+            }
         }
     }
 

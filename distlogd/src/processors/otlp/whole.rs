@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use distlog_bridge::{OpenSpan, Origin};
 
-use super::open_tasks::Key;
+use super::open_tasks::{Ids, Key};
 
 /// So many spans are remembered of which a log record came first.
 const MAX_EARLY: usize = 1 << 16;
@@ -23,9 +23,9 @@ pub(super) struct Whole {
 /// looked up in the store when the span comes.
 #[derive(Debug, Default)]
 pub(super) struct Early {
-    waiting: HashMap<Key, Logs>,
+    waiting: HashMap<Ids, Logs>,
     /// Those whose span was sent with them, and has perhaps not arrived.
-    placed: Vec<Key>,
+    placed: Vec<Ids>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ struct Logs {
 
 impl Early {
     /// Notes a log record. Gives how many can no longer be placed, since too many wait.
-    pub fn note(&mut self, key: Key, number: u64) -> u64 {
+    pub fn note(&mut self, key: Ids, number: u64) -> u64 {
         let mut forgotten = 0;
         if self.waiting.len() >= MAX_EARLY && !self.waiting.contains_key(&key) {
             forgotten = self.waiting.drain().map(|(_, logs)| logs.count).sum();
@@ -50,7 +50,7 @@ impl Early {
     }
 
     /// Whether there were any of this span, which is sent now.
-    pub fn place(&mut self, key: &Key) -> bool {
+    pub fn place(&mut self, key: &Ids) -> bool {
         let known = !self.waiting.is_empty() && self.waiting.contains_key(key);
         if known {
             self.placed.push(*key);
