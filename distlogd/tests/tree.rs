@@ -5,7 +5,7 @@ use distlog_proto::*;
 use distlogd::tree::paint::{Colour, Look};
 use std::rc::Rc;
 
-use distlogd::tree::{Builder, DEPTH, Part, Place, Tree, draw, put_line, write_json};
+use distlogd::tree::{Builder, DEPTH, Part, Place, StoredBatch, Tree, draw, put_line, write_json};
 
 const T: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10";
 /// 12:00:00 UTC of some day, in ns.
@@ -86,7 +86,7 @@ impl Story {
     }
 
     /// The tree of a task, and the batches that its records are in.
-    fn tree(&self, id: &str) -> (Tree, Vec<Rc<Vec<u8>>>) {
+    fn tree(&self, id: &str) -> (Tree, Vec<Rc<StoredBatch>>) {
         let mut builder = Builder::new(&id.parse().unwrap());
         let mut source = Vec::new();
         for (batch, record) in (0..).zip(&self.0) {
@@ -97,7 +97,7 @@ impl Story {
                 let at = u32::try_from(at).unwrap();
                 builder.add(Place { batch, at }, NOON, &record.unwrap());
             }
-            source.push(Rc::new(bytes));
+            source.push(Rc::new(StoredBatch::new(bytes)));
         }
         (builder.finish(), source)
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use distlog_proto::{BatchRef, RecordRef, SpanId, TaskId};
 
 use crate::store::{Batches, ReadError, Reader};
-use crate::tree::{Builder, Place, Source, Tree, is_below};
+use crate::tree::{Builder, Place, Source, StoredBatch, Tree, is_below};
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
@@ -149,7 +149,7 @@ pub(super) struct TraceBatches {
     reader: Reader,
     /// Of each the number of its first record.
     firsts: Vec<u64>,
-    kept: HashMap<u32, Rc<Vec<u8>>>,
+    kept: HashMap<u32, Rc<StoredBatch>>,
     /// Those of `kept`, oldest first.
     order: VecDeque<u32>,
     bytes: usize,
@@ -179,17 +179,18 @@ impl TraceBatches {
     }
 
     fn keep(&mut self, number: u32, bytes: Vec<u8>) {
-        self.bytes += bytes.len();
-        self.kept.insert(number, Rc::new(bytes));
+        let batch = StoredBatch::new(bytes);
+        self.bytes += batch.weight();
+        self.kept.insert(number, Rc::new(batch));
         self.order.push_back(number);
         while self.bytes > CACHE_BYTES && self.order.len() > 1 {
             let oldest = self.order.pop_front().and_then(|n| self.kept.remove(&n));
-            self.bytes -= oldest.map_or(0, |bytes| bytes.len());
+            self.bytes -= oldest.map_or(0, |batch| batch.weight());
         }
     }
 
     /// Reads a batch again, and with it those that stand beside it.
-    fn read(&mut self, number: u32) -> Option<Rc<Vec<u8>>> {
+    fn read(&mut self, number: u32) -> Option<Rc<StoredBatch>> {
         let first = *self.firsts.get(number as usize)?;
         let mut buffer = std::mem::take(&mut self.buffer);
         let read = self
@@ -215,7 +216,7 @@ impl TraceBatches {
 }
 
 impl Source for TraceBatches {
-    fn batch(&mut self, number: u32) -> Option<Rc<Vec<u8>>> {
+    fn batch(&mut self, number: u32) -> Option<Rc<StoredBatch>> {
         match self.kept.get(&number) {
             Some(bytes) => Some(Rc::clone(bytes)),
             None => self.read(number),

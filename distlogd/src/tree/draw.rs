@@ -295,14 +295,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::build::Builder;
+    use super::super::source::StoredBatch;
     use super::*;
     use crate::tree::hostile::{batches, check, records, texts};
     use crate::tree::paint::Colour;
 
     fn drawn(batches: Vec<Vec<u8>>, id: &TaskId, look: Look) -> String {
-        let mut source: Vec<Rc<Vec<u8>>> = batches.into_iter().map(Rc::new).collect();
         let mut builder = Builder::new(id);
-        for (batch, bytes) in (0..).zip(&source) {
+        for (batch, bytes) in (0..).zip(&batches) {
             for (at, record) in BatchRef::parse(bytes).unwrap().placed_records() {
                 let place = Place {
                     batch,
@@ -311,6 +311,8 @@ mod tests {
                 builder.add(place, 1, &record.unwrap());
             }
         }
+        let stored = batches.into_iter().map(StoredBatch::new);
+        let mut source: Vec<Rc<StoredBatch>> = stored.map(Rc::new).collect();
         let (tree, mut out) = (builder.finish(), Vec::new());
         let part = Part {
             depth: 100,

@@ -27,6 +27,6 @@ pub(crate) use node::is_python;
 pub use node::{Node, State};
 pub(crate) use path::is_below;
 pub(crate) use service::service_of;
-pub use source::{Place, Source};
+pub use source::{Place, Source, StoredBatch};
 pub use walk::{DEPTH, Gone, MAX_DEPTH, Part, Pass};
 pub(crate) use words::{put_event_name, put_fields, traceback};

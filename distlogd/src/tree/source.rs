@@ -9,18 +9,41 @@ use distlog_proto::{BatchRef, RecordRef};
 pub struct Place {
     /// The number of its batch in the source.
     pub batch: u32,
-    /// See [`BatchRef::record_at`].
+    /// See [`BatchRef::bytes_at`].
     pub at: u32,
+}
+
+/// A batch, ready to read single records of it.
+#[derive(Debug)]
+pub struct StoredBatch {
+    bytes: Vec<u8>,
+    /// What its records share: however many there are, one of them is read without the others.
+    shared: Vec<u8>,
+}
+
+impl StoredBatch {
+    /// From its bytes.
+    pub fn new(bytes: Vec<u8>) -> StoredBatch {
+        StoredBatch {
+            shared: BatchRef::shared(&bytes),
+            bytes,
+        }
+    }
+
+    /// Bytes that it takes.
+    pub fn weight(&self) -> usize {
+        self.bytes.len() + self.shared.len()
+    }
 }
 
 /// Gives batches by their number.
 pub trait Source {
-    /// The bytes of a batch; `None` if they are there no more.
-    fn batch(&mut self, number: u32) -> Option<Rc<Vec<u8>>>;
+    /// A batch; `None` if it is there no more.
+    fn batch(&mut self, number: u32) -> Option<Rc<StoredBatch>>;
 }
 
-impl Source for Vec<Rc<Vec<u8>>> {
-    fn batch(&mut self, number: u32) -> Option<Rc<Vec<u8>>> {
+impl Source for Vec<Rc<StoredBatch>> {
+    fn batch(&mut self, number: u32) -> Option<Rc<StoredBatch>> {
         self.get(number as usize).cloned()
     }
 }
@@ -31,8 +54,12 @@ pub(super) fn read<R>(
     place: Place,
     see: impl FnOnce(&RecordRef<'_>) -> R,
 ) -> Option<R> {
-    let bytes = source.batch(place.batch)?;
+    let stored = source.batch(place.batch)?;
+    let record = BatchRef::bytes_at(&stored.bytes, place.at as usize)?;
+    let mut bytes = Vec::with_capacity(stored.shared.len() + record.len());
+    bytes.extend_from_slice(&stored.shared);
+    bytes.extend_from_slice(record);
     let batch = BatchRef::parse(&bytes).ok()?;
-    let record = batch.record_at(place.at as usize)?;
+    let record = batch.records().next()?.ok()?;
     Some(see(&record))
 }

@@ -39,7 +39,7 @@ impl<'a> BatchRef<'a> {
         }
     }
 
-    /// The records in order, each with its place: see [`BatchRef::record_at`].
+    /// The records in order, each with its place: see [`BatchRef::bytes_at`].
     pub fn placed_records(
         &'a self,
     ) -> impl Iterator<Item = (usize, Result<RecordRef<'a>, DecodeError>)> {
@@ -59,15 +59,27 @@ impl<'a> BatchRef<'a> {
         })
     }
 
-    /// The record at a place that [`BatchRef::placed_records`] gave; `None` if none begins there.
-    pub fn record_at(&'a self, at: usize) -> Option<RecordRef<'a>> {
-        let item = Scan::new("RecordBatch", self.bytes.get(at..)?)
-            .next()?
-            .ok()?;
-        if item.number != field::RECORDS {
-            return None;
+    /// What the records share, as bytes. Followed by those of some record ([`BatchRef::bytes_at`]) it is a batch of that one, which
+    /// is read without the others.
+    pub fn shared(bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut scan = Scan::new("RecordBatch", bytes);
+        loop {
+            let here = scan.rest;
+            match scan.next() {
+                Some(Ok(item)) if item.number == field::RECORDS => {}
+                Some(Ok(_)) => out.extend_from_slice(&here[..here.len() - scan.rest.len()]),
+                Some(Err(_)) | None => return out,
+            }
         }
-        self.record(item.bytes().ok()?).ok()
+    }
+
+    /// The bytes of the record at a place that [`BatchRef::placed_records`] gave; `None` if none begins there.
+    pub fn bytes_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
+        let here = bytes.get(at..)?;
+        let mut scan = Scan::new("RecordBatch", here);
+        let item = scan.next()?.ok()?;
+        (item.number == field::RECORDS).then(|| &here[..here.len() - scan.rest.len()])
     }
 
     /// The fields of the message, one by one.
