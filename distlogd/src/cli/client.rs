@@ -213,7 +213,11 @@ fn tasks_text(tasks: &[Listed], look: Look) -> String {
         colour.put(&mut text, Style::Dim, one_line(&task.id));
         text.push(' ');
         let (mut name, mut service) = (String::new(), String::new());
-        let first = task.name.lines().next().unwrap_or_default();
+        let first = match task.name.lines().next() {
+            Some(first) => first,
+            None if task.outcome == "unknown" => "(only logs)",
+            None => "(no name)",
+        };
         put_cut(&mut name, look.limit(MAX_NAME), one_line(first));
         put_cut(&mut service, look.limit(MAX_NAME), one_line(&task.service));
         colour.put(&mut text, Style::Bold, name);
