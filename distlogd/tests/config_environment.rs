@@ -124,3 +124,17 @@ fn a_path_of_a_shell_is_warned_of() {
     let loaded = config::load(text, "d.yaml").unwrap();
     assert_eq!(loaded.warnings.len(), said.lines().count());
 }
+
+#[test]
+fn each_fault_begins_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        "listen: { http: '0.0.0.0:1' }\ngrace: soon\nstore: { path: '${NONE_OF_THAT_NAME}' }\n";
+    let (code, _, said) = check(folder.path(), text, &[]);
+    assert_eq!(code, 2, "{said}");
+    let places: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("d.yaml:")?.split(": ").next())
+        .collect();
+    assert_eq!(places, ["1:17", "2:8", "3:17"], "{said}");
+}

@@ -29,6 +29,11 @@ pub(super) fn load(file: Option<&Path>, registered: &[String]) -> Result<Config,
     Ok(config)
 }
 
+/// Says what is wrong, each fault at the beginning of a line, where editors look for it.
+pub(super) fn tell_faults(faults: &str) {
+    faults.lines().for_each(|line| tell!("{line}"));
+}
+
 pub(super) fn check(file: &Path, add: impl FnOnce(Builder) -> Builder) -> u8 {
     use std::io::Write;
     match load(Some(file), &add(Builder::new()).names()) {
@@ -37,7 +42,7 @@ pub(super) fn check(file: &Path, add: impl FnOnce(Builder) -> Builder) -> u8 {
             Err(_) => FAILED,
         },
         Err(faults) => {
-            tell!("{faults}");
+            tell_faults(&faults);
             WRONG
         }
     }

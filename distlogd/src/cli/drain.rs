@@ -29,7 +29,7 @@ pub(super) fn drain(
     let config = match check::load(file, &add(Builder::new()).names()) {
         Ok(config) => config,
         Err(faults) => {
-            tell!("{faults}");
+            check::tell_faults(&faults);
             return WRONG;
         }
     };

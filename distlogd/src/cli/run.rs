@@ -15,7 +15,7 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     let config = match check::load(file, &builder.names()) {
         Ok(config) => config,
         Err(faults) => {
-            tell!("{faults}");
+            check::tell_faults(&faults);
             return WRONG;
         }
     };
