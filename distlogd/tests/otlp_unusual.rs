@@ -355,3 +355,40 @@ fn a_span_with_a_hundred_thousand_events_is_stored() {
         &drawn[..300]
     );
 }
+
+#[test]
+fn a_large_trace_comes_in_parts_that_make_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder, "");
+    let child = |id: u64| {
+        let more = json!({ "parentSpanId": format!("{:016x}", id / 10), "startTimeUnixNano": (START + id).to_string() });
+        span(id, &format!("child {id}"), more)
+    };
+    let mut spans = vec![span(1, "root", json!({}))];
+    spans.extend((10..20).chain(100..200).map(child));
+    send(&daemon, "shop", &spans);
+    let (mut seen, mut cursor) = (0, String::new());
+    loop {
+        let query = format!("&limit=7{cursor}");
+        let drawn = text(&daemon, &query);
+        let is_new = |line: &&str| line.contains(" child ") && !line.contains("(continued from");
+        seen += drawn.lines().filter(is_new).count();
+        let part = daemon
+            .json(&format!("/api/v1/tasks/{TRACE}?limit=7{cursor}"))
+            .unwrap();
+        match part["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+        // What comes meanwhile does not shift the parts.
+        send(&daemon, "shop", &[child(200 + seen as u64)]);
+    }
+    let continued = text(&daemon, "&limit=7").matches("--cursor").count();
+    assert_eq!(continued, 1);
+    assert_eq!(seen, 110);
+    assert!(
+        daemon
+            .get(&format!("/api/v1/tasks/{TRACE}?cursor=nonsense"))
+            .is_err()
+    );
+}
