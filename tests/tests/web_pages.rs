@@ -2,8 +2,9 @@
 //!
 //! The requests are as browsers write them (<https://fetch.spec.whatwg.org/>): a page chooses neither `Host` nor `Origin`.
 
-use std::io::{Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use distlog_tests::Daemon;
 
@@ -179,6 +180,56 @@ fn a_page_of_another_site_gets_nothing() {
         ("Sec-Fetch-Dest", "iframe"),
     ];
     assert_eq!(ask(http, "GET /api/v1/tasks", &framed, "").0, 403);
+    assert_eq!(stored(&daemon), before);
+}
+
+/// What ZMTP 1.0 makes of a request: any bytes are frames there, each a length, a flag whether more follow, and content.
+fn frames(sled: usize) -> Vec<u8> {
+    // Wherever the frames of the headers end, these are empty frames, up to one that ends the message.
+    let mut body = vec![1; sled];
+    body.extend(b"\x01\x00\x04\x01TLJ");
+    let record = br#"{"name":"x","msg":"written by a page","message":"written by a page","levelno":20,"created":1.5,"context":null}"#;
+    body.push(0xff);
+    body.extend((record.len() as u64 + 1).to_be_bytes());
+    body.push(0);
+    body.extend(record);
+    body
+}
+
+/// Pages speak neither ZMTP nor HTTP/2 without TLS; what they send must not be taken for either.
+#[test]
+fn the_other_receivers_take_nothing_from_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
+    let before = stored(&daemon);
+    for address in [daemon.push(), daemon.session(), daemon.otlp_grpc()] {
+        let address = address.trim_start_matches("tcp://");
+        for sled in [300, 301] {
+            let body = frames(sled);
+            let head = format!(
+                "POST /opentelemetry.proto.collector.trace.v1.TraceService/Export HTTP/1.1\r\nHost: {address}\r\nOrigin: http://evil.example\r\n\
+                 Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .unwrap();
+            stream
+                .write_all(&[head.as_bytes(), &body].concat())
+                .unwrap();
+            // Its end or a reset: nobody waits for more.
+            let mut answer = Vec::new();
+            let end = stream.read_to_end(&mut answer);
+            let waits = |error: &Error| error.kind() == ErrorKind::WouldBlock;
+            assert!(
+                !end.is_err_and(|error| waits(&error)),
+                "{address} is kept open"
+            );
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(!answer.starts_with("HTTP/1.1 2"), "{address}: {answer}");
+        }
+    }
     assert_eq!(stored(&daemon), before);
 }
 
