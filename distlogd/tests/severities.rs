@@ -175,8 +175,7 @@ fn level_numbers_of_python_stay_what_they_are() {
     }
     // A level that is only a name.
     for levelname in ["warning", "Critical"] {
-        let record =
-            json!({"name": "root", "levelname": levelname, "message": levelname, "msg": levelname});
+        let record = json!({"name": "root", "levelname": levelname, "message": levelname, "msg": levelname, "process": 7});
         socket
             .send_multipart(["TLJ", record.to_string().as_str()], 0)
             .unwrap();

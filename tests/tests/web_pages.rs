@@ -387,3 +387,18 @@ fn further_names_of_the_machine_are_answered_for() {
         );
     }
 }
+
+#[test]
+fn a_request_that_says_two_origins_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
+    let http = daemon.http().trim_start_matches("http://");
+    let own = format!("http://{http}");
+    let two = [
+        ("Host", http),
+        ("Origin", own.as_str()),
+        ("Origin", "http://evil.example"),
+    ];
+    assert_eq!(ask(http, "GET /api/v1/tasks", &two[..2], "").0, 200);
+    assert_eq!(ask(http, "GET /api/v1/tasks", &two, "").0, 400);
+}

@@ -95,6 +95,11 @@ fn value(variable: &str, closed: bool, variables: Lookup<'_>) -> Result<String, 
                 .to_owned(),
         );
     }
+    if default.is_some_and(|default| default.contains("${")) {
+        return Err(format!(
+            "the default of `{name}` has a variable in it, which is not possible: expected a plain text"
+        ));
+    }
     match (variables(name), default) {
         // As in a shell: an empty one is none.
         (Ok(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
@@ -146,5 +151,10 @@ mod tests {
         assert_eq!(offsets, [2, 18, 27, 31, 37, 44]);
         assert!(wrong[0].1.contains("no `NONE`") && wrong[0].1.contains("${NONE:-default}"));
         assert!(wrong[2..].iter().all(|(_, why)| why.contains("`$${`")));
+        // Neither silently half of it nor the text of it.
+        for text in ["${HOST:-${NONE}}", "${NONE:-${HOST}}"] {
+            let wrong = expanded(text).unwrap_err();
+            assert!(wrong[0].1.contains("has a variable in it"), "{wrong:?}");
+        }
     }
 }

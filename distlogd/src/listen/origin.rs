@@ -178,6 +178,10 @@ impl Guard {
     /// Checks what page asks, if one does.
     fn page(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        if headers.get_all(ORIGIN).iter().count() > 1 {
+            let why = "the request says more than one Origin".to_owned();
+            return Err(Refused(StatusCode::BAD_REQUEST, why));
+        }
         if let Some(value) = headers.get(ORIGIN) {
             let said = String::from_utf8_lossy(value.as_bytes());
             // As addresses a page of another machine can have any: only what is served here counts.
