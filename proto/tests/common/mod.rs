@@ -176,9 +176,10 @@ prop_compose! {
 /// Records with anything in every field. The own severity is set only where it is not the callsite's, since it means the
 /// same then.
 pub fn record() -> impl Strategy<Value = Record> {
+    // Boxed, since all of it at once nearly fills a test's stack.
     let head = (
-        source(),
-        callsite(),
+        source().boxed(),
+        callsite().boxed(),
         u64s(),
         0..4u64,
         time(),
@@ -189,26 +190,26 @@ pub fn record() -> impl Strategy<Value = Record> {
     let middle = (
         text(),
         any::<bool>(),
-        prop::option::of(task()),
+        prop::option::of(task()).boxed(),
         u64s(),
         u64s(),
         text(),
-        map(),
+        map().boxed(),
         0..5u64,
         u64s(),
     );
     let tail = (
-        prop::option::of(error()),
+        prop::option::of(error()).boxed(),
         text(),
-        vec(link(), 0..3),
+        vec(link(), 0..3).boxed(),
         0..6u64,
         u32s(),
         text(),
         text(),
-        prop::option::of(otlp()),
+        prop::option::of(otlp()).boxed(),
         prop_oneof![6 => Just(0), 1 => any::<i64>(), 1 => -100..2000i64],
     );
-    (head, middle, tail).prop_map(|(head, middle, tail)| {
+    (head.boxed(), middle.boxed(), tail.boxed()).prop_map(|(head, middle, tail)| {
         let (source, callsite, offset, kind, time, observed_time, severity, severity_text) = head;
         let (message, literal, task, number, thread_id, thread_name, fields, outcome, duration) =
             middle;
