@@ -103,7 +103,7 @@ fn key(field: &[u8]) -> Key<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use distlog_proto::wire::encode::{self, Scalar};
     use proptest::prelude::*;

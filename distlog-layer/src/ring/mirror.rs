@@ -3,6 +3,7 @@
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
 
+#[cfg(not(loom))]
 use distlog_spool::layout;
 #[cfg(loom)]
 use loom::sync::atomic::AtomicU64;
