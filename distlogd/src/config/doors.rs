@@ -168,7 +168,7 @@ pub fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Http>, 
     }))
 }
 
-/// The receiver of OTLP over HTTP: as [`http`], and `cors: [ORIGIN]`.
+/// The receiver of OTLP over HTTP: as [`http()`], and `cors: [ORIGIN]`.
 ///
 /// # Errors
 /// As for [`grpc`].

@@ -385,7 +385,7 @@ impl Tree {
         self.trace_id
     }
 
-    /// A task, by its number in [`Tree::asked`] or [`Content::Task`].
+    /// A task, by its number in [`Tree::asked`] or in the content of a node.
     pub fn node(&self, at: u32) -> &Node {
         &self.nodes[at as usize]
     }
