@@ -155,6 +155,31 @@ fn a_daemon_whose_clock_is_set_deletes_nothing_and_goes_on() {
 
 #[test]
 #[ignore = "needs libfaketime"]
+fn a_daemon_that_starts_with_a_wrong_clock_which_is_then_set_right_deletes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::new(folder.path());
+    let mut daemon = start(folder.path(), &clock);
+    fill(&daemon, 1500);
+    assert!(daemon.metric("distlogd_store_segments") >= 2.0);
+    daemon.stop();
+    clock.set("+400d");
+    daemon.restart();
+    // Each is said before retention is looked at: with the second it was, by the clock that is wrong.
+    for (number, (offset, way)) in [("+401d", "forward"), ("+0", "back")].into_iter().enumerate() {
+        clock.set(offset);
+        expect_said(&mut daemon, way, number + 1);
+    }
+    fill(&daemon, 10);
+    for _ in 0..2 {
+        assert_eq!(daemon.metric("distlogd_store_records"), 1510.0);
+        assert_eq!(daemon.metric("distlogd_store_expired_records_total"), 0.0);
+        daemon.kill();
+        daemon.restart();
+    }
+}
+
+#[test]
+#[ignore = "needs libfaketime"]
 fn a_client_whose_clock_is_set_goes_on_and_its_tasks_last_as_long_as_they_do() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::new(folder.path());

@@ -176,7 +176,7 @@ impl Store {
         let jump = self.clock.jump();
         if jump.is_some() {
             // Else a crash would make it look like time that passed while the store was closed.
-            self.sealer.save_clock(self.clock.read());
+            self.save_clock();
         }
         jump
     }
@@ -270,7 +270,9 @@ impl Store {
     /// # Errors
     /// If a file could not be removed or the checkpoint not be saved; what was appended is not affected.
     pub fn maintain(&mut self, now: u64) -> Result<Expired, FileError> {
-        self.producers.expire(now);
+        // Size goes on to count where ages do not.
+        let for_ages = if self.clock.is_sure() { now } else { 0 };
+        self.producers.expire(for_ages);
         self.count_producers();
         seal_again(&self.shared, &self.sealer);
         // Also where the clock was set back.
@@ -279,9 +281,9 @@ impl Store {
             if let Some(checkpoint) = self.checkpoint() {
                 self.sealer.checkpoint(checkpoint);
             }
-            self.sealer.save_clock(self.clock.read());
+            self.save_clock();
         }
-        expire(&self.shared, &self.sealer, || self.checkpoint(), now)
+        expire(&self.shared, &self.sealer, || self.checkpoint(), for_ages)
     }
 
     /// Commits, saves a checkpoint and closes the store. Dropping it closes it, too, without a commit.
@@ -293,8 +295,18 @@ impl Store {
         if let Some(checkpoint) = self.checkpoint() {
             self.sealer.checkpoint_now(&self.shared, &checkpoint)?;
         }
-        let shared = &self.shared;
-        Ok(self.clock.read().save(&*shared.layer, &shared.dir)?)
+        if self.clock.is_sure() {
+            let shared = &self.shared;
+            self.clock.read().save(&*shared.layer, &shared.dir)?;
+        }
+        Ok(())
+    }
+
+    /// Has the clock saved, unless it is doubted: then the next start must doubt it, too.
+    fn save_clock(&self) {
+        if self.clock.is_sure() {
+            self.sealer.save_clock(self.clock.read());
+        }
     }
 
     /// A checkpoint of what is durable.
