@@ -68,7 +68,7 @@ pub fn resource(source: &SourceRef<'_>, by_otlp: bool) -> Resource {
             });
         }
         attributes.set_default(names::DEPLOYMENT_ENVIRONMENT_NAME, || {
-            string(source.system.name())
+            string(source.environment.name())
         });
         attributes.set_default(names::TELEMETRY_SDK_NAME, || string("distlog"));
         // What comes from programs in other languages says which.

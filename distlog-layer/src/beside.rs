@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use distlog_proto::wire::encode;
-use distlog_proto::{CallerSpan, Link, TaskId, Twin, TwinSpan};
+use distlog_proto::{CallerSpan, ExternalSpan, ExternalSpanState, Link, TaskId};
 use fastant::Instant;
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
@@ -19,7 +19,7 @@ use crate::producer::Producer;
 use crate::span::{Beginning, SpanData};
 
 /// Asks the other layer for its span: see [`crate::Builder::beside`].
-pub(crate) type TwinOf = fn(&Id, &Dispatch) -> Twin;
+pub(crate) type ExternalSpanFn = fn(&Id, &Dispatch) -> ExternalSpanState;
 
 /// A task with that many additions does not wait any longer.
 const MAX_ADDITIONS: usize = 64;
@@ -118,7 +118,7 @@ pub(crate) fn name_caller<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, place: &
 /// The task of a span that was pending, which begins now if the other layer can say its id, or if this is the last time
 /// to ask.
 pub(crate) fn begin<'a, R: LookupSpan<'a>>(
-    twin_of: TwinOf,
+    twin_of: ExternalSpanFn,
     producer: &Producer,
     dispatch: &Dispatch,
     span: &SpanRef<'a, R>,
@@ -127,9 +127,9 @@ pub(crate) fn begin<'a, R: LookupSpan<'a>>(
     span.extensions().get::<Pending>()?;
     // The other layer runs a program's code, and looks into the extensions.
     let twin = match twin_of(&span.id(), dispatch) {
-        Twin::Span(twin) => Some(twin),
-        Twin::Later if !is_last => return None,
-        Twin::None | Twin::Later => None,
+        ExternalSpanState::Known(twin) => Some(twin),
+        ExternalSpanState::Pending if !is_last => return None,
+        ExternalSpanState::None | ExternalSpanState::Pending => None,
     };
     let mut extensions = span.extensions_mut();
     let Some(mut pending) = extensions.remove::<Pending>() else {
@@ -152,7 +152,7 @@ pub(crate) fn begin<'a, R: LookupSpan<'a>>(
 }
 
 impl Pending {
-    fn stand_at(&mut self, twin: TwinSpan) {
+    fn stand_at(&mut self, twin: ExternalSpan) {
         let own = &self.place;
         if self.is_import
             && own.id.trace_id() != twin.trace_id

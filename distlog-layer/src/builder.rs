@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_proto::{Encoding, Stream, System, Twin};
+use distlog_proto::{Channel, Encoding, Environment, ExternalSpanState};
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
 
@@ -41,8 +41,8 @@ pub fn builder() -> Builder {
             service: String::new(),
             host: host(),
             resource: Vec::new(),
-            system: System::default(),
-            stream: Stream::default(),
+            environment: Environment::default(),
+            channel: Channel::default(),
             encoding: Encoding::default(),
             ring: 16 * 1024 * 1024,
             overflow: Overflow::default(),
@@ -53,7 +53,7 @@ pub fn builder() -> Builder {
             patience: Patience::default(),
             door: Door::Push(String::new()),
         },
-        system: None,
+        environment: None,
     }
 }
 
@@ -63,7 +63,7 @@ pub fn builder() -> Builder {
 pub struct Builder {
     settings: Settings,
     /// As far as it was said.
-    system: Option<System>,
+    environment: Option<Environment>,
 }
 
 impl Builder {
@@ -88,19 +88,20 @@ impl Builder {
 
     /// The system that the program belongs to: test, staging or production. Without it, that which
     /// `deployment.environment.name` names, if it does; else test.
-    pub fn system(mut self, system: System) -> Builder {
-        self.system = Some(system);
+    pub fn environment(mut self, environment: Environment) -> Builder {
+        self.environment = Some(environment);
         self
     }
 
     /// What the records are about: logging (as long as nothing else is said) or performance.
-    pub fn stream(mut self, stream: Stream) -> Builder {
-        self.settings.stream = stream;
+    pub fn channel(mut self, channel: Channel) -> Builder {
+        self.settings.channel = channel;
         self
     }
 
     /// How records are written on the wire. [`Encoding::Batch`], if nothing else is said, is by far the fastest; the
     /// others are what daemons of the Python package read, and go with [`Builder::connect_push`] alone.
+    #[cfg(feature = "python")]
     pub fn encoding(mut self, encoding: Encoding) -> Builder {
         self.settings.encoding = encoding;
         self
@@ -181,7 +182,7 @@ impl Builder {
     /// begins another trace all the same, the task is linked to its caller.
     ///
     /// Not for programs that fork while a task is open that has not been entered.
-    pub fn beside(mut self, twin: fn(&Id, &Dispatch) -> Twin) -> Builder {
+    pub fn beside(mut self, twin: fn(&Id, &Dispatch) -> ExternalSpanState) -> Builder {
         self.settings.beside = Some(twin);
         self
     }
@@ -202,12 +203,13 @@ impl Builder {
     /// No daemon need be there yet. Until one is, records wait in the ring.
     ///
     /// # Errors
-    /// If an address is none, the encoding is not [`Encoding::Batch`], the spool cannot be used, or the system gives no
+    /// If an address is none, the encoding is not the default one, the spool cannot be used, or the system gives no
     /// memory, socket or thread.
     pub fn connect(
         mut self,
         addresses: impl Into<Addresses>,
     ) -> Result<(DistlogLayer, Guard), ConnectError> {
+        #[cfg(feature = "python")]
         if self.settings.encoding != Encoding::Batch {
             return Err(ConnectError::Encoding(self.settings.encoding));
         }
@@ -242,7 +244,7 @@ impl Builder {
     /// All that was said, and what the environment adds.
     pub(crate) fn settings_with(self, variable: impl Fn(&str) -> Option<String>) -> Settings {
         let mut settings = self.settings;
-        environment::fill(&mut settings, self.system, variable);
+        environment::fill(&mut settings, self.environment, variable);
         settings
     }
 

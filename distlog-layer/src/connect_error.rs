@@ -1,6 +1,5 @@
 //! [`ConnectError`]: why there is no layer.
 
-use distlog_proto::Encoding;
 use distlog_spool::SpoolError;
 
 /// The system did not give what the layer needs, or the address is none.
@@ -24,10 +23,11 @@ pub enum ConnectError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The session door takes batches.
+    #[cfg(feature = "python")]
     #[error(
         "encoding {0:?} does not go with `connect`, which takes batches: use `connect_push` with the daemon's push door"
     )]
-    Encoding(Encoding),
+    Encoding(distlog_proto::Encoding),
     /// The directory of spools cannot be used.
     #[error("no spool: {0}")]
     Spool(#[from] SpoolError),

@@ -2,7 +2,7 @@
 //! [OpenTelemetry's SDKs](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) read them, and
 //! `DISTLOG_ENDPOINT`.
 
-use distlog_proto::System;
+use distlog_proto::Environment;
 use percent_encoding::percent_decode_str;
 
 use crate::addresses::Addresses;
@@ -21,10 +21,10 @@ pub(crate) fn variable(name: &str) -> Option<String> {
         .filter(|value| !value.trim().is_empty())
 }
 
-/// Fills in what the builder left open. `system`: what the builder said. Of attributes with one name those of the builder win.
+/// Fills in what the builder left open. `environment`: what the builder said. Of attributes with one name those of the builder win.
 pub(crate) fn fill(
     settings: &mut Settings,
-    system: Option<System>,
+    environment: Option<Environment>,
     variable: impl Fn(&str) -> Option<String>,
 ) {
     let mut resource = variable("OTEL_RESOURCE_ATTRIBUTES")
@@ -50,19 +50,19 @@ pub(crate) fn fill(
             .or_else(|| last(SERVICE_NAME))
             .unwrap_or_default();
     }
-    settings.system = system
+    settings.environment = environment
         .or_else(|| named(&last(ENVIRONMENT_NAME)?))
         .unwrap_or_default();
     resource.retain(|(key, _)| key != SERVICE_NAME);
     settings.resource = resource;
 }
 
-/// The system that an environment's name means, as the daemon understands it in OTLP.
-fn named(environment: &str) -> Option<System> {
+/// The environment that a name means, as the daemon understands it in OTLP.
+fn named(environment: &str) -> Option<Environment> {
     match environment {
-        "test" => Some(System::Test),
-        "staging" => Some(System::Staging),
-        "production" | "prod" => Some(System::Production),
+        "test" => Some(Environment::Test),
+        "staging" => Some(Environment::Staging),
+        "production" | "prod" => Some(Environment::Production),
         _ => None,
     }
 }
@@ -120,7 +120,7 @@ mod tests {
         ];
         let settings = filled(|b| b.resource("zone", "eu"), &env);
         assert_eq!(settings.service, "shop");
-        assert_eq!(settings.system, System::Staging);
+        assert_eq!(settings.environment, Environment::Staging);
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(
             settings.resource,
@@ -131,9 +131,12 @@ mod tests {
                 pair("zone", "eu"),
             ]
         );
-        let settings = filled(|b| b.service("till").system(System::Production), &env);
+        let settings = filled(
+            |b| b.service("till").environment(Environment::Production),
+            &env,
+        );
         assert_eq!(settings.service, "till");
-        assert_eq!(settings.system, System::Production);
+        assert_eq!(settings.environment, Environment::Production);
         assert_eq!(filled(|b| b, &env[1..]).service, "other");
         let settings = filled(|b| b.resource("service.name", "own"), &env[1..]);
         assert_eq!(settings.service, "own", "what the builder says wins");

@@ -17,7 +17,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
-use crate::beside::{self, Pending, TwinOf};
+use crate::beside::{self, ExternalSpanFn, Pending};
 use crate::bind::{add_link, begin_bind, end_bind, put_name, status, visit};
 use crate::callsite::Site;
 use crate::distinct;
@@ -41,11 +41,11 @@ const MAX_MESSAGE: usize = 1024;
 pub struct DistlogLayer {
     producer: Arc<Producer>,
     dispatch: OnceLock<WeakDispatch>,
-    beside: Option<TwinOf>,
+    beside: Option<ExternalSpanFn>,
 }
 
 impl DistlogLayer {
-    pub(crate) fn new(producer: Arc<Producer>, beside: Option<TwinOf>) -> DistlogLayer {
+    pub(crate) fn new(producer: Arc<Producer>, beside: Option<ExternalSpanFn>) -> DistlogLayer {
         DistlogLayer {
             producer,
             dispatch: OnceLock::new(),

@@ -156,8 +156,12 @@ pub use addresses::Addresses;
 pub use builder::{Builder, builder};
 pub use connect_error::ConnectError;
 pub use control::Flush;
+#[cfg(feature = "python")]
+pub use distlog_proto::Encoding;
 pub use distlog_proto::trace_context::Outgoing;
-pub use distlog_proto::{Encoding, ProducerId, Stream, System, TaskId, Twin, TwinSpan};
+pub use distlog_proto::{
+    Channel, Environment, ExternalSpan, ExternalSpanState, ProducerId, TaskId,
+};
 pub use distlog_spool::SpoolError;
 pub use future::{FutureExt, InTask};
 pub use guard::Guard;

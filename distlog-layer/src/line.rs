@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
-use distlog_proto::session::{ByeReason, Client, Dropped, Over, RefusedReason, ToClient, ToDaemon};
+use distlog_proto::session::{
+    ByeReason, Client, Dropped, RefusedReason, SessionEnd, ToClient, ToDaemon,
+};
 
 use crate::say::Trouble;
 use crate::socket::{Contexts, Error, For, Sent, Socket};
@@ -106,7 +108,7 @@ impl Line {
             let _ = self.say(&ToDaemon::Ping(ping), None);
         }
         if !self.client.is_joined() && now.saturating_duration_since(self.since) >= patience {
-            return Err(Trial::Over(Over::Silent));
+            return Err(Trial::SessionEnd(SessionEnd::Silent));
         }
         Ok(())
     }
@@ -192,7 +194,7 @@ impl Line {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trial {
     #[error("{0}")]
-    Over(Over),
+    SessionEnd(SessionEnd),
     #[error("it says that it has all before {0}, where no record begins")]
     NoPlace(u64),
     #[error("no socket: {0}")]
@@ -203,8 +205,8 @@ impl Trial {
     /// Whether it is what happens when daemons come and go.
     pub(crate) fn is_normal(&self) -> bool {
         match self {
-            Trial::Over(Over::Silent | Over::Closing) => true,
-            Trial::Over(Over::Refused(refused)) => matches!(
+            Trial::SessionEnd(SessionEnd::Silent | SessionEnd::Closing) => true,
+            Trial::SessionEnd(SessionEnd::Refused(refused)) => matches!(
                 refused.reason,
                 RefusedReason::UnknownSession | RefusedReason::Superseded
             ),
@@ -215,7 +217,7 @@ impl Trial {
     /// Whether the same daemon is the right one for the next attempt.
     pub(crate) fn stays(&self) -> bool {
         match self {
-            Trial::Over(Over::Refused(refused)) => matches!(
+            Trial::SessionEnd(SessionEnd::Refused(refused)) => matches!(
                 refused.reason,
                 RefusedReason::UnknownSession | RefusedReason::Superseded | RefusedReason::Epoch
             ),
@@ -224,8 +226,8 @@ impl Trial {
     }
 }
 
-impl From<Over> for Trial {
-    fn from(over: Over) -> Trial {
-        Trial::Over(over)
+impl From<SessionEnd> for Trial {
+    fn from(over: SessionEnd) -> Trial {
+        Trial::SessionEnd(over)
     }
 }

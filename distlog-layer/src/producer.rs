@@ -361,8 +361,8 @@ fn source(settings: &Settings, producer: ProducerId) -> Vec<u8> {
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect::<Map>(),
-        system: settings.system,
-        stream: settings.stream,
+        environment: settings.environment,
+        channel: settings.channel,
         ..Source::default()
     };
     let mut out = Vec::new();

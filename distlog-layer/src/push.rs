@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use distlog_proto::{BatchRef, Encoding, Topic, json, pickle};
+use distlog_proto::{BatchRef, Encoding, RecordRef, Topic};
 
 use crate::settings::Settings;
 use crate::socket::{Context, Error, For, Sent, Socket};
@@ -31,15 +31,15 @@ impl Push {
         address: &str,
         settings: &Settings,
     ) -> Result<Push, Error> {
-        let keep = match settings.encoding {
-            Encoding::Batch => KEEP.0,
-            Encoding::Json | Encoding::Pickle => KEEP.1,
+        let keep = match encoder(settings.encoding) {
+            None => KEEP.0,
+            Some(_) => KEEP.1,
         };
         Ok(Push {
             socket: Socket::push(context, address, keep)?,
             topic: Topic {
-                system: settings.system,
-                stream: settings.stream,
+                environment: settings.environment,
+                channel: settings.channel,
                 encoding: settings.encoding,
             },
             heartbeat: settings.heartbeat,
@@ -61,10 +61,8 @@ impl Push {
 
     fn send_rest(&mut self, batch: &[u8]) -> Sent {
         let topic = self.topic.to_bytes();
-        let encode = match self.topic.encoding {
-            Encoding::Batch => return self.socket.send([&topic[..], batch]),
-            Encoding::Json => json::encode,
-            Encoding::Pickle => pickle::encode,
+        let Some(encode) = encoder(self.topic.encoding) else {
+            return self.socket.send([&topic[..], batch]);
         };
         // What this crate wrote can be read.
         let Ok(batch) = BatchRef::parse(batch) else {
@@ -115,5 +113,20 @@ impl Push {
     /// Closes, giving libzmq so long to bring what it has to the daemon.
     pub(crate) fn close(self, linger: Duration) {
         self.socket.close(linger);
+    }
+}
+
+/// Writes one record as one message.
+type Encode = fn(&RecordRef<'_>, &mut Vec<u8>);
+
+/// The encoder of a single record; `None` for batches, which are sent as they are.
+fn encoder(encoding: Encoding) -> Option<Encode> {
+    match encoding {
+        #[cfg(feature = "python")]
+        Encoding::Json => Some(distlog_python::json::encode),
+        #[cfg(feature = "python")]
+        Encoding::Pickle => Some(distlog_python::pickle::encode),
+        // Without the feature no other can be asked for.
+        _ => None,
     }
 }

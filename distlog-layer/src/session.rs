@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use distlog_proto::session::{ByeReason, Dropped, Over, RefusedReason};
+use distlog_proto::session::{ByeReason, Dropped, RefusedReason, SessionEnd};
 
 use crate::addresses::Addresses;
 use crate::line::{Caller, Line, Trial};
@@ -119,7 +119,7 @@ impl Session {
             if let Some(line) = self.line.take() {
                 line.leave(ByeReason::Moving, stock.dropped(), LAST_WORD);
             }
-            self.failed(Trial::Over(Over::Silent), now);
+            self.failed(Trial::SessionEnd(SessionEnd::Silent), now);
         }
     }
 
@@ -135,7 +135,7 @@ impl Session {
                 self.addresses.get(self.at)
             ));
         }
-        if let Trial::Over(Over::Refused(refused)) = &trial
+        if let Trial::SessionEnd(SessionEnd::Refused(refused)) = &trial
             && refused.reason == RefusedReason::Epoch
         {
             self.known_epoch = refused.epoch;

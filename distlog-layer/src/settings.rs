@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use distlog_proto::{Encoding, Stream, System};
+use distlog_proto::{Channel, Encoding, Environment};
 
 use crate::addresses::Addresses;
-use crate::beside::TwinOf;
+use crate::beside::ExternalSpanFn;
 
 /// What happens to a record for which the ring has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,8 +24,8 @@ pub(crate) struct Settings {
     pub(crate) service: String,
     pub(crate) host: String,
     pub(crate) resource: Vec<(String, String)>,
-    pub(crate) system: System,
-    pub(crate) stream: Stream,
+    pub(crate) environment: Environment,
+    pub(crate) channel: Channel,
     pub(crate) encoding: Encoding,
     pub(crate) ring: usize,
     pub(crate) overflow: Overflow,
@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     /// The directory of spools.
     pub(crate) spool: Option<PathBuf>,
     /// Another layer's spans, whose ids the tasks have.
-    pub(crate) beside: Option<TwinOf>,
+    pub(crate) beside: Option<ExternalSpanFn>,
     pub(crate) patience: Patience,
     pub(crate) door: Door,
 }

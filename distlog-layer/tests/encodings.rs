@@ -4,8 +4,9 @@
 mod common;
 
 use common::*;
-use distlog_layer::{Encoding, Flush, Stream, System, builder, task, val};
-use distlog_proto::{Kind, Outcome, Record, Severity, Topic, Value, json, pickle};
+use distlog_layer::{Channel, Encoding, Environment, Flush, builder, task, val};
+use distlog_proto::{Kind, Outcome, Record, Severity, Topic, Value};
+use distlog_python::{json, pickle};
 use tracing::{info, warn};
 use tracing_subscriber::prelude::*;
 
@@ -14,8 +15,8 @@ fn records_in(encoding: Encoding, topic: &[u8; 3], decode: impl Fn(&[u8], Topic)
     let (layer, guard) = builder()
         .service("shop")
         .encoding(encoding)
-        .system(System::Production)
-        .stream(Stream::Log)
+        .environment(Environment::Production)
+        .channel(Channel::Log)
         .connect_push(daemon.address.clone())
         .unwrap();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
@@ -41,7 +42,7 @@ fn records_in(encoding: Encoding, topic: &[u8; 3], decode: impl Fn(&[u8], Topic)
     assert_eq!(warning.callsite.severity, Severity::WARN);
     assert!(warning.callsite.file.ends_with("encodings.rs"));
     assert_eq!(warning.source.service, "shop");
-    assert_eq!(warning.source.system, System::Production);
+    assert_eq!(warning.source.environment, Environment::Production);
     assert_eq!(id(warning), id(&records[0]));
     assert_eq!(warning.number, 1);
     assert_eq!(
@@ -84,8 +85,8 @@ fn pickle_is_one_message_for_each_record() {
 fn batches_are_what_is_sent_if_nothing_else_is_said() {
     let daemon = Daemon::tcp();
     let (layer, guard) = builder()
-        .system(System::Staging)
-        .stream(Stream::Performance)
+        .environment(Environment::Staging)
+        .channel(Channel::Performance)
         .connect_push(daemon.address.clone())
         .unwrap();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || info!("x"));

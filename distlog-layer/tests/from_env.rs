@@ -6,7 +6,7 @@ mod common;
 use std::process::Command;
 
 use common::store::Store;
-use distlog_proto::{System, Value};
+use distlog_proto::{Environment, Value};
 use tracing_subscriber::prelude::*;
 
 const STORY: &str = "DISTLOG_TEST_FROM_ENV";
@@ -42,7 +42,7 @@ fn a_program_is_what_its_environment_says() {
         panic!("{:?}", kept.records);
     };
     assert_eq!(record.source.service, "shop");
-    assert_eq!(record.source.system, System::Staging);
+    assert_eq!(record.source.environment, Environment::Staging);
     let team = record.source.resource.get("team");
     assert_eq!(team, Some(&Value::Str("tea and more".into())));
 }

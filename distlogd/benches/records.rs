@@ -18,9 +18,10 @@ use distlog_bridge::{OpenSpan, Origins, Request, log_record};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
     BatchRef, Callsite, Encoding, Kind, Map, Outcome, ProducerId, Record, RecordRef, Severity,
-    Source, Task, TaskId, Topic, Value, json, pickle,
+    Source, Task, TaskId, Topic, Value,
 };
-use distlogd::rules::{Condition, Router, Rule};
+use distlog_python::{json, pickle};
+use distlog_rules::{Condition, Router, Rule};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Tasks in the batches.
@@ -180,12 +181,12 @@ fn reading(bench: &Bench, batches: &[Vec<u8>]) {
     bench.row("B: read every record, as a door and a worker do", || {
         each(batches, |record| _ = black_box(record))
     });
-    bench.row("B: read outlines, as the task tracker does", || {
+    bench.row("B: read headers, as the task tracker does", || {
         let mut count = 0;
         for bytes in batches {
             let batch = BatchRef::parse(bytes).expect("a good batch");
             count += batch
-                .outlines()
+                .headers()
                 .filter(|outline| black_box(outline).is_ok())
                 .count() as u64;
         }
@@ -306,7 +307,7 @@ enum Item {
 
 /// What the Python package sends.
 fn dictionaries(bench: &Bench) {
-    let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/tests/python/frames");
+    let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/tests/python/frames");
     for (encoding, name) in [(Encoding::Json, "J"), (Encoding::Pickle, "P")] {
         let topic = Topic {
             encoding,

@@ -28,8 +28,8 @@
 //! 1. [`doors`] — it comes in: `push.rs` and `session/` receive, `check.rs` and `legacy.rs` make batches that can be stored.
 //!    [`drain`] is another way in: it takes what dead processes left in their files.
 //! 2. [`intake`] — the queue, and the one thread that appends to the store and commits.
-//! 3. [`store`] — the segmented log: durable, indexed by trace, read by cursors.
-//! 4. [`worker`] — a thread per processor: cursor → [`rules`] → [`processor`] → flush → cursor forward.
+//! 3. [`distlog_store`] — the segmented log: durable, indexed by trace, read by cursors.
+//! 4. [`worker`] — a thread per processor: cursor → [`distlog_rules`] → [`processor`] → flush → cursor forward.
 //! 5. [`processors`] — the destinations, one file or folder each.
 //! 6. [`tracker`] — which tasks are open, and which are lost; [`own`] — what the daemon itself says in the stream.
 //! 7. [`tree`] and [`lookup`] — from the records of a trace to its tree; [`http`] shows it and the live tail.
@@ -60,8 +60,6 @@ pub mod own;
 pub mod processor;
 pub mod processors;
 mod rpc;
-pub mod rules;
-pub mod store;
 pub mod tracker;
 pub mod tree;
 pub mod vital;

@@ -2,7 +2,7 @@
 
 use distlog_proto::{BatchRef, Record, RecordRef, SpanId, TraceId};
 
-use crate::store::{Batches, ReadError, Reader};
+use distlog_store::{Batches, ReadError, Reader};
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;

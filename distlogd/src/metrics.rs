@@ -12,8 +12,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::intake::Intake;
 use crate::label;
-use crate::store::{Reader, Stats};
 use crate::worker::Progress;
+use distlog_store::{Reader, Stats};
 
 /// Reads the counters of the store and of the workers when it is asked.
 pub struct Gather {

@@ -66,8 +66,8 @@ impl Own {
             *next += 1;
             // The system and stream are those of the task that it tells about.
             record.source = Source {
-                system: record.source.system,
-                stream: record.source.stream,
+                environment: record.source.environment,
+                channel: record.source.channel,
                 ..self.source.clone()
             };
             if !writer.takes(&record.source) || writer.len() >= BATCH_BYTES {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Kind, ProducerId, Record, RecordRef, Task, TaskId};
-use distlog_tests::eventually;
+use distlog_testkit::eventually;
 use distlogd::config::Config;
 use distlogd::daemon::{Builder, Daemon};
 use distlogd::processor::{Error, Processor, Token};

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use distlog_proto::{Kind, Task, TaskId};
-use distlog_tests::eventually;
+use distlog_testkit::eventually;
 use distlogd::daemon::Builder;
 use session_kit::*;
 use spool_kit::{leave, path};

@@ -1,5 +1,6 @@
 //! The way into the store: what is said to be durable, when, and what holds however the disk fails.
 
+#[path = "../../store/tests/store_double/mod.rs"]
 mod store_double;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use distlog_proto::ProducerId;
-use distlog_tests::eventually;
+use distlog_store::{Batches, Options, Reader, Store};
+use distlog_testkit::eventually;
 use distlogd::intake::{self, Batch, Intake, Stored, Writer};
-use distlogd::store::{Batches, Options, Reader, Store};
 use distlogd::vital::Vital;
 use store_double::{Double, Fault};
 

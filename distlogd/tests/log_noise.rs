@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use distlog_bridge::otlp::collector::trace::v1::ExportTraceServiceRequest;
 use distlog_bridge::otlp::collector::trace::v1::trace_service_client::TraceServiceClient;
 use distlog_layer::task;
-use distlog_tests::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually};
 use otlp_support::collector::Collector;
 use tonic::Status;
 use tracing_subscriber::prelude::*;

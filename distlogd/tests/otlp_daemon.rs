@@ -5,7 +5,7 @@ mod otlp_support;
 use distlog_bridge::otlp::trace::v1::Span;
 use distlog_bridge::otlp::trace::v1::span::SpanKind;
 use distlog_layer::{get_foreign_task, import_task, task, to};
-use distlog_tests::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually};
 use otlp_support::collector::{Collector, body, text};
 use tracing::{info, warn};
 use tracing_subscriber::prelude::*;

@@ -17,7 +17,7 @@ use distlog_bridge::otlp::resource::v1::Resource;
 use distlog_bridge::otlp::trace::v1::span::{Event, SpanKind};
 use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use distlog_proto::{SpanId, TaskId};
-use distlog_tests::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually};
 use prost::Message;
 use serde_json::{Value, json};
 use tonic::Code;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use bytes::Bytes;
 use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use distlog_tests::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 use tonic::body::Body;

@@ -6,7 +6,7 @@ mod otlp_support;
 
 use distlog_bridge::otlp::trace::v1::status::StatusCode;
 use distlog_proto::{ErrorInfo, Outcome, Record};
-use distlog_tests::{Rotel, eventually};
+use distlog_testkit::{Rotel, eventually};
 use distlogd::processors::otlp::{Compression, Config, Events, Protocol};
 use otlp_support::collector::{Collector, body, text};
 use otlp_support::{Delivery, NOW, Store, end, task, whole};

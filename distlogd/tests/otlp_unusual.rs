@@ -3,7 +3,7 @@
 
 mod otlp_support;
 
-use distlog_tests::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually};
 use otlp_support::collector::Collector;
 use serde_json::{Value, json};
 

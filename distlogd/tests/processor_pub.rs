@@ -1,9 +1,8 @@
 //! The pub processor, followed by real subscribers.
 
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{
-    BatchRef, Encoding, Record, RecordRef, Source, Stream, System, Topic, json, pickle,
-};
+use distlog_proto::{BatchRef, Channel, Encoding, Environment, Record, RecordRef, Source, Topic};
+use distlog_python::{json, pickle};
 use distlogd::processor::{Error, Processor};
 use distlogd::processors::publish::{Config, Publisher};
 
@@ -27,11 +26,11 @@ fn subscriber(context: &zmq::Context, endpoint: &str, topic: &str) -> zmq::Socke
     socket
 }
 
-fn record(message: &str, system: System) -> Record {
+fn record(message: &str, environment: Environment) -> Record {
     let source = Source {
         service: "orders".into(),
-        system,
-        stream: Stream::Log,
+        environment,
+        channel: Channel::Log,
         ..Source::default()
     };
     Record {
@@ -55,11 +54,11 @@ fn present(publisher: &mut Publisher, records: &[Record]) {
 }
 
 /// Publishes until the subscription has reached the publisher, then what was asked for.
-fn connect(publisher: &mut Publisher, socket: &zmq::Socket, system: System) {
+fn connect(publisher: &mut Publisher, socket: &zmq::Socket, environment: Environment) {
     for _ in 0..1000 {
-        present(publisher, &[record("are you there?", system)]);
+        present(publisher, &[record("are you there?", environment)]);
         if socket.recv_multipart(0).is_ok() {
-            present(publisher, &[record("now", system)]);
+            present(publisher, &[record("now", environment)]);
             // What was sent before the subscription was noticed stands before.
             for _ in 0..1000 {
                 let frames = socket.recv_multipart(0).unwrap();
@@ -103,12 +102,15 @@ fn subscribers_get_records_in_each_encoding() {
             publisher.endpoint()
         );
         let socket = subscriber(&context, publisher.endpoint(), topic);
-        connect(&mut publisher, &socket, System::Production);
+        connect(&mut publisher, &socket, Environment::Production);
         let sent: Vec<Record> = (0..50)
-            .map(|n| record(&format!("message {n}"), System::Production))
+            .map(|n| record(&format!("message {n}"), Environment::Production))
             .collect();
         // One from another system is not subscribed.
-        present(&mut publisher, &[record("not for you", System::Staging)]);
+        present(
+            &mut publisher,
+            &[record("not for you", Environment::Staging)],
+        );
         present(&mut publisher, &sent);
         let mut got = Vec::new();
         socket.set_rcvtimeo(5_000).unwrap();
@@ -122,7 +124,7 @@ fn subscribers_get_records_in_each_encoding() {
                 (&sent.message, &sent.fields, &sent.source.service),
                 (&got.message, &got.fields, &got.source.service)
             );
-            assert_eq!(got.source.system, System::Production);
+            assert_eq!(got.source.environment, Environment::Production);
         }
     }
 }
@@ -131,7 +133,7 @@ fn subscribers_get_records_in_each_encoding() {
 fn nobody_there_is_no_error_and_costs_nothing() {
     let mut publisher = publisher(Encoding::Batch);
     let records: Vec<Record> = (0..1000)
-        .map(|n| record(&"x".repeat(n), System::Test))
+        .map(|n| record(&"x".repeat(n), Environment::Test))
         .collect();
     present(&mut publisher, &records);
 }

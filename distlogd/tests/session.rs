@@ -5,7 +5,7 @@ mod session_kit;
 use std::time::Duration;
 
 use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
-use distlog_tests::eventually;
+use distlog_testkit::eventually;
 use distlogd::config::Sync;
 use distlogd::daemon::Builder;
 use session_kit::*;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use distlog_proto::session::{Ack, Rewind, ToClient, Welcome};
-use distlog_tests::{Process, eventually};
-use distlogd::store::{Options, Store};
+use distlog_store::{Options, Store};
+use distlog_testkit::{Process, eventually};
 use session_kit::*;
 
 fn daemon(folder: &Path) -> (Process, String) {

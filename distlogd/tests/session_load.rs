@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
 use distlog_proto::session::{Ack, Rewind, ToClient};
-use distlog_tests::eventually;
+use distlog_testkit::eventually;
 use distlogd::daemon::Builder;
 use session_kit::*;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use distlog_proto::session::ByeReason;
 use distlog_proto::{Kind, Outcome, Record, Task, TaskId};
-use distlog_tests::eventually;
+use distlog_testkit::eventually;
 use distlogd::daemon::{Builder, Daemon};
 use session_kit::*;
 

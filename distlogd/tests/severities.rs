@@ -4,7 +4,7 @@
 mod otlp_support;
 
 use distlog_proto::Severity;
-use distlog_tests::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually};
 use otlp_support::collector::{Collector, body};
 use serde_json::{Value, json};
 

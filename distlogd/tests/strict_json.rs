@@ -2,7 +2,7 @@
 //! stands once, with its last value.
 
 mod otlp_support;
-#[path = "../../proto/tests/strict/mod.rs"]
+#[path = "../../python/tests/strict/mod.rs"]
 mod strict;
 
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use distlog_bridge::otlp::common::v1::KeyValue;
 use distlog_bridge::otlp::common::v1::any_value::Value as Any;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Kind, Map, Outcome, Record, Task, TaskId};
-use distlog_tests::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually};
 use otlp_support::collector::{Collector, text};
 use serde_json::{Value, json};
 

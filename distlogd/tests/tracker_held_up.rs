@@ -1,5 +1,6 @@
 //! What the tracker says while the store takes nothing.
 
+#[path = "../../store/tests/store_double/mod.rs"]
 mod store_double;
 
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Kind, Outcome, ProducerId, Record, Source, Task, TaskId};
-use distlog_tests::eventually;
+use distlog_store::{Batches, Options, Reader, Store};
+use distlog_testkit::eventually;
 use distlogd::heard::Heard;
 use distlogd::intake::{self, Batch, Intake};
 use distlogd::own::Own;
-use distlogd::store::{Batches, Options, Reader, Store};
 use distlogd::tracker::{Needs, Recent, Tracker};
 use distlogd::vital::Vital;
 use prometheus_client::registry::Registry;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, ProducerId, Record, RecordRef};
-use distlog_tests::eventually;
+use distlog_store::{Append, Batches, Options, Reader, Store};
+use distlog_testkit::eventually;
 use distlogd::intake::{self, Intake};
 use distlogd::own::Own;
 use distlogd::processor::{Error, Processor, Token};
-use distlogd::store::{Append, Batches, Options, Reader, Store};
 use distlogd::vital::Vital;
 use distlogd::worker::{Progress, Worker};
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Command;
 
-use distlog_tests::{Daemon, Process, eventually};
+use distlog_testkit::{Daemon, Process, eventually};
 use serde_json::Value;
 
 use common::timeless;

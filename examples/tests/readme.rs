@@ -5,7 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::timeless;
-use distlog_tests::{Daemon, Process, eventually};
+use distlog_testkit::{Daemon, Process, eventually};
 
 const README: &str = include_str!("../../README.md");
 /// The tour is also the daemon and its commands.

@@ -6,11 +6,10 @@
 //! 2. [`Record`] (`record.rs`, `value.rs`, `severity.rs`) — the owned form of one log entry, for building and testing.
 //! 3. [`wire`] — encoding `B` (protobuf, the files in `distlog/v1/`): [`wire::BatchWriter`] writes it,
 //!    [`BatchRef`] and [`RecordRef`] read it in place without allocating per record.
-//! 4. [`json`] and [`pickle`] — encodings `J` and `P`, the dictionaries of the Python package `distlog`.
-//! 5. [`Topic`] (`topic.rs`) — the first frame of each message, which names the encoding.
-//! 6. [`session`] — the acknowledged way into the daemon: its messages, and how both ends decide.
-//! 7. [`trace_context`] — the headers `traceparent` and `tracestate`, in and out.
-//! 8. [`Twin`] (`twin.rs`) — what another tracing system in the same program says of a span.
+//! 4. [`Topic`] (`topic.rs`) — the first frame of each message, which names the encoding. `J` and `P` are those of the Python package: crate `distlog-python`.
+//! 5. [`session`] — the acknowledged way into the daemon: its messages, and how both ends decide.
+//! 6. [`trace_context`] — the headers `traceparent` and `tracestate`, in and out.
+//! 7. [`ExternalSpanState`] (`external_span.rs`) — what another tracing system in the same program says of a span.
 //!
 //! ```
 //! use distlog_proto::TaskId;
@@ -21,27 +20,25 @@
 //! # Ok::<(), distlog_proto::ParseIdError>(())
 //! ```
 
+mod external_span;
 mod id;
-pub mod json;
-mod log_record;
-pub mod pickle;
 mod record;
 pub mod session;
 mod severity;
 mod task_id;
 mod topic;
 pub mod trace_context;
-mod twin;
 mod value;
 pub mod wire;
 
+pub use external_span::{CallerSpan, ExternalSpan, ExternalSpanState};
 pub use id::{ParseIdError, ProducerId, SpanId, TraceId};
 pub use record::{
-    Callsite, ErrorInfo, Kind, Link, Otlp, Outcome, Record, Source, SpanKind, Stream, System, Task,
+    Callsite, Channel, Environment, ErrorInfo, Kind, Link, Otlp, Outcome, Record, Source, SpanKind,
+    Task,
 };
 pub use severity::Severity;
 pub use task_id::TaskId;
 pub use topic::{Encoding, ParseTopicError, Topic};
-pub use twin::{CallerSpan, Twin, TwinSpan};
 pub use value::{Map, Value};
 pub use wire::{BatchRef, RecordRef, ValueRef};

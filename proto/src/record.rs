@@ -139,7 +139,7 @@ macro_rules! lettered {
 
 lettered! {
     /// The system that a program belongs to.
-    System {
+    Environment {
         /// Programs under test.
         #[default]
         Test = b'T' "test",
@@ -152,7 +152,7 @@ lettered! {
 
 lettered! {
     /// What a record is about.
-    Stream {
+    Channel {
         /// Logging.
         #[default]
         Log = b'L' "log",
@@ -235,9 +235,9 @@ pub struct Source {
     /// Schema url of the resource.
     pub schema_url: String,
     /// The system it belongs to.
-    pub system: System,
+    pub environment: Environment,
     /// What its records are about.
-    pub stream: Stream,
+    pub channel: Channel,
     /// Attributes of the resource that were dropped on the way.
     pub dropped_attributes: u32,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::record::{Stream, System};
+use crate::record::{Channel, Environment};
 
 /// How the body of a message is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -16,13 +16,13 @@ pub enum Encoding {
     Batch,
 }
 
-/// The topic of a message: system, stream and encoding, `TLJ` for instance.
+/// The topic of a message: environment, channel and encoding, `TLJ` for instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Topic {
     /// First letter: `T`est, `S`taging or `P`roduction.
-    pub system: System,
+    pub environment: Environment,
     /// Second letter: `L`og or `P`erformance.
-    pub stream: Stream,
+    pub channel: Channel,
     /// Third letter: `J`, `P` or `B`.
     pub encoding: Encoding,
 }
@@ -30,7 +30,7 @@ pub struct Topic {
 /// A frame that is no topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no topic: expected three letters, system [TSP], stream [LP], encoding [JPB], like TLJ"
+    "`{0}` is no topic: expected three letters, environment [TSP], channel [LP], encoding [JPB], like TLJ"
 )]
 pub struct ParseTopicError(String);
 
@@ -42,7 +42,7 @@ impl Topic {
             Encoding::Pickle => b'P',
             Encoding::Batch => b'B',
         };
-        [self.system.letter(), self.stream.letter(), encoding]
+        [self.environment.letter(), self.channel.letter(), encoding]
     }
 
     /// Reads the first frame of a message.
@@ -51,8 +51,8 @@ impl Topic {
     /// If it is not one of the known three-letter words; the text is cut to 32 characters.
     pub fn parse(frame: &[u8]) -> Result<Topic, ParseTopicError> {
         let topic = match frame {
-            [system, stream, encoding] => System::from_letter(*system)
-                .zip(Stream::from_letter(*stream))
+            [environment, channel, encoding] => Environment::from_letter(*environment)
+                .zip(Channel::from_letter(*channel))
                 .zip(match encoding {
                     b'J' => Some(Encoding::Json),
                     b'P' => Some(Encoding::Pickle),
@@ -62,9 +62,9 @@ impl Topic {
             _ => None,
         };
         match topic {
-            Some(((system, stream), encoding)) => Ok(Topic {
-                system,
-                stream,
+            Some(((environment, channel), encoding)) => Ok(Topic {
+                environment,
+                channel,
                 encoding,
             }),
             None => Err(ParseTopicError(
@@ -92,12 +92,16 @@ mod tests {
 
     #[test]
     fn every_topic_is_read_as_it_was_written() {
-        for system in [System::Test, System::Staging, System::Production] {
-            for stream in [Stream::Log, Stream::Performance] {
+        for environment in [
+            Environment::Test,
+            Environment::Staging,
+            Environment::Production,
+        ] {
+            for channel in [Channel::Log, Channel::Performance] {
                 for encoding in [Encoding::Json, Encoding::Pickle, Encoding::Batch] {
                     let topic = Topic {
-                        system,
-                        stream,
+                        environment,
+                        channel,
                         encoding,
                     };
                     assert_eq!(Topic::parse(&topic.to_bytes()), Ok(topic));
@@ -122,7 +126,7 @@ mod tests {
         }
         assert_eq!(
             Topic::parse(b"\xffA").unwrap_err().to_string(),
-            "`\\xffA` is no topic: expected three letters, system [TSP], stream [LP], encoding [JPB], like TLJ"
+            "`\\xffA` is no topic: expected three letters, environment [TSP], channel [LP], encoding [JPB], like TLJ"
         );
     }
 }

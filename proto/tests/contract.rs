@@ -73,8 +73,8 @@ fn full() -> Record {
             service: "shop".into(),
             resource: [("k", 1i64)].into_iter().collect(),
             schema_url: "s".into(),
-            system: System::Production,
-            stream: Stream::Performance,
+            environment: Environment::Production,
+            channel: Channel::Performance,
             dropped_attributes: 1,
         },
         callsite: Callsite {
@@ -407,7 +407,7 @@ fn an_outline_says_the_same_as_the_record() {
     ]);
     let parsed = BatchRef::parse(&bytes).unwrap();
     let mut count = 0;
-    for (outline, record) in parsed.outlines().zip(parsed.records()) {
+    for (outline, record) in parsed.headers().zip(parsed.records()) {
         let (outline, record) = (outline.unwrap(), record.unwrap());
         let task = record.task.map(|task| (task.trace_id, task.span_id));
         assert_eq!(
@@ -420,7 +420,7 @@ fn an_outline_says_the_same_as_the_record() {
     assert_eq!(count, 2);
     // Cut off within the second record: both say so at the same place.
     let cut = BatchRef::parse(&bytes[..bytes.len() - 1]).unwrap();
-    let outlines: Vec<bool> = cut.outlines().map(|outline| outline.is_ok()).collect();
+    let headers: Vec<bool> = cut.headers().map(|outline| outline.is_ok()).collect();
     let records: Vec<bool> = cut.records().map(|record| record.is_ok()).collect();
-    assert_eq!((outlines, records), (vec![true, false], vec![true, false]));
+    assert_eq!((headers, records), (vec![true, false], vec![true, false]));
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
 use distlog_proto::session::{
-    Ack, BatchHeader, Bye, ByeReason, Client, Closing, Ended, Hello, Over, Ping, Refused,
-    RefusedReason, Rewind, Sessions, ToClient, ToDaemon, VERSION, Verdict, Welcome, Why,
+    Ack, BatchDecision, BatchHeader, Bye, ByeReason, Client, Closing, Ended, Hello, Ping, Refused,
+    RefusedReason, Rewind, SessionEnd, Sessions, ToClient, ToDaemon, VERSION, Welcome, Why,
 };
 use prost::Message;
 
@@ -145,33 +145,33 @@ fn a_batch_is_taken_where_the_last_one_ended() {
     let (_, mut sessions, session) = joined(now);
     assert_eq!(
         sessions.batch(&1, header(session, 0, 100), now),
-        Verdict::Take
+        BatchDecision::Take
     );
-    let Verdict::Replay(ack) = sessions.batch(&1, header(session, 0, 100), now) else {
+    let BatchDecision::Replay(ack) = sessions.batch(&1, header(session, 0, 100), now) else {
         panic!("a replay")
     };
     assert_eq!(ack.stored_to, 0, "it is not durable yet");
-    let Verdict::Rewind(rewind) = sessions.batch(&1, header(session, 200, 300), now) else {
+    let BatchDecision::Rewind(rewind) = sessions.batch(&1, header(session, 200, 300), now) else {
         panic!("a gap")
     };
     assert_eq!((rewind.received_to, rewind.stored_to), (100, 0));
     // What was on its way behind the gap is not answered one by one.
     assert_eq!(
         sessions.batch(&1, header(session, 300, 400), now),
-        Verdict::Ignore
+        BatchDecision::Ignore
     );
     // Cut differently the second time, it overlaps what was taken.
     assert!(matches!(
         sessions.batch(&1, header(session, 50, 150), now),
-        Verdict::Ignore
+        BatchDecision::Ignore
     ));
     assert_eq!(
         sessions.batch(&1, header(session, 100, 400), now),
-        Verdict::Take
+        BatchDecision::Take
     );
     let mut out = Vec::new();
     sessions.durable(session, 400, &mut out);
-    let Verdict::Replay(ack) = sessions.batch(&1, header(session, 100, 200), now) else {
+    let BatchDecision::Replay(ack) = sessions.batch(&1, header(session, 100, 200), now) else {
         panic!("a replay")
     };
     assert_eq!(ack.stored_to, 400);
@@ -181,8 +181,8 @@ fn a_batch_is_taken_where_the_last_one_ended() {
 fn nobody_speaks_for_another() {
     let now = Instant::now();
     let (_, mut sessions, session) = joined(now);
-    let refused = |verdict: Verdict| match verdict {
-        Verdict::Refused(refused) => refused.reason,
+    let refused = |verdict: BatchDecision| match verdict {
+        BatchDecision::Refused(refused) => refused.reason,
         other => panic!("{other:?}"),
     };
     for (peer, session) in [(2, session), (1, session ^ 1), (1, 0)] {
@@ -241,12 +241,12 @@ fn a_higher_epoch_supersedes_and_others_are_refused() {
     assert_eq!(refused.reason, RefusedReason::Superseded);
     assert!(matches!(
         sessions.batch(&1, header(old, 0, 10), now),
-        Verdict::Refused(_)
+        BatchDecision::Refused(_)
     ));
     // Before the store has said where it stands there is no session yet.
     assert!(matches!(
         sessions.batch(&2, header(new.session, 0, 10), now),
-        Verdict::Refused(_)
+        BatchDecision::Refused(_)
     ));
     out.clear();
     sessions.stands(old, 50, now, &mut out);
@@ -257,7 +257,7 @@ fn a_higher_epoch_supersedes_and_others_are_refused() {
     );
     assert_eq!(
         sessions.batch(&2, header(new.session, 50, 60), now),
-        Verdict::Take
+        BatchDecision::Take
     );
 }
 
@@ -354,7 +354,7 @@ fn the_client_goes_where_the_store_stands() {
     });
     assert!(matches!(
         client.receive(&beyond, 2000, now),
-        Err(Over::Nonsense(_))
+        Err(SessionEnd::ProtocolViolation(_))
     ));
 }
 
@@ -374,7 +374,7 @@ fn a_silent_daemon_is_asked_and_then_given_up() {
     now += Duration::from_millis(2900);
     assert!(client.check(1000, [0; 5], now).unwrap().is_some());
     now += Duration::from_millis(100);
-    assert_eq!(client.check(1000, [0; 5], now), Err(Over::Silent));
+    assert_eq!(client.check(1000, [0; 5], now), Err(SessionEnd::Silent));
     assert!(!client.is_joined());
     assert_eq!(client.bye(ByeReason::Done, [0; 5]), None);
 }
@@ -387,7 +387,7 @@ fn who_is_idle_says_only_that_he_lives() {
     let mut out = Vec::new();
     assert_eq!(
         sessions.batch(&1, header(session, 0, 1000), now),
-        Verdict::Take
+        BatchDecision::Take
     );
     sessions.durable(session, 1000, &mut out);
     client.receive(&out[0].1, 1000, now).unwrap();
@@ -456,5 +456,5 @@ fn a_stopping_daemon_says_so() {
     let (mut client, mut sessions, _) = joined(now);
     let mut out = Vec::new();
     sessions.closing(&mut out);
-    assert_eq!(client.receive(&out[0].1, 0, now), Err(Over::Closing));
+    assert_eq!(client.receive(&out[0].1, 0, now), Err(SessionEnd::Closing));
 }

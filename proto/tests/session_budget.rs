@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
-use distlog_proto::session::{BatchHeader, Client, Sessions, ToClient, Verdict};
+use distlog_proto::session::{BatchDecision, BatchHeader, Client, Sessions, ToClient};
 
 /// Many clients share one budget: none is forgotten, and never is more granted than there is.
 #[test]
@@ -35,9 +35,9 @@ fn a_small_budget_serves_many() {
             while client.next() < EACH && client.may_send() {
                 let header = client.batch(client.next() + (64 << 10));
                 match sessions.batch(&n, header, now) {
-                    Verdict::Take => stored.push((header.session, header.to)),
-                    Verdict::Rewind(rewind) => out.push((n, ToClient::Rewind(rewind))),
-                    Verdict::Ignore => {}
+                    BatchDecision::Take => stored.push((header.session, header.to)),
+                    BatchDecision::Rewind(rewind) => out.push((n, ToClient::Rewind(rewind))),
+                    BatchDecision::Ignore => {}
                     other => panic!("{other:?}"),
                 }
             }
@@ -118,9 +118,9 @@ fn starves_nobody(delay: u32) {
             let to = clients[8].next() + (64 << 10);
             let header = clients[8].batch(to);
             match sessions.batch(&8, header, now) {
-                Verdict::Take => sessions.durable(header.session, header.to, &mut out),
-                Verdict::Rewind(rewind) => out.push((8, ToClient::Rewind(rewind))),
-                other => assert_eq!(other, Verdict::Ignore),
+                BatchDecision::Take => sessions.durable(header.session, header.to, &mut out),
+                BatchDecision::Rewind(rewind) => out.push((8, ToClient::Rewind(rewind))),
+                other => assert_eq!(other, BatchDecision::Ignore),
             }
         }
         for (n, client) in (0..).zip(&mut clients) {
@@ -171,7 +171,7 @@ fn who_stands_where_offsets_end_takes_nothing_for_ever() {
                 from: asked.acked,
                 to: u64::MAX,
             };
-            assert_eq!(sessions.batch(&n, header, now), Verdict::Take);
+            assert_eq!(sessions.batch(&n, header, now), BatchDecision::Take);
             sessions.durable(asked.session, u64::MAX, &mut out);
         }
         assert!(sessions.cut(asked.session).is_some());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
 use distlog_proto::session::{
-    BatchHeader, ByeReason, Client, Sessions, ToClient, ToDaemon, Verdict,
+    BatchDecision, BatchHeader, ByeReason, Client, Sessions, ToClient, ToDaemon,
 };
 use proptest::prelude::*;
 
@@ -236,16 +236,16 @@ impl World {
                 Err(refused) => out.push((peer, ToClient::Refused(refused))),
             },
             ToDaemon::Batch(header) => match daemon.sessions.batch(&peer, header, now) {
-                Verdict::Take => {
+                BatchDecision::Take => {
                     let BatchHeader { session, from, to } = header;
                     daemon
                         .queue
                         .push_back(Item::Batch(session, from, to, records));
                 }
-                Verdict::Replay(ack) => out.push((peer, ToClient::Ack(ack))),
-                Verdict::Rewind(rewind) => out.push((peer, ToClient::Rewind(rewind))),
-                Verdict::Ignore => {}
-                Verdict::Refused(refused) => out.push((peer, ToClient::Refused(refused))),
+                BatchDecision::Replay(ack) => out.push((peer, ToClient::Ack(ack))),
+                BatchDecision::Rewind(rewind) => out.push((peer, ToClient::Rewind(rewind))),
+                BatchDecision::Ignore => {}
+                BatchDecision::Refused(refused) => out.push((peer, ToClient::Refused(refused))),
             },
             ToDaemon::Ping(ping) => out.push((
                 peer,

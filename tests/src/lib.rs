@@ -1,16 +1,4 @@
-//! What the end-to-end stories share: a real daemon in a process of its own, and waiting for what must come.
+//! End-to-end stories of distlog, in the folder `tests/`: real processes, real sockets. What they share is in `kit/`.
 //!
-//! `daemon.rs` starts `distlogd` and asks it; `eventually.rs` waits for a condition, never for a time; `process.rs` starts
-//! any other program and reads what it prints; `rotel.rs` starts a real server of OpenTelemetry. The stories are in the `tests/` folders of this crate and of the examples.
-//! `torture/` is a program of its own that kills everything at random and counts what became of the records;
-//! `throughput/` is one that measures.
-
-mod daemon;
-mod eventually;
-mod process;
-mod rotel;
-
-pub use daemon::Daemon;
-pub use eventually::eventually;
-pub use process::Process;
-pub use rotel::Rotel;
+//! `torture/` is a program that kills everything at random and counts what became of the records; `throughput/` is one that
+//! measures.

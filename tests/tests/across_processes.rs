@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use distlog_tests::{Daemon, Process, eventually};
+use distlog_testkit::{Daemon, Process, eventually};
 use serde_json::Value;
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_e2e-client");
@@ -240,7 +240,7 @@ rules: [{{ to: [all] }}]"
     );
     daemon.expect_stderr("a running daemon", |line| (line == "ready").then_some(()));
     assert!(program.wait().success(), "{:?}", program.stderr());
-    distlog_tests::eventually("the record", || {
+    distlog_testkit::eventually("the record", || {
         let text = std::fs::read_to_string(folder.path().join("all.jsonl")).unwrap_or_default();
         match text.contains("before the daemon was there") {
             true => Ok(()),

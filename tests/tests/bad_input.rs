@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use distlog_tests::{Daemon, Process, eventually};
+use distlog_testkit::{Daemon, Process, eventually};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_e2e-client");
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_e2e-distlogd");

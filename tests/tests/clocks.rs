@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use distlog_layer::{Flush, builder};
-use distlog_tests::{Daemon, Process, eventually};
+use distlog_testkit::{Daemon, Process, eventually};
 use tracing::info;
 use tracing_subscriber::prelude::*;
 
@@ -165,7 +165,10 @@ fn a_daemon_that_starts_with_a_wrong_clock_which_is_then_set_right_deletes_nothi
     clock.set("+400d");
     daemon.restart();
     // Each is said before retention is looked at: with the second it was, by the clock that is wrong.
-    for (number, (offset, way)) in [("+401d", "forward"), ("+0", "back")].into_iter().enumerate() {
+    for (number, (offset, way)) in [("+401d", "forward"), ("+0", "back")]
+        .into_iter()
+        .enumerate()
+    {
         clock.set(offset);
         expect_said(&mut daemon, way, number + 1);
     }

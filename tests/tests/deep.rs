@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use distlog_layer::{Flush, Task, builder, current, get_foreign_task, import_task, to};
-use distlog_tests::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually};
 use tracing_subscriber::prelude::*;
 
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_e2e-distlogd");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use distlog_tests::{Daemon, Process, eventually};
+use distlog_testkit::{Daemon, Process, eventually};
 use serde_json::Value;
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_e2e-client");

@@ -1,7 +1,7 @@
 //! A client and a server made with tonic, each with the layer added and nothing else: one tree.
 
 use distlog_layer::{FutureExt, task};
-use distlog_tests::Daemon;
+use distlog_testkit::Daemon;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,

@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use distlog_tests::{Daemon, Process};
+use distlog_testkit::{Daemon, Process};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 

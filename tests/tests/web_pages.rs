@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use distlog_tests::Daemon;
+use distlog_testkit::Daemon;
 
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_e2e-distlogd");
 const SPAN: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"written by a page","startTimeUnixNano":"1700000000000000000","endTimeUnixNano":"1700000001000000000"}]}]}]}"#;

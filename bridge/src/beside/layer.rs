@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use distlog_proto::{CallerSpan, Twin};
+use distlog_proto::{CallerSpan, ExternalSpanState};
 use opentelemetry::trace::Tracer;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::span::{Attributes, Id};
@@ -76,7 +76,7 @@ impl<S: Subscriber> Layer<S> for Early {
             if registry.span(&id)?.extensions().get::<Told>().is_some() {
                 return None;
             }
-            if let Twin::Span(span) = twin(&id, dispatch) {
+            if let ExternalSpanState::Known(span) = twin(&id, dispatch) {
                 registry.span(&id)?.extensions_mut().replace(span);
             }
             Some(())

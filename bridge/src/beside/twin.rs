@@ -1,7 +1,7 @@
 //! [`twin`]: the span that OpenTelemetry keeps for a span of `tracing`.
 
 use distlog_proto::trace_context::{KEY, NEW_TRACE};
-use distlog_proto::{CallerSpan, Twin, TwinSpan};
+use distlog_proto::{CallerSpan, ExternalSpan, ExternalSpanState};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use tracing_core::Dispatch;
@@ -13,19 +13,19 @@ use crate::ids;
 
 /// What the layer that [`layer`](super::layer) made has of a span, for `beside` of distlog's builder. From then on the
 /// span cannot be given another parent.
-pub fn twin(id: &Id, dispatch: &Dispatch) -> Twin {
+pub fn twin(id: &Id, dispatch: &Dispatch) -> ExternalSpanState {
     if is_inside() {
-        return Twin::Later;
+        return ExternalSpanState::Pending;
     }
     let Some(span) = dispatch
         .downcast_ref::<Registry>()
         .and_then(|registry| registry.span(id))
     else {
-        return Twin::None;
+        return ExternalSpanState::None;
     };
     // The layer of OpenTelemetry was told first that the span is closed, and has forgotten it.
-    if let Some(twin) = span.extensions_mut().remove::<TwinSpan>() {
-        return Twin::Span(twin);
+    if let Some(twin) = span.extensions_mut().remove::<ExternalSpan>() {
+        return ExternalSpanState::Known(twin);
     }
     span.extensions_mut().replace(Told);
     let caller = span.extensions_mut().remove::<CallerSpan>();
@@ -34,20 +34,20 @@ pub fn twin(id: &Id, dispatch: &Dispatch) -> Twin {
         tracing_opentelemetry::get_otel_context(id, dispatch)
     });
     match context.and_then(|context| described(&context)) {
-        Some(twin) => Twin::Span(twin),
-        None => Twin::None,
+        Some(twin) => ExternalSpanState::Known(twin),
+        None => ExternalSpanState::None,
     }
 }
 
 /// In the extensions of a span: distlog has asked for its twin.
 pub(super) struct Told;
 
-fn described(context: &Context) -> Option<TwinSpan> {
+fn described(context: &Context) -> Option<ExternalSpan> {
     let span = context.span();
     let own = span.span_context();
     let parent_span_id = ids::span_id(parent(&span));
     let state = own.trace_state().delete(KEY).unwrap_or_default();
-    Some(TwinSpan {
+    Some(ExternalSpan {
         trace_id: ids::trace_id(own.trace_id())?,
         // A tracer that does nothing repeats the parent.
         span_id: ids::span_id(own.span_id()).filter(|id| Some(*id) != parent_span_id)?,

@@ -2,7 +2,7 @@
 
 use distlog_proto::wire::encode::{self, SourceHead};
 use distlog_proto::wire::scan::Scan;
-use distlog_proto::{ProducerId, System};
+use distlog_proto::{Environment, ProducerId};
 
 use super::any::{Any, attributes};
 use super::{Fault, frame};
@@ -81,10 +81,10 @@ fn note<'a>(head: &mut SourceHead<'a>, name: &str, value: Any<'a>) {
         names::PROCESS_PID => head.process_id = value.count().unwrap_or_default(),
         names::PROCESS_EXECUTABLE_NAME => head.process_name = text,
         names::DEPLOYMENT_ENVIRONMENT_NAME | DEPLOYMENT_ENVIRONMENT => {
-            head.system = match text {
-                "production" | "prod" => System::Production,
-                "staging" => System::Staging,
-                _ => System::Test,
+            head.environment = match text {
+                "production" | "prod" => Environment::Production,
+                "staging" => Environment::Staging,
+                _ => Environment::Test,
             }
         }
         _ => {}

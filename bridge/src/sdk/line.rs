@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use distlog_proto::session::{ByeReason, Client, Over, RefusedReason, ToClient, ToDaemon};
+use distlog_proto::session::{ByeReason, Client, RefusedReason, SessionEnd, ToClient, ToDaemon};
 
 use super::handle::{Shared, lock};
 use super::queue::Queue;
@@ -141,16 +141,16 @@ impl Line {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trial {
     #[error("{0}")]
-    Over(Over),
+    SessionEnd(SessionEnd),
     #[error("it says that it has all before {0}, where no batch ends")]
     NoPlace(u64),
     #[error("no socket: {0}")]
     NoSocket(#[from] zmq::Error),
 }
 
-impl From<Over> for Trial {
-    fn from(over: Over) -> Trial {
-        Trial::Over(over)
+impl From<SessionEnd> for Trial {
+    fn from(over: SessionEnd) -> Trial {
+        Trial::SessionEnd(over)
     }
 }
 
@@ -158,8 +158,8 @@ impl Trial {
     /// Whether it is what happens when daemons come and go.
     pub(super) fn is_normal(&self) -> bool {
         match self {
-            Trial::Over(Over::Silent | Over::Closing) => true,
-            Trial::Over(Over::Refused(refused)) => matches!(
+            Trial::SessionEnd(SessionEnd::Silent | SessionEnd::Closing) => true,
+            Trial::SessionEnd(SessionEnd::Refused(refused)) => matches!(
                 refused.reason,
                 RefusedReason::UnknownSession | RefusedReason::Superseded
             ),
@@ -170,7 +170,9 @@ impl Trial {
     /// The epoch that the daemon knows, if it is too high for ours.
     pub(super) fn known_epoch(&self) -> Option<u64> {
         match self {
-            Trial::Over(Over::Refused(refused)) if refused.reason == RefusedReason::Epoch => {
+            Trial::SessionEnd(SessionEnd::Refused(refused))
+                if refused.reason == RefusedReason::Epoch =>
+            {
                 Some(refused.epoch)
             }
             _ => None,

@@ -6,7 +6,7 @@ use distlog_bridge::otlp::common::v1::any_value::Value as Any;
 use distlog_bridge::otlp::common::v1::{AnyValue, KeyValue};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
-    BatchRef, Callsite, Kind, ProducerId, Record, RecordRef, Source, System, Task, TaskId,
+    BatchRef, Callsite, Environment, Kind, ProducerId, Record, RecordRef, Source, Task, TaskId,
 };
 
 pub const TASK: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3";
@@ -29,7 +29,7 @@ pub fn source() -> Source {
         process_id: 4711,
         process_name: "shopd".into(),
         service: "shop".into(),
-        system: System::Production,
+        environment: Environment::Production,
         ..Source::default()
     }
 }

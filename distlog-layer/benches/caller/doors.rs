@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use distlog_proto::session::{Sessions, ToClient, ToDaemon, Verdict};
+use distlog_proto::session::{BatchDecision, Sessions, ToClient, ToDaemon};
 
 /// A push door that only reads; its address.
 pub(crate) fn push() -> String {
@@ -40,7 +40,7 @@ pub(crate) fn session() -> String {
                     }
                 }
                 ToDaemon::Batch(batch) => match sessions.batch(peer, batch, now) {
-                    Verdict::Take => sessions.durable(batch.session, batch.to, &mut answers),
+                    BatchDecision::Take => sessions.durable(batch.session, batch.to, &mut answers),
                     other => panic!("a batch was not taken: {other:?}"),
                 },
                 ToDaemon::Ping(ping) => {

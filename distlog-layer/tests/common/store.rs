@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use distlog_proto::session::{Bye, ByeReason, Dropped, Sessions, ToClient, ToDaemon, Verdict, Why};
+use distlog_proto::session::{
+    BatchDecision, Bye, ByeReason, Dropped, Sessions, ToClient, ToDaemon, Why,
+};
 use distlog_proto::{ProducerId, Record};
 
 use super::LONG;
@@ -196,8 +198,8 @@ fn hear(
             Err(refused) => Some(ToClient::Refused(refused)),
         },
         ToDaemon::Batch(header) => match sessions.batch(&peer, header, now) {
-            Verdict::Take if state.stuck.load(Ordering::SeqCst) => None,
-            Verdict::Take => {
+            BatchDecision::Take if state.stuck.load(Ordering::SeqCst) => None,
+            BatchDecision::Take => {
                 let producer = sessions.producer(header.session).unwrap();
                 let records = records(&frames[2]);
                 for record in &records {
@@ -209,10 +211,10 @@ fn hear(
                 sessions.durable(header.session, header.to, answers);
                 None
             }
-            Verdict::Replay(ack) => Some(ToClient::Ack(ack)),
-            Verdict::Rewind(rewind) => Some(ToClient::Rewind(rewind)),
-            Verdict::Ignore => None,
-            Verdict::Refused(refused) => Some(ToClient::Refused(refused)),
+            BatchDecision::Replay(ack) => Some(ToClient::Ack(ack)),
+            BatchDecision::Rewind(rewind) => Some(ToClient::Rewind(rewind)),
+            BatchDecision::Ignore => None,
+            BatchDecision::Refused(refused) => Some(ToClient::Refused(refused)),
         },
         ToDaemon::Ping(ping) => Some(
             sessions

@@ -15,9 +15,9 @@ use crate::heard::Heard;
 use crate::intake;
 use crate::losses::Losses;
 use crate::own::Own;
-use crate::store::{OpenError, Store};
 use crate::tracker::{Needs, Tracker};
 use crate::vital::Vital;
+use distlog_store::{OpenError, Store};
 
 /// Stores what is left in the directories, in the store of the configuration.
 pub(super) fn drain(

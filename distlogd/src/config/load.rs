@@ -13,7 +13,7 @@ use super::read_fault::unknown;
 use super::sections::{Config, Entry, From};
 use super::{clash, environment, inside, shell, values};
 use crate::processors::Kind;
-use crate::rules::{Condition, Rule, nearest};
+use distlog_rules::{Condition, Rule, nearest};
 
 const SECTIONS: [&str; 7] = [
     "listen",

@@ -13,7 +13,7 @@ use serde::de::{
 use super::fault::Fault;
 use super::node::{Key, Node, Place, Tree, Variables};
 use super::read_fault::{ReadFault, one_of};
-use crate::rules::nearest;
+use distlog_rules::nearest;
 
 /// Reads a `T`, adding everything that is wrong to `faults`. Returns it only if nothing is.
 pub(super) fn read<T: DeserializeOwned>(node: &Node, faults: &mut Vec<Fault>) -> Option<T> {

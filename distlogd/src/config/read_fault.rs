@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use serde::de::{Error, Expected, Unexpected};
 
 use super::node::Place;
-use crate::rules::nearest;
+use distlog_rules::nearest;
 
 /// A fault on its way up, which gets its place from the first node that it passes.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use super::doors::{self, Http};
 use super::fault::Fault;
 use super::values::{self, show_duration, show_size};
 use crate::processors::Kind;
-use crate::rules::{Condition, Router, Rule};
+use distlog_rules::{Condition, Router, Rule};
 
 /// What the daemon is told by its configuration file.
 #[derive(Debug, Clone)]

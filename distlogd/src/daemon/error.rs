@@ -1,7 +1,7 @@
 //! Why a daemon did not start.
 
-use crate::store::{self, CursorFileError};
 use crate::{doors, http, tracker};
+use distlog_store::{CursorFileError, OpenError};
 
 /// The daemon did not start.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +9,7 @@ use crate::{doors, http, tracker};
 pub enum StartError {
     /// The store cannot be opened.
     #[error("{0}")]
-    Store(#[from] store::OpenError),
+    Store(#[from] OpenError),
     /// A cursor cannot be read.
     #[error("{0}")]
     Cursor(#[from] CursorFileError),

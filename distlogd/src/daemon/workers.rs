@@ -10,9 +10,9 @@ use crate::config::{Config, Entry, From};
 use crate::own::Own;
 use crate::processor::Token;
 use crate::processors::Start;
-use crate::rules::Router;
-use crate::store::Reader;
 use crate::worker::{Factory, Progress, Worker};
+use distlog_rules::Router;
+use distlog_store::Reader;
 
 /// Where the store began and ended before anything came in: where a new processor begins.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@ use distlog_proto::wire::{BatchWriter, DecodeError};
 use distlog_proto::{BatchRef, ProducerId};
 
 use crate::intake::Batch;
-use crate::store::MAX_BATCH;
+use distlog_store::MAX_BATCH;
 
 /// A batch that is written anew takes no more records from this size on, in bytes.
 const ENOUGH: usize = MAX_BATCH - (2 << 20);

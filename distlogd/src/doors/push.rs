@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use distlog_proto::session::ToDaemon;
-use distlog_proto::{Encoding, Record, Topic, json, pickle};
+use distlog_proto::{Encoding, Record, Topic};
+use distlog_python::{json, pickle};
 
 use super::bind::{OpenError, bind};
 use super::check::check;
 use super::hall::Hall;
 use super::legacy::Collector;
 use crate::intake::{Batch, Closed};
-use crate::store::MAX_BATCH;
+use distlog_store::MAX_BATCH;
 
 const DOOR: &str = "push";
 const NAME: &str = "the push door";

@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 
 use crate::escape;
 use crate::listen::{Guard, Listening, bind_tcp};
-use crate::store::Reader;
 use crate::tracker::Recent;
+use distlog_store::Reader;
 
 /// So many tails are followed at once, a thread for each.
 const MAX_TAILS: usize = 128;

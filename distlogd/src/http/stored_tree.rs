@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use distlog_proto::{BatchRef, RecordRef, SpanId, TaskId};
 
-use crate::store::{Batches, ReadError, Reader};
 use crate::tree::{Builder, Place, Source, StoredBatch, Tree, is_below};
+use distlog_store::{Batches, ReadError, Reader};
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;

@@ -7,7 +7,8 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use distlog_proto::{BatchRef, RecordRef, TaskId, json};
+use distlog_proto::{BatchRef, RecordRef, TaskId};
+use distlog_python::json;
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,10 +17,10 @@ use super::below::Below;
 use super::reorder::Reorder;
 use super::{Door, Refusal, Shared};
 use crate::lookup::records_from;
-use crate::rules::Condition;
-use crate::store::{Batches, Reader};
 use crate::tree::paint::{Colour, Look};
 use crate::tree::put_line;
+use distlog_rules::Condition;
+use distlog_store::{Batches, Reader};
 
 const READ_BYTES: usize = 256 << 10;
 /// How long to wait for records before looking whether anybody still listens.

@@ -9,17 +9,18 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use distlog_proto::{TaskId, json};
+use distlog_proto::TaskId;
+use distlog_python::json;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::stored_tree::{each_record, stored_tree};
 use super::{Door, Refusal, Shared};
-use crate::store::Reader;
 use crate::tracker::Summary;
 use crate::tree::paint::{Colour, Look};
 use crate::tree::{self, DEPTH, Gone, MAX_DEPTH, Part};
+use distlog_store::Reader;
 
 /// An answer has so many tasks and records at most.
 const MAX_ITEMS: u64 = 500_000;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::{Item, Queue, Room};
 use super::{Batch, Stored};
-use crate::store::{Append, AppendOutcome, Reader, Store, StoreError};
+use distlog_store::{Append, AppendOutcome, Reader, Store, StoreError};
 
 /// Commit at the latest when so much was appended, in bytes: a quarter of what sessions may have on the way.
 const COMMIT_BYTES: usize = 16 << 20;

@@ -17,9 +17,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use distlog_proto::ProducerId;
 
-use crate::store::Store;
 use crate::vital::Vital;
 use appender::Appender;
+use distlog_store::Store;
 use queue::{Item, Queue};
 
 /// Called when it is known what became of a batch; from the thread that writes, which it must not hold up.

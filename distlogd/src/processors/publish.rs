@@ -5,7 +5,8 @@
 //! waited for: who is not there or too slow misses messages.
 
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{Encoding, RecordRef, Topic, json, pickle};
+use distlog_proto::{Encoding, RecordRef, Topic};
+use distlog_python::{json, pickle};
 use serde::Deserialize;
 
 use super::start::Start;
@@ -163,8 +164,8 @@ impl Publisher {
 
 fn topic(record: &RecordRef<'_>, encoding: Encoding) -> Topic {
     Topic {
-        system: record.source.system,
-        stream: record.source.stream,
+        environment: record.source.environment,
+        channel: record.source.channel,
         encoding,
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::meters::Meters;
 use crate::processor::Token;
-use crate::rules::Router;
-use crate::store::Reader;
+use distlog_rules::Router;
+use distlog_store::Reader;
 
 /// What a processor is made with.
 pub struct Start<'a> {

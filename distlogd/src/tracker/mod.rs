@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use distlog_proto::wire::Outline;
+use distlog_proto::wire::RecordHeader;
 use distlog_proto::{BatchRef, Kind, Outcome, Record, SpanId, TraceId};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
@@ -22,8 +22,8 @@ use crate::heard::{Heard, Over, Presence};
 use crate::intake::now;
 use crate::lookup::Numbered;
 use crate::own::Own;
-use crate::store::{Batches, Cursor, CursorFile, CursorFileError, ReadError, Reader};
 use crate::vital::Vital;
+use distlog_store::{Batches, Cursor, CursorFile, CursorFileError, ReadError, Reader};
 use open::{Open, OpenTasks};
 
 const READ_BYTES: usize = 1 << 20;
@@ -117,11 +117,11 @@ impl Look {
 /// A task that has begun in the batch at hand.
 struct Begun<'a> {
     ids: (TraceId, SpanId),
-    /// See [`Outline::run`].
+    /// See [`RecordHeader::run`].
     run: u64,
     /// Number in the store of its begin.
     number: u64,
-    outline: Outline<'a>,
+    outline: RecordHeader<'a>,
     /// Time of its last record, in ns since the epoch.
     last: u64,
 }
@@ -258,12 +258,12 @@ impl Tracker {
     fn take_batch(&mut self, first: u64, batch: &BatchRef<'_>) {
         let now = Instant::now();
         // Most records are events, and most of them of the same task as the one before.
-        let mut heard: Option<Outline<'_>> = None;
+        let mut heard: Option<RecordHeader<'_>> = None;
         // Many tasks begin and end in one batch, a span that came by OTLP always: nobody needs to know more of them.
         let mut begun: Option<Begun<'_>> = None;
         // Nothing more is to be learned of this trace for the list.
         let mut listed: Option<TraceId> = None;
-        for (number, outline) in (first..).zip(batch.outlines()) {
+        for (number, outline) in (first..).zip(batch.headers()) {
             // Batches were checked when they came in.
             let Ok(outline) = outline else { continue };
             let Some(ids) = outline.task else { continue };
@@ -339,7 +339,7 @@ impl Tracker {
         }
     }
 
-    fn heard(&mut self, heard: Option<Outline<'_>>, now: Instant) {
+    fn heard(&mut self, heard: Option<RecordHeader<'_>>, now: Instant) {
         let Some(outline) = heard else { return };
         let Some((trace_id, span_id)) = outline.task else {
             return;

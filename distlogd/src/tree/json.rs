@@ -13,7 +13,8 @@
 
 use std::mem::take;
 
-use distlog_proto::{Kind, RecordRef, json};
+use distlog_proto::{Kind, RecordRef};
+use distlog_python::json;
 
 use super::build::Tree;
 use super::draw::title;

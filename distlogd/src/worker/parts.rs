@@ -9,7 +9,7 @@ use distlog_proto::RecordRef;
 use crate::meters::Meters;
 use crate::own::Own;
 use crate::processor::{Error, Processor, Token};
-use crate::store::{CursorFile, CursorFileError, Reader};
+use distlog_store::{CursorFile, CursorFileError, Reader};
 
 /// How long to wait for records before looking whether the daemon stops.
 pub(super) const WAIT: Duration = Duration::from_millis(200);

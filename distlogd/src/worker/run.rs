@@ -9,7 +9,7 @@ use distlog_proto::{BatchRef, RecordRef, Severity};
 use super::parts::{WAIT, Worker};
 use crate::lookup::records_from;
 use crate::processor::{Error, Processor, Token};
-use crate::store::Batches;
+use distlog_store::Batches;
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
@@ -123,7 +123,7 @@ impl Run {
 
     fn step(
         &mut self,
-        cursor: &mut crate::store::Cursor,
+        cursor: &mut distlog_store::Cursor,
         batches: &mut Batches,
     ) -> Result<(), Error> {
         if self.processor.is_none() {

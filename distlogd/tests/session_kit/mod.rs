@@ -10,9 +10,9 @@ use distlog_proto::session::{
 };
 use distlog_proto::wire::{self, BatchWriter};
 use distlog_proto::{BatchRef, ProducerId, Record, RecordRef, Source};
+use distlog_store::{Batches, Reader};
 use distlogd::config::Config;
 use distlogd::daemon::{Builder, Daemon};
-use distlogd::store::{Batches, Reader};
 
 /// All doors on free ports, the store in a folder.
 pub fn config(folder: &Path) -> Config {

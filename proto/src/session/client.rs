@@ -52,7 +52,7 @@ enum State {
 /// An attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Over {
+pub enum SessionEnd {
     /// The daemon does not answer.
     Silent,
     /// It refuses us.
@@ -60,25 +60,25 @@ pub enum Over {
     /// It stops.
     Closing,
     /// It says what cannot be.
-    Nonsense(Nonsense),
+    ProtocolViolation(ProtocolViolation),
 }
 
 /// What a daemon said that cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nonsense {
+pub struct ProtocolViolation {
     what: &'static str,
     said: u64,
     from: u64,
     to: u64,
 }
 
-impl fmt::Display for Over {
+impl fmt::Display for SessionEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Over::Silent => f.write_str("it does not answer"),
-            Over::Refused(refused) => write!(f, "it refuses: {}", refused.detail),
-            Over::Closing => f.write_str("it stops"),
-            Over::Nonsense(Nonsense {
+            SessionEnd::Silent => f.write_str("it does not answer"),
+            SessionEnd::Refused(refused) => write!(f, "it refuses: {}", refused.detail),
+            SessionEnd::Closing => f.write_str("it stops"),
+            SessionEnd::ProtocolViolation(ProtocolViolation {
                 what,
                 said,
                 from,
@@ -145,7 +145,7 @@ impl Client {
         message: &ToClient<'_>,
         waiting: u64,
         now: Instant,
-    ) -> Result<(), Over> {
+    ) -> Result<(), SessionEnd> {
         let over = match (self.state, message) {
             (State::Greeting, ToClient::Welcome(welcome)) if welcome.epoch == self.epoch => {
                 self.welcome(*welcome, waiting)
@@ -160,10 +160,10 @@ impl Client {
             (State::Joined { session }, ToClient::Closing(closing))
                 if closing.session == session =>
             {
-                Err(Over::Closing)
+                Err(SessionEnd::Closing)
             }
             (State::Greeting | State::Joined { .. }, ToClient::Refused(refused)) => {
-                Err(Over::Refused(refused.clone().into_owned()))
+                Err(SessionEnd::Refused(refused.clone().into_owned()))
             }
             // Of another attempt, or said twice.
             _ => return Ok(()),
@@ -172,9 +172,9 @@ impl Client {
         self.ending(over)
     }
 
-    fn welcome(&mut self, welcome: Welcome, waiting: u64) -> Result<(), Over> {
+    fn welcome(&mut self, welcome: Welcome, waiting: u64) -> Result<(), SessionEnd> {
         if welcome.version != VERSION {
-            return Err(Over::Refused(Refused::new(
+            return Err(SessionEnd::Refused(Refused::new(
                 RefusedReason::Version,
                 format!(
                     "the daemon speaks version {} of the session protocol, this client {VERSION}",
@@ -195,7 +195,7 @@ impl Client {
         Ok(())
     }
 
-    fn ack(&mut self, stored_to: u64, credit: u64) -> Result<(), Over> {
+    fn ack(&mut self, stored_to: u64, credit: u64) -> Result<(), SessionEnd> {
         if stored_to > self.furthest {
             return Err(nonsense(
                 "it has all before",
@@ -217,7 +217,7 @@ impl Client {
         Ok(())
     }
 
-    fn rewind(&mut self, received_to: u64) -> Result<(), Over> {
+    fn rewind(&mut self, received_to: u64) -> Result<(), SessionEnd> {
         if received_to > self.furthest {
             return Err(nonsense(
                 "it received all before",
@@ -233,7 +233,7 @@ impl Client {
         Ok(())
     }
 
-    fn ending(&mut self, result: Result<(), Over>) -> Result<(), Over> {
+    fn ending(&mut self, result: Result<(), SessionEnd>) -> Result<(), SessionEnd> {
         if result.is_err() {
             self.state = State::Apart;
         }
@@ -249,14 +249,14 @@ impl Client {
         waiting: u64,
         dropped: Dropped,
         now: Instant,
-    ) -> Result<Option<Ping>, Over> {
+    ) -> Result<Option<Ping>, SessionEnd> {
         if self.state == State::Apart {
             return Ok(None);
         }
         if let Some(asked) = self.unanswered
             && now.saturating_duration_since(asked) >= SILENT_AFTER
         {
-            return self.ending(Err(Over::Silent)).map(|()| None);
+            return self.ending(Err(SessionEnd::Silent)).map(|()| None);
         }
         if waiting > self.acked {
             self.stuck.get_or_insert(now);
@@ -347,8 +347,8 @@ impl Client {
     }
 }
 
-fn nonsense(what: &'static str, said: u64, from: u64, to: u64) -> Over {
-    Over::Nonsense(Nonsense {
+fn nonsense(what: &'static str, said: u64, from: u64, to: u64) -> SessionEnd {
+    SessionEnd::ProtocolViolation(ProtocolViolation {
         what,
         said,
         from,

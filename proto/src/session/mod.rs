@@ -14,7 +14,7 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //! use distlog_proto::ProducerId;
-//! use distlog_proto::session::{Client, Sessions, ToClient, Verdict};
+//! use distlog_proto::session::{Client, Sessions, ToClient, BatchDecision};
 //!
 //! let now = Instant::now();
 //! let mut sessions = Sessions::new(64 << 20);
@@ -30,7 +30,7 @@
 //!
 //! assert!(client.may_send());
 //! let header = client.batch(100);
-//! assert_eq!(sessions.batch(&"peer", header, now), Verdict::Take);
+//! assert_eq!(sessions.batch(&"peer", header, now), BatchDecision::Take);
 //! // … and when the store has made it durable:
 //! sessions.durable(asked.session, 100, &mut answers);
 //! let (_, ack) = answers.pop().unwrap();
@@ -45,9 +45,9 @@ mod epochs;
 mod message;
 mod sessions;
 
-pub use client::{Client, Over};
+pub use client::{Client, SessionEnd};
 pub use message::{
     Ack, BatchHeader, Bye, ByeReason, Closing, Dropped, Hello, Ping, Refused, RefusedReason,
     Rewind, ToClient, ToDaemon, VERSION, Welcome,
 };
-pub use sessions::{Asked, Ended, Sessions, Verdict, Why};
+pub use sessions::{Asked, BatchDecision, Ended, Sessions, Why};

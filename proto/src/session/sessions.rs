@@ -68,7 +68,7 @@ pub struct Asked {
 /// What to do with a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict {
+pub enum BatchDecision {
     /// It is the next one: store it.
     Take,
     /// It was taken before. Say this.
@@ -257,32 +257,32 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
     }
 
     /// A batch came. If it is to be taken it counts as received.
-    pub fn batch(&mut self, peer: &P, header: BatchHeader, now: Instant) -> Verdict {
+    pub fn batch(&mut self, peer: &P, header: BatchHeader, now: Instant) -> BatchDecision {
         let BatchHeader { session, from, to } = header;
         let Some(open) = self.of_mut(peer, session) else {
-            return Verdict::Refused(unknown());
+            return BatchDecision::Refused(unknown());
         };
         open.heard = now;
         if from >= to {
-            return Verdict::Refused(Refused::new(
+            return BatchDecision::Refused(Refused::new(
                 RefusedReason::Malformed,
                 format!("a batch cannot cover the offsets {from} to {to}"),
             ));
         }
         if to <= open.received {
-            return Verdict::Replay(open.ack(session));
+            return BatchDecision::Replay(open.ack(session));
         }
         if from != open.received || from >= open.grant.limit {
             if std::mem::replace(&mut open.rewound, true) && from != open.received {
-                return Verdict::Ignore;
+                return BatchDecision::Ignore;
             }
-            return Verdict::Rewind(open.rewind(session));
+            return BatchDecision::Rewind(open.rewind(session));
         }
         open.rewound = false;
         open.received = to;
         open.waiting = open.waiting.max(to);
         open.used = now;
-        Verdict::Take
+        BatchDecision::Take
     }
 
     /// What a session sent is durable up to here. Answers it, and those who waited for the credit.

@@ -4,7 +4,7 @@ use super::field::batch as field;
 use super::scan::{DecodeError, Scan};
 use super::value_ref::FieldsRef;
 use crate::id::ProducerId;
-use crate::record::{Callsite, Source, Stream, System};
+use crate::record::{Callsite, Channel, Environment, Source};
 use crate::severity::Severity;
 
 /// A program has some thousands; a batch names those that its records need.
@@ -33,8 +33,8 @@ pub struct SourceRef<'a> {
     pub service: &'a str,
     pub resource: FieldsRef<'a>,
     pub schema_url: &'a str,
-    pub system: System,
-    pub stream: Stream,
+    pub environment: Environment,
+    pub channel: Channel,
     pub dropped_attributes: u32,
 }
 
@@ -42,7 +42,8 @@ pub struct SourceRef<'a> {
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The same fields as in Callsite.
 pub struct CallsiteRef<'a> {
-    pub(crate) id: u32,
+    /// Its number in the batch's table.
+    pub id: u32,
     pub severity: Severity,
     pub target: &'a str,
     pub file: &'a str,
@@ -153,15 +154,15 @@ impl<'a> SourceRef<'a> {
                 5 => source.service = item.str()?,
                 7 => source.schema_url = item.str()?,
                 8 => {
-                    source.system = u8::try_from(item.varint()?)
+                    source.environment = u8::try_from(item.varint()?)
                         .ok()
-                        .and_then(System::from_letter)
+                        .and_then(Environment::from_letter)
                         .unwrap_or_default()
                 }
                 9 => {
-                    source.stream = u8::try_from(item.varint()?)
+                    source.channel = u8::try_from(item.varint()?)
                         .ok()
-                        .and_then(Stream::from_letter)
+                        .and_then(Channel::from_letter)
                         .unwrap_or_default()
                 }
                 10 => source.dropped_attributes = item.u32()?,
@@ -181,8 +182,8 @@ impl<'a> SourceRef<'a> {
             service: self.service.to_owned(),
             resource: self.resource.to_map(),
             schema_url: self.schema_url.to_owned(),
-            system: self.system,
-            stream: self.stream,
+            environment: self.environment,
+            channel: self.channel,
             dropped_attributes: self.dropped_attributes,
         }
     }

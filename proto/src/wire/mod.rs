@@ -3,7 +3,7 @@
 //! The contract is in `distlog/v1/record.proto` and `distlog/v1/batch.proto`; generated code would copy every string of
 //! every record, so this module walks the bytes itself ([protobuf encoding](https://protobuf.dev/programming-guides/encoding/)).
 //! Read it in this order: `scan.rs` (tags and lengths, bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`,
-//! `batch_head.rs` (what records share), `record_ref.rs`, `batch_ref.rs`, `outline.rs` (reading), `encode.rs`, `batch_writer.rs`
+//! `batch_head.rs` (what records share), `record_ref.rs`, `batch_ref.rs`, `record_header.rs` (reading), `encode.rs`, `batch_writer.rs`
 //! and `raw_batch.rs` (writing).
 //!
 //! ```
@@ -25,9 +25,9 @@ mod batch_ref;
 mod batch_writer;
 pub mod encode;
 mod once;
-mod outline;
 pub mod put;
 mod raw_batch;
+mod record_header;
 mod record_ref;
 pub mod scan;
 mod value_ref;
@@ -35,8 +35,8 @@ mod value_ref;
 pub use batch_head::{CallsiteRef, SourceRef};
 pub use batch_ref::{BatchRef, Records, trace_ids};
 pub use batch_writer::{BatchWriter, record as put_record};
-pub use outline::Outline;
 pub use raw_batch::RawBatch;
+pub use record_header::RecordHeader;
 pub use record_ref::{ErrorRef, LevelName, LinkRef, OtlpRef, RecordRef, TaskRef};
 pub use scan::DecodeError;
 pub use value_ref::{FieldsRef, ListRef, ValueRef, field_value};

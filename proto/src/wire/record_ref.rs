@@ -389,8 +389,8 @@ pub struct TaskRef<'a> {
     pub flags: u32,
     pub trace_state: &'a str,
     pub context: FieldsRef<'a>,
-    /// All of it.
-    pub(crate) whole: &'a [u8],
+    /// Its bytes in the batch. Two tasks with the same bytes are the same.
+    pub wire: &'a [u8],
 }
 
 impl<'a> TaskRef<'a> {
@@ -432,7 +432,7 @@ impl<'a> TaskRef<'a> {
             flags,
             trace_state,
             context: FieldsRef::new(context.unwrap_or_default(), task::CONTEXT, &[])?,
-            whole: bytes,
+            wire: bytes,
         })
     }
 

@@ -86,10 +86,10 @@ prop_compose! {
     fn source()(
         producer in any::<[u8; 16]>(), (host, process_name, service) in (text(), text(), text()), process_id in u64s(),
         resource in map(), schema_url in text(), dropped_attributes in u32s(),
-        system in prop::sample::select(vec![System::Test, System::Staging, System::Production]),
-        stream in prop::sample::select(vec![Stream::Log, Stream::Performance]),
+        environment in prop::sample::select(vec![Environment::Test, Environment::Staging, Environment::Production]),
+        channel in prop::sample::select(vec![Channel::Log, Channel::Performance]),
     ) -> Source {
-        Source { producer: ProducerId::from_bytes(producer), host, process_id, process_name, service, resource, schema_url, system, stream, dropped_attributes }
+        Source { producer: ProducerId::from_bytes(producer), host, process_id, process_name, service, resource, schema_url, environment, channel, dropped_attributes }
     }
 }
 
@@ -267,8 +267,8 @@ pub fn batch(record: &Record) -> Vec<u8> {
 /// The topic of the record's messages.
 pub fn topic(record: &Record, encoding: Encoding) -> Topic {
     Topic {
-        system: record.source.system,
-        stream: record.source.stream,
+        environment: record.source.environment,
+        channel: record.source.channel,
         encoding,
     }
 }

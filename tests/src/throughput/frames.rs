@@ -27,11 +27,11 @@ impl Frame {
         match self {
             Frame::Json => [
                 b"TLJ",
-                include_bytes!("../../../proto/tests/python/frames/task-1.TLJ"),
+                include_bytes!("../../../python/tests/python/frames/task-1.TLJ"),
             ],
             Frame::Pickle => [
                 b"TLP",
-                include_bytes!("../../../proto/tests/python/frames/task-1.TLP"),
+                include_bytes!("../../../python/tests/python/frames/task-1.TLP"),
             ],
         }
     }

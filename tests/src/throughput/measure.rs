@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use distlog_tests::Daemon;
+use distlog_testkit::Daemon;
 
 use crate::crew::{Crew, Done, program};
 use crate::load::PATIENCE;

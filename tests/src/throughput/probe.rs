@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use distlog_layer::Flush;
-use distlog_tests::Daemon;
+use distlog_testkit::Daemon;
 use serde::Serialize;
 
 use crate::crew::program;

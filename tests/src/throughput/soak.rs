@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use distlog_tests::Daemon;
+use distlog_testkit::Daemon;
 
 use crate::crew::Crew;
 use crate::load::{Door, Load};

@@ -10,7 +10,7 @@ use super::client::{Client, LEFT};
 use super::disk::Disk;
 use super::keeper::Keeper;
 use super::network::Network;
-use super::oracle::Verdict;
+use super::oracle::BatchDecision;
 use super::plan::{Manner, Order, Step};
 use super::{metrics, sink};
 
@@ -35,7 +35,7 @@ pub struct House {
     leaving: Vec<(Running, Instant)>,
     runs: u64,
     /// What is wrong.
-    pub verdict: Verdict,
+    pub verdict: BatchDecision,
 }
 
 impl House {
@@ -65,7 +65,7 @@ impl House {
             clients: (0..clients).map(|_| None).collect(),
             leaving: Vec::new(),
             runs: 0,
-            verdict: Verdict::default(),
+            verdict: BatchDecision::default(),
         };
         std::fs::write(folder.join("distlogd.yaml"), house.config()?)?;
         Ok(house)

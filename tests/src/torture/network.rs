@@ -240,7 +240,7 @@ mod tests {
         send("half of this");
         // It connects again by itself, and then sends nothing again.
         let connections = || network.shared.state.lock().unwrap().number;
-        distlog_tests::eventually("a new connection", || match connections() {
+        distlog_testkit::eventually("a new connection", || match connections() {
             2.. => Ok(()),
             one => Err(one),
         });

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use distlog_proto::BatchRef;
 use distlog_proto::wire::{RecordRef, ValueRef};
-use distlogd::store::{Batches, Options, Store};
+use distlog_store::{Batches, Options, Store};
 use serde::Deserialize;
 
 use super::marks::{Identity, Marks};
@@ -22,7 +22,7 @@ const READ: usize = 4 << 20;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct BatchDecision {
     /// Calls that returned.
     pub logged: u64,
     /// Numbered records in the store.
@@ -43,7 +43,7 @@ pub struct Verdict {
     pub more: u64,
 }
 
-impl Verdict {
+impl BatchDecision {
     /// Notes what is wrong.
     pub fn complain(&mut self, what: String) {
         if self.complaints.len() < COMPLAINTS {
@@ -75,7 +75,7 @@ impl Stored {
     ///
     /// # Errors
     /// If it cannot be opened or read.
-    pub fn read(path: &Path, verdict: &mut Verdict) -> io::Result<Stored> {
+    pub fn read(path: &Path, verdict: &mut BatchDecision) -> io::Result<Stored> {
         let options = Options {
             reserve: 0,
             ..Options::default()
@@ -109,7 +109,7 @@ impl Stored {
         Ok(stored)
     }
 
-    fn add(&mut self, record: &RecordRef<'_>, verdict: &mut Verdict) {
+    fn add(&mut self, record: &RecordRef<'_>, verdict: &mut BatchDecision) {
         let producer = record.source.producer.to_bytes();
         if !self.records.add(producer, record.offset) && self.records.twice <= EXAMPLES {
             verdict.complain(format!(
@@ -138,7 +138,7 @@ impl Stored {
 }
 
 /// Judges what is stored by what was sworn.
-pub fn judge(testimonies: &[Testimony], stored: &Stored, verdict: &mut Verdict) {
+pub fn judge(testimonies: &[Testimony], stored: &Stored, verdict: &mut BatchDecision) {
     verdict.stored = stored.numbers.count();
     // A number that came twice may or may not be a record that came twice.
     verdict.duplicated = stored.records.twice.max(stored.numbers.twice);
@@ -161,7 +161,7 @@ pub fn judge(testimonies: &[Testimony], stored: &Stored, verdict: &mut Verdict) 
     }
 }
 
-fn judge_run(run: u64, threads: &[&Testimony], stored: &Stored, verdict: &mut Verdict) {
+fn judge_run(run: u64, threads: &[&Testimony], stored: &Stored, verdict: &mut BatchDecision) {
     let mut missing: Vec<(u64, u64)> = Vec::new();
     let mut in_flight = 0;
     for testimony in threads {
@@ -256,7 +256,7 @@ pub fn judge_processor(
     name: &str,
     got: &Marks<[u8; 16]>,
     stored: &Stored,
-    verdict: &mut Verdict,
+    verdict: &mut BatchDecision,
 ) -> u64 {
     let missing: Vec<_> = stored.records.without(got).collect();
     if let Some((producer, offset)) = missing.first() {
@@ -337,7 +337,7 @@ mod tests {
             all.numbers.add((1, 0), *number);
         }
         all.dropped.insert([1; 16], reported);
-        let mut verdict = Verdict::default();
+        let mut verdict = BatchDecision::default();
         judge(&[testimony(waits)], &all, &mut verdict);
         assert_eq!(verdict.logged, 10);
         (verdict.lost, verdict.duplicated, verdict.complaints.len())

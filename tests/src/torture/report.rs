@@ -1,10 +1,10 @@
 //! The line that says how it went.
 
-use super::oracle::Verdict;
+use super::oracle::BatchDecision;
 
 /// The one line for standard output.
-pub fn line(verdict: &Verdict, rounds: u64, seed: u64) -> String {
-    let Verdict {
+pub fn line(verdict: &BatchDecision, rounds: u64, seed: u64) -> String {
+    let BatchDecision {
         logged,
         stored,
         lost,
@@ -21,7 +21,7 @@ pub fn line(verdict: &Verdict, rounds: u64, seed: u64) -> String {
 }
 
 /// What is wrong, for standard error.
-pub fn complaints(verdict: &Verdict) -> String {
+pub fn complaints(verdict: &BatchDecision) -> String {
     let mut text: String = verdict
         .complaints
         .iter()

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::disk::{self, Disk};
 use super::house::House;
 use super::marks::Marks;
-use super::oracle::{self, Stored, Verdict};
+use super::oracle::{self, BatchDecision, Stored};
 use super::plan::{Order, Plan, Step};
 use super::witness::Testimony;
 
@@ -46,7 +46,7 @@ pub struct Options {
 ///
 /// # Errors
 /// What the system says, when it does not let us work.
-pub fn run(options: &Options) -> io::Result<Verdict> {
+pub fn run(options: &Options) -> io::Result<BatchDecision> {
     let namespace = disk::enter_namespace();
     let folder = tempfile::Builder::new()
         .prefix("torture-")
@@ -119,11 +119,11 @@ fn play(house: &mut House, round: u64, steps: &[Step]) -> io::Result<()> {
     Ok(())
 }
 
-fn judge(house: &House, verdict: &mut Verdict) -> io::Result<()> {
+fn judge(house: &House, verdict: &mut BatchDecision) -> io::Result<()> {
     let testimonies = Testimony::read_all(&house.witnesses())?;
     let stored = Stored::read(&house.store(), verdict)?;
     oracle::judge(&testimonies, &stored, verdict);
-    let processor = |got: io::Result<Marks<[u8; 16]>>, name: &str, verdict: &mut Verdict| {
+    let processor = |got: io::Result<Marks<[u8; 16]>>, name: &str, verdict: &mut BatchDecision| {
         got.map(|got| oracle::judge_processor(name, &got, &stored, verdict))
     };
     verdict.file_twice = processor(oracle::read_lines(&house.file()), "file", verdict)?;

@@ -1,6 +1,6 @@
 //! What came by OTLP leaves by OTLP as it came: an SDK sends the same to distlogd and straight to a receiver.
 
-use distlog_tests::{Daemon, Rotel};
+use distlog_testkit::{Daemon, Rotel};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 

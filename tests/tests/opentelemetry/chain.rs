@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use distlog_proto::TaskId;
-use distlog_tests::{Daemon, Process, Rotel, eventually};
+use distlog_testkit::{Daemon, Process, Rotel, eventually};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! The same story, told with OpenTelemetry's SDKs, by each way that they have: the tree shows what they said.
 
-use distlog_tests::Daemon;
+use distlog_testkit::Daemon;
 use serde_json::{Value, json};
 
 use crate::DISTLOGD;

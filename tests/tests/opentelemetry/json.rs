@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use distlog_tests::Daemon;
+use distlog_testkit::Daemon;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};

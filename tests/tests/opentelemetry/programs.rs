@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use distlog_tests::{Daemon, Process};
+use distlog_testkit::{Daemon, Process};
 
 /// An SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

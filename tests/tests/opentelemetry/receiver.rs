@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use distlog_tests::eventually;
+use distlog_testkit::eventually;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
     LogsService, LogsServiceServer,
 };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use distlog_proto::session::{
-    BatchHeader, Bye, ByeReason, Dropped, Ended, Hello, Ping, Refused, RefusedReason, Sessions,
-    ToClient, ToDaemon, Verdict, Why,
+    BatchDecision, BatchHeader, Bye, ByeReason, Dropped, Ended, Hello, Ping, Refused,
+    RefusedReason, Sessions, ToClient, ToDaemon, Why,
 };
 use distlog_proto::{BatchRef, ProducerId, Topic};
 
@@ -207,25 +207,25 @@ impl Desk {
     ) -> Result<(), Closed> {
         self.hall.received.message(DOOR, "B", body.len());
         match self.sessions.batch(peer, header, Instant::now()) {
-            Verdict::Take => {}
-            Verdict::Replay(ack) => {
+            BatchDecision::Take => {}
+            BatchDecision::Replay(ack) => {
                 self.counts.replays.inc();
                 self.heard(header.session);
                 self.answers.push((Arc::clone(peer), ToClient::Ack(ack)));
                 return Ok(());
             }
-            Verdict::Rewind(rewind) => {
+            BatchDecision::Rewind(rewind) => {
                 self.counts.rewinds.inc();
                 self.heard(header.session);
                 let rewind = ToClient::Rewind(rewind);
                 self.answers.push((Arc::clone(peer), rewind));
                 return Ok(());
             }
-            Verdict::Ignore => {
+            BatchDecision::Ignore => {
                 self.counts.rewinds.inc();
                 return Ok(());
             }
-            Verdict::Refused(refused) => {
+            BatchDecision::Refused(refused) => {
                 self.refuse(peer, address, refused);
                 return Ok(());
             }

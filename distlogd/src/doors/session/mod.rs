@@ -21,9 +21,9 @@ use prometheus_client::registry::Registry;
 
 use super::bind::{OpenError, bind};
 use super::hall::Hall;
-use crate::store::MAX_BATCH;
 use counts::Counts;
 use desk::Desk;
+use distlog_store::MAX_BATCH;
 use door::{Door, Ends};
 use line::Line;
 use notices::Notices;

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use distlog_proto::{RecordRef, json};
+use distlog_proto::RecordRef;
+use distlog_python::json;
 
 use super::answer::Answer;
 use super::child::Running;

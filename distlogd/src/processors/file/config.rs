@@ -54,7 +54,7 @@ fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// The LogRecord form of encoding J ([`distlog_proto::json`]).
+    /// The LogRecord form of encoding J ([`distlog_python::json`]).
     #[default]
     Json,
     /// For people.

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use distlog_proto::{RecordRef, json};
+use distlog_proto::RecordRef;
+use distlog_python::json;
 
 use super::config::{Config, Format};
 use super::recover::{self, Opened};

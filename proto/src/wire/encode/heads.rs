@@ -1,7 +1,7 @@
 //! What stands around fields: tasks, links, sources, callsites, all borrowed.
 
 use crate::id::{ProducerId, SpanId, TraceId};
-use crate::record::{Stream, System};
+use crate::record::{Channel, Environment};
 use crate::severity::Severity;
 use crate::task_id::TaskId;
 use crate::wire::field::{batch, record, task};
@@ -175,8 +175,8 @@ pub struct SourceHead<'a> {
     pub process_name: &'a str,
     pub service: &'a str,
     pub schema_url: &'a str,
-    pub system: System,
-    pub stream: Stream,
+    pub environment: Environment,
+    pub channel: Channel,
     pub dropped_attributes: u32,
 }
 
@@ -199,8 +199,8 @@ pub fn source_with<R>(
         put::bytes(buf, 5, s.service.as_bytes());
         let result = resource(buf);
         put::bytes(buf, 7, s.schema_url.as_bytes());
-        put::varint(buf, 8, s.system.letter().into());
-        put::varint(buf, 9, s.stream.letter().into());
+        put::varint(buf, 8, s.environment.letter().into());
+        put::varint(buf, 9, s.channel.letter().into());
         put::varint(buf, 10, s.dropped_attributes.into());
         result
     })

@@ -123,8 +123,8 @@ pub fn source(buf: &mut Vec<u8>, s: &Source) {
         process_name: &s.process_name,
         service: &s.service,
         schema_url: &s.schema_url,
-        system: s.system,
-        stream: s.stream,
+        environment: s.environment,
+        channel: s.channel,
         dropped_attributes: s.dropped_attributes,
     };
     source_with(buf, &head, |buf| fields(buf, SOURCE_RESOURCE, &s.resource));

@@ -9,7 +9,7 @@ mod programs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, value_parser};
-use distlog_tests::Daemon;
+use distlog_testkit::Daemon;
 
 use crate::crew::Crew;
 use crate::load::Load;

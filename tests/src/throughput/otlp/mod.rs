@@ -12,7 +12,7 @@ mod traffic;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use distlog_tests::{Daemon, Rotel};
+use distlog_testkit::{Daemon, Rotel};
 use serde::Serialize;
 
 use crate::row::write_json;

@@ -1,0 +1,59 @@
+//! Rules: which records go to which processors.
+//!
+//! A condition is an expression in [CEL](https://cel.dev), as `when:` and `filter:` of the configuration have it. It is
+//! compiled once, into operations that read the record in place (`node.rs`); what those do not cover (macros, maps,
+//! conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
+//!
+//! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs` with `memo.rs`, `leaf.rs`,
+//! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`.
+//!
+//! | name | what |
+//! |---|---|
+//! | `kind` | `begin`, `event`, `bind` or `end` |
+//! | `severity` | 1–24, with the constants `TRACE DEBUG INFO WARN ERROR FATAL`: the number or, where there is none, what the text stands for; 0 where neither is known |
+//! | `service` `host` `process` `thread` | names, of the service, the host, the process, the thread |
+//! | `target` `file` `line` `module` `function` | the place in the code |
+//! | `message` | the readable text |
+//! | `task` `trace_id` `span_id` | the task's id; 32 and 16 hex digits as in W3C trace context; empty outside tasks |
+//! | `outcome` | of an end: `ok`, `success` (declared explicitly), `failed` or `lost`; else empty |
+//! | `duration` | of an end that tells it: compares with `duration('1.5s')` |
+//! | `sampled` | the flag of W3C trace context |
+//! | `system` | `test`, `staging` or `production` |
+//! | `fields` `context` `resource` | maps: the record's own fields, those of its task, the attributes of the resource |
+//!
+//! Text that is not known is empty. A field that is missing makes the condition not match and is no error; `has(fields.x)`
+//! asks for it, and `&&` and `||` absorb it where the other side decides. Names with dots are written as they are
+//! (`fields.http.method`) or as an index (`fields["http.method"]`). Whole numbers and fractions compare by value.
+//!
+//! ```
+//! use distlog_rules::Condition;
+//!
+//! Condition::compile("severity >= WARN && service == 'orders' && fields.amount > 100")?;
+//! let fault = Condition::compile("severty >= WARN").unwrap_err();
+//! assert_eq!(fault.to_string(), "line 1, column 1: unknown name `severty`: did you mean `severity`?");
+//! # Ok::<(), distlog_rules::CompileFault>(())
+//! ```
+
+#[cfg(test)]
+mod agreement;
+mod check;
+mod compile;
+mod condition;
+mod depth;
+mod fault;
+mod interpret;
+mod leaf;
+mod memo;
+mod names;
+mod nearest;
+mod node;
+mod path;
+mod reserved;
+mod router;
+mod syntax;
+mod value;
+
+pub use condition::Condition;
+pub use fault::CompileFault;
+pub use nearest::nearest;
+pub use router::{Router, Rule};

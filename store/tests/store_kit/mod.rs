@@ -1,0 +1,145 @@
+//! What the tests of the store share: batches that say what they are, and reading all of a store.
+#![allow(dead_code)]
+
+use std::time::{Duration, Instant};
+
+use distlog_store::{
+    Append, AppendOutcome, Batches, Options, ProducerId, Progress, Reader, Store, TraceId,
+};
+
+/// The bytes of a test batch: a count, so many trace ids, a payload.
+pub fn body(traces: &[TraceId], payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![traces.len() as u8];
+    out.extend(traces.iter().flatten());
+    out.extend_from_slice(payload);
+    out
+}
+
+pub fn find_traces(batch: &[u8], found: &mut dyn FnMut(TraceId)) {
+    let Some((count, rest)) = batch.split_first() else {
+        return;
+    };
+    for id in rest.chunks_exact(16).take(usize::from(*count)) {
+        found(id.try_into().unwrap());
+    }
+}
+
+pub fn options(segment_size: u64) -> Options {
+    Options {
+        segment_size,
+        reserve: 0,
+        index: find_traces,
+        ..Options::default()
+    }
+}
+
+pub fn trace(n: u64) -> TraceId {
+    let mut id = [0xA5; 16];
+    id[..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+    id
+}
+
+pub fn producer(n: u8) -> ProducerId {
+    [n + 1; 16]
+}
+
+/// One read batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Got {
+    pub producer: ProducerId,
+    pub from: u64,
+    pub to: u64,
+    pub first: u64,
+    pub count: u32,
+    pub received: u64,
+    pub bytes: Vec<u8>,
+}
+
+pub fn got(batches: &Batches) -> Vec<Got> {
+    batches
+        .iter()
+        .map(|(batch, bytes)| Got {
+            producer: batch.producer,
+            from: batch.from,
+            to: batch.to,
+            first: batch.first,
+            count: batch.count,
+            received: batch.received,
+            bytes: bytes.to_vec(),
+        })
+        .collect()
+}
+
+/// Everything from a record number on, with what was skipped.
+pub fn read_from(reader: &Reader, from: u64, max_bytes: usize) -> (Vec<Got>, Progress) {
+    let mut cursor = reader.cursor(from);
+    let mut out = Batches::new();
+    let (mut all, mut total) = (Vec::new(), Progress::default());
+    loop {
+        let progress = cursor.next_batches(&mut out, max_bytes).unwrap();
+        total.expired += progress.expired;
+        total.damaged += progress.damaged;
+        if out.is_empty() {
+            assert_eq!(cursor.position(), reader.end());
+            return (all, total);
+        }
+        all.extend(got(&out));
+    }
+}
+
+pub fn read_all(reader: &Reader) -> Vec<Got> {
+    let (all, progress) = read_from(reader, 1, 1 << 16);
+    assert_eq!(progress.skipped(), 0);
+    all
+}
+
+pub fn read_trace(reader: &Reader, trace: TraceId) -> Vec<Got> {
+    let mut cursor = reader.trace(trace);
+    let (mut out, mut all) = (Batches::new(), Vec::new());
+    loop {
+        cursor.next_batches(&mut out, 4096).unwrap();
+        if out.is_empty() {
+            return all;
+        }
+        all.extend(got(&out));
+    }
+}
+
+/// Appends the next batch of a producer, and gives what a reader should get.
+pub fn append(store: &mut Store, producer: ProducerId, count: u32, bytes: &[u8]) -> Got {
+    let from = store.position_of(&producer).unwrap_or(0);
+    let batch = Append {
+        producer,
+        from,
+        to: from + u64::from(count) * 10,
+        count,
+        received: 1_000 + from,
+        ordered: true,
+        bytes,
+    };
+    match store.append(&batch).unwrap() {
+        AppendOutcome::Taken { first } => Got {
+            producer,
+            from,
+            to: batch.to,
+            first,
+            count,
+            received: batch.received,
+            bytes: bytes.to_vec(),
+        },
+        other => panic!("not taken: {other:?}"),
+    }
+}
+
+/// Waits until every segment but the open one is sealed.
+pub fn wait_sealed(store: &Store) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while store.stats().unsealed > 0 {
+        assert!(
+            Instant::now() < deadline,
+            "never sealed: {:?}",
+            store.stats()
+        );
+        std::thread::yield_now();
+    }
+}
