@@ -2,7 +2,7 @@
 #![no_main]
 
 use distlog_proto::{BatchRef, wire};
-use distlog_proto_fuzz::check;
+use distlog_fuzz::check;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

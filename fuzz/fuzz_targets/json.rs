@@ -3,7 +3,7 @@
 
 use distlog_proto::{Topic, Value};
 use distlog_python::json;
-use distlog_proto_fuzz::check;
+use distlog_fuzz::check;
 use libfuzzer_sys::fuzz_target;
 
 const PLACES: [&str; 25] = [

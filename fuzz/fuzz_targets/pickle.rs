@@ -3,7 +3,7 @@
 
 use distlog_proto::Topic;
 use distlog_python::pickle;
-use distlog_proto_fuzz::check;
+use distlog_fuzz::check;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
