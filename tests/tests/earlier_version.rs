@@ -59,7 +59,7 @@ rules: [ { to: [all] } ]";
         .output()
         .unwrap();
     assert!(client.status.success());
-    eventually("the new records", || {
+    let messages = eventually("the new records", || {
         let messages: Vec<String> = daemon
             .records("all.jsonl", 1)
             .iter()
@@ -67,13 +67,11 @@ rules: [ { to: [all] } ]";
             .map(|record| record["message"].as_str().unwrap().to_owned())
             .collect();
         match messages.len() {
-            5.. => Ok(assert_eq!(
-                messages,
-                ["trace", "debug", "info", "warn", "error"]
-            )),
+            5.. => Ok(messages),
             _ => Err(messages),
         }
     });
+    assert_eq!(messages, ["trace", "debug", "info", "warn", "error"]);
     let old = daemon.lines("all.jsonl");
     let old = old
         .iter()
