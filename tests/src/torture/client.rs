@@ -86,7 +86,7 @@ impl Client {
         let (layer, guard) = distlog_layer::builder()
             .service("torture")
             .heartbeat(Duration::from_millis(500))
-            .patience(|patience| patience.scan = Duration::from_secs(2))
+            .failover_timeouts(|timeouts| timeouts.scan = Duration::from_secs(2))
             .spool(&self.spool)
             .ring_bytes(self.ring)
             .overflow(overflow)
