@@ -93,11 +93,13 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
-    /// Look through a configuration and report all its faults.
+    /// Check a configuration and report all its faults.
     Check {
         /// The configuration, in YAML.
         file: PathBuf,
     },
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +144,11 @@ impl LookArgs {
     }
 }
 
+/// The arguments of the program, for completions and man pages.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// The program `distlogd`.
 pub fn main() -> ExitCode {
     main_with(|builder| builder)
@@ -169,6 +176,7 @@ pub fn main_from(
         None if !cli.drain.is_empty() => drain::drain(cli.config.as_deref(), &cli.drain, add),
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
+        Some(Command::Schema) => check::schema(),
         Some(Command::Tree {
             id,
             depth,
