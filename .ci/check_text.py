@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Checks text that no compiler reads.
+
+* A file or folder that module docs (`//!`) or a top-level document name in backticks exists.
+* A relative link in Markdown leads to a file.
+* A line of Rust has at most 120 columns. Rows of Markdown tables in docs, which cannot be broken, may have more.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+COLUMNS = 120
+FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:rs|py|js|proto|md|toml|ya?ml|sh))`")
+FOLDER = re.compile(r"`((?:[\w.-]+/)+)`")
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+# Every crate has these.
+GENERAL = {"lib.rs", "mod.rs"}
+# Documents whose names in backticks are those of this repository. Other documents also name files of users.
+NAMING = {"ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md", "docs/glossary.md"}
+
+
+def tracked(*patterns):
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.splitlines() if os.path.exists(name)]
+
+
+def places(path):
+    """Folders that a name may be relative to: those of the file up to the root, and the source folder of its crate."""
+    folder = os.path.dirname(path)
+    # A module `a.rs` has its files in `a/`.
+    yield os.path.splitext(path)[0]
+    while True:
+        yield folder
+        yield os.path.join(folder, "src")
+        if not folder:
+            return
+        folder = os.path.dirname(folder)
+
+
+def names(path, text, known):
+    for pattern in (FILE, FOLDER):
+        for name in set(pattern.findall(text)) - GENERAL:
+            candidates = (os.path.normpath(os.path.join(place, name)) for place in places(path))
+            if not any(candidate in known for candidate in candidates):
+                yield name
+
+
+def main():
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    files = tracked()
+    known = set(files)
+    for name in files:
+        while name:
+            name = os.path.dirname(name)
+            known.add(name)
+    faults = []
+    for path in tracked("*.rs"):
+        generated = False
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                line = line.rstrip("\n")
+                generated |= number < 5 and "@generated" in line
+                comment = line.lstrip()
+                table = comment.startswith(("//! |", "/// |"))
+                if len(line) > COLUMNS and not table and not generated:
+                    faults.append(f"{path}:{number}: {len(line)} columns")
+                if comment.startswith("//!"):
+                    faults.extend(f"{path}:{number}: no file `{name}`" for name in names(path, comment, known))
+    for path in tracked("*.md"):
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if path in NAMING:
+                    faults.extend(f"{path}:{number}: no file `{name}`" for name in names(path, line, known))
+                for link in LINK.findall(line):
+                    if not os.path.exists(os.path.join(os.path.dirname(path), link)):
+                        faults.append(f"{path}:{number}: no file behind the link {link}")
+    print("\n".join(faults + [f"{len(files)} files, {len(faults)} faults"]))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
