@@ -1,11 +1,12 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` looks through a configuration;
-//! `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
+//! `notify.rs` tells systemd; `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
 
 mod check;
 mod client;
 mod drain;
+mod notify;
 mod output;
 mod run;
 
