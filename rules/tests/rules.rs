@@ -243,7 +243,9 @@ fn conditions_of_every_day_are_not_interpreted_and_allocate_nothing() {
     for text in ["fields.tags.exists(t, t == 'b')", "fields.count + 1 == 4"] {
         let condition = Condition::compile(text).unwrap();
         assert!(condition.is_interpreted(), "{text}");
-        with(&record(), |record| assert!(condition.matches(record), "{text}"));
+        with(&record(), |record| {
+            assert!(condition.matches(record), "{text}")
+        });
     }
 }
 
