@@ -1,11 +1,12 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` looks through a configuration;
-//! `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
+//! `notify.rs` tells systemd; `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
 
 mod check;
 mod client;
 mod drain;
+mod notify;
 mod output;
 mod run;
 
@@ -93,11 +94,13 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
-    /// Look through a configuration and report all its faults.
+    /// Check a configuration and report all its faults.
     Check {
         /// The configuration, in YAML.
         file: PathBuf,
     },
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +145,11 @@ impl LookArgs {
     }
 }
 
+/// The arguments of the program, for completions and man pages.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// The program `distlogd`.
 pub fn main() -> ExitCode {
     main_with(|builder| builder)
@@ -169,6 +177,7 @@ pub fn main_from(
         None if !cli.drain.is_empty() => drain::drain(cli.config.as_deref(), &cli.drain, add),
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
+        Some(Command::Schema) => check::schema(),
         Some(Command::Tree {
             id,
             depth,
