@@ -158,7 +158,7 @@ fn each_attempt_has_a_higher_epoch_and_goes_on_where_the_daemon_stands() {
     // Its store stands where the client knows: all else comes again.
     let (peer, hello) = door.hello();
     assert_eq!((hello.epoch, hello.acked), (2, first.header.to));
-    assert_eq!(hello.waiting, third.header.to);
+    assert_eq!(hello.head, third.header.to);
     door.welcome(&peer, &hello, 2, first.header.to, u64::MAX);
     let batch = door.batch(2);
     assert_eq!(batch.header.from, first.header.to);
@@ -235,14 +235,14 @@ fn without_credit_it_asks_and_sends_nothing() {
     door.welcome(&peer, &hello, 5, 0, 0);
     let ping = door.ping();
     assert_eq!((ping.session, ping.sent), (5, 0));
-    assert!(ping.waiting > 0);
+    assert!(ping.head > 0);
     // Credit for one batch, which begins before its end.
     door.ack(&peer, 5, 0, 1);
     let first = door.batch(5).header;
     assert_eq!(first.from, 0);
     client.log("two");
     let ping = door.ping();
-    assert!(ping.sent == first.to && ping.waiting > first.to);
+    assert!(ping.sent == first.to && ping.head > first.to);
     // Taken back, and given again.
     door.ack(&peer, 5, first.to, 0);
     let ping = door.ping();
@@ -262,7 +262,7 @@ fn an_idle_client_says_that_it_lives() {
     let (peer, _) = joined(&door, 1);
     for _ in 0..3 {
         let ping = door.ping();
-        assert_eq!((ping.session, ping.sent, ping.waiting), (1, 0, 0));
+        assert_eq!((ping.session, ping.sent, ping.head), (1, 0, 0));
         door.ack(&peer, 1, 0, u64::MAX);
     }
     assert_eq!(client.guard.close(LONG), Flush::Flushed);

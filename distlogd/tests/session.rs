@@ -159,13 +159,13 @@ fn what_is_forged_is_refused_and_counted() {
         producer: id(3),
         epoch: 1,
         acked: 0,
-        waiting: 0,
+        head: 0,
         dropped: [0; 5],
-        about: &about,
+        source: &about,
     };
     liar.say(&ToDaemon::Hello(hello.clone()));
     assert_eq!(liar.refused().0, RefusedReason::Forged);
-    (hello.about, hello.acked) = (&[], 10);
+    (hello.source, hello.acked) = (&[], 10);
     liar.say(&ToDaemon::Hello(hello));
     assert_eq!(liar.refused().0, RefusedReason::Malformed);
 
@@ -195,9 +195,9 @@ fn whatever_comes_is_answered_counted_and_survived() {
         producer: id(2),
         epoch: 1,
         acked: 0,
-        waiting: 0,
+        head: 0,
         dropped: [0; 5],
-        about: &[],
+        source: &[],
     }));
     let (reason, detail, _) = old.refused();
     assert_eq!(reason, RefusedReason::Version);
@@ -213,9 +213,9 @@ fn whatever_comes_is_answered_counted_and_survived() {
         producer: id(3),
         epoch: 1,
         acked: 0,
-        waiting: 0,
+        head: 0,
         dropped: [0; 5],
-        about: &[],
+        source: &[],
     })
     .encode(&mut hello);
     let garbage: Vec<Vec<Vec<u8>>> = vec![

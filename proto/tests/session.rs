@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
 use distlog_proto::session::{
-    Ack, BatchDecision, BatchHeader, Bye, ByeReason, Client, Closing, Ended, Hello, Ping, Refused,
-    RefusedReason, Rewind, SessionEnd, Sessions, ToClient, ToDaemon, VERSION, Welcome, Why,
+    Ack, BatchDecision, BatchHeader, Bye, ByeReason, Client, Closing, EndReason, EndedSession,
+    Hello, Ping, Refused, RefusedReason, Rewind, SessionEnd, Sessions, ToClient, ToDaemon, VERSION,
+    Welcome,
 };
 use prost::Message;
 
@@ -23,9 +24,9 @@ fn hello(epoch: u64, acked: u64) -> Hello<'static> {
         producer: PRODUCER,
         epoch,
         acked,
-        waiting: 1000,
+        head: 1000,
         dropped: [0, 1, 0, 300, 5],
-        about: b"",
+        source: b"",
     }
 }
 
@@ -41,7 +42,7 @@ fn what_clients_say_is_what_generated_code_reads() {
         ToDaemon::Ping(Ping {
             session: u64::MAX,
             sent: 1,
-            waiting: 2,
+            head: 2,
             dropped: [1, 0, 0, 0, 0],
         }),
         ToDaemon::Bye(Bye {
@@ -128,7 +129,7 @@ fn joined(now: Instant) -> (Client, Sessions<u8>, u64) {
     let mut out = Vec::new();
     let hello = client.hello(1, 1000, [0; 5], b"", now);
     let asked = sessions.hello(1, &hello, now, &mut out).unwrap().unwrap();
-    sessions.stands(asked.session, 0, now, &mut out);
+    sessions.resume_at(asked.session, 0, now, &mut out);
     assert_eq!(out.len(), 1);
     client.receive(&out[0].1, 1000, now).unwrap();
     assert!(client.is_joined() && client.may_send());
@@ -191,7 +192,7 @@ fn nobody_speaks_for_another() {
         let ping = Ping {
             session,
             sent: 0,
-            waiting: 0,
+            head: 0,
             dropped: [0; 5],
         };
         assert!(sessions.ping(&peer, ping, now).is_err());
@@ -211,10 +212,10 @@ fn nobody_speaks_for_another() {
         reason: ByeReason::Done,
         dropped: [0; 5],
     };
-    let ended = Ended {
+    let ended = EndedSession {
         session,
         producer: PRODUCER,
-        why: Why::Bye(ByeReason::Done),
+        reason: EndReason::Bye(ByeReason::Done),
     };
     assert_eq!(sessions.bye(&1, bye), Some(ended));
     assert_eq!((sessions.len(), sessions.granted()), (0, 0));
@@ -249,9 +250,9 @@ fn a_higher_epoch_supersedes_and_others_are_refused() {
         BatchDecision::Refused(_)
     ));
     out.clear();
-    sessions.stands(old, 50, now, &mut out);
+    sessions.resume_at(old, 50, now, &mut out);
     assert!(out.is_empty(), "the superseded one gets no welcome");
-    sessions.stands(new.session, 50, now, &mut out);
+    sessions.resume_at(new.session, 50, now, &mut out);
     assert!(
         matches!(&out[..], [(2, ToClient::Welcome(welcome))] if welcome.stored_to == 50 && welcome.epoch == 2)
     );
@@ -368,7 +369,7 @@ fn a_silent_daemon_is_asked_and_then_given_up() {
     now += Duration::from_millis(500);
     let ping = client.check(1000, [4; 5], now).unwrap().unwrap();
     assert_eq!(
-        (ping.session, ping.sent, ping.waiting, ping.dropped),
+        (ping.session, ping.sent, ping.head, ping.dropped),
         (session, 1000, 1000, [4; 5])
     );
     now += Duration::from_millis(2900);
@@ -407,8 +408,8 @@ fn who_is_idle_says_only_that_he_lives() {
     let ended = sessions.tick(now, &mut Vec::new());
     assert!(matches!(
         ended[..],
-        [Ended {
-            why: Why::Silent,
+        [EndedSession {
+            reason: EndReason::Silent,
             ..
         }]
     ));
@@ -423,7 +424,7 @@ fn however_slow_the_heartbeat_the_daemon_hears_that_the_client_lives() {
     let mut out = Vec::new();
     let hello = client.hello(1, 0, [0; 5], b"", now);
     let asked = sessions.hello(1u8, &hello, now, &mut out).unwrap().unwrap();
-    sessions.stands(asked.session, 0, now, &mut out);
+    sessions.resume_at(asked.session, 0, now, &mut out);
     client.receive(&out[0].1, 0, now).unwrap();
     for _ in 0..1800 {
         now += Duration::from_millis(100);
@@ -442,7 +443,7 @@ fn a_ping_brings_to_light_what_was_lost() {
     let ping = Ping {
         session,
         sent: 500,
-        waiting: 500,
+        head: 500,
         dropped: [0; 5],
     };
     assert!(

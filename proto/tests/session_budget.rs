@@ -21,7 +21,7 @@ fn a_small_budget_serves_many() {
             let mut client = Client::new(producer, 0, Duration::from_secs(5), now);
             let hello = client.hello(1, EACH, [0; 5], b"", now);
             let asked = sessions.hello(n, &hello, now, &mut out).unwrap().unwrap();
-            sessions.stands(asked.session, 0, now, &mut out);
+            sessions.resume_at(asked.session, 0, now, &mut out);
             client
         })
         .collect();
@@ -67,7 +67,7 @@ fn the_idle_do_not_hold_the_budget() {
         let mut client = Client::new(producer, 0, Duration::from_secs(5), now);
         let hello = client.hello(1, waiting, [0; 5], b"", now);
         let asked = sessions.hello(n, &hello, now, &mut out).unwrap().unwrap();
-        sessions.stands(asked.session, 0, now, &mut out);
+        sessions.resume_at(asked.session, 0, now, &mut out);
         for (peer, message) in out.drain(..) {
             assert_eq!(peer, n);
             client.receive(&message, waiting, now).unwrap();
@@ -104,7 +104,7 @@ fn starves_nobody(delay: u32) {
             let mut client = Client::new(producer, 0, Duration::from_secs(5), now);
             let hello = client.hello(1, TO, [0; 5], b"", now);
             let asked = sessions.hello(n, &hello, now, &mut out).unwrap().unwrap();
-            sessions.stands(asked.session, 0, now, &mut out);
+            sessions.resume_at(asked.session, 0, now, &mut out);
             client
         })
         .collect();
@@ -164,7 +164,7 @@ fn who_stands_where_offsets_end_takes_nothing_for_ever() {
         let mut hello = hello.hello(u64::from(n) + 1, u64::MAX, [0; 5], b"", now);
         hello.acked = u64::MAX - u64::from(n % 10) * 100_000;
         let asked = sessions.hello(n, &hello, now, &mut out).unwrap().unwrap();
-        sessions.stands(asked.session, asked.acked, now, &mut out);
+        sessions.resume_at(asked.session, asked.acked, now, &mut out);
         if asked.acked < u64::MAX {
             let header = BatchHeader {
                 session: asked.session,

@@ -96,7 +96,7 @@ impl Daemon {
         for (session, to) in std::mem::take(&mut self.answers_due) {
             match to {
                 Some(to) => self.sessions.durable(session, to, out),
-                None => self.sessions.stands(session, self.stands, now, out),
+                None => self.sessions.resume_at(session, self.stands, now, out),
             }
         }
     }

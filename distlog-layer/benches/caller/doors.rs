@@ -36,7 +36,7 @@ pub(crate) fn session() -> String {
                 ToDaemon::Hello(hello) => {
                     let asked = sessions.hello(peer.clone(), &hello, now, &mut answers);
                     if let Ok(Some(asked)) = asked {
-                        sessions.stands(asked.session, asked.acked, now, &mut answers);
+                        sessions.resume_at(asked.session, asked.acked, now, &mut answers);
                     }
                 }
                 ToDaemon::Batch(batch) => match sessions.batch(peer, batch, now) {

@@ -33,7 +33,7 @@ pub struct Hello {
     pub producer: ProducerId,
     pub epoch: u64,
     pub acked: u64,
-    pub waiting: u64,
+    pub head: u64,
     pub dropped: Dropped,
     pub service: String,
 }
@@ -81,9 +81,9 @@ impl Door {
                 producer: hello.producer,
                 epoch: hello.epoch,
                 acked: hello.acked,
-                waiting: hello.waiting,
+                head: hello.head,
                 dropped: hello.dropped,
-                service: BatchRef::parse(hello.about)
+                service: BatchRef::parse(hello.source)
                     .unwrap()
                     .source()
                     .service

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use distlog_proto::session::{
-    BatchDecision, Bye, ByeReason, Dropped, Sessions, ToClient, ToDaemon, Why,
+    BatchDecision, Bye, ByeReason, Dropped, EndReason, Sessions, ToClient, ToDaemon,
 };
 use distlog_proto::{ProducerId, Record};
 
@@ -192,7 +192,7 @@ fn hear(
                 kept.hellos.push((hello.producer, hello.epoch));
                 let stands = kept.stands.entry(hello.producer).or_default();
                 *stands = asked.acked.max(*stands);
-                sessions.stands(asked.session, *stands, now, answers);
+                sessions.resume_at(asked.session, *stands, now, answers);
                 None
             }
             Err(refused) => Some(ToClient::Refused(refused)),
@@ -223,7 +223,7 @@ fn hear(
         ),
         ToDaemon::Bye(bye @ Bye { dropped, .. }) => {
             if let Some(ended) = sessions.bye(&peer, bye)
-                && let Why::Bye(reason) = ended.why
+                && let EndReason::Bye(reason) = ended.reason
             {
                 kept.byes.push((ended.producer, reason, dropped));
             }

@@ -1,11 +1,12 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` looks through a configuration;
-//! `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
+//! `notify.rs` tells systemd; `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
 
 mod check;
 mod client;
 mod drain;
+mod notify;
 mod output;
 mod run;
 
@@ -140,6 +141,11 @@ impl LookArgs {
             }
         }
     }
+}
+
+/// What the command line can say, for those that write man pages and completions from it.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// The program `distlogd`.

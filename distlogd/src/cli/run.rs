@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{log, tell};
-use super::{FAILED, LEFT, WRONG, check};
+use super::{FAILED, LEFT, WRONG, check, notify};
 use crate::daemon::{Builder, Daemon};
 use crate::listen::Listening;
 
@@ -41,6 +41,8 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
         Err(error) => return failed(&error),
     };
     say(&daemon, &config.store.path);
+    notify::ready();
+    runtime.spawn(notify::watchdog());
     let vital = daemon.vital().clone();
     let broken = runtime.block_on(async {
         tokio::select! {
@@ -52,6 +54,7 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
         None => tell!("stopping"),
         Some(part) => tell!("stopping, since {part} broke down"),
     }
+    notify::stopping(config.grace);
     // A second signal ends it at once.
     let stopping = runtime.spawn_blocking(move || daemon.stop());
     let stopped = runtime.block_on(async {

@@ -168,9 +168,9 @@ impl Client {
             producer: self.producer,
             epoch,
             acked,
-            waiting: self.waiting,
+            head: self.waiting,
             dropped: [0; 5],
-            about: &about,
+            source: &about,
         }));
     }
 
@@ -201,7 +201,7 @@ impl Client {
         self.say(&ToDaemon::Ping(Ping {
             session: self.session,
             sent: 0,
-            waiting: self.waiting,
+            head: self.waiting,
             dropped,
         }));
     }

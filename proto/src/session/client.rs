@@ -44,8 +44,8 @@ pub struct Client {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Apart,
-    Greeting,
+    Disconnected,
+    HelloSent,
     Joined { session: u64 },
 }
 
@@ -98,7 +98,7 @@ impl Client {
         Client {
             producer,
             heartbeat: heartbeat.min(SLOWEST),
-            state: State::Apart,
+            state: State::Disconnected,
             epoch: 0,
             acked,
             next: acked,
@@ -112,16 +112,16 @@ impl Client {
     }
 
     /// Begins an attempt, on a connection that nothing was sent on yet. `epoch` is higher than that of every attempt before,
-    /// `waiting` the offset up to which there are records, `about` a batch with the source alone.
+    /// `head` the offset up to which there are records, `source` a batch with the source alone.
     pub fn hello<'a>(
         &mut self,
         epoch: u64,
-        waiting: u64,
+        head: u64,
         dropped: Dropped,
-        about: &'a [u8],
+        source: &'a [u8],
         now: Instant,
     ) -> Hello<'a> {
-        self.state = State::Greeting;
+        self.state = State::HelloSent;
         self.epoch = epoch;
         self.credit = 0;
         (self.heard, self.asked, self.unanswered) = (now, now, Some(now));
@@ -130,25 +130,25 @@ impl Client {
             producer: self.producer,
             epoch,
             acked: self.acked,
-            waiting,
+            head,
             dropped,
-            about,
+            source,
         }
     }
 
-    /// Takes what the daemon says. `waiting` is the offset up to which there are records.
+    /// Takes what the daemon says. `head` is the offset up to which there are records.
     ///
     /// # Errors
     /// When the attempt is over; begin another.
     pub fn receive(
         &mut self,
         message: &ToClient<'_>,
-        waiting: u64,
+        head: u64,
         now: Instant,
     ) -> Result<(), SessionEnd> {
         let over = match (self.state, message) {
-            (State::Greeting, ToClient::Welcome(welcome)) if welcome.epoch == self.epoch => {
-                self.welcome(*welcome, waiting)
+            (State::HelloSent, ToClient::Welcome(welcome)) if welcome.epoch == self.epoch => {
+                self.welcome(*welcome, head)
             }
             (State::Joined { session }, ToClient::Ack(ack)) if ack.session == session => {
                 self.ack(ack.stored_to, ack.credit)
@@ -162,7 +162,7 @@ impl Client {
             {
                 Err(SessionEnd::Closing)
             }
-            (State::Greeting | State::Joined { .. }, ToClient::Refused(refused)) => {
+            (State::HelloSent | State::Joined { .. }, ToClient::Refused(refused)) => {
                 Err(SessionEnd::Refused(refused.clone().into_owned()))
             }
             // Of another attempt, or said twice.
@@ -172,7 +172,7 @@ impl Client {
         self.ending(over)
     }
 
-    fn welcome(&mut self, welcome: Welcome, waiting: u64) -> Result<(), SessionEnd> {
+    fn welcome(&mut self, welcome: Welcome, head: u64) -> Result<(), SessionEnd> {
         if welcome.version != VERSION {
             return Err(SessionEnd::Refused(Refused::new(
                 RefusedReason::Version,
@@ -183,8 +183,8 @@ impl Client {
             )));
         }
         let to = welcome.stored_to;
-        if to < self.acked || to > waiting {
-            return Err(nonsense("it has all before", to, self.acked, waiting));
+        if to < self.acked || to > head {
+            return Err(violation("it has all before", to, self.acked, head));
         }
         self.state = State::Joined {
             session: welcome.session,
@@ -197,7 +197,7 @@ impl Client {
 
     fn ack(&mut self, stored_to: u64, credit: u64) -> Result<(), SessionEnd> {
         if stored_to > self.furthest {
-            return Err(nonsense(
+            return Err(violation(
                 "it has all before",
                 stored_to,
                 self.acked,
@@ -219,7 +219,7 @@ impl Client {
 
     fn rewind(&mut self, received_to: u64) -> Result<(), SessionEnd> {
         if received_to > self.furthest {
-            return Err(nonsense(
+            return Err(violation(
                 "it received all before",
                 received_to,
                 self.acked,
@@ -235,7 +235,7 @@ impl Client {
 
     fn ending(&mut self, result: Result<(), SessionEnd>) -> Result<(), SessionEnd> {
         if result.is_err() {
-            self.state = State::Apart;
+            self.state = State::Disconnected;
         }
         result
     }
@@ -246,11 +246,11 @@ impl Client {
     /// When the attempt is over, since the daemon is silent.
     pub fn check(
         &mut self,
-        waiting: u64,
+        head: u64,
         dropped: Dropped,
         now: Instant,
     ) -> Result<Option<Ping>, SessionEnd> {
-        if self.state == State::Apart {
+        if self.state == State::Disconnected {
             return Ok(None);
         }
         if let Some(asked) = self.unanswered
@@ -258,7 +258,7 @@ impl Client {
         {
             return self.ending(Err(SessionEnd::Silent)).map(|()| None);
         }
-        if waiting > self.acked {
+        if head > self.acked {
             self.stuck.get_or_insert(now);
         } else {
             self.stuck = None;
@@ -266,8 +266,8 @@ impl Client {
         let State::Joined { session } = self.state else {
             return Ok(None);
         };
-        let blocked = waiting > self.next && !self.may_send();
-        let every = match (blocked, waiting > self.acked) {
+        let blocked = head > self.next && !self.may_send();
+        let every = match (blocked, head > self.acked) {
             (true, _) if self.unanswered.is_none() => ASK_FOR_CREDIT,
             (true, _) | (_, true) => ASK_EVERY.min(self.heartbeat),
             (false, false) => self.heartbeat,
@@ -280,7 +280,7 @@ impl Client {
         Ok(Some(Ping {
             session,
             sent: self.next,
-            waiting,
+            head,
             dropped,
         }))
     }
@@ -320,7 +320,7 @@ impl Client {
     /// Ends the session.
     pub fn bye(&mut self, reason: ByeReason, dropped: Dropped) -> Option<Bye> {
         let session = self.is_joined().then(|| self.session())?;
-        self.state = State::Apart;
+        self.state = State::Disconnected;
         Some(Bye {
             session,
             reason,
@@ -329,8 +329,8 @@ impl Client {
     }
 
     /// Gives up an attempt whose connection is gone.
-    pub fn part(&mut self) {
-        self.state = State::Apart;
+    pub fn disconnect(&mut self) {
+        self.state = State::Disconnected;
     }
 
     /// For how long there was something to take and nothing was.
@@ -342,12 +342,12 @@ impl Client {
     fn session(&self) -> u64 {
         match self.state {
             State::Joined { session } => session,
-            State::Apart | State::Greeting => 0,
+            State::Disconnected | State::HelloSent => 0,
         }
     }
 }
 
-fn nonsense(what: &'static str, said: u64, from: u64, to: u64) -> SessionEnd {
+fn violation(what: &'static str, said: u64, from: u64, to: u64) -> SessionEnd {
     SessionEnd::ProtocolViolation(ProtocolViolation {
         what,
         said,

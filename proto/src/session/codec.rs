@@ -14,9 +14,9 @@ impl<'a> ToDaemon<'a> {
                 put::bytes(out, 2, &hello.producer.to_bytes());
                 put::varint(out, 3, hello.epoch);
                 put::varint(out, 4, hello.acked);
-                put::varint(out, 5, hello.waiting);
+                put::varint(out, 5, hello.head);
                 put_dropped(out, 6, &hello.dropped);
-                put::bytes(out, 7, hello.about);
+                put::bytes(out, 7, hello.source);
             }),
             ToDaemon::Batch(batch) => put::nested(out, 2, |out| {
                 put::fixed64(out, 1, batch.session);
@@ -26,7 +26,7 @@ impl<'a> ToDaemon<'a> {
             ToDaemon::Ping(ping) => put::nested(out, 3, |out| {
                 put::fixed64(out, 1, ping.session);
                 put::varint(out, 2, ping.sent);
-                put::varint(out, 3, ping.waiting);
+                put::varint(out, 3, ping.head);
                 put_dropped(out, 4, &ping.dropped);
             }),
             ToDaemon::Bye(bye) => put::nested(out, 4, |out| {
@@ -167,9 +167,9 @@ fn hello(bytes: &[u8]) -> Result<Hello<'_>, DecodeError> {
         producer: ProducerId::UNKNOWN,
         epoch: 0,
         acked: 0,
-        waiting: 0,
+        head: 0,
         dropped: Dropped::default(),
-        about: &[],
+        source: &[],
     };
     each(NAME, bytes, |field| {
         match field.number {
@@ -183,9 +183,9 @@ fn hello(bytes: &[u8]) -> Result<Hello<'_>, DecodeError> {
             }
             3 => hello.epoch = field.varint()?,
             4 => hello.acked = field.varint()?,
-            5 => hello.waiting = field.varint()?,
+            5 => hello.head = field.varint()?,
             6 => hello.dropped = dropped(field.bytes()?)?,
-            7 => hello.about = field.bytes()?,
+            7 => hello.source = field.bytes()?,
             _ => {}
         }
         Ok(())
@@ -215,14 +215,14 @@ fn ping(bytes: &[u8]) -> Result<Ping, DecodeError> {
     let mut ping = Ping {
         session: 0,
         sent: 0,
-        waiting: 0,
+        head: 0,
         dropped: Dropped::default(),
     };
     each("Ping", bytes, |field| {
         match field.number {
             1 => ping.session = field.fixed64()?,
             2 => ping.sent = field.varint()?,
-            3 => ping.waiting = field.varint()?,
+            3 => ping.head = field.varint()?,
             4 => ping.dropped = dropped(field.bytes()?)?,
             _ => {}
         }

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-/// Nobody gets less at a time, so that a batch is worth its way.
-const LEAST: u64 = 256 << 10;
-/// Nobody gets more, so that one who is idle does not hold much.
-const MOST: u64 = 8 << 20;
+/// Smallest credit of a session, in bytes: less is not worth a batch.
+const MIN_CREDIT: u64 = 256 << 10;
+/// Largest credit of a session, in bytes: an idle one does not hold much.
+const MAX_CREDIT: u64 = 8 << 20;
 
 /// What one client was granted, in offsets of its stream: these count the bytes of its ring, which its batches do not exceed
 /// by more than the callsites that they name.
@@ -45,7 +45,7 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn new(total: u64) -> Budget {
         Budget {
-            total: total.max(LEAST),
+            total: total.max(MIN_CREDIT),
             granted: 0,
             queue: VecDeque::new(),
         }
@@ -61,12 +61,12 @@ impl Budget {
 
     /// Whether some wait and there is nothing for them.
     pub(super) fn is_exhausted(&self) -> bool {
-        !self.queue.is_empty() && self.free() < LEAST
+        !self.queue.is_empty() && self.free() < MIN_CREDIT
     }
 
     /// What each of `sessions` may have.
     fn window(&self, sessions: usize) -> u64 {
-        (self.total / sessions.max(1) as u64).clamp(LEAST, MOST)
+        (self.total / sessions.max(1) as u64).clamp(MIN_CREDIT, MAX_CREDIT)
     }
 
     /// What it sent is durable up to here.
@@ -83,10 +83,10 @@ impl Budget {
         }
         let window = self.window(sessions);
         if self.queue.is_empty()
-            && self.free() >= LEAST.min(window.saturating_sub(grant.outstanding()))
+            && self.free() >= MIN_CREDIT.min(window.saturating_sub(grant.outstanding()))
         {
             self.top_up(grant, window);
-        } else if grant.outstanding() < LEAST {
+        } else if grant.outstanding() < MIN_CREDIT {
             grant.queued = true;
             self.queue.push_back(session);
         }
@@ -106,7 +106,7 @@ impl Budget {
 
     /// The next one who waited, if there is something for it: give it to [`Budget::serve`].
     pub(super) fn next(&mut self) -> Option<u64> {
-        if self.free() < LEAST {
+        if self.free() < MIN_CREDIT {
             return None;
         }
         self.queue.pop_front()

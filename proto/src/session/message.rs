@@ -34,11 +34,11 @@ pub struct Hello<'a> {
     /// All before is durable, here or elsewhere.
     pub acked: u64,
     /// There are records up to here.
-    pub waiting: u64,
+    pub head: u64,
     /// What was dropped.
     pub dropped: Dropped,
     /// A `RecordBatch` with the source alone: for [`BatchRef`](crate::BatchRef).
-    pub about: &'a [u8],
+    pub source: &'a [u8],
 }
 
 /// What stands before a batch.
@@ -60,7 +60,7 @@ pub struct Ping {
     /// The end of the last batch that was sent.
     pub sent: u64,
     /// There are records up to here.
-    pub waiting: u64,
+    pub head: u64,
     /// What was dropped.
     pub dropped: Dropped,
 }

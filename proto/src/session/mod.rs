@@ -14,7 +14,7 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //! use distlog_proto::ProducerId;
-//! use distlog_proto::session::{Client, Sessions, ToClient, BatchDecision};
+//! use distlog_proto::session::{Client, BatchDecision, Sessions, ToClient};
 //!
 //! let now = Instant::now();
 //! let mut sessions = Sessions::new(64 << 20);
@@ -24,7 +24,7 @@
 //! let mut answers = Vec::new();
 //! let asked = sessions.hello("peer", &hello, now, &mut answers).unwrap().unwrap();
 //! // The store says that it has nothing of this producer.
-//! sessions.stands(asked.session, 0, now, &mut answers);
+//! sessions.resume_at(asked.session, 0, now, &mut answers);
 //! let (_, welcome) = answers.pop().unwrap();
 //! client.receive(&welcome, 100, now).unwrap();
 //!
@@ -50,4 +50,4 @@ pub use message::{
     Ack, BatchHeader, Bye, ByeReason, Closing, Dropped, Hello, Ping, Refused, RefusedReason,
     Rewind, ToClient, ToDaemon, VERSION, Welcome,
 };
-pub use sessions::{Asked, BatchDecision, Ended, Sessions, Why};
+pub use sessions::{BatchDecision, EndReason, EndedSession, PendingSession, Sessions};

@@ -13,16 +13,16 @@ use crate::id::{ProducerId, random_u64};
 const GONE_AFTER: Duration = Duration::from_secs(60);
 /// An idle session keeps its credit for so long while others wait for some.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
-/// More sessions are not opened.
-const MOST: usize = 1 << 16;
+/// Upper bound of open sessions.
+const MAX_SESSIONS: usize = 1 << 16;
 
 /// What is said, and to whom.
 type Answers<P> = Vec<(P, ToClient<'static>)>;
 
-/// All sessions of a door. `P` is what the door knows a connection by.
+/// All sessions of a receiver. `P` identifies a connection.
 ///
-/// The door gives each message to the method of its kind and sends what these answer. What is taken it gives to the store;
-/// when that says that it is durable, the door calls [`durable`](Sessions::durable).
+/// The receiver gives each message to the method of its kind and sends what these answer. What is taken it gives to the store;
+/// when that says that it is durable, the receiver calls [`durable`](Sessions::durable).
 #[derive(Debug)]
 pub struct Sessions<P> {
     open: HashMap<u64, Session<P>>,
@@ -43,7 +43,7 @@ struct Session<P> {
     received: u64,
     grant: Grant,
     /// The client has records up to here.
-    waiting: u64,
+    head: u64,
     /// A rewind was said since the last batch that fitted.
     rewound: bool,
     heard: Instant,
@@ -54,9 +54,9 @@ struct Session<P> {
 }
 
 /// A hello was good: ask the store where the producer stands, after everything submitted before is durable, and tell
-/// [`Sessions::stands`].
+/// [`Sessions::resume_at`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct PendingSession {
     /// The session that will be.
     pub session: u64,
     /// Whose.
@@ -83,24 +83,24 @@ pub enum BatchDecision {
 
 /// A session that ended otherwise than by a successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedSession {
     /// Which.
     pub session: u64,
     /// Whose.
     pub producer: ProducerId,
     /// How.
-    pub why: Why,
+    pub reason: EndReason,
 }
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Why {
+pub enum EndReason {
     /// The client said so.
     Bye(ByeReason),
     /// Nothing was heard for a minute.
     Silent,
-    /// The door ended it.
+    /// The receiver ended it.
     Cut,
 }
 
@@ -147,7 +147,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         hello: &Hello<'_>,
         now: Instant,
         answers: &mut Answers<P>,
-    ) -> Result<Option<Asked>, Refused<'static>> {
+    ) -> Result<Option<PendingSession>, Refused<'static>> {
         if hello.version != VERSION {
             return Err(Refused::new(
                 RefusedReason::Version,
@@ -170,10 +170,10 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         {
             return Ok(None);
         }
-        if self.open.len() >= MOST && !self.by_producer.contains_key(&hello.producer) {
+        if self.open.len() >= MAX_SESSIONS && !self.by_producer.contains_key(&hello.producer) {
             return Err(Refused::new(
                 RefusedReason::Busy,
-                format!("this daemon has {MOST} sessions and opens no more"),
+                format!("this daemon has {MAX_SESSIONS} sessions and opens no more"),
             ));
         }
         if let Err(last) = self.epochs.rise(hello.producer, hello.epoch) {
@@ -216,7 +216,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             welcomed: false,
             received: 0,
             grant: Grant::default(),
-            waiting: hello.waiting,
+            head: hello.head,
             rewound: false,
             heard: now,
             used: now,
@@ -225,7 +225,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         self.open.insert(id, session);
         self.by_peer.insert(peer, id);
         self.by_producer.insert(hello.producer, id);
-        Ok(Some(Asked {
+        Ok(Some(PendingSession {
             session: id,
             producer: hello.producer,
             acked: hello.acked,
@@ -233,7 +233,13 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
     }
 
     /// The store has everything of the session's producer before `stored_to`, and durably.
-    pub fn stands(&mut self, session: u64, stored_to: u64, now: Instant, answers: &mut Answers<P>) {
+    pub fn resume_at(
+        &mut self,
+        session: u64,
+        stored_to: u64,
+        now: Instant,
+        answers: &mut Answers<P>,
+    ) {
         let sessions = self.open.len();
         let Some(open) = self.open.get_mut(&session) else {
             return;
@@ -280,7 +286,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         }
         open.rewound = false;
         open.received = to;
-        open.waiting = open.waiting.max(to);
+        open.head = open.head.max(to);
         open.used = now;
         BatchDecision::Take
     }
@@ -317,7 +323,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             return Err(unknown());
         };
         open.heard = now;
-        open.waiting = ping.waiting;
+        open.head = ping.head;
         if open.is_idle() {
             match exhausted {
                 true => self.budget.revoke(&mut open.grant, 0),
@@ -337,14 +343,14 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
     }
 
     /// A client leaves. `None` if it has no session.
-    pub fn bye(&mut self, peer: &P, bye: Bye) -> Option<Ended> {
+    pub fn bye(&mut self, peer: &P, bye: Bye) -> Option<EndedSession> {
         self.of_mut(peer, bye.session)?;
-        self.take(bye.session, Why::Bye(bye.reason))
+        self.take(bye.session, EndReason::Bye(bye.reason))
     }
 
     /// Ends a session whose client cannot be reached, or is not to be trusted.
-    pub fn cut(&mut self, session: u64) -> Option<Ended> {
-        self.take(session, Why::Cut)
+    pub fn cut(&mut self, session: u64) -> Option<EndedSession> {
+        self.take(session, EndReason::Cut)
     }
 
     /// The session of a connection.
@@ -354,7 +360,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
 
     /// What is to be done now and then (each 100 ms): hands out credit that was freed or lies idle; gives the sessions whose
     /// clients have gone.
-    pub fn tick(&mut self, now: Instant, answers: &mut Answers<P>) -> Vec<Ended> {
+    pub fn tick(&mut self, now: Instant, answers: &mut Answers<P>) -> Vec<EndedSession> {
         let silent: Vec<u64> = self
             .open
             .iter()
@@ -363,7 +369,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             .collect();
         let ended = silent
             .into_iter()
-            .filter_map(|id| self.take(id, Why::Silent))
+            .filter_map(|id| self.take(id, EndReason::Silent))
             .collect();
         if self.budget.is_exhausted() {
             for (id, open) in &mut self.open {
@@ -408,12 +414,12 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             .filter(|open| open.welcomed && open.peer == *peer)
     }
 
-    fn take(&mut self, session: u64, why: Why) -> Option<Ended> {
+    fn take(&mut self, session: u64, reason: EndReason) -> Option<EndedSession> {
         let producer = self.remove(session)?;
-        Some(Ended {
+        Some(EndedSession {
             session,
             producer,
-            why,
+            reason,
         })
     }
 
@@ -450,7 +456,7 @@ impl<P> Session<P> {
 
     /// Whether nothing of it is under way, nor about to be.
     fn is_idle(&self) -> bool {
-        self.received == self.grant.durable && self.waiting <= self.received
+        self.received == self.grant.durable && self.head <= self.received
     }
 }
 

@@ -433,12 +433,12 @@ pub struct Hello {
     pub acked: u64,
     /// There are records up to this offset.
     #[prost(uint64, tag = "5")]
-    pub waiting: u64,
+    pub head: u64,
     #[prost(message, optional, tag = "6")]
     pub dropped: ::core::option::Option<Dropped>,
     /// A batch with the source alone.
     #[prost(message, optional, tag = "7")]
-    pub about: ::core::option::Option<RecordBatch>,
+    pub source: ::core::option::Option<RecordBatch>,
 }
 /// How many records the producer dropped since it began, by level.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -475,7 +475,7 @@ pub struct Ping {
     pub sent: u64,
     /// There are records up to this offset.
     #[prost(uint64, tag = "3")]
-    pub waiting: u64,
+    pub head: u64,
     #[prost(message, optional, tag = "4")]
     pub dropped: ::core::option::Option<Dropped>,
 }

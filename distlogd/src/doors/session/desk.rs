@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use distlog_proto::session::{
-    BatchDecision, BatchHeader, Bye, ByeReason, Dropped, Ended, Hello, Ping, Refused,
-    RefusedReason, Sessions, ToClient, ToDaemon, Why,
+    BatchDecision, BatchHeader, Bye, ByeReason, Dropped, EndReason, EndedSession, Hello, Ping,
+    Refused, RefusedReason, Sessions, ToClient, ToDaemon,
 };
 use distlog_proto::{BatchRef, ProducerId, Topic};
 
@@ -81,7 +81,7 @@ impl Desk {
         for notice in self.notices.take() {
             match notice {
                 Notice::Stands { session, to } => {
-                    self.sessions.stands(session, to, now, &mut self.answers);
+                    self.sessions.resume_at(session, to, now, &mut self.answers);
                 }
                 Notice::Durable { session, to } => {
                     self.sessions.durable(session, to, &mut self.answers);
@@ -293,9 +293,9 @@ impl Desk {
         self.hall.intake.after(over)
     }
 
-    fn ended(&mut self, ended: Ended) {
+    fn ended(&mut self, ended: EndedSession) {
         self.clients.remove(&ended.session);
-        if ended.why == Why::Silent {
+        if ended.reason == EndReason::Silent {
             tracing::debug!(producer = %ended.producer, "a client of a session has gone without a word");
         }
     }
@@ -379,16 +379,16 @@ impl Desk {
 /// Whose session a hello asks for.
 fn introduced(hello: &Hello<'_>) -> Result<Whose, Refused<'static>> {
     let malformed = |detail: String| Refused::new(RefusedReason::Malformed, detail);
-    if hello.acked > hello.waiting {
+    if hello.acked > hello.head {
         return Err(malformed(format!(
             "a hello cannot say that all before {} is acked and that there are records up to {}",
-            hello.acked, hello.waiting
+            hello.acked, hello.head
         )));
     }
-    if hello.about.is_empty() {
+    if hello.source.is_empty() {
         return Ok(Whose::default());
     }
-    let about = BatchRef::parse(hello.about)
+    let about = BatchRef::parse(hello.source)
         .map_err(|error| malformed(format!("the source of a hello cannot be read: {error}")))?;
     let source = about.source();
     if source.producer != hello.producer {
