@@ -9,6 +9,8 @@
 //! | `custom_daemon` | a daemon with a processor of its own |
 //! | `survivor` | a program that is killed, and whose records arrive all the same |
 //! | `relay` | an HTTP service that passes requests on, with trace headers |
+//! | `plugin_slow_tasks` | a processor as a program |
+//! | `otel_sdk` | a program that knows only OpenTelemetry, and logs to distlogd by OTLP (feature `otel`) |
 //!
 //! The services of the shop are in [`shop`], since the tour runs them, too.
 

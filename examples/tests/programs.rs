@@ -102,6 +102,47 @@ fn a_queue_carries_the_task_as_text() {
     );
 }
 
+fn opentelemetry_alone(protocol: &str, receiver: fn(&Daemon) -> &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder);
+    let output = Command::new(env!("CARGO_BIN_EXE_otel_sdk"))
+        .args([protocol, &format!("http://{}", receiver(&daemon))])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let id = said.trim().strip_prefix("trace ").unwrap();
+    let words = [
+        "stock the shelf",
+        "count crates",
+        "shelf is empty",
+        "are missing",
+    ];
+    let tree = timeless(&drawn(&daemon, id, &words));
+    let lines: Vec<&str> = tree.lines().map(str::trim_end).collect();
+    assert_eq!(
+        lines[1..],
+        [
+            "✔ stock the shelf · warehouse  TOOK",
+            "├─ TIME INFO  the shelf is empty  event.name=shelf.empty  shelf=3",
+            "└─ ✗ count crates (client)  TOOK  10 of 12 crates  crates=12",
+            "   ├─ TIME INFO  scanned  pallet=b7",
+            "   └─ TIME ERROR two crates are missing  event.name=crates.missing  missing=2",
+        ],
+        "{tree}"
+    );
+}
+
+#[test]
+fn a_program_with_nothing_but_opentelemetry_logs_by_grpc() {
+    opentelemetry_alone("grpc", Daemon::otlp_grpc);
+}
+
+#[test]
+fn a_program_with_nothing_but_opentelemetry_logs_by_http() {
+    opentelemetry_alone("http", Daemon::otlp_http);
+}
+
 #[test]
 fn what_a_killed_program_logged_arrives() {
     let folder = tempfile::tempdir().unwrap();
