@@ -1,6 +1,7 @@
 //! Sizes and durations as people write them, for `#[serde(deserialize_with = "…")]`.
 //!
-//! `humantime` knows no fractions (`1.5h`) and takes `1h1h` and years, `bytesize` wraps what is over 64 bits: hence these.
+//! `humantime` knows no fractions (`1.5h`) and takes `1h1h` and years, `bytesize` wraps what is over 64 bits: hence
+//! these.
 
 use std::fmt;
 use std::time::Duration;

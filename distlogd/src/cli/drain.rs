@@ -39,7 +39,7 @@ pub(super) fn drain(
             tell!("distlogd: {error}");
             if matches!(error, OpenError::Locked { .. }) {
                 tell!(
-                    "A daemon that runs takes what is left in the directories that its configuration names: drain: [DIR]"
+                    "A running daemon takes what is left in the directories of its configuration: drain: [DIR]"
                 );
             }
             return FAILED;
