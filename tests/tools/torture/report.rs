@@ -1,0 +1,34 @@
+//! The line that says how it went.
+
+use super::checker::Findings;
+
+/// The one line for standard output.
+pub fn line(findings: &Findings, rounds: u64, seed: u64) -> String {
+    let Findings {
+        logged,
+        stored,
+        lost,
+        duplicated,
+        dropped,
+        file_twice,
+        sink_twice,
+        ..
+    } = findings;
+    format!(
+        "logged {logged}, stored {stored}, lost {lost}, duplicated {duplicated}, counted-as-dropped {dropped}, \
+         redelivered {{file {file_twice}, sink {sink_twice}}}, rounds {rounds}, seed {seed}"
+    )
+}
+
+/// What is wrong, for standard error.
+pub fn violations(findings: &Findings) -> String {
+    let mut text: String = findings
+        .violations
+        .iter()
+        .map(|violation| format!("wrong: {violation}\n"))
+        .collect();
+    if findings.more > 0 {
+        text += &format!("and {} more of such\n", findings.more);
+    }
+    text
+}
