@@ -1,7 +1,7 @@
 //! Sizes and durations as people write them, for `#[serde(deserialize_with = "…")]`.
 //!
-//! `humantime` also reads `1h1h`, `12h1d` and years, which are likely mistakes in a configuration. `bytesize` takes what is
-//! over 64 bits for the largest size, and does not read `1_000`.
+//! `humantime` also reads `1h1h`, `12h1d` and years, which are likely mistakes in a configuration. `bytesize` takes
+//! what is over 64 bits for the largest size, and does not read `1_000`.
 
 use std::fmt;
 use std::time::Duration;
