@@ -68,7 +68,8 @@ struct Model {
 }
 
 impl Model {
-    /// Checks a store that was opened again, or rewound: all of what was acked, then a part of the tail from its beginning.
+    /// Checks a store that was opened again, or rewound: all of what was acked, then a part of the tail from its
+    /// beginning.
     fn check(&mut self, store: &Store) -> Result<(), TestCaseError> {
         let (found, progress) = read_from(&store.reader(), 1, 5_000);
         prop_assert_eq!(progress.skipped(), 0);
@@ -139,7 +140,7 @@ impl Model {
             let hits = read_trace(&store.reader(), trace(n));
             let expected: Vec<_> = with_records(&self.acked)
                 .into_iter()
-                .filter(|g| g.bytes.get(1..17) == Some(&trace(n)[..]))
+                .filter(|g| g.bytes.get(1..17) == Some(&trace(n).to_bytes()[..]))
                 .collect();
             prop_assert_eq!(hits, expected);
         }

@@ -12,8 +12,8 @@ use distlog_store::{FileLayer, Lock, StoreFile};
 /// What to do at a chosen step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// This write, sync or creation fails with EIO; a write may be half there, a failed sync forgets what it should have
-    /// kept.
+    /// This write, sync or creation fails with EIO; a write may be half there, a failed sync forgets what it should
+    /// have kept.
     Io,
     /// The same with ENOSPC.
     NoSpace,
