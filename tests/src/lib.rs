@@ -1,4 +1,3 @@
 //! End-to-end stories of distlog, in the folder `tests/`: real processes, real sockets. What they share is in `kit/`.
 //!
-//! `torture/` is a program that kills everything at random and counts what became of the records; `throughput/` is one that
-//! measures.
+//! `tools/torture/` kills everything at random and counts what became of the records; `tools/throughput/` measures.

@@ -1,11 +1,8 @@
 //! Encodings J and P: every field of every record survives, and no bytes do harm.
 
-#[path = "../../proto/tests/common/mod.rs"]
-mod common;
-
-use common::{batch, record, topic};
 use distlog_proto::{BatchRef, Encoding, Record, Severity, Topic};
 use distlog_python::{json, pickle};
+use distlog_testkit::records::{batch, record, topic};
 use proptest::prelude::*;
 
 fn through_json(record: &Record) -> Record {

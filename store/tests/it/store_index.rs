@@ -1,13 +1,11 @@
 //! Trace look-ups over many segments, against a model.
 
-mod store_kit;
-
 use std::collections::HashMap;
 use std::fs;
 
+use crate::fixtures::*;
 use distlog_store::{Options, Store};
 use proptest::prelude::*;
-use store_kit::*;
 
 /// Each trace's batches, in order.
 type Model = HashMap<u64, Vec<Got>>;

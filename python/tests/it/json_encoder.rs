@@ -1,12 +1,9 @@
 //! What an encoder copies from earlier lines is what it would write.
 
-#[path = "../../proto/tests/common/mod.rs"]
-mod common;
-
-use common::record;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Record};
 use distlog_python::json;
+use distlog_testkit::records::record;
 use proptest::prelude::*;
 
 /// Which of some records a mixed one has its parts from: source of the batch; callsite, thread, task and the rest.

@@ -1,14 +1,10 @@
 //! A name stands once in all that is read and written, and its last value counts, however often the bytes have it: in
 //! fields, context, resource, links, scopes, bodies and the maps within them.
 
-#[path = "../../proto/tests/common/mod.rs"]
-mod common;
-mod strict;
-
-use common::{record, topic};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::*;
 use distlog_python::{json, pickle};
+use distlog_testkit::records::{record, topic};
 use proptest::prelude::*;
 
 /// What stands before the letter of a name: names of one length can be made equal in the bytes of a message.
@@ -64,7 +60,7 @@ fn merged(name: &str) -> String {
 
 /// The batch of a record whose names are all different, and those names made equal in its bytes.
 fn with_repeated_names(record: &Record) -> Vec<u8> {
-    let mut bytes = common::batch(record);
+    let mut bytes = distlog_testkit::records::batch(record);
     for at in 0..bytes.len() - MARK.len() {
         if bytes[at..].starts_with(MARK.as_bytes()) {
             bytes[at + MARK.len()] = merge(bytes[at + MARK.len()]);
@@ -92,7 +88,7 @@ fn check(record: &Record) {
 
     let mut line = Vec::new();
     json::encode(&read, &mut line);
-    strict::check(&line);
+    distlog_testkit::strict_json::check(&line);
     assert_eq!(
         json::decode(&line, topic(record, Encoding::Json)).unwrap(),
         expected
@@ -143,11 +139,11 @@ proptest! {
     ) {
         let body = format!("{{{}}}", entries.join(","));
         let record = json::decode(body.as_bytes(), Topic::default()).unwrap();
-        let bytes = common::batch(&record);
+        let bytes = distlog_testkit::records::batch(&record);
         let batch = BatchRef::parse(&bytes).unwrap();
         let mut line = Vec::new();
         json::encode(&batch.records().next().unwrap().unwrap(), &mut line);
-        strict::check(&line);
+        distlog_testkit::strict_json::check(&line);
     }
 }
 
@@ -201,6 +197,6 @@ fn very_many_names() {
         assert_eq!(read.fields.iter().count(), expected, "{count} {repeated}");
         let mut line = Vec::new();
         json::encode(&read, &mut line);
-        strict::check(&line);
+        distlog_testkit::strict_json::check(&line);
     }
 }

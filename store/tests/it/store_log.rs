@@ -1,12 +1,10 @@
 //! The store as a log: what goes in comes out, over segments, restarts, sealing and retention.
 
-mod store_kit;
-
 use std::time::{Duration, Instant};
 
+use crate::fixtures::*;
 use distlog_store::{Append, AppendOutcome, Batches, OpenError, Options, Store, StoreError};
 use distlog_testkit::eventually;
-use store_kit::*;
 
 /// Appends `n` batches with a commit after every third.
 fn fill(store: &mut Store, n: u64, payload: usize) -> Vec<Got> {

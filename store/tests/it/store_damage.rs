@@ -1,14 +1,12 @@
 //! What a damaged store says: at start in one line, and once when a reader meets it. What it counts is what is there.
 
-mod store_kit;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use crate::fixtures::*;
 use distlog_store::{Options, Store};
-use store_kit::*;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Records of the store.

@@ -1,8 +1,6 @@
 //! What a dead process left is read back: all that was committed, nothing else, in any cut.
 
-mod common;
-
-use common::{Image, callsite, dead, only, producer, record, records, source};
+use crate::fixtures::{Image, callsite, dead, only, producer, record, records, source};
 use distlog_proto::{BatchRef, Severity};
 use proptest::prelude::*;
 

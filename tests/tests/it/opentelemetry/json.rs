@@ -7,8 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::DISTLOGD;
-use crate::tasks::{only, root, said};
+use super::DISTLOGD;
+use super::tasks::{only, root, said};
 
 const TRACE_ID: &str = "0AF7651916CD43DD8448EB211C80319C";
 

@@ -1,14 +1,11 @@
 //! Golden bytes: how the encodings J and P write a record must not change unnoticed. `python/read_ours.py` reads the
 //! same files as Python does. To write them anew: `UPDATE_GOLDEN=1 cargo test -p distlog-python --test json_golden`.
 
-#[path = "../../proto/tests/common/mod.rs"]
-mod common;
-
 use std::path::PathBuf;
 
-use common::{batch, topic};
 use distlog_proto::*;
 use distlog_python::{json, pickle};
+use distlog_testkit::records::{batch, topic};
 
 fn end() -> Record {
     let id: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3.9f2c01ab"

@@ -1,13 +1,11 @@
 //! A store of November 2026 is read: sealed segments, compressed and not, an open one, the checkpoint, a cursor. Its files are in
 //! `fixtures/` and are never written anew; a change of the format adds a folder beside it.
 
-mod store_kit;
-
 use std::fs;
 use std::path::Path;
 
+use crate::fixtures::*;
 use distlog_store::Store;
-use store_kit::*;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/2026-11");
 

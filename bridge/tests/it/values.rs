@@ -1,10 +1,8 @@
 //! Any value of any field arrives as what it is, and every name stands once.
 
-mod common;
-
 use std::collections::HashMap;
 
-use common::{record, through_the_wire};
+use crate::fixtures::{record, through_the_wire};
 use distlog_bridge::otlp::common::v1::AnyValue;
 use distlog_bridge::otlp::common::v1::any_value::Value as Any;
 use distlog_bridge::{any_value, log_record};

@@ -1,13 +1,10 @@
 //! `serde-pickle` judges: what we write it reads to the same value, what it writes we read.
 
-#[path = "../../proto/tests/common/mod.rs"]
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{batch, record, text, topic};
 use distlog_proto::{BatchRef, Encoding, Record, Topic, Value};
 use distlog_python::pickle;
+use distlog_testkit::records::{batch, record, text, topic};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use serde_pickle::value::{HashableValue, Value as Judged};

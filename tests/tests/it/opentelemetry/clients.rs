@@ -3,9 +3,9 @@
 use distlog_testkit::Daemon;
 use serde_json::{Value, json};
 
-use crate::DISTLOGD;
-use crate::programs::{Protocol, Sdk, tell};
-use crate::tasks::{named, record, records, root, said, subtasks};
+use super::DISTLOGD;
+use super::programs::{Protocol, Sdk, tell};
+use super::tasks::{named, record, records, root, said, subtasks};
 
 /// Begin and end of three spans, two events of spans, four log records.
 const RECORDS: usize = 12;

@@ -8,7 +8,7 @@ use prost::Message;
 
 mod generated {
     #![allow(dead_code, missing_docs, clippy::all)]
-    include!("generated/distlog.v1.rs");
+    include!("../generated/distlog.v1.rs");
 }
 
 fn generate(into: &Path) {
@@ -25,7 +25,7 @@ fn generate(into: &Path) {
         .expect("code is generated");
 }
 
-/// `UPDATE=1 cargo test -p distlog-proto --test contract` writes it anew.
+/// `UPDATE=1 cargo test -p distlog-proto --test it` writes it anew.
 #[test]
 fn the_generated_code_is_that_of_the_proto_files() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/generated");

@@ -1,11 +1,9 @@
 //! Making spools, byte for byte; what becomes of them; and files that are none.
 
-mod common;
-
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use common::{Image, SECRET, callsite, dead, name, only, producer, source};
+use crate::fixtures::{Image, SECRET, callsite, dead, name, only, producer, source};
 use distlog_spool::{SpoolDir, SpoolError};
 
 /// Lines of 16 bytes that are not all zero, as `xxd` shows them.
@@ -340,12 +338,14 @@ fn a_ring_written_through_the_new_file_is_found() {
     let spools = SpoolDir::open(dir.path()).unwrap();
     let new = spools.create(producer(), 4096, SECRET, &source()).unwrap();
     let mut image = Image::new(4096);
-    image.push(0, &common::record(0, "here"), true).unwrap();
+    image
+        .push(0, &crate::fixtures::record(0, "here"), true)
+        .unwrap();
     let bytes = image.bytes();
     new.file().write_all_at(&bytes[4096..8192], 4096).unwrap();
     drop(new.publish().unwrap());
     let spool = only(dir.path());
     let batches: Vec<_> = spool.batches(0).collect();
-    let read = common::records(&batches, 0, spool.end());
+    let read = crate::fixtures::records(&batches, 0, spool.end());
     assert_eq!(read, [(0, 0, "here".to_owned())]);
 }

@@ -4,9 +4,9 @@ use distlog_testkit::{Daemon, Rotel};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::DISTLOGD;
-use crate::programs::{Protocol, Sdk, tell};
-use crate::receiver::{Item, Receiver};
+use super::DISTLOGD;
+use super::programs::{Protocol, Sdk, tell};
+use super::receiver::{Item, Receiver};
 
 const SPANS: usize = 3;
 const LOGS: usize = 4;

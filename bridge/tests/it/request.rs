@@ -1,8 +1,6 @@
 //! Requests hold every item once, below its own resource and scope.
 
-mod common;
-
-use common::{record, source, through_the_wire};
+use crate::fixtures::{record, source, through_the_wire};
 use distlog_bridge::otlp::collector::logs::v1::ExportLogsServiceRequest;
 use distlog_bridge::otlp::common::v1::any_value::Value as Any;
 use distlog_bridge::{Origins, Request, log_record, resource};
@@ -68,19 +66,22 @@ fn a_resource_says_who_it_was() {
         }],
         |records| {
             let full = resource(records[0].source, false);
-            let expected = common::attributes([
-                ("host.name", common::text("other")),
-                ("cloud.region", common::text("eu")),
-                ("service.name", common::text("shop")),
+            let expected = crate::fixtures::attributes([
+                ("host.name", crate::fixtures::text("other")),
+                ("cloud.region", crate::fixtures::text("eu")),
+                ("service.name", crate::fixtures::text("shop")),
                 (
                     "service.instance.id",
-                    common::text("07070707-0707-0707-0707-070707070707"),
+                    crate::fixtures::text("07070707-0707-0707-0707-070707070707"),
                 ),
                 ("process.pid", Any::IntValue(4711)),
-                ("process.executable.name", common::text("shopd")),
-                ("deployment.environment.name", common::text("production")),
-                ("telemetry.sdk.name", common::text("distlog")),
-                ("telemetry.sdk.language", common::text("rust")),
+                ("process.executable.name", crate::fixtures::text("shopd")),
+                (
+                    "deployment.environment.name",
+                    crate::fixtures::text("production"),
+                ),
+                ("telemetry.sdk.name", crate::fixtures::text("distlog")),
+                ("telemetry.sdk.language", crate::fixtures::text("rust")),
             ]);
             assert_eq!(full.attributes, expected);
             assert_eq!(full.dropped_attributes_count, 3);
@@ -99,7 +100,7 @@ fn a_resource_says_who_it_was() {
                     .as_ref()
                     .unwrap()
                     .value,
-                Some(common::text("unknown_service"))
+                Some(crate::fixtures::text("unknown_service"))
             );
         },
     );
@@ -132,7 +133,7 @@ fn schema_urls_and_scopes_survive() {
     );
     assert_eq!(
         scope.attributes,
-        common::attributes([("a", Any::IntValue(1))])
+        crate::fixtures::attributes([("a", Any::IntValue(1))])
     );
     assert_eq!(scopes[1].schema_url, "https://schema/2");
 }

@@ -1,8 +1,6 @@
 //! What spans become of the records of a task.
 
-mod common;
-
-use common::{BEGUN, attributes, record, task, text, through_the_wire};
+use crate::fixtures::{BEGUN, attributes, record, task, text, through_the_wire};
 use distlog_bridge::OpenSpan;
 use distlog_bridge::otlp::common::v1::any_value::Value as Any;
 use distlog_bridge::otlp::trace::v1::span::{Event, Link as SpanLink, SpanKind as Kinds};
@@ -83,7 +81,7 @@ fn a_whole_task_is_a_whole_span() {
         end_time_unix_nano: BEGUN + 700,
         attributes: attributes([
             ("user", text("leo")),
-            ("distlog.task", text(common::TASK)),
+            ("distlog.task", text(crate::fixtures::TASK)),
             ("code.file.path", text("src/orders.rs")),
             ("code.function.name", text("shop::orders::handle")),
             ("code.line.number", Any::IntValue(42)),
@@ -220,7 +218,7 @@ fn what_is_not_known_is_not_made_up() {
     assert_eq!(span.parent_span_id, Vec::<u8>::new());
     assert_eq!(
         span.attributes,
-        attributes([("distlog.task", text(common::TASK))])
+        attributes([("distlog.task", text(crate::fixtures::TASK))])
     );
     assert_eq!(
         span.end_time_unix_nano,
@@ -263,7 +261,7 @@ fn an_end_alone_is_still_a_span() {
     );
     assert!(
         span.attributes
-            .contains(&attributes([("distlog.task", text(common::TASK))])[0])
+            .contains(&attributes([("distlog.task", text(crate::fixtures::TASK))])[0])
     );
 }
 

@@ -1,8 +1,6 @@
 //! What log records become of events.
 
-mod common;
-
-use common::{BEGUN, attributes, record, text, through_the_wire};
+use crate::fixtures::{BEGUN, attributes, record, text, through_the_wire};
 use distlog_bridge::log_record;
 use distlog_bridge::otlp::common::v1::any_value::Value as Any;
 use distlog_bridge::otlp::common::v1::{AnyValue, ArrayValue};
@@ -32,7 +30,7 @@ fn an_event_in_a_task_is_a_whole_log_record() {
         traceback: "Traceback".into(),
         ..ErrorInfo::default()
     });
-    let task: TaskId = common::TASK.parse().unwrap();
+    let task: TaskId = crate::fixtures::TASK.parse().unwrap();
     let expected = LogRecord {
         time_unix_nano: BEGUN,
         observed_time_unix_nano: BEGUN + 3,
@@ -42,8 +40,8 @@ fn an_event_in_a_task_is_a_whole_log_record() {
         attributes: attributes([
             ("user", text("eva")),
             ("tries", Any::IntValue(3)),
-            ("distlog.key", text(&format!("4@{}", common::TASK))),
-            ("distlog.task", text(common::TASK)),
+            ("distlog.key", text(&format!("4@{}", crate::fixtures::TASK))),
+            ("distlog.task", text(crate::fixtures::TASK)),
             ("code.file.path", text("src/orders.rs")),
             ("code.function.name", text("shop::orders::handle")),
             ("code.line.number", Any::IntValue(42)),

@@ -8,10 +8,10 @@ use distlog_testkit::{Daemon, Process, Rotel, eventually};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use serde_json::Value;
 
-use crate::DISTLOGD;
-use crate::programs::{Protocol, Sdk, script};
-use crate::receiver::Receiver;
-use crate::tasks::{all, only, root, said, subtasks};
+use super::DISTLOGD;
+use super::programs::{Protocol, Sdk, script};
+use super::receiver::Receiver;
+use super::tasks::{all, only, root, said, subtasks};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_e2e-service");
 

@@ -12,7 +12,7 @@ use prost::Message;
 
 mod generated {
     #![allow(dead_code, missing_docs, clippy::all)]
-    include!("generated/distlog.v1.rs");
+    include!("../generated/distlog.v1.rs");
 }
 
 const PRODUCER: ProducerId = ProducerId::from_bytes([9; 16]);
