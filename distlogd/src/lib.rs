@@ -40,6 +40,7 @@
 //! [`daemon`] (everything opened and closed in order), [`cli`].
 //! [`faults`], [`heard`], [`losses`], [`meters`] and [`metrics`] (labels: `label.rs`) count; [`vital`] notices when a part is gone.
 
+mod address;
 pub mod cli;
 pub mod config;
 pub mod daemon;
@@ -62,5 +63,6 @@ pub mod processors;
 mod rpc;
 pub mod tracker;
 pub mod tree;
+mod values;
 pub mod vital;
 pub mod worker;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use distlogd::config::{self, From, Sync};
+use distlogd::config::{self, StartAt, SyncPolicy};
 use distlogd::processors::Kind;
 
 /// `line:column` and message of every fault.
@@ -41,7 +41,10 @@ fn nothing_at_all_is_a_configuration() {
         assert_eq!(config.store.path.to_str(), Some("./distlog-data"));
         assert_eq!(config.store.keep.size, Some(10 << 30));
         assert_eq!(config.store.keep.age, Some(Duration::from_secs(7 * 86_400)));
-        assert_eq!(config.store.sync, Sync::Every(Duration::from_millis(5)));
+        assert_eq!(
+            config.store.sync,
+            SyncPolicy::Every(Duration::from_millis(5))
+        );
         assert_eq!(config.store.reserve, 256 << 20);
         assert_eq!(
             (config.lost_after, config.grace),
@@ -89,7 +92,7 @@ drain: [/var/spool/shop]
     );
     assert_eq!(
         (config.store.sync, config.store.keep.age),
-        (Sync::Always, None)
+        (SyncPolicy::Always, None)
     );
     assert_eq!(
         (config.lost_after, config.grace),
@@ -103,7 +106,7 @@ drain: [/var/spool/shop]
     assert_eq!(names, ["everything", "errors", "live", "jaeger", "mine"]);
     assert_eq!(
         (config.processors[0].from, config.processors[1].from),
-        (From::End, From::Start)
+        (StartAt::End, StartAt::Start)
     );
     assert_eq!(
         config.processors[1].filter.as_ref().unwrap().text(),
@@ -515,4 +518,47 @@ fn anchors_and_merges_are_understood() {
         panic!()
     };
     assert_eq!(file.rotate.as_ref().unwrap().size, Some(1 << 20));
+}
+
+/// The YAML blocks of the documentation that are configurations of distlogd.
+fn examples() -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut examples = Vec::new();
+    for page in ["README.md", "docs/opentelemetry.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let blocks = text.split("```yaml\n").skip(1);
+        let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
+        // Others configure the Collector.
+        examples.extend(blocks.filter(|block| !block.contains("exporters:")));
+    }
+    examples
+}
+
+#[test]
+fn the_documentation_s_examples_fit_the_schema_and_the_loader() {
+    let schema = config::schema().to_value();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let examples = examples();
+    assert!(examples.len() >= 5, "{examples:#?}");
+    for text in &examples {
+        if let Err(faults) = config::load(text, "example") {
+            panic!("{faults}\n{text}");
+        }
+        let value: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&value).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}\n{text}");
+    }
+    for wrong in [
+        "lisen: {}",
+        "listen: { http: { bnd: 'localhost:1' } }",
+        "processors: { a: {} }",
+        "processors: { a: { file: { path: x, format: xml } } }",
+        "processors: { a: { exec: { command: [] } } }",
+        "processors: { a: { pub: {} } }",
+        "rules: [{ when: 'true' }]",
+    ] {
+        let value: serde_json::Value = serde_saphyr::from_str(wrong).unwrap();
+        assert!(!schema.is_valid(&value), "{wrong}");
+        assert!(config::load(wrong, "wrong").is_err(), "{wrong}");
+    }
 }

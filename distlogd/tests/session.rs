@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
 use distlog_testkit::eventually;
-use distlogd::config::Sync;
+use distlogd::config::SyncPolicy;
 use distlogd::daemon::Builder;
 use session_kit::*;
 
@@ -281,7 +281,10 @@ fn whatever_comes_is_answered_counted_and_survived() {
 fn a_daemon_started_again_says_where_it_stands() {
     let folder = tempfile::tempdir().unwrap();
     let context = zmq::Context::new();
-    for sync in [Sync::Always, Sync::Every(Duration::from_millis(20))] {
+    for sync in [
+        SyncPolicy::Always,
+        SyncPolicy::Every(Duration::from_millis(20)),
+    ] {
         let mut config = config(&folder.path().join(format!("{sync:?}")));
         config.store.sync = sync;
         let daemon = Builder::new().start(&config).unwrap();

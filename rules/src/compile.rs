@@ -1,7 +1,6 @@
 //! From text to operations: the parser of the crate `cel`, then `check.rs`, then a [`Node`] for each expression that has one.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
-use cel::parser::Parser;
 
 use super::check::{Checker, operands};
 use super::depth;
@@ -9,7 +8,7 @@ use super::fault::{CompileFault, position};
 use super::interpret::{self, Interpreted};
 use super::leaf::{Leaf, Literal};
 use super::names::{self, Type};
-use super::node::{Arithmetic, Node, Order, TextTest};
+use super::node::{Node, Order, TextTest};
 use super::path::Path;
 use super::{reserved, syntax};
 
@@ -43,10 +42,7 @@ pub(super) fn compile(text: &str) -> Result<Node, CompileFault> {
         );
         return Err(CompileFault::at(line, column, message));
     }
-    let text = &*reserved::replace(text);
-    let (expr, source) = Parser::new()
-        .parse_with_source_info(text)
-        .map_err(|errors| syntax::fault(text, &errors))?;
+    let (expr, source) = reserved::parse(text).map_err(|errors| syntax::fault(text, &errors))?;
     Checker::new(text, &source).check(&expr)?;
     Ok(test(&expr))
 }
@@ -90,9 +86,6 @@ fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
         (operators::LOGICAL_AND, [a, b]) => Some(Node::And(Box::new(test(a)), Box::new(test(b)))),
         (operators::LOGICAL_OR, [a, b]) => Some(Node::Or(Box::new(test(a)), Box::new(test(b)))),
         (operators::LOGICAL_NOT, [a]) => Some(Node::Not(Box::new(test(a)))),
-        (operators::CONDITIONAL, [a, b, c]) => {
-            Some(Node::If(Box::new(test(a)), boxed(b)?, boxed(c)?))
-        }
         (operators::EQUALS, [a, b]) => Some(Node::Equal(boxed(a)?, boxed(b)?)),
         (operators::NOT_EQUALS, [a, b]) => Some(Node::NotEqual(boxed(a)?, boxed(b)?)),
         (operators::LESS, [_, _]) => order(Order::Less),
@@ -100,19 +93,13 @@ fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
         (operators::GREATER, [_, _]) => order(Order::Greater),
         (operators::GREATER_EQUALS, [_, _]) => order(Order::GreaterEqual),
         (operators::IN, [item, list]) => match &list.expr {
-            Expr::List(list) if list.optional_indices.is_empty() => Some(Node::InList(
-                boxed(item)?,
-                list.elements.iter().map(operation).collect::<Option<_>>()?,
-            )),
+            Expr::List(list) if list.optional_indices.is_empty() => {
+                let items = list.elements.iter().map(operation).collect::<Option<_>>()?;
+                Some(Node::InList(boxed(item)?, items))
+            }
             _ => Some(Node::In(boxed(item)?, boxed(list)?)),
         },
         (operators::INDEX, [_, _]) => taken(expr, &[]).map(Node::Leaf),
-        (operators::NEGATE, [a]) => Some(Node::Negate(boxed(a)?)),
-        (operators::ADD, [a, b]) => arithmetic(Arithmetic::Add, a, b),
-        (operators::SUBSTRACT, [a, b]) => arithmetic(Arithmetic::Subtract, a, b),
-        (operators::MULTIPLY, [a, b]) => arithmetic(Arithmetic::Multiply, a, b),
-        (operators::DIVIDE, [a, b]) => arithmetic(Arithmetic::Divide, a, b),
-        (operators::MODULO, [a, b]) => arithmetic(Arithmetic::Modulo, a, b),
         ("matches", [text, pattern]) => match &pattern.expr {
             Expr::Literal(LiteralValue::String(pattern)) => Some(Node::Matches(
                 boxed(text)?,
@@ -140,21 +127,6 @@ fn call(expr: &IdedExpr, call: &CallExpr) -> Option<Node> {
 
 fn boxed(expr: &IdedExpr) -> Option<Box<Node>> {
     operation(expr).map(Box::new)
-}
-
-/// Only where one side is sure to be a number: `+` may also mean texts, lists and durations.
-fn arithmetic(op: Arithmetic, a: &IdedExpr, b: &IdedExpr) -> Option<Node> {
-    let (a, b) = (operation(a)?, operation(b)?);
-    (is_number(&a) || is_number(&b)).then(|| Node::Arithmetic(op, Box::new(a), Box::new(b)))
-}
-
-fn is_number(node: &Node) -> bool {
-    match node {
-        Node::Leaf(Leaf::Literal(Literal::Int(_) | Literal::UInt(_) | Literal::Double(_))) => true,
-        Node::Leaf(Leaf::Name(name)) => matches!(name, names::Name::Severity | names::Name::Line),
-        Node::Size(_) | Node::Negate(_) | Node::Arithmetic(..) => true,
-        _ => false,
-    }
 }
 
 /// A name or constant at the top level.

@@ -3,8 +3,6 @@
 //! Parser, checks and evaluation call themselves for each level, and a chain like `a + b + c` has one for each operator: without
 //! a bound a long one overflows the stack, which ends the process. What `&&`, `||` and commas join is beside each other.
 
-use super::reserved;
-
 /// Levels; a thread of 2 MiB has room for three times as many, also without optimization, and the parser for a few more.
 pub(super) const MAX: usize = 90;
 
@@ -40,7 +38,7 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
         let level = open.last_mut()?;
         let mut length = c.len_utf8();
         match c {
-            '\'' | '"' => length = reserved::string(rest, text[..at].ends_with(['r', 'R'])),
+            '\'' | '"' => length = string(rest, text[..at].ends_with(['r', 'R'])),
             '/' if rest.starts_with("//") => length = rest.find('\n').unwrap_or(rest.len()),
             '&' | '|' | ',' | '?' | ':' => level.next(),
             '(' | '[' | '{' => {
@@ -73,6 +71,27 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
         rest = &rest[length..];
     }
     None
+}
+
+/// Length of the string that `text` begins with, quotes included.
+fn string(text: &str, raw: bool) -> usize {
+    let single = &text[..1];
+    let quote = if text[1..].starts_with(&single.repeat(2)) {
+        single.repeat(3)
+    } else {
+        single.to_owned()
+    };
+    let mut at = quote.len();
+    while let Some(c) = text[at..].chars().next() {
+        if text[at..].starts_with(&quote) {
+            return at + quote.len();
+        }
+        at += c.len_utf8();
+        if c == '\\' && !raw {
+            at += text[at..].chars().next().map_or(0, char::len_utf8);
+        }
+    }
+    at
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Rules: which records go to which processors.
 //!
 //! A condition is an expression in [CEL](https://cel.dev), as `when:` and `filter:` of the configuration have it. It is
-//! compiled once, into operations that read the record in place (`node.rs`); what those do not cover (macros, maps,
-//! conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
+//! compiled once, into operations that read the record in place (`node.rs`); what those do not cover (arithmetic, macros,
+//! maps, conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
 //!
 //! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs` with `memo.rs`, `leaf.rs`,
 //! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`.

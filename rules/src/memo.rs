@@ -1,13 +1,11 @@
-//! What was looked up in a record: the conditions of one router often ask for the same fields.
+//! Values that were looked up in a record: the conditions of one router often ask for the same fields.
 
 use std::cell::Cell;
 
-use super::node::Node;
-use super::path::Path;
 use super::value::Out;
 
 /// So many paths have a place; what is beyond is looked up each time.
-const PLACES: usize = 32;
+pub(super) const PLACES: usize = 32;
 
 /// Values of one record, each looked up at most once.
 pub(super) struct Memo<'a>(Option<[Cell<Option<Out<'a>>>; PLACES]>);
@@ -34,32 +32,5 @@ impl<'a> Memo<'a> {
             cell.set(Some(value));
             value
         })
-    }
-}
-
-/// Gives a place to each path that stands in the conditions more than once. Returns how many there are.
-pub(super) fn give_places(conditions: &mut [&mut Node]) -> usize {
-    let mut seen: Vec<(Path, usize)> = Vec::new();
-    each_path(
-        conditions,
-        &mut |path| match seen.iter_mut().find(|(known, _)| known == path) {
-            Some((_, times)) => *times += 1,
-            None => seen.push((path.clone(), 1)),
-        },
-    );
-    // Those that stand there most.
-    seen.retain(|(_, times)| *times > 1);
-    seen.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-    seen.truncate(PLACES);
-    each_path(conditions, &mut |path| {
-        let at = seen.iter().position(|(known, _)| known == path);
-        path.place = at.and_then(|at| u8::try_from(at).ok());
-    });
-    seen.len()
-}
-
-fn each_path(conditions: &mut [&mut Node], visit: &mut dyn FnMut(&mut Path)) {
-    for condition in conditions {
-        condition.each_path(visit);
     }
 }

@@ -17,7 +17,6 @@ pub(super) enum Node {
     Not(Box<Node>),
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
-    If(Box<Node>, Box<Node>, Box<Node>),
     Equal(Box<Node>, Box<Node>),
     NotEqual(Box<Node>, Box<Node>),
     Order(Order, Box<Node>, Box<Node>),
@@ -28,8 +27,6 @@ pub(super) enum Node {
     Text(TextTest, Box<Node>, Box<Node>),
     Matches(Box<Node>, regex::Regex),
     Size(Box<Node>),
-    Negate(Box<Node>),
-    Arithmetic(Arithmetic, Box<Node>, Box<Node>),
     /// What has no operation here, as true or false.
     Interpreted(Box<Interpreted>),
 }
@@ -47,15 +44,6 @@ pub(super) enum TextTest {
     Contains,
     StartsWith,
     EndsWith,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arithmetic {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Modulo,
 }
 
 impl Order {
@@ -89,9 +77,6 @@ impl Node {
             | Node::NotEqual(..)
             | Node::Order(..)
             | Node::Interpreted(_) => self.test(record, memo).map(Val::Bool),
-            Node::If(test, yes, no) => {
-                if test.test(record, memo)? { yes } else { no }.eval(record, memo)
-            }
             Node::InList(item, list) => {
                 let item = item.eval(record, memo)?;
                 let mut found = false;
@@ -112,12 +97,6 @@ impl Node {
                 .eval(record, memo)?
                 .text(|text| Val::Bool(regex.is_match(text))),
             Node::Size(of) => of.eval(record, memo)?.size(),
-            Node::Negate(a) => match a.eval(record, memo)? {
-                Val::Int(v) => v.checked_neg().map(Val::Int).ok_or(NoValue),
-                Val::Double(v) => Ok(Val::Double(-v)),
-                _ => Err(NoValue),
-            },
-            Node::Arithmetic(op, a, b) => op.apply(a.eval(record, memo)?, b.eval(record, memo)?),
         }
     }
 
@@ -191,64 +170,22 @@ impl TextTest {
     }
 }
 
-impl Arithmetic {
-    /// As CEL has it: both of the same type, and what does not fit has no value.
-    fn apply<'a>(self, a: Val<'_>, b: Val<'_>) -> Out<'a> {
-        match (a, b) {
-            (Val::Int(a), Val::Int(b)) => match self {
-                Arithmetic::Add => a.checked_add(b),
-                Arithmetic::Subtract => a.checked_sub(b),
-                Arithmetic::Multiply => a.checked_mul(b),
-                Arithmetic::Divide => a.checked_div(b),
-                Arithmetic::Modulo => a.checked_rem(b),
-            }
-            .map(Val::Int),
-            (Val::UInt(a), Val::UInt(b)) => match self {
-                Arithmetic::Add => a.checked_add(b),
-                Arithmetic::Subtract => a.checked_sub(b),
-                Arithmetic::Multiply => a.checked_mul(b),
-                Arithmetic::Divide => a.checked_div(b),
-                Arithmetic::Modulo => a.checked_rem(b),
-            }
-            .map(Val::UInt),
-            (Val::Double(a), Val::Double(b)) => match self {
-                Arithmetic::Add => Some(a + b),
-                Arithmetic::Subtract => Some(a - b),
-                Arithmetic::Multiply => Some(a * b),
-                Arithmetic::Divide => Some(a / b),
-                Arithmetic::Modulo => None,
-            }
-            .map(Val::Double),
-            _ => None,
-        }
-        .ok_or(NoValue)
-    }
-}
-
 impl Node {
     /// Shows all paths in it.
     pub(super) fn each_path(&mut self, visit: &mut dyn FnMut(&mut Path)) {
         match self {
             Node::Leaf(leaf) => leaf.path_mut().into_iter().for_each(visit),
             Node::Interpreted(expression) => expression.each_path(visit),
-            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) | Node::Negate(a) => {
-                a.each_path(visit);
-            }
+            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) => a.each_path(visit),
             Node::And(a, b)
             | Node::Or(a, b)
             | Node::Equal(a, b)
             | Node::NotEqual(a, b)
             | Node::In(a, b)
             | Node::Order(_, a, b)
-            | Node::Text(_, a, b)
-            | Node::Arithmetic(_, a, b) => {
+            | Node::Text(_, a, b) => {
                 a.each_path(visit);
                 b.each_path(visit);
-            }
-            Node::If(a, b, c) => {
-                a.each_path(visit);
-                b.each_path(visit);
-                c.each_path(visit);
             }
             Node::InList(item, list) => {
                 item.each_path(visit);
@@ -261,22 +198,10 @@ impl Node {
     pub(super) fn is_interpreted(&self) -> bool {
         match self {
             Node::Interpreted(_) => true,
-            Node::Leaf(_) => false,
-            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) | Node::Negate(a) => {
-                a.is_interpreted()
-            }
-            Node::And(a, b)
-            | Node::Or(a, b)
-            | Node::Equal(a, b)
-            | Node::NotEqual(a, b)
-            | Node::In(a, b) => a.is_interpreted() || b.is_interpreted(),
-            Node::Order(_, a, b) | Node::Text(_, a, b) | Node::Arithmetic(_, a, b) => {
-                a.is_interpreted() || b.is_interpreted()
-            }
-            Node::If(a, b, c) => a.is_interpreted() || b.is_interpreted() || c.is_interpreted(),
-            Node::InList(item, list) => {
-                item.is_interpreted() || list.iter().any(Node::is_interpreted)
-            }
+            Node::Not(a) => a.is_interpreted(),
+            Node::And(a, b) | Node::Or(a, b) => a.is_interpreted() || b.is_interpreted(),
+            // Their operands are values, which the interpreter does not make.
+            _ => false,
         }
     }
 }

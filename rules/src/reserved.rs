@@ -1,61 +1,50 @@
-//! `function` is one of our names, but a word that CEL keeps for itself: the parser gets another word of the same length.
+//! `function` is one of our names, but CEL reserves the word: where the parser refuses it, it gets a word of the same length.
 
-use std::borrow::Cow;
+use cel::common::ast::{IdedExpr, SourceInfo};
+use cel::parser::Parser;
+use cel::{ParseError, ParseErrors};
 
-/// What the parser sees instead of [`NAME`].
+/// The name of [`NAME`] in a parsed expression.
 pub(super) const STAND_IN: &str = "__func__";
 /// The name that users write.
 pub(super) const NAME: &str = "function";
 
-/// Puts the stand-in where the name stands alone: not in a string or comment, not after a dot.
-pub(super) fn replace(text: &str) -> Cow<'_, str> {
-    if !text.contains(NAME) {
-        return text.into();
+/// Parses an expression in which [`NAME`] is allowed. The places in it are those of the text.
+pub(super) fn parse(text: &str) -> Result<(IdedExpr, SourceInfo), ParseErrors> {
+    let errors = match Parser::new().parse_with_source_info(text) {
+        Ok(parsed) => return Ok(parsed),
+        Err(errors) => errors,
+    };
+    let refused: Vec<usize> = errors
+        .errors
+        .iter()
+        .filter_map(|e| offset(text, e))
+        .collect();
+    if refused.is_empty() {
+        return Err(errors);
     }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let length = match c {
-            '\'' | '"' => string(rest, out.ends_with(['r', 'R'])),
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            c if c.is_ascii_alphabetic() || c == '_' => {
-                let word = rest
-                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .unwrap_or(rest.len());
-                if &rest[..word] == NAME && !out.trim_end().ends_with('.') {
-                    out.push_str(STAND_IN);
-                    rest = &rest[word..];
-                    continue;
-                }
-                word
-            }
-            c => c.len_utf8(),
-        };
-        out.push_str(&rest[..length]);
-        rest = &rest[length..];
+    let mut text = text.to_owned();
+    for at in refused {
+        text.replace_range(at..at + NAME.len(), STAND_IN);
     }
-    out.into()
+    Parser::new().parse_with_source_info(&text)
 }
 
-/// Length of the string that `text` begins with, quotes included.
-pub(super) fn string(text: &str, raw: bool) -> usize {
-    let single = &text[..1];
-    let quote = if text[1..].starts_with(&single.repeat(2)) {
-        single.repeat(3)
-    } else {
-        single.to_owned()
-    };
-    let mut at = quote.len();
-    while let Some(c) = text[at..].chars().next() {
-        if text[at..].starts_with(&quote) {
-            return at + quote.len();
-        }
-        at += c.len_utf8();
-        if c == '\\' && !raw {
-            at += text[at..].chars().next().map_or(0, char::len_utf8);
-        }
-    }
-    at
+/// Where the parser refuses [`NAME`], if that is the error.
+fn offset(text: &str, error: &ParseError) -> Option<usize> {
+    let name = error.msg.strip_prefix("reserved identifier: ")?;
+    let (line, column) = (
+        usize::try_from(error.pos.0).ok()?,
+        usize::try_from(error.pos.1).ok()?,
+    );
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.checked_sub(1)?)
+        .map(str::len)
+        .sum();
+    let (at, _) = text[before..].char_indices().nth(column.checked_sub(1)?)?;
+    let at = before + at;
+    (name == NAME && text[at..].starts_with(NAME)).then_some(at)
 }
 
 #[cfg(test)]
@@ -63,27 +52,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_name_itself_is_replaced() {
-        for (text, seen) in [
-            ("function == 'function'", "__func__ == 'function'"),
-            (
-                r"function == 'a\'function' && function != r'\'",
-                r"__func__ == 'a\'function' && __func__ != r'\'",
-            ),
-            (
-                "fields.function == functions && my_function",
-                "fields.function == functions && my_function",
-            ),
-            (
-                "'''it's function''' == \"\" + function // function",
-                "'''it's function''' == \"\" + __func__ // function",
-            ),
-            (
-                "'ü' == function && 'function",
-                "'ü' == __func__ && 'function",
-            ),
+    fn only_the_name_itself_is_allowed() {
+        for text in [
+            "function == 'function'",
+            r"function == 'a\'function' && function != r'\'",
+            "fields.function == functions && my_function",
+            "'''it's function''' == \"\" + function // function",
+            "'ü' == function &&\n  'ü' == function",
         ] {
-            assert_eq!(replace(text), seen);
+            assert!(parse(text).is_ok(), "{text}");
+        }
+        for text in [
+            "for == 1",
+            "function == for",
+            "'ü' == function && 'function",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 }

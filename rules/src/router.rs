@@ -3,8 +3,9 @@
 use distlog_proto::RecordRef;
 
 use super::condition::Condition;
-use super::memo::{Memo, give_places};
+use super::memo::{Memo, PLACES};
 use super::node::Node;
+use super::path::Path;
 
 /// A rule: records that match go to these processors.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,5 +59,32 @@ impl Router {
     /// Whether no rule leads to it, so that it gets nothing.
     pub fn is_closed(&self) -> bool {
         self.any.as_ref().is_some_and(Vec::is_empty)
+    }
+}
+
+/// Gives a place to each path that stands in the conditions more than once. Returns how many there are.
+fn give_places(conditions: &mut [&mut Node]) -> usize {
+    let mut seen: Vec<(Path, usize)> = Vec::new();
+    each_path(
+        conditions,
+        &mut |path| match seen.iter_mut().find(|(known, _)| known == path) {
+            Some((_, times)) => *times += 1,
+            None => seen.push((path.clone(), 1)),
+        },
+    );
+    // Those that stand there most.
+    seen.retain(|(_, times)| *times > 1);
+    seen.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    seen.truncate(PLACES);
+    each_path(conditions, &mut |path| {
+        let at = seen.iter().position(|(known, _)| known == path);
+        path.place = at.and_then(|at| u8::try_from(at).ok());
+    });
+    seen.len()
+}
+
+fn each_path(conditions: &mut [&mut Node], visit: &mut dyn FnMut(&mut Path)) {
+    for condition in conditions {
+        condition.each_path(visit);
     }
 }

@@ -1,5 +1,7 @@
-//! Looks through a configuration.
+//! Checks a configuration, and prints its schema.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::path::Path;
 
 use super::output::tell;
@@ -35,15 +37,23 @@ pub(super) fn tell_faults(faults: &str) {
 }
 
 pub(super) fn check(file: &Path, add: impl FnOnce(Builder) -> Builder) -> u8 {
-    use std::io::Write;
     match load(Some(file), &add(Builder::new()).names()) {
-        Ok(config) => match write!(std::io::stdout(), "{config}") {
-            Ok(()) => 0,
-            Err(_) => FAILED,
-        },
+        Ok(config) => print(&config),
         Err(faults) => {
             tell_faults(&faults);
             WRONG
         }
+    }
+}
+
+/// The JSON Schema of the configuration.
+pub(super) fn schema() -> u8 {
+    print(&format_args!("{:#}\n", config::schema().as_value()))
+}
+
+fn print(text: &dyn Display) -> u8 {
+    match write!(std::io::stdout(), "{text}") {
+        Ok(()) => 0,
+        Err(_) => FAILED,
     }
 }

@@ -94,11 +94,13 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
-    /// Look through a configuration and report all its faults.
+    /// Check a configuration and report all its faults.
     Check {
         /// The configuration, in YAML.
         file: PathBuf,
     },
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -143,7 +145,7 @@ impl LookArgs {
     }
 }
 
-/// What the command line can say, for those that write man pages and completions from it.
+/// The arguments of the program, for completions and man pages.
 pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
@@ -175,6 +177,7 @@ pub fn main_from(
         None if !cli.drain.is_empty() => drain::drain(cli.config.as_deref(), &cli.drain, add),
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
+        Some(Command::Schema) => check::schema(),
         Some(Command::Tree {
             id,
             depth,

@@ -5,8 +5,8 @@
 use std::env::VarError;
 
 use super::fault::Fault;
-use super::inside;
 use super::node::{Node, Place, Tree, Variables};
+use super::position;
 
 /// What a variable is; `std::env::var`, or of a test.
 pub(super) type Lookup<'l> = &'l dyn Fn(&str) -> Result<String, VarError>;
@@ -22,14 +22,8 @@ pub(super) fn replace(file: &str, node: &mut Node, variables: Lookup<'_>, faults
             Err(wrong) => {
                 node.variables = Variables::Missing;
                 let place = |offset: usize| place(file, node.place, text, offset);
-                faults.extend(wrong.into_iter().map(|(offset, message)| {
-                    let Place { line, column } = place(offset);
-                    Fault {
-                        line,
-                        column,
-                        message,
-                    }
-                }));
+                let fault = |(offset, message)| place(offset).fault(message);
+                faults.extend(wrong.into_iter().map(fault));
             }
         },
         Tree::List(items) => items
@@ -47,7 +41,7 @@ fn place(file: &str, start: Place, text: &str, offset: usize) -> Place {
     let before = text.get(..offset).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let last = before.rsplit('\n').next().unwrap_or_default();
-    inside::place(file, start, text, line, last.chars().count() + 1)
+    position::within(file, start, text, line, last.chars().count() + 1)
 }
 
 /// The text with its variables, or all that is wrong, each with its offset in bytes.

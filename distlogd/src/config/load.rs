@@ -1,29 +1,17 @@
 //! From the text of a file to a configuration, or to everything that is wrong with it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
-use super::fault::{Fault, Faults};
-use super::node::{Key, Node, Place, Tree, Variables};
-use super::read::{read, variants};
-use super::read_fault::unknown;
-use super::sections::{Config, Entry, From};
-use super::{clash, environment, inside, shell, values};
-use crate::processors::Kind;
 use distlog_rules::{Condition, Rule, nearest};
 
-const SECTIONS: [&str; 7] = [
-    "listen",
-    "store",
-    "processors",
-    "rules",
-    "lost_after",
-    "grace",
-    "drain",
-];
+use super::deserialize::read;
+use super::document::Document;
+use super::error::unknown;
+use super::fault::{Fault, Faults};
+use super::node::{Key, Node, Tree, Variables};
+use super::sections::{Config, Entry};
+use super::{conflicts, environment, position, tilde};
+use crate::processors::{Kind, Section};
 
 /// Reads a configuration.
 ///
@@ -40,19 +28,14 @@ pub fn load(text: &str, file: &str) -> Result<Config, Faults> {
 pub fn load_with(text: &str, file: &str, registered: &[&str]) -> Result<Config, Faults> {
     let fail = |faults| Faults::new(file, text, faults);
     let mut document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
-    let mut faults = Vec::new();
-    environment::replace(
-        text,
-        &mut document,
-        &|name| std::env::var(name),
-        &mut faults,
-    );
     let mut load = Load {
         text,
         registered,
-        faults,
+        faults: Vec::new(),
         config: Config::default(),
     };
+    let variable = |name: &str| std::env::var(name);
+    environment::replace(text, &mut document, &variable, &mut load.faults);
     load.document(&document);
     if load.faults.is_empty() {
         Ok(load.config)
@@ -68,331 +51,191 @@ struct Load<'t> {
     config: Config,
 }
 
-/// A duration among the sections.
-#[derive(Deserialize)]
-struct Time(#[serde(deserialize_with = "values::duration")] Duration);
-
-/// `to:` of a rule.
-struct Targets<'n>(Vec<(&'n Node, &'n str)>);
-
-impl<'t> Load<'t> {
-    fn fault(&mut self, place: Place, message: impl Into<String>) {
-        self.faults.push(Fault {
-            line: place.line,
-            column: place.column,
-            message: message.into(),
-        });
-    }
-
-    fn warn(&mut self, place: Place, message: impl Into<String>) {
-        self.config.warnings.push(Fault {
-            line: place.line,
-            column: place.column,
-            message: message.into(),
-        });
-    }
-
+impl Load<'_> {
     fn document(&mut self, document: &Node) {
-        clash::twice(document, &mut self.faults);
-        shell::homes(document, &mut self.config.warnings);
-        let Some(sections) = self.entries(document, "the sections of a configuration") else {
+        conflicts::duplicate_keys(document, &mut self.faults);
+        tilde::warn(document, &mut self.config.warnings);
+        let Some(read) = read::<Document>(document, &mut self.faults) else {
             return;
         };
-        for (key, _) in sections
-            .iter()
-            .filter(|(key, _)| !SECTIONS.contains(&key.text.as_str()))
-        {
-            self.fault(key.place, unknown("key", &key.text, &SECTIONS));
-        }
-        self.section(document, "listen", |config, listen| config.listen = listen);
-        self.section(document, "store", |config, store| config.store = store);
-        self.section(document, "lost_after", |config, Time(time)| {
-            config.lost_after = time
-        });
-        self.section(document, "grace", |config, Time(time)| config.grace = time);
-        self.drain(document);
-        let clashes = clash::same_address(document, &self.config.listen);
+        self.config.listen = read.listen;
+        self.config.store = read.store;
+        self.config.lost_after = read.lost_after;
+        self.config.grace = read.grace;
+        let clashes = conflicts::same_address(document, &self.config.listen);
         self.faults.extend(clashes);
-        let processors = document
-            .get("processors")
-            .and_then(|node| self.entries(node, "processors by name"))
-            .unwrap_or_default();
+        if let Some(drain) = document.get("drain") {
+            self.drain(drain);
+        }
+        let mut sections = read.processors;
+        let processors = document.get("processors").map_or(&[][..], Node::entries);
         for (key, node) in processors {
-            if let Some(entry) = self.processor(key, node) {
-                self.config.processors.push(entry);
-            }
+            self.processor(key, node, sections.remove(&key.text));
         }
-        let clashes = clash::same_file(&self.config.processors, processors);
-        self.faults.extend(clashes);
-        let mut targeted = Vec::new();
-        match document.get("rules") {
-            None
-            | Some(Node {
-                tree: Tree::Null, ..
-            }) => {}
-            Some(Node {
-                tree: Tree::List(rules),
-                ..
-            }) => {
-                for rule in rules {
-                    self.rule(rule, processors, &mut targeted);
-                }
-            }
-            Some(other) => self.fault(
-                other.place,
-                format!("found {}, expected a list of rules", other.describe()),
-            ),
+        if let Some(section) = document.get("processors") {
+            let clashes = conflicts::same_file(&self.config.processors, section);
+            self.faults.extend(clashes);
         }
-        for (key, _) in processors
+        let known: Vec<&str> = processors
             .iter()
-            .filter(|(key, _)| !targeted.contains(&key.text))
-        {
-            self.warn(
-                key.place,
-                format!(
-                    "no rule leads to the processor `{}`: it gets nothing",
-                    key.text
-                ),
-            );
+            .map(|(key, _)| key.text.as_str())
+            .collect();
+        let known = [&known, self.registered].concat();
+        let mut targets = Vec::new();
+        if let Some(Tree::List(rules)) = document.get("rules").map(|rules| &rules.tree) {
+            for rule in rules {
+                targets.extend(self.rule(rule, &known));
+            }
+        }
+        let idle = |key: &&Key| !targets.contains(&key.text);
+        for key in processors.iter().map(|(key, _)| key).filter(idle) {
+            let name = &key.text;
+            let warning = format!("no rule leads to the processor `{name}`: it gets nothing");
+            self.config.warnings.push(key.place.fault(warning));
         }
     }
 
-    fn section<T: DeserializeOwned>(
-        &mut self,
-        document: &Node,
-        name: &str,
-        set: impl FnOnce(&mut Config, T),
-    ) {
-        let Some(node) = document.get(name) else {
-            return;
-        };
-        if let Some(value) = read(node, &mut self.faults) {
-            set(&mut self.config, value);
-        }
+    fn fault(&mut self, node: &Node, message: impl Into<String>) {
+        self.faults.push(node.place.fault(message));
     }
 
     /// A list of directories, or one.
-    fn drain(&mut self, document: &Node) {
-        const EXPECTED: &str = "directories like [/var/spool/shop, /var/spool/web]";
-        let items = match document.get("drain") {
-            None
-            | Some(Node {
-                tree: Tree::Null, ..
-            }) => return,
-            Some(Node {
-                tree: Tree::List(items),
-                ..
-            }) => items.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-        };
-        for item in items {
+    fn drain(&mut self, node: &Node) {
+        for item in node.one_or_many() {
             let path = match &item.tree {
                 Tree::Text(path) if !path.is_empty() => PathBuf::from(path),
                 _ => {
-                    let found = item.describe();
-                    self.fault(item.place, format!("found {found}, expected {EXPECTED}"));
+                    let expected = "directories like [/var/spool/shop, /var/spool/web]";
+                    self.fault(item, format!("found {item}, expected {expected}"));
                     continue;
                 }
             };
             if self.config.drain.contains(&path) {
-                let message = format!("{} stands twice", path.display());
-                self.fault(item.place, message);
+                self.fault(item, format!("{} stands twice", path.display()));
             }
             self.config.drain.push(path);
         }
     }
 
-    /// The entries of a map; nothing after a key is an empty one.
-    fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [(Key, Node)]> {
-        match &node.tree {
-            Tree::Null => Some(&[]),
-            Tree::Map(entries) => Some(entries),
-            _ => {
-                self.fault(
-                    node.place,
-                    format!("found {}, expected {what}", node.describe()),
-                );
-                None
-            }
-        }
-    }
-
     /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end }`
-    fn processor(&mut self, key: &Key, node: &Node) -> Option<Entry> {
+    fn processor(&mut self, key: &Key, node: &Node, section: Option<Section>) {
         let name = &key.text;
-        // Its cursor is kept in a file of that name.
+        // The cursor is kept in a file of that name.
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
-            self.fault(key.place, format!("`{name}` is no name for a processor: expected up to 64 of a–z, A–Z, 0–9, -, _ and ."));
+            let expected = "up to 64 of a–z, A–Z, 0–9, -, _ and .";
+            let message = format!("`{name}` is no name for a processor: expected {expected}");
+            self.faults.push(key.place.fault(message));
         }
         if self.registered.contains(&name.as_str()) {
-            self.fault(
-                key.place,
-                format!("the processor `{name}` is already there, registered in code"),
-            );
+            let message = format!("the processor `{name}` is already there, registered in code");
+            self.faults.push(key.place.fault(message));
         }
-        let kinds = variants::<Kind>();
-        let entries = self.entries(node, &format!("one of {}", kinds.join(", ")))?;
         let filter = node.get("filter").and_then(|node| self.condition(node));
-        let from = node
-            .get("from")
-            .and_then(|node| read::<From>(node, &mut self.faults))
-            .unwrap_or_default();
-        let (known, unknown): (Vec<_>, Vec<_>) = entries
-            .iter()
-            .filter(|(key, _)| !matches!(key.text.as_str(), "filter" | "from"))
-            .partition(|(key, _)| kinds.contains(&key.text.as_str()));
-        for (key, _) in &unknown {
-            let expected: Vec<&str> = kinds.iter().copied().chain(["filter", "from"]).collect();
-            self.fault(key.place, self::unknown("key", &key.text, &expected));
+        let entries = node.entries().iter().map(|(key, _)| key);
+        let is_kind = |key: &&Key| Kind::KEYS.contains(&key.text.as_str());
+        let mut kinds = entries.clone().filter(is_kind);
+        match (kinds.next(), kinds.next()) {
+            (Some(_), Some(second)) => {
+                let other = &second.text;
+                self.faults.push(second.place.fault(format!(
+                    "the processor `{name}` is two things at once: `{other}` belongs to another name"
+                )));
+            }
+            (None, _) => {
+                let known = |key: &Key| matches!(key.text.as_str(), "filter" | "from");
+                let is_map = matches!(node.tree, Tree::Null | Tree::Map(_));
+                // An unknown key is reported, and may be the misspelt kind.
+                if is_map && entries.clone().all(known) {
+                    let kinds = Kind::KEYS.join(", ");
+                    self.faults.push(key.place.fault(format!(
+                        "the processor `{name}` does not say what it is: expected one of {kinds}"
+                    )));
+                }
+            }
+            _ => {}
         }
-        match known.as_slice() {
-            [(kind, content)] => {
-                let node = Node {
-                    tree: Tree::Map(vec![(kind.clone(), content.clone())]),
-                    ..node.clone()
-                };
-                let kind = read(&node, &mut self.faults)?;
-                Some(Entry {
+        if let Some(section) = section {
+            let from = section.from;
+            self.config
+                .processors
+                .extend(section.kind().map(|kind| Entry {
                     name: name.clone(),
                     kind,
                     filter,
                     from,
-                })
-            }
-            [] => {
-                if unknown.is_empty() {
-                    self.fault(
-                        key.place,
-                        format!(
-                            "the processor `{name}` does not say what it is: expected one of {}",
-                            kinds.join(", ")
-                        ),
-                    );
-                }
-                None
-            }
-            [_, (second, _), ..] => {
-                self.fault(second.place, format!("the processor `{name}` is two things at once: `{}` belongs to another name", second.text));
-                None
-            }
+                }));
         }
     }
 
-    fn rule(&mut self, node: &Node, processors: &[(Key, Node)], targeted: &mut Vec<String>) {
-        let Some(entries) = self.entries(node, "a rule like { when: CONDITION, to: [PROCESSOR] }")
-        else {
-            return;
-        };
-        for (key, _) in entries
-            .iter()
-            .filter(|(key, _)| !matches!(key.text.as_str(), "when" | "to"))
-        {
-            self.fault(key.place, unknown("key", &key.text, &["when", "to"]));
+    /// Returns the names of the processors that the rule leads to.
+    fn rule(&mut self, rule: &Node, known: &[&str]) -> Vec<String> {
+        if !matches!(rule.tree, Tree::Null | Tree::Map(_)) {
+            return Vec::new();
         }
-        let when = node.get("when").map(|node| self.condition(node));
-        let Some(Targets(targets)) = self.targets(node) else {
-            return;
-        };
-        let known: Vec<&str> = processors
-            .iter()
-            .map(|(key, _)| key.text.as_str())
-            .chain(self.registered.iter().copied())
-            .collect();
-        for (node, name) in &targets {
-            if node.variables != Variables::Missing && !known.contains(name) {
-                self.fault(node.place, unknown("processor", name, &known));
-            }
-        }
-        targeted.extend(targets.iter().map(|(_, name)| (*name).to_owned()));
-        let to = targets
-            .into_iter()
-            .map(|(_, name)| name.to_owned())
-            .collect();
-        match when {
-            None => self.config.rules.push(Rule { when: None, to }),
-            Some(Some(condition)) => self.config.rules.push(Rule {
-                when: Some(condition),
-                to,
-            }),
-            // It is a fault: nothing of the configuration will be used.
-            Some(None) => {}
-        }
+        let when = rule.get("when").map(|node| self.condition(node));
+        let to = self.targets(rule, known);
+        // A condition that is missing here is a fault, and the configuration is not used.
+        let when = when.flatten();
+        self.config.rules.push(Rule {
+            when,
+            to: to.clone(),
+        });
+        to
     }
 
     /// A list of names, or one name.
-    fn targets<'n>(&mut self, rule: &'n Node) -> Option<Targets<'n>> {
+    fn targets(&mut self, rule: &Node, known: &[&str]) -> Vec<String> {
         const EXPECTED: &str = "names of processors like [a, b]";
         let Some(node) = rule.get("to") else {
             let misspelt = |(key, _): &(Key, Node)| nearest(&key.text, ["to"]).is_some();
-            if !matches!(&rule.tree, Tree::Map(entries) if entries.iter().any(misspelt)) {
-                self.fault(rule.place, "the rule leads nowhere: `to` is missing");
+            if !rule.entries().iter().any(misspelt) {
+                self.fault(rule, "the rule leads nowhere: `to` is missing");
             }
-            return None;
+            return Vec::new();
         };
-        let items = match &node.tree {
-            Tree::List(items) if !items.is_empty() => items.as_slice(),
-            Tree::Text(_) => std::slice::from_ref(node),
-            Tree::List(_) | Tree::Null => {
-                self.fault(
-                    node.place,
-                    format!("the rule leads nowhere: expected {EXPECTED}"),
-                );
-                return None;
-            }
-            _ => {
-                self.fault(
-                    node.place,
-                    format!("found {}, expected {EXPECTED}", node.describe()),
-                );
-                return None;
-            }
-        };
+        let items = node.one_or_many();
+        if items.is_empty() {
+            self.fault(node, format!("the rule leads nowhere: expected {EXPECTED}"));
+        }
         let mut names = Vec::new();
         for item in items {
             match &item.tree {
-                Tree::Text(name) => names.push((item, name.as_str())),
-                _ => self.fault(
-                    item.place,
-                    format!(
-                        "found {}, expected the name of a processor",
-                        item.describe()
-                    ),
-                ),
+                Tree::Text(name) => {
+                    if item.variables != Variables::Missing && !known.contains(&name.as_str()) {
+                        self.fault(item, unknown("processor", name, known));
+                    }
+                    names.push(name.clone());
+                }
+                _ => self.fault(item, format!("found {item}, expected {EXPECTED}")),
             }
         }
-        Some(Targets(names))
+        names
     }
 
-    /// A condition; its faults are told where they are in the file.
+    /// A condition. Its faults are reported where they are in the file.
     fn condition(&mut self, node: &Node) -> Option<Condition> {
         let text = match &node.tree {
             Tree::Text(_) if node.variables == Variables::Missing => return None,
             Tree::Text(text) => text.clone(),
             Tree::Bool(value) => value.to_string(),
             _ => {
-                self.fault(
-                    node.place,
-                    format!(
-                        "found {}, expected a condition like severity >= WARN",
-                        node.describe()
-                    ),
-                );
+                let expected = "a condition like severity >= WARN";
+                self.fault(node, format!("found {node}, expected {expected}"));
                 return None;
             }
         };
-        match Condition::compile(&text) {
-            Ok(condition) => Some(condition),
-            Err(fault) => {
-                // With variables in it the text is another one than in the file.
-                let place = if node.variables == Variables::None {
-                    inside::place(self.text, node.place, &text, fault.line, fault.column)
-                } else {
-                    node.place
-                };
-                self.fault(place, fault.message);
-                None
-            }
-        }
+        let fault = match Condition::compile(&text) {
+            Ok(condition) => return Some(condition),
+            Err(fault) => fault,
+        };
+        // With variables in it the text is another one than in the file.
+        let place = if node.variables == Variables::None {
+            position::within(self.text, node.place, &text, fault.line, fault.column)
+        } else {
+            node.place
+        };
+        self.faults.push(place.fault(fault.message));
+        None
     }
 }

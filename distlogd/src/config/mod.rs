@@ -32,23 +32,27 @@
 //! be compound (`1d12h`).
 //!
 //! All faults are reported at once, each with line and column. serde stops at its first error, so the document is read
-//! as located nodes first (`node.rs`), and each section from those, leaving out what was found to be wrong until the
-//! rest is read too (`read.rs`). Read it in this order: `values.rs` (sizes, durations), `doors.rs`, `sections.rs` (what a
-//! configuration is), `node.rs`, `environment.rs`, `read.rs` with `read_fault.rs`, `load.rs` with `inside.rs`, `clash.rs` and `shell.rs`, `fault.rs`.
+//! as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a fault is in
+//! is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema, with `sections.rs`
+//! and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`), variables (`environment.rs`),
+//! conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`).
 
-mod clash;
-pub mod doors;
+mod conflicts;
+mod deserialize;
+mod document;
 mod environment;
+mod error;
 mod fault;
-mod inside;
 mod load;
 mod node;
-mod read;
-mod read_fault;
+mod position;
+pub(crate) mod receivers;
 mod sections;
-mod shell;
-pub mod values;
+mod tilde;
 
+pub use crate::processors::StartAt;
+pub use document::schema;
 pub use fault::{Fault, Faults};
 pub use load::{load, load_with};
-pub use sections::{Config, Entry, From, Keep, Listen, Store, Sync};
+pub use receivers::Http;
+pub use sections::{Config, Entry, Keep, Listen, Store, SyncPolicy};

@@ -8,24 +8,21 @@ use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
 use super::fault::Fault;
 
-/// A node.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
-    /// Distinguishes it from all others of the document.
-    pub(super) id: usize,
     pub(super) place: Place,
     pub(super) tree: Tree,
     pub(super) variables: Variables,
 }
 
-/// What of the text of a node comes from the environment.
+/// Which of the variables in a text were replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Variables {
-    /// Nothing.
+    /// It has none.
     None,
-    /// The variables in it are replaced.
+    /// All of them.
     Replaced,
-    /// Some are missing, which was told.
+    /// Some are missing, which is reported.
     Missing,
 }
 
@@ -36,7 +33,16 @@ pub(super) struct Place {
     pub(super) column: usize,
 }
 
-/// What a node is.
+impl Place {
+    pub(super) fn fault(self, message: impl Into<String>) -> Fault {
+        Fault {
+            line: self.line,
+            column: self.column,
+            message: message.into(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Tree {
     Null,
@@ -46,7 +52,7 @@ pub(super) enum Tree {
     Float(f64),
     Text(String),
     List(Vec<Node>),
-    /// In order; the same key may stand several times.
+    /// In the order of the file; a key may stand several times.
     Map(Vec<(Key, Node)>),
 }
 
@@ -57,72 +63,94 @@ pub(super) struct Key {
     pub(super) text: String,
 }
 
+/// Distinguishes a node from all others of its document, while that does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct NodeId(*const Node);
+
 impl Node {
     /// Reads a document; an empty one is null.
     ///
     /// # Errors
-    /// If the text is no YAML; where it is not is then the only fault that can be told.
+    /// If the text is no YAML. The reader stops there, so this is the only fault.
     pub(super) fn parse(text: &str) -> Result<Node, Fault> {
         let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             strict_booleans: true,
             with_snippet: false,
         };
-        match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
-            Ok(document) => Ok(document.place(&mut 0)),
-            Err(error) => {
-                let place = error
-                    .location()
-                    .map(place_of)
-                    .unwrap_or(Place { line: 1, column: 1 });
-                let message = error.without_snippet().to_string();
-                // The place is said once, in front.
-                let message = message
-                    .split(" at line ")
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
-                Err(Fault {
-                    line: place.line,
-                    column: place.column,
-                    message: format!("is no YAML: {message}"),
-                })
-            }
-        }
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let place = error.location().map(place_of);
+            let message = error.without_snippet().to_string();
+            // The place is said once, in front.
+            let message = message.split(" at line ").next().unwrap_or_default();
+            place
+                .unwrap_or(Place { line: 1, column: 1 })
+                .fault(format!("is no YAML: {message}"))
+        })
     }
 
-    /// Adds the numbers of the nodes in which variables are missing.
-    pub(super) fn incomplete(&self, ids: &mut HashSet<usize>) {
+    pub(super) fn id(&self) -> NodeId {
+        NodeId(self)
+    }
+
+    /// Adds the nodes that are reported elsewhere: those in which variables are missing, and repetitions of a key.
+    pub(super) fn reported(&self, ids: &mut HashSet<NodeId>) {
         match &self.tree {
-            Tree::Text(_) if self.variables == Variables::Missing => _ = ids.insert(self.id),
-            Tree::List(items) => items.iter().for_each(|item| item.incomplete(ids)),
-            Tree::Map(entries) => entries.iter().for_each(|(_, value)| value.incomplete(ids)),
+            Tree::Text(_) if self.variables == Variables::Missing => _ = ids.insert(self.id()),
+            Tree::List(items) => items.iter().for_each(|item| item.reported(ids)),
+            Tree::Map(entries) => {
+                let mut keys = HashSet::new();
+                for (key, value) in entries {
+                    if !keys.insert(&key.text) {
+                        ids.insert(value.id());
+                    }
+                    value.reported(ids);
+                }
+            }
             _ => {}
         }
     }
 
-    /// The value of that key.
-    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+    /// The entries of a map; anything else has none.
+    pub(super) fn entries(&self) -> &[(Key, Node)] {
         match &self.tree {
-            Tree::Map(entries) => entries
-                .iter()
-                .find(|(key, _)| key.text == name)
-                .map(|(_, value)| value),
-            _ => None,
+            Tree::Map(entries) => entries,
+            _ => &[],
         }
     }
 
-    /// For people.
-    pub(super) fn describe(&self) -> String {
+    /// The first entry of that key.
+    pub(super) fn entry(&self, name: &str) -> Option<&(Key, Node)> {
+        self.entries().iter().find(|(key, _)| key.text == name)
+    }
+
+    /// The value of that key.
+    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+        self.entry(name).map(|(_, value)| value)
+    }
+
+    /// The items of a list; a null has none, and any other node is the only item.
+    pub(super) fn one_or_many(&self) -> &[Node] {
         match &self.tree {
-            Tree::Null => "nothing".to_owned(),
-            Tree::Bool(v) => format!("boolean `{v}`"),
-            Tree::Int(v) => format!("number `{v}`"),
-            Tree::UInt(v) => format!("number `{v}`"),
-            Tree::Float(v) => format!("number `{v}`"),
-            Tree::Text(v) => format!("`{v}`"),
-            Tree::List(_) => "a list".to_owned(),
-            Tree::Map(_) => "a map".to_owned(),
+            Tree::Null => &[],
+            Tree::List(items) => items,
+            _ => std::slice::from_ref(self),
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    /// What it is, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tree {
+            Tree::Null => f.write_str("nothing"),
+            Tree::Bool(v) => write!(f, "boolean `{v}`"),
+            Tree::Int(v) => write!(f, "number `{v}`"),
+            Tree::UInt(v) => write!(f, "number `{v}`"),
+            Tree::Float(v) => write!(f, "number `{v}`"),
+            Tree::Text(v) => write!(f, "`{v}`"),
+            Tree::List(_) => f.write_str("a list"),
+            Tree::Map(_) => f.write_str("a map"),
         }
     }
 }
@@ -135,128 +163,97 @@ fn place_of(location: serde_saphyr::Location) -> Place {
     }
 }
 
-/// As it comes out of the reader.
-enum Raw {
-    Scalar(Tree),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-/// Numbers the nodes.
-trait Placed {
-    fn place(self, next: &mut usize) -> Node;
-}
-
-impl Placed for Spanned<Raw> {
-    fn place(self, next: &mut usize) -> Node {
-        *next += 1;
-        let id = *next;
-        let place = place_of(self.defined);
-        let tree = match self.value {
-            Raw::Scalar(tree) => tree,
-            Raw::List(items) => {
-                Tree::List(items.into_iter().map(|item| item.place(next)).collect())
-            }
-            Raw::Map(entries) => Tree::Map(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| {
-                        (
-                            Key {
-                                place: place_of(key.defined),
-                                text: key.value,
-                            },
-                            value.place(next),
-                        )
-                    })
-                    .collect(),
-            ),
-        };
-        Node {
-            id,
-            place,
-            tree,
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+        Spanned::deserialize(deserializer).map(|spanned| Node {
+            place: place_of(spanned.defined),
+            tree: spanned.value,
             variables: Variables::None,
-        }
+        })
     }
 }
 
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        Spanned::deserialize(deserializer).map(|spanned| Key {
+            place: place_of(spanned.defined),
+            text: spanned.value,
+        })
     }
 }
 
-struct RawVisitor;
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tree, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
 
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a scalar, a list or a map")
     }
 
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Null))
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Null))
+    fn visit_none<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-        Raw::deserialize(deserializer)
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
+        Tree::deserialize(deserializer)
     }
 
-    fn visit_bool<E>(self, v: bool) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Bool(v)))
+    fn visit_bool<E>(self, v: bool) -> Result<Tree, E> {
+        Ok(Tree::Bool(v))
     }
 
-    fn visit_i64<E>(self, v: i64) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Int(v)))
+    fn visit_i64<E>(self, v: i64) -> Result<Tree, E> {
+        Ok(Tree::Int(v))
     }
 
-    fn visit_u64<E>(self, v: u64) -> Result<Raw, E> {
-        Ok(Raw::Scalar(
-            i64::try_from(v).map_or(Tree::UInt(v), Tree::Int),
-        ))
+    fn visit_u64<E>(self, v: u64) -> Result<Tree, E> {
+        Ok(i64::try_from(v).map_or(Tree::UInt(v), Tree::Int))
     }
 
-    fn visit_i128<E>(self, v: i128) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Text(v.to_string())))
+    fn visit_i128<E>(self, v: i128) -> Result<Tree, E> {
+        Ok(Tree::Text(v.to_string()))
     }
 
-    fn visit_u128<E>(self, v: u128) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Text(v.to_string())))
+    fn visit_u128<E>(self, v: u128) -> Result<Tree, E> {
+        Ok(Tree::Text(v.to_string()))
     }
 
-    fn visit_f64<E>(self, v: f64) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Float(v)))
+    fn visit_f64<E>(self, v: f64) -> Result<Tree, E> {
+        Ok(Tree::Float(v))
     }
 
-    fn visit_str<E>(self, v: &str) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Text(v.to_owned())))
+    fn visit_str<E>(self, v: &str) -> Result<Tree, E> {
+        Ok(Tree::Text(v.to_owned()))
     }
 
-    fn visit_bytes<E>(self, v: &[u8]) -> Result<Raw, E> {
-        Ok(Raw::Scalar(Tree::Text(
-            String::from_utf8_lossy(v).into_owned(),
-        )))
+    fn visit_bytes<E>(self, v: &[u8]) -> Result<Tree, E> {
+        Ok(Tree::Text(String::from_utf8_lossy(v).into_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tree, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = seq.next_element()? {
             items.push(item);
         }
-        Ok(Raw::List(items))
+        Ok(Tree::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = map.next_entry()? {
             entries.push(entry);
         }
-        Ok(Raw::Map(entries))
+        Ok(Tree::Map(entries))
     }
 }

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::doors::{self, Http};
 use super::fault::Fault;
-use super::values::{self, show_duration, show_size};
-use crate::processors::Kind;
+use super::receivers::{self, Http};
+use crate::processors::{Kind, StartAt};
+use crate::values::{self, show_duration, show_size};
 use distlog_rules::{Condition, Router, Rule};
 
 /// What the daemon is told by its configuration file.
@@ -48,24 +49,29 @@ impl Default for Config {
     }
 }
 
-/// Where the daemon listens; `None`: the door is closed. Port 0 takes a free one. `localhost` is both loopback addresses.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Where the daemon listens; `off` closes a receiver. Port 0 takes a free one. `localhost` is both loopback addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a map")]
 pub struct Listen {
-    /// ZeroMQ address of the door that takes records without acknowledging them.
-    #[serde(deserialize_with = "doors::zmq")]
+    /// ZeroMQ address of the receiver that takes records without acknowledging them.
+    #[serde(deserialize_with = "receivers::zmq")]
+    #[schemars(schema_with = "receivers::schema::<receivers::Zmq>")]
     pub push: Option<String>,
-    /// ZeroMQ address of the door that acknowledges.
-    #[serde(deserialize_with = "doors::zmq")]
+    /// ZeroMQ address of the receiver that acknowledges.
+    #[serde(deserialize_with = "receivers::zmq")]
+    #[schemars(schema_with = "receivers::schema::<receivers::Zmq>")]
     pub session: Option<String>,
     /// `host:port` for OTLP over gRPC.
-    #[serde(deserialize_with = "doors::grpc")]
+    #[serde(deserialize_with = "receivers::grpc")]
+    #[schemars(schema_with = "receivers::schema::<receivers::Grpc>")]
     pub otlp_grpc: Option<String>,
     /// OTLP over HTTP.
-    #[serde(deserialize_with = "doors::otlp_http")]
+    #[serde(deserialize_with = "receivers::otlp_http")]
+    #[schemars(schema_with = "receivers::schema::<receivers::OtlpHttp>")]
     pub otlp_http: Option<Http>,
     /// The JSON API, the live tail and metrics.
-    #[serde(deserialize_with = "doors::http")]
+    #[serde(deserialize_with = "receivers::http")]
+    #[schemars(schema_with = "receivers::schema::<receivers::ApiHttp>")]
     pub http: Option<Http>,
 }
 
@@ -98,17 +104,19 @@ impl Listen {
 }
 
 /// Where and how long records are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a map")]
 pub struct Store {
     /// Directory.
     pub path: PathBuf,
     /// What is kept.
     pub keep: Keep,
-    /// When what was received is made durable and acknowledged.
-    pub sync: Sync,
+    /// When what was received is made durable and acknowledged: every so often, or `always` at once.
+    #[schemars(schema_with = "values::text_or_number")]
+    pub sync: SyncPolicy,
     /// While less is free on the disk nothing is accepted, in bytes.
-    #[serde(deserialize_with = "values::size")]
+    #[serde(deserialize_with = "values::size", serialize_with = "values::put_size")]
+    #[schemars(schema_with = "values::text_or_number")]
     pub reserve: u64,
 }
 
@@ -117,21 +125,29 @@ impl Default for Store {
         Store {
             path: "./distlog-data".into(),
             keep: Keep::default(),
-            sync: Sync::Every(Duration::from_millis(5)),
+            sync: SyncPolicy::Every(Duration::from_millis(5)),
             reserve: 256 << 20,
         }
     }
 }
 
-/// What is kept; the rest goes, oldest first. `None`: no limit.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// What is kept; the rest goes, oldest first. `off`: no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a map")]
 pub struct Keep {
     /// In bytes.
-    #[serde(deserialize_with = "values::size_or_off")]
+    #[serde(
+        deserialize_with = "values::size_or_off",
+        serialize_with = "values::put_size"
+    )]
+    #[schemars(schema_with = "values::text_or_number")]
     pub size: Option<u64>,
     /// Since it was received.
-    #[serde(deserialize_with = "values::duration_or_off")]
+    #[serde(
+        deserialize_with = "values::duration_or_off",
+        serialize_with = "values::put_duration"
+    )]
+    #[schemars(schema_with = "values::text_or_number")]
     pub age: Option<Duration>,
 }
 
@@ -146,25 +162,25 @@ impl Default for Keep {
 
 /// When what was received is made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
+pub enum SyncPolicy {
     /// As soon as it was received.
     Always,
     /// What came in such a time together.
     Every(Duration),
 }
 
-impl<'de> Deserialize<'de> for Sync {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sync, D::Error> {
+impl<'de> Deserialize<'de> for SyncPolicy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SyncPolicy, D::Error> {
         values::scalar(
             deserializer,
             "a duration like 5ms, or always",
             |text| match text {
-                "always" => Some(Sync::Always),
+                "always" => Some(SyncPolicy::Always),
                 text => values::parse_duration(text).map(|every| {
                     if every.is_zero() {
-                        Sync::Always
+                        SyncPolicy::Always
                     } else {
-                        Sync::Every(every)
+                        SyncPolicy::Every(every)
                     }
                 }),
             },
@@ -182,18 +198,7 @@ pub struct Entry {
     /// Of what rules send to it, it gets what matches this.
     pub filter: Option<Condition>,
     /// Where in the store it begins when it is new.
-    pub from: From,
-}
-
-/// Where in the store a new processor begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum From {
-    /// At the oldest record.
-    Start,
-    /// At what comes from now on.
-    #[default]
-    End,
+    pub from: StartAt,
 }
 
 impl Config {
@@ -211,8 +216,8 @@ impl Config {
 impl fmt::Display for Config {
     /// A short summary for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (door, address) in self.listen.addresses() {
-            writeln!(f, "{door:<10} {}", address.unwrap_or("off"))?;
+        for (receiver, address) in self.listen.addresses() {
+            writeln!(f, "{receiver:<10} {}", address.unwrap_or("off"))?;
         }
         let limits = [
             self.store.keep.size.map(show_size),

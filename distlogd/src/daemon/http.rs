@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 
 use super::error::StartError;
-use crate::config::doors;
+use crate::config;
 use crate::http::{self, Views};
 use crate::listen::{Guard, Listening};
 
@@ -26,7 +26,7 @@ pub(super) struct Http {
 
 impl BoundHttp {
     /// Binds.
-    pub(super) fn new(config: &doors::Http) -> Result<BoundHttp, StartError> {
+    pub(super) fn new(config: &config::Http) -> Result<BoundHttp, StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

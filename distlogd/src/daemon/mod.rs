@@ -27,7 +27,7 @@ use prometheus_client::registry::Registry;
 
 pub use error::StartError;
 
-use crate::config::{Config, Sync};
+use crate::config::{Config, SyncPolicy};
 use crate::doors::{BoundOtlp, BoundPush, BoundSession, Hall, Otlp, Push, Received, Session};
 use crate::drain::{self, Drain};
 use crate::faults::Faults;
@@ -315,8 +315,8 @@ pub(crate) fn options(config: &Config) -> Options {
 /// How long an appended record may wait to become durable.
 pub(crate) fn sync(config: &Config) -> Duration {
     match config.store.sync {
-        Sync::Always => Duration::ZERO,
-        Sync::Every(interval) => interval,
+        SyncPolicy::Always => Duration::ZERO,
+        SyncPolicy::Every(interval) => interval,
     }
 }
 

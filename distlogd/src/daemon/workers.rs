@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use super::error::StartError;
 use super::stop::Stop;
-use crate::config::{Config, Entry, From};
+use crate::config::{Config, Entry, StartAt};
 use crate::own::Own;
 use crate::processor::Token;
 use crate::processors::Start;
@@ -86,7 +86,7 @@ impl Shared<'_> {
         }
         for (name, open) in registered {
             let route = config.router(&name);
-            workers.push(self.worker(&name, open, route, From::End, Arc::default())?);
+            workers.push(self.worker(&name, open, route, StartAt::End, Arc::default())?);
         }
         Ok(workers)
     }
@@ -96,7 +96,7 @@ impl Shared<'_> {
         name: &str,
         factory: Factory,
         router: Router,
-        from: From,
+        from: StartAt,
         progress: Arc<Progress>,
     ) -> Result<Running, StartError> {
         let worker = Worker {
@@ -106,8 +106,8 @@ impl Shared<'_> {
             reader: self.reader.clone(),
             cursor: self.reader.cursor_file(name)?,
             from: match from {
-                From::Start => self.begin.first,
-                From::End => self.begin.end,
+                StartAt::Start => self.begin.first,
+                StartAt::End => self.begin.end,
             },
             own: Arc::clone(self.own),
             progress: Arc::clone(&progress),

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use distlog_proto::RecordRef;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::start::Start;
@@ -11,8 +12,9 @@ use crate::tree::paint::{Colour, Look};
 use crate::tree::put_line;
 
 /// `console: {}`
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a map")]
+#[schemars(rename = "console")]
 pub struct Config {}
 
 /// Opens the view.

@@ -1,5 +1,5 @@
 //! The destinations. Each is one file or folder: a `Config`, and `open`, which makes the [`Processor`] out of it and a
-//! [`Start`] (`start.rs`). To add one, write its file and name it in the three places below.
+//! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
 pub mod console;
 pub mod exec;
@@ -9,50 +9,88 @@ pub mod publish;
 mod start;
 
 use distlog_proto::{Kind as RecordKind, RecordRef, SpanId, TraceId};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use crate::lookup;
 use crate::processor::{Error, Processor};
 
-pub use start::Start;
+pub use start::{Start, StartAt};
 
-/// What a processor is, as the configuration says.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)] // Each is described in its own file.
-pub enum Kind {
-    Console(console::Config),
-    Exec(exec::Config),
-    File(file::Config),
-    Otlp(otlp::Config),
-    Pub(publish::Config),
+/// One row for each kind of processor: its key in the configuration, the type of its configuration, and what makes it.
+macro_rules! kinds {
+    ($($key:literal $field:ident $variant:ident($config:ty): $open:path;)*) => {
+        /// What a processor is, as the configuration says.
+        #[derive(Debug, Clone, PartialEq)]
+        #[allow(missing_docs)] // Each is described in its own file.
+        pub enum Kind {
+            $($variant($config)),*
+        }
+
+        impl Kind {
+            /// The keys of all kinds in the configuration.
+            pub(crate) const KEYS: &[&str] = &[$($key),*];
+
+            /// Its key in the configuration.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Kind::$variant(_) => $key),*
+                }
+            }
+
+            /// Makes the processor.
+            ///
+            /// # Errors
+            /// If it cannot be made now; it is tried again.
+            pub fn open(&self, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
+                match self {
+                    $(Kind::$variant(config) => $open(config, start)),*
+                }
+            }
+        }
+
+        /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
+        #[derive(Default, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, otlp, pub")]
+        #[schemars(rename = "Processor", extend("minProperties" = 1))]
+        pub(crate) struct Section {
+            $(
+                #[serde(rename = $key, deserialize_with = "some")]
+                $field: Option<$config>,
+            )*
+            /// Of what rules send to it, the processor gets what matches this CEL condition.
+            #[schemars(with = "String")]
+            #[allow(dead_code)] // Read with its place in the file, for faults within it.
+            filter: IgnoredAny,
+            /// Where in the store it begins when it is new.
+            pub(crate) from: StartAt,
+        }
+
+        impl Section {
+            /// The first kind that is there.
+            pub(crate) fn kind(self) -> Option<Kind> {
+                None$(.or(self.$field.map(Kind::$variant)))*
+            }
+        }
+    };
 }
 
-impl Kind {
-    /// Its name in the configuration.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Kind::Console(_) => "console",
-            Kind::Exec(_) => "exec",
-            Kind::File(_) => "file",
-            Kind::Otlp(_) => "otlp",
-            Kind::Pub(_) => "pub",
-        }
-    }
+kinds! {
+    "console" console Console(console::Config): console::open;
+    "exec" exec Exec(exec::Config): exec::open;
+    "file" file File(file::Config): file::open;
+    "otlp" otlp Otlp(otlp::Config): open_otlp;
+    "pub" publish Pub(publish::Config): publish::open;
+}
 
-    /// Makes the processor.
-    ///
-    /// # Errors
-    /// If it cannot be made now; it is tried again.
-    pub fn open(&self, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
-        match self {
-            Kind::Console(config) => console::open(config, start),
-            Kind::Exec(config) => exec::open(config, start),
-            Kind::File(config) => file::open(config, start),
-            Kind::Otlp(config) => open_otlp(config, start),
-            Kind::Pub(config) => publish::open(config, start),
-        }
-    }
+/// A key without a value is an empty configuration.
+fn some<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Tells the processor how to find in the store what a task began with.

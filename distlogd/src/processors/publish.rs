@@ -7,16 +7,18 @@
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Encoding, RecordRef, Topic};
 use distlog_python::{json, pickle};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::start::Start;
-use crate::config::doors::check_zmq;
+use crate::address::check_zmq;
 use crate::listen::bind_zmq;
 use crate::processor::{Error, Processor, Token};
 
 /// `pub: { bind: 'tcp://127.0.0.1:5012', encoding: json }`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
+#[schemars(rename = "pub", with = "Written")]
 pub struct Config {
     /// ZeroMQ address to bind; port 0 takes a free one, which is logged.
     pub bind: String,
@@ -25,10 +27,12 @@ pub struct Config {
 }
 
 /// As it is written in the file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a map")]
 struct Written {
+    /// ZeroMQ address to bind; port 0 takes a free one, which is logged.
     bind: String,
+    /// How bodies are written: `json` and `pickle` hold one record each, `batch` holds many.
     #[serde(default)]
     encoding: WrittenEncoding,
     /// Others may read along.
@@ -36,7 +40,7 @@ struct Written {
     plaintext: bool,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum WrittenEncoding {
     #[default]

@@ -1,5 +1,8 @@
 //! What every processor is made with.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::meters::Meters;
 use crate::processor::Token;
 use distlog_rules::Router;
@@ -17,4 +20,15 @@ pub struct Start<'a> {
     pub router: &'a Router,
     /// Where it gets counters that it has beside those of every worker.
     pub meters: &'a Meters,
+}
+
+/// Where in the store a new processor begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StartAt {
+    /// At the oldest record.
+    Start,
+    /// At what comes from now on.
+    #[default]
+    End,
 }

@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 
 use super::bind::OpenError;
 use super::hall::Hall;
-use crate::config::doors::Http;
+use crate::config::Http;
 use crate::listen::{Guard, Listening, bind_tcp};
 use reception::Reception;
 

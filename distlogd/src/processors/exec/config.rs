@@ -4,21 +4,24 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use crate::config::values;
+use crate::values;
 
 /// `exec: { command: [python3, my_processor.py], env: { LEVEL: '3' }, dir: /srv/mine, in_flight: 10000, timeout: 30s }`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a map")]
+#[schemars(rename = "exec")]
 pub struct Config {
     /// The program and its arguments.
     #[serde(deserialize_with = "command")]
+    #[schemars(length(min = 1))]
     pub command: Vec<String>,
     /// Variables added to its environment.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Directory that it runs in; `None`: the daemon's.
+    /// Directory that it runs in; by default the daemon's.
     #[serde(default)]
     pub dir: Option<PathBuf>,
     /// So many records may be with it and not be acknowledged.
@@ -26,6 +29,7 @@ pub struct Config {
     pub in_flight: usize,
     /// It is started again when it neither reads nor acknowledges for so long.
     #[serde(default = "timeout", deserialize_with = "values::duration")]
+    #[schemars(schema_with = "values::text_or_number")]
     pub timeout: Duration,
 }
 

@@ -146,7 +146,7 @@ impl Plugin {
             let why = format!(
                 "`{}` neither read nor acknowledged anything for {}; it is started again",
                 self.config.command.join(" "),
-                crate::config::values::show_duration(self.config.timeout)
+                crate::values::show_duration(self.config.timeout)
             );
             return Err(self.fail(Some(why)));
         }

@@ -3,20 +3,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use crate::config::values;
+use crate::values;
 
 /// `file: { path: logs/all.jsonl, format: json, rotate: { size: 100MiB, age: 1d, keep: 5, compress: gzip } }`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a map")]
+#[schemars(rename = "file")]
 pub struct Config {
     /// The file; its directory is created.
     pub path: PathBuf,
     /// How lines are written.
     #[serde(default)]
     pub format: Format,
-    /// When a new file is begun; `None`: never.
+    /// When a new file is begun; by default never.
     #[serde(default)]
     pub rotate: Option<Rotate>,
     /// Who may read and write the files that are created.
@@ -25,9 +27,13 @@ pub struct Config {
 }
 
 /// The permissions of a file, in octal as `chmod` takes them: `0640`. Without it, this user alone reads and writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Mode(#[serde(deserialize_with = "mode")] pub u32);
+pub struct Mode(
+    #[serde(deserialize_with = "mode")]
+    #[schemars(schema_with = "values::text_or_number")]
+    pub u32,
+);
 
 impl Default for Mode {
     fn default() -> Mode {
@@ -51,10 +57,10 @@ fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
 }
 
 /// How lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// The LogRecord form of encoding J ([`distlog_python::json`]).
+    /// The LogRecord form of encoding J, as the Python package writes it.
     #[default]
     Json,
     /// For people.
@@ -62,7 +68,7 @@ pub enum Format {
 }
 
 /// When a new file is begun, and what becomes of the old ones.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 pub struct Rotate {
     /// The file has this many bytes.
@@ -76,7 +82,7 @@ pub struct Rotate {
 }
 
 /// How old files are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compress {
     /// As `.gz`.
@@ -89,15 +95,22 @@ pub enum Compress {
 }
 
 /// As it is written in the file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a map")]
 struct Written {
+    /// A new file is begun when the file has this many bytes.
     #[serde(default, deserialize_with = "values::size_or_off")]
+    #[schemars(schema_with = "values::text_or_number")]
     size: Option<u64>,
+    /// A new file is begun when the next record comes and the file is this old.
     #[serde(default, deserialize_with = "values::duration_or_off")]
+    #[schemars(schema_with = "values::text_or_number")]
     age: Option<Duration>,
+    /// So many old files are kept; `off`: all.
     #[serde(default = "five", deserialize_with = "count_or_off")]
+    #[schemars(schema_with = "values::text_or_number")]
     keep: Option<usize>,
+    /// How old files are compressed.
     #[serde(default)]
     compress: Compress,
 }
@@ -107,14 +120,9 @@ fn five() -> Option<usize> {
 }
 
 fn count_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    values::scalar(
-        deserializer,
-        "a number of files, or off",
-        |text| match text {
-            "off" => Some(None),
-            number => number.parse().ok().map(Some),
-        },
-    )
+    values::scalar(deserializer, "a number of files, or off", |text| {
+        values::or_off(text, |number| number.parse().ok())
+    })
 }
 
 impl TryFrom<Written> for Rotate {

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{InvalidUri, Uri};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use crate::config::values;
+use crate::values;
 
 /// `otlp: { endpoint: 'http://127.0.0.1:4317' }`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a map")]
+#[schemars(rename = "otlp")]
 pub struct Config {
     /// Where the receiver listens: `http://host:port`, or `https://…` for TLS. By `http/protobuf` the paths `/v1/traces`
     /// and `/v1/logs` are appended.
@@ -27,9 +29,11 @@ pub struct Config {
     pub compression: Compression,
     /// Headers of every request, such as `authorization`.
     #[serde(default, deserialize_with = "headers")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub headers: HeaderMap,
     /// How long one request may take, connecting included.
     #[serde(default = "defaults::timeout", deserialize_with = "timeout")]
+    #[schemars(schema_with = "values::text_or_number")]
     pub timeout: Duration,
     /// Certificates, for `https` endpoints.
     #[serde(default)]
@@ -37,9 +41,9 @@ pub struct Config {
     /// What becomes of events.
     #[serde(default)]
     pub events: Events,
-    /// Bytes of requests, before compression, that may be under way at the same time. More than one request of
-    /// [`MAX_REQUEST_BYTES`](super::MAX_REQUEST_BYTES) needs that much more.
+    /// Bytes of requests, before compression, that may be under way at the same time; one request has up to 4 MiB.
     #[serde(default = "defaults::in_flight", deserialize_with = "bytes")]
+    #[schemars(schema_with = "values::text_or_number")]
     pub in_flight: usize,
     /// Tasks whose begin is kept in memory until they end; those beyond it are looked up in the store.
     #[serde(default = "defaults::open_tasks")]
@@ -80,7 +84,7 @@ mod defaults {
 }
 
 /// How requests travel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Protocol {
     /// gRPC, by default on port 4317.
     #[default]
@@ -92,7 +96,7 @@ pub enum Protocol {
 }
 
 /// How requests are compressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all.
@@ -105,7 +109,7 @@ pub enum Compression {
 }
 
 /// What becomes of events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Events {
     /// Log records where the receiver takes them, else events of their spans.
@@ -120,8 +124,8 @@ pub enum Events {
 }
 
 /// Certificates, all in PEM files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a map")]
 pub struct Tls {
     /// Authorities that sign the receiver's certificate; without it those of the system.
     pub ca: Option<PathBuf>,

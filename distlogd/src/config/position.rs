@@ -1,4 +1,4 @@
-//! Where in the file a place within a scalar is: a fault in a condition has its line and column in the decoded text.
+//! Finds the place in the file of a place in a scalar: a fault in a condition has its line and column in the decoded text.
 
 use super::node::Place;
 
@@ -6,7 +6,7 @@ use super::node::Place;
 ///
 /// The text as it stands in the file is followed along with the decoded one: quotes, escapes, folded lines and the
 /// indentation of blocks are stepped over.
-pub(super) fn place(file: &str, start: Place, decoded: &str, line: usize, column: usize) -> Place {
+pub(super) fn within(file: &str, start: Place, decoded: &str, line: usize, column: usize) -> Place {
     let offset: usize = decoded
         .split('\n')
         .take(line - 1)
@@ -176,7 +176,7 @@ mod tests {
                     (line, column + 1)
                 };
             }
-            let place = place(
+            let place = within(
                 file,
                 Place {
                     line: start.0,

@@ -1,24 +1,20 @@
-//! What only a shell understands.
+//! Paths that begin with `~`, which only a shell expands.
 
 use super::fault::Fault;
 use super::node::{Node, Tree};
 
-/// Warns of texts that begin with the home directory as shells write it: as paths they would be folders named `~`.
-pub(super) fn homes(node: &Node, warnings: &mut Vec<Fault>) {
+/// Warns of texts that begin with a home directory: as paths they name a folder `~`.
+pub(super) fn warn(node: &Node, warnings: &mut Vec<Fault>) {
     match &node.tree {
         Tree::Text(text) => {
             if let Some(meant) = meant(text) {
-                warnings.push(Fault {
-                    line: node.place.line,
-                    column: node.place.column,
-                    message: format!(
-                        "`~` is not expanded, it is the name of a folder here: write {meant}"
-                    ),
-                });
+                warnings.push(node.place.fault(format!(
+                    "`~` is not expanded, it is the name of a folder here: write {meant}"
+                )));
             }
         }
-        Tree::List(items) => items.iter().for_each(|item| homes(item, warnings)),
-        Tree::Map(entries) => entries.iter().for_each(|(_, value)| homes(value, warnings)),
+        Tree::List(items) => items.iter().for_each(|item| warn(item, warnings)),
+        Tree::Map(entries) => entries.iter().for_each(|(_, value)| warn(value, warnings)),
         _ => {}
     }
 }

@@ -1,8 +1,12 @@
 //! Sizes and durations as people write them, for `#[serde(deserialize_with = "…")]`.
+//!
+//! `humantime` knows no fractions (`1.5h`) and takes `1h1h` and years, `bytesize` wraps what is over 64 bits: hence these.
 
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::Serializer;
 use serde::de::{Deserializer, Error, Visitor};
 
 /// Units of sizes, in bytes.
@@ -169,7 +173,7 @@ pub fn scalar<'de, D: Deserializer<'de>, T>(
 /// A size in bytes.
 ///
 /// # Errors
-/// If it is none.
+/// If the text is no size.
 pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     scalar(deserializer, "a size like 100MiB", parse_size)
 }
@@ -177,47 +181,67 @@ pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error>
 /// A size in bytes or `off`.
 ///
 /// # Errors
-/// If it is neither.
+/// If the text is neither.
 pub fn size_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     scalar(deserializer, "a size like 100MiB, or off", |text| {
-        if text == "off" {
-            Some(None)
-        } else {
-            parse_size(text).map(Some)
-        }
+        or_off(text, parse_size)
     })
 }
 
 /// A duration.
 ///
 /// # Errors
-/// If it is none.
+/// If the text is no duration.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    scalar(
-        deserializer,
-        "a duration like 5ms, 10s or 1d12h",
-        parse_duration,
-    )
+    let expected = "a duration like 5ms, 10s or 1d12h";
+    scalar(deserializer, expected, parse_duration)
 }
 
 /// A duration or `off`.
 ///
 /// # Errors
-/// If it is neither.
+/// If the text is neither.
 pub fn duration_or_off<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
-    scalar(
-        deserializer,
-        "a duration like 5ms, 10s or 1d12h, or off",
-        |text| {
-            if text == "off" {
-                Some(None)
-            } else {
-                parse_duration(text).map(Some)
-            }
-        },
-    )
+    let expected = "a duration like 5ms, 10s or 1d12h, or off";
+    scalar(deserializer, expected, |text| or_off(text, parse_duration))
+}
+
+/// `None` for `off`.
+pub fn or_off<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    if text == "off" {
+        Some(None)
+    } else {
+        parse(text).map(Some)
+    }
+}
+
+/// Writes a size, for the defaults in the schema.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn put_size<S: Serializer>(
+    size: &(impl Copy + Into<Option<u64>>),
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&(*size).into().map_or("off".to_owned(), show_size))
+}
+
+/// Writes a duration, for the defaults in the schema.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn put_duration<S: Serializer>(
+    duration: &(impl Copy + Into<Option<Duration>>),
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&(*duration).into().map_or("off".to_owned(), show_duration))
+}
+
+/// The schema of values that are written with a unit, or as a number.
+pub fn text_or_number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "number"] })
 }
 
 #[cfg(test)]

@@ -1,0 +1,80 @@
+//! Values that are valid alone and conflict with each other.
+
+use std::collections::HashMap;
+use std::path::{Component, PathBuf};
+
+use super::fault::Fault;
+use super::node::{Node, Tree};
+use super::sections::{Entry, Listen};
+use crate::address::conflict;
+use crate::processors::Kind;
+
+/// Finds keys that stand twice in one map, at any depth.
+pub(super) fn duplicate_keys(node: &Node, faults: &mut Vec<Fault>) {
+    match &node.tree {
+        Tree::List(items) => items.iter().for_each(|item| duplicate_keys(item, faults)),
+        Tree::Map(entries) => {
+            let mut first: HashMap<&str, usize> = HashMap::new();
+            for (key, value) in entries {
+                if let Some(line) = first.get(key.text.as_str()) {
+                    let message = format!("`{}` stands twice, first in line {line}", key.text);
+                    faults.push(key.place.fault(message));
+                } else {
+                    first.insert(&key.text, key.place.line);
+                }
+                duplicate_keys(value, faults);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Two processors would write over each other in one file.
+pub(super) fn same_file(entries: &[Entry], section: &Node) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut first: HashMap<PathBuf, &str> = HashMap::new();
+    for entry in entries {
+        let Kind::File(file) = &entry.kind else {
+            continue;
+        };
+        let parts = file.path.components();
+        let path: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
+        let Some(other) = first.get(&path) else {
+            first.insert(path, &entry.name);
+            continue;
+        };
+        if let Some((key, _)) = section.entry(&entry.name) {
+            faults.push(key.place.fault(format!(
+                "the processors `{other}` and `{}` would write to the same file, {}",
+                entry.name,
+                path.display()
+            )));
+        }
+    }
+    faults
+}
+
+/// Two receivers cannot listen on one address. A receiver that the file does not name listens on its default address.
+pub(super) fn same_address(document: &Node, listen: &Listen) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let section = document.get("listen");
+    let place = |name: &str| {
+        let node = section?.get(name)?;
+        Some(node.get("bind").unwrap_or(node).place)
+    };
+    let mut bound = Vec::new();
+    for (name, address) in listen.addresses() {
+        let Some(address) = address else { continue };
+        let own = place(name);
+        let taken = |(_, other, _): &&(&str, &str, _)| conflict(address, other);
+        if let Some((other, other_address, other_place)) = bound.iter().rev().find(taken)
+            && let Some(place) = own.or(*other_place)
+        {
+            faults.push(place.fault(format!(
+                "the receivers `{other}` ({other_address}) and `{name}` ({address}) cannot both listen on one port"
+            )));
+        }
+        bound.push((name, address, own));
+    }
+    faults
+}

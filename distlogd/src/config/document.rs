@@ -1,0 +1,90 @@
+//! What a configuration file may hold: the shape that serde reads and the JSON Schema shows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::sections::{Config, Listen, Store};
+use crate::processors;
+use crate::values;
+
+/// Configuration of distlogd. Every key is optional. In values `${NAME}` and `${NAME:-default}` stand for variables of the
+/// environment.
+#[derive(Deserialize, JsonSchema)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "the sections of a configuration"
+)]
+#[schemars(title = "distlogd")]
+pub(super) struct Document {
+    pub(super) listen: Listen,
+    pub(super) store: Store,
+    /// Destinations, by the names that rules use.
+    pub(super) processors: BTreeMap<String, processors::Section>,
+    /// Which records go where.
+    pub(super) rules: Vec<Rule>,
+    /// A task is lost so long after its producer fell silent.
+    #[serde(
+        deserialize_with = "values::duration",
+        serialize_with = "values::put_duration"
+    )]
+    #[schemars(schema_with = "values::text_or_number")]
+    pub(super) lost_after: Duration,
+    /// Time for a clean shutdown.
+    #[serde(
+        deserialize_with = "values::duration",
+        serialize_with = "values::put_duration"
+    )]
+    #[schemars(schema_with = "values::text_or_number")]
+    pub(super) grace: Duration,
+    /// Directories of spools: what dead processes left there is stored.
+    #[schemars(schema_with = "one_or_many")]
+    drain: IgnoredAny,
+}
+
+/// A rule: records that match go to the processors. Conditions and names are read with their places in the file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a rule like { when: CONDITION, to: [PROCESSOR] }"
+)]
+#[schemars(extend("required" = ["to"]))]
+#[allow(dead_code)]
+pub(super) struct Rule {
+    /// A CEL condition; without it every record matches.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    when: IgnoredAny,
+    /// Names of processors.
+    #[serde(default)]
+    #[schemars(schema_with = "one_or_many")]
+    to: IgnoredAny,
+}
+
+impl Default for Document {
+    fn default() -> Document {
+        let config = Config::default();
+        Document {
+            listen: config.listen,
+            store: config.store,
+            processors: BTreeMap::new(),
+            rules: Vec::new(),
+            lost_after: config.lost_after,
+            grace: config.grace,
+            drain: IgnoredAny,
+        }
+    }
+}
+
+fn one_or_many(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+}
+
+/// The JSON Schema of the configuration.
+pub fn schema() -> Schema {
+    schema_for!(Document)
+}

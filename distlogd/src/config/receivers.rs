@@ -1,0 +1,209 @@
+//! Receivers as the configuration names them: an address, an object with an address, or `off`.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+
+use crate::address::{TCP, ZMQ, check_tcp, check_zmq};
+use crate::listen::{Origin, is_host, origin};
+use crate::values;
+
+/// An HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// `HOST:PORT`; as `localhost` both loopback addresses.
+    pub bind: String,
+    /// Names by which it is asked for besides its address.
+    pub hosts: Vec<String>,
+    /// Origins of the web pages that may send to it.
+    pub cors: Vec<Origin>,
+}
+
+impl<T: Into<String>> From<T> for Http {
+    fn from(bind: T) -> Http {
+        Http {
+            bind: bind.into(),
+            hosts: Vec::new(),
+            cors: Vec::new(),
+        }
+    }
+}
+
+/// The object that stands for a receiver; an address alone is its `bind`.
+trait Receiver: serde::de::DeserializeOwned {
+    /// What an address looks like.
+    const ADDRESS: &str;
+
+    fn check(&self) -> Result<(), String>;
+}
+
+macro_rules! receiver {
+    ($(#[$meta:meta])* $name:ident, $address:expr, $check:path { $($(#[$field_meta:meta])* $field:ident: $type:ty),* }) => {
+        $(#[$meta])*
+        #[derive(Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, expecting = "a map")]
+        pub(super) struct $name {
+            /// Address to listen on.
+            bind: String,
+            /// Others may connect, and everything travels in plain text.
+            #[serde(default)]
+            plaintext: bool,
+            $($(#[$field_meta])* $field: $type,)*
+        }
+
+        impl Receiver for $name {
+            const ADDRESS: &str = $address;
+
+            fn check(&self) -> Result<(), String> {
+                $check(&self.bind, self.plaintext)
+            }
+        }
+    };
+}
+
+receiver! {
+    /// A receiver that speaks ZeroMQ.
+    Zmq, ZMQ, check_zmq {}
+}
+receiver! {
+    /// The receiver of OTLP over gRPC.
+    Grpc, TCP, check_tcp {}
+}
+receiver! {
+    /// The server of the API and the page.
+    ApiHttp, TCP, check_tcp {
+        /// Names by which it is asked for besides its address.
+        #[serde(default)]
+        hosts: Vec<HostName>
+    }
+}
+receiver! {
+    /// The receiver of OTLP over HTTP.
+    OtlpHttp, TCP, check_tcp {
+        /// Names by which it is asked for besides its address.
+        #[serde(default)]
+        hosts: Vec<HostName>,
+        /// Origins of the web pages that may send to it.
+        #[serde(default)]
+        cors: Vec<WebOrigin>
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct HostName(#[serde(deserialize_with = "host_name")] String);
+
+#[derive(Deserialize, JsonSchema)]
+struct WebOrigin(
+    #[serde(deserialize_with = "web_origin")]
+    #[schemars(with = "String")]
+    Origin,
+);
+
+fn host_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let expected = "the name of a host like logs.example, without a port";
+    values::scalar(deserializer, expected, |text| {
+        is_host(text).then(|| text.to_owned())
+    })
+}
+
+fn web_origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Origin, D::Error> {
+    let expected = "the origin of web pages like https://shop.example";
+    values::scalar(deserializer, expected, origin)
+}
+
+/// A ZeroMQ receiver.
+///
+/// # Errors
+/// If it is no receiver, or others can reach it without `plaintext`.
+pub(super) fn zmq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    read(deserializer, |Zmq { bind, .. }| bind)
+}
+
+/// The receiver of OTLP over gRPC.
+///
+/// # Errors
+/// As for [`zmq`].
+pub(super) fn grpc<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    read(deserializer, |Grpc { bind, .. }| bind)
+}
+
+/// The server of the API.
+///
+/// # Errors
+/// As for [`zmq`].
+pub(super) fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Http>, D::Error> {
+    read(deserializer, |ApiHttp { bind, hosts, .. }| Http {
+        hosts: hosts.into_iter().map(|host| host.0).collect(),
+        ..bind.into()
+    })
+}
+
+/// The receiver of OTLP over HTTP.
+///
+/// # Errors
+/// As for [`zmq`].
+pub(super) fn otlp_http<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Http>, D::Error> {
+    read(
+        deserializer,
+        |OtlpHttp {
+             bind, hosts, cors, ..
+         }| Http {
+            hosts: hosts.into_iter().map(|host| host.0).collect(),
+            cors: cors.into_iter().map(|origin| origin.0).collect(),
+            ..bind.into()
+        },
+    )
+}
+
+/// The schema of a receiver that is written as `R`, as its address, or as `off`.
+pub(super) fn schema<R: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<R>()] })
+}
+
+fn read<'de, D: Deserializer<'de>, R: Receiver, T>(
+    deserializer: D,
+    to: impl FnOnce(R) -> T,
+) -> Result<Option<T>, D::Error> {
+    let receiver = deserializer.deserialize_any(Written(PhantomData))?;
+    Ok(receiver.map(to))
+}
+
+struct Written<R>(PhantomData<R>);
+
+impl<'de, R: Receiver> Visitor<'de> for Written<R> {
+    type Value = Option<R>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = R::ADDRESS;
+        write!(f, "{address}, {{ bind: ADDRESS, plaintext: true }}, or off")
+    }
+
+    fn visit_str<E: Error>(self, address: &str) -> Result<Option<R>, E> {
+        if address == "off" {
+            return Ok(None);
+        }
+        let object = [("bind", address)].into_iter();
+        let receiver = R::deserialize(MapDeserializer::new(object))?;
+        receiver.check().map_err(E::custom)?;
+        Ok(Some(receiver))
+    }
+
+    fn visit_bool<E: Error>(self, on: bool) -> Result<Option<R>, E> {
+        if on {
+            return Err(E::invalid_value(Unexpected::Bool(on), &self));
+        }
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<R>, A::Error> {
+        let receiver = R::deserialize(MapAccessDeserializer::new(map))?;
+        receiver.check().map_err(A::Error::custom)?;
+        Ok(Some(receiver))
+    }
+}
