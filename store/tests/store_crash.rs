@@ -68,7 +68,8 @@ struct Model {
 }
 
 impl Model {
-    /// Checks a store that was opened again, or rewound: all of what was acked, then a part of the tail from its beginning.
+    /// Checks a store that was opened again, or rewound: all of what was acked, then a part of the tail from its
+    /// beginning.
     fn check(&mut self, store: &Store) -> Result<(), TestCaseError> {
         let (found, progress) = read_from(&store.reader(), 1, 5_000);
         prop_assert_eq!(progress.skipped(), 0);

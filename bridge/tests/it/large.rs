@@ -20,7 +20,8 @@ impl Take for Taken {
     }
 }
 
-/// A request with a small span before and behind one with so many events; in the bytes of the last one `from` becomes `to`.
+/// A request with a small span before and behind one with so many events; in the bytes of the last one `from` becomes
+/// `to`.
 fn request(events: usize, from: &[u8], to: &[u8]) -> Vec<u8> {
     let span = |id: u8, count: usize| Span {
         trace_id: vec![1; 16],

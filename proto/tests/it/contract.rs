@@ -1,4 +1,5 @@
-//! The `.proto` files are the contract: what is written by hand must be what generated code reads, and the other way round.
+//! The `.proto` files are the contract: what is written by hand must be what generated code reads, and the other way
+//! round.
 
 use std::path::Path;
 

@@ -91,8 +91,8 @@ fn the_idle_do_not_hold_the_budget() {
     assert!(sessions.granted() <= 1 << 20);
 }
 
-/// Nor do those who say that they have something to send and do not, as a process that was stopped. What the daemon says
-/// takes so many rounds of 20 ms.
+/// Nor do those who say that they have something to send and do not, as a process that was stopped. What the daemon
+/// says takes so many rounds of 20 ms.
 fn starves_nobody(delay: u32) {
     const TO: u64 = 4 << 20;
     let mut now = Instant::now();

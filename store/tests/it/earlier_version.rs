@@ -1,5 +1,5 @@
-//! A store of November 2026 is read: sealed segments, compressed and not, an open one, the checkpoint, a cursor. Its files are in
-//! `fixtures/` and are never written anew; a change of the format adds a folder beside it.
+//! A store of November 2026 is read: sealed segments, compressed and not, an open one, the checkpoint, a cursor. Its
+//! files are in `fixtures/` and are never written anew; a change of the format adds a folder beside it.
 
 use std::fs;
 use std::path::Path;

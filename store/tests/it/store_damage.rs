@@ -78,7 +78,8 @@ fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Opens it after `harm`, which gives the file that is to be named. One WARN says so; what is counted is what can be read.
+/// Opens it after `harm`, which gives the file that is to be named. One WARN says so; what is counted is what can be
+/// read.
 fn after(harm: fn(&Path) -> PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let all = filled(dir.path());

@@ -1,5 +1,4 @@
 //! Strategies for records: every field of them takes every kind of value.
-#![allow(dead_code)] // Each test uses a part.
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::*;
@@ -173,8 +172,8 @@ prop_compose! {
     }
 }
 
-/// Records with anything in every field. The own severity is set only where it is not the callsite's, since it means the
-/// same then.
+/// Records with anything in every field. The own severity is set only where it is not the callsite's, since it means
+/// the same then.
 pub fn record() -> impl Strategy<Value = Record> {
     // Boxed, since all of it at once nearly fills a test's stack.
     let head = (

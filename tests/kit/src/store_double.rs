@@ -1,5 +1,4 @@
 //! A file system in memory that forgets what was not synced, tears writes, and fails where it is told to.
-#![allow(dead_code)]
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -12,8 +11,8 @@ use distlog_store::{FileLayer, Lock, StoreFile};
 /// What to do at a chosen step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// This write, sync or creation fails with EIO; a write may be half there, a failed sync forgets what it should have
-    /// kept.
+    /// This write, sync or creation fails with EIO; a write may be half there, a failed sync forgets what it should
+    /// have kept.
     Io,
     /// The same with ENOSPC.
     NoSpace,
@@ -161,6 +160,7 @@ fn eio() -> io::Error {
 pub struct Double(Arc<Mutex<Disk>>);
 
 impl Double {
+    /// An empty one; `seed` decides what a loss of power leaves.
     pub fn new(seed: u64) -> Self {
         let disk = Disk {
             random: seed,
@@ -218,10 +218,12 @@ impl Double {
         disk.off = false;
     }
 
+    /// Says how many bytes the disk has free; `None` for plenty.
     pub fn set_free(&self, free: Option<u64>) {
         self.disk().free = free;
     }
 
+    /// All files that are there.
     pub fn files(&self) -> Vec<PathBuf> {
         self.disk().names.keys().cloned().collect()
     }

@@ -41,15 +41,15 @@ fn named<'a>(tasks: &[&'a Value], name: &str) -> &'a Value {
 fn a_task_is_carried_on_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
-    for door in daemon.doors() {
-        carried_on(&daemon, &door);
+    for receiver in daemon.receivers() {
+        carried_on(&daemon, &receiver);
     }
 }
 
-fn carried_on(daemon: &Daemon, door: &str) {
+fn carried_on(daemon: &Daemon, receiver: &str) {
     let mut client = Process::start(
         Command::new(CLIENT)
-            .args([door, "batch", "chain"])
+            .args([receiver, "batch", "chain"])
             .env("SERVICE", "first"),
     );
     let id = first_line(&mut client);
@@ -157,15 +157,15 @@ fn three_processes_in_two_languages_make_one_tree() {
 fn the_task_of_a_killed_process_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "lost_after: 1s");
-    for door in daemon.doors() {
-        lost(&daemon, &door);
+    for receiver in daemon.receivers() {
+        lost(&daemon, &receiver);
     }
 }
 
-fn lost(daemon: &Daemon, door: &str) {
+fn lost(daemon: &Daemon, receiver: &str) {
     let mut client = Process::start(
         Command::new(CLIENT)
-            .args([door, "batch", "hang"])
+            .args([receiver, "batch", "hang"])
             .stdin(std::process::Stdio::piped()),
     );
     let id = first_line(&mut client);

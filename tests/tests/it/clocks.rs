@@ -1,7 +1,7 @@
 //! The system's clock is set while the daemon runs: nothing is deleted, nothing stands still, and it is said.
 //!
-//! libfaketime moves the clock of the daemon (and, in one story, of a client); the monotonic clock is left alone, as the system
-//! leaves it. `DISTLOG_TEST_FAKETIME` is the path of `libfaketime.so.1` where Debian's is not there.
+//! libfaketime moves the clock of the daemon (and, in one story, of a client); the monotonic clock is left alone, as
+//! the system leaves it. `DISTLOG_TEST_FAKETIME` is the path of `libfaketime.so.1` where Debian's is not there.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

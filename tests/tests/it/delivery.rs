@@ -8,9 +8,9 @@ use serde_json::Value;
 const CLIENT: &str = env!("CARGO_BIN_EXE_e2e-client");
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_e2e-distlogd");
 
-/// By the push door, or, if the encoding is `session`, batches by the session door.
+/// By the push receiver, or, if the encoding is `session`, batches by the session receiver.
 fn run(daemon: &Daemon, encoding: &str, story: &[&str]) -> Process {
-    let [push, session] = daemon.doors();
+    let [push, session] = daemon.receivers();
     let how = match encoding {
         "session" => [session.as_str(), "batch"],
         encoding => [push.as_str(), encoding],
@@ -122,7 +122,10 @@ fn all_three_encodings_arrive_with_every_field() {
     }
     assert_eq!(seen[0], seen[1], "JSON brings what a batch does");
     assert_eq!(seen[0], seen[2], "pickle brings what a batch does");
-    assert_eq!(seen[0], seen[3], "a session brings what the push door does");
+    assert_eq!(
+        seen[0], seen[3],
+        "a session brings what the push receiver does"
+    );
 }
 
 #[test]
@@ -153,14 +156,14 @@ fn a_restart_goes_on_where_each_processor_was() {
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), TO_FILE);
     let mut expected = Vec::new();
     for round in 0..6 {
-        let door = if round < 4 { "batch" } else { "session" };
-        run(&daemon, door, &["count", "500"]);
+        let receiver = if round < 4 { "batch" } else { "session" };
+        run(&daemon, receiver, &["count", "500"]);
         expected.extend((0..500).map(|n| format!("record {n}")));
         if round % 2 == 0 {
-            // What came must be durable before we kill: the push door acknowledges nothing. A client of the session door
-            // ends when it is.
+            // What came must be durable before we kill: the push receiver acknowledges nothing. A client of the session
+            // receiver ends when it is.
             let stored = daemon.metric("distlogd_store_records");
-            assert!(door == "batch" || stored >= expected.len() as f64);
+            assert!(receiver == "batch" || stored >= expected.len() as f64);
             eventually("the store", || {
                 let stored = daemon.metric("distlogd_store_records");
                 if stored >= expected.len() as f64 {

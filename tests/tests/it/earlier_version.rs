@@ -1,5 +1,5 @@
-//! What an earlier version left is read: a store with its cursors, a spool. The files in `fixtures/0.1.0-dev/` were written by
-//! a daemon and a client of November 2026 and are never written anew.
+//! What an earlier version left is read: a store with its cursors, a spool. The files in `fixtures/0.1.0-dev/` were
+//! written by a daemon and a client of November 2026 and are never written anew.
 
 use std::fs::{self, File};
 use std::io;

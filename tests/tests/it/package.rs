@@ -1,4 +1,5 @@
-//! The Debian package: it is installed into a folder of its own, its unit is judged, its program runs as the unit starts it.
+//! The Debian package: it is installed into a folder of its own, its unit is judged, its program runs as the unit
+//! starts it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

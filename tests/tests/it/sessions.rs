@@ -1,4 +1,4 @@
-//! The session door: what was logged arrives, once, whoever is killed; and what does not fit is counted.
+//! The session receiver: what was logged arrives, once, whoever is killed; and what does not fit is counted.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

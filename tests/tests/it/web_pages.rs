@@ -1,6 +1,7 @@
 //! What web pages get from a daemon when a browser runs them: nothing, unless they are named in its configuration.
 //!
-//! The requests are as browsers write them (<https://fetch.spec.whatwg.org/>): a page chooses neither `Host` nor `Origin`.
+//! The requests are as browsers write them (<https://fetch.spec.whatwg.org/>): a page chooses neither `Host` nor
+//! `Origin`.
 
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -183,7 +184,8 @@ fn a_page_of_another_site_gets_nothing() {
     assert_eq!(stored(&daemon), before);
 }
 
-/// What ZMTP 1.0 makes of a request: any bytes are frames there, each a length, a flag whether more follow, and content.
+/// What ZMTP 1.0 makes of a request: any bytes are frames there, each a length, a flag whether more follow, and
+/// content.
 fn frames(sled: usize) -> Vec<u8> {
     // Wherever the frames of the headers end, these are empty frames, up to one that ends the message.
     let mut body = vec![1; sled];
@@ -359,7 +361,8 @@ fn further_names_of_the_machine_are_answered_for() {
     let daemon = Daemon::listening(DISTLOGD, &[], folder.path(), listen, "");
     let port = daemon.http().rsplit(':').next().unwrap();
     let http = format!("127.0.0.1:{port}");
-    // It listens on every address of the machine, whichever these are; an address cannot be made to mean another machine.
+    // It listens on every address of the machine, whichever these are; an address cannot be made to mean another
+    // machine.
     for host in [
         "logs.example",
         "Logs.Example.",

@@ -11,7 +11,7 @@ use crate::crew::{self, Done};
 /// Nothing that is awaited here takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A door of the daemon.
+/// A receiver of the daemon.
 #[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
 pub enum Door {
     /// Fire and forget.
@@ -24,7 +24,7 @@ pub enum Door {
 #[derive(Debug, Clone, Args)]
 pub struct Load {
     /// Where to.
-    pub door: Door,
+    pub receiver: Door,
     /// Its address.
     pub address: String,
     /// So many records.
@@ -51,9 +51,9 @@ pub struct Load {
 
 impl Load {
     /// So many records, each with a message and three fields, in one task.
-    pub fn new(door: Door, address: &str, records: u64) -> Load {
+    pub fn new(receiver: Door, address: &str, records: u64) -> Load {
         Load {
-            door,
+            receiver,
             address: address.to_owned(),
             records,
             spool: false,
@@ -67,13 +67,13 @@ impl Load {
 
     /// The arguments with which this program does it.
     pub fn arguments(&self) -> Vec<String> {
-        let door = match self.door {
+        let receiver = match self.receiver {
             Door::Push => "push",
             Door::Session => "session",
         };
         let mut words = vec![
             "client".to_owned(),
-            door.to_owned(),
+            receiver.to_owned(),
             self.address.clone(),
             self.records.to_string(),
             format!("--fields={}", self.fields),
@@ -93,7 +93,7 @@ impl Load {
 
     /// Does it, in a process of its own.
     pub fn run(&self) {
-        let guard = connect(self.door, &self.address, self.spool);
+        let guard = connect(self.receiver, &self.address, self.spool);
         let open: Vec<Task> = (0..self.open)
             .map(|n| task!(n, "wait for order {}", n))
             .collect();
@@ -126,7 +126,7 @@ impl Load {
 }
 
 /// Makes the layer the one of this process.
-pub fn connect(door: Door, address: &str, spool: bool) -> Guard {
+pub fn connect(receiver: Door, address: &str, spool: bool) -> Guard {
     let mut builder = distlog_layer::builder()
         .service("load")
         .overflow(Overflow::Block(PATIENCE))
@@ -134,7 +134,7 @@ pub fn connect(door: Door, address: &str, spool: bool) -> Guard {
     if spool {
         builder = builder.spool("spool");
     }
-    let (layer, guard) = match door {
+    let (layer, guard) = match receiver {
         Door::Push => builder.connect_push(address),
         Door::Session => builder.connect(address),
     }

@@ -11,15 +11,15 @@ use crate::crew::{Crew, Done, program};
 use crate::load::PATIENCE;
 use crate::system;
 
-/// Starts the daemon in a folder of its own; `config` is added to doors on free ports.
+/// Starts the daemon in a folder of its own; `config` is added to receivers on free ports.
 pub fn daemon(folder: &Path, config: &str) -> Daemon {
     let program = program();
     let program = program.to_str().expect("a path that is text");
     Daemon::start(program, &["daemon"], folder, config)
 }
 
-/// A folder that is gone when it is dropped. On the disk where the program was built: what is in memory alone, as `/tmp`
-/// may be, costs nothing to make durable.
+/// A folder that is gone when it is dropped. On the disk where the program was built: what is in memory alone, as
+/// `/tmp` may be, costs nothing to make durable.
 pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(results()).expect("a folder")
 }
@@ -38,7 +38,7 @@ pub fn results() -> PathBuf {
 pub struct Cost {
     /// Records that were stored.
     pub records: u64,
-    /// Until the clients knew that all were durable; on the push door, until they were.
+    /// Until the clients knew that all were durable; on the push receiver, until they were.
     pub stored: Duration,
     /// Until the processors had dealt with all.
     pub written: Duration,
@@ -84,7 +84,7 @@ pub fn measure(daemon: &mut Daemon, mut crew: Crew, records: u64) -> Cost {
         memory: 0,
         done,
     };
-    // What was acknowledged is there at once; the push door acknowledges nothing.
+    // What was acknowledged is there at once; the push receiver acknowledges nothing.
     if stored(daemon) < before + records {
         until("all records in the store", || {
             stored(daemon) >= before + records

@@ -1,5 +1,5 @@
-//! How long one record takes, from the log call to the acknowledgement and to a listener of the live tail, while nothing
-//! else happens.
+//! How long one record takes, from the log call to the acknowledgement and to a listener of the live tail, while
+//! nothing else happens.
 
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -37,9 +37,10 @@ impl Quantiles {
     }
 }
 
-/// The program that logs: it waits for the acknowledgement of each record and prints how long that took, or does not wait.
-pub fn run(door: Door, address: &str, records: u64, acks: bool) {
-    let guard = load::connect(door, address, false);
+/// The program that logs: it waits for the acknowledgement of each record and prints how long that took, or does not
+/// wait.
+pub fn run(receiver: Door, address: &str, records: u64, acks: bool) {
+    let guard = load::connect(receiver, address, false);
     for n in 0..records {
         let begun = Instant::now();
         load::order(n);
@@ -51,10 +52,10 @@ pub fn run(door: Door, address: &str, records: u64, acks: bool) {
     }
 }
 
-fn spawn(door: &str, address: &str, records: u64, rest: &[&str]) -> Command {
+fn spawn(receiver: &str, address: &str, records: u64, rest: &[&str]) -> Command {
     let mut command = Command::new(program());
     command
-        .args(["probe", door, address, &records.to_string()])
+        .args(["probe", receiver, address, &records.to_string()])
         .args(rest);
     command
 }
@@ -75,7 +76,7 @@ pub fn acks(daemon: &Daemon, records: u64) -> Option<Quantiles> {
 }
 
 /// From the log call to a listener of the live tail.
-pub fn tail(daemon: &Daemon, door: Door, records: u64) -> Option<Quantiles> {
+pub fn tail(daemon: &Daemon, receiver: Door, records: u64) -> Option<Quantiles> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .build()
@@ -88,11 +89,11 @@ pub fn tail(daemon: &Daemon, door: Door, records: u64) -> Option<Quantiles> {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     // It says at once that it listens.
     lines.next();
-    let (door, address) = match door {
+    let (receiver, address) = match receiver {
         Door::Push => ("push", daemon.push()),
         Door::Session => ("session", daemon.session()),
     };
-    let mut probe = spawn(door, address, records, &[])
+    let mut probe = spawn(receiver, address, records, &[])
         .spawn()
         .expect("the probe starts");
     let arrivals = lines.filter_map(|line| {

@@ -17,7 +17,7 @@ pub struct Row {
     pub clients: usize,
     /// Records of all clients together.
     pub records: u64,
-    /// Records a second until all were stored (and acknowledged, on the session door).
+    /// Records a second until all were stored (and acknowledged, on the session receiver).
     pub stored_per_second: Option<f64>,
     /// Records a second until all were in the files.
     pub written_per_second: Option<f64>,

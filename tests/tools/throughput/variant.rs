@@ -12,7 +12,7 @@ use crate::system;
 #[derive(Debug, Clone, Copy)]
 enum Sender {
     /// Programs with the layer.
-    Layer { door: Door, spool: bool },
+    Layer { receiver: Door, spool: bool },
     /// Programs with the Python package.
     Python(Frame),
 }
@@ -46,7 +46,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "session",
         sender: Sender::Layer {
-            door: Door::Session,
+            receiver: Door::Session,
             spool: false,
         },
         share: 1,
@@ -55,7 +55,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "session with spool",
         sender: Sender::Layer {
-            door: Door::Session,
+            receiver: Door::Session,
             spool: true,
         },
         share: 1,
@@ -64,7 +64,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "push",
         sender: Sender::Layer {
-            door: Door::Push,
+            receiver: Door::Push,
             spool: false,
         },
         share: 1,
@@ -73,7 +73,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "session, a file",
         sender: Sender::Layer {
-            door: Door::Session,
+            receiver: Door::Session,
             spool: false,
         },
         share: 1,
@@ -82,7 +82,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "session, 3 rules, 2 files",
         sender: Sender::Layer {
-            door: Door::Session,
+            receiver: Door::Session,
             spool: false,
         },
         share: 1,
@@ -114,18 +114,18 @@ impl Variant {
         };
         let records = records / self.share;
         let (arguments, stored) = match self.sender {
-            Sender::Layer { door, spool } => {
-                if door == Door::Session {
+            Sender::Layer { receiver, spool } => {
+                if receiver == Door::Session {
                     row.ack_micros = probe::acks(&daemon, probes);
                 }
-                row.tail_micros = probe::tail(&daemon, door, probes);
-                let address = match door {
+                row.tail_micros = probe::tail(&daemon, receiver, probes);
+                let address = match receiver {
                     Door::Push => daemon.push(),
                     Door::Session => daemon.session(),
                 };
                 let load = Load {
                     spool,
-                    ..Load::new(door, address, records)
+                    ..Load::new(receiver, address, records)
                 };
                 (load.arguments(), load.stored())
             }

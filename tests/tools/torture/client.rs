@@ -9,8 +9,8 @@ use distlog_layer::{Flush, Overflow, Task, task, to};
 use tracing::{debug, error, info, trace, warn};
 use tracing_subscriber::prelude::*;
 
+use super::call_journal::CallJournal;
 use super::random::Random;
-use super::witness::Witness;
 
 /// What the end may take. What is left then is in the spool.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -27,13 +27,13 @@ pub struct Client {
     /// Number of the run.
     #[arg(long)]
     pub run: u64,
-    /// Folder of the witnesses.
+    /// Folder of the journals.
     #[arg(long)]
-    pub witnesses: PathBuf,
+    pub journals: PathBuf,
     /// Folder of the spool.
     #[arg(long)]
     pub spool: PathBuf,
-    /// Address of the session door.
+    /// Address of the session receiver.
     #[arg(long)]
     pub connect: String,
     /// Threads that log.
@@ -59,7 +59,7 @@ impl Client {
         let text = |path: &PathBuf| path.display().to_string();
         let mut arguments: Vec<String> = [
             ("--run", self.run.to_string()),
-            ("--witnesses", text(&self.witnesses)),
+            ("--journals", text(&self.journals)),
             ("--spool", text(&self.spool)),
             ("--connect", self.connect.clone()),
             ("--threads", self.threads.to_string()),
@@ -97,26 +97,27 @@ impl Client {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let threads: Vec<_> = (0..self.threads)
             .map(|thread| {
-                let witness =
-                    Witness::new(&self.witnesses, self.run, thread, producer, self.wait).unwrap();
+                let journal =
+                    CallJournal::new(&self.journals, self.run, thread, producer, self.wait)
+                        .unwrap();
                 let (client, stop) = (self.clone(), Arc::clone(&stop));
-                let work = move || client.log(thread, witness, &stop);
-                (witness, std::thread::spawn(work))
+                let work = move || client.log(thread, journal, &stop);
+                (journal, std::thread::spawn(work))
             })
             .collect();
         // The end of the input is the order to stop, or the end of whoever could have given it.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         *stop.0.lock().unwrap() = true;
         stop.1.notify_all();
-        let witnesses: Vec<Witness> = threads
+        let journals: Vec<CallJournal> = threads
             .into_iter()
-            .map(|(witness, thread)| {
+            .map(|(journal, thread)| {
                 thread.join().unwrap();
-                witness
+                journal
             })
             .collect();
         let dropped = guard.dropped().total();
-        witnesses.iter().for_each(|witness| witness.close(dropped));
+        journals.iter().for_each(|journal| journal.close(dropped));
         match guard.close(CLOSE) {
             Flush::Flushed => ExitCode::SUCCESS,
             Flush::Left { records, bytes } => {
@@ -126,7 +127,7 @@ impl Client {
         }
     }
 
-    fn log(&self, thread: u64, witness: Witness, stop: &(Mutex<bool>, Condvar)) {
+    fn log(&self, thread: u64, journal: CallJournal, stop: &(Mutex<bool>, Condvar)) {
         let mut random = Random::stream(self.run, thread);
         let fill = "x".repeat(FILL);
         let mut number = 0;
@@ -144,9 +145,9 @@ impl Client {
                     0 => random.within(0..=FILL as u64),
                     _ => random.within(0..=120),
                 };
-                witness.enter(number);
+                journal.enter(number);
                 self.record(thread, number, &fill[..length as usize]);
-                witness.leave(number);
+                journal.leave(number);
             }
             due += Duration::from_secs(1) / self.bursts as u32;
             let (stopped, more) = stop;

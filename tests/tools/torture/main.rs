@@ -1,32 +1,35 @@
-//! Kills, cuts, fills, takes away at random while programs log, and then counts: nothing may be lost, nothing be there twice.
+//! Kills, cuts, fills, takes away at random while programs log, and then counts: nothing may be lost, nothing be there
+//! twice.
 //!
 //! ```text
 //! cargo run --release --bin torture -- --rounds 200 --seed 1
 //! ```
 //!
-//! Four client processes log numbered records through the layer, with a spool, over a bad network, to a daemon whose store is
-//! on a small disk. The last line says what became of the records; the exit code is 1 if one was lost or is there twice, or
-//! anything else was not as promised. The seed fixes what goes wrong and when, not how the processes run.
+//! Four client processes log numbered records through the layer, with a spool, over a bad network, to a daemon whose
+//! store is on a small disk. The last line says what became of the records; the exit code is 1 if one was lost or is
+//! there twice, or anything else was not as promised. The seed fixes what goes wrong and when, not how the processes
+//! run.
 //!
-//! Read it in this order: `run.rs` (the rounds), `plan.rs` with `random.rs` (what goes wrong), `house.rs` (everything that
-//! runs) with `keeper.rs`, `children.rs`, `network.rs`, `zmtp.rs`, `disk.rs`, `metrics.rs`; `client.rs` and `sink.rs` (other
-//! processes of this program), `witness.rs` (what clients swear to), `oracle.rs` with `marks.rs` (the judgement), `report.rs`.
+//! Read it in this order: `run.rs` (the rounds), `plan.rs` with `random.rs` (what goes wrong), `cluster.rs` (everything
+//! that runs) with `daemon_supervisor.rs`, `children.rs`, `network.rs`, `zmtp.rs`, `disk.rs`, `metrics.rs`; `client.rs`
+//! and `sink.rs` (other processes of this program), `call_journal.rs` (which calls returned), `checker.rs` with
+//! `seen_set.rs` (the check), `report.rs`.
 
+mod call_journal;
+mod checker;
 mod children;
 mod client;
+mod cluster;
+mod daemon_supervisor;
 mod disk;
-mod house;
-mod keeper;
-mod marks;
 mod metrics;
 mod network;
-mod oracle;
 mod plan;
 mod random;
 mod report;
 mod run;
+mod seen_set;
 mod sink;
-mod witness;
 mod zmtp;
 
 use std::io::Write;
@@ -78,15 +81,15 @@ fn daemon(arguments: Vec<std::ffi::OsString>) -> ExitCode {
 }
 
 fn parent(options: &run::Options) -> ExitCode {
-    let verdict = match run::run(options) {
-        Ok(verdict) => verdict,
+    let findings = match run::run(options) {
+        Ok(findings) => findings,
         Err(error) => {
             eprintln!("torture: {error}");
             return ExitCode::from(2);
         }
     };
-    eprint!("{}", report::complaints(&verdict));
-    let line = report::line(&verdict, options.rounds, options.seed);
+    eprint!("{}", report::complaints(&findings));
+    let line = report::line(&findings, options.rounds, options.seed);
     let _ = writeln!(std::io::stdout(), "{line}");
-    ExitCode::from(u8::from(!verdict.is_good()))
+    ExitCode::from(u8::from(!findings.is_good()))
 }

@@ -1,10 +1,10 @@
 //! The line that says how it went.
 
-use super::oracle::BatchDecision;
+use super::checker::Findings;
 
 /// The one line for standard output.
-pub fn line(verdict: &BatchDecision, rounds: u64, seed: u64) -> String {
-    let BatchDecision {
+pub fn line(findings: &Findings, rounds: u64, seed: u64) -> String {
+    let Findings {
         logged,
         stored,
         lost,
@@ -13,7 +13,7 @@ pub fn line(verdict: &BatchDecision, rounds: u64, seed: u64) -> String {
         file_twice,
         sink_twice,
         ..
-    } = verdict;
+    } = findings;
     format!(
         "logged {logged}, stored {stored}, lost {lost}, duplicated {duplicated}, counted-as-dropped {dropped}, \
          redelivered {{file {file_twice}, sink {sink_twice}}}, rounds {rounds}, seed {seed}"
@@ -21,14 +21,14 @@ pub fn line(verdict: &BatchDecision, rounds: u64, seed: u64) -> String {
 }
 
 /// What is wrong, for standard error.
-pub fn complaints(verdict: &BatchDecision) -> String {
-    let mut text: String = verdict
+pub fn complaints(findings: &Findings) -> String {
+    let mut text: String = findings
         .complaints
         .iter()
         .map(|complaint| format!("wrong: {complaint}\n"))
         .collect();
-    if verdict.more > 0 {
-        text += &format!("and {} more of such\n", verdict.more);
+    if findings.more > 0 {
+        text += &format!("and {} more of such\n", findings.more);
     }
     text
 }

@@ -1,15 +1,15 @@
-//! The rounds, and the judgement after them.
+//! The rounds, and the check after them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::call_journal::ReadJournal;
+use super::checker::{self, Findings, Stored};
+use super::cluster::Cluster;
 use super::disk::{self, Disk};
-use super::house::House;
-use super::marks::Marks;
-use super::oracle::{self, BatchDecision, Stored};
 use super::plan::{Order, Plan, Step};
-use super::witness::Testimony;
+use super::seen_set::SeenSet;
 
 /// So much of the store's disk each round may take, in bytes, and what it has beyond.
 const DISK: (u64, u64) = (4 << 20, 512 << 20);
@@ -42,11 +42,11 @@ pub struct Options {
     pub keep: bool,
 }
 
-/// Runs it all and gives the verdict.
+/// Runs it all and gives the findings.
 ///
 /// # Errors
 /// What the system says, when it does not let us work.
-pub fn run(options: &Options) -> io::Result<BatchDecision> {
+pub fn run(options: &Options) -> io::Result<Findings> {
     let namespace = disk::enter_namespace();
     let folder = tempfile::Builder::new()
         .prefix("torture-")
@@ -61,48 +61,48 @@ pub fn run(options: &Options) -> io::Result<BatchDecision> {
         })
         .ok();
     let mut plan = Plan::new(options.seed, options.clients, options.drops, disk.is_some());
-    let mut house = House::new(
+    let mut cluster = Cluster::new(
         folder.path(),
         options.seed,
         options.clients,
         options.threads,
         disk,
     )?;
-    house.obey(Order::StartDaemon)?;
+    cluster.obey(Order::StartDaemon)?;
     for slot in 0..options.clients {
-        house.obey(Order::StartClient(slot, plan.manner()))?;
+        cluster.obey(Order::StartClient(slot, plan.manner()))?;
     }
     for round in 1..=options.rounds {
         let steps = plan.round();
-        play(&mut house, round, &steps)?;
-        if !house.verdict.complaints.is_empty() {
-            eprintln!("no further rounds: {}", house.verdict.complaints[0]);
+        play(&mut cluster, round, &steps)?;
+        if !cluster.findings.complaints.is_empty() {
+            eprintln!("no further rounds: {}", cluster.findings.complaints[0]);
             break;
         }
     }
-    house.rest()?;
-    let mut verdict = std::mem::take(&mut house.verdict);
-    let judged = judge(&house, &mut verdict);
-    if options.keep || judged.is_err() || !verdict.is_good() {
+    cluster.rest()?;
+    let mut findings = std::mem::take(&mut cluster.findings);
+    let judged = judge(&cluster, &mut findings);
+    if options.keep || judged.is_err() || !findings.is_good() {
         eprintln!(
             "everything is in {}",
-            keep(folder, &house.store())?.display()
+            keep(folder, &cluster.store())?.display()
         );
     } else {
         // A folder in which something is mounted cannot be removed.
-        house.leave()?;
+        cluster.leave()?;
         folder.close()?;
     }
-    judged.map(|()| verdict)
+    judged.map(|()| findings)
 }
 
-fn play(house: &mut House, round: u64, steps: &[Step]) -> io::Result<()> {
+fn play(cluster: &mut Cluster, round: u64, steps: &[Step]) -> io::Result<()> {
     let begun = Instant::now();
-    house.note(&format!("round {round}"))?;
-    house.follow(steps)?;
+    cluster.note(&format!("round {round}"))?;
+    cluster.follow(steps)?;
     let mut stored = None;
-    house.wait("more records in the store", |house| {
-        let now = house.stored();
+    cluster.wait("more records in the store", |cluster| {
+        let now = cluster.stored();
         let begin = *stored.get_or_insert(now.unwrap_or(u64::MAX));
         if begin == u64::MAX {
             stored = None;
@@ -113,21 +113,21 @@ fn play(house: &mut House, round: u64, steps: &[Step]) -> io::Result<()> {
     eprintln!(
         "round {round}, {:.1} s, {} stored: {}",
         begun.elapsed().as_secs_f64(),
-        house.stored().unwrap_or_default(),
+        cluster.stored().unwrap_or_default(),
         orders.join(", ")
     );
     Ok(())
 }
 
-fn judge(house: &House, verdict: &mut BatchDecision) -> io::Result<()> {
-    let testimonies = Testimony::read_all(&house.witnesses())?;
-    let stored = Stored::read(&house.store(), verdict)?;
-    oracle::judge(&testimonies, &stored, verdict);
-    let processor = |got: io::Result<Marks<[u8; 16]>>, name: &str, verdict: &mut BatchDecision| {
-        got.map(|got| oracle::judge_processor(name, &got, &stored, verdict))
+fn judge(cluster: &Cluster, findings: &mut Findings) -> io::Result<()> {
+    let read_journals = ReadJournal::read_all(&cluster.journals())?;
+    let stored = Stored::read(&cluster.store(), findings)?;
+    checker::judge(&read_journals, &stored, findings);
+    let processor = |got: io::Result<SeenSet<[u8; 16]>>, name: &str, findings: &mut Findings| {
+        got.map(|got| checker::judge_processor(name, &got, &stored, findings))
     };
-    verdict.file_twice = processor(oracle::read_lines(&house.file()), "file", verdict)?;
-    verdict.sink_twice = processor(oracle::read_sinks(&house.sink()), "sink", verdict)?;
+    findings.file_twice = processor(checker::read_lines(&cluster.file()), "file", findings)?;
+    findings.sink_twice = processor(checker::read_sinks(&cluster.sink()), "sink", findings)?;
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! The destination of an `exec` processor: writes down which records it got, and acknowledges them. It goes away when it is
-//! killed, and does not come back while the file `away` is in its folder.
+//! The destination of an `exec` processor: writes down which records it got, and acknowledges them. It goes away when
+//! it is killed, and does not come back while the file `away` is in its folder.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, Write};
@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 
 use serde::Deserialize;
 
-use super::marks::Identity;
+use super::seen_set::Identity;
 
 const AWAY: &str = "away";
 const RUNNING: &str = "running";

@@ -60,8 +60,8 @@ fn logs(log: &Value) -> Value {
     }]})
 }
 
-/// The forms that the examples of the specification have: ids in upper case, times as numbers, kinds as numbers, a severity in words
-/// alone, a parent that did not come.
+/// The forms that the examples of the specification have: ids in upper case, times as numbers, kinds as numbers, a
+/// severity in words alone, a parent that did not come.
 #[test]
 fn what_the_specifications_examples_look_like_is_shown() {
     for coding in [None, Some("gzip")] {

@@ -28,7 +28,7 @@ impl Protocol {
         }
     }
 
-    fn door(self, daemon: &Daemon) -> &str {
+    fn receiver(self, daemon: &Daemon) -> &str {
         match self {
             Protocol::Grpc => daemon.otlp_grpc(),
             Protocol::HttpProtobuf | Protocol::HttpJson => daemon.otlp_http(),
@@ -65,7 +65,7 @@ pub fn script(sdk: Sdk, name: &str, protocol: Protocol, daemon: &Daemon) -> Comm
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.name())
         .env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
-            format!("http://{}", protocol.door(daemon)),
+            format!("http://{}", protocol.receiver(daemon)),
         );
     command
 }

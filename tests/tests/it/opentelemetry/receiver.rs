@@ -83,7 +83,8 @@ impl Receiver {
         &self.address
     }
 
-    /// Waits for so many spans and log records, and gives them, ordered by what does not depend on the way: id and time.
+    /// Waits for so many spans and log records, and gives them, ordered by what does not depend on the way: id and
+    /// time.
     pub fn wait_for(&self, spans: usize, logs: usize) -> (Vec<Item<Span>>, Vec<Item<LogRecord>>) {
         eventually("what the receiver is to get", || {
             let got = self.got.lock().unwrap();

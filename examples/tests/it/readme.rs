@@ -1,13 +1,11 @@
 //! What the README shows is what there is. Its Rust snippets are doc tests of the examples.
 
-mod common;
-
 use std::process::Command;
 
-use common::timeless;
+use crate::timeless::timeless;
 use distlog_testkit::{Daemon, Process, eventually};
 
-const README: &str = include_str!("../../README.md");
+const README: &str = include_str!("../../../README.md");
 /// The tour is also the daemon and its commands.
 const TOUR: &str = env!("CARGO_BIN_EXE_tour");
 
@@ -24,7 +22,7 @@ fn blocks(language: &str) -> Vec<&'static str> {
 fn it_begins_with_the_two_commands_that_everything_runs() {
     let first = "cargo run --release --bin tour\ncargo test --workspace\n";
     assert_eq!(blocks("sh")[0], first);
-    let ci = include_str!("../../.ci/run");
+    let ci = include_str!("../../../.ci/run");
     assert!(
         first
             .lines()
@@ -38,7 +36,7 @@ fn the_tree_of_the_tour_is_the_real_one() {
     let shown = timeless(blocks("text")[0]);
     let (id, tree) = shown.split_once('\n').unwrap();
     assert!(id.parse::<distlog_proto::TraceId>().is_ok(), "{id}");
-    assert_eq!(tree, include_str!("tour_tree.txt").trim_end());
+    assert_eq!(tree, include_str!("../tour_tree.txt").trim_end());
 }
 
 #[test]

@@ -22,7 +22,7 @@ enum State {
 }
 
 /// See the module.
-pub struct Keeper {
+pub struct DaemonSupervisor {
     config: PathBuf,
     logs: PathBuf,
     started: u64,
@@ -30,10 +30,10 @@ pub struct Keeper {
     state: State,
 }
 
-impl Keeper {
+impl DaemonSupervisor {
     /// Wants none yet.
-    pub fn new(config: PathBuf, logs: &Path) -> Keeper {
-        Keeper {
+    pub fn new(config: PathBuf, logs: &Path) -> DaemonSupervisor {
+        DaemonSupervisor {
             config,
             logs: logs.into(),
             started: 0,
@@ -110,9 +110,9 @@ impl Keeper {
                 let excused = excused || before;
                 let said = daemon.said();
                 if said.lines().any(|line| line == "ready") {
-                    let address = |door: &str| {
+                    let address = |receiver: &str| {
                         said.lines()
-                            .find_map(|line| line.trim().strip_prefix(door))
+                            .find_map(|line| line.trim().strip_prefix(receiver))
                             .map(|address| address.trim().to_owned())
                     };
                     network.lead_to(address("session ").as_deref());

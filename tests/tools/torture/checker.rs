@@ -9,9 +9,9 @@ use distlog_proto::wire::{RecordRef, ValueRef};
 use distlog_store::{Batches, Options, Store};
 use serde::Deserialize;
 
-use super::marks::{Identity, Marks};
+use super::call_journal::ReadJournal;
+use super::seen_set::{Identity, SeenSet};
 use super::sink::GOT;
-use super::witness::Testimony;
 
 /// So many complaints are listed.
 const COMPLAINTS: usize = 20;
@@ -22,7 +22,7 @@ const READ: usize = 4 << 20;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct BatchDecision {
+pub struct Findings {
     /// Calls that returned.
     pub logged: u64,
     /// Numbered records in the store.
@@ -43,7 +43,7 @@ pub struct BatchDecision {
     pub more: u64,
 }
 
-impl BatchDecision {
+impl Findings {
     /// Notes what is wrong.
     pub fn complain(&mut self, what: String) {
         if self.complaints.len() < COMPLAINTS {
@@ -63,9 +63,9 @@ impl BatchDecision {
 #[derive(Debug, Default)]
 pub struct Stored {
     /// Every record, by producer and offset.
-    pub records: Marks<[u8; 16]>,
+    pub records: SeenSet<[u8; 16]>,
     /// The numbered ones, by run and thread.
-    pub numbers: Marks<(u64, u64)>,
+    pub numbers: SeenSet<(u64, u64)>,
     /// What each producer said was dropped, in all.
     pub dropped: HashMap<[u8; 16], u64>,
 }
@@ -75,7 +75,7 @@ impl Stored {
     ///
     /// # Errors
     /// If it cannot be opened or read.
-    pub fn read(path: &Path, verdict: &mut BatchDecision) -> io::Result<Stored> {
+    pub fn read(path: &Path, findings: &mut Findings) -> io::Result<Stored> {
         let options = Options {
             reserve: 0,
             ..Options::default()
@@ -90,7 +90,7 @@ impl Stored {
                 .next_batches(&mut batches, READ)
                 .map_err(io::Error::other)?;
             if progress.skipped() > 0 {
-                verdict.complain(format!("the store cannot be read whole: {progress:?}"));
+                findings.complain(format!("the store cannot be read whole: {progress:?}"));
             }
             if batches.is_empty() {
                 break;
@@ -98,10 +98,10 @@ impl Stored {
             for (_, bytes) in batches.iter() {
                 match BatchRef::parse(bytes) {
                     Ok(batch) => batch.records().for_each(|record| match record {
-                        Ok(record) => stored.add(&record, verdict),
-                        Err(error) => verdict.complain(format!("a stored record: {error}")),
+                        Ok(record) => stored.add(&record, findings),
+                        Err(error) => findings.complain(format!("a stored record: {error}")),
                     }),
-                    Err(error) => verdict.complain(format!("a stored batch: {error}")),
+                    Err(error) => findings.complain(format!("a stored batch: {error}")),
                 }
             }
         }
@@ -109,10 +109,10 @@ impl Stored {
         Ok(stored)
     }
 
-    fn add(&mut self, record: &RecordRef<'_>, verdict: &mut BatchDecision) {
+    fn add(&mut self, record: &RecordRef<'_>, findings: &mut Findings) {
         let producer = record.source.producer.to_bytes();
         if !self.records.add(producer, record.offset) && self.records.twice <= EXAMPLES {
-            verdict.complain(format!(
+            findings.complain(format!(
                 "stored twice: offset {} of producer {}",
                 record.offset, record.source.producer
             ));
@@ -130,7 +130,7 @@ impl Stored {
             && !self.numbers.add((run, thread), number)
             && self.numbers.twice <= EXAMPLES
         {
-            verdict.complain(format!(
+            findings.complain(format!(
                 "stored twice: number {number} of run {run}, thread {thread}"
             ));
         }
@@ -138,39 +138,39 @@ impl Stored {
 }
 
 /// Judges what is stored by what was sworn.
-pub fn judge(testimonies: &[Testimony], stored: &Stored, verdict: &mut BatchDecision) {
-    verdict.stored = stored.numbers.count();
+pub fn judge(read_journals: &[ReadJournal], stored: &Stored, findings: &mut Findings) {
+    findings.stored = stored.numbers.count();
     // A number that came twice may or may not be a record that came twice.
-    verdict.duplicated = stored.records.twice.max(stored.numbers.twice);
-    let mut runs: BTreeMap<u64, Vec<&Testimony>> = BTreeMap::new();
-    for testimony in testimonies {
-        runs.entry(testimony.run).or_default().push(testimony);
+    findings.duplicated = stored.records.twice.max(stored.numbers.twice);
+    let mut runs: BTreeMap<u64, Vec<&ReadJournal>> = BTreeMap::new();
+    for read_journal in read_journals {
+        runs.entry(read_journal.run).or_default().push(read_journal);
     }
     for (run, threads) in &runs {
-        judge_run(*run, threads, stored, verdict);
+        judge_run(*run, threads, stored, findings);
     }
     for (run, thread) in stored.numbers.keys() {
         let known = runs
             .get(&run)
             .is_some_and(|threads| threads.iter().any(|known| known.thread == thread));
         if !known {
-            verdict.complain(format!(
+            findings.complain(format!(
                 "nobody logged what is stored of run {run}, thread {thread}"
             ));
         }
     }
 }
 
-fn judge_run(run: u64, threads: &[&Testimony], stored: &Stored, verdict: &mut BatchDecision) {
+fn judge_run(run: u64, threads: &[&ReadJournal], stored: &Stored, findings: &mut Findings) {
     let mut missing: Vec<(u64, u64)> = Vec::new();
     let mut in_flight = 0;
-    for testimony in threads {
-        let Testimony {
+    for read_journal in threads {
+        let ReadJournal {
             thread,
             entered,
             returned,
             ..
-        } = **testimony;
+        } = **read_journal;
         let numbers = stored.numbers.of((run, thread));
         let absent = |number: &u64| numbers.is_none_or(|numbers| !numbers.has(*number));
         missing.extend((1..=returned).filter(absent).map(|number| (thread, number)));
@@ -178,13 +178,13 @@ fn judge_run(run: u64, threads: &[&Testimony], stored: &Stored, verdict: &mut Ba
         if let Some(last) = numbers.and_then(|numbers| numbers.last())
             && last > entered
         {
-            verdict.complain(format!(
+            findings.complain(format!(
                 "run {run}, thread {thread}: {last} is stored, but only {entered} were logged"
             ));
         }
-        verdict.logged += returned;
+        findings.logged += returned;
     }
-    let Some(Testimony {
+    let Some(ReadJournal {
         producer,
         waits,
         dropped,
@@ -195,31 +195,31 @@ fn judge_run(run: u64, threads: &[&Testimony], stored: &Stored, verdict: &mut Ba
     };
     let count = missing.len() as u64;
     let reported = stored.dropped.get(producer).copied().unwrap_or_default();
-    verdict.dropped += reported;
+    findings.dropped += reported;
     if count > reported {
-        verdict.lost += count - reported;
+        findings.lost += count - reported;
         let end = if dropped.is_some() {
             "ended in order"
         } else {
             "was killed"
         };
-        verdict.complain(format!(
+        findings.complain(format!(
             "run {run}, which {end}, lacks {count} records and reported {reported} as dropped; thread and number: {}",
             ranges(&missing)
         ));
     }
     if reported > count + in_flight {
-        verdict.complain(format!(
+        findings.complain(format!(
             "run {run} reported {reported} as dropped, but lacks only {count}, and {in_flight} in flight"
         ));
     }
     if *waits && reported > 0 {
-        verdict.complain(format!("run {run} waits for room, but dropped {reported}"));
+        findings.complain(format!("run {run} waits for room, but dropped {reported}"));
     }
     if let Some(counted) = dropped
         && *counted != reported
     {
-        verdict.complain(format!(
+        findings.complain(format!(
             "the guard of run {run} counted {counted} as dropped, the stream says {reported}"
         ));
     }
@@ -254,21 +254,21 @@ fn ranges(numbers: &[(u64, u64)]) -> String {
 /// Compares what a processor got with what is stored; gives how many came more than once.
 pub fn judge_processor(
     name: &str,
-    got: &Marks<[u8; 16]>,
+    got: &SeenSet<[u8; 16]>,
     stored: &Stored,
-    verdict: &mut BatchDecision,
+    findings: &mut Findings,
 ) -> u64 {
     let missing: Vec<_> = stored.records.without(got).collect();
     if let Some((producer, offset)) = missing.first() {
-        verdict.lost += missing.len() as u64;
-        verdict.complain(format!(
+        findings.lost += missing.len() as u64;
+        findings.complain(format!(
             "processor {name} did not get {} stored records, as offset {offset} of producer {producer:02x?}",
             missing.len()
         ));
     }
     let strange = got.without(&stored.records).count();
     if strange > 0 {
-        verdict.complain(format!(
+        findings.complain(format!(
             "processor {name} got {strange} records that are not stored"
         ));
     }
@@ -279,12 +279,12 @@ pub fn judge_processor(
 ///
 /// # Errors
 /// If it cannot be read, or a line is none.
-pub fn read_lines(path: &Path) -> io::Result<Marks<[u8; 16]>> {
+pub fn read_lines(path: &Path) -> io::Result<SeenSet<[u8; 16]>> {
     #[derive(Deserialize)]
     struct Line {
         distlog: Identity,
     }
-    let mut got = Marks::default();
+    let mut got = SeenSet::default();
     for line in BufReader::with_capacity(1 << 20, std::fs::File::open(path)?).lines() {
         let line: Line = serde_json::from_str(&line?)?;
         got.add(line.distlog.producer, line.distlog.offset);
@@ -296,8 +296,8 @@ pub fn read_lines(path: &Path) -> io::Result<Marks<[u8; 16]>> {
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn read_sinks(folder: &Path) -> io::Result<Marks<[u8; 16]>> {
-    let mut got = Marks::default();
+pub fn read_sinks(folder: &Path) -> io::Result<SeenSet<[u8; 16]>> {
+    let mut got = SeenSet::default();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if !entry.file_name().to_string_lossy().starts_with(GOT) {
@@ -317,8 +317,8 @@ pub fn read_sinks(folder: &Path) -> io::Result<Marks<[u8; 16]>> {
 mod tests {
     use super::*;
 
-    fn testimony(waits: bool) -> Testimony {
-        Testimony {
+    fn read_journal(waits: bool) -> ReadJournal {
+        ReadJournal {
             run: 1,
             thread: 0,
             entered: 11,
@@ -330,43 +330,47 @@ mod tests {
     }
 
     /// What is stored, what was reported as dropped; lost, twice, complaints.
-    fn verdict(stored: &[u64], reported: u64, waits: bool) -> (u64, u64, usize) {
+    fn findings(stored: &[u64], reported: u64, waits: bool) -> (u64, u64, usize) {
         let mut all = Stored::default();
         for (number, offset) in stored.iter().zip(0..) {
             all.records.add([1; 16], offset);
             all.numbers.add((1, 0), *number);
         }
         all.dropped.insert([1; 16], reported);
-        let mut verdict = BatchDecision::default();
-        judge(&[testimony(waits)], &all, &mut verdict);
-        assert_eq!(verdict.logged, 10);
-        (verdict.lost, verdict.duplicated, verdict.complaints.len())
+        let mut findings = Findings::default();
+        judge(&[read_journal(waits)], &all, &mut findings);
+        assert_eq!(findings.logged, 10);
+        (
+            findings.lost,
+            findings.duplicated,
+            findings.complaints.len(),
+        )
     }
 
     #[test]
     fn each_way_to_be_wrong_is_seen() {
         let whole: Vec<u64> = (1..=10).collect();
-        assert_eq!(verdict(&whole, 0, true), (0, 0, 0));
+        assert_eq!(findings(&whole, 0, true), (0, 0, 0));
         let in_flight: Vec<u64> = (1..=11).collect();
-        assert_eq!(verdict(&in_flight, 0, true), (0, 0, 0));
-        assert_eq!(verdict(&whole[..7], 0, true), (3, 0, 1), "lost");
+        assert_eq!(findings(&in_flight, 0, true), (0, 0, 0));
+        assert_eq!(findings(&whole[..7], 0, true), (3, 0, 1), "lost");
         assert_eq!(
-            verdict(&whole[..7], 3, false),
+            findings(&whole[..7], 3, false),
             (0, 0, 0),
             "dropped and said so"
         );
         assert_eq!(
-            verdict(&whole[..7], 4, false),
+            findings(&whole[..7], 4, false),
             (0, 0, 0),
             "the one in flight, too"
         );
-        assert_eq!(verdict(&whole[..7], 5, false), (0, 0, 1), "said too many");
-        assert_eq!(verdict(&whole[..7], 2, false), (1, 0, 1), "said too few");
-        assert_eq!(verdict(&whole[..7], 3, true), (0, 0, 1), "waits and drops");
+        assert_eq!(findings(&whole[..7], 5, false), (0, 0, 1), "said too many");
+        assert_eq!(findings(&whole[..7], 2, false), (1, 0, 1), "said too few");
+        assert_eq!(findings(&whole[..7], 3, true), (0, 0, 1), "waits and drops");
         let twice: Vec<u64> = (1..=10).chain([4]).collect();
-        assert_eq!(verdict(&twice, 0, true), (0, 1, 0), "twice");
+        assert_eq!(findings(&twice, 0, true), (0, 1, 0), "twice");
         let never: Vec<u64> = (1..=12).collect();
-        assert_eq!(verdict(&never, 0, true), (0, 0, 1), "never logged");
+        assert_eq!(findings(&never, 0, true), (0, 0, 1), "never logged");
     }
 
     #[test]

@@ -59,22 +59,22 @@ impl Bits {
 
 /// Numbers for each key.
 #[derive(Debug)]
-pub struct Marks<K> {
+pub struct SeenSet<K> {
     of: HashMap<K, Bits>,
     /// How many were added that were there already.
     pub twice: u64,
 }
 
-impl<K> Default for Marks<K> {
-    fn default() -> Marks<K> {
-        Marks {
+impl<K> Default for SeenSet<K> {
+    fn default() -> SeenSet<K> {
+        SeenSet {
             of: HashMap::new(),
             twice: 0,
         }
     }
 }
 
-impl<K: Eq + Hash + Copy> Marks<K> {
+impl<K: Eq + Hash + Copy> SeenSet<K> {
     /// Adds one; false if it was there.
     pub fn add(&mut self, key: K, number: u64) -> bool {
         let new = self.of.entry(key).or_default().add(number);
@@ -98,7 +98,7 @@ impl<K: Eq + Hash + Copy> Marks<K> {
     }
 
     /// What is here and not in `other`.
-    pub fn without<'a>(&'a self, other: &'a Marks<K>) -> impl Iterator<Item = (K, u64)> + 'a {
+    pub fn without<'a>(&'a self, other: &'a SeenSet<K>) -> impl Iterator<Item = (K, u64)> + 'a {
         self.of.iter().flat_map(move |(key, bits)| {
             let there = other.of(*key);
             bits.iter()
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_twice_or_missing_is_known() {
-        let (mut one, mut other) = (Marks::default(), Marks::default());
+        let (mut one, mut other) = (SeenSet::default(), SeenSet::default());
         for number in [0, 63, 64, PAGE - 1, PAGE, 1 << 40] {
             assert!(one.add('a', number));
             assert!(other.add('a', number) && !other.add('a', number));

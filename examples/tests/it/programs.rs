@@ -1,13 +1,11 @@
 //! Each example runs as its text says, and what it does is seen in the daemon.
 
-mod common;
-
 use std::process::Command;
 
 use distlog_testkit::{Daemon, Process, eventually};
 use serde_json::Value;
 
-use common::timeless;
+use crate::timeless::timeless;
 
 /// The tour is also the daemon.
 const TOUR: &str = env!("CARGO_BIN_EXE_tour");
@@ -42,7 +40,7 @@ fn the_tour_shows_three_trees_and_ends() {
     let third = timeless(trees[3]);
     let mut lines = third.lines();
     assert_eq!(lines.next().map(str::len), Some(36), "the trace id");
-    let expected = include_str!("tour_tree.txt");
+    let expected = include_str!("../tour_tree.txt");
     assert_eq!(
         lines.collect::<Vec<_>>().join("\n"),
         expected.trim_end(),

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::checker::Findings;
 use super::children::Running;
 use super::client::{Client, LEFT};
+use super::daemon_supervisor::DaemonSupervisor;
 use super::disk::Disk;
-use super::keeper::Keeper;
 use super::network::Network;
-use super::oracle::BatchDecision;
 use super::plan::{Manner, Order, Step};
 use super::{metrics, sink};
 
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(5);
 const RESERVE: u64 = 4 << 20;
 
 /// See the module.
-pub struct House {
+pub struct Cluster {
     folder: PathBuf,
     threads: u64,
     journal: File,
@@ -30,15 +30,15 @@ pub struct House {
     network: Network,
     disk: Option<Disk>,
     full: bool,
-    daemon: Keeper,
+    daemon: DaemonSupervisor,
     clients: Vec<Option<Running>>,
     leaving: Vec<(Running, Instant)>,
     runs: u64,
     /// What is wrong.
-    pub verdict: BatchDecision,
+    pub findings: Findings,
 }
 
-impl House {
+impl Cluster {
     /// In an empty folder, for so many clients; nothing runs yet.
     ///
     /// # Errors
@@ -49,11 +49,11 @@ impl House {
         clients: usize,
         threads: u64,
         disk: Option<Disk>,
-    ) -> io::Result<House> {
-        for name in ["logs", "witnesses", "sink", "store", "spool"] {
+    ) -> io::Result<Cluster> {
+        for name in ["logs", "journals", "sink", "store", "spool"] {
             std::fs::create_dir_all(folder.join(name))?;
         }
-        let house = House {
+        let cluster = Cluster {
             folder: folder.into(),
             threads,
             journal: File::create(folder.join("journal.txt"))?,
@@ -61,14 +61,14 @@ impl House {
             network: Network::new(seed)?,
             disk,
             full: false,
-            daemon: Keeper::new(folder.join("distlogd.yaml"), &folder.join("logs")),
+            daemon: DaemonSupervisor::new(folder.join("distlogd.yaml"), &folder.join("logs")),
             clients: (0..clients).map(|_| None).collect(),
             leaving: Vec::new(),
             runs: 0,
-            verdict: BatchDecision::default(),
+            findings: Findings::default(),
         };
-        std::fs::write(folder.join("distlogd.yaml"), house.config()?)?;
-        Ok(house)
+        std::fs::write(folder.join("distlogd.yaml"), cluster.config()?)?;
+        Ok(cluster)
     }
 
     /// Where the store is.
@@ -86,9 +86,9 @@ impl House {
         self.folder.join("sink")
     }
 
-    /// The folder of the witnesses.
-    pub fn witnesses(&self) -> PathBuf {
-        self.folder.join("witnesses")
+    /// The folder of the journals.
+    pub fn journals(&self) -> PathBuf {
+        self.folder.join("journals")
     }
 
     /// Where a client keeps what is not acknowledged. Two of them share each.
@@ -199,7 +199,7 @@ rules:
         self.runs += 1;
         let client = Client {
             run: self.runs,
-            witnesses: self.witnesses(),
+            journals: self.journals(),
             spool: self.spool(slot),
             connect: self.network.address().to_owned(),
             threads: self.threads,
@@ -257,7 +257,7 @@ rules:
         }
         for what in wrong {
             self.note(&what)?;
-            self.verdict.complain(what);
+            self.findings.complain(what);
         }
         Ok(())
     }
@@ -266,7 +266,11 @@ rules:
     ///
     /// # Errors
     /// What the system says.
-    pub fn wait(&mut self, what: &str, mut holds: impl FnMut(&House) -> bool) -> io::Result<bool> {
+    pub fn wait(
+        &mut self,
+        what: &str,
+        mut holds: impl FnMut(&Cluster) -> bool,
+    ) -> io::Result<bool> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.tick()?;
@@ -275,7 +279,7 @@ rules:
             }
             if Instant::now() > deadline {
                 self.note(what)?;
-                self.verdict.complain(format!("waited in vain for {what}"));
+                self.findings.complain(format!("waited in vain for {what}"));
                 return Ok(false);
             }
             std::thread::sleep(LOOK);
@@ -293,14 +297,16 @@ rules:
     /// # Errors
     /// What the system says.
     pub fn rest(&mut self) -> io::Result<()> {
-        self.wait("a daemon at the end", |house| house.stored().is_some())?;
+        self.wait("a daemon at the end", |cluster| cluster.stored().is_some())?;
         (0..self.clients.len()).for_each(|slot| self.dismiss(slot));
-        self.wait("the end of the clients", |house| house.leaving.is_empty())?;
+        self.wait("the end of the clients", |cluster| {
+            cluster.leaving.is_empty()
+        })?;
         self.stop_daemon()?;
         self.drain()?;
         self.obey(Order::StartDaemon)?;
-        self.wait("the processors", |house| {
-            let text = house
+        self.wait("the processors", |cluster| {
+            let text = cluster
                 .daemon
                 .http()
                 .and_then(|http| metrics::read(http).ok());
@@ -312,7 +318,9 @@ rules:
 
     fn stop_daemon(&mut self) -> io::Result<()> {
         self.obey(Order::StopDaemon)?;
-        self.wait("the end of the daemon", |house| house.daemon.is_absent())?;
+        self.wait("the end of the daemon", |cluster| {
+            cluster.daemon.is_absent()
+        })?;
         Ok(())
     }
 
@@ -329,11 +337,11 @@ rules:
             drain.ended().is_ok_and(|status| status.is_some())
         })?;
         if drain.ended()?.is_none_or(|status| !status.success()) {
-            self.verdict
+            self.findings
                 .complain(format!("draining failed: {}", drain.last_words()));
         }
         for path in self.left() {
-            self.verdict
+            self.findings
                 .complain(format!("{} was left after draining", path.display()));
         }
         Ok(())
