@@ -4,18 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use distlog_client::{Endpoints, FailoverTimeouts};
 use distlog_proto::{Channel, Encoding, Environment, ExternalSpanState};
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
 
-use crate::addresses::Addresses;
 use crate::connect_error::ConnectError;
 use crate::environment;
 use crate::exit;
 use crate::guard::Guard;
 use crate::layer::DistlogLayer;
 use crate::producer::Producer;
-use crate::settings::{Door, Overflow, Patience, Settings};
+use crate::settings::{Destination, Overflow, Settings};
 
 /// The smallest ring, in bytes: records of 8 KiB fit.
 const MIN_RING: usize = 64 * 1024;
@@ -50,8 +50,8 @@ pub fn builder() -> Builder {
             flush_on_drop: Duration::from_secs(3),
             spool: None,
             beside: None,
-            patience: Patience::default(),
-            door: Door::Push(String::new()),
+            timeouts: FailoverTimeouts::default(),
+            destination: Destination::Push(String::new()),
         },
         environment: None,
     }
@@ -189,8 +189,8 @@ impl Builder {
 
     /// For tests.
     #[doc(hidden)]
-    pub fn patience(mut self, change: impl FnOnce(&mut Patience)) -> Builder {
-        change(&mut self.settings.patience);
+    pub fn failover_timeouts(mut self, change: impl FnOnce(&mut FailoverTimeouts)) -> Builder {
+        change(&mut self.settings.timeouts);
         self
     }
 
@@ -207,13 +207,13 @@ impl Builder {
     /// memory, socket or thread.
     pub fn connect(
         mut self,
-        addresses: impl Into<Addresses>,
+        endpoints: impl Into<Endpoints>,
     ) -> Result<(DistlogLayer, Guard), ConnectError> {
         #[cfg(feature = "python")]
         if self.settings.encoding != Encoding::Batch {
             return Err(ConnectError::Encoding(self.settings.encoding));
         }
-        self.settings.door = Door::Session(addresses.into());
+        self.settings.destination = Destination::Session(endpoints.into());
         self.start()
     }
 
@@ -223,7 +223,7 @@ impl Builder {
     /// # Errors
     /// As [`Builder::connect`].
     pub fn connect_from_env(self) -> Result<(DistlogLayer, Guard), ConnectError> {
-        self.connect(environment::endpoint(environment::variable))
+        self.connect(environment::endpoints(environment::variable))
     }
 
     /// Connects to the push door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`: fire and forget, at most once. It
@@ -235,9 +235,9 @@ impl Builder {
     /// If the address is none, the spool cannot be used, or the system gives no memory, socket or thread.
     pub fn connect_push(
         mut self,
-        address: impl Into<String>,
+        endpoint: impl Into<String>,
     ) -> Result<(DistlogLayer, Guard), ConnectError> {
-        self.settings.door = Door::Push(address.into());
+        self.settings.destination = Destination::Push(endpoint.into());
         self.start()
     }
 

@@ -11,7 +11,7 @@ use tracing_log::NormalizeEvent;
 
 use crate::level;
 use crate::ring::Ring;
-use crate::say::Trouble;
+use distlog_client::internal_log::Reporter;
 
 /// The number of the callsite of this crate's own records.
 pub(crate) use distlog_spool::OWN;
@@ -37,7 +37,7 @@ pub(crate) struct Callsites {
     hasher: RandomState,
     /// Keeps them for whoever sends the records after the end of this process.
     ring: Arc<Ring>,
-    trouble: Trouble,
+    reporter: Reporter,
 }
 
 struct Known {
@@ -61,7 +61,7 @@ impl Callsites {
             known: RwLock::new(known),
             hasher: RandomState::new(),
             ring,
-            trouble: Trouble::default(),
+            reporter: Reporter::default(),
         };
         let own = callsites.write().add(&callsites, |_| own_callsite());
         debug_assert_eq!(own, OWN);
@@ -140,7 +140,7 @@ impl Known {
         let id = self.encoded.len() as u32;
         let encoded = encode(id);
         if let Err(error) = all.ring.keep_callsite(id, &encoded) {
-            all.trouble.say(format_args!(
+            all.reporter.report(format_args!(
                 "{error}; should this process be killed, its records will not say where in the code they come from"
             ));
         }

@@ -1,5 +1,6 @@
 //! [`ConnectError`]: why there is no layer.
 
+use distlog_client::EndpointError;
 use distlog_spool::SpoolError;
 
 /// The system did not give what the layer needs, or the address is none.
@@ -42,4 +43,17 @@ pub enum ConnectError {
     /// A thread could not be started, or the system does not give what waking it needs.
     #[error("cannot start the sender's thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl From<EndpointError> for ConnectError {
+    fn from(error: EndpointError) -> ConnectError {
+        match error {
+            EndpointError::Missing => ConnectError::NoAddress,
+            EndpointError::Scheme(address) => ConnectError::Scheme(address),
+            EndpointError::Refused { endpoint, source } => ConnectError::Address {
+                address: endpoint,
+                source: source.into(),
+            },
+        }
+    }
 }

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use distlog_client::Waker;
+
 use crate::deadline;
-use crate::waker::Waker;
 
 /// What became of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

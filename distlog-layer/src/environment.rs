@@ -2,11 +2,11 @@
 //! [OpenTelemetry's SDKs](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) read them, and
 //! `DISTLOG_ENDPOINT`.
 
+use distlog_client::Endpoints;
+use distlog_client::internal_log::log;
 use distlog_proto::Environment;
 use percent_encoding::percent_decode_str;
 
-use crate::addresses::Addresses;
-use crate::say::say;
 use crate::settings::Settings;
 
 const SERVICE_NAME: &str = "service.name";
@@ -31,7 +31,7 @@ pub(crate) fn fill(
         .map(|text| attributes(&text))
         .transpose()
         .unwrap_or_else(|fault| {
-            say(format_args!(
+            log(format_args!(
                 "OTEL_RESOURCE_ATTRIBUTES is ignored: {fault}; expected key=value,key=value, percent-encoded"
             ));
             None
@@ -68,13 +68,13 @@ fn named(environment: &str) -> Option<Environment> {
 }
 
 /// Where `DISTLOG_ENDPOINT` says that daemons are, separated by commas; else on this machine.
-pub(crate) fn endpoint(variable: impl Fn(&str) -> Option<String>) -> Addresses {
+pub(crate) fn endpoints(variable: impl Fn(&str) -> Option<String>) -> Endpoints {
     let text = variable("DISTLOG_ENDPOINT").unwrap_or_else(|| DEFAULT_ENDPOINT.into());
     let addresses = text
         .split(',')
         .map(str::trim)
         .filter(|address| !address.is_empty());
-    Addresses::from(addresses.collect::<Vec<_>>())
+    Endpoints::from(addresses.collect::<Vec<_>>())
 }
 
 /// `key=value,key=value`; both percent-encoded. One that cannot be read spoils all, as the specification has it.
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn daemons_are_where_the_environment_says() {
         let at = |text: Option<&str>| {
-            let addresses = endpoint(|_| text.map(str::to_owned));
+            let addresses = endpoints(|_| text.map(str::to_owned));
             addresses.iter().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(at(None), [DEFAULT_ENDPOINT]);

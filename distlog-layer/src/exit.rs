@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::control::Flush;
 use crate::producer::Producer;
 use crate::ring::at_exit;
-use crate::say::say;
+use distlog_client::internal_log::log;
 
 static PRODUCERS: Mutex<Vec<(Weak<Producer>, Duration)>> = Mutex::new(Vec::new());
 
@@ -48,12 +48,12 @@ pub(crate) fn finish(producer: &Producer, bound: Duration) {
     let count = if records == 1 { "record" } else { "records" };
     let left = format!("{records} {count} ({bytes} bytes)");
     match producer.spool() {
-        Some(spool) => say(format_args!(
+        Some(spool) => log(format_args!(
             "not acknowledged within {bound:?}: {left}, kept in {0}. The next process that uses it sends them, or \
              `distlogd --drain {0}`",
             spool.display()
         )),
-        None => say(format_args!(
+        None => log(format_args!(
             "not sent within {bound:?}: {left}. Is the daemon running?"
         )),
     }

@@ -100,7 +100,7 @@
 //! they know of the records), `socket.rs` (ZeroMQ), `worker.rs` (a thread that nobody waits for too long). `drain.rs` sends what the dead left, `say.rs` tells a human,
 //! `guard.rs` ends it, `exit.rs` with the process, `lifecycle.rs` (who has the guard). On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
 
-mod addresses;
+mod batcher;
 mod beside;
 mod bind;
 mod builder;
@@ -111,7 +111,6 @@ mod connect_error;
 mod control;
 mod deadline;
 mod distinct;
-mod drain;
 mod encode;
 mod end;
 mod environment;
@@ -123,39 +122,32 @@ mod import;
 mod layer;
 mod level;
 mod lifecycle;
-mod line;
-mod load;
 mod local;
 mod macros;
 mod met;
 mod outcome;
-mod outlet;
 mod overflow;
 mod producer;
 mod push;
 mod random;
 mod ring;
-mod say;
 mod sender;
-mod session;
 mod settings;
 mod shared;
-mod socket;
 mod span;
-mod stock;
 mod task;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod val;
 mod verdict;
 mod visit;
-mod waker;
-mod worker;
 
-pub use addresses::Addresses;
 pub use builder::{Builder, builder};
 pub use connect_error::ConnectError;
 pub use control::Flush;
+pub use distlog_client::Endpoints;
+#[doc(hidden)]
+pub use distlog_client::FailoverTimeouts;
 #[cfg(feature = "python")]
 pub use distlog_proto::Encoding;
 pub use distlog_proto::trace_context::Outgoing;
@@ -170,8 +162,6 @@ pub use layer::DistlogLayer;
 pub use outcome::TaskOutcome;
 pub use overflow::Dropped;
 pub use settings::Overflow;
-#[doc(hidden)]
-pub use settings::Patience;
 pub use task::{Task, bind, current, get_foreign_task};
 pub use val::{Val, val};
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::say::say;
+use distlog_client::internal_log::log;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Lifecycle {
     pub(crate) fn set_used(&self) {
         let before = std::mem::replace(&mut *self.usage(), Usage::Subscriber);
         if before == Usage::GuardDropped {
-            say(
+            log(
                 "the guard was dropped before the layer was used (`let (layer, _) = …` drops what `_` stands for): what is \
                  left when the program exits is sent then. Keep the guard, `let (layer, _guard) = …`, to decide when",
             );
@@ -74,7 +74,7 @@ impl Lifecycle {
 
         let is_late = self.stopped.get().is_some_and(|at| at.elapsed() >= MOMENT);
         if is_late && !self.told.swap(true, Ordering::Relaxed) {
-            say(
+            log(
                 "records are logged though the guard was dropped: they are lost. Keep the guard until the program ends",
             );
         }

@@ -8,6 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use distlog_client::internal_log::{Reporter, log};
+use distlog_client::{
+    Contexts, DrainConfig, EndpointError, SessionClient, SessionConfig, SpoolDrain, Transport,
+    Worker,
+};
 use distlog_proto::wire::encode;
 use distlog_proto::{Map, ProducerId, Source};
 use distlog_spool::SpoolDir;
@@ -17,17 +22,13 @@ use crate::clock::Clock;
 use crate::connect_error::ConnectError;
 use crate::control::{Control, Flush};
 use crate::deadline;
-use crate::drain::Drain;
 use crate::lifecycle::Lifecycle;
-use crate::outlet::Outlet;
 use crate::overflow::{Dropped, Losses};
+use crate::push::Push;
 use crate::ring::{ForkMark, Pushed, Reader, Refused, Ring};
-use crate::say::say;
 use crate::sender::Sender;
-use crate::settings::{Door, Overflow, Settings};
+use crate::settings::{Destination, Overflow, Settings};
 use crate::shared::Shared;
-use crate::socket::Contexts;
-use crate::worker::Worker;
 
 /// See the module.
 pub(crate) struct Producer {
@@ -51,7 +52,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// What works for the callers.
 struct Threads {
     sender: Worker<Flush>,
-    drain: Option<Drain>,
+    drain: Option<SpoolDrain>,
 }
 
 impl Producer {
@@ -59,19 +60,15 @@ impl Producer {
     pub(crate) fn start(settings: Arc<Settings>) -> Result<Producer, ConnectError> {
         static INSTANCES: AtomicU64 = AtomicU64::new(1);
 
-        check(&settings.door)?;
-        let contexts = Contexts::new(settings.door.addresses());
+        let endpoints = settings.destination.endpoints();
+        endpoints.check()?;
+        let contexts = Contexts::new(endpoints.len());
         let id = ProducerId::random();
-        let about = source(&settings, id);
-        let outlet = Outlet::open(&settings, &contexts, id, &about, &Arc::default()).map_err(
-            |(address, source)| ConnectError::Address {
-                address,
-                source: source.into(),
-            },
-        )?;
+        let source = source(&settings, id);
+        let transport = open(&settings, &contexts, id, &Arc::default())?;
         let control = Control::new().map_err(ConnectError::Thread)?;
         let dir = settings.spool.as_ref().map(SpoolDir::open).transpose()?;
-        let (ring, reader) = ring(&settings, dir.as_ref(), id, &about)?;
+        let (ring, reader) = ring(&settings, dir.as_ref(), id, &source)?;
         let wake_at = ring.capacity() / 8;
         let shared = Arc::new(Shared {
             callsites: Callsites::new(Arc::clone(&ring)),
@@ -80,7 +77,7 @@ impl Producer {
             clock: Clock::new(),
             control,
         });
-        let sender = Sender::new(Arc::clone(&shared), reader, outlet, about);
+        let sender = Sender::new(Arc::clone(&shared), reader, transport, source);
         let sender = Worker::start("distlog-sender", move |left| sender.run(left))
             .map_err(ConnectError::Thread);
         if sender.is_err() {
@@ -90,8 +87,8 @@ impl Producer {
         let sender = sender?;
         // Without this one all else works, and the next process will do its work.
         let drain = dir.and_then(|dir| {
-            Drain::start(dir, Arc::clone(&settings), contexts, Arc::clone(&shared))
-                .inspect_err(|error| say(format_args!("cannot look for spools: {error}")))
+            drain(dir, Arc::clone(&settings), contexts, Arc::clone(&shared))
+                .inspect_err(|error| log(format_args!("cannot look for spools: {error}")))
                 .ok()
         });
         Ok(Producer {
@@ -280,20 +277,41 @@ impl Drop for Producer {
     }
 }
 
-/// Looks at the addresses before anything is made.
-fn check(door: &Door) -> Result<(), ConnectError> {
-    let check = |address: &str| match ["tcp://", "ipc://"]
-        .iter()
-        .any(|scheme| address.starts_with(scheme))
-    {
-        true => Ok(()),
-        false => Err(ConnectError::Scheme(address.to_owned())),
-    };
-    match door {
-        Door::Push(address) => check(address),
-        Door::Session(addresses) if addresses.count() == 0 => Err(ConnectError::NoAddress),
-        Door::Session(addresses) => addresses.iter().try_for_each(check),
-    }
+/// A transport for the records of a producer. `reporter`: it knows what was logged before.
+fn open(
+    settings: &Settings,
+    contexts: &Contexts,
+    producer: ProducerId,
+    reporter: &Arc<Reporter>,
+) -> Result<Box<dyn Transport>, EndpointError> {
+    Ok(match &settings.destination {
+        Destination::Push(endpoint) => Box::new(Push::open(contexts, endpoint, settings)?),
+        Destination::Session(endpoints) => Box::new(SessionClient::open(SessionConfig {
+            producer,
+            endpoints: endpoints.clone(),
+            contexts: contexts.clone(),
+            heartbeat: settings.heartbeat,
+            timeouts: settings.timeouts,
+            is_lazy: false,
+            reporter: Some(Arc::clone(reporter)),
+        })?),
+    })
+}
+
+/// Sends what dead processes left, as soon as this one is connected.
+fn drain(
+    dir: SpoolDir,
+    settings: Arc<Settings>,
+    contexts: Contexts,
+    shared: Arc<Shared>,
+) -> std::io::Result<SpoolDrain> {
+    let reporter = Arc::default();
+    SpoolDrain::start(DrainConfig {
+        dir,
+        timeouts: settings.timeouts,
+        is_connected: Box::new(move || shared.control.is_reached()),
+        open: Box::new(move |producer| open(&settings, &contexts, producer, &reporter).ok()),
+    })
 }
 
 /// The way from the callers to the sender.
@@ -301,10 +319,10 @@ fn ring(
     settings: &Settings,
     dir: Option<&SpoolDir>,
     producer: ProducerId,
-    about: &[u8],
+    source: &[u8],
 ) -> Result<(Arc<Ring>, Reader), ConnectError> {
     Ok(match dir {
-        Some(dir) => Ring::spooled(dir, producer, settings.ring, about)?,
+        Some(dir) => Ring::spooled(dir, producer, settings.ring, source)?,
         None => Ring::anonymous(settings.ring).map_err(|source| ConnectError::Memory {
             bytes: settings.ring,
             source,
@@ -324,7 +342,7 @@ fn start_in_child(settings: &Arc<Settings>) -> Option<Producer> {
     Producer::start(Arc::clone(settings))
         .or_else(|error| match error {
             ConnectError::Spool(error) => {
-                say(format_args!(
+                log(format_args!(
                     "in the forked process {}: {error}; it logs without a spool",
                     std::process::id()
                 ));
@@ -334,7 +352,7 @@ fn start_in_child(settings: &Arc<Settings>) -> Option<Producer> {
         })
         .inspect_err(|error| {
             let process = std::process::id();
-            say(format_args!(
+            log(format_args!(
                 "the forked process {process} does not log: {error}"
             ));
         })

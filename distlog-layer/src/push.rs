@@ -1,22 +1,28 @@
-//! [`Push`]: the push door, fire and forget. What libzmq took for a connected daemon counts as sent.
+//! [`Push`]: fire and forget, to a push receiver. What ZeroMQ took for a connected daemon counts as durable.
 
 use std::time::{Duration, Instant};
 
+use distlog_client::{
+    Contexts, EncodedBatch, EndpointError, Progress, SendStatus, Socket, Transport, UnackedRecords,
+    WaitFor, Waker, wait,
+};
+use distlog_proto::session::{ByeReason, Dropped};
 use distlog_proto::{BatchRef, Encoding, RecordRef, Topic};
 
 use crate::settings::Settings;
-use crate::socket::{Context, Error, For, Sent, Socket};
 
-/// Messages that libzmq may keep for a connected daemon, if each is a batch of 64 KiB or a single record.
-const KEEP: (i32, i32) = (32, 4096);
+/// Messages that ZeroMQ may queue, if each is a batch of 64 KiB.
+const BATCH_QUEUE: i32 = 32;
+/// The same if each is a single record.
+const RECORD_QUEUE: i32 = 4096;
 
-/// See the module.
+/// A socket of a push receiver.
 pub(crate) struct Push {
     socket: Socket,
     topic: Topic,
     heartbeat: Duration,
     /// Records of the batch that went out alone (encodings J and P).
-    gone: usize,
+    partly_sent: usize,
     body: Vec<u8>,
     last_sent: Instant,
 }
@@ -27,91 +33,100 @@ impl Push {
     /// # Errors
     /// If the address cannot be one, or the system gives no socket.
     pub(crate) fn open(
-        context: &Context,
+        contexts: &Contexts,
         address: &str,
         settings: &Settings,
-    ) -> Result<Push, Error> {
-        let keep = match encoder(settings.encoding) {
-            None => KEEP.0,
-            Some(_) => KEEP.1,
+    ) -> Result<Push, EndpointError> {
+        let queue = match encoder(settings.encoding) {
+            None => BATCH_QUEUE,
+            Some(_) => RECORD_QUEUE,
         };
+        let socket =
+            Socket::push(contexts, address, queue).map_err(|source| EndpointError::Refused {
+                endpoint: address.to_owned(),
+                source,
+            })?;
         Ok(Push {
-            socket: Socket::push(context, address, keep)?,
+            socket,
             topic: Topic {
                 environment: settings.environment,
                 channel: settings.channel,
                 encoding: settings.encoding,
             },
             heartbeat: settings.heartbeat,
-            gone: 0,
+            partly_sent: 0,
             body: Vec::new(),
             last_sent: Instant::now(),
         })
     }
 
-    /// Sends a batch. What is sent again after [`Sent::Busy`] must begin with the same records.
-    pub(crate) fn send(&mut self, batch: &[u8]) -> Sent {
-        let sent = self.send_rest(batch);
-        if sent == Sent::Taken {
-            self.gone = 0;
-            self.last_sent = Instant::now();
-        }
-        sent
-    }
-
-    fn send_rest(&mut self, batch: &[u8]) -> Sent {
+    fn send_rest(&mut self, batch: &[u8]) -> SendStatus {
         let topic = self.topic.to_bytes();
         let Some(encode) = encoder(self.topic.encoding) else {
             return self.socket.send([&topic[..], batch]);
         };
         // What this crate wrote can be read.
         let Ok(batch) = BatchRef::parse(batch) else {
-            return Sent::Taken;
+            return SendStatus::Sent;
         };
-        for record in batch.records().skip(self.gone) {
+        for record in batch.records().skip(self.partly_sent) {
             if let Ok(record) = record {
                 self.body.clear();
                 encode(&record, &mut self.body);
-                if self.socket.send([&topic[..], &self.body]) == Sent::Busy {
-                    return Sent::Busy;
+                if self.socket.send([&topic[..], &self.body]) == SendStatus::Full {
+                    return SendStatus::Full;
                 }
             }
-            self.gone += 1;
+            self.partly_sent += 1;
         }
-        Sent::Taken
+        SendStatus::Sent
     }
 
-    /// Tells the daemon that this process lives, if nothing else did for a while. `about`: a batch with the source
-    /// alone.
-    pub(crate) fn beat(&mut self, about: &[u8]) {
-        if self.gone == 0 && self.last_sent.elapsed() >= self.heartbeat {
+    /// Tells the daemon that this process lives, if nothing else did for a while.
+    fn beat(&mut self, source: &[u8]) {
+        if self.partly_sent == 0 && self.last_sent.elapsed() >= self.heartbeat {
             // Only a batch can hold no records, so it is one whatever the encoding.
             let topic = Topic {
                 encoding: Encoding::Batch,
                 ..self.topic
             };
-            let _ = self.socket.send([&topic.to_bytes()[..], about]);
+            let _ = self.socket.send([&topic.to_bytes()[..], source]);
             self.last_sent = Instant::now();
         }
     }
+}
 
-    /// Records of the batch that went out already.
-    pub(crate) fn gone(&self) -> u64 {
-        self.gone as u64
+impl Transport for Push {
+    fn work(&mut self, records: &mut dyn UnackedRecords, _: Instant) -> Progress {
+        let Some(EncodedBatch { to, bytes }) = records.next_batch() else {
+            self.beat(&records.source());
+            return Progress::Idle;
+        };
+        // After `Full` the next batch begins with the same records.
+        if self.send_rest(bytes) == SendStatus::Full {
+            return Progress::Blocked;
+        }
+        self.partly_sent = 0;
+        self.last_sent = Instant::now();
+        records.sent(to);
+        records.ack(to);
+        Progress::Sent
     }
 
-    /// Whether somebody is there who has not enough.
-    pub(crate) fn is_connected(&self) -> bool {
+    fn is_connected(&self) -> bool {
         self.socket.has_room()
     }
 
-    /// What to wait for. `full`: there is a batch that could not be sent.
-    pub(crate) fn waits(&self, full: bool) -> Option<(&Socket, For)> {
-        full.then_some((&self.socket, For::Room))
+    fn partly_sent(&self) -> u64 {
+        self.partly_sent as u64
     }
 
-    /// Closes, giving libzmq so long to bring what it has to the daemon.
-    pub(crate) fn close(self, linger: Duration) {
+    fn wait(&self, blocked: bool, waker: Option<&Waker>, timeout: Duration) -> bool {
+        let socket = blocked.then_some((&self.socket, WaitFor::Room));
+        wait(socket, waker, timeout)
+    }
+
+    fn close(self: Box<Self>, _: Option<ByeReason>, _: Dropped, linger: Duration) {
         self.socket.close(linger);
     }
 }

@@ -3,69 +3,62 @@
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use distlog_client::internal_log::log;
+use distlog_client::{Progress, Transport};
 use distlog_proto::session::ByeReason;
 use fastant::Instant as Tick;
 
+use crate::batcher::{Batcher, LINGER};
 use crate::control::{Flush, Orders};
-use crate::load::Load;
-use crate::outlet::Outlet;
 use crate::overflow::Reporter;
 use crate::ring::Reader;
-use crate::say::say;
 use crate::shared::Shared;
-use crate::socket::Sent;
-use crate::stock::Stock;
 
-/// A record waits so long for others to travel with, at most.
-const LINGER: Duration = Duration::from_millis(20);
-/// How often the sender looks at its orders while nobody takes what it has.
-const LOOK: Duration = Duration::from_millis(20);
-/// Between two records about losses, two looks at the system's clock, and two at the spool.
-const EVERY: Duration = Duration::from_millis(500);
+/// How often the sender looks at its orders while a batch is blocked.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Interval of records about losses, and of checks of the system's clock and the spool.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the thread owns.
 pub(crate) struct Sender {
     shared: Arc<Shared>,
-    load: Load,
-    outlet: Outlet,
-    /// A batch without records.
-    about: Vec<u8>,
+    batcher: Batcher,
+    transport: Box<dyn Transport>,
     reporter: Reporter,
     last_look: Instant,
-    /// Bytes that the ring lost, as far as it was said.
+    /// Bytes that the ring lost, as far as they are logged.
     lost_bytes: u64,
 }
 
 impl Sender {
-    /// `about`: the source, as a field of each batch.
+    /// `source`: as a field of each batch.
     pub(crate) fn new(
         shared: Arc<Shared>,
         reader: Reader,
-        outlet: Outlet,
-        about: Vec<u8>,
+        transport: Box<dyn Transport>,
+        source: Vec<u8>,
     ) -> Sender {
         Sender {
-            load: Load::new(Arc::clone(&shared), reader, about.clone()),
+            batcher: Batcher::new(Arc::clone(&shared), reader, source),
             shared,
-            outlet,
-            about,
+            transport,
             reporter: Reporter::default(),
             last_look: Instant::now(),
             lost_bytes: 0,
         }
     }
 
-    /// Works until it is told to stop; says what was left then.
-    pub(crate) fn run(mut self, say_left: &mpsc::Sender<Flush>) {
+    /// Works until it is told to stop; reports what is left then.
+    pub(crate) fn run(mut self, left: &mpsc::Sender<Flush>) {
         let mut end = None;
         let deadline = loop {
             let orders = self.shared.control.orders();
             let urgent = orders.are_urgent();
-            self.outlet.work(&mut self.load, Instant::now());
-            self.shared.control.set_reached(self.outlet.is_reached());
-            let full = self.load.fill();
-            let waits = !self.load.is_empty() && (full || urgent || self.load.age() >= LINGER);
-            let stuck = (waits || self.load.is_hole()) && self.deliver() == Sent::Busy;
+            self.batcher.set_urgent(urgent);
+            let progress = self.transport.work(&mut self.batcher, Instant::now());
+            let control = &self.shared.control;
+            control.set_reached(self.transport.is_connected());
+            let full = self.batcher.fill();
             self.look(urgent);
             self.answer(orders);
             if let Some(deadline) = orders.stop {
@@ -77,26 +70,14 @@ impl Sender {
                     break deadline;
                 }
             }
-            self.rest(&orders, full, stuck);
+            self.rest(&orders, full, progress == Progress::Blocked);
         };
-        self.close(deadline, say_left);
-    }
-
-    /// Sends the batch if somebody takes it.
-    fn deliver(&mut self) -> Sent {
-        let sent = self.outlet.send(self.load.portion());
-        if sent == Sent::Taken {
-            self.load.sent();
-            if self.outlet.forgets() {
-                self.load.free_to(self.load.position());
-            }
-        }
-        sent
+        self.close(deadline, left);
     }
 
     /// What is done now and then.
     fn look(&mut self, urgent: bool) {
-        let due = self.last_look.elapsed() >= EVERY;
+        let due = self.last_look.elapsed() >= CHECK_INTERVAL;
         if due {
             self.shared.clock.adjust();
             self.look_at_spool();
@@ -107,20 +88,17 @@ impl Sender {
             let now = shared.clock.unix_nanos(Tick::now());
             self.reporter.report(&shared.ring, now);
         }
-        if self.load.is_empty() {
-            self.outlet.beat(&self.about);
-        }
     }
 
     /// Says what befell the file.
     fn look_at_spool(&mut self) {
         let ring = &self.shared.ring;
         if let Some(trouble) = ring.check_spool() {
-            say(trouble);
+            log(trouble);
         }
         let lost = ring.lost_bytes();
         if lost > self.lost_bytes {
-            say(format_args!(
+            log(format_args!(
                 "{lost} bytes of records are lost with the spool's memory"
             ));
             self.lost_bytes = lost;
@@ -144,16 +122,16 @@ impl Sender {
     fn rest(&self, orders: &Orders, full: bool, stuck: bool) {
         if stuck {
             // Whoever logs now need not wake us: there is nothing that we could do with it.
-            self.outlet.wait(true, None, LOOK);
+            self.transport.wait(true, None, POLL_INTERVAL);
         } else if !full {
-            let time = if self.load.is_empty() {
+            let time = if self.batcher.is_empty() {
                 LINGER
             } else {
                 LINGER / 4
             };
-            let seen = self.load.portion().to;
+            let seen = self.batcher.end();
             self.shared.control.sleep(orders, seen, |waker| {
-                self.outlet.wait(false, Some(waker), time)
+                self.transport.wait(false, Some(waker), time)
             });
         }
     }
@@ -167,14 +145,14 @@ impl Sender {
     }
 
     fn left(&mut self) -> Flush {
-        self.load.left(self.outlet.gone())
+        self.batcher.left(self.transport.partly_sent())
     }
 
-    fn close(mut self, deadline: Instant, say_left: &mpsc::Sender<Flush>) {
+    fn close(mut self, deadline: Instant, report_left: &mpsc::Sender<Flush>) {
         self.look_at_spool();
         let left = self.left();
         // Before what can take its time.
-        let _ = say_left.send(left);
+        let _ = report_left.send(left);
         let ring = &self.shared.ring;
         // A caller may be writing yet: what follows its record is not seen, and must not go with the file.
         let all = left == Flush::Flushed && ring.used() == 0;
@@ -185,9 +163,9 @@ impl Sender {
         // What is left in a spool comes later, and the producer is not over before.
         let done = (all || !ring.is_spooled()).then_some(ByeReason::Done);
         let linger = deadline.saturating_duration_since(Instant::now());
-        self.outlet.close(done, ring.dropped(), linger);
+        self.transport.close(done, ring.dropped(), linger);
         if all && let Err(error) = ring.remove_spool() {
-            say(error);
+            log(error);
         }
     }
 }

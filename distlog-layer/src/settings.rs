@@ -1,11 +1,12 @@
 //! What the builder was told; everything a producer is made from, also the next one after a fork.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use distlog_client::{Endpoints, FailoverTimeouts};
 use distlog_proto::{Channel, Encoding, Environment};
 
-use crate::addresses::Addresses;
 use crate::beside::ExternalSpanFn;
 
 /// What happens to a record for which the ring has no room.
@@ -35,50 +36,25 @@ pub(crate) struct Settings {
     pub(crate) spool: Option<PathBuf>,
     /// Another layer's spans, whose ids the tasks have.
     pub(crate) beside: Option<ExternalSpanFn>,
-    pub(crate) patience: Patience,
-    pub(crate) door: Door,
+    pub(crate) timeouts: FailoverTimeouts,
+    pub(crate) destination: Destination,
 }
 
 /// Where the records go.
 #[derive(Debug, Clone)]
-pub(crate) enum Door {
-    /// To the push door of a daemon.
+pub(crate) enum Destination {
+    /// To the push receiver of a daemon.
     Push(String),
-    /// To the session door of one daemon or several.
-    Session(Addresses),
+    /// To the session receiver of one daemon or several.
+    Session(Endpoints),
 }
 
-impl Door {
-    /// How many addresses it has.
-    pub(crate) fn addresses(&self) -> usize {
+impl Destination {
+    /// Its endpoints.
+    pub(crate) fn endpoints(&self) -> Cow<'_, Endpoints> {
         match self {
-            Door::Push(_) => 1,
-            Door::Session(addresses) => addresses.count(),
-        }
-    }
-}
-
-/// After how long what is done about daemons that are not as they should be.
-#[doc(hidden)]
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// Nobody is there, or does not welcome us: the next one is tried.
-    pub absent: Duration,
-    /// There was something to take and nothing was taken: the next one is tried.
-    pub stuck: Duration,
-    /// Between two looks whether a preferred one is back.
-    pub probe: Duration,
-    /// Between two looks for what dead processes left in the spool's directory.
-    pub scan: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
-            absent: Duration::from_secs(2),
-            stuck: Duration::from_secs(10),
-            probe: Duration::from_secs(10),
-            scan: Duration::from_secs(10),
+            Destination::Push(endpoint) => Cow::Owned(Endpoints::from(endpoint)),
+            Destination::Session(endpoints) => Cow::Borrowed(endpoints),
         }
     }
 }

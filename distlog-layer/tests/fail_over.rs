@@ -16,11 +16,13 @@ use tracing::{Dispatch, dispatcher::with_default, error, info};
 use tracing_subscriber::prelude::*;
 
 fn quick(builder: Builder) -> Builder {
-    builder.heartbeat(Duration::from_millis(100)).patience(|p| {
-        p.absent = Duration::from_millis(200);
-        p.stuck = Duration::from_millis(500);
-        p.probe = Duration::from_millis(100);
-    })
+    builder
+        .heartbeat(Duration::from_millis(100))
+        .failover_timeouts(|p| {
+            p.absent = Duration::from_millis(200);
+            p.stuck = Duration::from_millis(500);
+            p.probe = Duration::from_millis(100);
+        })
 }
 
 fn connect(stores: &[&Store]) -> (Dispatch, Guard) {

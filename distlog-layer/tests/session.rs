@@ -273,7 +273,7 @@ fn an_idle_client_says_that_it_lives() {
 fn a_daemon_that_does_not_welcome_is_asked_again() {
     let door = Door::tcp();
     let patience = Duration::from_millis(50);
-    let client = Client::with(builder().patience(|p| p.absent = patience), &door);
+    let client = Client::with(builder().failover_timeouts(|p| p.absent = patience), &door);
     let epochs = [0; 3].map(|_| door.hello().1.epoch);
     assert_eq!(epochs, [1, 2, 3]);
     client.log("at last");

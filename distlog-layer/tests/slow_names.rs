@@ -52,7 +52,7 @@ unsafe extern "C" fn getaddrinfo(
 fn the_next_address_is_tried_while_the_name_of_the_first_is_looked_for() {
     let store = Store::tcp();
     let (layer, guard) = builder()
-        .patience(|p| p.absent = Duration::from_millis(100))
+        .failover_timeouts(|p| p.absent = Duration::from_millis(100))
         .connect(["tcp://slow.invalid:5011".to_owned(), store.address.clone()])
         .unwrap();
     let begin = Instant::now();

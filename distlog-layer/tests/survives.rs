@@ -20,10 +20,12 @@ use tracing::{Dispatch, dispatcher::with_default, info};
 use tracing_subscriber::prelude::*;
 
 fn quick(builder: Builder) -> Builder {
-    builder.heartbeat(Duration::from_millis(100)).patience(|p| {
-        p.absent = Duration::from_millis(300);
-        p.scan = Duration::from_millis(50);
-    })
+    builder
+        .heartbeat(Duration::from_millis(100))
+        .failover_timeouts(|p| {
+            p.absent = Duration::from_millis(300);
+            p.scan = Duration::from_millis(50);
+        })
 }
 
 fn connect(dir: &Path, address: &str) -> (Dispatch, Guard) {

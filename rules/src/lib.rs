@@ -57,3 +57,7 @@ pub use condition::Condition;
 pub use fault::CompileFault;
 pub use nearest::nearest;
 pub use router::{Router, Rule};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,29 +2,13 @@
 
 use std::time::Duration;
 
-use super::courier;
-use super::logs::LogExporter;
-use super::socket::Address;
-use super::spans::SpanExporter;
+use distlog_client::Endpoints;
 
-/// The exporters cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// Not the address of a session door.
-    #[error(
-        "`{address}` is no address of distlogd's session door: {reason}; expected tcp://HOST:PORT or ipc://PATH"
-    )]
-    Address {
-        /// As it was given.
-        address: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The system gives no thread, or no pipe to wake it.
-    #[error("cannot start the exporters' thread: {0}")]
-    Thread(#[from] std::io::Error),
-}
+use super::connect_error::ConnectError;
+use super::export_worker;
+use super::logs::LogExporter;
+use super::settings::Settings;
+use super::spans::SpanExporter;
 
 /// Begins to build exporters.
 pub fn builder() -> Builder {
@@ -42,14 +26,6 @@ pub fn builder() -> Builder {
 #[must_use = "a builder does nothing until it is connected"]
 pub struct Builder {
     settings: Settings,
-}
-
-/// What the builder was told.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
-    pub(super) timeout: Duration,
-    pub(super) heartbeat: Duration,
-    pub(super) max_bytes: usize,
 }
 
 impl Builder {
@@ -73,17 +49,19 @@ impl Builder {
         self
     }
 
-    /// Makes the exporters, for the session door at `tcp://HOST:PORT` or `ipc://PATH`. The daemon need not be there
-    /// yet. A program that has no use for one of them drops it.
+    /// Makes the exporters, for the session receiver of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`, or of one of
+    /// several. The daemon need not be there yet. A program that has no use for one of the exporters drops it.
+    ///
+    /// Of several endpoints the first is the preferred one. When no daemon answers there, or it acknowledges nothing, the
+    /// next one gets what is not acknowledged; when a preferred one is back, the session moves there.
     ///
     /// # Errors
-    /// If the address is none, or the system gives no thread.
+    /// If an endpoint is none, or the system gives no thread.
     pub fn connect(
         self,
-        address: impl Into<String>,
+        endpoints: impl Into<Endpoints>,
     ) -> Result<(SpanExporter, LogExporter), ConnectError> {
-        let address = Address::new(address.into())?;
-        let [spans, logs] = courier::start(address, self.settings)?;
+        let [spans, logs] = export_worker::start(endpoints.into(), self.settings)?;
         Ok((SpanExporter::new(spans), LogExporter::new(logs)))
     }
 }

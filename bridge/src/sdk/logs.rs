@@ -11,18 +11,18 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{self as sdk, LogBatch};
 use prost::Message;
 
-use super::handle::Handle;
+use super::exporter_handle::ExporterHandle;
 use crate::receive;
 
 /// Exports log records to distlogd: each is a record of the task that its span is. [`super::builder`] makes it.
 #[derive(Debug)]
 pub struct LogExporter {
-    handle: Handle,
+    handle: ExporterHandle,
     resource: ResourceAttributesWithSchema,
 }
 
 impl LogExporter {
-    pub(super) fn new(handle: Handle) -> LogExporter {
+    pub(super) fn new(handle: ExporterHandle) -> LogExporter {
         LogExporter {
             handle,
             resource: ResourceAttributesWithSchema::default(),

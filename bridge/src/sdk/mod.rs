@@ -1,4 +1,4 @@
-//! Exporters for the SDK of OpenTelemetry, to the session door of distlogd: what it says it has, it has on its disk.
+//! Exporters for the SDK of OpenTelemetry, to the session receiver of distlogd: what it acknowledges is on its disk.
 //!
 //! ```
 //! use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -19,20 +19,23 @@
 //!
 //! After a `fork` the child needs exporters of its own.
 //!
-//! Read it in this order: `builder.rs`, `spans.rs` and `logs.rs` (what the SDK calls), `handle.rs` (what they share with
-//! the thread), `parcel.rs` (a request becomes batches), `queue.rs` (what is not acknowledged), `line.rs` (one attempt),
-//! `courier.rs` (the thread), `socket.rs` (ZeroMQ).
+//! Read it in this order: `builder.rs`, `connect_error.rs` and `settings.rs`, `spans.rs` and `logs.rs` (what the SDK calls),
+//! `exporter_handle.rs` and `shared.rs` (what they share with the thread), `pending_export.rs` (a request becomes batches),
+//! `export_queue.rs` (what is not acknowledged), `export_worker.rs` (the thread). The session itself is `distlog-client`'s.
 
 mod builder;
-mod courier;
-mod handle;
-mod line;
+mod connect_error;
+mod export_queue;
+mod export_worker;
+mod exporter_handle;
 mod logs;
-mod parcel;
-mod queue;
-mod socket;
+mod pending_export;
+mod settings;
+mod shared;
 mod spans;
 
-pub use builder::{Builder, ConnectError, builder};
+pub use builder::{Builder, builder};
+pub use connect_error::ConnectError;
+pub use distlog_client::Endpoints;
 pub use logs::LogExporter;
 pub use spans::SpanExporter;

@@ -11,18 +11,18 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{self as sdk, SpanData};
 use prost::Message;
 
-use super::handle::Handle;
+use super::exporter_handle::ExporterHandle;
 use crate::receive;
 
 /// Exports spans to distlogd: each is a task, its events are the task's records. [`super::builder`] makes it.
 #[derive(Debug)]
 pub struct SpanExporter {
-    handle: Handle,
+    handle: ExporterHandle,
     resource: ResourceAttributesWithSchema,
 }
 
 impl SpanExporter {
-    pub(super) fn new(handle: Handle) -> SpanExporter {
+    pub(super) fn new(handle: ExporterHandle) -> SpanExporter {
         SpanExporter {
             handle,
             resource: ResourceAttributesWithSchema::default(),

@@ -31,7 +31,7 @@ pub(super) fn load(file: Option<&Path>, registered: &[String]) -> Result<Config,
     Ok(config)
 }
 
-/// Says what is wrong, each fault at the beginning of a line, where editors look for it.
+/// Prints what is wrong, each fault at the beginning of a line, where editors look for it.
 pub(super) fn tell_faults(faults: &str) {
     faults.lines().for_each(|line| tell!("{line}"));
 }

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` looks through a configuration;
+//! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and prints its schema;
 //! `notify.rs` tells systemd; `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
 
 mod check;
@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::Builder;
 
-/// Could not do it.
+/// It could not be done.
 const FAILED: u8 = 1;
 /// The configuration is wrong. The parser of the command line uses it, too.
 const WRONG: u8 = 2;
@@ -27,15 +27,15 @@ const LEFT: u8 = 3;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed: a door, the store or a running daemon could not be reached, a spool not be drained, or a part of the
-     daemon broke down
+  1  failed: a receiver could not be opened, the store or a running daemon not be reached, a spool not be drained,
+     or a part of the daemon broke down
   2  wrong arguments or a wrong configuration
   3  stopped before every processor had everything; the rest is in the store and goes out at the next start";
 
 /// Stores the records of distributed programs, routes them by rules and shows the tree of tasks.
 ///
 /// Without a command it runs the daemon: on loopback, with its store in ./distlog-data, unless a configuration says
-/// otherwise. Everything it has to say about itself goes to standard error; DISTLOGD_LOG=debug makes it say more.
+/// otherwise. It logs about itself to standard error; DISTLOGD_LOG=debug logs more.
 #[derive(Debug, Parser)]
 #[command(name = "distlogd", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -44,7 +44,7 @@ struct Cli {
     /// The configuration, in YAML.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Run no daemon: store what dead processes left in this spool directory, and end. Can be given several times.
+    /// Run no daemon: store what dead processes left in this spool directory, and exit. Can be given several times.
     ///
     /// While a daemon runs on the same store, `drain: [DIR]` in its configuration does this.
     #[arg(long, value_name = "DIR")]
@@ -57,10 +57,10 @@ enum Command {
     Tree {
         /// The task: a trace id, or the id of a subtask.
         id: String,
-        /// So many levels of tasks; what is deeper is counted.
+        /// Show this many levels of tasks; deeper ones are counted.
         #[arg(long)]
         depth: Option<usize>,
-        /// Go on where the answer before this one ended.
+        /// Continue where the previous answer ended.
         #[arg(long)]
         cursor: Option<String>,
         #[command(flatten)]
@@ -68,15 +68,15 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
-    /// Follow records as they come, in order of time.
+    /// Follow records as they come, ordered by time.
     Tail {
-        /// Show only records for which this CEL expression holds, like 'severity >= WARN && service == "orders"'.
+        /// Show only records that match this CEL condition, like 'severity >= WARN && service == "orders"'.
         #[arg(long, short, value_name = "CEL")]
         filter: Option<String>,
-        /// Show only this task and what is below it.
+        /// Show only this task and its subtasks.
         #[arg(long, short, value_name = "ID")]
         task: Option<String>,
-        /// Show records at once, in the order in which they are stored. Else each waits 200 ms for older ones of other processes.
+        /// Show records at once, in the order of the store. Otherwise each waits 200 ms for older records of other processes.
         #[arg(long)]
         no_reorder: bool,
         #[command(flatten)]
@@ -86,7 +86,7 @@ enum Command {
     },
     /// List the newest top-level tasks.
     Tasks {
-        /// How many.
+        /// Number of tasks.
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: usize,
         #[command(flatten)]
@@ -118,7 +118,7 @@ struct LookArgs {
     /// Whether to use colours.
     #[arg(long, value_enum, default_value_t = When::Auto)]
     color: When,
-    /// Cut no long values.
+    /// Show long values in full.
     #[arg(long)]
     full: bool,
 }
@@ -155,7 +155,7 @@ pub fn main() -> ExitCode {
     main_with(|builder| builder)
 }
 
-/// The program `distlogd` with processors of its own, for a custom daemon: `add` registers them.
+/// The program `distlogd` for a custom daemon: `add` registers processors.
 pub fn main_with(add: impl FnOnce(Builder) -> Builder) -> ExitCode {
     main_from(std::env::args_os(), add)
 }

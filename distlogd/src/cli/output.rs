@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::escape::{lines, one_line, put_cut};
 
-/// What is logged may quote what a peer sent: each field is cut at this length, in bytes.
+/// A field may quote a peer: it is cut at this length, in bytes.
 const MAX_FIELD: usize = 4 << 10;
 
 /// As `eprintln!`, but with escapes for what others may have written, and a closed standard error is no reason to panic: in
@@ -36,7 +36,7 @@ pub(super) fn log() {
     let filter = EnvFilter::try_from_env("DISTLOGD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let plain = !std::io::stderr().is_terminal()
         || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    // Somebody who embeds the daemon may have a subscriber of his own.
+    // A program that embeds the daemon may have its own subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber(filter, !plain, std::io::stderr));
 }
 
@@ -101,20 +101,24 @@ mod tests {
     fn a_peer_that_is_quoted_writes_no_line_of_the_log() {
         let evil = "x\n2026-01-01T00:00:00Z ERROR all is lost\r\u{202e}\x1b[2J";
         let log = logged(|| {
-            tracing::warn!(door = "push", peer = evil, "bad JSON from {evil}: {evil}");
+            tracing::warn!(
+                receiver = "push",
+                peer = evil,
+                "bad JSON from {evil}: {evil}"
+            );
             tracing::warn!(processor = %evil, "{}", "y".repeat(10_000));
         });
         let lines: Vec<&str> = log.lines().collect();
         assert_eq!(lines.len(), 2, "{log}");
         assert!(lines[0].contains("WARN bad JSON from x\\n2026"), "{log}");
-        assert!(lines[0].contains(" door=\"push\""), "{log}");
+        assert!(lines[0].contains(" receiver=\"push\""), "{log}");
         assert!(lines[1].contains("… (+5904 bytes)"), "{log}");
     }
 
     proptest! {
         #[test]
         fn a_logged_event_is_one_line(text in any::<String>()) {
-            let log = logged(|| tracing::warn!(door = "push", other = %text, "{text} from {text}"));
+            let log = logged(|| tracing::warn!(receiver = "push", other = %text, "{text} from {text}"));
             prop_assert_eq!(log.matches('\n').count(), 1);
             prop_assert!(!log.trim_end_matches('\n').contains(is_escaped), "{:?}", log);
         }

@@ -27,7 +27,7 @@ pub(super) struct Document {
     pub(super) processors: BTreeMap<String, processors::Section>,
     /// Which records go where.
     pub(super) rules: Vec<Rule>,
-    /// A task is lost so long after its producer fell silent.
+    /// A task counts as lost when its producer sends nothing for this long.
     #[serde(
         deserialize_with = "values::duration",
         serialize_with = "values::put_duration"

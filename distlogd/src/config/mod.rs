@@ -1,4 +1,4 @@
-//! Configuration: a YAML file, in which every key is optional, or none at all.
+//! Configuration: an optional YAML file in which every key is optional.
 //!
 //! ```yaml
 //! listen:

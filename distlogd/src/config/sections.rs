@@ -13,7 +13,7 @@ use crate::processors::{Kind, StartAt};
 use crate::values::{self, show_duration, show_size};
 use distlog_rules::{Condition, Router, Rule};
 
-/// What the daemon is told by its configuration file.
+/// A configuration that was read and checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where it listens.
@@ -24,13 +24,13 @@ pub struct Config {
     pub processors: Vec<Entry>,
     /// Which records go where.
     pub rules: Vec<Rule>,
-    /// A task is lost so long after its producer fell silent.
+    /// A task counts as lost when its producer sends nothing for this long.
     pub lost_after: Duration,
     /// Time for a clean shutdown.
     pub grace: Duration,
     /// Directories in which dead processes may have left spools.
     pub drain: Vec<PathBuf>,
-    /// What is no fault but hardly meant.
+    /// What is valid but hardly intended.
     pub warnings: Vec<Fault>,
 }
 
@@ -114,7 +114,7 @@ pub struct Store {
     /// When what was received is made durable and acknowledged: every so often, or `always` at once.
     #[schemars(schema_with = "values::text_or_number")]
     pub sync: SyncPolicy,
-    /// While less is free on the disk nothing is accepted, in bytes.
+    /// Nothing is accepted while less is free on the disk, in bytes.
     #[serde(deserialize_with = "values::size", serialize_with = "values::put_size")]
     #[schemars(schema_with = "values::text_or_number")]
     pub reserve: u64,
@@ -191,11 +191,11 @@ impl<'de> Deserialize<'de> for SyncPolicy {
 /// A processor.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// By which rules name it.
+    /// The name that rules use.
     pub name: String,
-    /// What it is.
+    /// Its kind and configuration.
     pub kind: Kind,
-    /// Of what rules send to it, it gets what matches this.
+    /// Of the records that rules send to it, it gets those that match.
     pub filter: Option<Condition>,
     /// Where in the store it begins when it is new.
     pub from: StartAt,

@@ -4,38 +4,37 @@
 pub mod console;
 pub mod exec;
 pub mod file;
+#[cfg(feature = "otlp-export")]
 pub mod otlp;
 pub mod publish;
 mod start;
 
-use distlog_proto::{Kind as RecordKind, RecordRef, SpanId, TraceId};
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::lookup;
 use crate::processor::{Error, Processor};
 
 pub use start::{Start, StartAt};
 
 /// One row for each kind of processor: its key in the configuration, the type of its configuration, and what makes it.
 macro_rules! kinds {
-    ($($key:literal $field:ident $variant:ident($config:ty): $open:path;)*) => {
+    ($($(#[$meta:meta])* $key:literal $field:ident $variant:ident($config:ty): $open:path;)*) => {
         /// What a processor is, as the configuration says.
         #[derive(Debug, Clone, PartialEq)]
         #[allow(missing_docs)] // Each is described in its own file.
         pub enum Kind {
-            $($variant($config)),*
+            $($(#[$meta])* $variant($config)),*
         }
 
         impl Kind {
             /// The keys of all kinds in the configuration.
-            pub(crate) const KEYS: &[&str] = &[$($key),*];
+            pub(crate) const KEYS: &[&str] = &[$($(#[$meta])* $key),*];
 
             /// Its key in the configuration.
             pub fn name(&self) -> &'static str {
                 match self {
-                    $(Kind::$variant(_) => $key),*
+                    $($(#[$meta])* Kind::$variant(_) => $key),*
                 }
             }
 
@@ -45,7 +44,7 @@ macro_rules! kinds {
             /// If it cannot be made now; it is tried again.
             pub fn open(&self, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
                 match self {
-                    $(Kind::$variant(config) => $open(config, start)),*
+                    $($(#[$meta])* Kind::$variant(config) => $open(config, start)),*
                 }
             }
         }
@@ -56,6 +55,7 @@ macro_rules! kinds {
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
+                $(#[$meta])*
                 #[serde(rename = $key, deserialize_with = "some")]
                 $field: Option<$config>,
             )*
@@ -70,7 +70,13 @@ macro_rules! kinds {
         impl Section {
             /// The first kind that is there.
             pub(crate) fn kind(self) -> Option<Kind> {
-                None$(.or(self.$field.map(Kind::$variant)))*
+                $(
+                    $(#[$meta])*
+                    if let Some(config) = self.$field {
+                        return Some(Kind::$variant(config));
+                    }
+                )*
+                None
             }
         }
     };
@@ -80,6 +86,7 @@ kinds! {
     "console" console Console(console::Config): console::open;
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;
+    #[cfg(feature = "otlp-export")]
     "otlp" otlp Otlp(otlp::Config): open_otlp;
     "pub" publish Pub(publish::Config): publish::open;
 }
@@ -93,14 +100,17 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
+#[cfg(feature = "otlp-export")]
 /// Tells the processor how to find in the store what a task began with.
 fn open_otlp(config: &otlp::Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
+    use distlog_proto::{Kind as RecordKind, RecordRef, SpanId, TraceId};
+
     let (reader, router) = (start.reader.clone(), start.router.clone());
     let find = move |trace: TraceId,
                      span: SpanId,
                      take: &mut dyn FnMut(&RecordRef<'_>)|
           -> Result<(), otlp::FindError> {
-        lookup::task(&reader, trace, span, &mut |record| {
+        crate::lookup::task(&reader, trace, span, &mut |record| {
             if record.kind != RecordKind::Event || router.takes(record) {
                 take(record);
             }

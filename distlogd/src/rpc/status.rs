@@ -57,6 +57,7 @@ pub(crate) fn encode(code: i32, message: &str, delay: Option<Duration>) -> Vec<u
 }
 
 /// How long the receiver wants to be left alone, if it says so (`RetryInfo`).
+#[cfg(feature = "otlp-export")]
 pub(crate) fn retry_delay(status: &[u8]) -> Option<Duration> {
     let status = Status::decode(status).ok()?;
     let info = status
@@ -75,6 +76,7 @@ pub(crate) fn retry_delay(status: &[u8]) -> Option<Duration> {
 }
 
 /// What the receiver says is wrong; empty if it does not say it this way.
+#[cfg(feature = "otlp-export")]
 pub(crate) fn message(status: &[u8]) -> String {
     Status::decode(status)
         .map(|status| status.message)

@@ -1,7 +1,7 @@
 //! The tour: a real daemon, three real services, and the tree of each request.
 //!
 //! ```sh
-//! cargo run --release --bin tour
+//! cargo run --release -p distlog-examples --bin tour
 //! ```
 //!
 //! It starts `distlogd` and the three services of the shop as processes of their own (this program again, with other

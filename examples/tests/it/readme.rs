@@ -20,7 +20,7 @@ fn blocks(language: &str) -> Vec<&'static str> {
 
 #[test]
 fn it_begins_with_the_two_commands_that_everything_runs() {
-    let first = "cargo run --release --bin tour\ncargo test --workspace\n";
+    let first = "cargo run --release -p distlog-examples --bin tour\ncargo test --workspace\n";
     assert_eq!(blocks("sh")[0], first);
     let ci = include_str!("../../../.ci/run");
     assert!(

@@ -72,7 +72,7 @@ fn connect(address: &str, encoding: Encoding) -> (DistlogLayer, Guard) {
     };
     let mut builder = builder
         .heartbeat(Duration::from_millis(500))
-        .patience(|patience| patience.probe = Duration::from_secs(1));
+        .failover_timeouts(|timeouts| timeouts.probe = Duration::from_secs(1));
     if let Some(spool) = setting("SPOOL") {
         builder = builder.spool(spool);
     }

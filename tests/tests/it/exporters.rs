@@ -398,6 +398,44 @@ fn a_large_export_is_cut_and_arrives_whole() {
 }
 
 #[test]
+fn the_next_endpoint_takes_what_the_first_cannot_and_the_first_is_preferred_again() {
+    let [first, second] = [0; 2].map(|_| tempfile::tempdir().unwrap());
+    let mut first = Daemon::start(DISTLOGD, &[], first.path(), TO_FILE);
+    let second = Daemon::start(DISTLOGD, &[], second.path(), TO_FILE);
+    let (spans, _) = sdk::builder()
+        .timeout(LONG)
+        .connect([first.session(), second.session()])
+        .unwrap();
+    export(&spans, 0..10).unwrap();
+    expect(&first, 0..10);
+    first.kill();
+    export(&spans, 10..20).unwrap();
+    expect(&second, 10..20);
+    first.restart();
+    let mut last = 20;
+    eventually("an export to the first daemon", || {
+        export(&spans, last..last + 1).unwrap();
+        last += 1;
+        match found(&first).keys().any(|n| *n >= 20) {
+            true => Ok(()),
+            false => Err(last),
+        }
+    });
+    let everywhere = || {
+        let mut all = found(&first);
+        all.extend(found(&second));
+        all
+    };
+    eventually("all spans in one of the two", || {
+        let all = everywhere();
+        match (0..last).all(|n| all.get(&n) == Some(&2)) {
+            true => Ok(()),
+            false => Err(all.len()),
+        }
+    });
+}
+
+#[test]
 fn nothing_is_exported_after_the_shutdown() {
     let (mut spans, logs) = sdk::builder().connect("tcp://127.0.0.1:1").unwrap();
     spans.set_resource(&resource());

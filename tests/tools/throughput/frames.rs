@@ -1,9 +1,8 @@
-//! What a client of the Python package sends: a frame that the package made, again and again, as fast as ZeroMQ takes
-//! it.
+//! What a client of the Python package sends: a frame that the package made, again and again, as fast as ZeroMQ takes it.
 
 use clap::ValueEnum;
 
-use crate::crew::{self, Done};
+use crate::client_processes::{self, Done};
 
 /// How the package encodes a record.
 #[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub fn run(address: &str, records: u64, frame: Frame) {
         .connect(address)
         .expect("the daemon's address is good");
     let message = frame.message();
-    crew::ready();
+    client_processes::ready();
     for _ in 0..records {
         socket.send_multipart(message, 0).expect("ZeroMQ takes it");
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::net::TcpStream;
 
-use crate::crew::{self, Done};
+use crate::client_processes::{self, Done};
 use crate::system;
 
 /// Does it, in a process of its own.
@@ -13,7 +13,7 @@ pub fn run(address: &str, records: u64) {
     let mut out = BufWriter::with_capacity(64 << 10, stream);
     let process = std::process::id();
     let mut line = String::new();
-    crew::ready();
+    client_processes::ready();
     for n in 0..records {
         let level = if n.is_multiple_of(10) { "WARN" } else { "INFO" };
         line.clear();

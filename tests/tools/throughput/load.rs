@@ -6,14 +6,14 @@ use clap::{Args, ValueEnum};
 use distlog_layer::{Flush, Guard, Overflow, Task, task};
 use tracing_subscriber::prelude::*;
 
-use crate::crew::{self, Done};
+use crate::client_processes::{self, Done};
 
 /// Nothing that is awaited here takes longer.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A receiver of the daemon.
 #[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
-pub enum Door {
+pub enum Receiver {
     /// Fire and forget.
     Push,
     /// Acknowledged.
@@ -24,7 +24,7 @@ pub enum Door {
 #[derive(Debug, Clone, Args)]
 pub struct Load {
     /// Where to.
-    pub receiver: Door,
+    pub receiver: Receiver,
     /// Its address.
     pub address: String,
     /// So many records.
@@ -51,7 +51,7 @@ pub struct Load {
 
 impl Load {
     /// So many records, each with a message and three fields, in one task.
-    pub fn new(receiver: Door, address: &str, records: u64) -> Load {
+    pub fn new(receiver: Receiver, address: &str, records: u64) -> Load {
         Load {
             receiver,
             address: address.to_owned(),
@@ -68,8 +68,8 @@ impl Load {
     /// The arguments with which this program does it.
     pub fn arguments(&self) -> Vec<String> {
         let receiver = match self.receiver {
-            Door::Push => "push",
-            Door::Session => "session",
+            Receiver::Push => "push",
+            Receiver::Session => "session",
         };
         let mut words = vec![
             "client".to_owned(),
@@ -97,8 +97,8 @@ impl Load {
         let open: Vec<Task> = (0..self.open)
             .map(|n| task!(n, "wait for order {}", n))
             .collect();
-        assert_eq!(guard.flush(PATIENCE), Flush::Flushed);
-        crew::ready();
+        assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
+        client_processes::ready();
         let log = event(self.fields);
         let pace = Pace::new(self.rate);
         let mut first = None;
@@ -118,7 +118,7 @@ impl Load {
             });
             numbers.start = end;
         }
-        assert_eq!(guard.flush(PATIENCE), Flush::Flushed);
+        assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
         assert_eq!(guard.dropped().total(), 0);
         Done::now(first).say();
         drop(open);
@@ -126,17 +126,17 @@ impl Load {
 }
 
 /// Makes the layer the one of this process.
-pub fn connect(receiver: Door, address: &str, spool: bool) -> Guard {
+pub fn connect(receiver: Receiver, address: &str, spool: bool) -> Guard {
     let mut builder = distlog_layer::builder()
         .service("load")
-        .overflow(Overflow::Block(PATIENCE))
-        .flush_on_drop(PATIENCE);
+        .overflow(Overflow::Block(TIMEOUT))
+        .flush_on_drop(TIMEOUT);
     if spool {
         builder = builder.spool("spool");
     }
     let (layer, guard) = match receiver {
-        Door::Push => builder.connect_push(address),
-        Door::Session => builder.connect(address),
+        Receiver::Push => builder.connect_push(address),
+        Receiver::Session => builder.connect(address),
     }
     .expect("the daemon's address is good");
     tracing_subscriber::registry().with(layer).init();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use distlog_testkit::Daemon;
 
-use crate::crew::{Crew, Done, program};
-use crate::load::PATIENCE;
+use crate::client_processes::{ClientProcesses, Done, program};
+use crate::load::TIMEOUT;
 use crate::system;
 
 /// Starts the daemon in a folder of its own; `config` is added to receivers on free ports.
@@ -18,8 +18,8 @@ pub fn daemon(folder: &Path, config: &str) -> Daemon {
     Daemon::start(program, &["daemon"], folder, config)
 }
 
-/// A folder that is gone when it is dropped. On the disk where the program was built: what is in memory alone, as
-/// `/tmp` may be, costs nothing to make durable.
+/// A folder that is gone when it is dropped. On the disk where the program was built: what is in memory alone, as `/tmp`
+/// may be, costs nothing to make durable.
 pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(results()).expect("a folder")
 }
@@ -65,15 +65,15 @@ impl Cost {
 }
 
 /// Lets the clients go, and waits until the daemon has stored `records` more and its processors have dealt with them.
-pub fn measure(daemon: &mut Daemon, mut crew: Crew, records: u64) -> Cost {
+pub fn measure(daemon: &mut Daemon, mut client_processes: ClientProcesses, records: u64) -> Cost {
     let process = daemon.process().id();
     // What came before, of a probe or tasks that were begun, has its own cost.
     until("processors with nothing to do", || lag(daemon) == 0);
     let before = stored(daemon);
-    let (used, used_clients) = (system::cpu(process), crew.cpu());
+    let (used, used_clients) = (system::cpu(process), client_processes.cpu());
     let (clock, begun) = (Instant::now(), system::now());
-    crew.go();
-    let done = crew.wait();
+    client_processes.go();
+    let done = client_processes.wait();
     let acked = done.iter().map(|done| done.at).max().unwrap_or(begun);
     let mut cost = Cost {
         records,
@@ -94,9 +94,9 @@ pub fn measure(daemon: &mut Daemon, mut crew: Crew, records: u64) -> Cost {
     until("processors that are done", || lag(daemon) == 0);
     cost.written = clock.elapsed().max(cost.stored);
     cost.daemon = system::cpu(process) - used;
-    cost.clients = crew.cpu() - used_clients;
+    cost.clients = client_processes.cpu() - used_clients;
     cost.memory = system::resident(process);
-    crew.end();
+    client_processes.end();
     cost
 }
 
@@ -119,7 +119,7 @@ pub fn lag(daemon: &Daemon) -> u64 {
 
 /// Waits for a condition.
 pub fn until(what: &str, mut good: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !good() {
         assert!(Instant::now() < deadline, "{what}: waited for too long");
         std::thread::sleep(Duration::from_millis(2));

@@ -1,5 +1,5 @@
-//! How long one record takes, from the log call to the acknowledgement and to a listener of the live tail, while
-//! nothing else happens.
+//! How long one record takes, from the log call to the acknowledgement and to a listener of the live tail, while nothing
+//! else happens.
 
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -9,8 +9,8 @@ use distlog_layer::Flush;
 use distlog_testkit::Daemon;
 use serde::Serialize;
 
-use crate::crew::program;
-use crate::load::{self, Door, PATIENCE};
+use crate::client_processes::program;
+use crate::load::{self, Receiver, TIMEOUT};
 use crate::system;
 
 /// Between two records.
@@ -37,15 +37,14 @@ impl Quantiles {
     }
 }
 
-/// The program that logs: it waits for the acknowledgement of each record and prints how long that took, or does not
-/// wait.
-pub fn run(receiver: Door, address: &str, records: u64, acks: bool) {
+/// The program that logs: it waits for the acknowledgement of each record and prints how long that took, or does not wait.
+pub fn run(receiver: Receiver, address: &str, records: u64, acks: bool) {
     let guard = load::connect(receiver, address, false);
     for n in 0..records {
         let begun = Instant::now();
         load::order(n);
         if acks {
-            assert_eq!(guard.flush(PATIENCE), Flush::Flushed);
+            assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
             println!("{}", begun.elapsed().as_micros());
         }
         std::thread::sleep(PAUSE);
@@ -76,9 +75,9 @@ pub fn acks(daemon: &Daemon, records: u64) -> Option<Quantiles> {
 }
 
 /// From the log call to a listener of the live tail.
-pub fn tail(daemon: &Daemon, receiver: Door, records: u64) -> Option<Quantiles> {
+pub fn tail(daemon: &Daemon, receiver: Receiver, records: u64) -> Option<Quantiles> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(TIMEOUT))
         .build()
         .into();
     let answer = agent.get(format!("{}{FOLLOW}", daemon.http())).call();
@@ -90,8 +89,8 @@ pub fn tail(daemon: &Daemon, receiver: Door, records: u64) -> Option<Quantiles> 
     // It says at once that it listens.
     lines.next();
     let (receiver, address) = match receiver {
-        Door::Push => ("push", daemon.push()),
-        Door::Session => ("session", daemon.session()),
+        Receiver::Push => ("push", daemon.push()),
+        Receiver::Session => ("session", daemon.session()),
     };
     let mut probe = spawn(receiver, address, records, &[])
         .spawn()

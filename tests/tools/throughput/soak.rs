@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use distlog_testkit::Daemon;
 
-use crate::crew::Crew;
-use crate::load::{Door, Load};
+use crate::client_processes::ClientProcesses;
+use crate::load::{Load, Receiver};
 use crate::{measure, system};
 
 /// How long, how fast.
@@ -83,16 +83,17 @@ pub fn run(options: &Options) -> ExitCode {
         rate: Some(options.rate / clients),
         task_records: TASK,
         ..Load::new(
-            Door::Session,
+            Receiver::Session,
             daemon.session(),
             options.rate / clients * options.seconds,
         )
     };
-    let mut crew = Crew::start(options.clients, folder.path(), &load.arguments());
+    let mut client_processes =
+        ClientProcesses::start(options.clients, folder.path(), &load.arguments());
     let whole = Duration::from_secs(options.seconds);
     let interval = INTERVAL.min(whole / 30);
     let begun = Instant::now();
-    crew.go();
+    client_processes.go();
     let (mut samples, mut reported) = (Vec::new(), Duration::ZERO);
     while begun.elapsed() + interval <= whole {
         std::thread::sleep(interval);
@@ -108,7 +109,7 @@ pub fn run(options: &Options) -> ExitCode {
             );
         }
     }
-    crew.wait();
+    client_processes.wait();
     let took = begun.elapsed();
     measure::until("the processor's end", || measure::lag(&daemon) == 0);
     let stored = measure::stored(&daemon);
@@ -117,7 +118,7 @@ pub fn run(options: &Options) -> ExitCode {
         took.as_secs(),
         Sample::take(&daemon, process)
     );
-    crew.end();
+    client_processes.end();
 
     let mut faults = growth(&samples);
     if stored != load.stored() * clients {

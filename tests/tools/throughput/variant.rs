@@ -1,8 +1,8 @@
 //! Our daemon in each situation that is measured.
 
-use crate::crew::Crew;
+use crate::client_processes::ClientProcesses;
 use crate::frames::Frame;
-use crate::load::{Door, Load};
+use crate::load::{Load, Receiver};
 use crate::measure;
 use crate::probe;
 use crate::row::Row;
@@ -12,7 +12,7 @@ use crate::system;
 #[derive(Debug, Clone, Copy)]
 enum Sender {
     /// Programs with the layer.
-    Layer { receiver: Door, spool: bool },
+    Layer { receiver: Receiver, spool: bool },
     /// Programs with the Python package.
     Python(Frame),
 }
@@ -46,7 +46,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "session",
         sender: Sender::Layer {
-            receiver: Door::Session,
+            receiver: Receiver::Session,
             spool: false,
         },
         share: 1,
@@ -55,7 +55,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "session with spool",
         sender: Sender::Layer {
-            receiver: Door::Session,
+            receiver: Receiver::Session,
             spool: true,
         },
         share: 1,
@@ -64,7 +64,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "push",
         sender: Sender::Layer {
-            receiver: Door::Push,
+            receiver: Receiver::Push,
             spool: false,
         },
         share: 1,
@@ -73,7 +73,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "session, a file",
         sender: Sender::Layer {
-            receiver: Door::Session,
+            receiver: Receiver::Session,
             spool: false,
         },
         share: 1,
@@ -82,7 +82,7 @@ pub const VARIANTS: &[Variant] = &[
     Variant {
         name: "session, 3 rules, 2 files",
         sender: Sender::Layer {
-            receiver: Door::Session,
+            receiver: Receiver::Session,
             spool: false,
         },
         share: 1,
@@ -115,13 +115,13 @@ impl Variant {
         let records = records / self.share;
         let (arguments, stored) = match self.sender {
             Sender::Layer { receiver, spool } => {
-                if receiver == Door::Session {
+                if receiver == Receiver::Session {
                     row.ack_micros = probe::acks(&daemon, probes);
                 }
                 row.tail_micros = probe::tail(&daemon, receiver, probes);
                 let address = match receiver {
-                    Door::Push => daemon.push(),
-                    Door::Session => daemon.session(),
+                    Receiver::Push => daemon.push(),
+                    Receiver::Session => daemon.session(),
                 };
                 let load = Load {
                     spool,
@@ -134,8 +134,8 @@ impl Variant {
                 (words.map(str::to_owned).to_vec(), records)
             }
         };
-        let crew = Crew::start(clients, folder.path(), &arguments);
-        let cost = measure::measure(&mut daemon, crew, stored * clients as u64);
+        let client_processes = ClientProcesses::start(clients, folder.path(), &arguments);
+        let cost = measure::measure(&mut daemon, client_processes, stored * clients as u64);
         row.records = cost.records;
         row.stored_per_second = Some(cost.rate(cost.stored));
         row.daemon_cpu_per_million = cost.per_record(cost.daemon);

@@ -1,8 +1,8 @@
-//! What a logging thread swears to: which number it entered a call with, and which it returned with.
+//! The calls of a logging thread: the last number it entered a call with, and the last that returned.
 //!
-//! A file for each thread of each run, mapped into memory: what is stored there survives the process, whatever kills
-//! it. Eight words of 8 bytes: run, thread, entered, returned, two for the producer's id, whether the run waits when
-//! its ring is full, and what the guard counted as dropped (plus one) when the run ended in order.
+//! A file for each thread of each run, mapped into memory: what is stored there survives the process, whatever kills it.
+//! Eight words of 8 bytes: run, thread, entered, returned, two for the producer's id, whether the run waits when its ring
+//! is full, and what the guard counted as dropped (plus one) when the run ended in order.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -72,9 +72,9 @@ impl CallJournal {
 }
 
 fn map(file: &File) -> std::io::Result<&'static [AtomicU64; WORDS]> {
-    // SAFETY: the file is new, has the length of the words, and nobody but this process writes to it or shortens it
-    // while the process runs. A map begins at a page, so the words are aligned; atomics may be shared by threads, and
-    // any bits are one. The map is never dropped.
+    // SAFETY: the file is new, has the length of the words, and nobody but this process writes to it or shortens it while
+    // the process runs. A map begins at a page, so the words are aligned; atomics may be shared by threads, and any bits
+    // are one. The map is never dropped.
     unsafe {
         let map = memmap2::MmapMut::map_mut(file)?;
         let words = &*map.as_ptr().cast();
@@ -85,7 +85,7 @@ fn map(file: &File) -> std::io::Result<&'static [AtomicU64; WORDS]> {
 
 /// Read when the thread is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadJournal {
+pub struct Calls {
     /// Number of the run.
     pub run: u64,
     /// Number of the thread in it.
@@ -102,19 +102,19 @@ pub struct ReadJournal {
     pub dropped: Option<u64>,
 }
 
-impl ReadJournal {
+impl Calls {
     /// Reads one file; `None` if the thread was killed before it had made it.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(path: &Path) -> std::io::Result<Option<ReadJournal>> {
+    pub fn read(path: &Path) -> std::io::Result<Option<Calls>> {
         let bytes = std::fs::read(path)?;
         if bytes.len() != WORDS * 8 {
             return Ok(None);
         }
         let word = |at: usize| u64::from_ne_bytes(bytes[at * 8..][..8].try_into().unwrap());
         let producer = u128::from(word(4)) | u128::from(word(5)) << 64;
-        let read_journal = ReadJournal {
+        let calls = Calls {
             run: word(0),
             thread: word(1),
             entered: word(ENTERED),
@@ -123,19 +123,19 @@ impl ReadJournal {
             waits: word(6) != 0,
             dropped: word(DROPPED).checked_sub(1),
         };
-        Ok((read_journal.entered > 0).then_some(read_journal))
+        Ok((calls.entered > 0).then_some(calls))
     }
 
     /// Reads all files of a folder, by run and thread.
     ///
     /// # Errors
     /// If one cannot be read.
-    pub fn read_all(folder: &Path) -> std::io::Result<Vec<ReadJournal>> {
+    pub fn read_all(folder: &Path) -> std::io::Result<Vec<Calls>> {
         let mut all = Vec::new();
         for entry in std::fs::read_dir(folder)? {
-            all.extend(ReadJournal::read(&entry?.path())?);
+            all.extend(Calls::read(&entry?.path())?);
         }
-        all.sort_by_key(|read_journal| (read_journal.run, read_journal.thread));
+        all.sort_by_key(|calls| (calls.run, calls.thread));
         Ok(all)
     }
 }
@@ -145,13 +145,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sworn_can_be_read() {
+    fn what_was_written_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let journal = CallJournal::new(folder.path(), 7, 1, [9; 16], true).unwrap();
-        assert_eq!(ReadJournal::read_all(folder.path()).unwrap(), []);
+        assert_eq!(Calls::read_all(folder.path()).unwrap(), []);
         journal.enter(3);
         journal.leave(2);
-        let mut expected = ReadJournal {
+        let mut expected = Calls {
             run: 7,
             thread: 1,
             entered: 3,
@@ -160,9 +160,9 @@ mod tests {
             waits: true,
             dropped: None,
         };
-        assert_eq!(ReadJournal::read_all(folder.path()).unwrap(), [expected]);
+        assert_eq!(Calls::read_all(folder.path()).unwrap(), [expected]);
         journal.close(0);
         expected.dropped = Some(0);
-        assert_eq!(ReadJournal::read_all(folder.path()).unwrap(), [expected]);
+        assert_eq!(Calls::read_all(folder.path()).unwrap(), [expected]);
     }
 }

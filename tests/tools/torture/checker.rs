@@ -9,12 +9,12 @@ use distlog_proto::wire::{RecordRef, ValueRef};
 use distlog_store::{Batches, Options, Store};
 use serde::Deserialize;
 
-use super::call_journal::ReadJournal;
+use super::call_journal::Calls;
 use super::seen_set::{Identity, SeenSet};
 use super::sink::GOT;
 
-/// So many complaints are listed.
-const COMPLAINTS: usize = 20;
+/// So many violations are listed.
+const MAX_VIOLATIONS: usize = 20;
 /// Of what came twice, so many are.
 const EXAMPLES: u64 = 3;
 /// Read from the store at once, in bytes.
@@ -38,16 +38,16 @@ pub struct Findings {
     /// Records that the sink got more than once.
     pub sink_twice: u64,
     /// What is wrong, in words.
-    pub complaints: Vec<String>,
+    pub violations: Vec<String>,
     /// How many there are beyond those.
     pub more: u64,
 }
 
 impl Findings {
     /// Notes what is wrong.
-    pub fn complain(&mut self, what: String) {
-        if self.complaints.len() < COMPLAINTS {
-            self.complaints.push(what);
+    pub fn violation(&mut self, what: String) {
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations.push(what);
         } else {
             self.more += 1;
         }
@@ -55,7 +55,7 @@ impl Findings {
 
     /// Whether everything is as promised.
     pub fn is_good(&self) -> bool {
-        self.complaints.is_empty() && self.lost + self.duplicated + self.file_twice == 0
+        self.violations.is_empty() && self.lost + self.duplicated + self.file_twice == 0
     }
 }
 
@@ -71,7 +71,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Reads a store that no daemon has open. What cannot be read is a complaint.
+    /// Reads a store that no daemon has open. What cannot be read is a violation.
     ///
     /// # Errors
     /// If it cannot be opened or read.
@@ -90,7 +90,7 @@ impl Stored {
                 .next_batches(&mut batches, READ)
                 .map_err(io::Error::other)?;
             if progress.skipped() > 0 {
-                findings.complain(format!("the store cannot be read whole: {progress:?}"));
+                findings.violation(format!("the store cannot be read whole: {progress:?}"));
             }
             if batches.is_empty() {
                 break;
@@ -99,9 +99,9 @@ impl Stored {
                 match BatchRef::parse(bytes) {
                     Ok(batch) => batch.records().for_each(|record| match record {
                         Ok(record) => stored.add(&record, findings),
-                        Err(error) => findings.complain(format!("a stored record: {error}")),
+                        Err(error) => findings.violation(format!("a stored record: {error}")),
                     }),
-                    Err(error) => findings.complain(format!("a stored batch: {error}")),
+                    Err(error) => findings.violation(format!("a stored batch: {error}")),
                 }
             }
         }
@@ -112,7 +112,7 @@ impl Stored {
     fn add(&mut self, record: &RecordRef<'_>, findings: &mut Findings) {
         let producer = record.source.producer.to_bytes();
         if !self.records.add(producer, record.offset) && self.records.twice <= EXAMPLES {
-            findings.complain(format!(
+            findings.violation(format!(
                 "stored twice: offset {} of producer {}",
                 record.offset, record.source.producer
             ));
@@ -130,47 +130,47 @@ impl Stored {
             && !self.numbers.add((run, thread), number)
             && self.numbers.twice <= EXAMPLES
         {
-            findings.complain(format!(
+            findings.violation(format!(
                 "stored twice: number {number} of run {run}, thread {thread}"
             ));
         }
     }
 }
 
-/// Judges what is stored by what was sworn.
-pub fn judge(read_journals: &[ReadJournal], stored: &Stored, findings: &mut Findings) {
+/// Compares what is stored with the calls that were made.
+pub fn check(journals: &[Calls], stored: &Stored, findings: &mut Findings) {
     findings.stored = stored.numbers.count();
     // A number that came twice may or may not be a record that came twice.
     findings.duplicated = stored.records.twice.max(stored.numbers.twice);
-    let mut runs: BTreeMap<u64, Vec<&ReadJournal>> = BTreeMap::new();
-    for read_journal in read_journals {
-        runs.entry(read_journal.run).or_default().push(read_journal);
+    let mut runs: BTreeMap<u64, Vec<&Calls>> = BTreeMap::new();
+    for calls in journals {
+        runs.entry(calls.run).or_default().push(calls);
     }
     for (run, threads) in &runs {
-        judge_run(*run, threads, stored, findings);
+        check_run(*run, threads, stored, findings);
     }
     for (run, thread) in stored.numbers.keys() {
         let known = runs
             .get(&run)
             .is_some_and(|threads| threads.iter().any(|known| known.thread == thread));
         if !known {
-            findings.complain(format!(
+            findings.violation(format!(
                 "nobody logged what is stored of run {run}, thread {thread}"
             ));
         }
     }
 }
 
-fn judge_run(run: u64, threads: &[&ReadJournal], stored: &Stored, findings: &mut Findings) {
+fn check_run(run: u64, threads: &[&Calls], stored: &Stored, findings: &mut Findings) {
     let mut missing: Vec<(u64, u64)> = Vec::new();
     let mut in_flight = 0;
-    for read_journal in threads {
-        let ReadJournal {
+    for calls in threads {
+        let Calls {
             thread,
             entered,
             returned,
             ..
-        } = **read_journal;
+        } = **calls;
         let numbers = stored.numbers.of((run, thread));
         let absent = |number: &u64| numbers.is_none_or(|numbers| !numbers.has(*number));
         missing.extend((1..=returned).filter(absent).map(|number| (thread, number)));
@@ -178,13 +178,13 @@ fn judge_run(run: u64, threads: &[&ReadJournal], stored: &Stored, findings: &mut
         if let Some(last) = numbers.and_then(|numbers| numbers.last())
             && last > entered
         {
-            findings.complain(format!(
+            findings.violation(format!(
                 "run {run}, thread {thread}: {last} is stored, but only {entered} were logged"
             ));
         }
         findings.logged += returned;
     }
-    let Some(ReadJournal {
+    let Some(Calls {
         producer,
         waits,
         dropped,
@@ -203,23 +203,23 @@ fn judge_run(run: u64, threads: &[&ReadJournal], stored: &Stored, findings: &mut
         } else {
             "was killed"
         };
-        findings.complain(format!(
+        findings.violation(format!(
             "run {run}, which {end}, lacks {count} records and reported {reported} as dropped; thread and number: {}",
             ranges(&missing)
         ));
     }
     if reported > count + in_flight {
-        findings.complain(format!(
+        findings.violation(format!(
             "run {run} reported {reported} as dropped, but lacks only {count}, and {in_flight} in flight"
         ));
     }
     if *waits && reported > 0 {
-        findings.complain(format!("run {run} waits for room, but dropped {reported}"));
+        findings.violation(format!("run {run} waits for room, but dropped {reported}"));
     }
     if let Some(counted) = dropped
         && *counted != reported
     {
-        findings.complain(format!(
+        findings.violation(format!(
             "the guard of run {run} counted {counted} as dropped, the stream says {reported}"
         ));
     }
@@ -261,14 +261,14 @@ pub fn judge_processor(
     let missing: Vec<_> = stored.records.without(got).collect();
     if let Some((producer, offset)) = missing.first() {
         findings.lost += missing.len() as u64;
-        findings.complain(format!(
+        findings.violation(format!(
             "processor {name} did not get {} stored records, as offset {offset} of producer {producer:02x?}",
             missing.len()
         ));
     }
     let strange = got.without(&stored.records).count();
     if strange > 0 {
-        findings.complain(format!(
+        findings.violation(format!(
             "processor {name} got {strange} records that are not stored"
         ));
     }
@@ -317,8 +317,8 @@ pub fn read_sinks(folder: &Path) -> io::Result<SeenSet<[u8; 16]>> {
 mod tests {
     use super::*;
 
-    fn read_journal(waits: bool) -> ReadJournal {
-        ReadJournal {
+    fn calls(waits: bool) -> Calls {
+        Calls {
             run: 1,
             thread: 0,
             entered: 11,
@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    /// What is stored, what was reported as dropped; lost, twice, complaints.
+    /// What is stored, what was reported as dropped; lost, twice, violations.
     fn findings(stored: &[u64], reported: u64, waits: bool) -> (u64, u64, usize) {
         let mut all = Stored::default();
         for (number, offset) in stored.iter().zip(0..) {
@@ -338,12 +338,12 @@ mod tests {
         }
         all.dropped.insert([1; 16], reported);
         let mut findings = Findings::default();
-        judge(&[read_journal(waits)], &all, &mut findings);
+        check(&[calls(waits)], &all, &mut findings);
         assert_eq!(findings.logged, 10);
         (
             findings.lost,
             findings.duplicated,
-            findings.complaints.len(),
+            findings.violations.len(),
         )
     }
 

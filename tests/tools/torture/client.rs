@@ -15,25 +15,24 @@ use super::random::Random;
 /// What the end may take. What is left then is in the spool.
 const CLOSE: Duration = Duration::from_secs(5);
 /// Nothing that happens here takes longer: a run that waits for room drops nothing.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest text in a record, in bytes.
 const FILL: usize = 6000;
 /// Exit code: the guard had to leave something to the spool.
 pub const LEFT: u8 = 3;
 
-/// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Client {
     /// Number of the run.
     #[arg(long)]
     pub run: u64,
-    /// Folder of the journals.
+    /// Folder of the call journals.
     #[arg(long)]
     pub journals: PathBuf,
     /// Folder of the spool.
     #[arg(long)]
     pub spool: PathBuf,
-    /// Address of the session receiver.
+    /// Address of the session door.
     #[arg(long)]
     pub connect: String,
     /// Threads that log.
@@ -79,14 +78,14 @@ impl Client {
     /// Logs.
     pub fn run(self) -> ExitCode {
         let overflow = if self.wait {
-            Overflow::Block(PATIENCE)
+            Overflow::Block(TIMEOUT)
         } else {
             Overflow::Drop
         };
         let (layer, guard) = distlog_layer::builder()
             .service("torture")
             .heartbeat(Duration::from_millis(500))
-            .patience(|patience| patience.scan = Duration::from_secs(2))
+            .failover_timeouts(|timeouts| timeouts.scan = Duration::from_secs(2))
             .spool(&self.spool)
             .ring_bytes(self.ring)
             .overflow(overflow)

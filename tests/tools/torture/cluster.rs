@@ -11,17 +11,16 @@ use super::client::{Client, LEFT};
 use super::daemon_supervisor::DaemonSupervisor;
 use super::disk::Disk;
 use super::network::Network;
-use super::plan::{Manner, Order, Step};
+use super::plan::{ClientOptions, Order, Step};
 use super::{metrics, sink};
 
 /// What a client may take to end in order, and whatever else to come about.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks at everything.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Of the store's file system, kept free by the daemon, in bytes.
 const RESERVE: u64 = 4 << 20;
 
-/// See the module.
 pub struct Cluster {
     folder: PathBuf,
     threads: u64,
@@ -86,7 +85,7 @@ impl Cluster {
         self.folder.join("sink")
     }
 
-    /// The folder of the journals.
+    /// The folder of the call journals.
     pub fn journals(&self) -> PathBuf {
         self.folder.join("journals")
     }
@@ -142,7 +141,7 @@ rules:
         for step in steps {
             while let Some(left) = step.at.checked_sub(begun.elapsed()) {
                 self.tick()?;
-                std::thread::sleep(left.min(LOOK));
+                std::thread::sleep(left.min(POLL_INTERVAL));
             }
             self.obey(step.order)?;
             self.tick()?;
@@ -166,7 +165,7 @@ rules:
                 }
             }
             Order::StopClient(slot) => self.dismiss(slot),
-            Order::StartClient(slot, manner) => self.start_client(slot, manner)?,
+            Order::StartClient(slot, client_options) => self.start_client(slot, client_options)?,
             Order::Weather(weather) => self.network.weather(weather),
             Order::Cut => self.network.cut(),
             Order::FillDisk(leave) => {
@@ -195,7 +194,7 @@ rules:
         )
     }
 
-    fn start_client(&mut self, slot: usize, manner: Manner) -> io::Result<()> {
+    fn start_client(&mut self, slot: usize, client_options: ClientOptions) -> io::Result<()> {
         self.runs += 1;
         let client = Client {
             run: self.runs,
@@ -203,10 +202,10 @@ rules:
             spool: self.spool(slot),
             connect: self.network.address().to_owned(),
             threads: self.threads,
-            ring: manner.ring,
-            wait: manner.waits,
-            burst: manner.burst,
-            bursts: manner.bursts,
+            ring: client_options.ring,
+            wait: client_options.waits,
+            burst: client_options.burst,
+            bursts: client_options.bursts,
         };
         self.note(&format!("run {} in slot {slot}", self.runs))?;
         self.clients[slot] = Some(Running::client(&client, &self.folder.join("logs"))?);
@@ -240,7 +239,7 @@ rules:
         while let Some((client, since)) = self.leaving.get_mut(at) {
             let status = client.ended()?;
             match status.map(|status| status.code()) {
-                None if since.elapsed() < PATIENCE => {
+                None if since.elapsed() < TIMEOUT => {
                     at += 1;
                     continue;
                 }
@@ -257,12 +256,12 @@ rules:
         }
         for what in wrong {
             self.note(&what)?;
-            self.findings.complain(what);
+            self.findings.violation(what);
         }
         Ok(())
     }
 
-    /// Waits until something holds; a complaint if it does not come about.
+    /// Waits until something holds; a violation if it does not come about.
     ///
     /// # Errors
     /// What the system says.
@@ -271,7 +270,7 @@ rules:
         what: &str,
         mut holds: impl FnMut(&Cluster) -> bool,
     ) -> io::Result<bool> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             self.tick()?;
             if holds(self) {
@@ -279,10 +278,11 @@ rules:
             }
             if Instant::now() > deadline {
                 self.note(what)?;
-                self.findings.complain(format!("waited in vain for {what}"));
+                self.findings
+                    .violation(format!("{what} did not come about within a minute"));
                 return Ok(false);
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -338,11 +338,11 @@ rules:
         })?;
         if drain.ended()?.is_none_or(|status| !status.success()) {
             self.findings
-                .complain(format!("draining failed: {}", drain.last_words()));
+                .violation(format!("draining failed: {}", drain.last_words()));
         }
         for path in self.left() {
             self.findings
-                .complain(format!("{} was left after draining", path.display()));
+                .violation(format!("{} was left after draining", path.display()));
         }
         Ok(())
     }

@@ -7,11 +7,11 @@ use super::children::Running;
 use super::network::Network;
 
 /// What starting or stopping may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// One that could not start is started again after so long.
-const AGAIN: Duration = Duration::from_millis(50);
+const RESTART_DELAY: Duration = Duration::from_millis(50);
 /// Exit codes: stopped; stopped before every processor had everything.
-const ENDS: [i32; 2] = [0, 3];
+const CLEAN_EXIT_CODES: [i32; 2] = [0, 3];
 
 enum State {
     Absent(Instant),
@@ -21,7 +21,6 @@ enum State {
     Stopping(Running, Instant),
 }
 
-/// See the module.
 pub struct DaemonSupervisor {
     config: PathBuf,
     logs: PathBuf,
@@ -100,7 +99,7 @@ impl DaemonSupervisor {
         let absent = State::Absent(now);
         self.state = match std::mem::replace(&mut self.state, absent) {
             State::Absent(since)
-                if self.wanted && (self.started == 0 || since.elapsed() >= AGAIN) =>
+                if self.wanted && (self.started == 0 || since.elapsed() >= RESTART_DELAY) =>
             {
                 self.started += 1;
                 let daemon = Running::daemon(self.started, &self.logs, &self.config)?;
@@ -110,9 +109,9 @@ impl DaemonSupervisor {
                 let excused = excused || before;
                 let said = daemon.said();
                 if said.lines().any(|line| line == "ready") {
-                    let address = |receiver: &str| {
+                    let address = |door: &str| {
                         said.lines()
-                            .find_map(|line| line.trim().strip_prefix(receiver))
+                            .find_map(|line| line.trim().strip_prefix(door))
                             .map(|address| address.trim().to_owned())
                     };
                     network.lead_to(address("session ").as_deref());
@@ -122,7 +121,7 @@ impl DaemonSupervisor {
                         wrong = Some(format!("a daemon did not start: {}", daemon.last_words()));
                     }
                     State::Absent(now)
-                } else if since.elapsed() > PATIENCE {
+                } else if since.elapsed() > TIMEOUT {
                     wrong = Some(format!("a daemon is not ready: {}", daemon.last_words()));
                     State::Absent(now)
                 } else {
@@ -142,14 +141,17 @@ impl DaemonSupervisor {
             },
             State::Stopping(mut daemon, since) => match daemon.ended()? {
                 Some(status) => {
-                    if !status.code().is_some_and(|code| ENDS.contains(&code)) {
+                    if !status
+                        .code()
+                        .is_some_and(|code| CLEAN_EXIT_CODES.contains(&code))
+                    {
                         let last = daemon.last_words();
                         wrong = Some(format!("a daemon stopped with {status}: {last}"));
                     }
                     network.lead_to(None);
                     State::Absent(now)
                 }
-                None if since.elapsed() > PATIENCE => {
+                None if since.elapsed() > TIMEOUT => {
                     let last = daemon.last_words();
                     wrong = Some(format!("a daemon does not stop: {last}"));
                     State::Absent(now)

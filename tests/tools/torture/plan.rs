@@ -11,7 +11,7 @@ const BEGIN: u64 = 400;
 
 /// How a client logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Manner {
+pub struct ClientOptions {
     /// Size of its ring in bytes.
     pub ring: usize,
     /// Whether it waits for room.
@@ -31,7 +31,7 @@ pub enum Order {
     StartDaemon,
     KillClient(usize),
     StopClient(usize),
-    StartClient(usize, Manner),
+    StartClient(usize, ClientOptions),
     Weather(Weather),
     Cut,
     /// Leaves so many bytes free.
@@ -86,10 +86,10 @@ impl Plan {
     }
 
     /// How the next client logs.
-    pub fn manner(&mut self) -> Manner {
+    pub fn client_options(&mut self) -> ClientOptions {
         let random = &mut self.random;
         if random.percent(self.drops) {
-            Manner {
+            ClientOptions {
                 ring: 64 << 10,
                 waits: false,
                 burst: random.within(60..=300),
@@ -98,7 +98,7 @@ impl Plan {
         } else {
             // The more often, the likelier that a fault finds it at work.
             let bursts = random.pick(&[5, 25, 100]);
-            Manner {
+            ClientOptions {
                 ring: random.pick(&[64 << 10, 256 << 10, 4 << 20]),
                 waits: true,
                 burst: random.within(1..=500 / bursts),
@@ -158,8 +158,8 @@ impl Plan {
                 } else {
                     Order::StopClient(slot)
                 };
-                let mut steps = from_to(end, Order::StartClient(slot, self.manner()));
-                let again = Order::StartClient(slot, self.manner());
+                let mut steps = from_to(end, Order::StartClient(slot, self.client_options()));
+                let again = Order::StartClient(slot, self.client_options());
                 steps.extend(self.young(last, Order::KillClient(slot), again));
                 steps
             }
@@ -255,12 +255,16 @@ impl fmt::Display for Order {
             Order::StartDaemon => f.write_str("start daemon"),
             Order::KillClient(slot) => write!(f, "kill client {slot}"),
             Order::StopClient(slot) => write!(f, "stop client {slot}"),
-            Order::StartClient(slot, manner) => {
-                let waits = if manner.waits { "waits" } else { "drops" };
+            Order::StartClient(slot, client_options) => {
+                let waits = if client_options.waits {
+                    "waits"
+                } else {
+                    "drops"
+                };
                 write!(
                     f,
                     "start client {slot} ({waits}, {} KiB)",
-                    manner.ring >> 10
+                    client_options.ring >> 10
                 )
             }
             Order::Weather(weather) => write!(f, "network {weather}"),

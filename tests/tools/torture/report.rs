@@ -21,11 +21,11 @@ pub fn line(findings: &Findings, rounds: u64, seed: u64) -> String {
 }
 
 /// What is wrong, for standard error.
-pub fn complaints(findings: &Findings) -> String {
+pub fn violations(findings: &Findings) -> String {
     let mut text: String = findings
-        .complaints
+        .violations
         .iter()
-        .map(|complaint| format!("wrong: {complaint}\n"))
+        .map(|violation| format!("wrong: {violation}\n"))
         .collect();
     if findings.more > 0 {
         text += &format!("and {} more of such\n", findings.more);

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::call_journal::ReadJournal;
+use super::call_journal::Calls;
 use super::checker::{self, Findings, Stored};
 use super::cluster::Cluster;
 use super::disk::{self, Disk};
@@ -70,19 +70,19 @@ pub fn run(options: &Options) -> io::Result<Findings> {
     )?;
     cluster.obey(Order::StartDaemon)?;
     for slot in 0..options.clients {
-        cluster.obey(Order::StartClient(slot, plan.manner()))?;
+        cluster.obey(Order::StartClient(slot, plan.client_options()))?;
     }
     for round in 1..=options.rounds {
         let steps = plan.round();
         play(&mut cluster, round, &steps)?;
-        if !cluster.findings.complaints.is_empty() {
-            eprintln!("no further rounds: {}", cluster.findings.complaints[0]);
+        if !cluster.findings.violations.is_empty() {
+            eprintln!("no further rounds: {}", cluster.findings.violations[0]);
             break;
         }
     }
     cluster.rest()?;
     let mut findings = std::mem::take(&mut cluster.findings);
-    let judged = judge(&cluster, &mut findings);
+    let judged = check(&cluster, &mut findings);
     if options.keep || judged.is_err() || !findings.is_good() {
         eprintln!(
             "everything is in {}",
@@ -119,10 +119,10 @@ fn play(cluster: &mut Cluster, round: u64, steps: &[Step]) -> io::Result<()> {
     Ok(())
 }
 
-fn judge(cluster: &Cluster, findings: &mut Findings) -> io::Result<()> {
-    let read_journals = ReadJournal::read_all(&cluster.journals())?;
+fn check(cluster: &Cluster, findings: &mut Findings) -> io::Result<()> {
+    let journals = Calls::read_all(&cluster.journals())?;
     let stored = Stored::read(&cluster.store(), findings)?;
-    checker::judge(&read_journals, &stored, findings);
+    checker::check(&journals, &stored, findings);
     let processor = |got: io::Result<SeenSet<[u8; 16]>>, name: &str, findings: &mut Findings| {
         got.map(|got| checker::judge_processor(name, &got, &stored, findings))
     };

@@ -1,4 +1,4 @@
-//! What an exec processor is told.
+//! Configuration of processor `exec`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,10 +24,10 @@ pub struct Config {
     /// Directory that it runs in; by default the daemon's.
     #[serde(default)]
     pub dir: Option<PathBuf>,
-    /// So many records may be with it and not be acknowledged.
+    /// Number of records that the program may hold unacknowledged.
     #[serde(default = "in_flight")]
     pub in_flight: usize,
-    /// It is started again when it neither reads nor acknowledges for so long.
+    /// The program is restarted when it neither reads nor acknowledges for this long.
     #[serde(default = "timeout", deserialize_with = "values::duration")]
     #[schemars(schema_with = "values::text_or_number")]
     pub timeout: Duration,

@@ -1,4 +1,4 @@
-//! What a file processor is told.
+//! Configuration of processor `file`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,15 +67,15 @@ pub enum Format {
     Text,
 }
 
-/// When a new file is begun, and what becomes of the old ones.
+/// When a new file is begun, and what happens to old ones.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 pub struct Rotate {
     /// The file has this many bytes.
     pub size: Option<u64>,
-    /// The file was begun so long ago, when the next record comes.
+    /// The file is this old when the next record comes.
     pub age: Option<Duration>,
-    /// So many old files are kept; `None`: all.
+    /// Number of old files that are kept; `None`: all.
     pub keep: Option<usize>,
     /// How old files are compressed.
     pub compress: Compress,
@@ -106,7 +106,7 @@ struct Written {
     #[serde(default, deserialize_with = "values::duration_or_off")]
     #[schemars(schema_with = "values::text_or_number")]
     age: Option<Duration>,
-    /// So many old files are kept; `off`: all.
+    /// Number of old files that are kept; `off`: all.
     #[serde(default = "five", deserialize_with = "count_or_off")]
     #[schemars(schema_with = "values::text_or_number")]
     keep: Option<usize>,

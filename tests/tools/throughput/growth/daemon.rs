@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::plot::{Plot, Series};
 use super::{FILE, Options, cost, say};
-use crate::crew::Crew;
-use crate::load::{Door, Load};
+use crate::client_processes::ClientProcesses;
+use crate::load::{Load, Receiver};
 use crate::measure;
 
 /// Records of a task, in the store whose trees are looked up.
@@ -27,7 +27,7 @@ pub fn rules(options: &Options) -> Vec<Plot> {
             .expect("memory takes everything");
         }
         let cost = cost(&config, options.clients, |daemon| {
-            Load::new(Door::Session, daemon.session(), options.records)
+            Load::new(Receiver::Session, daemon.session(), options.records)
         });
         say("rules", rules, &cost);
         daemon
@@ -50,7 +50,7 @@ pub fn open_tasks(options: &Options) -> Vec<Plot> {
     for open in counts.into_iter().filter(|open| *open <= options.open_max) {
         let cost = cost(FILE, options.clients, |daemon| Load {
             open: open / options.clients as u64,
-            ..Load::new(Door::Session, daemon.session(), options.records)
+            ..Load::new(Receiver::Session, daemon.session(), options.records)
         });
         say("open tasks", open, &cost);
         daemon
@@ -93,14 +93,15 @@ pub fn store(options: &Options) -> Vec<Plot> {
         let load = Load {
             task_records: TASK,
             ..Load::new(
-                Door::Session,
+                Receiver::Session,
                 daemon.session(),
                 more / options.clients as u64,
             )
         };
-        let crew = Crew::start(options.clients, folder.path(), &load.arguments());
+        let client_processes =
+            ClientProcesses::start(options.clients, folder.path(), &load.arguments());
         let records = load.stored() * options.clients as u64;
-        let cost = measure::measure(&mut daemon, crew, records);
+        let cost = measure::measure(&mut daemon, client_processes, records);
         tasks.extend(cost.done.iter().filter_map(|done| done.task.clone()));
         measure::until("sealed segments", || {
             daemon.metric("distlogd_store_unsealed_segments") == 0.0

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, value_parser};
 use distlog_testkit::Daemon;
 
-use crate::crew::Crew;
+use crate::client_processes::ClientProcesses;
 use crate::load::Load;
 use crate::measure::{self, Cost};
 use crate::{row, system};
@@ -85,8 +85,12 @@ fn cost(config: &str, clients: usize, load: impl FnOnce(&Daemon) -> Load) -> Cos
     let folder = measure::folder();
     let mut daemon = measure::daemon(folder.path(), config);
     let load = load(&daemon);
-    let crew = Crew::start(clients, folder.path(), &load.arguments());
-    measure::measure(&mut daemon, crew, load.stored() * clients as u64)
+    let client_processes = ClientProcesses::start(clients, folder.path(), &load.arguments());
+    measure::measure(
+        &mut daemon,
+        client_processes,
+        load.stored() * clients as u64,
+    )
 }
 
 /// Says what a point of a plot is.

@@ -2,7 +2,7 @@
 
 use super::plot::{Plot, Series};
 use super::{FILE, Options, cost, say};
-use crate::load::{Door, Load};
+use crate::load::{Load, Receiver};
 
 const CPU: &str = "CPU µs a record";
 
@@ -16,7 +16,7 @@ fn each<const N: usize>(
     let mut series = vec![Series::new("daemon"), Series::new("clients")];
     for value in values {
         let cost = cost(FILE, options.clients, |daemon| {
-            let mut load = Load::new(Door::Session, daemon.session(), options.records);
+            let mut load = Load::new(Receiver::Session, daemon.session(), options.records);
             change(&mut load, value);
             load
         });
@@ -61,7 +61,7 @@ pub fn clients(options: &Options) -> Vec<Plot> {
     let records = options.records * options.clients as u64;
     for clients in [1, 4, 16, 64] {
         let cost = cost(FILE, clients as usize, |daemon| {
-            Load::new(Door::Session, daemon.session(), records / clients)
+            Load::new(Receiver::Session, daemon.session(), records / clients)
         });
         say("clients", clients, &cost);
         let took = [cost.stored, cost.written];

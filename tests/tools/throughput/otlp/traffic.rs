@@ -17,7 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 /// Items of a request.
 const BATCH: u64 = 512;
 /// When a daemon has no room, a client waits so long.
-const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
+const RETRY_DELAY: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ async fn send_traces(channel: Channel, first: u64, requests: u64) {
         }
         while let Err(status) = client.export(request.clone()).await {
             assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 }
@@ -117,7 +117,7 @@ async fn send_logs(channel: Channel, first: u64, requests: u64) {
         }
         while let Err(status) = client.export(request.clone()).await {
             assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Other daemons that take log records and write them to a file, each set up to do that as fast as its manual knows.
 //!
 //! They get the same records, from as many clients, in the form that they read: `rsyslog.rs`, `syslog_ng.rs` and
-//! `otelcol.rs` lines of JSON, once as text and once as fields; `python.rs` frames of the Python package. `written.rs`
-//! knows when everything is in the file.
+//! `otelcol.rs` lines of JSON, once as text and once as fields; `python.rs` frames of the Python package. `written.rs` knows
+//! when everything is in the file.
 
 mod otelcol;
 mod python;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::crew::Crew;
+use crate::client_processes::ClientProcesses;
 use crate::measure;
 use crate::row::Row;
 use crate::system;
@@ -110,11 +110,11 @@ impl Peer {
                 vec!["frames".into(), address, each, "json".into()]
             }
         };
-        let mut crew = Crew::start(clients, folder.path(), &arguments);
-        let (used, used_clients) = (system::cpu(process), crew.cpu());
+        let mut client_processes = ClientProcesses::start(clients, folder.path(), &arguments);
+        let (used, used_clients) = (system::cpu(process), client_processes.cpu());
         let begun = system::now();
-        crew.go();
-        crew.wait();
+        client_processes.go();
+        client_processes.wait();
         let written = written::wait(&place.output(), self.mark, records);
         let took = Duration::from_nanos(written.saturating_sub(begun));
         let per_million = |time: Duration| time.as_secs_f64() * 1e6 / records as f64;
@@ -125,11 +125,11 @@ impl Peer {
             written_per_second: Some(records as f64 / took.as_secs_f64()),
             written_bytes: Some(measure::length(&place.output()) / records.max(1)),
             daemon_cpu_per_million: per_million(system::cpu(process) - used),
-            clients_cpu_per_million: per_million(crew.cpu() - used_clients),
+            clients_cpu_per_million: per_million(client_processes.cpu() - used_clients),
             peak_mib: system::peak(process),
             ..Row::default()
         };
-        crew.end();
+        client_processes.end();
         Ok(row)
     }
 }

@@ -1,20 +1,24 @@
-//! Ends a thread's sleep: a pipe, so that it can sleep on its sockets at the same time.
+//! [`Waker`]: ends a thread's sleep.
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Both ends of the pipe, and whether anybody must write to it.
-pub(crate) struct Waker {
+/// Ends a thread's sleep: a pipe, so that the thread can sleep on its sockets at the same time. Nobody writes to it while
+/// the thread is awake.
+#[derive(Debug)]
+pub struct Waker {
     reader: PipeReader,
     writer: PipeWriter,
     sleeping: AtomicBool,
 }
 
 impl Waker {
+    /// A waker of one thread.
+    ///
     /// # Errors
     /// If the system gives no pipe.
-    pub(crate) fn new() -> std::io::Result<Waker> {
+    pub fn new() -> std::io::Result<Waker> {
         let (reader, writer) = std::io::pipe()?;
         Ok(Waker {
             reader,
@@ -25,12 +29,12 @@ impl Waker {
 
     /// Whether the thread sleeps, as far as the caller can know.
     #[inline]
-    pub(crate) fn is_sleeping(&self) -> bool {
+    pub fn is_sleeping(&self) -> bool {
         self.sleeping.load(Ordering::Relaxed)
     }
 
     /// Wakes the thread if it sleeps; without a system call if not.
-    pub(crate) fn wake(&self) {
+    pub fn wake(&self) {
         // In one order with `begin` and whatever the thread looks at after it: either it sees that, or we see it
         // asleep.
         if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
@@ -40,7 +44,7 @@ impl Waker {
     }
 
     /// The thread's: from here on it may be woken.
-    pub(crate) fn begin(&self) {
+    pub fn begin(&self) {
         self.sleeping.store(true, Ordering::SeqCst);
     }
 
@@ -50,7 +54,7 @@ impl Waker {
     }
 
     /// The thread's: it is awake. `woken`: the descriptor was readable.
-    pub(crate) fn end(&self, woken: bool) {
+    pub fn end(&self, woken: bool) {
         self.sleeping.store(false, Ordering::Relaxed);
         if woken {
             let _ = (&self.reader).read(&mut [0; 64]);

@@ -1,4 +1,4 @@
-//! [`Parcel`]: the batches that an export becomes.
+//! [`PendingExport`]: the batches that an export becomes.
 
 use std::time::Instant;
 
@@ -7,8 +7,8 @@ use distlog_proto::{BatchRef, ProducerId, Severity};
 
 use crate::receive::{Batch, Take};
 
-/// See the module. While it is made it gives the records their offsets.
-pub(super) struct Parcel {
+/// The batches of an export, in order. While it is built it gives the records their offsets.
+pub(super) struct PendingExport {
     producer: ProducerId,
     next: u64,
     /// In order, no offset twice.
@@ -17,10 +17,10 @@ pub(super) struct Parcel {
     pub(super) deadline: Instant,
 }
 
-impl Parcel {
-    /// `next`: the first offset that nobody has.
-    pub(super) fn new(producer: ProducerId, next: u64, deadline: Instant) -> Parcel {
-        Parcel {
+impl PendingExport {
+    /// `next`: the first free offset.
+    pub(super) fn new(producer: ProducerId, next: u64, deadline: Instant) -> PendingExport {
+        PendingExport {
             producer,
             next,
             batches: Vec::new(),
@@ -39,7 +39,7 @@ impl Parcel {
     }
 }
 
-impl Take for Parcel {
+impl Take for PendingExport {
     fn offsets(&mut self, _: &[u8], count: u64) -> (ProducerId, u64) {
         let first = self.next;
         self.next += count;

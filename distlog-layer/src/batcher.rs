@@ -1,41 +1,54 @@
-//! [`Load`]: what the sender takes out of the ring, as batches.
+//! [`Batcher`]: takes records out of the ring, as batches.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use distlog_client::{EncodedBatch, UnackedRecords};
 use distlog_proto::session::Dropped;
 use distlog_proto::wire::RawBatch;
 
 use crate::control::Flush;
-use crate::outlet::Portion;
 use crate::ring::{Entry, Reader};
 use crate::shared::Shared;
-use crate::stock::Stock;
 
-/// The batch that goes out next, and the ring behind it.
-pub(crate) struct Load {
+/// A record waits so long for others to travel with, at most.
+pub(crate) const LINGER: Duration = Duration::from_millis(20);
+
+/// The batch that is sent next, and the ring behind it.
+pub(crate) struct Batcher {
     shared: Arc<Shared>,
     reader: Reader,
+    source: Vec<u8>,
     batch: RawBatch,
+    /// Somebody waits for the records: batches do not linger.
+    is_urgent: bool,
     /// Where the batch begins.
     from: u64,
     /// When the oldest record of the batch was taken.
     since: Instant,
 }
 
-impl Load {
+impl Batcher {
     /// Nothing yet. `source`: as a field of each batch.
-    pub(crate) fn new(shared: Arc<Shared>, reader: Reader, source: Vec<u8>) -> Load {
-        Load {
+    pub(crate) fn new(shared: Arc<Shared>, reader: Reader, source: Vec<u8>) -> Batcher {
+        Batcher {
             from: reader.position(),
             shared,
             reader,
-            batch: RawBatch::new(source),
+            batch: RawBatch::new(source.clone()),
+            source,
+            is_urgent: false,
             since: Instant::now(),
         }
     }
 
-    /// Takes what is committed; says whether the batch is full.
+    /// Whether somebody waits for the records.
+    pub(crate) fn set_urgent(&mut self, is_urgent: bool) {
+        self.is_urgent = is_urgent;
+    }
+
+    /// Takes what is committed. Returns whether there is more than the batch takes.
     pub(crate) fn fill(&mut self) -> bool {
         if self.is_empty() {
             self.since = Instant::now();
@@ -55,29 +68,15 @@ impl Load {
         self.batch.records() == 0
     }
 
-    /// Whether there is nothing to send but that records are missing: they were lost with the spool's memory. Until
-    /// that is sent, they take room that nobody frees.
-    pub(crate) fn is_hole(&self) -> bool {
+    /// Whether records are missing and none follow: they were lost with the spool's memory. They take room until a batch
+    /// covers them.
+    fn is_hole(&self) -> bool {
         self.is_empty() && self.reader.position() > self.from && self.shared.ring.is_torn()
     }
 
-    /// For how long the oldest record of the batch waits.
-    pub(crate) fn age(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    /// The batch.
-    pub(crate) fn portion(&self) -> Portion<'_> {
-        Portion {
-            to: self.reader.position(),
-            bytes: self.batch.bytes(),
-        }
-    }
-
-    /// The batch was sent; begins the next one.
-    pub(crate) fn sent(&mut self) {
-        self.batch.clear();
-        self.from = self.reader.position();
+    /// Where the last record ends that was taken.
+    pub(crate) fn end(&self) -> u64 {
+        self.reader.position()
     }
 
     /// What is in the ring, but for the first `gone` records.
@@ -102,7 +101,11 @@ impl Load {
     }
 }
 
-impl Stock for Load {
+impl UnackedRecords for Batcher {
+    fn source(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.source)
+    }
+
     fn next_epoch(&mut self) -> Option<u64> {
         Some(self.shared.ring.next_epoch())
     }
@@ -123,6 +126,20 @@ impl Stock for Load {
         self.shared.ring.dropped()
     }
 
+    fn next_batch(&mut self) -> Option<EncodedBatch<'_>> {
+        let is_full = self.fill();
+        let is_due = is_full || self.is_urgent || self.since.elapsed() >= LINGER;
+        (self.is_hole() || (is_due && !self.is_empty())).then(|| EncodedBatch {
+            to: self.end(),
+            bytes: self.batch.bytes(),
+        })
+    }
+
+    fn sent(&mut self, to: u64) {
+        self.batch.clear();
+        self.from = to;
+    }
+
     fn seek(&mut self, to: u64) -> bool {
         let found = self.reader.seek(to);
         if found {
@@ -132,7 +149,7 @@ impl Stock for Load {
         found
     }
 
-    fn free_to(&mut self, to: u64) -> bool {
+    fn ack(&mut self, to: u64) -> bool {
         let freed = self.reader.free_to(to);
         self.shared.losses.room();
         freed

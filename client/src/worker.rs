@@ -1,4 +1,4 @@
-//! [`Worker`]: a thread that nobody waits for longer than he said.
+//! [`Worker`]: a thread with a bounded join.
 //!
 //! What a thread does at its end can take its time: closing a socket waits for a name to be resolved, reading a file for
 //! a disk. A program that ends does not wait for that.
@@ -8,8 +8,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// A thread that has something to say before it ends.
-pub(crate) struct Worker<T> {
+/// A thread that reports before it ends.
+#[derive(Debug)]
+pub struct Worker<T> {
     thread: JoinHandle<()>,
     said: Receiver<T>,
 }
@@ -19,7 +20,7 @@ impl<T: Send + 'static> Worker<T> {
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub(crate) fn start(
+    pub fn start(
         name: &str,
         work: impl FnOnce(&mpsc::Sender<T>) + Send + 'static,
     ) -> io::Result<Worker<T>> {
@@ -31,7 +32,7 @@ impl<T: Send + 'static> Worker<T> {
     }
 
     /// Waits until it has ended, or to `until`: then it ends by itself. Returns what it said last.
-    pub(crate) fn end(self, until: Instant) -> Option<T> {
+    pub fn end(self, until: Instant) -> Option<T> {
         let mut last = None;
         loop {
             let time = until.saturating_duration_since(Instant::now());

@@ -82,11 +82,11 @@ impl Drop for Client {
 }
 
 /// Client processes that are ready to go.
-pub struct Crew(Vec<Client>);
+pub struct ClientProcesses(Vec<Client>);
 
-impl Crew {
+impl ClientProcesses {
     /// Starts so many in `folder`, and waits until each is ready.
-    pub fn start(count: usize, folder: &Path, arguments: &[String]) -> Crew {
+    pub fn start(count: usize, folder: &Path, arguments: &[String]) -> ClientProcesses {
         let start = |_| {
             let mut child = Command::new(program())
                 .args(arguments)
@@ -105,7 +105,7 @@ impl Crew {
         for client in &mut clients {
             assert_eq!(client.line(), "ready", "a client gave up");
         }
-        Crew(clients)
+        ClientProcesses(clients)
     }
 
     /// Tells all to go.

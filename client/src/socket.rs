@@ -6,50 +6,52 @@ use crate::waker::Waker;
 
 /// First pause before another attempt to connect, and the longest, in milliseconds.
 const RECONNECT: (i32, i32) = (100, 2000);
-/// A daemon says nothing longer, in bytes.
-const MAX_HEARD: i64 = 64 * 1024;
+/// Longest message of a daemon, in bytes.
+const MAX_MESSAGE: i64 = 64 * 1024;
 
-pub(crate) use zmq::{Context, Error};
+use zmq::Context;
+/// What ZeroMQ says of a socket.
+pub use zmq::Error as SocketError;
 
-/// For each address a context, which is a thread of libzmq's. It resolves names, and does nothing else meanwhile: a name
-/// that nobody answers for must not hold up what goes to another address.
+/// A ZeroMQ context, which is a thread, for each endpoint. The thread resolves names and does nothing else meanwhile: a
+/// slow name server must not delay what goes to another endpoint.
 #[derive(Clone)]
-pub(crate) struct Contexts {
+pub struct Contexts {
     first: Context,
     others: Vec<Context>,
 }
 
 impl Contexts {
-    /// For so many addresses. A context has its thread once there is a socket in it.
-    pub(crate) fn new(addresses: usize) -> Contexts {
+    /// Contexts of so many endpoints. A context starts its thread with its first socket.
+    pub fn new(endpoints: usize) -> Contexts {
         Contexts {
             first: Context::new(),
-            others: (1..addresses).map(|_| Context::new()).collect(),
+            others: (1..endpoints).map(|_| Context::new()).collect(),
         }
     }
 
-    /// That of the address with the number, counted from 0.
-    pub(crate) fn of(&self, number: usize) -> &Context {
+    /// The context of the endpoint with the number, counted from 0.
+    fn of(&self, number: usize) -> &Context {
         let other = number.checked_sub(1).and_then(|at| self.others.get(at));
         other.unwrap_or(&self.first)
     }
 }
 
 /// A socket that connects by itself and never blocks.
-pub(crate) struct Socket(zmq::Socket);
+pub struct Socket(zmq::Socket);
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// libzmq has it.
-    Taken,
-    /// Nobody is connected, or he has enough. Nothing was sent.
-    Busy,
+pub enum SendStatus {
+    /// ZeroMQ has it.
+    Sent,
+    /// No daemon is connected, or the queue is full. Nothing was sent.
+    Full,
 }
 
 /// What to wait for on a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum For {
+pub enum WaitFor {
     /// That a message comes.
     Message,
     /// That a message comes, or that one can be sent.
@@ -57,27 +59,31 @@ pub(crate) enum For {
 }
 
 impl Socket {
-    /// The sending end of a push door, for which libzmq keeps so many messages.
+    /// The sending end of a push receiver. ZeroMQ queues up to `queue` messages.
     ///
     /// # Errors
     /// If the address cannot be one, or the system gives no socket. Whether somebody listens shows later.
-    pub(crate) fn push(context: &Context, address: &str, keep: i32) -> Result<Socket, Error> {
-        Socket::connect(context.socket(zmq::PUSH)?, address, keep)
+    pub fn push(contexts: &Contexts, address: &str, queue: i32) -> Result<Socket, SocketError> {
+        Socket::connect(contexts.first.socket(zmq::PUSH)?, address, queue)
     }
 
-    /// The client's end of a session door.
+    /// The client's end of a session receiver.
     ///
     /// # Errors
     /// As [`Socket::push`].
-    pub(crate) fn dealer(context: &Context, address: &str, keep: i32) -> Result<Socket, Error> {
-        let socket = context.socket(zmq::DEALER)?;
-        socket.set_maxmsgsize(MAX_HEARD)?;
-        Socket::connect(socket, address, keep)
+    pub(crate) fn dealer(
+        contexts: &Contexts,
+        (number, address): (usize, &str),
+        queue: i32,
+    ) -> Result<Socket, SocketError> {
+        let socket = contexts.of(number).socket(zmq::DEALER)?;
+        socket.set_maxmsgsize(MAX_MESSAGE)?;
+        Socket::connect(socket, address, queue)
     }
 
-    fn connect(socket: zmq::Socket, address: &str, keep: i32) -> Result<Socket, Error> {
+    fn connect(socket: zmq::Socket, address: &str, queue: i32) -> Result<Socket, SocketError> {
         socket.set_linger(0)?;
-        socket.set_sndhwm(keep)?;
+        socket.set_sndhwm(queue)?;
         // Without it messages queue for a daemon that never was, and those for one that is gone reach its successor.
         socket.set_immediate(true)?;
         socket.set_reconnect_ivl(RECONNECT.0)?;
@@ -90,15 +96,15 @@ impl Socket {
     }
 
     /// Sends the frames as one message, without waiting.
-    pub(crate) fn send<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) -> Sent {
+    pub fn send<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) -> SendStatus {
         match self.0.send_multipart(frames, zmq::DONTWAIT) {
-            Ok(()) => Sent::Taken,
-            Err(_) => Sent::Busy,
+            Ok(()) => SendStatus::Sent,
+            Err(_) => SendStatus::Full,
         }
     }
 
-    /// Whether somebody is there who takes a message.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Whether a daemon is connected and the queue has room.
+    pub fn has_room(&self) -> bool {
         self.0.poll(zmq::POLLOUT, 0).is_ok_and(|ready| ready > 0)
     }
 
@@ -113,17 +119,17 @@ impl Socket {
         Some(message)
     }
 
-    /// Closes, giving libzmq so long to bring what it has to the daemon. Whoever drops the context waits for that.
-    pub(crate) fn close(self, linger: Duration) {
+    /// Closes. ZeroMQ gets the time `linger` to send what it has; dropping the context waits for that.
+    pub fn close(self, linger: Duration) {
         let millis = linger.as_millis().min(i32::MAX as u128) as i32;
         let _ = self.0.set_linger(millis);
     }
 }
 
-/// Waits until something is there on a socket or the waker is used, for `timeout` at most. Says whether it was the
-/// waker.
-pub(crate) fn wait<'a>(
-    sockets: impl IntoIterator<Item = (&'a Socket, For)>,
+/// Waits until something is there on a socket or the waker is used, for `timeout` at most. Returns whether
+/// the waker was used.
+pub fn wait<'a>(
+    sockets: impl IntoIterator<Item = (&'a Socket, WaitFor)>,
     waker: Option<&Waker>,
     timeout: Duration,
 ) -> bool {
@@ -131,8 +137,8 @@ pub(crate) fn wait<'a>(
         .into_iter()
         .map(|(socket, what)| {
             socket.0.as_poll_item(match what {
-                For::Message => zmq::POLLIN,
-                For::Room => zmq::POLLIN | zmq::POLLOUT,
+                WaitFor::Message => zmq::POLLIN,
+                WaitFor::Room => zmq::POLLIN | zmq::POLLOUT,
             })
         })
         .collect();

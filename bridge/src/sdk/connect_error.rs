@@ -1,0 +1,41 @@
+//! [`ConnectError`]: why there are no exporters.
+
+use distlog_client::EndpointError;
+
+/// The exporters cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Not a session endpoint.
+    #[error(
+        "`{address}` is no session endpoint of distlogd: {reason}; expected tcp://HOST:PORT or ipc://PATH"
+    )]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no endpoint.
+    #[error("no session endpoint of distlogd is given: expected tcp://HOST:PORT or ipc://PATH")]
+    NoEndpoint,
+    /// The system gives no thread, or no pipe to wake it.
+    #[error("cannot start the exporters' thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl From<EndpointError> for ConnectError {
+    fn from(error: EndpointError) -> ConnectError {
+        match error {
+            EndpointError::Missing => ConnectError::NoEndpoint,
+            EndpointError::Scheme(address) => ConnectError::Address {
+                address,
+                reason: "its scheme is not known here".to_owned(),
+            },
+            EndpointError::Refused { endpoint, source } => ConnectError::Address {
+                address: endpoint,
+                reason: source.to_string(),
+            },
+        }
+    }
+}
