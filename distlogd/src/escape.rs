@@ -19,8 +19,8 @@ pub fn indented(line: &str) -> Escaped<'_> {
     }
 }
 
-/// A text of ours that may quote others, as an error or a list of faults: its lines stay, each is escaped, and those after
-/// the first are indented.
+/// A text of ours that may quote others, as an error or a list of faults: its lines stay, each is escaped, and those
+/// after the first are indented.
 pub fn lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (at, line) in text.lines().enumerate() {
@@ -65,16 +65,16 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a character is written as an escape: what can begin a line, move the cursor, turn the direction of a text, or
-/// is not seen at all.
+/// Whether a character is written as an escape: what can begin a line, move the cursor, turn the direction of a text,
+/// or is not seen at all.
 pub fn is_escaped(c: char) -> bool {
     match c {
         ' '..='~' => false,
         // C0, DEL, C1 with NEL.
         _ if c.is_control() => true,
-        // Soft hyphen, combining grapheme joiner, Arabic letter mark, fillers, vowel separators, zero width, direction marks,
-        // line and paragraph separator, invisible operators, deprecated formats, byte order mark, annotations, shorthand and
-        // musical formats, tags and the variation selectors that can carry hidden text.
+        // Soft hyphen, combining grapheme joiner, Arabic letter mark, fillers, vowel separators, zero width, direction
+        // marks, line and paragraph separator, invisible operators, deprecated formats, byte order mark, annotations,
+        // shorthand and musical formats, tags and the variation selectors that can carry hidden text.
         '\u{ad}'
         | '\u{34f}'
         | '\u{61c}'

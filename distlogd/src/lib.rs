@@ -25,44 +25,38 @@
 //!
 //! # Reading order: the way of a record
 //!
-//! 1. [`doors`] — it comes in: `push.rs` and `session/` receive, `check.rs` and `legacy.rs` make batches that can be stored.
-//!    [`drain`] is another way in: it takes what dead processes left in their files.
-//! 2. [`intake`] — the queue, and the one thread that appends to the store and commits.
-//! 3. [`distlog_store`] — the segmented log: durable, indexed by trace, read by cursors.
-//! 4. [`worker`] — a thread per processor: cursor → [`distlog_rules`] → [`processor`] → flush → cursor forward.
-//! 5. [`processors`] — the destinations, one file or folder each.
-//! 6. [`tracker`] — which tasks are open, and which are lost; [`own`] — what the daemon itself says in the stream.
-//! 7. [`tree`] and [`lookup`] — from the records of a trace to its tree; [`http`] shows it and the live tail.
+//! 1. `receivers/`: it comes in. `push.rs`, `session/`, `otlp/` and `dead_spools/` receive, `validate.rs` and
+//!    `python_batches.rs` make batches that can be stored.
+//! 2. `intake/`: the queue, and the one thread that appends to the store and commits.
+//! 3. [`distlog_store`]: the segmented log: durable, indexed by trace, read by consumers.
+//! 4. `worker/`: a thread per processor: consumer → [`distlog_rules`] → [`processor`] → flush → cursor forward.
+//! 5. `processors/`: the destinations, one file or folder each.
+//! 6. `tracker/`: which tasks are open, and which are lost.
+//! 7. `tree/` and `lookup.rs`: from the records of a trace to its tree; `http/` shows it and the live tail.
 //!
-//! [`escape`] is what all of them write texts with that people see.
-//!
-//! Around it: [`config`] (what the YAML file says), [`listen`] (addresses, and which web pages may ask),
-//! [`daemon`] (everything opened and closed in order), [`cli`].
-//! [`faults`], [`heard`], [`losses`], [`meters`] and [`metrics`] (labels: `label.rs`) count; [`vital`] notices when a part is gone.
+//! Around it: `config/` (what the YAML file says), `listen/` (addresses, and which web pages may ask), `daemon/` (opens
+//! and closes everything in order, by `shutdown.rs`), [`cli`]. `self_telemetry/` has the metrics, the daemon's own
+//! records and rate-limited log lines; `liveness.rs` knows when producers were last seen; `supervisor.rs` ends a daemon
+//! of which a part has failed. `escape.rs` writes all texts that people see.
 
 mod address;
 pub mod cli;
 pub mod config;
 pub mod daemon;
-pub mod doors;
-pub mod drain;
 pub mod escape;
-pub mod faults;
-pub mod heard;
 pub mod http;
 pub mod intake;
-mod label;
 pub mod listen;
+pub mod liveness;
 pub mod lookup;
-pub mod losses;
-pub mod meters;
-pub mod metrics;
-pub mod own;
 pub mod processor;
 pub mod processors;
+pub mod receivers;
 mod rpc;
+pub mod self_telemetry;
+pub mod shutdown;
+pub mod supervisor;
 pub mod tracker;
 pub mod tree;
 mod values;
-pub mod vital;
 pub mod worker;

@@ -7,21 +7,6 @@ use distlog_store::{Batches, ReadError, Reader};
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
 
-/// The records of a batch that was read from the store, with their numbers there; `first` is that of the first one.
-pub fn records_from<'a>(
-    first: u64,
-    batch: &'a BatchRef<'a>,
-) -> impl Iterator<Item = RecordRef<'a>> {
-    (first..)
-        .zip(batch.records())
-        .filter_map(|(number, record)| {
-            // Batches were checked when they came in.
-            let mut record = record.ok()?;
-            record.store_number = number;
-            Some(record)
-        })
-}
-
 /// Reads single records by their number in the store. Asked in ascending order it reads each part of the store once.
 pub struct Numbered<'a> {
     reader: &'a Reader,
@@ -69,25 +54,17 @@ pub fn task(
     span_id: SpanId,
     take: &mut dyn FnMut(&RecordRef<'_>),
 ) -> Result<(), ReadError> {
-    let mut cursor = reader.trace(trace_id.to_bytes());
-    let mut batches = Batches::new();
-    loop {
-        cursor.next_batches(&mut batches, READ_BYTES)?;
-        if batches.is_empty() {
-            return Ok(());
-        }
-        for (head, bytes) in batches.iter() {
-            let Ok(batch) = BatchRef::parse(bytes) else {
-                continue;
-            };
+    reader
+        .trace(trace_id)
+        .for_each(READ_BYTES, |head, _, batch| {
             let of_task = |record: &RecordRef<'_>| {
                 record
                     .task
                     .is_some_and(|task| task.trace_id == trace_id && task.span_id == span_id)
             };
-            records_from(head.first, &batch)
+            head.records(batch)
                 .filter(of_task)
                 .for_each(|record| take(&record));
-        }
-    }
+            true
+        })
 }

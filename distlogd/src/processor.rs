@@ -23,8 +23,8 @@ pub trait Processor: Send {
     /// As for [`Processor::process`].
     fn flush(&mut self) -> Result<Token, Error>;
 
-    /// How many of the records taken the destination has rejected without saying which, since this was asked last. It is
-    /// asked after each successful flush, and they count as rejected.
+    /// How many of the records taken the destination has rejected without saying which, since this was asked last. It
+    /// is asked after each successful flush, and they count as rejected.
     fn rejected(&mut self) -> u64 {
         0
     }
@@ -44,8 +44,8 @@ pub enum Error {
         /// How long the destination asks to be left alone.
         after: Option<Duration>,
     },
-    /// Nothing is wrong, but everything since the last flush is to be presented again, at once: the processor has found out
-    /// how the destination wants it. It says so itself.
+    /// Nothing is wrong, but everything since the last flush is to be presented again, at once: the processor has found
+    /// out how the destination wants it. It says so itself.
     Again,
     /// These records will never be taken; they are counted, reported and skipped, and all others were taken.
     Reject {

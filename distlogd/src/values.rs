@@ -1,6 +1,7 @@
 //! Sizes and durations as people write them, for `#[serde(deserialize_with = "…")]`.
 //!
-//! `humantime` knows no fractions (`1.5h`) and takes `1h1h` and years, `bytesize` wraps what is over 64 bits: hence these.
+//! `humantime` also reads `1h1h`, `12h1d` and years, which are likely mistakes in a configuration. `bytesize` takes
+//! what is over 64 bits for the largest size, and does not read `1_000`.
 
 use std::fmt;
 use std::time::Duration;

@@ -170,51 +170,51 @@ fn every_receiver_counts_the_records_that_came() {
         &daemon,
         &[
             (
-                "distlogd_received_records_total{door=\"otlp_http\",encoding=\"otlp traces\"}",
+                "distlogd_receiver_accepted_records_total{receiver=\"otlp_http\",encoding=\"otlp traces\"}",
                 11.0,
             ),
             (
-                "distlogd_refused_records_total{door=\"otlp_http\",encoding=\"otlp traces\"}",
+                "distlogd_receiver_refused_records_total{receiver=\"otlp_http\",encoding=\"otlp traces\"}",
                 1.0,
             ),
             (
-                "distlogd_received_messages_total{door=\"otlp_http\",encoding=\"otlp traces\"}",
+                "distlogd_receiver_messages_total{receiver=\"otlp_http\",encoding=\"otlp traces\"}",
                 3.0,
             ),
             (
-                "distlogd_received_records_total{door=\"otlp_http\",encoding=\"otlp logs\"}",
+                "distlogd_receiver_accepted_records_total{receiver=\"otlp_http\",encoding=\"otlp logs\"}",
                 2.0,
             ),
             (
-                "distlogd_refused_records_total{door=\"otlp_http\",encoding=\"otlp logs\"}",
+                "distlogd_receiver_refused_records_total{receiver=\"otlp_http\",encoding=\"otlp logs\"}",
                 1.0,
             ),
             (
-                "distlogd_received_records_total{door=\"otlp_grpc\",encoding=\"otlp traces\"}",
+                "distlogd_receiver_accepted_records_total{receiver=\"otlp_grpc\",encoding=\"otlp traces\"}",
                 6.0,
             ),
             (
-                "distlogd_received_records_total{door=\"push\",encoding=\"J\"}",
+                "distlogd_receiver_accepted_records_total{receiver=\"push\",encoding=\"J\"}",
                 7.0,
             ),
             (
-                "distlogd_received_messages_total{door=\"push\",encoding=\"J\"}",
+                "distlogd_receiver_messages_total{receiver=\"push\",encoding=\"J\"}",
                 8.0,
             ),
             (
-                "distlogd_bad_input_total{door=\"push\",what=\"bad JSON\"}",
+                "distlogd_receiver_rejected_inputs_total{receiver=\"push\",reason=\"bad JSON\"}",
                 1.0,
             ),
             (
-                "distlogd_received_records_total{door=\"push\",encoding=\"P\"}",
+                "distlogd_receiver_accepted_records_total{receiver=\"push\",encoding=\"P\"}",
                 1.0,
             ),
             (
-                "distlogd_received_records_total{door=\"push\",encoding=\"B\"}",
+                "distlogd_receiver_accepted_records_total{receiver=\"push\",encoding=\"B\"}",
                 4.0,
             ),
             (
-                "distlogd_received_records_total{door=\"session\",encoding=\"B\"}",
+                "distlogd_receiver_accepted_records_total{receiver=\"session\",encoding=\"B\"}",
                 5.0,
             ),
             // All of that is stored.
@@ -261,7 +261,10 @@ rules: [ {{ to: [all, text, screen, live, picky, away] }} ]",
     // At once, so that all of them leave in one request.
     check(
         &daemon,
-        &[("distlogd_processor_rejected_total{processor=\"away\"}", 2.0)],
+        &[(
+            "distlogd_processor_rejected_records_total{processor=\"away\"}",
+            2.0,
+        )],
     );
     let spans = vec![span(1, 2), span(2, 0), span(3, 0)];
     post(&daemon, "/v1/traces", &traces(spans).encode_to_vec());
@@ -280,12 +283,12 @@ rules: [ {{ to: [all, text, screen, live, picky, away] }} ]",
         check(
             &daemon,
             &[
-                (&processor(name, "taken"), f64::from(taken)),
-                (&processor(name, "rejected"), f64::from(rejected)),
-                (&processor(name, "skipped"), 0.0),
+                (&processor(name, "sent_records"), f64::from(taken)),
+                (&processor(name, "rejected_records"), f64::from(rejected)),
+                (&processor(name, "skipped_records"), 0.0),
                 (&processor(name, "retries"), 0.0),
                 (
-                    &format!("distlogd_processor_lag{{processor=\"{name}\"}}"),
+                    &format!("distlogd_processor_lag_records{{processor=\"{name}\"}}"),
                     0.0,
                 ),
             ],
@@ -298,7 +301,7 @@ rules: [ {{ to: [all, text, screen, live, picky, away] }} ]",
             (&processor("away", "otlp_log_records"), 3.0),
             (&processor("away", "otlp_rejected_items"), 3.0),
             (&processor("away", "otlp_requests"), 2.0),
-            (&processor("away", "otlp_looked_up"), 0.0),
+            (&processor("away", "otlp_store_lookups"), 0.0),
             (&processor("away", "otlp_repeated_ends"), 0.0),
             (&processor("away", "otlp_unplaced_events"), 0.0),
         ],
@@ -308,10 +311,57 @@ rules: [ {{ to: [all, text, screen, live, picky, away] }} ]",
         "otlp_bytes",
         "otlp_unplaced_events",
         "otlp_repeated_ends",
-        "otlp_looked_up",
+        "otlp_store_lookups",
     ] {
         assert!(metrics.contains(&processor("away", name)), "{metrics}");
         assert!(!metrics.contains(&processor("all", name)), "{metrics}");
     }
     assert_eq!(daemon.lines("all.jsonl").len(), records as usize);
+    listed_in_the_docs(&metrics);
+}
+
+/// The page has no metric that `docs/metrics.md` does not list with its kind and labels, and has all that need no
+/// label.
+fn listed_in_the_docs(metrics: &str) {
+    let docs = include_str!("../../docs/metrics.md");
+    let rows: Vec<Vec<&str>> = docs
+        .lines()
+        .filter(|line| line.starts_with("| `distlogd_"))
+        .map(|line| {
+            line.split('|')
+                .map(|cell| cell.trim().trim_matches('`'))
+                .collect()
+        })
+        .collect();
+    let kinds = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "));
+    for (name, kind) in kinds.filter_map(|line| line.split_once(' ')) {
+        let total = if kind == "counter" { "_total" } else { "" };
+        let row = rows.iter().find(|row| row[1] == format!("{name}{total}"));
+        let row = row.unwrap_or_else(|| panic!("{name} is not listed"));
+        assert_eq!(row[2], kind, "{name}");
+    }
+    for row in rows {
+        let shown = metrics
+            .lines()
+            .filter(|line| line.starts_with(row[1]))
+            .collect::<Vec<_>>();
+        if row[3].is_empty() {
+            assert_eq!(shown.len(), 1, "{}", row[1]);
+        }
+        for label in row[3]
+            .split(", ")
+            .map(|label| label.trim_matches('`'))
+            .filter(|l| !l.is_empty())
+        {
+            assert!(
+                shown
+                    .iter()
+                    .all(|line| line.contains(&format!("{label}=\""))),
+                "{}: {label}",
+                row[1]
+            );
+        }
+    }
 }

@@ -25,9 +25,7 @@ fn config(folder: &std::path::Path) -> Config {
 fn push(daemon: &Daemon) -> zmq::Socket {
     let socket = zmq::Context::new().socket(zmq::PUSH).unwrap();
     socket.set_linger(0).unwrap();
-    socket
-        .connect(daemon.doors().push.as_deref().unwrap())
-        .unwrap();
+    socket.connect(daemon.address("push").unwrap()).unwrap();
     socket
 }
 
@@ -53,7 +51,7 @@ fn task(kind: Kind, id: &TaskId, offset: u64) -> Record {
 }
 
 fn tasks(daemon: &Daemon) -> String {
-    let address = daemon.doors().http.unwrap();
+    let address = daemon.address("http").unwrap();
     let mut response = ureq::get(format!("http://{address}/api/v1/tasks"))
         .call()
         .unwrap();
@@ -150,14 +148,14 @@ fn a_full_store_does_not_keep_the_daemon_from_stopping() {
         send(&socket, 1, record);
     }
     eventually("so many came that the door waits", || {
-        let address = daemon.doors().http.unwrap();
+        let address = daemon.address("http").unwrap();
         let mut response = ureq::get(format!("http://{address}/metrics"))
             .call()
             .unwrap();
         let metrics = response.body_mut().read_to_string().unwrap();
         let came: u64 = metrics
             .lines()
-            .filter(|line| line.starts_with("distlogd_received_messages_total"))
+            .filter(|line| line.starts_with("distlogd_receiver_messages_total"))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
             .sum();
         if came >= 3 { Ok(()) } else { Err(came) }
@@ -176,7 +174,7 @@ fn a_request_that_is_never_finished_does_not_keep_the_daemon_from_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let daemon = Builder::new().start(&config).unwrap();
-    let mut half = TcpStream::connect(daemon.doors().http.unwrap()).unwrap();
+    let mut half = TcpStream::connect(daemon.address("http").unwrap()).unwrap();
     half.write_all(b"GET /api/v1/tas").unwrap();
     tasks(&daemon);
     let begun = Instant::now();
@@ -205,7 +203,7 @@ fn a_condition_that_is_too_deep_is_refused_and_ends_nothing() {
         format!("{}true", "true==".repeat(1000)),
         format!("{}true{}", "(".repeat(3000), ")".repeat(3000)),
     ] {
-        let address = daemon.doors().http.unwrap();
+        let address = daemon.address("http").unwrap();
         let mut response = agent
             .get(format!("http://{address}/api/v1/tail"))
             .query("filter", &filter)

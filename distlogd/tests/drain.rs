@@ -72,9 +72,12 @@ fn a_daemon_stores_what_the_dead_left_and_says_what_was_lost() {
     assert!(!folder.path().join("not there").exists());
     eventually("the trouble is counted", || {
         let seen = [
-            metric(&daemon, "distlogd_drained_spools_total"),
-            metric(&daemon, "distlogd_drained_records_total"),
-            metric(&daemon, "distlogd_drain_failing"),
+            metric(&daemon, "distlogd_dead_spools_drained_total"),
+            metric(
+                &daemon,
+                "distlogd_receiver_accepted_records_total{receiver=\"dead_spools\",encoding=\"B\"}",
+            ),
+            metric(&daemon, "distlogd_dead_spools_failing"),
         ];
         if seen == [2, 3003, 2] {
             Ok(())

@@ -11,7 +11,7 @@ use distlog_proto::ProducerId;
 use distlog_store::{Batches, Options, Reader, Store};
 use distlog_testkit::eventually;
 use distlogd::intake::{self, Batch, Intake, Stored, Writer};
-use distlogd::vital::Vital;
+use distlogd::supervisor::Supervisor;
 use store_double::{Double, Fault};
 
 /// Longer than any test: only what is asked for is committed.
@@ -51,7 +51,7 @@ fn start(folder: &std::path::Path, sync: Duration, reserve: u64) -> (Intake, Wri
     };
     let store = Store::open(folder, options).unwrap();
     let reader = store.reader();
-    let (intake, writer) = intake::start(store, sync, &Vital::default()).unwrap();
+    let (intake, writer) = intake::start(store, sync, &Supervisor::default()).unwrap();
     (intake, writer, reader)
 }
 
@@ -64,7 +64,7 @@ fn what_waits_is_stored_before_the_store_is_closed() {
     assert_eq!(reader.end() - reader.first(), 20);
     assert!(intake.submit(batch(1, 20, 21)).is_err());
     assert!(intake.submit_credited(batch(1, 20, 21)).is_err());
-    assert!(intake.stand(id(1), 0, Box::new(|_| ())).is_err());
+    assert!(intake.resume_offset(id(1), 0, Box::new(|_| ())).is_err());
     assert!(intake.after(Box::new(|| ())).is_err());
 }
 
@@ -117,7 +117,7 @@ fn what_comes_while_the_disk_syncs_becomes_durable_together() {
     disk.set_sync_time(Duration::from_millis(300));
     let reader = store.reader();
     let sync = Duration::from_millis(5);
-    let (intake, writer) = intake::start(store, sync, &Vital::default()).unwrap();
+    let (intake, writer) = intake::start(store, sync, &Supervisor::default()).unwrap();
     let syncs = reader.stats().syncs;
     for from in 0..3 {
         for client in 1..=64 {
@@ -146,7 +146,7 @@ fn each_is_told_in_order_what_became_of_it() {
     let stands = |producer: u8, acked| {
         let (sender, receiver) = channel();
         let answer = Box::new(move |to| sender.send(to).unwrap());
-        intake.stand(id(producer), acked, answer).unwrap();
+        intake.resume_offset(id(producer), acked, answer).unwrap();
         receiver.recv_timeout(PATIENCE).unwrap()
     };
     assert_eq!(stands(1, 0), 0);
@@ -160,8 +160,8 @@ fn each_is_told_in_order_what_became_of_it() {
     assert_eq!(submit(batch(1, 0, 10)), Stored::Durable);
     assert_eq!(submit(batch(1, 0, 10)), Stored::Durable, "a replay");
     assert_eq!(submit(batch(1, 3, 7)), Stored::Durable, "cut differently");
-    assert_eq!(submit(batch(1, 20, 30)), Stored::Gap { stands_at: 10 });
-    assert_eq!(submit(batch(1, 5, 15)), Stored::Gap { stands_at: 10 });
+    assert_eq!(submit(batch(1, 20, 30)), Stored::Gap { resume_offset: 10 });
+    assert_eq!(submit(batch(1, 5, 15)), Stored::Gap { resume_offset: 10 });
     assert_eq!(
         submit(batch(2, 0, 10)),
         Stored::Durable,
@@ -234,7 +234,7 @@ fn who_has_no_credit_waits_while_much_waits_already() {
     // Also what has no bytes takes room.
     let before = intake.credited();
     intake.after(Box::new(|| ())).unwrap();
-    intake.stand(id(3), 0, Box::new(|_| ())).unwrap();
+    intake.resume_offset(id(3), 0, Box::new(|_| ())).unwrap();
     assert!(intake.credited() > before);
     assert_eq!(submitted.load(Ordering::Relaxed), 16);
     assert_eq!(writer.close(), 116);
@@ -251,14 +251,14 @@ fn a_panic_in_the_thread_that_writes_is_noticed_and_nobody_waits_for_it() {
             ..Options::default()
         },
     );
-    let vital = Vital::default();
-    let (intake, writer) = intake::start(store.unwrap(), Duration::ZERO, &vital).unwrap();
+    let supervisor = Supervisor::default();
+    let (intake, writer) = intake::start(store.unwrap(), Duration::ZERO, &supervisor).unwrap();
     let broken = Batch {
         done: Some(Box::new(|_| panic!("on purpose"))),
         ..batch(1, 0, 1)
     };
     intake.submit_credited(broken).unwrap();
-    eventually("it is noticed", || vital.failed().ok_or("all is well"));
+    eventually("it is noticed", || supervisor.failed().ok_or("all is well"));
     eventually("nothing is taken any more", || {
         intake
             .submit(batch(1, 1, 2))
@@ -310,7 +310,7 @@ fn who_waits_for_an_answer_hears_that_there_will_be_none() {
     });
     let (sender, stands) = channel();
     let answer = Box::new(move |to| sender.send(to).unwrap());
-    intake.stand(id(1), 0, answer).unwrap();
+    intake.resume_offset(id(1), 0, answer).unwrap();
     let (behind, said) = with_done(batch(1, 1, 2));
     intake.submit_credited(behind).unwrap();
     drop(go);
@@ -346,7 +346,7 @@ fn stored(reader: &Reader) -> Vec<(u8, u64, u64)> {
             return all;
         }
         let found = batches.iter().filter(|(head, _)| head.count > 0);
-        all.extend(found.map(|(head, _)| (head.producer[0], head.from, head.to)));
+        all.extend(found.map(|(head, _)| (head.producer.to_bytes()[0], head.from, head.to)));
     }
 }
 
@@ -370,7 +370,7 @@ fn what_was_taken_before_the_disk_was_full_is_stored_once() {
     let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
     let reader = store.reader();
     let (intake, writer) =
-        intake::start(store, Duration::from_millis(1), &Vital::default()).unwrap();
+        intake::start(store, Duration::from_millis(1), &Supervisor::default()).unwrap();
     let (first, said) = with_done(unordered(0));
     intake.submit(first).unwrap();
     // From here on room is asked for after each MiB.
@@ -414,13 +414,13 @@ fn what_was_said_to_be_durable_is_there_once_whatever_the_disk_forgets() {
             let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
             let reader = store.reader();
             let sync = Duration::from_micros(splitmix(&mut random) % 400);
-            let (intake, writer) = intake::start(store, sync, &Vital::default()).unwrap();
+            let (intake, writer) = intake::start(store, sync, &Supervisor::default()).unwrap();
             let mut next = [0u64; 3];
             for producer in 0..3u8 {
                 let said = acked.lock().unwrap()[usize::from(producer)];
                 let (sender, receiver) = channel();
                 let answer = Box::new(move |to| sender.send(to).unwrap());
-                intake.stand(id(producer), said, answer).unwrap();
+                intake.resume_offset(id(producer), said, answer).unwrap();
                 let stands = receiver.recv_timeout(PATIENCE).unwrap();
                 assert!(
                     stands >= said,

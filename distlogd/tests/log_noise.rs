@@ -1,5 +1,5 @@
-//! What is normal is no warning: receivers that take no logs, programs that send metrics along, clients and daemons that come
-//! and go.
+//! What is normal is no warning: receivers that take no logs, programs that send metrics along, clients and daemons
+//! that come and go.
 
 mod otlp_support;
 
@@ -130,7 +130,7 @@ fn clients_that_send_all_they_have_and_go_when_they_like() {
     }
     eventually("half requests", || {
         let broken = daemon
-            .metric("distlogd_bad_input_total{door=\"otlp_http\",what=\"request broke off\"}");
+            .metric("distlogd_receiver_rejected_inputs_total{receiver=\"otlp_http\",reason=\"request broke off\"}");
         if broken == 15.0 { Ok(()) } else { Err(broken) }
     });
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -99,7 +99,8 @@ fn what_is_no_endpoint_is_told_at_once() {
             let fault = open(
                 "test",
                 &config,
-                &distlogd::meters::Meters::default(),
+                &distlogd::self_telemetry::Metrics::default(),
+                &otlp_support::runtime(),
                 Box::new(Store::default()),
             )
             .err();

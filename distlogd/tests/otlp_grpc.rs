@@ -3,7 +3,6 @@
 mod otlp_support;
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use distlog_bridge::otlp::trace::v1::Span;
@@ -79,13 +78,7 @@ fn spans_and_log_records_arrive_whatever_the_compression() {
             assert_eq!(encoding, expected);
         }
         let counters = delivery.otlp.counters();
-        assert_eq!(
-            (
-                counters.spans.load(Ordering::Relaxed),
-                counters.logs.load(Ordering::Relaxed)
-            ),
-            (1, 1)
-        );
+        assert_eq!((counters.spans.get(), counters.log_records.get()), (1, 1));
     }
 }
 
@@ -175,7 +168,7 @@ fn what_is_unavailable_is_tried_again_and_nothing_is_lost_or_doubled_in_a_span()
         assert!(text(&span.attributes, "user").is_some());
     }
     assert_eq!(
-        delivery.otlp.counters().looked_up.load(Ordering::Relaxed),
+        delivery.otlp.counters().store_lookups.get(),
         0,
         "memory is enough for what is sent again"
     );
@@ -261,9 +254,9 @@ fn partial_success_is_counted_and_not_sent_again() {
     delivery.run();
     assert!(delivery.retries.is_empty() && delivery.refused.is_empty());
     let counters = delivery.otlp.counters();
-    assert_eq!(counters.rejected.load(Ordering::Relaxed), 1);
-    assert_eq!(counters.spans.load(Ordering::Relaxed), 1);
-    assert_eq!(counters.logs.load(Ordering::Relaxed), 2);
+    assert_eq!(counters.rejected_items.get(), 1);
+    assert_eq!(counters.spans.get(), 1);
+    assert_eq!(counters.log_records.get(), 2);
     assert_eq!(collector.seen().traces.len(), 1);
 }
 

@@ -21,7 +21,6 @@ use distlogd::processor::Error;
 use distlogd::processors::otlp::{Compression, Config, Protocol};
 use otlp_support::{Delivery, Store, whole};
 use prost::Message;
-use std::sync::atomic::Ordering;
 use tokio::runtime::Runtime;
 
 #[derive(Clone, Default)]
@@ -291,8 +290,8 @@ fn partial_success_is_counted_and_not_sent_again() {
     let store = Store::of(&whole(1));
     let mut delivery = Delivery::new(&store, &server.config());
     assert!(delivery.run().retries.is_empty());
-    assert_eq!(delivery.otlp.counters().rejected.load(Ordering::Relaxed), 1);
-    assert_eq!(delivery.otlp.counters().spans.load(Ordering::Relaxed), 0);
+    assert_eq!(delivery.otlp.counters().rejected_items.get(), 1);
+    assert_eq!(delivery.otlp.counters().spans.get(), 0);
     assert!(
         server.names().is_empty(),
         "the answer above was the only request"

@@ -363,8 +363,8 @@ fn spans_come_late_out_of_order_and_twice() {
     whole(&daemon);
     assert_eq!(daemon.records("all.jsonl", 9).len(), 9, "stored once");
 
-    // The daemon is killed: what it answered is there. A client that did not hear it sends it again, and the daemon does not know
-    // that any more: it is stored twice then, but the tree has it once.
+    // The daemon is killed: what it answered is there. A client that did not hear it sends it again, and the daemon
+    // does not know that any more: it is stored twice then, but the tree has it once.
     daemon.kill();
     daemon.restart();
     send(&daemon, vec![span(3, Some(2), "grandchild")]);
@@ -467,7 +467,8 @@ fn what_cannot_be_taken_is_refused_alone() {
         answer["partialSuccess"]["errorMessage"],
         "the span id has 3 bytes or is zero; it must have 8 and not be zero"
     );
-    let refused = "distlogd_bad_input_total{door=\"otlp_http\",what=\"bad records\"}";
+    let refused =
+        "distlogd_receiver_rejected_inputs_total{receiver=\"otlp_http\",reason=\"bad records\"}";
     assert_eq!(daemon.metric(refused), 2.0);
 }
 
@@ -559,7 +560,9 @@ fn whatever_else_comes_is_refused_with_the_reason() {
         assert_eq!(answered.header("retry-after"), "", "it would be in vain");
     }
     assert!(
-        daemon.metric("distlogd_bad_input_total{door=\"otlp_http\",what=\"bad request\"}") >= 8.0
+        daemon.metric(
+            "distlogd_receiver_rejected_inputs_total{receiver=\"otlp_http\",reason=\"bad request\"}"
+        ) >= 8.0
     );
 
     // Bytes that are no gRPC, and a message that is none.

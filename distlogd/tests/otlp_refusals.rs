@@ -1,5 +1,5 @@
-//! Every refusal of OTLP, by gRPC and by HTTP: clients try again what may succeed later and nothing else, whether they keep to
-//! the specification or are OpenTelemetry's SDK for Python, which does not.
+//! Every refusal of OTLP, by gRPC and by HTTP: clients try again what may succeed later and nothing else, whether they
+//! keep to the specification or are OpenTelemetry's SDK for Python, which does not.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -222,7 +222,9 @@ fn what_is_wrong_with_a_request_is_said_and_not_tried_again() {
             "/shop.Orders/Put",
         ),
     ] {
-        let counter = format!("distlogd_bad_input_total{{door=\"otlp_grpc\",what=\"{what}\"}}");
+        let counter = format!(
+            "distlogd_receiver_rejected_inputs_total{{receiver=\"otlp_grpc\",reason=\"{what}\"}}"
+        );
         let before = daemon.metric(&counter);
         check(
             &by_grpc(&daemon, path, encoding, message),
@@ -298,7 +300,9 @@ fn what_is_wrong_with_a_request_is_said_and_not_tried_again() {
             "/v1/traces",
         ),
     ] {
-        let counter = format!("distlogd_bad_input_total{{door=\"otlp_http\",what=\"{what}\"}}");
+        let counter = format!(
+            "distlogd_receiver_rejected_inputs_total{{receiver=\"otlp_http\",reason=\"{what}\"}}"
+        );
         let before = daemon.metric(&counter);
         check(
             &by_http(&daemon, path, &headers, message),
@@ -336,7 +340,7 @@ fn what_is_wrong_with_the_daemon_is_tried_again() {
     eventually("both are on their way", || {
         let received = ["otlp_grpc", "otlp_http"].map(|door| {
             daemon.metric(&format!(
-                "distlogd_received_messages_total{{door=\"{door}\",encoding=\"otlp traces\"}}"
+                "distlogd_receiver_messages_total{{receiver=\"{door}\",encoding=\"otlp traces\"}}"
             ))
         });
         if received == [1.0; 2] {

@@ -2,8 +2,6 @@
 
 mod otlp_support;
 
-use std::sync::atomic::Ordering;
-
 use distlog_bridge::otlp::trace::v1::status::StatusCode;
 use distlog_proto::{Kind, Otlp as Extras, Outcome, Record, Source};
 use distlogd::processor::{Error, Processor};
@@ -55,10 +53,7 @@ fn a_begin_from_before_the_restart_is_found_in_the_store() {
         spans[0].status.as_ref().unwrap().code,
         StatusCode::Ok as i32
     );
-    assert_eq!(
-        delivery.otlp.counters().looked_up.load(Ordering::Relaxed),
-        1
-    );
+    assert_eq!(delivery.otlp.counters().store_lookups.get(), 1);
 }
 
 #[test]
@@ -86,7 +81,7 @@ fn more_tasks_than_memory_is_meant_for_are_all_exported_whole() {
             .all(|span| span.events.len() == 1 && text(&span.attributes, "user").is_some())
     );
     assert_eq!(collector.logs().len(), 20);
-    let looked_up = delivery.otlp.counters().looked_up.load(Ordering::Relaxed);
+    let looked_up = delivery.otlp.counters().store_lookups.get();
     assert!((17..=20).contains(&looked_up), "{looked_up}");
 }
 
@@ -128,14 +123,7 @@ fn a_lost_task_is_exported_once_even_if_its_end_comes_later() {
             Some("shop"),
             "that of the begin"
         );
-        assert_eq!(
-            delivery
-                .otlp
-                .counters()
-                .repeated_ends
-                .load(Ordering::Relaxed),
-            1
-        );
+        assert_eq!(delivery.otlp.counters().repeated_ends.get(), 1);
     }
 }
 
@@ -167,7 +155,8 @@ fn a_store_that_cannot_be_read_is_no_reason_to_lose_a_span() {
     let mut otlp = open(
         "test",
         &Config::new(collector.endpoint()),
-        &distlogd::meters::Meters::default(),
+        &distlogd::self_telemetry::Metrics::default(),
+        &otlp_support::runtime(),
         Box::new(broken),
     )
     .unwrap();
@@ -200,14 +189,7 @@ fn events_outside_of_tasks_are_log_records_or_counted() {
         },
     );
     delivery.run();
-    assert_eq!(
-        delivery
-            .otlp
-            .counters()
-            .unplaced_events
-            .load(Ordering::Relaxed),
-        1
-    );
+    assert_eq!(delivery.otlp.counters().unplaced_events.get(), 1);
     assert_eq!(collector.logs().len(), 1);
 }
 

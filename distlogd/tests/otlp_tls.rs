@@ -238,7 +238,8 @@ fn files_that_cannot_be_used_are_named() {
         open(
             "test",
             &config,
-            &distlogd::meters::Meters::default(),
+            &distlogd::self_telemetry::Metrics::default(),
+            &otlp_support::runtime(),
             Box::new(Store::default()),
         )
         .err()

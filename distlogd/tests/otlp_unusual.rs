@@ -1,5 +1,5 @@
-//! OTLP that is unusual but real, into a real daemon: times that are missing, span ids that are shared, traces without a root,
-//! deep and large ones.
+//! OTLP that is unusual but real, into a real daemon: times that are missing, span ids that are shared, traces without
+//! a root, deep and large ones.
 
 mod otlp_support;
 

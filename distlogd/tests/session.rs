@@ -1,4 +1,4 @@
-//! The session door of a real daemon, seen from a raw socket.
+//! The session receiver of a real daemon, seen from a raw socket.
 
 mod session_kit;
 
@@ -57,11 +57,11 @@ fn records_are_acked_when_they_are_stored_and_stored_once() {
         .collect();
     assert_eq!(messages, ["a", "b", "c", "d"]);
     for (name, value) in [
-        ("distlogd_session_replays_total", 2),
+        ("distlogd_session_replayed_batches_total", 2),
         ("distlogd_session_rewinds_total", 1),
         ("distlogd_sessions", 1),
         (
-            "distlogd_received_records_total{door=\"session\",encoding=\"B\"}",
+            "distlogd_receiver_accepted_records_total{receiver=\"session\",encoding=\"B\"}",
             4,
         ),
     ] {
@@ -173,7 +173,8 @@ fn what_is_forged_is_refused_and_counted() {
     victim.acked(10);
     assert_eq!(stored(daemon.reader(), id(1)), [(0, "mine".to_owned())]);
     assert_eq!(stored(daemon.reader(), id(2)), []);
-    let counted = "distlogd_bad_input_total{door=\"session\",what=\"a forged batch\"}";
+    let counted =
+        "distlogd_receiver_rejected_inputs_total{receiver=\"session\",reason=\"forged batch\"}";
     assert_eq!(metric(&daemon, counted), 4);
     assert_eq!(
         metric(&daemon, "distlogd_dropped_records_total{level=\"error\"}"),
@@ -231,22 +232,22 @@ fn whatever_comes_is_answered_counted_and_survived() {
         stranger.socket.send_multipart(frames, 0).unwrap();
         assert_eq!(stranger.refused().0, RefusedReason::Malformed);
     }
-    // A client of the push door.
+    // A client of the push receiver.
     let frames = [b"TLB".to_vec(), body(id(3), vec![record(0, "lost")])];
     stranger.socket.send_multipart(frames, 0).unwrap();
     let (reason, detail, _) = stranger.refused();
     assert_eq!(reason, RefusedReason::Malformed);
-    assert!(detail.contains("push door"), "{detail}");
-    let counted = "distlogd_bad_input_total{door=\"session\",what=\"a message for the push door\"}";
+    assert!(detail.contains("push receiver"), "{detail}");
+    let counted = "distlogd_receiver_rejected_inputs_total{receiver=\"session\",reason=\"a message for push\"}";
     assert_eq!(metric(&daemon, counted), 1);
-    // And a session at the push door.
+    // And a session at the push receiver.
     let push = context.socket(zmq::PUSH).unwrap();
     push.set_linger(0).unwrap();
-    push.connect(daemon.doors().push.as_deref().unwrap())
-        .unwrap();
+    push.connect(daemon.address("push").unwrap()).unwrap();
     push.send(hello, 0).unwrap();
     eventually("it is counted", || {
-        let counted = "distlogd_bad_input_total{door=\"push\",what=\"a session\"}";
+        let counted =
+            "distlogd_receiver_rejected_inputs_total{receiver=\"push\",reason=\"a session\"}";
         if metric(&daemon, counted) == 1 {
             Ok(())
         } else {
@@ -273,7 +274,7 @@ fn whatever_comes_is_answered_counted_and_survived() {
 
     honest.send(0, 10, vec![record(0, "fine")]);
     honest.acked(10);
-    assert!(daemon.vital().failed().is_none());
+    assert!(daemon.failed().is_none());
     daemon.stop();
 }
 

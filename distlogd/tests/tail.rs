@@ -17,7 +17,7 @@ const THEN: u64 = 1_700_000_000_000_000_000;
 type Event = (String, u64);
 
 fn follow(daemon: &Daemon, query: &str, last: Option<u64>) -> impl Iterator<Item = Event> + use<> {
-    let address = daemon.doors().http.unwrap();
+    let address = daemon.address("http").unwrap();
     let mut request = ureq::get(format!("http://{address}/api/v1/tail?{query}"));
     if let Some(last) = last {
         request = request.header("last-event-id", last.to_string());

@@ -3,7 +3,6 @@
 use distlog_testkit::store_double;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -11,12 +10,12 @@ use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Kind, Outcome, ProducerId, Record, Source, Task, TaskId};
 use distlog_store::{Batches, Options, Reader, Store};
 use distlog_testkit::eventually;
-use distlogd::heard::Heard;
 use distlogd::intake::{self, Batch, Intake};
-use distlogd::own::Own;
+use distlogd::liveness::Liveness;
+use distlogd::self_telemetry::{Metrics, OwnRecords};
+use distlogd::shutdown::{Phase, Shutdown};
+use distlogd::supervisor::Supervisor;
 use distlogd::tracker::{Needs, Recent, Tracker};
-use distlogd::vital::Vital;
-use prometheus_client::registry::Registry;
 use store_double::Double;
 
 const PRODUCER: ProducerId = ProducerId::from_bytes([7; 16]);
@@ -85,21 +84,22 @@ fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
     };
     let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
     let reader = store.reader();
-    let vital = Vital::default();
-    let (intake, writer) = intake::start(store, Duration::from_millis(1), &vital).unwrap();
-    let (heard, stop) = (Arc::new(Heard::default()), Arc::new(AtomicBool::new(false)));
+    let supervisor = Supervisor::default();
+    let (intake, writer) = intake::start(store, Duration::from_millis(1), &supervisor).unwrap();
+    let (liveness, shutdown) = (Arc::new(Liveness::default()), Shutdown::default());
     let needs = Needs {
         reader: reader.clone(),
-        heard: Arc::clone(&heard),
-        own: Arc::new(Own::new(intake.clone(), "here".into())),
+        liveness: Arc::clone(&liveness),
+        own_records: Arc::new(OwnRecords::new(intake.clone(), "here".into())),
         lost_after: LOST_AFTER,
         recent: Arc::new(Recent::default()),
-        stop: Arc::clone(&stop),
+        metrics: Metrics::default(),
+        shutdown: shutdown.clone(),
     };
-    let tracker = Tracker::start(needs, &mut Registry::default(), &vital).unwrap();
+    let tracker = Tracker::start(needs, &supervisor).unwrap();
 
     let [ended, open] = [(); 2].map(|()| TaskId::random());
-    heard.note(PRODUCER);
+    liveness.note_seen(PRODUCER);
     let begun =
         [&ended, &open].map(|id| send(&intake, id, u64::from(*id == open), Kind::Begin, ""));
     for said in begun {
@@ -108,7 +108,7 @@ fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
     disk.set_free(Some(0));
     // So large that room is asked for.
     let end = send(&intake, &ended, 2, Kind::End, &"m".repeat(2 << 20));
-    heard.note(PRODUCER);
+    liveness.note_seen(PRODUCER);
     eventually("the disk is full", || match reader.stats().no_space {
         0 => Err("it is not"),
         _ => Ok(()),
@@ -133,7 +133,7 @@ fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
             Err(seen)
         }
     });
-    stop.store(true, Ordering::Release);
+    shutdown.advance(Phase::Workers);
     tracker.join().unwrap();
     writer.close();
     assert_eq!(outcomes(&reader), [Outcome::Ok, Outcome::Lost]);

@@ -1,6 +1,6 @@
 //! The worker: what it does with what processors answer, and what it counts.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use distlog_proto::{BatchRef, ProducerId, Record, RecordRef};
 use distlog_store::{Append, Batches, Options, Reader, Store};
 use distlog_testkit::eventually;
 use distlogd::intake::{self, Intake};
-use distlogd::own::Own;
 use distlogd::processor::{Error, Processor, Token};
-use distlogd::vital::Vital;
-use distlogd::worker::{Progress, Worker};
+use distlogd::self_telemetry::{OwnRecords, Progress};
+use distlogd::shutdown::{Phase, Shutdown};
+use distlogd::supervisor::Supervisor;
+use distlogd::worker::Worker;
 
 /// What a destination took, and what was flushed of it.
 #[derive(Default)]
@@ -80,7 +81,7 @@ fn fill(store: &mut Store, batches: u64, each: u64, pad: &str) {
         let bytes = batch((from..to).map(|n| format!("{n}{pad}")), from);
         store
             .append(&Append {
-                producer: [7; 16],
+                producer: ProducerId::from_bytes([7; 16]),
                 from,
                 to,
                 count: each as u32,
@@ -96,7 +97,7 @@ fn fill(store: &mut Store, batches: u64, each: u64, pad: &str) {
 struct Running {
     progress: Arc<Progress>,
     reader: Reader,
-    stop: Arc<AtomicBool>,
+    shutdown: Shutdown,
     writer: intake::Writer,
     thread: std::thread::JoinHandle<()>,
     _intake: Intake,
@@ -110,11 +111,9 @@ impl Running {
         answer: impl FnMut(u32, Call<'_>) -> Result<(), Error> + Send + Clone + 'static,
     ) -> Running {
         let reader = store.reader();
-        let (intake, writer) = intake::start(store, Duration::ZERO, &Vital::default()).unwrap();
-        let (progress, stop) = (
-            Arc::new(Progress::default()),
-            Arc::new(AtomicBool::new(false)),
-        );
+        let (intake, writer) =
+            intake::start(store, Duration::ZERO, &Supervisor::default()).unwrap();
+        let (progress, shutdown) = (Arc::new(Progress::default()), Shutdown::default());
         let shared = Arc::clone(shared);
         let worker = Worker {
             name: "double".into(),
@@ -129,19 +128,18 @@ impl Running {
             }),
             // Not what the daemon itself says.
             route: Box::new(|record| record.source.service != "distlogd"),
-            cursor: reader.cursor_file("double").unwrap(),
+            consumer: reader.consumer("double").unwrap(),
             reader: reader.clone(),
             from,
-            own: Arc::new(Own::new(intake.clone(), "host".into())),
+            own_records: Arc::new(OwnRecords::new(intake.clone(), "host".into())),
             progress: Arc::clone(&progress),
-            stop: Arc::clone(&stop),
-            abort: Arc::default(),
+            shutdown: shutdown.clone(),
         };
         let thread = std::thread::spawn(move || worker.run());
         Running {
             progress,
             reader,
-            stop,
+            shutdown,
             writer,
             thread,
             _intake: intake,
@@ -151,7 +149,7 @@ impl Running {
     /// As the daemon stops: the worker takes what the store holds and ends.
     fn stop(self) -> (Arc<Progress>, Reader) {
         self.writer.close();
-        self.stop.store(true, Ordering::Release);
+        self.shutdown.advance(Phase::Workers);
         eventually("the worker has ended", || {
             self.thread.is_finished().then_some(()).ok_or(())
         });
@@ -186,7 +184,7 @@ fn a_processor_that_panics_is_made_anew_and_loses_nothing() {
     let expected: Vec<String> = (0..200).map(|n: u32| n.to_string()).collect();
     let destination = shared.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(destination.flushed, expected);
-    assert_eq!((get(&progress.taken), get(&progress.retries)), (200, 2));
+    assert_eq!((progress.sent.get(), progress.retries.get()), (200, 2));
 }
 
 #[test]
@@ -210,7 +208,7 @@ fn a_refused_record_is_found_and_all_others_arrive_once() {
         .map(|n: u32| n.to_string())
         .collect();
     assert_eq!(shared.lock().unwrap().flushed, expected);
-    assert_eq!((get(&progress.taken), get(&progress.rejected)), (998, 2));
+    assert_eq!((progress.sent.get(), progress.rejected.get()), (998, 2));
     assert_eq!(
         get(&progress.done),
         reader.end(),
@@ -244,8 +242,8 @@ fn what_is_tried_again_is_counted_once() {
         }
     };
     let (progress, reader) = Running::start(store, 1, &shared, answer).stop();
-    assert_eq!(get(&progress.retries), 3);
-    assert_eq!((get(&progress.taken), get(&progress.rejected)), (199, 1));
+    assert_eq!(progress.retries.get(), 3);
+    assert_eq!((progress.sent.get(), progress.rejected.get()), (199, 1));
     assert_eq!(get(&progress.done), reader.end());
 }
 
@@ -279,13 +277,13 @@ fn what_retention_took_is_counted_and_said_once_however_often_it_is_tried() {
     };
     let running = Running::start(store, 1, &shared, answer);
     eventually("a flush", || {
-        let skipped = get(&running.progress.skipped);
+        let skipped = running.progress.skipped.get();
         if skipped > 0 { Ok(()) } else { Err(skipped) }
     });
     let (progress, reader) = running.stop();
-    assert_eq!(get(&progress.retries), 4);
-    assert_eq!(get(&progress.skipped), expired);
-    assert_eq!(get(&progress.taken), 1000 - expired);
+    assert_eq!(progress.retries.get(), 4);
+    assert_eq!(progress.skipped.get(), expired);
+    assert_eq!(progress.sent.get(), 1000 - expired);
     let mut said = Vec::new();
     let (mut cursor, mut batches) = (reader.cursor(1001), Batches::new());
     cursor.next_batches(&mut batches, 1 << 20).unwrap();
@@ -325,7 +323,7 @@ fn a_cursor_that_cannot_be_written_doubles_nothing() {
     let shared = Shared::default();
     let running = Running::start(store, 1, &shared, |_, _: Call<'_>| Ok(()));
     eventually("all is taken", || {
-        let taken = get(&running.progress.taken);
+        let taken = running.progress.sent.get();
         if taken == 200 { Ok(()) } else { Err(taken) }
     });
     std::fs::rename(&moved, &cursors).unwrap();

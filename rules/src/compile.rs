@@ -1,4 +1,5 @@
-//! From text to operations: the parser of the crate `cel`, then `check.rs`, then a [`Node`] for each expression that has one.
+//! From text to operations: the parser of the crate `cel`, then `check.rs`, then a [`Node`] for each expression that
+//! has one.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
@@ -37,7 +38,8 @@ pub(super) fn compile(text: &str) -> Result<Node, CompileFault> {
     if let Some(offset) = depth::too_deep(text) {
         let (line, column) = position(text, offset);
         let message = format!(
-            "is nested too deeply: expected at most {} operators and parentheses in each other; what && and || join may be longer",
+            "is nested too deeply: expected at most {} operators and parentheses in each other; what && and || join may \
+             be longer",
             depth::MAX
         );
         return Err(CompileFault::at(line, column, message));

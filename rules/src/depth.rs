@@ -1,9 +1,11 @@
 //! How deeply an expression is nested, before the parser sees it.
 //!
-//! Parser, checks and evaluation call themselves for each level, and a chain like `a + b + c` has one for each operator: without
-//! a bound a long one overflows the stack, which ends the process. What `&&`, `||` and commas join is beside each other.
+//! Parser, checks and evaluation call themselves for each level, and a chain like `a + b + c` has one for each
+//! operator: without a bound a long one overflows the stack, which ends the process. What `&&`, `||` and commas join
+//! is beside each other.
 
-/// Levels; a thread of 2 MiB has room for three times as many, also without optimization, and the parser for a few more.
+/// Levels; a thread of 2 MiB has room for three times as many, also without optimization, and the parser for a few
+/// more.
 pub(super) const MAX: usize = 90;
 
 /// An open parenthesis, or the whole text.

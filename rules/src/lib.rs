@@ -1,8 +1,8 @@
 //! Rules: which records go to which processors.
 //!
-//! A condition is an expression in [CEL](https://cel.dev), as `when:` and `filter:` of the configuration have it. It is
-//! compiled once, into operations that read the record in place (`node.rs`); what those do not cover (arithmetic, macros,
-//! maps, conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
+//! A condition is an expression in [CEL](https://cel.dev), as `when:` and `filter:` of the configuration have it. It
+//! is compiled once, into operations that read the record in place (`node.rs`); what those do not cover (arithmetic,
+//! macros, maps, conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
 //!
 //! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs` with `memo.rs`, `leaf.rs`,
 //! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`.
@@ -10,7 +10,7 @@
 //! | name | what |
 //! |---|---|
 //! | `kind` | `begin`, `event`, `bind` or `end` |
-//! | `severity` | 1–24, with the constants `TRACE DEBUG INFO WARN ERROR FATAL`: the number or, where there is none, what the text stands for; 0 where neither is known |
+//! | `severity` | 1–24 (constants `TRACE DEBUG INFO WARN ERROR FATAL`): the number, else what the text means, else 0 |
 //! | `service` `host` `process` `thread` | names, of the service, the host, the process, the thread |
 //! | `target` `file` `line` `module` `function` | the place in the code |
 //! | `message` | the readable text |
@@ -21,9 +21,10 @@
 //! | `system` | `test`, `staging` or `production` |
 //! | `fields` `context` `resource` | maps: the record's own fields, those of its task, the attributes of the resource |
 //!
-//! Text that is not known is empty. A field that is missing makes the condition not match and is no error; `has(fields.x)`
-//! asks for it, and `&&` and `||` absorb it where the other side decides. Names with dots are written as they are
-//! (`fields.http.method`) or as an index (`fields["http.method"]`). Whole numbers and fractions compare by value.
+//! Text that is not known is empty. A field that is missing makes the condition not match and is no error;
+//! `has(fields.x)` asks for it, and `&&` and `||` absorb it where the other side decides. Names with dots are written
+//! as they are (`fields.http.method`) or as an index (`fields["http.method"]`). Whole numbers and fractions compare
+//! by value.
 //!
 //! ```
 //! use distlog_rules::Condition;

@@ -141,8 +141,8 @@ impl Node {
     }
 }
 
-/// What `with` makes of two values. It gets them where they are: values are large, and to copy them takes longer than to
-/// compare them.
+/// What `with` makes of two values. It gets them where they are: values are large, and to copy them takes longer than
+/// to compare them.
 #[inline]
 fn both<'a, R>(
     a: &'a Node,

@@ -1,4 +1,5 @@
-//! `function` is one of our names, but CEL reserves the word: where the parser refuses it, it gets a word of the same length.
+//! `function` is one of our names, but CEL reserves the word: where the parser refuses it, it gets a word of the same
+//! length.
 
 use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::parser::Parser;

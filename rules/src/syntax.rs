@@ -9,7 +9,8 @@ use super::reserved;
 const SYNTAX: &str = "Syntax error: ";
 /// What its message about depth has.
 const TOO_DEEP: &str = "Recursion limit";
-const UNKNOWN_ESCAPE: &str = "the string has an escape that CEL does not know; a backslash is written twice, or the string as r'…'";
+const UNKNOWN_ESCAPE: &str = "the string has an escape that CEL does not know; a backslash is written twice, or the \
+                              string as r'…'";
 /// No more of what was found is quoted, in characters.
 const QUOTED: usize = 40;
 
@@ -82,8 +83,8 @@ fn found(rest: &str, more_lines: bool) -> String {
     format!("`{shown}{more}`")
 }
 
-/// What the parser means, in words that do not presuppose its grammar; `found` is what stands at the place, `before` the line
-/// up to there.
+/// What the parser means, in words that do not presuppose its grammar; `found` is what stands at the place, `before`
+/// the line up to there.
 fn readable(message: &str, before: &str, found: &str) -> String {
     let message = message.strip_prefix(SYNTAX).unwrap_or(message);
     if let Some((_, tokens)) = message.rsplit_once(" expecting ") {

@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use distlog_store::{Append, Batches, Options, Store, TraceId};
+use distlog_proto::{ProducerId, TraceId};
+use distlog_store::{Append, Batches, Options, Store};
 
 const BATCH: usize = 64 << 10;
 const RECORDS: u32 = 400;
@@ -12,14 +13,17 @@ const TRACES: usize = 100;
 
 fn find(batch: &[u8], found: &mut dyn FnMut(TraceId)) {
     for id in batch.chunks_exact(16).take(TRACES) {
-        if let Ok(id) = id.try_into() {
+        if let Ok(id) = id.try_into()
+            && let Some(id) = TraceId::from_bytes(id)
+        {
             found(id);
         }
     }
 }
 
 fn trace(n: u64) -> TraceId {
-    (u128::from(n) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).to_be_bytes()
+    let id = (u128::from(n) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).to_be_bytes();
+    TraceId::from_bytes(id).expect("a number that is not zero")
 }
 
 fn main() {
@@ -55,7 +59,7 @@ fn main() {
     for n in 0..batches {
         batch.clear();
         for k in 0..TRACES as u64 {
-            batch.extend_from_slice(&trace(n * 30 + k + 1));
+            batch.extend_from_slice(&trace(n * 30 + k + 1).to_bytes());
         }
         let at = (n as usize * 9973) % (lines.len() - BATCH);
         batch.extend_from_slice(&lines[at..at + BATCH - TRACES * 16]);
@@ -63,7 +67,7 @@ fn main() {
         let from = n * u64::from(RECORDS);
         store
             .append(&Append {
-                producer: [1; 16],
+                producer: ProducerId::from_bytes([1; 16]),
                 from,
                 to: from + u64::from(RECORDS),
                 count: RECORDS,

@@ -1,6 +1,7 @@
-//! The clock by which ages are judged: it reads like the system's, but runs with the monotonic one, so that nothing is old
-//! because somebody set the time. While the store is closed it follows the system's clock, forward only. A long time that
-//! passed so is doubted at first: the system's clock may be wrong when a machine starts, until NTP sets it right.
+//! The clock by which ages are judged: it reads like the system's, but runs with the monotonic one, so that nothing is
+//! old because somebody set the time. While the store is closed it follows the system's clock, forward only. A long
+//! time that passed so is doubted at first: the system's clock may be wrong when a machine starts, until NTP sets it
+//! right.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -68,8 +69,8 @@ impl AgeClock {
         }
     }
 
-    /// Whether things may be judged old, and the reading be saved: the store was not closed for long, or ten minutes are
-    /// over in which the system's clock could have been set back.
+    /// Whether things may be judged old, and the reading be saved: the store was not closed for long, or ten minutes
+    /// are over in which the system's clock could have been set back.
     pub(super) fn is_sure(&self) -> bool {
         self.doubted == 0 || Instant::now() >= self.doubted_until
     }

@@ -1,6 +1,6 @@
 //! What is appended, and the answer.
 
-use super::options::ProducerId;
+use distlog_proto::ProducerId;
 
 /// A batch to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub struct Append<'a> {
     pub count: u32,
     /// When it was received, in ns since the epoch.
     pub received: u64,
-    /// Whether it must begin where the producer stands. Otherwise (the push door) it is taken as it is, and the producer
-    /// stands at the highest offset seen.
+    /// Whether it must begin at the producer's position. Otherwise (the push receiver) it is taken as it is, and the
+    /// position is the highest offset seen.
     pub ordered: bool,
     /// Its bytes. The store does not look into them.
     pub bytes: &'a [u8],
@@ -32,12 +32,12 @@ pub enum AppendOutcome {
     },
     /// The store has it already.
     Replay {
-        /// Where the producer stands.
-        stands_at: u64,
+        /// The offset after the last one that the store has of the producer.
+        position: u64,
     },
-    /// It does not begin where the producer stands, and is not taken.
+    /// It does not begin at the producer's position, and is not taken.
     Gap {
-        /// Where the producer stands.
-        stands_at: u64,
+        /// The offset after the last one that the store has of the producer.
+        position: u64,
     },
 }

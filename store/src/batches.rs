@@ -1,9 +1,9 @@
 //! The buffer that readers fill: many batches, their heads in one list and their bytes in one allocation.
 
+use distlog_proto::ProducerId;
 use std::ops::Range;
 
 use super::format::{BatchesOf, FrameHeader};
-use super::options::ProducerId;
 
 /// One batch of a [`Batches`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,8 @@ impl Batches {
         }
     }
 
-    /// Drops the bytes from `at` on except those of the batches from number `from` on in the list, which are moved there.
+    /// Drops the bytes from `at` on except those of the batches from number `from` on in the list, which are moved
+    /// there.
     pub(super) fn compact(&mut self, at: usize, from: usize) {
         let mut to = at;
         for batch in self.list.iter_mut().skip(from) {

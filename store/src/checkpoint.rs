@@ -1,14 +1,14 @@
-//! The checkpoint: up to where the open segment is known to be durable, where each producer stands there, and where the store
-//! begins: only so is it known whether retention removed a segment or somebody else.
+//! The checkpoint: up to where the open segment is known to be durable, where each producer stands there, and where the
+//! store begins: only so is it known whether retention removed a segment or somebody else.
 
 use std::path::{Path, PathBuf};
 
 use super::error::FileError;
 use super::format::{take, u32_at, u64_at};
 use super::layer::FileLayer;
-use super::options::ProducerId;
-use super::producers::{Producers, Stand};
+use super::producers::{Position, Producers};
 use super::replace;
+use distlog_proto::ProducerId;
 
 const NAME: &str = "checkpoint";
 const MAGIC: [u8; 8] = *b"DLCHKP02";
@@ -29,7 +29,7 @@ pub(super) struct Checkpoint {
     pub(super) segment: u64,
     /// Where its durable frames end.
     pub(super) offset: u64,
-    pub(super) producers: Vec<(ProducerId, Stand)>,
+    pub(super) producers: Vec<(ProducerId, Position)>,
 }
 
 impl Checkpoint {
@@ -53,8 +53,8 @@ impl Checkpoint {
         dir.join(NAME)
     }
 
-    /// Of two, the later one: by its segment and the offset there, then by where the store begins. Record numbers would not
-    /// do, as batches of holes have none.
+    /// Of two, the later one: by its segment and the offset there, then by where the store begins. Record numbers would
+    /// not do, as batches of holes have none.
     pub(super) fn order(&self) -> (u64, u64, u64) {
         (self.segment, self.offset, self.first)
     }
@@ -67,10 +67,10 @@ impl Checkpoint {
         out.extend_from_slice(&self.offset.to_le_bytes());
         out.extend_from_slice(&(self.producers.len() as u64).to_le_bytes());
         out.extend_from_slice(&self.first.to_le_bytes());
-        for (producer, stand) in &self.producers {
-            out.extend_from_slice(producer);
-            out.extend_from_slice(&stand.to.to_le_bytes());
-            out.extend_from_slice(&stand.seen.to_le_bytes());
+        for (producer, position) in &self.producers {
+            out.extend_from_slice(&producer.to_bytes());
+            out.extend_from_slice(&position.to.to_le_bytes());
+            out.extend_from_slice(&position.seen.to_le_bytes());
         }
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
@@ -100,11 +100,11 @@ impl Checkpoint {
             producers: entries
                 .chunks_exact(ENTRY)
                 .map(|e| {
-                    let stand = Stand {
+                    let position = Position {
                         to: u64_at(e, 16),
                         seen: u64_at(e, 24),
                     };
-                    (take(e, 0), stand)
+                    (ProducerId::from_bytes(take(e, 0)), position)
                 })
                 .collect(),
         })
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn any_changed_byte_is_seen() {
         let mut producers = Producers::default();
-        producers.forward([7; 16], 99, 5);
+        producers.forward(ProducerId::from_bytes([7; 16]), 99, 5);
         let checkpoint = Checkpoint::new((5, 12), 3, 4096, &producers);
         let bytes = checkpoint.encode();
         assert_eq!(Checkpoint::decode(&bytes), Some(checkpoint.clone()));

@@ -88,12 +88,14 @@ impl Cursor {
         self.position
     }
 
-    /// Fills `out` with the next batches, until they have about `max_bytes` or no more are durable; it is empty if there are
-    /// none. At least one batch is given, however large. If the position is inside of a batch, that batch is given whole:
-    /// its records before the position ([`Batch::first`](super::Batch::first) tells) are to be passed over.
+    /// Fills `out` with the next batches, until they have about `max_bytes` or no more are durable; it is empty if
+    /// there are none. At least one batch is given, however large. If the position is inside of a batch, that batch is
+    /// given whole: its records before the position ([`Batch::first`](super::Batch::first) tells) are to be passed
+    /// over.
     ///
     /// # Errors
-    /// If a file cannot be read for a reason that may pass; the cursor stays where it was, nothing is lost by asking again.
+    /// If a file cannot be read for a reason that may pass; the cursor stays where it was, nothing is lost by asking
+    /// again.
     pub fn next_batches(
         &mut self,
         out: &mut Batches,

@@ -1,4 +1,5 @@
-//! What the store is known to have lost: each place is told once, counted once, and taken out of what the store says it has.
+//! What the store is known to have lost: each place is told once, counted once, and taken out of what the store says it
+//! has.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;

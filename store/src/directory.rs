@@ -20,7 +20,8 @@ pub(super) fn log_path(dir: &Path, id: u64) -> PathBuf {
     dir.join(format!("{id:020}{LOG}"))
 }
 
-/// Creates a raw segment, durably. It has its name only when it is complete, so one without a good header is never torn.
+/// Creates a raw segment, durably. It has its name only when it is complete, so one without a good header is never
+/// torn.
 pub(super) fn create_segment(shared: &Shared, header: SegmentHeader) -> Result<Live, FileError> {
     let layer = &*shared.layer;
     let dir = &shared.segments_dir;

@@ -4,7 +4,7 @@
 //! per id about one in a hundred absent ids passes.
 
 use super::format::{put, u32_at};
-use super::options::TraceId;
+use super::options::TraceKey;
 
 pub(super) const BLOCK: usize = 64;
 const BITS: u64 = 480;
@@ -18,7 +18,7 @@ fn mix(mut x: u64) -> u64 {
 }
 
 /// Both hashes of an id. Ids need not be random, so both halves go into each.
-fn hashes(id: &TraceId) -> (u64, u64) {
+fn hashes(id: &TraceKey) -> (u64, u64) {
     let whole = u128::from_le_bytes(*id);
     let (low, high) = (whole as u64, (whole >> 64) as u64);
     let first = mix(low ^ mix(high.wrapping_add(0x9E37_79B9_7F4A_7C15)));
@@ -38,12 +38,12 @@ pub(super) fn blocks_for(ids: usize) -> usize {
 }
 
 /// Which of `blocks` blocks tells about an id.
-pub(super) fn block_of(id: &TraceId, blocks: usize) -> usize {
+pub(super) fn block_of(id: &TraceKey, blocks: usize) -> usize {
     (hashes(id).0 % blocks.max(1) as u64) as usize
 }
 
 /// Builds the filter.
-pub(super) fn build(ids: &[TraceId]) -> Vec<u8> {
+pub(super) fn build(ids: &[TraceKey]) -> Vec<u8> {
     let blocks = blocks_for(ids.len());
     let mut out = vec![0; blocks * BLOCK];
     for id in ids {
@@ -60,7 +60,7 @@ pub(super) fn build(ids: &[TraceId]) -> Vec<u8> {
 }
 
 /// Whether an id may be in the segment, by the one block that tells.
-pub(super) fn may_hold(block: &[u8; BLOCK], id: &TraceId) -> bool {
+pub(super) fn may_hold(block: &[u8; BLOCK], id: &TraceKey) -> bool {
     if crc32c::crc32c(&block[..BLOCK - 4]) != u32_at(block, BLOCK - 4) {
         return true;
     }
@@ -71,11 +71,11 @@ pub(super) fn may_hold(block: &[u8; BLOCK], id: &TraceId) -> bool {
 mod tests {
     use super::*;
 
-    fn id(n: u64) -> TraceId {
+    fn id(n: u64) -> TraceKey {
         (u128::from(n) << 64 | 7).to_le_bytes()
     }
 
-    fn ask(filter: &[u8], id: &TraceId) -> bool {
+    fn ask(filter: &[u8], id: &TraceKey) -> bool {
         let at = block_of(id, filter.len() / BLOCK) * BLOCK;
         let mut block = [0; BLOCK];
         block.copy_from_slice(&filter[at..at + BLOCK]);

@@ -1,8 +1,9 @@
 //! The bytes of a segment: headers of segments, frames and batches. All numbers are little-endian.
 
+use distlog_proto::ProducerId;
 use std::ops::Range;
 
-use super::options::{FRAME_TARGET, MAX_BATCH, ProducerId};
+use super::options::{FRAME_TARGET, MAX_BATCH};
 
 pub(super) const SEGMENT_HEADER: usize = 64;
 pub(super) const FRAME_HEADER: usize = 40;
@@ -149,7 +150,7 @@ pub(super) struct BatchHeader {
 impl BatchHeader {
     pub(super) fn encode(&self) -> [u8; BATCH_HEADER] {
         let mut b = [0; BATCH_HEADER];
-        put(&mut b, 0, &self.producer);
+        put(&mut b, 0, &self.producer.to_bytes());
         put(&mut b, 16, &self.from.to_le_bytes());
         put(&mut b, 24, &self.to.to_le_bytes());
         put(&mut b, 32, &self.received.to_le_bytes());
@@ -162,7 +163,7 @@ impl BatchHeader {
 
     fn decode(b: &[u8]) -> Self {
         Self {
-            producer: take(b, 0),
+            producer: ProducerId::from_bytes(take(b, 0)),
             from: u64_at(b, 16),
             to: u64_at(b, 24),
             received: u64_at(b, 32),
@@ -180,8 +181,8 @@ pub(super) fn body_is_good(header: &FrameHeader, frame: &[u8]) -> bool {
         .is_some_and(|body| crc32c::crc32c(body) == header.body_crc)
 }
 
-/// Walks over the batches of one frame (its bytes from the header on): the head of each, the number of its first record,
-/// and where its bytes are in the frame.
+/// Walks over the batches of one frame (its bytes from the header on): the head of each, the number of its first
+/// record, and where its bytes are in the frame.
 pub(super) struct BatchesOf<'a> {
     frame: &'a [u8],
     at: usize,

@@ -2,9 +2,9 @@
 //!
 //! # What it promises
 //!
-//! A [`commit`](Store::commit) that returned stays, whatever happens to the process or the power; each batch is in it at
-//! most once; readers see nothing that could still be lost. A full disk or a failed write costs what was not committed,
-//! is said by a typed error, and the store goes on. Damage is skipped and counted, it never stops a reader.
+//! A [`commit`](Store::commit) that returned stays, whatever happens to the process or the power; each batch is in it
+//! at most once; readers see nothing that could still be lost. A full disk or a failed write costs what was not
+//! committed, is said by a typed error, and the store goes on. Damage is skipped and counted, it never stops a reader.
 //!
 //! # Files
 //!
@@ -29,10 +29,10 @@
 //! | 0 | segment header, 64 bytes: magic, id, first record number, salt, CRC |
 //! | 64 | frames, each at a multiple of 8 |
 //!
-//! A frame is what one commit wrote, or about 256 KiB of it: a header of 40 bytes (magic, CRC of the header, length of the
-//! body, number of batches, first record number, number of records, CRC of the body, salt), then for each batch 56 bytes
-//! (producer, from, to, time received, number of records, length, flags) and its bytes. The salt is random for each
-//! segment: neither bytes of an older file nor a frame hidden in somebody's log text pass for a frame of this one.
+//! A frame is what one commit wrote, or about 256 KiB of it: a header of 40 bytes (magic, CRC of the header, length of
+//! the body, number of batches, first record number, number of records, CRC of the body, salt), then for each batch 56
+//! bytes (producer, from, to, time received, number of records, length, flags) and its bytes. The salt is random for
+//! each segment: neither bytes of an older file nor a frame hidden in somebody's log text pass for a frame of this one.
 //!
 //! A segment ends where the next one's first record number says: what a failed write left behind that is not read.
 //! (Batches that are only holes have no numbers. Of those, recovery may take one that a failure had taken back: its
@@ -61,17 +61,18 @@
 //!
 //! # Reading order
 //!
-//! `options`, `append`, `error`: what is asked and answered. `layer`: the file operations. `format`: the bytes. `writer`:
-//! the [`Store`], with `pending` (the frame under construction), `producers`, `checkpoint`,
-//! `directory` and `retention`. `state`: what writer and
-//! readers share. `reader`, `cursor`, `trace`, `batches`: reading. `sealer` (the thread), `seal` (writes), `sealed`
-//! (reads), `memory` and `filter`: sealed segments and the indexes. `recover`, `scan`, `salvage`: after a crash or damage.
-//! `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`: small files. `stats`: counters.
+//! `options`, `append`, `error`: what is asked and answered. `layer`: the file operations. `format`: the bytes.
+//! `writer`: the [`Store`], with `pending` (the frame under construction), `producers`, `checkpoint`, `directory` and
+//! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `batches`: reading.
+//! `sealer` (the thread), `seal` (writes), `sealed` (reads), `memory` and `filter`: sealed segments and the indexes.
+//! `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is old.
+//! `cursor_file`, `replace`: small files. `stats`: counters.
 
 mod age_clock;
 mod append;
 mod batches;
 mod checkpoint;
+mod consumer;
 mod cursor;
 mod cursor_file;
 mod damage;
@@ -101,11 +102,12 @@ mod writer;
 pub use age_clock::ClockJump;
 pub use append::{Append, AppendOutcome};
 pub use batches::{Batch, Batches};
+pub use consumer::{Chunk, Consumer};
 pub use cursor::{Cursor, Progress};
 pub use cursor_file::{CursorFile, SavedCursor};
 pub use error::{CursorFileError, FileError, OpenError, ReadError, StoreError};
 pub use layer::{FileLayer, Lock, OsFiles, StoreFile};
-pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT, ProducerId, TraceId};
+pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT};
 pub use reader::Reader;
 pub use retention::Expired;
 pub use stats::Stats;

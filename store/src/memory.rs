@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::options::TraceId;
+use super::options::TraceKey;
 
 const NONE: u32 = u32::MAX;
 
@@ -21,13 +21,13 @@ struct Posting {
     before: u32,
 }
 
-/// Frames in order, and for each trace a chain through the frames that it is in, from the last to the first: 8 bytes for
-/// each frame that a trace is in, and about 24 for the trace.
+/// Frames in order, and for each trace a chain through the frames that it is in, from the last to the first: 8 bytes
+/// for each frame that a trace is in, and about 24 for the trace.
 #[derive(Default)]
 pub(super) struct MemoryIndex {
     frames: Vec<FrameAt>,
     postings: Vec<Posting>,
-    last: HashMap<TraceId, u32>,
+    last: HashMap<TraceKey, u32>,
 }
 
 impl MemoryIndex {
@@ -45,7 +45,7 @@ impl MemoryIndex {
     }
 
     /// Says that a trace is in the last frame. The nil id is none.
-    pub(super) fn add_trace(&mut self, trace: TraceId) {
+    pub(super) fn add_trace(&mut self, trace: TraceKey) {
         if trace == [0; 16] {
             return;
         }
@@ -72,7 +72,7 @@ impl MemoryIndex {
     }
 
     /// Puts the ordinals of the frames that a trace is in into `out`, in order.
-    pub(super) fn frames_of(&self, trace: &TraceId, out: &mut Vec<u32>) {
+    pub(super) fn frames_of(&self, trace: &TraceKey, out: &mut Vec<u32>) {
         out.clear();
         let mut at = self.last.get(trace).copied().unwrap_or(NONE);
         while at != NONE {
@@ -84,7 +84,7 @@ impl MemoryIndex {
     }
 
     /// All traces, sorted.
-    pub(super) fn sorted_traces(&self) -> Vec<TraceId> {
+    pub(super) fn sorted_traces(&self) -> Vec<TraceKey> {
         let mut traces: Vec<_> = self.last.keys().copied().collect();
         traces.sort_unstable();
         traces

@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-/// The id of one run of one process.
-pub type ProducerId = [u8; 16];
+use distlog_proto::TraceId;
 
-/// A trace id.
-pub type TraceId = [u8; 16];
+/// A trace id as it stands in files and indexes.
+pub(super) type TraceKey = [u8; 16];
 
 /// Finds the trace ids in the bytes of a batch. It may name one several times; it must find the same ones each time it
-/// sees the same bytes, and must bear any bytes. The nil id, all zeros, is none and is not indexed.
+/// sees the same bytes, and must bear any bytes.
 pub type IndexFn = fn(batch: &[u8], found: &mut dyn FnMut(TraceId));
 
 /// The largest batch that is stored, in bytes.
 pub const MAX_BATCH: usize = 16 << 20;
 
-/// How long it is remembered where a producer stands, after it was last heard.
+/// How long a producer's position is kept after it was last seen.
 pub const PRODUCER_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A frame is written when it has reached this size, in bytes; sealed blocks are about as large.
@@ -27,10 +26,10 @@ pub(super) const MAX_POSTINGS: usize = 1 << 19;
 /// A segment ends early when it has this many frames (24 bytes each in memory).
 pub(super) const MAX_FRAMES: usize = 1 << 18;
 
-/// So many segments may wait to be sealed before appends wait for the sealing.
+/// Segments that may wait to be sealed before appends wait for them.
 pub(super) const MAX_BACKLOG: usize = 8;
 
-/// From so many waiting segments on they are sealed without compression, to catch up.
+/// From this number of waiting segments on they are sealed without compression, to catch up.
 pub(super) const HURRY_BACKLOG: usize = 5;
 
 /// What can be chosen about a store.

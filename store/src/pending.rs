@@ -3,7 +3,7 @@
 use super::append::Append;
 use super::format::{BATCH_HEADER, BatchHeader, FRAME_HEADER, FrameHeader, padded, put};
 use super::memory::FrameAt;
-use super::options::{IndexFn, TraceId};
+use super::options::{IndexFn, TraceKey};
 
 /// The buffer is given back when a frame made it larger than this, in bytes.
 const KEPT: usize = 1 << 20;
@@ -15,9 +15,9 @@ pub(super) struct Pending {
     batches: u32,
     records: u64,
     newest: u64,
-    traces: Vec<TraceId>,
+    traces: Vec<TraceKey>,
     /// Traces seen in this frame, one for each of some values of their hash: most repeats end here.
-    recent: [TraceId; RECENT],
+    recent: [TraceKey; RECENT],
 }
 
 impl Pending {
@@ -66,6 +66,7 @@ impl Pending {
         self.newest = self.newest.max(append.received);
         let (traces, recent) = (&mut self.traces, &mut self.recent);
         index(append.bytes, &mut |trace| {
+            let trace = trace.to_bytes();
             let slot = trace.iter().fold(0u8, |sum, b| sum.rotate_left(3) ^ b);
             let slot = &mut recent[usize::from(slot) % RECENT];
             if *slot != trace {
@@ -109,7 +110,7 @@ impl Pending {
 pub(super) struct Written {
     /// Each frame, and how many of `traces` there are up to its end.
     frames: Vec<(FrameAt, usize)>,
-    traces: Vec<TraceId>,
+    traces: Vec<TraceKey>,
     pub(super) newest: u64,
     pub(super) records: u64,
     pub(super) batches: u64,
@@ -146,7 +147,7 @@ impl Written {
     }
 
     /// The frames with the traces in each.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (FrameAt, &[TraceId])> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (FrameAt, &[TraceKey])> {
         let mut start = 0;
         self.frames.iter().map(move |(frame, end)| {
             let traces = &self.traces[start..*end];

@@ -1,15 +1,16 @@
-//! Where each producer stands: the offset after the last one that the store has of it.
+//! The position of each producer: the offset after the last one that the store has of it.
 
+use distlog_proto::ProducerId;
 use std::collections::{HashMap, HashSet};
 
-use super::options::{PRODUCER_KEPT, ProducerId};
+use super::options::PRODUCER_KEPT;
 
-/// More producers than this are not remembered: those that were silent longest go first.
-const MOST: usize = 1 << 18;
+/// Producers that are remembered. The least recently seen are evicted.
+const MAX_PRODUCERS: usize = 1 << 18;
 
-/// Where a producer stands and when it was last heard (ns since the epoch).
+/// A producer's position and when it was last seen, in ns since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stand {
+pub(super) struct Position {
     pub(super) to: u64,
     pub(super) seen: u64,
 }
@@ -17,12 +18,12 @@ pub(super) struct Stand {
 /// The producers, with what is needed to take back what did not become durable.
 #[derive(Default)]
 pub(super) struct Producers {
-    map: HashMap<ProducerId, Stand>,
-    undo: Vec<(ProducerId, Option<Stand>)>,
+    map: HashMap<ProducerId, Position>,
+    undo: Vec<(ProducerId, Option<Position>)>,
 }
 
 impl Producers {
-    pub(super) fn get(&self, producer: &ProducerId) -> Option<Stand> {
+    pub(super) fn get(&self, producer: &ProducerId) -> Option<Position> {
         self.map.get(producer).copied()
     }
 
@@ -39,15 +40,15 @@ impl Producers {
 
     /// What is known for good. Only ever forward.
     pub(super) fn forward(&mut self, producer: ProducerId, to: u64, seen: u64) {
-        let stand = self.map.entry(producer).or_insert(Stand { to, seen });
-        stand.to = stand.to.max(to);
-        stand.seen = stand.seen.max(seen);
+        let position = self.map.entry(producer).or_insert(Position { to, seen });
+        position.to = position.to.max(to);
+        position.seen = position.seen.max(seen);
     }
 
     /// Notes contact with a producer that is known.
     pub(super) fn touch(&mut self, producer: &ProducerId, seen: u64) {
-        if let Some(stand) = self.map.get_mut(producer) {
-            stand.seen = stand.seen.max(seen);
+        if let Some(position) = self.map.get_mut(producer) {
+            position.seen = position.seen.max(seen);
         }
     }
 
@@ -65,24 +66,24 @@ impl Producers {
     pub(super) fn rewind(&mut self) {
         while let Some((producer, before)) = self.undo.pop() {
             match before {
-                Some(stand) => self.map.insert(producer, stand),
+                Some(position) => self.map.insert(producer, position),
                 None => self.map.remove(&producer),
             };
         }
     }
 
     /// Where each stands by what is durable.
-    pub(super) fn durable(&self) -> impl Iterator<Item = (ProducerId, Stand)> + '_ {
-        // Of several steps of one producer the oldest tells where it stood.
+    pub(super) fn durable(&self) -> impl Iterator<Item = (ProducerId, Position)> + '_ {
+        // Of several steps of one producer the oldest tells its position.
         let mut before = HashMap::new();
-        for (producer, stand) in &self.undo {
-            before.entry(*producer).or_insert(*stand);
+        for (producer, position) in &self.undo {
+            before.entry(*producer).or_insert(*position);
         }
         self.map
             .iter()
-            .filter_map(move |(producer, stand)| match before.get(producer) {
+            .filter_map(move |(producer, position)| match before.get(producer) {
                 Some(old) => old.map(|old| (*producer, old)),
-                None => Some((*producer, *stand)),
+                None => Some((*producer, *position)),
             })
     }
 
@@ -92,14 +93,14 @@ impl Producers {
         let undecided: HashSet<ProducerId> = self.undo.iter().map(|(id, _)| *id).collect();
         let oldest = now.saturating_sub(PRODUCER_KEPT.as_nanos() as u64);
         self.map
-            .retain(|id, stand| stand.seen >= oldest || undecided.contains(id));
-        if self.map.len() > MOST {
+            .retain(|id, position| position.seen >= oldest || undecided.contains(id));
+        if self.map.len() > MAX_PRODUCERS {
             let mut seen: Vec<u64> = self.map.values().map(|s| s.seen).collect();
-            let surplus = seen.len() - MOST;
+            let surplus = seen.len() - MAX_PRODUCERS;
             let (_, oldest, _) = seen.select_nth_unstable(surplus);
             let oldest = *oldest;
             self.map
-                .retain(|id, stand| stand.seen >= oldest || undecided.contains(id));
+                .retain(|id, position| position.seen >= oldest || undecided.contains(id));
         }
     }
 }
@@ -110,18 +111,19 @@ mod tests {
 
     #[test]
     fn rewind_takes_back_exactly_what_is_not_settled() {
+        let [one, two] = [1, 2].map(|n| ProducerId::from_bytes([n; 16]));
         let mut p = Producers::default();
-        p.advance([1; 16], 10, 1);
-        p.advance([1; 16], 20, 2);
-        p.advance([2; 16], 5, 2);
+        p.advance(one, 10, 1);
+        p.advance(one, 20, 2);
+        p.advance(two, 5, 2);
         p.settle(1);
         assert_eq!(
             p.durable().collect::<Vec<_>>(),
-            [([1; 16], Stand { to: 10, seen: 1 })]
+            [(one, Position { to: 10, seen: 1 })]
         );
         p.rewind();
-        assert_eq!(p.get(&[1; 16]).map(|s| s.to), Some(10));
-        assert_eq!(p.get(&[2; 16]), None);
+        assert_eq!(p.get(&one).map(|s| s.to), Some(10));
+        assert_eq!(p.get(&two), None);
     }
 
     #[test]
@@ -130,14 +132,14 @@ mod tests {
         let id = |n: u64| {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&n.to_be_bytes());
-            id
+            ProducerId::from_bytes(id)
         };
-        let most = MOST as u64;
+        let most = MAX_PRODUCERS as u64;
         (0..most + 1000).for_each(|n| p.forward(id(n), 10, n));
         // The oldest of all.
         p.advance(id(0), 20, 0);
         p.expire(most + 1000);
-        assert_eq!(p.len(), MOST + 1);
+        assert_eq!(p.len(), MAX_PRODUCERS + 1);
         assert_eq!(p.get(&id(0)).map(|s| s.to), Some(20));
         assert_eq!(p.get(&id(999)), None);
         assert!(p.get(&id(1000)).is_some());
@@ -149,11 +151,12 @@ mod tests {
     fn the_silent_are_forgotten() {
         let mut p = Producers::default();
         let month = PRODUCER_KEPT.as_nanos() as u64;
-        p.forward([1; 16], 10, 5);
-        p.forward([2; 16], 10, 7);
-        p.touch(&[1; 16], 6);
+        let [one, two] = [1, 2].map(|n| ProducerId::from_bytes([n; 16]));
+        p.forward(one, 10, 5);
+        p.forward(two, 10, 7);
+        p.touch(&one, 6);
         p.expire(month + 7);
         assert_eq!(p.len(), 1);
-        assert!(p.get(&[2; 16]).is_some());
+        assert!(p.get(&two).is_some());
     }
 }

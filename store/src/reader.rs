@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use distlog_proto::TraceId;
+
+use super::consumer::Consumer;
 use super::cursor::Cursor;
 use super::cursor_file::CursorFile;
 use super::error::CursorFileError;
-use super::options::TraceId;
 use super::state::Shared;
 use super::stats::Stats;
 use super::trace::TraceCursor;
@@ -32,8 +34,8 @@ impl Reader {
         self.shared.state().end
     }
 
-    /// Waits until [`end`](Self::end) is beyond a record number. False if it was not within the time, or if the store was
-    /// closed first: see [`is_closed`](Self::is_closed).
+    /// Waits until [`end`](Self::end) is beyond a record number. False if it was not within the time, or if the store
+    /// was closed first: see [`is_closed`](Self::is_closed).
     pub fn wait(&self, beyond: u64, timeout: Duration) -> bool {
         self.shared
             .wait(timeout, |state| state.end > beyond || state.closed);
@@ -50,9 +52,24 @@ impl Reader {
         Cursor::new(Arc::clone(&self.shared), from.min(self.end()).max(1))
     }
 
+    /// A consumer that keeps its position in a file of that name. It begins at the oldest record until it is told to
+    /// [`seek`](Consumer::seek).
+    ///
+    /// # Errors
+    /// If the name cannot be that of a file.
+    pub fn consumer(&self, name: &str) -> Result<Consumer, CursorFileError> {
+        let file = self.cursor_file(name)?;
+        Ok(Consumer::new(self.clone(), self.first(), Some(file)))
+    }
+
+    /// A consumer that begins at a record and keeps no position.
+    pub fn consumer_from(&self, position: u64) -> Consumer {
+        Consumer::new(self.clone(), position, None)
+    }
+
     /// Looks up a trace in what is durable now.
     pub fn trace(&self, trace: TraceId) -> TraceCursor {
-        TraceCursor::new(Arc::clone(&self.shared), trace)
+        TraceCursor::new(Arc::clone(&self.shared), trace.to_bytes())
     }
 
     /// The file in which the cursor of a named consumer is kept.

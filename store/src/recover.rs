@@ -1,4 +1,5 @@
-//! Opening: finds the segments, walks over what is not sealed, cuts off a torn tail, and learns where producers stand.
+//! Opening: finds the segments, walks over what is not sealed, cuts off a torn tail, and learns where producers
+//! position.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -82,8 +83,8 @@ pub(super) fn recover(
         Loaded::None | Loaded::Damaged => Checkpoint::default(),
     };
     let mut producers = Producers::default();
-    for (producer, stand) in &checkpoint.producers {
-        producers.forward(*producer, stand.to, stand.seen);
+    for (producer, position) in &checkpoint.producers {
+        producers.forward(*producer, position.to, position.seen);
     }
     let mut recovery = Recovery {
         layer,
@@ -296,7 +297,7 @@ impl Recovery<'_> {
         }
     }
 
-    /// Learns from a sealed segment where producers stand, if that is later than the checkpoint.
+    /// Learns from a sealed segment where producers position, if that is later than the checkpoint.
     fn take_sealed(&mut self, sealed: &Sealed) -> Result<(), FileError> {
         if sealed.footer.id < self.checkpoint.segment {
             return Ok(());
@@ -359,7 +360,9 @@ impl Recovery<'_> {
                 newest = newest.max(batch.received);
                 let producers = &mut self.out.producers;
                 producers.forward(batch.producer, batch.to, batch.received);
-                (self.options.index)(&bytes[body], &mut |trace| memory.add_trace(trace));
+                (self.options.index)(&bytes[body], &mut |trace| {
+                    memory.add_trace(trace.to_bytes())
+                });
             }
         }
         let (good, end) = (walk.offset, walk.expected);

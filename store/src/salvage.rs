@@ -91,7 +91,9 @@ pub(super) fn salvage(
             let bytes = &raw[range];
             for (batch, _, body) in BatchesOf::new(&frame, bytes) {
                 newest = newest.max(batch.received);
-                index(&bytes[body], &mut |trace| memory.add_trace(trace));
+                index(&bytes[body], &mut |trace| {
+                    memory.add_trace(trace.to_bytes())
+                });
             }
             writer.frame(frame.first, bytes)?;
             end = frame.end();

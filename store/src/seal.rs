@@ -9,7 +9,7 @@ use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
-use super::options::{FRAME_TARGET, TraceId};
+use super::options::{FRAME_TARGET, TraceKey};
 use super::replace::ASIDE;
 use super::sealed::{BlockAt, BlockHeader, Footer, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY};
 
@@ -99,8 +99,8 @@ impl<'a> SealWriter<'a> {
         self.block_of.push(LOST);
     }
 
-    /// Writes the index and the footer, and gives the file its name. `end` is the number after the last record, `newest`
-    /// the time when the newest one was received.
+    /// Writes the index and the footer, and gives the file its name. `end` is the number after the last record,
+    /// `newest` the time when the newest one was received.
     pub(super) fn finish(
         mut self,
         index: &MemoryIndex,
@@ -149,7 +149,7 @@ impl<'a> SealWriter<'a> {
     }
 
     /// The sorted traces in pages, and their lists of blocks.
-    fn trace_pages(&self, index: &MemoryIndex, traces: &[TraceId]) -> (Vec<u8>, Vec<u8>) {
+    fn trace_pages(&self, index: &MemoryIndex, traces: &[TraceKey]) -> (Vec<u8>, Vec<u8>) {
         let mut pages = vec![0; traces.len().div_ceil(PER_PAGE) * PAGE];
         let mut postings = Vec::new();
         let (mut frames, mut list) = (Vec::new(), Vec::<u32>::new());

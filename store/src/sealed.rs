@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::filter;
 use super::format::{MAX_BODY, put, take, u32_at, u64_at};
 use super::layer::{StoreFile, read_full};
-use super::options::{FRAME_TARGET, TraceId};
+use super::options::{FRAME_TARGET, TraceKey};
 use super::scan::is_damage;
 
 pub(super) const BLOCK_HEADER: usize = 32;
@@ -219,7 +219,7 @@ pub(super) enum Found {
 }
 
 /// Asks the index of a sealed segment for a trace.
-pub(super) fn look_up(file: &dyn StoreFile, f: &Footer, trace: &TraceId) -> io::Result<Found> {
+pub(super) fn look_up(file: &dyn StoreFile, f: &Footer, trace: &TraceKey) -> io::Result<Found> {
     match search(file, f, trace) {
         Ok(Some(blocks)) => Ok(Found::Blocks(blocks)),
         Ok(None) => Ok(Found::Anywhere),
@@ -229,7 +229,7 @@ pub(super) fn look_up(file: &dyn StoreFile, f: &Footer, trace: &TraceId) -> io::
 }
 
 /// The blocks of a trace; none if the index is damaged.
-fn search(file: &dyn StoreFile, f: &Footer, trace: &TraceId) -> io::Result<Option<Vec<u32>>> {
+fn search(file: &dyn StoreFile, f: &Footer, trace: &TraceKey) -> io::Result<Option<Vec<u32>>> {
     let mut block = [0; filter::BLOCK];
     let at = filter::block_of(trace, f.filter_blocks as usize) * filter::BLOCK;
     exactly(file, &mut block, f.filter_at + at as u64)?;

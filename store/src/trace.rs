@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::batches::Batches;
+use distlog_proto::BatchRef;
+
+use super::batches::{Batch, Batches};
 use super::damage::{Damage, What};
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::{StoreFile, read_full};
 use super::memory::FrameAt;
-use super::options::TraceId;
+use super::options::TraceKey;
 use super::scan::is_damage;
 use super::sealed::{self, BlockAt, BlockReader, Found};
 use super::state::{Live, Segment, Shared};
@@ -21,11 +23,11 @@ enum Hits {
     Sealed(Arc<dyn StoreFile>, VecDeque<(BlockAt, u64)>),
 }
 
-/// Reads the batches that hold a trace, in order. Made by [`Reader::trace`](super::Reader::trace); sees what was durable
-/// then.
+/// Reads the batches that hold a trace, in order. Made by [`Reader::trace`](super::Reader::trace); sees what was
+/// durable then.
 pub struct TraceCursor {
     shared: Arc<Shared>,
-    trace: TraceId,
+    trace: TraceKey,
     end: u64,
     segments: VecDeque<Segment>,
     hits: Option<Hits>,
@@ -33,7 +35,7 @@ pub struct TraceCursor {
 }
 
 impl TraceCursor {
-    pub(super) fn new(shared: Arc<Shared>, trace: TraceId) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, trace: TraceKey) -> Self {
         let (segments, end) = {
             let state = shared.state();
             (state.segments.clone(), state.end)
@@ -48,8 +50,33 @@ impl TraceCursor {
         }
     }
 
-    /// Fills `out` with the next batches that hold the trace, until they have about `max_bytes`; empty when there are no
-    /// more. A batch may hold other traces, too.
+    /// Hands over the batches that hold the trace, in order, until `take` gives false.
+    ///
+    /// # Errors
+    /// As [`TraceCursor::next_batches`].
+    pub fn for_each(
+        mut self,
+        max_bytes: usize,
+        mut take: impl FnMut(&Batch, &[u8], &BatchRef<'_>) -> bool,
+    ) -> Result<(), ReadError> {
+        let mut batches = Batches::new();
+        loop {
+            self.next_batches(&mut batches, max_bytes)?;
+            let mut all = batches
+                .iter()
+                .map(|(head, bytes)| match BatchRef::parse(bytes) {
+                    Ok(parsed) => take(head, bytes, &parsed),
+                    // Cannot be: all were validated before they were stored.
+                    Err(_) => true,
+                });
+            if !all.all(|more| more) || batches.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Fills `out` with the next batches that hold the trace, until they have about `max_bytes`; empty when there are
+    /// no more. A batch may hold other traces, too.
     ///
     /// # Errors
     /// If a file cannot be read. What retention removed meanwhile, and what is damaged, is left out.
@@ -181,7 +208,7 @@ impl TraceCursor {
         for (frame, range) in frames {
             out.add_frame(&frame, start + range.start, |_, bytes| {
                 let mut has = false;
-                index(bytes, &mut |found| has |= found == trace);
+                index(bytes, &mut |found| has |= found.to_bytes() == trace);
                 has
             });
         }

@@ -140,7 +140,7 @@ impl Model {
             let hits = read_trace(&store.reader(), trace(n));
             let expected: Vec<_> = with_records(&self.acked)
                 .into_iter()
-                .filter(|g| g.bytes.get(1..17) == Some(&trace(n)[..]))
+                .filter(|g| g.bytes.get(1..17) == Some(&trace(n).to_bytes()[..]))
                 .collect();
             prop_assert_eq!(hits, expected);
         }

@@ -128,7 +128,8 @@ fn print_all(mut body: impl io::Read, line_feed: bool) -> Result<(), Error> {
     out.flush().map_err(Error::Output)
 }
 
-/// Prints the data of server-sent events, a line for each (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+/// Prints the data of server-sent events, a line for each
+/// (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 fn print_events(body: impl io::Read) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let mut skipped = false;

@@ -10,13 +10,13 @@ use distlog_spool::SpoolError;
 use super::output::{log, tell};
 use super::{FAILED, WRONG, check};
 use crate::daemon::{Builder, hostname, options, sync};
-use crate::drain::{Store as Into, TakeError, found};
-use crate::heard::Heard;
 use crate::intake;
-use crate::losses::Losses;
-use crate::own::Own;
+use crate::liveness::Liveness;
+use crate::receivers::dead_spools::{ImportError, SpoolImporter, open_directory};
+use crate::self_telemetry::{Metrics, OwnRecords, ProducerDrops};
+use crate::shutdown::Shutdown;
+use crate::supervisor::Supervisor;
 use crate::tracker::{Needs, Tracker};
-use crate::vital::Vital;
 use distlog_store::{OpenError, Store};
 
 /// Stores what is left in the directories, in the store of the configuration.
@@ -39,39 +39,40 @@ pub(super) fn drain(
             tell!("distlogd: {error}");
             if matches!(error, OpenError::Locked { .. }) {
                 tell!(
-                    "A daemon that runs takes what is left in the directories that its configuration names: drain: [DIR]"
+                    "A running daemon takes what is left in the directories of its configuration: drain: [DIR]"
                 );
             }
             return FAILED;
         }
     };
     let reader = store.reader();
-    let (intake, writer) = match intake::start(store, sync(&config), &Vital::default()) {
+    let (intake, writer) = match intake::start(store, sync(&config), &Supervisor::default()) {
         Ok(started) => started,
         Err(error) => {
             tell!("distlogd: {error}");
             return FAILED;
         }
     };
-    let heard = Arc::new(Heard::default());
-    let into = Into {
+    let (liveness, metrics) = (Arc::new(Liveness::default()), Metrics::default());
+    let importer = SpoolImporter {
         intake: intake.clone(),
-        heard: Arc::clone(&heard),
-        losses: Losses::default(),
-        stop: Arc::default(),
+        liveness: Arc::clone(&liveness),
+        drops: ProducerDrops::new(metrics.clone()),
+        shutdown: Shutdown::default(),
     };
     let mut all = true;
     for directory in directories {
-        all &= take(directory, &into);
+        all &= drain_directory(directory, &importer);
     }
     // What the dead had begun and not ended is lost, and nobody else will know before long.
     let lost = Tracker::once(Needs {
         reader,
-        heard,
-        own: Arc::new(Own::new(intake, hostname())),
+        liveness,
+        own_records: Arc::new(OwnRecords::new(intake, hostname())),
         lost_after: Duration::MAX,
         recent: Arc::default(),
-        stop: Arc::default(),
+        metrics,
+        shutdown: Shutdown::default(),
     });
     if let Err(error) = lost {
         tell!("distlogd: {error}");
@@ -82,8 +83,8 @@ pub(super) fn drain(
 }
 
 /// Takes all spools of a directory. False if one was not taken.
-fn take(directory: &Path, into: &Into) -> bool {
-    let dead = match found(directory).and_then(|directory| Ok(directory.dead()?)) {
+fn drain_directory(directory: &Path, importer: &SpoolImporter) -> bool {
+    let dead = match open_directory(directory).and_then(|directory| Ok(directory.dead()?)) {
         Ok(dead) => dead,
         Err(error) => {
             tell!("distlogd: {error}");
@@ -96,8 +97,8 @@ fn take(directory: &Path, into: &Into) -> bool {
         let taken = match spool {
             // Somebody else was faster.
             Err(SpoolError::Removed { .. }) => continue,
-            Err(error) => Err(TakeError::from(error)),
-            Ok(dead) => into.take(dead),
+            Err(error) => Err(ImportError::from(error)),
+            Ok(dead) => importer.import(dead),
         };
         match taken {
             Ok(taken) => all &= say(&taken),

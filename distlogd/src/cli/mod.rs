@@ -1,7 +1,8 @@
 //! The command line.
 //!
-//! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and prints its schema;
-//! `notify.rs` tells systemd; `client.rs` asks a running daemon for the other commands. `output.rs` is how all of them speak.
+//! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
+//! prints its schema; `notify.rs` tells systemd; `client.rs` asks a running daemon for the other commands.
+//! `output.rs` is how all of them speak.
 
 mod check;
 mod client;
@@ -27,10 +28,10 @@ const LEFT: u8 = 3;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed: a receiver could not be opened, the store or a running daemon not be reached, a spool not be drained,
-     or a part of the daemon broke down
+  1  failed; standard error says why
   2  wrong arguments or a wrong configuration
-  3  stopped before every processor had everything; the rest is in the store and goes out at the next start";
+  3  stopped before every processor had everything;
+     the rest is in the store for the next start";
 
 /// Stores the records of distributed programs, routes them by rules and shows the tree of tasks.
 ///
@@ -76,7 +77,8 @@ enum Command {
         /// Show only this task and its subtasks.
         #[arg(long, short, value_name = "ID")]
         task: Option<String>,
-        /// Show records at once, in the order of the store. Otherwise each waits 200 ms for older records of other processes.
+        /// Show records at once, in the order of the store. Otherwise each waits 200 ms for older records of other
+        /// processes.
         #[arg(long)]
         no_reorder: bool,
         #[command(flatten)]

@@ -10,7 +10,8 @@ pub(super) fn ready() {
     notify(NotifyState::Ready);
 }
 
-/// The daemon closes its receivers and makes durable what came. It has as long as its `grace` and some time for the store.
+/// The daemon closes its receivers and makes durable what came. It has as long as its `grace` and some time for the
+/// store.
 pub(super) fn stopping(grace: Duration) {
     notify(NotifyState::Stopping);
     let time = grace.saturating_add(Duration::from_secs(30));

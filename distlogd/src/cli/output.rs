@@ -15,8 +15,8 @@ use crate::escape::{lines, one_line, put_cut};
 /// A field may quote a peer: it is cut at this length, in bytes.
 const MAX_FIELD: usize = 4 << 10;
 
-/// As `eprintln!`, but with escapes for what others may have written, and a closed standard error is no reason to panic: in
-/// `distlogd 2>&1 | tee log` Ctrl-C ends `tee` first.
+/// As `eprintln!`, but with escapes for what others may have written, and a closed standard error is no reason to
+/// panic: in `distlogd 2>&1 | tee log` Ctrl-C ends `tee` first.
 macro_rules! tell {
     ($($text:tt)*) => {
         $crate::cli::output::say(&format!($($text)*))

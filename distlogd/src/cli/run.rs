@@ -6,8 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{log, tell};
 use super::{FAILED, LEFT, WRONG, check, notify};
-use crate::daemon::{Builder, Daemon};
-use crate::listen::Listening;
+use crate::daemon::{Builder, Daemon, Runtime};
 
 pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> u8 {
     log();
@@ -19,16 +18,14 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
             return WRONG;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
+    let handle = runtime.handle();
     // Before anything is opened: a signal that comes at once must find its handler.
     let signals = {
-        let _entered = runtime.enter();
+        let _entered = handle.enter();
         signal(SignalKind::terminate())
             .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)))
     };
@@ -36,18 +33,18 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
         Ok(signals) => signals,
         Err(error) => return failed(&error),
     };
-    let daemon = match builder.start(&config) {
+    let daemon = match builder.start_on(handle, &config) {
         Ok(daemon) => daemon,
         Err(error) => return failed(&error),
     };
     say(&daemon, &config.store.path);
     notify::ready();
-    runtime.spawn(notify::watchdog());
-    let vital = daemon.vital().clone();
-    let broken = runtime.block_on(async {
+    handle.spawn(notify::watchdog());
+    let supervisor = daemon.supervisor().clone();
+    let broken = handle.block_on(async {
         tokio::select! {
             () = either(&mut term, &mut interrupt) => None,
-            part = vital.wait() => Some(part),
+            part = supervisor.wait() => Some(part),
         }
     });
     match broken {
@@ -56,15 +53,14 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     }
     notify::stopping(config.grace);
     // A second signal ends it at once.
-    let stopping = runtime.spawn_blocking(move || daemon.stop());
-    let stopped = runtime.block_on(async {
+    let stopping = handle.spawn_blocking(move || daemon.stop());
+    let stopped = handle.block_on(async {
         tokio::select! {
             stopped = stopping => stopped.ok(),
             () = either(&mut term, &mut interrupt) => None,
         }
     });
-    runtime.shutdown_background();
-    if let Some(part) = vital.failed() {
+    if let Some(part) = supervisor.failed() {
         tell!("stopped, since {part} broke down; what was acknowledged is in the store");
         return FAILED;
     }
@@ -103,21 +99,16 @@ fn failed(error: &dyn std::error::Error) -> u8 {
 /// Says where everything is; the last line is `ready`.
 fn say(daemon: &Daemon, store: &Path) {
     let reader = daemon.reader();
-    let doors = daemon.doors();
-    let address = |door: &Option<String>| door.clone().unwrap_or_else(|| "off".to_owned());
+    let address = |receiver| daemon.address(receiver).unwrap_or("off");
     tell!("distlogd {}", env!("CARGO_PKG_VERSION"));
     let stats = reader.stats();
     let records = stats.end.saturating_sub(stats.first + stats.lost);
     tell!("  store    {} ({records} records)", store.display());
-    tell!("  push     {}", address(&doors.push));
-    tell!("  session  {}", address(&doors.session));
-    let plain = |door: Option<Listening>| address(&door.map(|door| door.to_string()));
-    tell!(
-        "  otlp     {} (gRPC), {} (HTTP)",
-        plain(doors.otlp_grpc),
-        plain(doors.otlp_http)
-    );
-    let http = doors.http.map(|address| format!("http://{address}"));
-    tell!("  http     {}", address(&http));
+    tell!("  push     {}", address("push"));
+    tell!("  session  {}", address("session"));
+    let (grpc, http) = (address("otlp_grpc"), address("otlp_http"));
+    tell!("  otlp     {grpc} (gRPC), {http} (HTTP)");
+    let scheme = daemon.address("http").map_or("", |_| "http://");
+    tell!("  http     {scheme}{}", address("http"));
     tell!("ready");
 }

@@ -11,8 +11,8 @@ use super::sections::{Config, Listen, Store};
 use crate::processors;
 use crate::values;
 
-/// Configuration of distlogd. Every key is optional. In values `${NAME}` and `${NAME:-default}` stand for variables of the
-/// environment.
+/// Configuration of distlogd. Every key is optional. In values `${NAME}` and `${NAME:-default}` stand for variables
+/// of the environment.
 #[derive(Deserialize, JsonSchema)]
 #[serde(
     default,

@@ -1,6 +1,7 @@
 //! Variables of the environment in values: `${NAME}`, `${NAME:-default}`; `$${` is a literal `${`.
 //!
-//! They are replaced in texts once the document is read, so that no variable can change its structure. Keys are left alone.
+//! They are replaced in texts once the document is read, so that no variable can change its structure. Keys are left
+//! alone.
 
 use std::env::VarError;
 

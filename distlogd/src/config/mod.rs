@@ -2,8 +2,8 @@
 //!
 //! ```yaml
 //! listen:
-//!   push: tcp://localhost:5010      # ZeroMQ: tcp://HOST:PORT or ipc://PATH; localhost is 127.0.0.1 and ::1; beyond loopback
-//!                                   #   push: { bind: 'tcp://0.0.0.0:5010', plaintext: true }
+//!   push: tcp://localhost:5010      # ZeroMQ: tcp://HOST:PORT or ipc://PATH; localhost is 127.0.0.1 and ::1;
+//!                                   #   beyond loopback push: { bind: 'tcp://0.0.0.0:5010', plaintext: true }
 //!   session: tcp://localhost:5011
 //!   otlp_grpc: localhost:4317
 //!   otlp_http: localhost:4318       # for web pages { bind: 'localhost:4318', cors: ['https://shop.example'] }
@@ -28,14 +28,14 @@
 //!
 //! Without a file everything is on loopback, the store in `./distlog-data`, and nothing is processed further.
 //!
-//! In values `${NAME}` and `${NAME:-default}` stand for variables of the environment, `$${` for a literal `${`. Durations may
-//! be compound (`1d12h`).
+//! In values `${NAME}` and `${NAME:-default}` stand for variables of the environment, `$${` for a literal `${`.
+//! Durations may be compound (`1d12h`).
 //!
-//! All faults are reported at once, each with line and column. serde stops at its first error, so the document is read
-//! as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a fault is in
-//! is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema, with `sections.rs`
-//! and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`), variables (`environment.rs`),
-//! conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`).
+//! All faults are reported at once, each with line and column. serde stops at its first error, so the document is
+//! read as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a
+//! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
+//! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
+//! variables (`environment.rs`), conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`).
 
 mod conflicts;
 mod deserialize;

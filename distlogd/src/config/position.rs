@@ -1,4 +1,5 @@
-//! Finds the place in the file of a place in a scalar: a fault in a condition has its line and column in the decoded text.
+//! Finds the place in the file of a place in a scalar: a fault in a condition has its line and column in the decoded
+//! text.
 
 use super::node::Place;
 

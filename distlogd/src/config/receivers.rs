@@ -42,7 +42,10 @@ trait Receiver: serde::de::DeserializeOwned {
 }
 
 macro_rules! receiver {
-    ($(#[$meta:meta])* $name:ident, $address:expr, $check:path { $($(#[$field_meta:meta])* $field:ident: $type:ty),* }) => {
+    (
+        $(#[$meta:meta])*
+        $name:ident, $address:expr, $check:path { $($(#[$field_meta:meta])* $field:ident: $type:ty),* }
+    ) => {
         $(#[$meta])*
         #[derive(Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, expecting = "a map")]

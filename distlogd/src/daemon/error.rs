@@ -1,6 +1,6 @@
 //! Why a daemon did not start.
 
-use crate::{doors, http, tracker};
+use crate::{http, receivers, tracker};
 use distlog_store::{CursorFileError, OpenError};
 
 /// The daemon did not start.
@@ -13,13 +13,13 @@ pub enum StartError {
     /// A cursor cannot be read.
     #[error("{0}")]
     Cursor(#[from] CursorFileError),
-    /// A ZeroMQ door did not open.
+    /// A receiver cannot be bound to its address.
     #[error("{0}")]
-    Door(#[from] doors::OpenError),
-    /// The HTTP door did not open.
+    Receiver(#[from] receivers::BindError),
+    /// The HTTP server cannot be bound to its address.
     #[error("{0}")]
-    Http(#[from] http::OpenError),
-    /// Tasks cannot be followed.
+    Http(#[from] http::BindError),
+    /// Tasks cannot be tracked.
     #[error("{0}")]
     Tracker(#[from] tracker::StartError),
     /// The system gives no thread or runtime.

@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use super::error::StartError;
-use super::stop::Stop;
 use crate::config::{Config, Entry, StartAt};
-use crate::own::Own;
 use crate::processor::Token;
 use crate::processors::Start;
-use crate::worker::{Factory, Progress, Worker};
+use crate::self_telemetry::{Metrics, OwnRecords, Progress};
+use crate::shutdown::Shutdown;
+use crate::worker::{Factory, Worker};
 use distlog_rules::Router;
 use distlog_store::Reader;
+use tokio::runtime::Handle;
 
 /// Where the store began and ended before anything came in: where a new processor begins.
 #[derive(Clone, Copy)]
@@ -33,8 +34,8 @@ impl Running {
         self.thread.is_finished()
     }
 
-    /// Lets go of it. Gives how many records before `end` it has not got.
-    pub(super) fn leave(self, end: u64) -> (String, u64) {
+    /// Its name, and how many records before `end` it has not dealt with.
+    pub(super) fn finish(self, end: u64) -> (String, u64) {
         let left = end.saturating_sub(self.progress.done.load(Ordering::Relaxed));
         // A thread that hangs in its destination is left behind; the process ends soon.
         if self.thread.is_finished() && self.thread.join().is_err() {
@@ -48,8 +49,10 @@ impl Running {
 pub(super) struct Shared<'a> {
     pub(super) reader: &'a Reader,
     pub(super) begin: Begin,
-    pub(super) own: &'a Arc<Own>,
-    pub(super) stop: &'a Stop,
+    pub(super) own_records: &'a Arc<OwnRecords>,
+    pub(super) metrics: &'a Metrics,
+    pub(super) runtime: &'a Handle,
+    pub(super) shutdown: &'a Shutdown,
 }
 
 impl Shared<'_> {
@@ -70,23 +73,23 @@ impl Shared<'_> {
                 self.reader.clone(),
                 config.router(name),
             );
-            let progress = Arc::new(Progress::default());
-            let meters = progress.meters.clone();
+            let (metrics, runtime) = (self.metrics.clone(), self.runtime.clone());
             let open = move |token: Option<&Token>| {
                 kind.open(Start {
                     name: &own_name,
                     token,
                     reader: &reader,
                     router: &router,
-                    meters: &meters,
+                    metrics: &metrics,
+                    runtime: &runtime,
                 })
             };
             let route = config.router(name);
-            workers.push(self.worker(name, Box::new(open), route, *from, progress)?);
+            workers.push(self.worker(name, Box::new(open), route, *from)?);
         }
         for (name, open) in registered {
             let route = config.router(&name);
-            workers.push(self.worker(&name, open, route, StartAt::End, Arc::default())?);
+            workers.push(self.worker(&name, open, route, StartAt::End)?);
         }
         Ok(workers)
     }
@@ -97,22 +100,21 @@ impl Shared<'_> {
         factory: Factory,
         router: Router,
         from: StartAt,
-        progress: Arc<Progress>,
     ) -> Result<Running, StartError> {
+        let progress = Arc::new(self.metrics.progress(name));
         let worker = Worker {
             name: name.to_owned(),
             factory,
             route: Box::new(move |record| router.takes(record)),
             reader: self.reader.clone(),
-            cursor: self.reader.cursor_file(name)?,
+            consumer: self.reader.consumer(name)?,
             from: match from {
                 StartAt::Start => self.begin.first,
                 StartAt::End => self.begin.end,
             },
-            own: Arc::clone(self.own),
+            own_records: Arc::clone(self.own_records),
             progress: Arc::clone(&progress),
-            stop: Arc::clone(&self.stop.workers),
-            abort: Arc::clone(&self.stop.abort),
+            shutdown: self.shutdown.clone(),
         };
         worker.mark_begin();
         let thread = std::thread::Builder::new()

@@ -1,7 +1,7 @@
 //! Which records belong to a task or stand below it, told as they come.
 //!
-//! A path tells where its task stands, but for spans that only OpenTelemetry knows, and for tasks so deep that their path
-//! starts anew: there the parent tells, if it was seen.
+//! A path tells where its task stands, but for spans that only OpenTelemetry knows, and for tasks so deep that their
+//! path starts anew: there the parent tells, if it was seen.
 
 use std::collections::{HashSet, VecDeque};
 

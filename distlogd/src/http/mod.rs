@@ -1,4 +1,4 @@
-//! The HTTP door: trees, the live tail, metrics.
+//! The HTTP API: trees, the live tail, metrics.
 //!
 //! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
 //! the task that is followed. The store is read in threads that may block; the runtime only moves bytes.
@@ -21,20 +21,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
 
+use crate::config::Http as Config;
 use crate::escape;
 use crate::listen::{Guard, Listening, bind_tcp};
+use crate::shutdown::{Phase, Shutdown};
 use crate::tracker::Recent;
 use distlog_store::Reader;
 
-/// So many tails are followed at once, a thread for each.
+/// Tails that are followed at once, a thread for each.
 const MAX_TAILS: usize = 128;
-/// So many trees are made at once; each takes up to 60 MiB.
+/// Trees that are built at once, up to 60 MiB each.
 const MAX_TREES: usize = 2;
-/// How long requests under way are waited for when the daemon stops.
-const FINISH: Duration = Duration::from_secs(1);
+/// Time for requests in flight when the daemon stops.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the handlers see.
 #[derive(Clone)]
@@ -47,10 +50,10 @@ pub struct Views {
     pub registry: Arc<Registry>,
 }
 
-/// The HTTP door did not open.
+/// The server cannot be bound to its address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen for HTTP on {address}: {source}")]
-pub struct OpenError {
+pub struct BindError {
     address: String,
     source: std::io::Error,
 }
@@ -67,24 +70,56 @@ GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
 ";
 
-/// Binds the door.
-///
-/// # Errors
-/// If the address is in use or not permitted.
-pub async fn bind(address: &str) -> Result<(Vec<TcpListener>, Listening), OpenError> {
-    bind_tcp(address).await.map_err(|source| OpenError {
-        address: address.to_owned(),
-        source,
-    })
+/// The server, bound to its address.
+pub(crate) struct Server {
+    listeners: Vec<TcpListener>,
+    listening: Listening,
+    guard: Guard,
+    runtime: Handle,
+    serving: Option<JoinHandle<()>>,
 }
 
-/// Serves what comes to any of the listeners until `stop` is set.
-pub(crate) async fn serve(
-    listeners: Vec<TcpListener>,
-    guard: Guard,
-    views: Views,
-    stop: watch::Receiver<bool>,
-) {
+impl Server {
+    /// Binds; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// If the address is in use or not permitted.
+    pub(crate) fn bind(config: &Config, runtime: Handle) -> Result<Server, BindError> {
+        let bound = runtime.block_on(bind_tcp(&config.bind));
+        let (listeners, listening) = bound.map_err(|source| BindError {
+            address: config.bind.clone(),
+            source,
+        })?;
+        Ok(Server {
+            listeners,
+            listening,
+            guard: Guard::new("http", &config.bind, &config.hosts, &config.cors),
+            runtime,
+            serving: None,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> String {
+        self.listening.to_string()
+    }
+
+    /// Serves until [`Phase::Abort`].
+    pub(crate) fn start(&mut self, views: Views, shutdown: Shutdown) {
+        let listeners = std::mem::take(&mut self.listeners);
+        let serving = serve(listeners, self.guard.clone(), views, shutdown);
+        self.serving = Some(self.runtime.spawn(serving));
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(self) {
+        if let Some(serving) = self.serving {
+            let _ = self.runtime.block_on(serving);
+        }
+    }
+}
+
+async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown: Shutdown) {
     let app = Router::new()
         .route("/", get(|| async { INDEX }))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -92,40 +127,36 @@ pub(crate) async fn serve(
         .route("/api/v1/tasks", get(tasks::recent))
         .route("/api/v1/tasks/{*id}", get(tasks::tree))
         .route("/api/v1/tail", get(tail::tail))
-        .with_state(Door {
+        .with_state(Api {
             views,
-            stop: stop.clone(),
+            shutdown: shutdown.clone(),
             tails: Arc::new(Semaphore::new(MAX_TAILS)),
             trees: Arc::new(Semaphore::new(MAX_TREES)),
         });
-    let app = app.layer(from_fn_with_state(guard, look));
+    let app = app.layer(from_fn_with_state(guard, check_origin));
     let mut serving = JoinSet::new();
     for listener in listeners {
-        let (app, mut stop) = (app.clone(), stop.clone());
+        let (app, stop) = (app.clone(), shutdown.clone().wait_for(Phase::Abort));
         serving.spawn(async move {
-            let stopped = async move {
-                let _ = stop.wait_for(|stop| *stop).await;
-            };
-            let served = axum::serve(listener, app).with_graceful_shutdown(stopped);
+            let served = axum::serve(listener, app).with_graceful_shutdown(stop);
             if let Err(error) = served.await {
-                tracing::error!("the HTTP door is closed: {error}");
+                tracing::error!("the HTTP server has failed: {error}");
             }
         });
     }
-    // Whoever does not send his request to its end, or does not read the answer, is not waited for.
-    let mut late = stop;
-    let too_late = async move {
-        let _ = late.wait_for(|stop| *stop).await;
-        tokio::time::sleep(FINISH).await;
+    let too_late = async {
+        shutdown.wait_for(Phase::Abort).await;
+        tokio::time::sleep(CLOSING_TIMEOUT).await;
     };
     tokio::select! {
         _ = serving.join_all() => {}
+        // A client that sends half a request, or does not read the answer, is not waited for.
         () = too_late => {}
     }
 }
 
-/// Refuses what strangers' web pages ask.
-async fn look(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+/// Refuses requests of other sites' web pages.
+async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     if let Some(answer) = guard.answer(&request) {
         return answer;
     }
@@ -138,16 +169,16 @@ async fn look(State(guard): State<Guard>, request: Request, next: Next) -> Respo
 
 /// What all requests share.
 #[derive(Clone)]
-struct Door {
+struct Api {
     views: Views,
-    stop: watch::Receiver<bool>,
+    shutdown: Shutdown,
     tails: Arc<Semaphore>,
     trees: Arc<Semaphore>,
 }
 
-type Shared = State<Door>;
+type Shared = State<Api>;
 
-async fn metrics(State(Door { views, .. }): Shared) -> Response {
+async fn metrics(State(Api { views, .. }): Shared) -> Response {
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &views.registry) {
         Ok(()) => (

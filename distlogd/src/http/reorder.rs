@@ -1,8 +1,8 @@
 //! Puts records of several processes in order of time, within a short window.
 //!
-//! Processes collect records before they send them, so what comes in interleaves by batch, not by time. Each record is held
-//! for the window; when it is due, all that is older goes before it. Nothing waits longer than the window, and memory is
-//! bounded: when too much is held, the record that came first is due at once.
+//! Processes collect records before they send them, so what comes in interleaves by batch, not by time. Each record is
+//! held for the window; when it is due, all that is older goes before it. Nothing waits longer than the window, and
+//! memory is bounded: when too much is held, the record that came first is due at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem::size_of;
@@ -30,7 +30,8 @@ pub(super) struct Reorder {
 }
 
 impl Reorder {
-    /// Holds each record so long; zero keeps the order in which they come, if each is taken out before the next is put in.
+    /// Holds each record so long; zero keeps the order in which they come, if each is taken out before the next is put
+    /// in.
     pub(super) fn new(window: Duration) -> Reorder {
         Reorder {
             window,

@@ -1,5 +1,5 @@
-//! Trees out of the store, however large: a tree holds places of records, and of the records themselves only some MiB are in
-//! memory at once.
+//! Trees out of the store, however large: a tree holds places of records, and of the records themselves only some MiB
+//! are in memory at once.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -13,7 +13,8 @@ use distlog_store::{Batches, ReadError, Reader};
 const READ_BYTES: usize = 1 << 20;
 /// Batches that are kept in memory, in bytes. What is shown next is mostly in one of them, or else read again.
 const CACHE_BYTES: usize = 16 << 20;
-/// A tree may take so much, in bytes; what the trace has more is another part. That is some 100 000 tasks, or a million events.
+/// A tree may take so much, in bytes; what the trace has more is another part. That is some 100 000 tasks, or a million
+/// events.
 const TREE_BYTES: usize = 40 << 20;
 
 /// A tree, or a part of one, and where its records are.
@@ -61,8 +62,8 @@ pub(super) fn stored_tree(
     })
 }
 
-/// Hands over the records of a task's trace, in the order in which they were stored: all for a bare trace id, else those of
-/// the task and what is below it. Ends early if `take` gives false.
+/// Hands over the records of a task's trace, in the order in which they were stored: all for a bare trace id, else
+/// those of the task and what is below it. Ends early if `take` gives false.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -127,21 +128,11 @@ fn each_batch(
     id: &TaskId,
     mut take: impl FnMut(u64, u64, &[u8], &BatchRef<'_>) -> bool,
 ) -> Result<(), ReadError> {
-    let mut cursor = reader.trace(id.trace_id().to_bytes());
-    let mut batches = Batches::new();
-    loop {
-        cursor.next_batches(&mut batches, READ_BYTES)?;
-        if batches.is_empty() {
-            return Ok(());
-        }
-        for (head, bytes) in batches.iter() {
-            if let Ok(batch) = BatchRef::parse(bytes)
-                && !take(head.first, head.received, bytes, &batch)
-            {
-                return Ok(());
-            }
-        }
-    }
+    reader
+        .trace(id.trace_id())
+        .for_each(READ_BYTES, |head, bytes, batch| {
+            take(head.first, head.received, bytes, batch)
+        })
 }
 
 /// The batches of a trace, in memory or read again.

@@ -7,28 +7,28 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use distlog_proto::{BatchRef, RecordRef, TaskId};
+use distlog_proto::{RecordRef, TaskId};
 use distlog_python::json;
 use serde::Deserialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::below::Below;
 use super::reorder::Reorder;
-use super::{Door, Refusal, Shared};
-use crate::lookup::records_from;
+use super::{Api, Refusal, Shared};
+use crate::shutdown::{Phase, Shutdown};
 use crate::tree::paint::{Colour, Look};
 use crate::tree::put_line;
 use distlog_rules::Condition;
-use distlog_store::{Batches, Reader};
+use distlog_store::Reader;
 
 const READ_BYTES: usize = 256 << 10;
-/// How long to wait for records before looking whether anybody still listens.
-const WAIT: Duration = Duration::from_millis(200);
-/// What several processes send within it is put in order of time.
-const WINDOW: Duration = Duration::from_millis(200);
-/// Events waiting for a slow reader; beyond that the thread that reads the store waits.
-const WAITING: usize = 256;
+/// How long to wait for records before the client's connection is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Records of several processes are put in order of time within it.
+const REORDER_WINDOW: Duration = Duration::from_millis(200);
+/// Events that wait for a slow client; beyond that the thread that reads the store waits.
+const MAX_PENDING_EVENTS: usize = 256;
 
 #[derive(Deserialize, Default, Clone, Copy, PartialEq)]
 #[serde(rename_all = "lowercase")]
@@ -67,11 +67,14 @@ fn after_last_event(headers: &HeaderMap) -> Option<u64> {
     last.trim().parse::<u64>().ok()?.checked_add(1)
 }
 
-/// Streams the records that the filter lets through. The id of each event is a number in the store: everything up to it was
-/// sent, so that a listener who goes on after it misses nothing. What was reordered around it comes again.
+/// Streams the records that the filter lets through. The id of each event is a number in the store: everything up to it
+/// was sent, so that a listener who goes on after it misses nothing. What was reordered around it comes again.
 pub async fn tail(
-    State(Door {
-        views, stop, tails, ..
+    State(Api {
+        views,
+        shutdown,
+        tails,
+        ..
     }): Shared,
     headers: HeaderMap,
     Query(query): Query<TailQuery>,
@@ -92,7 +95,7 @@ pub async fn tail(
         let why = "too many tails are followed already".to_owned();
         Refusal(StatusCode::SERVICE_UNAVAILABLE, why)
     })?;
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, receiver) = mpsc::channel(MAX_PENDING_EVENTS);
     let feed = Feed {
         from: after_last_event(&headers)
             .or(query.from)
@@ -105,12 +108,12 @@ pub async fn tail(
         colour: if query.color { Colour::On } else { Colour::Off },
         full: query.full,
         window: if query.reorder {
-            WINDOW
+            REORDER_WINDOW
         } else {
             Duration::ZERO
         },
         sender,
-        stop,
+        shutdown,
     };
     std::thread::Builder::new()
         .name("tail".into())
@@ -133,13 +136,12 @@ struct Feed {
     full: bool,
     window: Duration,
     sender: mpsc::Sender<Result<Event, Infallible>>,
-    stop: watch::Receiver<bool>,
+    shutdown: Shutdown,
 }
 
 impl Feed {
     fn run(mut self) {
-        let mut cursor = self.reader.cursor(self.from);
-        let mut batches = Batches::new();
+        let mut consumer = self.reader.consumer_from(self.from);
         // At once, so that the listener knows that it is heard.
         if self
             .sender
@@ -150,35 +152,27 @@ impl Feed {
         }
         let mut held = Reorder::new(self.window);
         let mut seen = 0;
-        while !self.sender.is_closed() && !*self.stop.borrow() {
+        while !self.sender.is_closed() && !self.shutdown.reached(Phase::Abort) {
             let wait = held
                 .wait(Instant::now())
-                .map_or(WAIT, |wait| wait.min(WAIT));
-            self.reader.wait(cursor.position(), wait);
-            let from = cursor.position();
-            let progress = match cursor.next_batches(&mut batches, READ_BYTES) {
-                Ok(progress) => progress,
+                .map_or(POLL_INTERVAL, |wait| wait.min(POLL_INTERVAL));
+            consumer.wait(wait);
+            let chunk = match consumer.read(READ_BYTES) {
+                Ok(chunk) => chunk,
                 Err(error) => {
                     tracing::warn!("a tail ends: {error}");
                     break;
                 }
             };
-            if progress.skipped() > 0
-                && !self.send(
-                    Event::default()
-                        .event("skipped")
-                        .data(progress.skipped().to_string()),
-                )
-            {
+            let skipped = chunk.progress().skipped();
+            let event = || Event::default().event("skipped").data(skipped.to_string());
+            if skipped > 0 && !self.send(event()) {
                 return;
             }
             let now = Instant::now();
-            for (head, bytes) in batches.iter() {
-                let Ok(batch) = BatchRef::parse(bytes) else {
-                    continue;
-                };
-                for record in records_from(head.first, &batch) {
-                    if record.store_number < from || !self.wants(&record) {
+            for (head, batch) in chunk.batches() {
+                for record in head.records(&batch) {
+                    if record.store_number < chunk.from() || !self.wants(&record) {
                         continue;
                     }
                     seen = record.store_number;
@@ -196,7 +190,7 @@ impl Feed {
             if !self.send_due(&mut held, now, seen) {
                 return;
             }
-            if self.reader.is_closed() && batches.is_empty() {
+            if self.reader.is_closed() && chunk.is_empty() {
                 break;
             }
         }

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::stored_tree::{each_record, stored_tree};
-use super::{Door, Refusal, Shared};
+use super::{Api, Refusal, Shared};
 use crate::tracker::Summary;
 use crate::tree::paint::{Colour, Look};
 use crate::tree::{self, DEPTH, Gone, MAX_DEPTH, Part};
@@ -44,7 +44,7 @@ fn twenty() -> usize {
 
 /// The newest traces.
 pub async fn recent(
-    State(Door { views, .. }): Shared,
+    State(Api { views, .. }): Shared,
     Query(query): Query<RecentQuery>,
 ) -> Json<Vec<Summary>> {
     Json(views.recent.list(query.limit))
@@ -111,7 +111,7 @@ impl FromStr for Cursor {
 
 /// The tree of a task: of the whole trace for a bare trace id, else of the task and what is below it.
 pub async fn tree(
-    State(Door { views, trees, .. }): Shared,
+    State(Api { views, trees, .. }): Shared,
     Path(id): Path<String>,
     Query(query): Query<TreeQuery>,
 ) -> Result<Response, Refusal> {

@@ -8,18 +8,20 @@ use std::time::{Duration, Instant};
 
 use super::queue::{Item, Queue, Room};
 use super::{Batch, Stored};
+use crate::self_telemetry::RateLimited;
+use distlog_proto::ProducerId;
 use distlog_store::{Append, AppendOutcome, Reader, Store, StoreError};
 
-/// Commit at the latest when so much was appended, in bytes: a quarter of what sessions may have on the way.
-const COMMIT_BYTES: usize = 16 << 20;
-/// One that takes longer was troubled, and says nothing about the next.
-const LONG_COMMIT: Duration = Duration::from_secs(1);
-/// How often retention and the store's other chores are looked after.
-const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
-/// How long to wait before something that could not be stored is tried again.
-const RETRY: Duration = Duration::from_millis(500);
-/// Once the daemon shuts down, a store that takes nothing is tried so many times more, without waiting.
-const LAST_TRIES: u32 = 3;
+/// A commit is due when so many bytes were appended: a quarter of the credit of sessions.
+const MAX_UNCOMMITTED_BYTES: usize = 16 << 20;
+/// A longer commit was an exception, and no estimate for the next.
+const MAX_COMMIT_ESTIMATE: Duration = Duration::from_secs(1);
+/// How often retention and other maintenance run.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
+/// The wait before a failed write is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Attempts at a failing store once the daemon shuts down, without waiting.
+const MAX_LAST_TRIES: u32 = 3;
 
 pub(super) struct Appender<'q> {
     store: Store,
@@ -36,9 +38,9 @@ pub(super) struct Appender<'q> {
     /// How long the last commit took.
     last_commit: Duration,
     maintain_at: Instant,
-    /// Whether the last attempt failed, so that a trouble is told once.
-    troubled: bool,
-    /// How often a store that takes nothing is tried yet, once the daemon shuts down.
+    /// A failing store is reported once.
+    failure: RateLimited,
+    /// Attempts that are left once the daemon shuts down.
     last_tries: u32,
     /// Records given up.
     lost: u64,
@@ -73,9 +75,9 @@ impl<'q> Appender<'q> {
             due: None,
             since: None,
             last_commit: Duration::ZERO,
-            maintain_at: Instant::now() + MAINTAIN_EVERY,
-            troubled: false,
-            last_tries: LAST_TRIES,
+            maintain_at: Instant::now() + MAINTENANCE_INTERVAL,
+            failure: RateLimited::once(),
+            last_tries: MAX_LAST_TRIES,
             lost: 0,
         }
     }
@@ -90,7 +92,7 @@ impl<'q> Appender<'q> {
                 self.take(item);
                 // Where nothing is to wait, what came together still shares a sync.
                 let due = !self.sync.is_zero() && self.is_due() && self.is_worth_a_commit();
-                if due || self.unsynced_bytes >= COMMIT_BYTES {
+                if due || self.unsynced_bytes >= MAX_UNCOMMITTED_BYTES {
                     self.commit();
                 }
             }
@@ -98,8 +100,8 @@ impl<'q> Appender<'q> {
                 self.commit();
             }
             if self.maintain_at <= Instant::now() {
-                self.maintain_at = Instant::now() + MAINTAIN_EVERY;
-                self.look_at_clock();
+                self.maintain_at = Instant::now() + MAINTENANCE_INTERVAL;
+                self.report_clock_jump();
                 if let Err(error) = self.store.maintain(self.store.now()) {
                     tracing::warn!("{error}");
                 }
@@ -120,8 +122,8 @@ impl<'q> Appender<'q> {
         self.lost
     }
 
-    /// Says that the system's time was set. Records say the time that they say; ages, and what waits, go by other clocks.
-    fn look_at_clock(&mut self) {
+    /// Reports that the system's clock was set. Ages and timers use other clocks.
+    fn report_clock_jump(&mut self) {
         if let Some(jump) = self.store.clock_jump() {
             let way = if jump.forward { "forward" } else { "back" };
             tracing::warn!(
@@ -135,8 +137,8 @@ impl<'q> Appender<'q> {
         self.due.is_some_and(|due| due <= Instant::now())
     }
 
-    /// Where more waits already: whether appending took as long as a commit does. Else a slow disk would spend its time on
-    /// syncs of a few records each, and what clients may have on the way would wait for them.
+    /// Where more waits already: whether appending took as long as a commit does. Else a slow disk would spend its time
+    /// on syncs of a few records each, and what clients may have on the way would wait for them.
     fn is_worth_a_commit(&self) -> bool {
         self.since
             .is_some_and(|since| since.elapsed() >= self.last_commit)
@@ -170,18 +172,18 @@ impl<'q> Appender<'q> {
 
     /// Gives something to the store.
     fn offer(&mut self, taken: &mut Taken) -> Result<(), StoreError> {
-        if let Item::Stand {
+        if let Item::ResumeOffset {
             producer, acked, ..
         } = &taken.item
         {
             let now = self.store.now();
-            self.store.advance(producer.to_bytes(), *acked, now);
+            self.store.advance(*producer, *acked, now);
         }
         let Some(batch) = taken.batch() else {
             return Ok(());
         };
         let outcome = self.store.append(&Append {
-            producer: batch.producer.to_bytes(),
+            producer: batch.producer,
             from: batch.from,
             to: batch.to,
             count: batch.count,
@@ -194,8 +196,9 @@ impl<'q> Appender<'q> {
                 end: first + u64::from(batch.count),
             },
             AppendOutcome::Taken { .. } | AppendOutcome::Replay { .. } => Became::Settled,
-            AppendOutcome::Gap { stands_at } => {
-                tracing::debug!(producer = %batch.producer, from = batch.from, stands_at, "a batch with a gap before it was not taken");
+            AppendOutcome::Gap { position } => {
+                let (producer, from) = (batch.producer, batch.from);
+                tracing::debug!(%producer, from, position, "a batch with a gap before it was not taken");
                 Became::Gap
             }
         };
@@ -209,10 +212,10 @@ impl<'q> Appender<'q> {
                 return;
             }
         }
-        if !self.unsynced.is_empty() && std::mem::take(&mut self.troubled) {
+        if !self.unsynced.is_empty() && self.failure.over() {
             tracing::info!("the store takes records again");
         }
-        self.last_commit = begun.elapsed().min(LONG_COMMIT);
+        self.last_commit = begun.elapsed().min(MAX_COMMIT_ESTIMATE);
         self.unsynced_bytes = 0;
         (self.due, self.since) = (None, None);
         let mut room = Room::default();
@@ -231,19 +234,19 @@ impl<'q> Appender<'q> {
                 let Some(done) = batch.done else { return };
                 done(match became {
                     Became::Gap => Stored::Gap {
-                        stands_at: self.stands_at(&batch.producer.to_bytes()),
+                        resume_offset: self.position(&batch.producer),
                     },
                     Became::DurableAt { .. } | Became::Settled => Stored::Durable,
                 });
             }
-            Item::Stand {
+            Item::ResumeOffset {
                 producer, answer, ..
-            } => answer(self.stands_at(&producer.to_bytes())),
+            } => answer(self.position(&producer)),
             Item::After(then) => then(),
         }
     }
 
-    fn stands_at(&self, producer: &[u8; 16]) -> u64 {
+    fn position(&self, producer: &ProducerId) -> u64 {
         self.store.position_of(producer).unwrap_or(0)
     }
 
@@ -266,15 +269,15 @@ impl<'q> Appender<'q> {
     /// After a failed write: takes again what is not durable, until that succeeds. False when the daemon shuts down
     /// first; what could not be taken again is lost then, and its senders do not hear of it.
     fn recover(&mut self, error: &StoreError) -> bool {
-        if !std::mem::replace(&mut self.troubled, true) {
+        if self.failure.report(1).is_some() {
             tracing::error!("{error}");
         }
         let mut unsynced = std::mem::take(&mut self.unsynced);
         loop {
-            // The store refuses for want of room without forgetting what it took: that is not to be offered again. If it
-            // cannot be made durable, it is forgotten now.
+            // The store refuses for want of room without forgetting what it took: that is not to be offered again. If
+            // it cannot be made durable, it is forgotten now.
             let _ = self.store.commit();
-            if !self.queue.wait_closed(RETRY) {
+            if !self.queue.wait_closed(RETRY_INTERVAL) {
                 // Time has passed.
             } else if self.last_tries == 0 {
                 for taken in unsynced {
@@ -303,8 +306,8 @@ impl<'q> Appender<'q> {
         }
     }
 
-    /// Whether its records are durable. They were numbered in this order each time, so a number that is durable is surely
-    /// its own.
+    /// Whether its records are durable. They were numbered in this order each time, so a number that is durable is
+    /// surely its own.
     fn is_durable(&self, taken: &Taken) -> bool {
         matches!(taken.became, Became::DurableAt { end } if end <= self.reader.end())
     }
@@ -320,7 +323,7 @@ impl Item {
     fn batch(&self) -> Option<&Batch> {
         match self {
             Item::Batch(batch) | Item::Bounded(batch) => Some(batch),
-            Item::Stand { .. } | Item::After(_) => None,
+            Item::ResumeOffset { .. } | Item::After(_) => None,
         }
     }
 }

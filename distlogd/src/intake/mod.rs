@@ -1,11 +1,11 @@
 //! The way into the store: a bounded queue, and the one thread that appends and commits.
 //!
-//! Doors that acknowledge nothing [`submit`](Intake::submit) and wait while the queue is full: a slow disk makes senders
-//! wait, not memory grow. What comes in sessions is bounded by the credit that they were given, and never waits
-//! ([`submit_credited`](Intake::submit_credited)). The thread appends what comes and commits when `sync` has passed or
-//! much was appended; only then it says of each batch that it is durable.
+//! Receivers without credit [`submit`](Intake::submit) and wait while the queue is full: a slow disk makes senders
+//! wait, and memory does not grow. Batches of sessions are bounded by the sessions' credit and never wait
+//! ([`submit_credited`](Intake::submit_credited)). The thread appends batches and commits when `sync` has passed or
+//! much was appended; only then it reports each batch as durable.
 //!
-//! Read `queue.rs` (what waits), then `appender.rs` (the thread).
+//! Read `queue.rs`, then `appender.rs` (the thread).
 
 mod appender;
 mod queue;
@@ -17,12 +17,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use distlog_proto::ProducerId;
 
-use crate::vital::Vital;
+use crate::supervisor::Supervisor;
 use appender::Appender;
 use distlog_store::Store;
 use queue::{Item, Queue};
 
-/// Called when it is known what became of a batch; from the thread that writes, which it must not hold up.
+/// Called with the outcome of a batch, from the thread that writes, which it must not block.
 pub type Done = Box<dyn FnOnce(Stored) + Send>;
 
 /// Records of one producer, on their way into the store.
@@ -60,10 +60,10 @@ impl fmt::Debug for Batch {
 pub enum Stored {
     /// It is durable, now or since it came the first time.
     Durable,
-    /// It is ordered and does not begin where its producer stands: it was not taken.
+    /// It is ordered and does not begin at its producer's position: it was not taken.
     Gap {
-        /// Where the producer stands, durably.
-        stands_at: u64,
+        /// The offset at which the producer resumes.
+        resume_offset: u64,
     },
     /// It can never be stored: it is too large, or its offsets contradict its records.
     Refused,
@@ -74,7 +74,7 @@ pub enum Stored {
 #[error("the daemon is shutting down and takes nothing more")]
 pub struct Closed;
 
-/// Where doors put batches.
+/// Where receivers put batches.
 #[derive(Debug, Clone)]
 pub struct Intake {
     queue: Arc<Queue>,
@@ -87,19 +87,22 @@ pub struct Writer {
     thread: Option<JoinHandle<u64>>,
 }
 
-/// Starts the thread that writes. `sync` is how long an appended record may wait to become durable. If the thread
-/// panics, `vital` hears of it.
+/// Starts the thread that writes. `sync` is how long an appended record may wait to become durable.
 ///
 /// # Errors
 /// If the system gives no thread.
-pub fn start(store: Store, sync: Duration, vital: &Vital) -> std::io::Result<(Intake, Writer)> {
+pub fn start(
+    store: Store,
+    sync: Duration,
+    supervisor: &Supervisor,
+) -> std::io::Result<(Intake, Writer)> {
     let queue = Arc::new(Queue::default());
     let own = Arc::clone(&queue);
-    let pulse = vital.pulse("the thread that writes the store");
+    let watched = supervisor.watch("the thread that writes the store");
     let thread = std::thread::Builder::new()
         .name("store".into())
         .spawn(move || {
-            let _pulse = pulse;
+            let _watched = watched;
             // However the thread ends, nobody is to wait for it.
             let _closing = Closing(Arc::clone(&own));
             Appender::new(store, sync, &own).run()
@@ -142,18 +145,18 @@ impl Intake {
         self.queue.bytes()
     }
 
-    /// A producer says that all before `acked` is durable elsewhere, if not here. `answer` gets the offset at which it
-    /// stands here once everything submitted before is durable.
+    /// The offset at which a producer resumes. It reports that all before `acked` is durable, here or at another
+    /// daemon. `answer` is called once everything submitted before is durable.
     ///
     /// # Errors
     /// If the daemon shuts down.
-    pub fn stand(
+    pub fn resume_offset(
         &self,
         producer: ProducerId,
         acked: u64,
         answer: Box<dyn FnOnce(u64) + Send>,
     ) -> Result<(), Closed> {
-        self.queue.push(Item::Stand {
+        self.queue.push(Item::ResumeOffset {
             producer,
             acked,
             answer,
@@ -177,7 +180,7 @@ impl Writer {
 
     fn end(&mut self) -> u64 {
         self.queue.close();
-        // A panic was told by the pulse.
+        // The supervisor hears of a panic.
         self.thread
             .take()
             .and_then(|thread| thread.join().ok())

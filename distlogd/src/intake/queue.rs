@@ -8,11 +8,11 @@ use distlog_proto::ProducerId;
 
 use super::{Batch, Closed};
 
-/// Doors without credit wait while so much of theirs is not yet durable, in bytes.
-const UNCREDITED_BYTES: usize = 16 << 20;
+/// Receivers without credit wait while more of their bytes are not yet durable.
+const MAX_UNCREDITED_BYTES: usize = 16 << 20;
 
-/// What each thing that waits takes beside its bytes, about: many small ones are not to take more than few large ones.
-const BESIDE: usize = 256;
+/// Memory of each item beside its bytes, about, so that many small items count as much as few large ones.
+const ITEM_BYTES: usize = 256;
 
 /// One thing to do, in order.
 pub(super) enum Item {
@@ -20,8 +20,8 @@ pub(super) enum Item {
     Batch(Batch),
     /// Store it. It waited for room, which is given back when it is durable.
     Bounded(Batch),
-    /// Let a producer stand at least there, and say where it stands.
-    Stand {
+    /// Advance a producer at least to `acked`, and answer with its position.
+    ResumeOffset {
         producer: ProducerId,
         acked: u64,
         answer: Box<dyn FnOnce(u64) + Send>,
@@ -41,9 +41,9 @@ impl Room {
     /// And that of another one.
     pub(super) fn add(&mut self, item: &Item) {
         match item {
-            Item::Batch(batch) => self.credited += batch.bytes.len() + BESIDE,
-            Item::Bounded(batch) => self.bytes += batch.bytes.len() + BESIDE,
-            Item::Stand { .. } | Item::After(_) => self.credited += BESIDE,
+            Item::Batch(batch) => self.credited += batch.bytes.len() + ITEM_BYTES,
+            Item::Bounded(batch) => self.bytes += batch.bytes.len() + ITEM_BYTES,
+            Item::ResumeOffset { .. } | Item::After(_) => self.credited += ITEM_BYTES,
         }
     }
 }
@@ -56,7 +56,7 @@ impl From<&Item> for Room {
     }
 }
 
-/// The queue between the doors and the thread that writes.
+/// The queue between the receivers and the thread that writes.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -103,7 +103,7 @@ impl Queue {
     /// Puts a batch into the queue once there is room.
     pub(super) fn push_when_room(&self, batch: Batch) -> Result<(), Closed> {
         let mut state = self.lock();
-        while state.room.bytes >= UNCREDITED_BYTES && !state.closed {
+        while state.room.bytes >= MAX_UNCREDITED_BYTES && !state.closed {
             state = self
                 .room
                 .wait(state)
@@ -167,7 +167,7 @@ impl Queue {
         self.room.notify_all();
     }
 
-    /// Closes it and lets go of what waits: whoever is to be answered hears that nobody will.
+    /// Closes it and drops what waits, with the callbacks.
     pub(super) fn abandon(&self) {
         self.close();
         let left = std::mem::take(&mut self.lock().waiting);

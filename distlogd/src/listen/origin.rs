@@ -109,8 +109,8 @@ impl Guard {
         }))
     }
 
-    /// Looks at a request before anybody else. Some: its answer, that it is refused or what a browser wants to know before it
-    /// sends.
+    /// Looks at a request before anybody else. Some: its answer, that it is refused or what a browser wants to know
+    /// before it sends.
     pub(crate) fn answer(&self, request: &Request) -> Option<Response> {
         let headers = request.headers();
         if let Err(refused) = self.host(request).and_then(|()| self.page(headers)) {

@@ -14,8 +14,8 @@ pub(crate) fn bind(
 ) -> Result<(zmq::Socket, String), String> {
     let open = |endpoint: &str| {
         let socket = context.socket(kind)?;
-        // ZMTP before 3.0 is refused with it, and nothing else changes as long as nobody answers for the domain. Of 1.0 any
-        // bytes are frames, those of a POST of a web page too.
+        // ZMTP before 3.0 is refused with it, and nothing else changes as long as nobody answers for the domain. Of 1.0
+        // any bytes are frames, those of a POST of a web page too.
         socket.set_zap_domain("distlog")?;
         set(&socket)?;
         let bound = add(&socket, endpoint)?;

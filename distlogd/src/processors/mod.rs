@@ -117,7 +117,13 @@ fn open_otlp(config: &otlp::Config, start: Start<'_>) -> Result<Box<dyn Processo
         })
         .map_err(Into::into)
     };
-    let processor =
-        otlp::open(start.name, config, start.meters, Box::new(find)).map_err(Error::retry)?;
+    let processor = otlp::open(
+        start.name,
+        config,
+        start.metrics,
+        start.runtime,
+        Box::new(find),
+    )
+    .map_err(Error::retry)?;
     Ok(Box::new(processor))
 }

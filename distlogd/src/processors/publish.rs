@@ -1,8 +1,8 @@
 //! Processor `pub`: a ZeroMQ PUB socket, so that any ZeroMQ subscriber can follow live.
 //!
-//! Each message has two frames as at the push receiver: the topic, three letters (`TLJ`, `PLB`, …; the first two from the
-//! record's source, the third is the encoding), and the body. Subscribers choose by topic. PUB waits for nobody: a
-//! subscriber that is away or too slow misses messages.
+//! Each message has two frames as at the push receiver: the topic, three letters (`TLJ`, `PLB`, …; the first two from
+//! the record's source, the third is the encoding), and the body. Subscribers choose by topic. PUB waits for nobody:
+//! a subscriber that is away or too slow misses messages.
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Encoding, RecordRef, Topic};

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::meters::Meters;
 use crate::processor::Token;
+use crate::self_telemetry::Metrics;
 use distlog_rules::Router;
 use distlog_store::Reader;
+use tokio::runtime::Handle;
 
 /// What a processor is made with.
 pub struct Start<'a> {
@@ -18,8 +19,10 @@ pub struct Start<'a> {
     pub reader: &'a Reader,
     /// What is routed to it.
     pub router: &'a Router,
-    /// Where it gets counters that it has beside those of every worker.
-    pub meters: &'a Meters,
+    /// Has counters of its own for it.
+    pub metrics: &'a Metrics,
+    /// The daemon's tokio runtime.
+    pub runtime: &'a Handle,
 }
 
 /// Where in the store a new processor begins.

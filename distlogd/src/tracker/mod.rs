@@ -1,41 +1,40 @@
 //! The task tracker: follows the stream, knows which tasks are open, and says which are lost.
 //!
-//! `open.rs` is what it knows of open tasks; `recent.rs` the list of the newest top-level tasks. It is a consumer like a
-//! processor, with a cursor that stands at the begin of the oldest open task, so that after a restart it knows them again.
+//! `open.rs` is what it knows of open tasks; `recent.rs` the list of the newest top-level tasks. It is a consumer like
+//! a processor, with a cursor that stands at the begin of the oldest open task, so that after a restart it knows them
+//! again.
 
 mod open;
 mod recent;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use distlog_proto::wire::RecordHeader;
 use distlog_proto::{BatchRef, Kind, Outcome, Record, SpanId, TraceId};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::registry::Registry;
 
 pub use recent::{Recent, Summary};
 
-use crate::heard::{Heard, Over, Presence};
 use crate::intake::now;
+use crate::liveness::{Liveness, Presence, ProducerEnd};
 use crate::lookup::Numbered;
-use crate::own::Own;
-use crate::vital::Vital;
-use distlog_store::{Batches, Cursor, CursorFile, CursorFileError, ReadError, Reader};
+use crate::self_telemetry::{Metrics, OwnRecords};
+use crate::shutdown::{Phase, Shutdown};
+use crate::supervisor::Supervisor;
+use distlog_store::{Chunk, Consumer, CursorFileError, ReadError, Reader};
 use open::{Open, OpenTasks};
 
 const READ_BYTES: usize = 1 << 20;
-/// How often it is looked whether a task is lost.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-const SAVE_EVERY: Duration = Duration::from_secs(5);
-/// After a restart the list of the newest tasks is made of so many records before the cursor.
-const LOOK_BACK: u64 = 100_000;
-/// So many ends are said at once.
-const SAY: usize = 1000;
-/// At most so many open tasks are followed, about 100 bytes each.
-const MAX_OPEN: usize = 1 << 20;
+/// How often lost tasks are looked for.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+const SAVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Records before the cursor that are read after a restart for the list of the newest tasks.
+const REREAD_RECORDS: u64 = 100_000;
+/// Ends that are written at once.
+const MAX_ENDS: usize = 1000;
+/// Open tasks that are tracked, about 100 bytes each.
+const MAX_OPEN_TASKS: usize = 1 << 20;
 
 /// Tasks cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -55,27 +54,26 @@ pub enum StartError {
 pub struct Needs {
     /// The stream.
     pub reader: Reader,
-    /// Who was heard when.
-    pub heard: Arc<Heard>,
-    /// For the ends that nobody sent.
-    pub own: Arc<Own>,
+    /// When producers were last seen.
+    pub liveness: Arc<Liveness>,
+    /// Stores the ends of lost tasks.
+    pub own_records: Arc<OwnRecords>,
     /// A task is lost so long after its producer fell silent.
     pub lost_after: Duration,
     /// The list to keep.
     pub recent: Arc<Recent>,
-    /// Set when the daemon stops.
-    pub stop: Arc<AtomicBool>,
+    /// Counts evicted tasks.
+    pub metrics: Metrics,
+    /// The tracker ends at [`Phase::Workers`].
+    pub shutdown: Shutdown,
 }
 
 /// Follows tasks.
 pub struct Tracker {
     needs: Needs,
-    cursor: CursorFile,
     open: OpenTasks,
-    /// Open tasks that are followed no longer, since there are too many.
-    given_up: Counter,
-    /// How many of them were not told yet.
-    untold: u64,
+    /// Evicted tasks that were not reported yet.
+    evicted: u64,
     /// Number of the first record that counts; those before are only for the list of the newest tasks.
     begin: u64,
 }
@@ -87,8 +85,8 @@ enum Why {
     Python,
     /// Its process has not been heard for so long.
     Silent(Duration),
-    /// Its process is over.
-    Over(Over),
+    /// Its process has ended.
+    Ended(ProducerEnd),
 }
 
 /// A time to look, and how far the stream must be read for what was known then: that is known itself once all that had
@@ -99,12 +97,12 @@ struct Look {
 }
 
 impl Look {
-    fn ask(own: &Own, reader: &Reader) -> Look {
+    fn ask(own_records: &OwnRecords, reader: &Reader) -> Look {
         // In this order: whoever was heard or over before is in the store before its end.
         let asked = Instant::now();
         let end = Arc::new(OnceLock::new());
         let (known, reader) = (Arc::clone(&end), reader.clone());
-        own.after(Box::new(move || _ = known.set(reader.end())));
+        own_records.after(Box::new(move || _ = known.set(reader.end())));
         Look { asked, end }
     }
 
@@ -121,7 +119,7 @@ struct Begun<'a> {
     run: u64,
     /// Number in the store of its begin.
     number: u64,
-    outline: RecordHeader<'a>,
+    header: RecordHeader<'a>,
     /// Time of its last record, in ns since the epoch.
     last: u64,
 }
@@ -131,17 +129,13 @@ impl Tracker {
     ///
     /// # Errors
     /// If the cursor's file cannot be read, or the system gives no thread.
-    pub fn start(
-        needs: Needs,
-        registry: &mut Registry,
-        vital: &Vital,
-    ) -> Result<JoinHandle<()>, StartError> {
-        let tracker = Tracker::new(needs, registry)?;
-        let pulse = vital.pulse("the task tracker");
+    pub fn start(needs: Needs, supervisor: &Supervisor) -> Result<JoinHandle<()>, StartError> {
+        let (tracker, consumer) = Tracker::new(needs)?;
+        let watched = supervisor.watch("the task tracker");
         let thread = std::thread::Builder::new().name("tracker".into());
         let spawned = thread.spawn(move || {
-            let _pulse = pulse;
-            tracker.run();
+            let _watched = watched;
+            tracker.run(consumer);
         });
         spawned.map_err(StartError::Thread)
     }
@@ -151,107 +145,94 @@ impl Tracker {
     /// # Errors
     /// If the cursor's file or the store cannot be read.
     pub fn once(needs: Needs) -> Result<(), StartError> {
-        let mut tracker = Tracker::new(needs, &mut Registry::default())?;
-        let (asked, reader) = (Instant::now(), tracker.needs.reader.clone());
-        let end = reader.end();
-        let (mut cursor, mut batches) = (reader.cursor(tracker.begin), Batches::new());
-        while cursor.position() < end {
-            tracker.read(&mut cursor, &mut batches)?;
+        let (mut tracker, mut consumer) = Tracker::new(needs)?;
+        let (asked, end) = (Instant::now(), tracker.needs.reader.end());
+        consumer.seek(tracker.begin);
+        while consumer.position() < end {
+            tracker.take(&consumer.read(READ_BYTES)?);
         }
         tracker.look(asked);
-        tracker.save(cursor.position());
+        tracker.save(&consumer);
         Ok(())
     }
 
-    fn new(needs: Needs, registry: &mut Registry) -> Result<Tracker, StartError> {
-        let cursor = needs.reader.cursor_file(".tracker")?;
-        let begin = match cursor.load() {
+    fn new(needs: Needs) -> Result<(Tracker, Consumer), StartError> {
+        let consumer = needs.reader.consumer(".tracker")?;
+        let begin = match consumer.saved() {
             Ok(saved) => saved.map_or(0, |saved| saved.next),
             Err(CursorFileError::Damaged { .. }) => 0,
             Err(error) => return Err(error.into()),
         };
         let begin = begin.max(needs.reader.first()).min(needs.reader.end());
-        let given_up = Counter::default();
-        registry.register(
-            "distlogd_tasks_not_followed",
-            "Open tasks that are followed no longer, since too many are open: they are not said to be lost",
-            given_up.clone(),
-        );
-        Ok(Tracker {
+        let tracker = Tracker {
             begin,
             needs,
-            cursor,
-            open: OpenTasks::new(MAX_OPEN),
-            given_up,
-            untold: 0,
-        })
+            open: OpenTasks::new(MAX_OPEN_TASKS),
+            evicted: 0,
+        };
+        Ok((tracker, consumer))
     }
 
-    fn run(mut self) {
+    fn run(mut self, mut consumer: Consumer) {
         let reader = self.needs.reader.clone();
-        let from = self.begin.saturating_sub(LOOK_BACK);
-        let mut cursor = reader.cursor(from.max(reader.first()));
-        let mut batches = Batches::new();
+        let from = self.begin.saturating_sub(REREAD_RECORDS);
+        consumer.seek(from.max(reader.first()));
         let mut looked = Instant::now();
         // Other records come without end: what counts is where the store ended when it was time to look.
         let mut due: Option<Look> = None;
         let mut saved = Instant::now();
-        while !self.needs.stop.load(Ordering::Acquire) {
-            let patience = match due {
-                Some(_) => LOOK_EVERY / 20,
-                None => LOOK_EVERY,
+        while !self.needs.shutdown.reached(Phase::Workers) {
+            let timeout = match due {
+                Some(_) => CHECK_INTERVAL / 20,
+                None => CHECK_INTERVAL,
             };
-            reader.wait(cursor.position(), patience);
-            if let Err(error) = self.read(&mut cursor, &mut batches) {
-                tracing::warn!("tasks are not followed: {error}");
-                std::thread::sleep(LOOK_EVERY);
-                continue;
+            consumer.wait(timeout);
+            match consumer.read(READ_BYTES) {
+                Ok(chunk) => self.take(&chunk),
+                Err(error) => {
+                    tracing::warn!("tasks are not tracked: {error}");
+                    std::thread::sleep(CHECK_INTERVAL);
+                    continue;
+                }
             }
-            if looked.elapsed() >= LOOK_EVERY {
-                let look = due.get_or_insert_with(|| Look::ask(&self.needs.own, &reader));
-                if look.is_due(cursor.position()) {
+            if looked.elapsed() >= CHECK_INTERVAL {
+                let look = due.get_or_insert_with(|| Look::ask(&self.needs.own_records, &reader));
+                if look.is_due(consumer.position()) {
                     let asked = look.asked;
                     self.look(asked);
                     (looked, due) = (Instant::now(), None);
                 }
             }
-            if saved.elapsed() >= SAVE_EVERY {
+            if saved.elapsed() >= SAVE_INTERVAL {
                 saved = Instant::now();
-                self.save(cursor.position());
-                self.say_given_up();
+                self.save(&consumer);
+                self.report_evicted();
             }
         }
-        self.save(cursor.position());
-        self.say_given_up();
+        self.save(&consumer);
+        self.report_evicted();
     }
 
-    fn save(&self, position: u64) {
-        if let Err(error) = self
-            .cursor
-            .save(self.open.oldest().unwrap_or(position), &[])
-        {
+    fn save(&self, consumer: &Consumer) {
+        let position = self.open.oldest().unwrap_or(consumer.position());
+        if let Err(error) = consumer.save(position, &[]) {
             tracing::warn!("{error}");
         }
     }
 
-    fn say_given_up(&mut self) {
-        let untold = std::mem::take(&mut self.untold);
-        if untold > 0 {
+    fn report_evicted(&mut self) {
+        let evicted = std::mem::take(&mut self.evicted);
+        if evicted > 0 {
             tracing::warn!(
-                "more than {MAX_OPEN} tasks are open: the {untold} oldest are followed no longer, and will not be said to be lost"
+                "more than {MAX_OPEN_TASKS} tasks are open: the {evicted} oldest are no longer tracked, and not reported as lost"
             );
         }
     }
 
-    /// Takes the next batches of the stream.
-    fn read(&mut self, cursor: &mut Cursor, batches: &mut Batches) -> Result<(), ReadError> {
-        cursor.next_batches(batches, READ_BYTES)?;
-        for (head, bytes) in batches.iter() {
-            if let Ok(batch) = BatchRef::parse(bytes) {
-                self.take_batch(head.first, &batch);
-            }
+    fn take(&mut self, chunk: &Chunk<'_>) {
+        for (head, batch) in chunk.batches() {
+            self.take_batch(head.first, &batch);
         }
-        Ok(())
     }
 
     /// Takes the records of a batch, of which `first` is the number of the first.
@@ -263,43 +244,43 @@ impl Tracker {
         let mut begun: Option<Begun<'_>> = None;
         // Nothing more is to be learned of this trace for the list.
         let mut listed: Option<TraceId> = None;
-        for (number, outline) in (first..).zip(batch.headers()) {
+        for (number, header) in (first..).zip(batch.headers()) {
             // Batches were checked when they came in.
-            let Ok(outline) = outline else { continue };
-            let Some(ids) = outline.task else { continue };
-            if matches!(outline.kind, Kind::Event | Kind::Bind) {
+            let Ok(header) = header else { continue };
+            let Some(ids) = header.task else { continue };
+            if matches!(header.kind, Kind::Event | Kind::Bind) {
                 if number < self.begin {
                     continue;
                 }
                 if let Some(begun) = begun.as_mut().filter(|begun| begun.ids == ids) {
-                    begun.last = begun.last.max(outline.time);
+                    begun.last = begun.last.max(header.time);
                     continue;
                 }
                 match &mut heard {
-                    Some(last) if last.task == Some(ids) => last.time = outline.time.max(last.time),
+                    Some(last) if last.task == Some(ids) => last.time = header.time.max(last.time),
                     _ => {
-                        self.heard(heard.replace(outline), now);
+                        self.heard(heard.replace(header), now);
                     }
                 }
                 continue;
             }
-            let run = outline.run();
+            let run = header.run();
             self.heard(heard.take(), now);
-            if outline.kind == Kind::Begin {
-                let last = outline.time;
+            if header.kind == Kind::Begin {
+                let last = header.time;
                 let new = Begun {
                     ids,
                     run,
                     number,
-                    outline,
+                    header,
                     last,
                 };
                 self.follow(begun.replace(new), now);
-                if !outline.may_be_top && listed == Some(ids.0) {
+                if !header.may_be_top && listed == Some(ids.0) {
                     continue;
                 }
-                if (outline.may_be_top || !self.needs.recent.has_root(ids.0))
-                    && let Ok(record) = outline.read()
+                if (header.may_be_top || !self.needs.recent.has_root(ids.0))
+                    && let Ok(record) = header.read()
                     && let Some(task) = record.task
                 {
                     self.needs.recent.begin(&record, &task, run);
@@ -316,7 +297,7 @@ impl Tracker {
                 }
                 self.needs
                     .recent
-                    .end(ids, run, outline.outcome, outline.duration);
+                    .end(ids, run, header.outcome, header.duration);
             }
         }
         self.follow(begun, now);
@@ -328,46 +309,46 @@ impl Tracker {
         let Some(begun) = begun.filter(|begun| begun.number >= self.begin) else {
             return;
         };
-        if let Ok(record) = begun.outline.read() {
+        if let Ok(record) = begun.header.read() {
             let key = self.open.key(begun.ids.0, begun.ids.1, begun.run);
             let open = Open::new(begun.number, begun.run, &record);
             if self.open.insert(key, open, now) {
-                self.given_up.inc();
-                self.untold += 1;
+                self.needs.metrics.tracker_evicted_tasks.inc();
+                self.evicted += 1;
             }
             self.open.heard(&key, begun.last, now);
         }
     }
 
     fn heard(&mut self, heard: Option<RecordHeader<'_>>, now: Instant) {
-        let Some(outline) = heard else { return };
-        let Some((trace_id, span_id)) = outline.task else {
+        let Some(header) = heard else { return };
+        let Some((trace_id, span_id)) = header.task else {
             return;
         };
-        let known = self.open.heard(&(trace_id, span_id, 0), outline.time, now);
+        let known = self.open.heard(&(trace_id, span_id, 0), header.time, now);
         // A trace may have nothing but logs, or they come first.
         if !known
             && !self.needs.recent.is_known(trace_id)
-            && let Ok(record) = outline.read()
+            && let Ok(record) = header.read()
         {
             self.needs.recent.log(trace_id, &record);
         }
     }
 
-    /// Says of each task whose producer is over or silent that it is lost, and ends the Python tasks that have no end. All
-    /// that was in the store at `asked` is known; what came since may be from those who seem silent or over.
+    /// Says of each task whose producer is over or silent that it is lost, and ends the Python tasks that have no end.
+    /// All that was in the store at `asked` is known; what came since may be from those who seem silent or over.
     fn look(&mut self, asked: Instant) {
         let silent = self.needs.lost_after.saturating_add(asked.elapsed());
-        let heard = &self.needs.heard;
+        let liveness = &self.needs.liveness;
         loop {
-            let over = self.open.tell(SAY, Instant::now(), |open, quiet| {
+            let over = self.open.tell(MAX_ENDS, Instant::now(), |open, quiet| {
                 if open.python {
                     return (quiet >= silent).then_some(Why::Python);
                 }
-                match heard.presence(open.producer) {
+                match liveness.presence(open.producer) {
                     Presence::Silent(time) => (time >= silent).then_some(Why::Silent(time)),
-                    Presence::Over(how, since) => (since <= asked).then_some(Why::Over(how)),
-                    Presence::Away => None,
+                    Presence::Ended(end, at) => (at <= asked).then_some(Why::Ended(end)),
+                    Presence::Moved => None,
                 }
             });
             if over.is_empty() {
@@ -381,7 +362,7 @@ impl Tracker {
                     end(key, &open, why, begin)
                 })
                 .collect();
-            self.needs.own.store(ends);
+            self.needs.own_records.store(ends);
         }
     }
 }
@@ -394,7 +375,7 @@ fn end((trace_id, span_id, _): open::Key, open: &Open, why: Why, begin: Record) 
             let message = format!("its process was not heard for {} s", time.as_secs());
             (Outcome::Lost, now(), message)
         }
-        Why::Over(how) => (Outcome::Lost, now(), said(how).to_owned()),
+        Why::Ended(end) => (Outcome::Lost, now(), reason(end).to_owned()),
     };
     Record {
         kind: Kind::End,
@@ -413,9 +394,9 @@ fn end((trace_id, span_id, _): open::Key, open: &Open, why: Why, begin: Record) 
     }
 }
 
-fn said(how: Over) -> &'static str {
-    match how {
-        Over::Ended => "its process ended before the task did",
-        Over::Died => "its process died before the task ended",
+fn reason(end: ProducerEnd) -> &'static str {
+    match end {
+        ProducerEnd::Exited => "its process ended before the task did",
+        ProducerEnd::Died => "its process died before the task ended",
     }
 }

@@ -1,5 +1,5 @@
-//! What the tracker knows of open tasks. There may be a million of them, so each takes about 100 bytes, all told: they lie
-//! side by side, an index of their places finds them by their key, and links lead from the oldest to the newest.
+//! What the tracker knows of open tasks. There may be a million of them, so each takes about 100 bytes, all told: they
+//! lie side by side, an index of their places finds them by their key, and links lead from the oldest to the newest.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -9,7 +9,8 @@ use hashbrown::HashTable;
 
 use crate::tree::is_python;
 
-/// Names a task: its trace and span id, and, of a further one that came by OTLP with the same ids, its run ([`RecordRef::run`]), else 0.
+/// Names a task: its trace and span id, and, of a further one that came by OTLP with the same ids, its run
+/// ([`RecordRef::run`]), else 0.
 pub(super) type Key = (TraceId, SpanId, u64);
 
 /// An open task.
@@ -125,8 +126,8 @@ impl OpenTasks {
         }
     }
 
-    /// Follows a task that began after all others. True if the one that began first was given up for it, since there were
-    /// too many.
+    /// Follows a task that began after all others. True if the one that began first was given up for it, since there
+    /// were too many.
     pub fn insert(&mut self, key: Key, open: Open, now: Instant) -> bool {
         // A begin that comes twice is the same task.
         if self.place(&key).is_some() {
@@ -230,8 +231,8 @@ impl OpenTasks {
         true
     }
 
-    /// Those for whose end `why` gives a reason and that were not told yet, oldest first, at most `limit`; from now on they
-    /// count as told. `why` is told for how long nothing was seen of the task.
+    /// Those for whose end `why` gives a reason and that were not told yet, oldest first, at most `limit`; from now on
+    /// they count as told. `why` is told for how long nothing was seen of the task.
     pub fn tell<W>(
         &mut self,
         limit: usize,

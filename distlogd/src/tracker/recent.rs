@@ -134,7 +134,8 @@ impl Recent {
         let begin_ns = (record.time > 0).then_some(record.time);
         let mut state = self.lock();
         match state.by_trace.get(&task.trace_id) {
-            // A second service that continues the same foreign trace does not replace the first, nor does a second root.
+            // A second service that continues the same foreign trace does not replace the first, nor does a second
+            // root.
             Some(known) if known.rank > rank || (known.rank == rank && known.root) => return,
             Some(known) if known.rank == rank && known.span_id.is_some() => {
                 // Of those that have another one above them the earliest is the topmost as a rule.

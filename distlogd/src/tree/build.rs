@@ -67,8 +67,8 @@ impl Builder {
         }
     }
 
-    /// Adds a record, which came in at `received` (ns since the epoch). Records of other traces are passed over; a record
-    /// without span belongs to none.
+    /// Adds a record, which came in at `received` (ns since the epoch). Records of other traces are passed over; a
+    /// record without span belongs to none.
     pub fn add(&mut self, place: Place, received: u64, record: &RecordRef<'_>) {
         let trace_id = self.asked.trace_id();
         let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
@@ -232,8 +232,8 @@ impl Builder {
         }
     }
 
-    /// Finds the spans that were sent again: a client that did not hear the answer does so, and after a restart the daemon does
-    /// not know it any more.
+    /// Finds the spans that were sent again: a client that did not hear the answer does so, and after a restart the
+    /// daemon does not know it any more.
     fn find_again(&mut self) {
         let shared: Vec<u32> = self
             .index
@@ -301,8 +301,8 @@ impl Builder {
         self.items = items;
     }
 
-    /// The node that each stands below ([`NONE`]: at the top) and how deep that is. Where the parents run in a circle (forged
-    /// ids), it is cut.
+    /// The node that each stands below ([`NONE`]: at the top) and how deep that is. Where the parents run in a circle
+    /// (forged ids), it is cut.
     fn parents(&self) -> (Vec<u32>, Vec<u32>) {
         const UNKNOWN: u32 = u32::MAX;
         const ON_THE_WAY: u32 = u32::MAX - 1;
@@ -336,8 +336,8 @@ impl Builder {
         (parents, depths)
     }
 
-    /// The node of a node's parent: of several with one id that of the same process, else the server's, since work is done
-    /// there.
+    /// The node of a node's parent: of several with one id that of the same process, else the server's, since work is
+    /// done there.
     fn above(&self, node: &Node) -> u32 {
         let first = node
             .parent_span_id
@@ -409,7 +409,8 @@ impl Tree {
         self.items[from..to].iter().any(is_task)
     }
 
-    /// The tasks that the id means that was asked for: the whole tree for a bare trace id, all who took it for a reserved id.
+    /// The tasks that the id means that was asked for: the whole tree for a bare trace id, all who took it for a
+    /// reserved id.
     pub fn asked(&self) -> Vec<u32> {
         let Some(span_id) = self.asked else {
             let (from, to) = (self.roots.0 as usize, self.roots.1 as usize);

@@ -25,8 +25,8 @@ use super::walk::{Gone, Part, Pass, Shown, Visit, walk};
 use super::words::{first_line, mark, put_details, put_fields, reason, service_name};
 use crate::escape::one_line;
 
-/// Draws a part of the tasks with these numbers and all below them, one line for each task and each record. Gives where the
-/// next part begins.
+/// Draws a part of the tasks with these numbers and all below them, one line for each task and each record. Gives where
+/// the next part begins.
 ///
 /// # Errors
 /// If `pass` wants no more.
@@ -203,7 +203,8 @@ impl Visit for Painter<'_> {
     }
 }
 
-/// Mark, name, service and duration of a task. `head` is the record that tells most of it, `above` the service of the task above.
+/// Mark, name, service and duration of a task. `head` is the record that tells most of it, `above` the service of the
+/// task above.
 fn put_title(
     out: &mut String,
     tree: &Tree,

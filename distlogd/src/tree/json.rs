@@ -7,8 +7,8 @@
 //!  "next": null}
 //! ```
 //!
-//! `begin_ns` and `duration_ns` are absent where nobody knows them. A task whose subtasks stand too deep has `"cut": N`, the
-//! number of tasks below it that are not there: its id goes on. One that was begun in the part before has
+//! `begin_ns` and `duration_ns` are absent where nobody knows them. A task whose subtasks stand too deep has `"cut":
+//! N`, the number of tasks below it that are not there: its id goes on. One that was begun in the part before has
 //! `"continued": true`. `next` is the cursor of the next part.
 
 use std::mem::take;
@@ -22,8 +22,8 @@ use super::service::service_of;
 use super::source::{Place, Source, read};
 use super::walk::{Gone, Part, Pass, Shown, Visit, walk};
 
-/// Writes a part of the tasks with these numbers and all below them: the beginning of an object with `trace_id` and `tasks`,
-/// to be ended by `,"next":…}`. Gives where the next part begins.
+/// Writes a part of the tasks with these numbers and all below them: the beginning of an object with `trace_id` and
+/// `tasks`, to be ended by `,"next":…}`. Gives where the next part begins.
 ///
 /// # Errors
 /// If `pass` wants no more.

@@ -1,9 +1,9 @@
-//! The task tree: places of records in order (`source.rs`, `node.rs`, `build.rs`), walked over from place to place (`walk.rs`),
-//! drawn as text (`draw.rs`, for live views line by line `line.rs`), written as JSON (`json.rs`).
+//! The task tree: places of records in order (`source.rs`, `node.rs`, `build.rs`), walked over from place to place
+//! (`walk.rs`), drawn as text (`draw.rs`, for live views line by line `line.rs`), written as JSON (`json.rs`).
 //!
-//! A node is (trace id, span id); the path is only its name. Two spans that share an id are two tasks. What nobody told us about
-//! (a parent that only another system knows, a begin that retention took) is shown as such and loses no record. A tree keeps
-//! no records: however large it is, only what is being shown is in memory.
+//! A node is (trace id, span id); the path is only its name. Two spans that share an id are two tasks. What nobody told
+//! us about (a parent that only another system knows, a begin that retention took) is shown as such and loses no
+//! record. A tree keeps no records: however large it is, only what is being shown is in memory.
 
 mod build;
 mod draw;

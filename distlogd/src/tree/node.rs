@@ -41,8 +41,8 @@ pub struct Node {
     by_otlp: bool,
     /// Who sent it, as a number of the builder.
     pub(super) producer: u32,
-    /// Of a span that came by OTLP: offset at its producer of its begin. All records of one span stand behind each other, so
-    /// it tells two spans that share an id.
+    /// Of a span that came by OTLP: offset at its producer of its begin. All records of one span stand behind each
+    /// other, so it tells two spans that share an id.
     pub(super) base: Option<u64>,
     /// Fingerprints of begin and end: a span that was sent again is the same.
     pub(super) prints: (Option<u64>, Option<u64>),
@@ -187,8 +187,8 @@ impl Node {
         }
     }
 
-    /// How long it took, in ns; to the last record where no end tells. `None` while it runs, and where begin or end is not
-    /// known.
+    /// How long it took, in ns; to the last record where no end tells. `None` while it runs, and where begin or end is
+    /// not known.
     pub fn duration(&self) -> Option<u64> {
         let begin_seen = self.head_kind == Kind::Begin && self.head.is_some();
         if begin_seen && self.begun == 0 {
@@ -227,8 +227,8 @@ impl Node {
     }
 }
 
-/// Whether a program of the Python package wrote it, whose tasks often have no end. Spans from Python, which come by OTLP, have
-/// one.
+/// Whether a program of the Python package wrote it, whose tasks often have no end. Spans from Python, which come by
+/// OTLP, have one.
 pub(crate) fn is_python(record: &RecordRef<'_>) -> bool {
     !record.is_by_otlp()
         && matches!(

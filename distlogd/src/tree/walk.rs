@@ -62,8 +62,8 @@ struct Frame {
     left_out: u64,
 }
 
-/// Shows a part of the tree. Gives where the next part begins: how much of it was shown or passed over, and is to be passed
-/// over then; `None` at the end.
+/// Shows a part of the tree. Gives where the next part begins: how much of it was shown or passed over, and is to be
+/// passed over then; `None` at the end.
 pub(super) fn walk(
     tree: &Tree,
     tasks: &[u32],

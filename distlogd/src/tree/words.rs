@@ -31,8 +31,8 @@ pub(super) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
     }
 }
 
-/// Appends the fields of a record, or those of its task. What came by OTLP has attributes for what other records have apart:
-/// place in the code, thread and error are no more shown for it than for those, or elsewhere.
+/// Appends the fields of a record, or those of its task. What came by OTLP has attributes for what other records have
+/// apart: place in the code, thread and error are no more shown for it than for those, or elsewhere.
 pub(crate) fn put_fields(
     out: &mut String,
     look: Look,
@@ -122,8 +122,8 @@ impl Below {
     }
 }
 
-/// Appends the first line of a message, with fields, links and error of a record. Gives what stands on lines of its own below:
-/// the rest of the message, the error's causes, its traceback.
+/// Appends the first line of a message, with fields, links and error of a record. Gives what stands on lines of its own
+/// below: the rest of the message, the error's causes, its traceback.
 pub(super) fn put_details(out: &mut String, look: Look, record: &RecordRef<'_>) -> Vec<String> {
     let colour = look.colour;
     let message = match record.message {

@@ -1,7 +1,7 @@
 //! One worker for each processor: a thread that owns the processor and its cursor.
 //!
-//! It reads the store from the cursor on, presents what the rules route to the processor, flushes, and only then moves the
-//! cursor. So a slow or dead destination delays nobody, and a restart goes on where the last flush ended. Retry,
+//! It reads the store from the cursor on, presents what the rules route to the processor, flushes, and only then moves
+//! the cursor. So a slow or dead destination delays nobody, and a restart goes on where the last flush ended. Retry,
 //! back-off, searching for the record that a destination refuses, counting and shutdown live here, once.
 //!
 //! `parts.rs` is what a worker is made of, `run.rs` how it runs.
@@ -9,4 +9,4 @@
 mod parts;
 mod run;
 
-pub use parts::{Factory, Progress, Route, Worker};
+pub use parts::{Factory, Route, Worker};

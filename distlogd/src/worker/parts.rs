@@ -1,23 +1,23 @@
 //! What a worker is made of, and where it begins.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use distlog_proto::RecordRef;
 
-use crate::meters::Meters;
-use crate::own::Own;
 use crate::processor::{Error, Processor, Token};
-use distlog_store::{CursorFile, CursorFileError, Reader};
+use crate::self_telemetry::{OwnRecords, Progress, RateLimited};
+use crate::shutdown::{Phase, Shutdown};
+use distlog_store::{Consumer, CursorFileError, Reader};
 
-/// How long to wait for records before looking whether the daemon stops.
-pub(super) const WAIT: Duration = Duration::from_millis(200);
+/// How long to wait for records before the phase is checked.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Whether a record is routed to the processor.
 pub type Route = Box<dyn Fn(&RecordRef<'_>) -> bool + Send>;
 
-/// Makes the processor; asked again, after a back-off, when it cannot be made. It is handed the token of the last flush.
+/// Makes the processor; asked again, after a back-off, when it cannot be made. It is handed the token of the last
+/// flush.
 pub type Factory = Box<dyn FnMut(Option<&Token>) -> Result<Box<dyn Processor>, Error> + Send>;
 
 /// What a worker is made of.
@@ -30,53 +30,34 @@ pub struct Worker {
     pub route: Route,
     /// The store.
     pub reader: Reader,
-    /// Where the cursor is kept.
-    pub cursor: CursorFile,
-    /// Where to begin if there is no cursor yet.
+    /// Reads the store and keeps the position.
+    pub consumer: Consumer,
+    /// The position of a new processor.
     pub from: u64,
-    /// For what must be said in the stream.
-    pub own: Arc<Own>,
-    /// What others see of the worker.
+    /// Reports skipped records in the store.
+    pub own_records: Arc<OwnRecords>,
+    /// For the metrics.
     pub progress: Arc<Progress>,
-    /// Set when the daemon stops: the worker takes what the store holds and ends.
-    pub stop: Arc<AtomicBool>,
-    /// Set when there is no more time: the worker ends at once.
-    pub abort: Arc<AtomicBool>,
-}
-
-/// What others see of a worker.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// The number of the record after the last one that is durable at the destination, or skipped.
-    pub done: AtomicU64,
-    /// Records that the processor took.
-    pub taken: AtomicU64,
-    /// Records that the destination will never take.
-    pub rejected: AtomicU64,
-    /// Records that retention or damage took before the processor could.
-    pub skipped: AtomicU64,
-    /// Attempts that failed and are made again.
-    pub retries: AtomicU64,
-    /// What else the processor counts.
-    pub meters: Meters,
+    /// The worker takes what the store holds and ends at [`Phase::Workers`], at once at [`Phase::Abort`].
+    pub shutdown: Shutdown,
 }
 
 impl Worker {
-    /// Keeps where a new processor begins: there it begins also if it is killed before its first flush. Done before the
-    /// daemon takes anything in, else what comes before a kill could be before the begin of the next start.
+    /// Saves the position of a new processor, for the case that it is killed before its first flush. Called before the
+    /// daemon receives anything.
     pub fn mark_begin(&self) {
-        if matches!(self.cursor.load(), Ok(None))
-            && let Err(error) = self.cursor.save(self.from, &[])
+        if matches!(self.consumer.saved(), Ok(None))
+            && let Err(error) = self.consumer.save(self.from, &[])
         {
             tracing::error!(processor = self.name, "{error}");
         }
     }
 
-    /// Where the cursor stands; `None` if it cannot be read before the daemon stops.
+    /// The saved position; `None` if it cannot be read before the daemon stops.
     pub(super) fn begin(&self) -> Option<(u64, Option<Token>)> {
-        let mut troubled = false;
+        let mut failure = RateLimited::once();
         loop {
-            match self.cursor.load() {
+            match self.consumer.saved() {
                 Ok(Some(saved)) => {
                     let end = self.reader.end();
                     if saved.next > end {
@@ -95,16 +76,16 @@ impl Worker {
                     return Some((self.from, None));
                 }
                 Err(CursorFileError::File(error)) => {
-                    if !std::mem::replace(&mut troubled, true) {
+                    if failure.report(1).is_some() {
                         tracing::error!(
                             processor = self.name,
                             "{error}; tried again until it works"
                         );
                     }
-                    if self.stop.load(Ordering::Acquire) {
+                    if self.shutdown.reached(Phase::Workers) {
                         return None;
                     }
-                    std::thread::sleep(WAIT);
+                    std::thread::sleep(POLL_INTERVAL);
                 }
                 Err(error) => {
                     tracing::error!(

@@ -1,15 +1,16 @@
 //! How a worker runs: read, present, flush, move the cursor; and what it does with what fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use distlog_proto::{BatchRef, RecordRef, Severity};
+use distlog_store::{Batch, Chunk};
 
-use super::parts::{WAIT, Worker};
-use crate::lookup::records_from;
+use super::parts::{POLL_INTERVAL, Route, Worker};
 use crate::processor::{Error, Processor, Token};
-use distlog_store::Batches;
+use crate::self_telemetry::RateLimited;
+use crate::shutdown::Phase;
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
@@ -19,16 +20,12 @@ const FLUSH_IDLE: Duration = Duration::from_millis(50);
 const FLUSH_BUSY: Duration = Duration::from_secs(1);
 /// Back-off between attempts grows from the first to the second.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
-/// Rejected records are reported at most this often.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// So many records are presented at once at most: a batch may have millions of tiny ones.
-const PRESENT: usize = 4096;
-/// A destination is not left alone for longer, whatever it asks.
+/// How often rejected records are reported.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+/// Records that are presented at once. A batch may have millions of tiny ones.
+const MAX_PRESENTED: usize = 4096;
+/// The longest pause that a destination may ask for.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
-
-fn add(counter: &AtomicU64, n: u64) {
-    counter.fetch_add(n, Ordering::Relaxed);
-}
 
 /// The state of a running worker.
 struct Run {
@@ -43,15 +40,15 @@ struct Run {
     counts: Counts,
     flushed_at: Instant,
     /// Whether the cursor's file is behind, since it could not be written.
-    unsaved: bool,
+    is_behind: bool,
     back_off: Duration,
     /// Parts of the stream in which something is refused, to be presented one by one, the next one last.
     parts: Vec<(u64, u64)>,
-    /// Whether the trouble at hand was told.
-    troubled: bool,
-    /// When rejected records were last reported, and how many were not since.
-    told: Option<Instant>,
-    silent: u64,
+    /// A failing destination is reported once.
+    failure: RateLimited,
+    /// A cursor that cannot be written is reported once.
+    unsaved: RateLimited,
+    rejections: RateLimited,
 }
 
 /// What is counted when the flush succeeds: where that fails, all is read and presented again.
@@ -61,6 +58,52 @@ struct Counts {
     rejected: u64,
     expired: u64,
     damaged: u64,
+}
+
+/// Presents a chunk to the processor.
+struct Presenting<'r> {
+    processor: &'r mut dyn Processor,
+    route: &'r Route,
+    counts: &'r mut Counts,
+    rejections: Vec<(Vec<u64>, String)>,
+}
+
+impl Presenting<'_> {
+    /// Presents the records with numbers in `from..to` that are routed here.
+    fn present(&mut self, chunk: &Chunk<'_>, from: u64, to: u64) -> Result<(), Error> {
+        // One list for all: batches are small, and a processor works better with many records.
+        let parsed: Vec<(&Batch, BatchRef<'_>)> = chunk.batches().collect();
+        let many = usize::try_from(chunk.records()).unwrap_or(MAX_PRESENTED);
+        let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(many.min(MAX_PRESENTED));
+        for (head, batch) in &parsed {
+            for record in head.records(batch) {
+                let wanted = (from..to).contains(&record.store_number);
+                if wanted && (self.route)(&record) {
+                    records.push(record);
+                    if records.len() == MAX_PRESENTED {
+                        self.process(&records)?;
+                        records.clear();
+                    }
+                }
+            }
+        }
+        self.process(&records)
+    }
+
+    fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let result = self.processor.process(records);
+        self.counts.taken += records.len() as u64;
+        match result {
+            Err(Error::Reject { numbers, reason }) => {
+                self.rejections.push((numbers, reason));
+                Ok(())
+            }
+            other => other,
+        }
+    }
 }
 
 impl Worker {
@@ -78,12 +121,12 @@ impl Worker {
             position: flushed,
             counts: Counts::default(),
             flushed_at: Instant::now(),
-            unsaved: false,
+            is_behind: false,
             back_off: BACK_OFF.0,
             parts: Vec::new(),
-            troubled: false,
-            told: None,
-            silent: 0,
+            failure: RateLimited::once(),
+            unsaved: RateLimited::once(),
+            rejections: RateLimited::new(1, REPORT_INTERVAL),
         }
         .run();
     }
@@ -91,20 +134,15 @@ impl Worker {
 
 impl Run {
     fn run(&mut self) {
-        let mut batches = Batches::new();
-        let mut cursor = self.worker.reader.cursor(self.position);
-        while !self.worker.abort.load(Ordering::Acquire) {
-            if cursor.position() != self.position {
-                cursor = self.worker.reader.cursor(self.position);
-            }
-            let step = catch_unwind(AssertUnwindSafe(|| self.step(&mut cursor, &mut batches)));
+        while !self.worker.shutdown.reached(Phase::Abort) {
+            let step = catch_unwind(AssertUnwindSafe(|| self.step()));
             if let Err(error) = step.unwrap_or_else(|_| Err(self.after_panic())) {
                 self.fail(error);
             } else if self.is_finished() {
                 break;
             }
         }
-        if self.unsaved {
+        if self.is_behind {
             self.save();
         }
     }
@@ -117,15 +155,13 @@ impl Run {
 
     /// Whether everything is done and the daemon stops. The store is closed before: nothing more can come.
     fn is_finished(&self) -> bool {
-        let Worker { stop, reader, .. } = &self.worker;
-        stop.load(Ordering::Acquire) && reader.is_closed() && self.flushed >= reader.end()
+        let Worker {
+            shutdown, reader, ..
+        } = &self.worker;
+        shutdown.reached(Phase::Workers) && reader.is_closed() && self.flushed >= reader.end()
     }
 
-    fn step(
-        &mut self,
-        cursor: &mut distlog_store::Cursor,
-        batches: &mut Batches,
-    ) -> Result<(), Error> {
+    fn step(&mut self) -> Result<(), Error> {
         if self.processor.is_none() {
             let made = (self.worker.factory)(self.token.as_ref());
             // Nothing was presented: whatever it says, no record can be at fault.
@@ -140,27 +176,42 @@ impl Run {
         }
         let from = self.position;
         let limit = self.parts.last().map_or(u64::MAX, |part| part.1);
-        self.worker.reader.wait(from, self.patience());
-        let read = cursor
-            .next_batches(batches, READ_BYTES)
-            .map_err(Error::retry)?;
-        // What lies behind the limit is read again.
-        let to = cursor.position().min(limit).max(from);
-        self.counts.expired += read.expired.min(to - from);
-        self.counts.damaged += read.damaged.min(to - from);
-        self.present(batches, from, to)?;
-        self.position = to;
-        let due = if batches.is_empty() {
+        let timeout = self.read_timeout();
+        let consumer = &mut self.worker.consumer;
+        consumer.seek(from);
+        consumer.wait(timeout);
+        let chunk = consumer.read(READ_BYTES).map_err(Error::retry)?;
+        // Records behind the limit are read again.
+        let to = chunk.to().min(limit).max(from);
+        let skipped = chunk.progress();
+        self.counts.expired += skipped.expired.min(to - from);
+        self.counts.damaged += skipped.damaged.min(to - from);
+        let due = if chunk.is_empty() {
             FLUSH_IDLE
         } else {
             FLUSH_BUSY
         };
-        let stopping = self.worker.stop.load(Ordering::Acquire);
+        let Some(processor) = &mut self.processor else {
+            return Ok(());
+        };
+        let mut presenting = Presenting {
+            processor: &mut **processor,
+            route: &self.worker.route,
+            counts: &mut self.counts,
+            rejections: Vec::new(),
+        };
+        let result = presenting.present(&chunk, from, to);
+        for (numbers, reason) in presenting.rejections {
+            self.reject(&numbers, &reason);
+        }
+        result?;
+        self.position = to;
+        let stopping = self.worker.shutdown.reached(Phase::Workers);
         if self.position > self.flushed
             && (self.position >= limit || stopping || self.flushed_at.elapsed() >= due)
         {
             self.flush()?;
-        } else if self.unsaved && self.flushed_at.elapsed() >= FLUSH_BUSY {
+        } else if self.is_behind && self.flushed_at.elapsed() >= FLUSH_BUSY {
             self.flushed_at = Instant::now();
             self.save();
         }
@@ -168,50 +219,11 @@ impl Run {
     }
 
     /// How long to wait for records: not beyond the next flush.
-    fn patience(&self) -> Duration {
+    fn read_timeout(&self) -> Duration {
         if self.position > self.flushed {
             FLUSH_IDLE.saturating_sub(self.flushed_at.elapsed())
         } else {
-            WAIT
-        }
-    }
-
-    /// Presents the records with numbers in `from..to` that are routed here.
-    fn present(&mut self, batches: &Batches, from: u64, to: u64) -> Result<(), Error> {
-        // One list for all: batches are small, and a processor works better with many records.
-        let parsed: Vec<(u64, BatchRef<'_>)> = batches
-            .iter()
-            .filter_map(|(head, bytes)| Some((head.first, BatchRef::parse(bytes).ok()?)))
-            .collect();
-        let many = usize::try_from(batches.records()).unwrap_or(PRESENT);
-        let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(many.min(PRESENT));
-        for (first, batch) in &parsed {
-            for record in records_from(*first, batch) {
-                let wanted = (from..to).contains(&record.store_number);
-                if wanted && (self.worker.route)(&record) {
-                    records.push(record);
-                    if records.len() == PRESENT {
-                        self.process(&records)?;
-                        records.clear();
-                    }
-                }
-            }
-        }
-        self.process(&records)
-    }
-
-    fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
-        let Some(processor) = self.processor.as_mut().filter(|_| !records.is_empty()) else {
-            return Ok(());
-        };
-        let result = processor.process(records);
-        self.counts.taken += records.len() as u64;
-        match result {
-            Err(Error::Reject { numbers, reason }) => {
-                self.reject(&numbers, &reason);
-                Ok(())
-            }
-            other => other,
+            POLL_INTERVAL
         }
     }
 
@@ -236,7 +248,7 @@ impl Run {
         self.flushed_at = Instant::now();
         self.back_off = BACK_OFF.0;
         self.forward();
-        if std::mem::take(&mut self.troubled) {
+        if self.failure.over() {
             tracing::info!(processor = self.worker.name, "works again");
         }
         Ok(())
@@ -254,8 +266,8 @@ impl Run {
         } = std::mem::take(&mut self.counts);
         let progress = &self.worker.progress;
         progress.done.store(self.flushed, Ordering::Relaxed);
-        add(&progress.taken, taken);
-        add(&progress.rejected, rejected);
+        progress.sent.inc_by(taken);
+        progress.rejected.inc_by(rejected);
         self.parts.pop_if(|part| part.1 <= self.flushed);
         self.say_skipped(expired, damaged);
     }
@@ -264,10 +276,14 @@ impl Run {
     /// again would only double it. It is written later; a restart before that goes on from what was written last.
     fn save(&mut self) {
         let token = self.token.as_ref().map_or(&[][..], |token| &token.0);
-        match self.worker.cursor.save(self.flushed, token) {
-            Ok(()) => self.unsaved = false,
+        match self.worker.consumer.save(self.flushed, token) {
+            Ok(()) => {
+                self.is_behind = false;
+                self.unsaved.over();
+            }
             Err(error) => {
-                if !std::mem::replace(&mut self.unsaved, true) {
+                self.is_behind = true;
+                if self.unsaved.report(1).is_some() {
                     tracing::error!(
                         processor = self.worker.name,
                         "{error}; tried again until it works"
@@ -286,16 +302,10 @@ impl Run {
 
     /// A destination that refuses everything is reported now and then, not for each record.
     fn say_rejected(&mut self, count: u64, reason: &str) {
-        self.silent += count;
-        if self.told.is_some_and(|told| told.elapsed() < REPORT_EVERY) {
-            return;
+        if let Some(suppressed) = self.rejections.report(count) {
+            let (processor, count) = (&self.worker.name, count + suppressed);
+            tracing::warn!(processor, "{count} records were rejected: {reason}");
         }
-        tracing::warn!(
-            processor = self.worker.name,
-            "{} records were rejected: {reason}",
-            std::mem::take(&mut self.silent)
-        );
-        self.told = Some(Instant::now());
     }
 
     fn fail(&mut self, error: Error) {
@@ -306,8 +316,8 @@ impl Run {
             Error::Again => self.position = self.flushed,
             Error::Reject { numbers, reason } => self.reject(&numbers, &reason),
             Error::Retry { reason, after } => {
-                add(&self.worker.progress.retries, 1);
-                if !std::mem::replace(&mut self.troubled, true) {
+                self.worker.progress.retries.inc();
+                if self.failure.report(1).is_some() {
                     tracing::warn!(
                         processor = self.worker.name,
                         "{reason}; tried again until it works"
@@ -347,7 +357,7 @@ impl Run {
 
     fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration.min(MAX_PAUSE);
-        while Instant::now() < until && !self.worker.abort.load(Ordering::Acquire) {
+        while Instant::now() < until && !self.worker.shutdown.reached(Phase::Abort) {
             std::thread::sleep(
                 Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())),
             );
@@ -358,10 +368,10 @@ impl Run {
         let Worker {
             name,
             progress,
-            own,
+            own_records,
             ..
         } = &self.worker;
-        add(&progress.skipped, expired + damaged);
+        progress.skipped.inc_by(expired + damaged);
         for (count, why) in [
             (expired, "were removed by retention"),
             (damaged, "were damaged in the store"),
@@ -370,7 +380,7 @@ impl Run {
                 let message =
                     format!("{count} records {why} before processor {name} could take them");
                 tracing::warn!(processor = name, "{message}");
-                own.store(vec![own.event(Severity::WARN, message)]);
+                own_records.store(vec![own_records.event(Severity::WARN, message)]);
             }
         }
     }

@@ -12,9 +12,9 @@ use distlog_proto::{
     BatchRef, Callsite, Kind, Outcome, ProducerId, Record, RecordRef, Severity, Source, SpanId,
     Task, TaskId, TraceId,
 };
-use distlogd::meters::Meters;
 use distlogd::processor::{Error, Processor};
 use distlogd::processors::otlp::{Config, FindError, FindTask, Otlp, open};
+use distlogd::self_telemetry::Metrics;
 
 pub const NOW: u64 = 1_700_000_000_000_000_000;
 
@@ -65,8 +65,16 @@ impl Store {
     }
 
     pub fn open(&self, config: &Config) -> Otlp {
-        open("test", config, &Meters::default(), Box::new(self.clone())).unwrap()
+        let metrics = Metrics::default();
+        open("test", config, &metrics, &runtime(), Box::new(self.clone())).unwrap()
     }
+}
+
+/// The tokio runtime that processors are given.
+pub fn runtime() -> tokio::runtime::Handle {
+    static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> =
+        std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    RUNTIME.handle().clone()
 }
 
 impl FindTask for Store {

@@ -1,4 +1,4 @@
-//! A client of the session door that says whatever it is told to, over a raw socket.
+//! A client of the session receiver that says whatever it is told to, over a raw socket.
 #![allow(dead_code)]
 
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn start(folder: &Path) -> Daemon {
 }
 
 pub fn get(daemon: &Daemon, path: &str) -> String {
-    let address = daemon.doors().http.unwrap();
+    let address = daemon.address("http").unwrap();
     let mut response = ureq::get(format!("http://{address}{path}")).call().unwrap();
     response.body_mut().read_to_string().unwrap()
 }
@@ -119,11 +119,7 @@ pub struct Client {
 
 impl Client {
     pub fn connect(context: &zmq::Context, daemon: &Daemon, producer: ProducerId) -> Client {
-        Client::connect_to(
-            context,
-            daemon.doors().session.as_deref().unwrap(),
-            producer,
-        )
+        Client::connect_to(context, daemon.address("session").unwrap(), producer)
     }
 
     pub fn connect_to(context: &zmq::Context, endpoint: &str, producer: ProducerId) -> Client {

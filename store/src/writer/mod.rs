@@ -2,6 +2,7 @@
 
 mod segment;
 
+use distlog_proto::ProducerId;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use super::damage::Report;
 use super::directory::{remove_aside, take_lock};
 use super::error::{FileError, OpenError, StoreError};
 use super::layer::{FileLayer, Lock, OsFiles};
-use super::options::{FRAME_TARGET, MAX_BATCH, Options, ProducerId};
+use super::options::{FRAME_TARGET, MAX_BATCH, Options};
 use super::pending::{Pending, Written};
 use super::producers::Producers;
 use super::reader::Reader;
@@ -183,11 +184,11 @@ impl Store {
 
     /// Where a producer stands: the offset after the last one taken of it, durable or not. None if it is not known.
     pub fn position_of(&self, producer: &ProducerId) -> Option<u64> {
-        self.producers.get(producer).map(|stand| stand.to)
+        self.producers.get(producer).map(|position| position.to)
     }
 
-    /// Lets a producer stand at least at an offset, because it says that all before is durable elsewhere. `now` is in ns
-    /// since the epoch. Not durable before the producer's next batch; it will say it again.
+    /// Lets a producer position at least at an offset, because it says that all before is durable elsewhere. `now` is
+    /// in ns since the epoch. Not durable before the producer's next batch; it will say it again.
     pub fn advance(&mut self, producer: ProducerId, to: u64, now: u64) {
         self.producers.forward(producer, to, now);
     }
@@ -217,16 +218,16 @@ impl Store {
             });
         }
         if batch.ordered
-            && let Some(stands_at) = self.position_of(&batch.producer)
+            && let Some(position) = self.position_of(&batch.producer)
         {
-            if batch.to <= stands_at {
+            if batch.to <= position {
                 add(&self.shared.counters.replays, 1);
                 self.producers.touch(&batch.producer, batch.received);
-                return Ok(AppendOutcome::Replay { stands_at });
+                return Ok(AppendOutcome::Replay { position });
             }
-            if batch.from != stands_at {
+            if batch.from != position {
                 add(&self.shared.counters.gaps, 1);
-                return Ok(AppendOutcome::Gap { stands_at });
+                return Ok(AppendOutcome::Gap { position });
             }
         }
         self.ask_free(batch.bytes.len())?;
@@ -264,8 +265,8 @@ impl Store {
         Ok(self.durable)
     }
 
-    /// What is to be done now and then (each few seconds): retention, forgetting old producers, sealing what could not be
-    /// sealed before, a checkpoint. `now` is in ns since the epoch, of [`now`](Self::now).
+    /// What is to be done now and then (each few seconds): retention, forgetting old producers, sealing what could not
+    /// be sealed before, a checkpoint. `now` is in ns since the epoch, of [`now`](Self::now).
     ///
     /// # Errors
     /// If a file could not be removed or the checkpoint not be saved; what was appended is not affected.

@@ -3,14 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use distlog_store::{
-    Append, AppendOutcome, Batches, Options, ProducerId, Progress, Reader, Store, TraceId,
-};
+use distlog_proto::{ProducerId, TraceId};
+use distlog_store::{Append, AppendOutcome, Batches, Options, Progress, Reader, Store};
 
 /// The bytes of a test batch: a count, so many trace ids, a payload.
 pub fn body(traces: &[TraceId], payload: &[u8]) -> Vec<u8> {
     let mut out = vec![traces.len() as u8];
-    out.extend(traces.iter().flatten());
+    out.extend(traces.iter().flat_map(|trace| trace.to_bytes()));
     out.extend_from_slice(payload);
     out
 }
@@ -20,7 +19,7 @@ pub fn find_traces(batch: &[u8], found: &mut dyn FnMut(TraceId)) {
         return;
     };
     for id in rest.chunks_exact(16).take(usize::from(*count)) {
-        found(id.try_into().unwrap());
+        TraceId::from_bytes(id.try_into().unwrap()).map(&mut *found);
     }
 }
 
@@ -36,11 +35,11 @@ pub fn options(segment_size: u64) -> Options {
 pub fn trace(n: u64) -> TraceId {
     let mut id = [0xA5; 16];
     id[..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
-    id
+    TraceId::from_bytes(id).unwrap()
 }
 
 pub fn producer(n: u8) -> ProducerId {
-    [n + 1; 16]
+    ProducerId::from_bytes([n + 1; 16])
 }
 
 /// One read batch.

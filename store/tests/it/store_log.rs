@@ -95,19 +95,19 @@ fn replays_gaps_and_the_unordered() {
     );
     assert_eq!(
         take(batch(100, 200, true)),
-        AppendOutcome::Replay { stands_at: 200 }
+        AppendOutcome::Replay { position: 200 }
     );
     assert_eq!(
         take(batch(0, 150, true)),
-        AppendOutcome::Replay { stands_at: 200 }
+        AppendOutcome::Replay { position: 200 }
     );
     assert_eq!(
         take(batch(150, 250, true)),
-        AppendOutcome::Gap { stands_at: 200 }
+        AppendOutcome::Gap { position: 200 }
     );
     assert_eq!(
         take(batch(201, 250, true)),
-        AppendOutcome::Gap { stands_at: 200 }
+        AppendOutcome::Gap { position: 200 }
     );
     assert_eq!(
         take(batch(200, 250, true)),
@@ -405,7 +405,8 @@ fn readers_beside_writing_sealing_and_retention() {
                     if let Some((batch, bytes)) = out.iter().next() {
                         let mut id = [0; 16];
                         id.copy_from_slice(&bytes[1..17]);
-                        let found = read_trace(&reader, id);
+                        let found =
+                            read_trace(&reader, distlog_proto::TraceId::from_bytes(id).unwrap());
                         // It may have expired meanwhile, and then the reader is behind the first.
                         assert!(
                             found.iter().any(|g| g.first == batch.first)

@@ -203,7 +203,8 @@ fn a_quiet_process_that_lives_is_not_lost() {
     );
     let id = first_line(&mut client);
     daemon.tree(&id, |tree| tree.to_string().contains("about to hang"));
-    let signs = || daemon.metric("distlogd_received_messages_total{door=\"push\",encoding=\"B\"}");
+    let signs =
+        || daemon.metric("distlogd_receiver_messages_total{receiver=\"push\",encoding=\"B\"}");
     let before = signs();
     eventually("two signs of life", || {
         if signs() >= before + 2.0 {

@@ -65,7 +65,7 @@ rules:
         ("bad batch", 1.0),
     ] {
         let counted = daemon.metric(&format!(
-            "distlogd_bad_input_total{{door=\"push\",what=\"{what}\"}}"
+            "distlogd_receiver_rejected_inputs_total{{receiver=\"push\",reason=\"{what}\"}}"
         ));
         assert!(counted >= least, "{what}: {counted}");
     }

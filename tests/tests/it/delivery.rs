@@ -196,11 +196,11 @@ rules:
     run(&daemon, "batch", &["count", "2000"]);
     assert_eq!(daemon.records("all.jsonl", 2000).len(), 2000);
     assert_eq!(
-        daemon.metric("distlogd_processor_lag{processor=\"everything\"}"),
+        daemon.metric("distlogd_processor_lag_records{processor=\"everything\"}"),
         0.0
     );
     assert_eq!(
-        daemon.metric("distlogd_processor_lag{processor=\"hangs\"}"),
+        daemon.metric("distlogd_processor_lag_records{processor=\"hangs\"}"),
         2000.0
     );
     assert_eq!(
@@ -237,7 +237,7 @@ rules:
     daemon.kill();
     daemon.restart();
     eventually("the file", || {
-        let lag = daemon.metric("distlogd_processor_lag{processor=\"everything\"}");
+        let lag = daemon.metric("distlogd_processor_lag_records{processor=\"everything\"}");
         if lag == 0.0 { Ok(()) } else { Err(lag) }
     });
     assert!(daemon.stop().success());

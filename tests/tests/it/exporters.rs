@@ -234,7 +234,7 @@ fn spans_and_logs_arrive_as_they_are() {
     logs.force_flush().unwrap();
     logs.shutdown().unwrap();
     open(0.0);
-    assert_eq!(daemon.metric("distlogd_session_welcomed_total"), 1.0);
+    assert_eq!(daemon.metric("distlogd_session_started_total"), 1.0);
 }
 
 #[test]

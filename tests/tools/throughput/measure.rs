@@ -110,7 +110,7 @@ pub fn lag(daemon: &Daemon) -> u64 {
     let metrics = daemon.get("/metrics").expect("the daemon answers");
     let lags = metrics.lines().filter_map(|line| {
         let (_, value) = line
-            .strip_prefix("distlogd_processor_lag{")?
+            .strip_prefix("distlogd_processor_lag_records{")?
             .rsplit_once(' ')?;
         value.parse().ok()
     });

@@ -310,7 +310,7 @@ rules:
                 .daemon
                 .http()
                 .and_then(|http| metrics::read(http).ok());
-            let lag = text.map(|text| metrics::values(&text, "distlogd_processor_lag"));
+            let lag = text.map(|text| metrics::values(&text, "distlogd_processor_lag_records"));
             lag.is_some_and(|lag| !lag.is_empty() && lag.iter().all(|lag| *lag == 0))
         })?;
         self.stop_daemon()

@@ -9,10 +9,10 @@
 //! ```
 //!
 //! `n` is the record's number in the store; it grows, with holes where rules sent records elsewhere. `record` has the
-//! LogRecord form of encoding J ([`distlog_python::json`]). Acknowledgements may come late and for many at once, but they
-//! have to come: a program that neither reads nor acknowledges for `timeout` is started again. What is not acknowledged
-//! when it ends comes again, so a record may come twice, and never gets lost. Lines on standard error are logged. At the
-//! end standard input is closed; then it has some seconds to finish, and to acknowledge.
+//! LogRecord form of encoding J ([`distlog_python::json`]). Acknowledgements may come late and for many at once, but
+//! they have to come: a program that neither reads nor acknowledges for `timeout` is started again. What is not
+//! acknowledged when it ends comes again, so a record may come twice, and never gets lost. Lines on standard error are
+//! logged. At the end standard input is closed; then it has some seconds to finish, and to acknowledge.
 //!
 //! A whole plugin in Python:
 //!

@@ -227,7 +227,8 @@ impl Lines {
         Mark::of(&open.file, open.begun)
     }
 
-    /// If somebody moved or removed the file (logrotate, a person), a new one is begun in its place. Says whether one is.
+    /// If somebody moved or removed the file (logrotate, a person), a new one is begun in its place. Says whether one
+    /// is.
     fn follow_path(&mut self) -> io::Result<bool> {
         let Some(open) = &self.open else {
             return Ok(false);

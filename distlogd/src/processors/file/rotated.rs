@@ -1,4 +1,5 @@
-//! Names of old files: `all.jsonl.20261123T044512.123Z`, with `.gz` or `.zst` when compressed. Their order is that of time.
+//! Names of old files: `all.jsonl.20261123T044512.123Z`, with `.gz` or `.zst` when compressed. Their order is that of
+//! time.
 
 use std::ffi::OsString;
 use std::io;

@@ -13,8 +13,8 @@ use super::config::{Compress, Config, Rotate};
 use super::recover::sync_directory;
 use super::rotated;
 
-/// Hands work to the thread, which begins with the first. Dropped, it ends the thread in the middle of its work: whoever
-/// opens the same file next does it, and two at a time would write into the same compressed file.
+/// Hands work to the thread, which begins with the first. Dropped, it ends the thread in the middle of its work:
+/// whoever opens the same file next does it, and two at a time would write into the same compressed file.
 #[derive(Debug)]
 pub(super) struct Tidy {
     name: String,

@@ -17,8 +17,8 @@ use crate::values;
 #[serde(deny_unknown_fields, expecting = "a map")]
 #[schemars(rename = "otlp")]
 pub struct Config {
-    /// Where the receiver listens: `http://host:port`, or `https://…` for TLS. By `http/protobuf` the paths `/v1/traces`
-    /// and `/v1/logs` are appended.
+    /// Where the receiver listens: `http://host:port`, or `https://…` for TLS. By `http/protobuf` the paths
+    /// `/v1/traces` and `/v1/logs` are appended.
     #[serde(deserialize_with = "endpoint")]
     pub endpoint: String,
     /// How requests travel.

@@ -7,9 +7,9 @@ pub type FindError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Looks up tasks in the store.
 pub trait FindTask: Send {
-    /// Hands over the records of one task that the store has, in the order in which they were stored, with their numbers
-    /// ([`RecordRef::store_number`]): begin, bind and end in any case, of the events those that the rules route to this
-    /// processor.
+    /// Hands over the records of one task that the store has, in the order in which they were stored, with their
+    /// numbers ([`RecordRef::store_number`]): begin, bind and end in any case, of the events those that the rules route
+    /// to this processor.
     ///
     /// # Errors
     /// If the store cannot be read.

@@ -1,9 +1,9 @@
 //! Processor `otlp`: spans and log records for any receiver of OpenTelemetry.
 //!
 //! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs`,
-//! `find.rs` and `whole.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may answer; `outbox.rs`, the requests
-//! under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and what its answer means
-//! (`tls.rs`, `fault.rs`).
+//! `find.rs` and `whole.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may answer;
+//! `outbox.rs`, the requests under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and what its
+//! answer means (`tls.rs`, `fault.rs`).
 //!
 //! A task leaves as a span when it ends. Its begin is in memory or, after a restart or when there were too many, in the
 //! store; so none is lost. An event leaves as a log record or, where the receiver takes none (as Jaeger), as event of
@@ -26,10 +26,11 @@ use std::time::Duration;
 
 use distlog_bridge::{OpenSpan, Origin, Origins, Recent, Request, put_log_record};
 use distlog_proto::{Kind, RecordRef};
+use tokio::runtime::Handle;
 
-use crate::meters::Meters;
 use crate::processor::{Error, Processor, Token};
 use crate::rpc::Signal;
+use crate::self_telemetry::{Metrics, OtlpCounters};
 use answer::{Failure, NEEDS_A_PERSON};
 use open_tasks::{Key, OpenTasks};
 use outbox::Outbox;
@@ -38,7 +39,6 @@ use whole::{Early, Whole};
 pub use config::{Compression, Config, Events, Protocol, Tls};
 pub use fault::OpenError;
 pub use find::{FindError, FindTask};
-pub use outbox::Counters;
 
 /// Bytes of one request: receivers by gRPC commonly refuse more than 4 MiB.
 pub const MAX_REQUEST_BYTES: usize = 7 << 19;
@@ -49,19 +49,20 @@ const MAX_DELAY: Duration = Duration::from_secs(300);
 
 /// Makes the processor; it connects when it has something to send.
 ///
-/// `name` is the processor's, for messages and its thread; `meters` has its counters; `find` looks up tasks in the store.
+/// `name` is the processor's, for log lines; `metrics` has its counters; `find` looks up tasks in the store.
 ///
 /// # Errors
 /// If the configuration names no endpoint, header or certificate that could be used.
 pub fn open(
     name: &str,
     config: &Config,
-    meters: &Meters,
+    metrics: &Metrics,
+    runtime: &Handle,
     find: Box<dyn FindTask>,
 ) -> Result<Otlp, OpenError> {
-    let counters = Arc::new(Counters::new(meters));
+    let counters = Arc::new(metrics.otlp(name));
     Ok(Otlp {
-        outbox: Outbox::new(name, config, Arc::clone(&counters))?,
+        outbox: Outbox::new(name, config, Arc::clone(&counters), runtime.clone())?,
         convert: Convert {
             open: OpenTasks::new(config.open_tasks),
             whole: None,
@@ -101,7 +102,7 @@ struct Convert {
     spans: Request,
     logs: Request,
     ways: Ways,
-    counters: Arc<Counters>,
+    counters: Arc<OtlpCounters>,
 }
 
 /// What becomes of events.
@@ -140,7 +141,7 @@ impl Ways {
 
 impl Otlp {
     /// What was sent so far.
-    pub fn counters(&self) -> Arc<Counters> {
+    pub fn counters(&self) -> Arc<OtlpCounters> {
         Arc::clone(&self.convert.counters)
     }
 
@@ -337,14 +338,14 @@ impl Convert {
             return whole.span.event(record);
         }
         let Some(key) = Key::of(record) else {
-            Counters::add(&self.counters.unplaced_events, 1);
+            self.counters.unplaced_events.inc();
             return;
         };
         let Some(task) = self.open.get(&key) else {
             // Those of other tasks are looked up when the task ends in any case.
             if record.is_by_otlp() && key.run == 0 {
                 let forgotten = self.early.note(key.ids, record.store_number);
-                Counters::add(&self.counters.unplaced_events, forgotten);
+                self.counters.unplaced_events.inc_by(forgotten);
             }
             return;
         };
@@ -354,7 +355,7 @@ impl Convert {
             let grown = task.span.event_bytes() - before;
             self.open.grew(&key, grown);
         } else if task.ended.is_some_and(|end| end < record.store_number) {
-            Counters::add(&self.counters.unplaced_events, 1);
+            self.counters.unplaced_events.inc();
         }
     }
 
@@ -379,7 +380,7 @@ impl Convert {
             return self.send_full(outbox);
         }
         if self.open.get(&key).is_none() && !self.look_up(&key, record, origins)? {
-            Counters::add(&self.counters.repeated_ends, 1);
+            self.counters.repeated_ends.inc();
             return Ok(());
         }
         let Some(task) = self.open.get(&key) else {
@@ -393,7 +394,7 @@ impl Convert {
             // Presented again, since it did not arrive.
             Some(number) if number == record.store_number && number != 0 => {}
             Some(_) => {
-                Counters::add(&self.counters.repeated_ends, 1);
+                self.counters.repeated_ends.inc();
                 return Ok(());
             }
         }
@@ -434,7 +435,7 @@ impl Convert {
         end: &RecordRef<'a>,
         origins: &mut Recent<'_, 'a>,
     ) -> Result<bool, Failure> {
-        Counters::add(&self.counters.looked_up, 1);
+        self.counters.store_lookups.inc();
         let mut found: Option<(OpenSpan, Origin)> = None;
         let mut ended = false;
         let ways = self.ways;

@@ -11,7 +11,8 @@ const MAX_BYTES: usize = 32 << 20;
 /// A node of the tree.
 pub(super) type Ids = (TraceId, SpanId);
 
-/// A task: its node and, of a span that came by OTLP, its run ([`RecordRef::run`]), since two of them may share the node.
+/// A task: its node and, of a span that came by OTLP, its run ([`RecordRef::run`]), since two of them may share the
+/// node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub ids: Ids,

@@ -1,5 +1,5 @@
-//! Spans that came by OTLP: begin, events and end stand in the store one behind the other. The log records of such a span come
-//! apart from it, before or after.
+//! Spans that came by OTLP: begin, events and end stand in the store one behind the other. The log records of such a
+//! span come apart from it, before or after.
 
 use std::collections::HashMap;
 
@@ -19,8 +19,8 @@ pub(super) struct Whole {
     pub origin: Origin,
 }
 
-/// Spans of which log records came before their begin, with how many. Only where log records are events of spans: they are
-/// looked up in the store when the span comes.
+/// Spans of which log records came before their begin, with how many. Only where log records are events of spans: they
+/// are looked up in the store when the span comes.
 #[derive(Debug, Default)]
 pub(super) struct Early {
     waiting: HashMap<Ids, Logs>,

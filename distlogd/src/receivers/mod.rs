@@ -1,0 +1,134 @@
+//! Where records come in. Each receiver is one file or folder, and its line in [`Receivers::bind`].
+//!
+//! `context.rs` is what all receivers are given, `bind.rs` binds ZeroMQ sockets. `push.rs` is the ZeroMQ receiver that
+//! takes all three encodings and acknowledges nothing, `session/` the one that acknowledges, `otlp/` those for
+//! OpenTelemetry by gRPC and HTTP; `dead_spools/` reads what dead processes left in their files. `python_batches.rs`
+//! makes batches of the single records of encodings J and P; `producer_ids.rs` gives ids to senders that have none;
+//! `validate.rs` checks batches of encoding B before they are stored, `authorize.rs` also that they name only their
+//! sender's own producer and offsets.
+
+mod authorize;
+mod bind;
+mod context;
+pub(crate) mod dead_spools;
+mod otlp;
+mod producer_ids;
+mod push;
+mod python_batches;
+mod session;
+mod validate;
+
+use std::io;
+
+use tokio::runtime::Handle;
+
+pub use bind::BindError;
+pub use context::{ReceiverContext, SubmitError};
+pub use validate::LeftOut;
+
+use crate::config::Config;
+use crate::shutdown::{Phase, Shutdown};
+
+/// A way in for records, bound to its address: all that the daemon knows of one.
+pub trait Receiver: Send {
+    /// Where it listens.
+    fn endpoints(&self) -> Vec<Endpoint>;
+
+    /// Starts to take records. Called once; the receiver stops by itself when [`ReceiverContext::is_stopping`].
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    fn start(&mut self, context: ReceiverContext) -> io::Result<()>;
+
+    /// Whether it has stopped: everything that it took was handed to the store.
+    fn is_stopped(&self) -> bool;
+
+    /// Waits for its end. Called when the store is closed, so that the last answers can be given.
+    fn wait(&mut self);
+}
+
+/// Where a receiver listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name in the configuration.
+    pub receiver: &'static str,
+    /// The address that clients connect to.
+    pub address: String,
+}
+
+/// The receivers of a daemon. Dropped, all of them end.
+pub(crate) struct Receivers {
+    list: Vec<Box<dyn Receiver>>,
+    shutdown: Shutdown,
+}
+
+impl Receivers {
+    /// Binds those of the configuration; what comes waits in their sockets. `registered` are those made in code.
+    ///
+    /// # Errors
+    /// If an address is in use or is none.
+    pub(crate) fn bind(
+        config: &Config,
+        registered: Vec<Box<dyn Receiver>>,
+        runtime: &Handle,
+        shutdown: Shutdown,
+    ) -> Result<Receivers, BindError> {
+        let (listen, zmq) = (&config.listen, zmq::Context::new());
+        let mut list = registered;
+        if !config.drain.is_empty() {
+            list.push(Box::new(dead_spools::DeadSpools::new(config.drain.clone())));
+        }
+        if let Some(address) = &listen.session {
+            list.push(Box::new(session::Session::bind(&zmq, address)?));
+        }
+        let otlp = otlp::State::default();
+        if let Some(address) = &listen.otlp_grpc {
+            list.push(Box::new(otlp::Otlp::bind_grpc(
+                address,
+                otlp.clone(),
+                runtime,
+            )?));
+        }
+        if let Some(http) = &listen.otlp_http {
+            list.push(Box::new(otlp::Otlp::bind_http(http, otlp, runtime)?));
+        }
+        if let Some(address) = &listen.push {
+            list.push(Box::new(push::Push::bind(&zmq, address)?));
+        }
+        Ok(Receivers { list, shutdown })
+    }
+
+    /// Starts all.
+    ///
+    /// # Errors
+    /// If one does not start.
+    pub(crate) fn start(&mut self, context: &ReceiverContext) -> io::Result<()> {
+        self.list
+            .iter_mut()
+            .try_for_each(|receiver| receiver.start(context.clone()))
+    }
+
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        self.list
+            .iter()
+            .flat_map(|receiver| receiver.endpoints())
+            .collect()
+    }
+
+    pub(crate) fn are_stopped(&self) -> bool {
+        self.list.iter().all(|receiver| receiver.is_stopped())
+    }
+
+    /// Waits until all have ended; see [`Receiver::wait`].
+    pub(crate) fn wait(&mut self) {
+        self.list.drain(..).for_each(|mut receiver| receiver.wait());
+    }
+}
+
+impl Drop for Receivers {
+    /// A daemon that did not start leaves no port bound.
+    fn drop(&mut self) {
+        self.shutdown.advance(Phase::Abort);
+        self.wait();
+    }
+}

@@ -1,0 +1,213 @@
+//! OTLP by HTTP, in protobuf and in JSON.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use distlog_bridge::receive::Verdict;
+use tokio::net::TcpListener;
+
+use super::export_service::{ExportService, Peer};
+use super::refusal::{Refusal, other_signal, partial};
+use super::{body, grpc, json};
+use crate::listen::Guard;
+use crate::rpc::{Signal, status};
+
+pub(super) const OTLP_HTTP: &str = "otlp_http";
+
+/// Serves until `stop`.
+pub(super) async fn serve(
+    listener: TcpListener,
+    guard: Guard,
+    service: ExportService,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let app = Router::new()
+        .route(Signal::Traces.path(), post(traces))
+        .route(Signal::Logs.path(), post(logs))
+        .fallback(unknown)
+        .with_state(service)
+        .layer(from_fn_with_state(guard, check_origin))
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, app)
+        .with_graceful_shutdown(stop)
+        .await;
+    if let Err(error) = served {
+        tracing::error!("the OTLP receiver for HTTP has failed: {error}");
+    }
+}
+
+/// Refuses requests of other sites' web pages, and answers their browsers' preflight requests.
+async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let answer = guard.answer(&request);
+    let (parts, body) = request.into_parts();
+    if let Some(answer) = answer {
+        body::discard(body).await;
+        return answer;
+    }
+    let origin = guard.shares(&parts.headers).cloned();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    guard.mark(origin, &mut response);
+    response
+}
+
+async fn traces(
+    State(service): State<ExportService>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    export(Signal::Traces, &service, address, &headers, body).await
+}
+
+async fn logs(
+    State(service): State<ExportService>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    export(Signal::Logs, &service, address, &headers, body).await
+}
+
+/// Answers requests to other paths.
+async fn unknown(
+    State(service): State<ExportService>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    body::discard(body).await;
+    let refusal = other_signal(uri.path()).unwrap_or_else(|| {
+        Refusal::NotTaken(format!(
+            "nothing here for {method} {}: this is distlogd's OTLP receiver, POST /v1/traces and /v1/logs",
+            uri.path()
+        ))
+    });
+    let peer = Peer {
+        receiver: OTLP_HTTP,
+        address: Some(address),
+    };
+    service.report(peer, &refusal);
+    refused(Form::of(&headers).unwrap_or(Form::Json), &refusal)
+}
+
+/// How a request is written, and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Protobuf,
+    Json,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Result<Form, Refusal> {
+        let value = headers
+            .get(CONTENT_TYPE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .unwrap_or_default();
+        let kind = value.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case("application/x-protobuf") {
+            Ok(Form::Protobuf)
+        } else if kind.eq_ignore_ascii_case("application/json") {
+            Ok(Form::Json)
+        } else {
+            Err(Refusal::Unsupported(format!(
+                "content type `{kind}` is not supported; send application/x-protobuf or application/json"
+            )))
+        }
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Form::Protobuf => "application/x-protobuf",
+            Form::Json => "application/json",
+        })
+    }
+}
+
+async fn export(
+    signal: Signal,
+    service: &ExportService,
+    address: SocketAddr,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let peer = Peer {
+        receiver: OTLP_HTTP,
+        address: Some(address),
+    };
+    let form = Form::of(headers);
+    let taken = match &form {
+        Ok(form) => take(signal, *form, service, peer, headers, body).await,
+        Err(refusal) => {
+            body::discard(body).await;
+            Err(refusal.clone())
+        }
+    };
+    match taken {
+        Ok(verdict) => accepted(signal, form.unwrap_or(Form::Protobuf), &verdict),
+        Err(refusal) => {
+            service.report(peer, &refusal);
+            refused(form.unwrap_or(Form::Json), &refusal)
+        }
+    }
+}
+
+async fn take(
+    signal: Signal,
+    form: Form,
+    service: &ExportService,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Verdict, Refusal> {
+    let share = service.share();
+    let mut request: Bytes = body::read(headers.get(CONTENT_ENCODING), body, &share).await?;
+    if form == Form::Json {
+        // For what it becomes, which is hardly ever longer.
+        if !share.take(request.len().saturating_mul(2)) {
+            return Err(Refusal::Busy);
+        }
+        let convert = move || json::to_protobuf(signal, &request);
+        request = tokio::task::spawn_blocking(convert)
+            .await
+            .map_err(|_| Refusal::Failed("reading JSON panicked"))?
+            .map_err(Refusal::Malformed)?
+            .into();
+    }
+    service.export(signal, peer, request, share).await
+}
+
+fn accepted(signal: Signal, form: Form, verdict: &Verdict) -> Response {
+    let refused = partial(verdict);
+    let body = match form {
+        Form::Protobuf => grpc::response(refused),
+        Form::Json => json::response(signal, refused).into(),
+    };
+    ([(CONTENT_TYPE, form.content_type())], body).into_response()
+}
+
+/// The status is the code of HTTP, the body a `google.rpc.Status` in the form of the request.
+fn refused(form: Form, refusal: &Refusal) -> Response {
+    let (answer, message) = (refusal.answer(), refusal.to_string());
+    let code = answer.code.into();
+    let body = match form {
+        Form::Protobuf => status::encode(code, &message, answer.again),
+        Form::Json => json::status(code, &message).into_bytes(),
+    };
+    let content_type = [(CONTENT_TYPE, form.content_type())];
+    let mut response = (answer.status, content_type, body).into_response();
+    if let Some(again) = answer.again {
+        let seconds = HeaderValue::from(again.as_secs().max(1));
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
+}

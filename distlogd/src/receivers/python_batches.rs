@@ -1,0 +1,169 @@
+//! Makes batches of single records, which is what encodings J and P carry.
+
+use std::collections::HashMap;
+
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::{ProducerId, Record};
+
+use super::producer_ids::ProducerIds;
+use crate::intake::Batch;
+
+/// A batch is closed at this size, in bytes.
+const BATCH_BYTES: usize = 64 << 10;
+/// Resource attribute that marks records of the Python package, whose tasks may have no end
+/// (<https://opentelemetry.io/docs/specs/semconv/resource/#telemetry-sdk>).
+const LANGUAGE: &str = "telemetry.sdk.language";
+
+/// Collects records of many processes into a batch for each.
+///
+/// The Python package sends no producer id: each combination of host, process id, process name and service gets one
+/// here.
+#[derive(Debug, Default)]
+pub(super) struct PythonBatches {
+    producers: ProducerIds,
+    /// The batch of each process since the last [`PythonBatches::finish`].
+    open: HashMap<ProducerId, Open>,
+}
+
+/// The batch of one process.
+#[derive(Debug, Default)]
+struct Open {
+    writer: BatchWriter,
+    from: u64,
+    to: u64,
+}
+
+impl Open {
+    fn finish(&mut self, producer: ProducerId) -> Option<Batch> {
+        let count = self.writer.count();
+        (count > 0).then(|| Batch {
+            producer,
+            from: self.from,
+            to: self.to,
+            count,
+            ordered: false,
+            bytes: self.writer.finish(),
+            done: None,
+        })
+    }
+}
+
+impl PythonBatches {
+    /// Adds a record. Gives the batch before it if the record does not fit into that.
+    pub(super) fn add(&mut self, mut record: Record) -> Option<Batch> {
+        self.identify(&mut record);
+        let producer = record.source.producer;
+        let open = self.open.entry(producer).or_default();
+        let full = open.writer.len() >= BATCH_BYTES
+            || !open.writer.takes(&record.source)
+            || record.offset < open.to;
+        let ready = if full { open.finish(producer) } else { None };
+        if open.writer.is_empty() {
+            open.from = record.offset;
+        }
+        open.to = record.offset.saturating_add(1);
+        open.writer.push(&record);
+        ready
+    }
+
+    /// The batches collected so far.
+    pub(super) fn finish(&mut self) -> impl Iterator<Item = Batch> {
+        self.open
+            .drain()
+            .filter_map(|(producer, mut open)| open.finish(producer))
+    }
+
+    /// Gives a record the producer and offset that its sender left out.
+    fn identify(&mut self, record: &mut Record) {
+        let source = &mut record.source;
+        // The last offset cannot be stored: there is none after it.
+        if source.producer.is_known() && record.offset < u64::MAX {
+            return;
+        }
+        let process = (
+            &source.host,
+            source.process_id,
+            &source.process_name,
+            &source.service,
+        );
+        (source.producer, record.offset) = self.producers.offsets(process, 1);
+        if source.resource.get(LANGUAGE).is_none() {
+            source.resource.insert(LANGUAGE, "python");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use distlog_proto::BatchRef;
+
+    use super::*;
+
+    fn record(pid: u64, message: &str) -> Record {
+        let mut record = Record {
+            message: message.into(),
+            ..Record::default()
+        };
+        record.source.process_id = pid;
+        record
+    }
+
+    #[test]
+    fn each_process_gets_a_producer_its_own_offsets_and_one_batch() {
+        let mut collector = PythonBatches::default();
+        for (pid, message) in [(1, "a"), (1, "b"), (2, "c"), (1, "d")] {
+            assert!(collector.add(record(pid, message)).is_none());
+        }
+        let mut batches: Vec<Batch> = collector.finish().collect();
+        assert_eq!(collector.finish().count(), 0);
+        batches.sort_by_key(|batch| batch.count);
+        let seen: Vec<_> = batches.iter().map(|b| (b.from, b.to, b.count)).collect();
+        assert_eq!(seen, [(0, 1, 1), (0, 3, 3)]);
+        assert_ne!(batches[0].producer, batches[1].producer);
+        let messages: Vec<_> = BatchRef::parse(&batches[1].bytes)
+            .unwrap()
+            .records()
+            .map(|record| record.unwrap().message.to_owned())
+            .collect();
+        assert_eq!(messages, ["a", "b", "d"]);
+        // The next batch goes on where this one ended.
+        assert!(collector.add(record(1, "e")).is_none());
+        let next = collector.finish().next().unwrap();
+        assert_eq!(
+            (next.producer, next.from, next.to),
+            (batches[1].producer, 3, 4)
+        );
+    }
+
+    #[test]
+    fn the_last_offset_that_there_is_costs_no_record() {
+        let mut collector = PythonBatches::default();
+        let mut odd = record(1, "odd");
+        odd.source.producer = ProducerId::from_bytes([7; 16]);
+        odd.offset = u64::MAX;
+        assert!(collector.add(odd).is_none());
+        let batch = collector.finish().next().unwrap();
+        assert!(batch.from < batch.to && batch.to - batch.from == 1);
+    }
+
+    #[test]
+    fn a_batch_does_not_grow_without_bound() {
+        let mut collector = PythonBatches::default();
+        let long = "x".repeat(1000);
+        let batches: Vec<Batch> = (0..200)
+            .filter_map(|_| collector.add(record(1, &long)))
+            .collect();
+        assert!(batches.len() >= 2);
+        assert!(
+            batches
+                .iter()
+                .all(|batch| batch.bytes.len() < BATCH_BYTES + 2000)
+        );
+        let records: u32 = batches
+            .into_iter()
+            .chain(collector.finish())
+            .map(|batch| batch.count)
+            .sum();
+        assert_eq!(records, 200);
+    }
+}

@@ -1,0 +1,116 @@
+//! The receiver `session`: a ZeroMQ ROUTER socket that acknowledges.
+//!
+//! The protocol is in [`distlog_proto::session`]; here are the socket and the way to the store. One thread does all: it
+//! gives messages to the state machine, batches to the intake, and replies to the socket. The thread that writes the
+//! store puts events into a list (`store_events.rs`) and wakes it. Nothing here waits for the store: the credit that
+//! clients have bounds what is in flight.
+//!
+//! `router_socket.rs` is the socket, `handler.rs` handles messages, `server.rs` is the thread.
+
+mod handler;
+mod router_socket;
+mod server;
+mod store_events;
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use distlog_store::MAX_BATCH;
+
+use super::bind::{BindError, bind};
+use super::context::ReceiverContext;
+use super::{Endpoint, Receiver};
+use handler::Handler;
+use router_socket::RouterSocket;
+use server::Server;
+use store_events::StoreEvents;
+
+const NAME: &str = "the session receiver";
+/// Messages waiting in the socket for each connection. Our clients send up to 64 KiB in each.
+const RECEIVE_HIGH_WATER_MARK: i32 = 64;
+/// Replies waiting in the socket for each connection. Clients ask again for one that does not fit.
+const SEND_HIGH_WATER_MARK: i32 = 256;
+/// A silent connection is pinged after so long, and closed after three times that, in milliseconds.
+const HEARTBEAT_MS: i32 = 5_000;
+/// Time for the last replies to leave, in milliseconds.
+const LINGER_MS: i32 = 1_000;
+
+/// The receiver `session`.
+pub(super) struct Session {
+    endpoint: String,
+    /// Until it is started.
+    socket: Option<zmq::Socket>,
+    thread: Option<JoinHandle<()>>,
+    stopped: Arc<OnceLock<()>>,
+}
+
+impl Session {
+    /// Binds. `*` or 0 as port takes a free one.
+    ///
+    /// # Errors
+    /// If the address is in use or is none.
+    pub(super) fn bind(context: &zmq::Context, endpoint: &str) -> Result<Session, BindError> {
+        let (socket, endpoint) = bind(context, zmq::ROUTER, endpoint, |socket| {
+            socket.set_linger(LINGER_MS)?;
+            socket.set_rcvhwm(RECEIVE_HIGH_WATER_MARK)?;
+            socket.set_sndhwm(SEND_HIGH_WATER_MARK)?;
+            socket.set_maxmsgsize(MAX_BATCH as i64)?;
+            socket.set_heartbeat_ivl(HEARTBEAT_MS)?;
+            socket.set_heartbeat_timeout(3 * HEARTBEAT_MS)?;
+            // A reply to a client that is gone is an error, not dropped in silence.
+            socket.set_router_mandatory(true)
+        })?;
+        Ok(Session {
+            endpoint,
+            socket: Some(socket),
+            thread: None,
+            stopped: Arc::default(),
+        })
+    }
+}
+
+impl Receiver for Session {
+    fn endpoints(&self) -> Vec<Endpoint> {
+        vec![Endpoint {
+            receiver: "session",
+            address: self.endpoint.clone(),
+        }]
+    }
+
+    fn start(&mut self, context: ReceiverContext) -> io::Result<()> {
+        let Some(socket) = self.socket.take() else {
+            return Ok(());
+        };
+        let waker = context.shutdown.waker()?;
+        let events = Arc::new(StoreEvents::new(Arc::clone(&waker)));
+        let supervisor = context.supervisor.clone();
+        let server = Server {
+            socket: RouterSocket::new(socket),
+            metrics: context.metrics.clone(),
+            shutdown: context.shutdown.clone(),
+            handler: Handler::new(context, events),
+            waker,
+            stopped: Arc::clone(&self.stopped),
+        };
+        let thread = std::thread::Builder::new().name("session".into());
+        self.thread = Some(thread.spawn(move || {
+            let _watched = supervisor.watch(NAME);
+            if let Err(error) = server.run() {
+                tracing::error!("{NAME} has failed: {error}");
+                supervisor.fail(NAME);
+            }
+        })?);
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        let ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        ended || self.stopped.get().is_some()
+    }
+
+    fn wait(&mut self) {
+        // The supervisor hears of a panic.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}

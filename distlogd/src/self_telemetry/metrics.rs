@@ -1,0 +1,254 @@
+//! All metrics of the daemon in one table. Names start with `distlogd_`; those of counters end with `_total`.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// A value that goes up and down.
+pub(crate) type Gauge = prometheus_client::metrics::gauge::Gauge<u64, AtomicU64>;
+
+/// A label's value, escaped: the library writes it as it is, and a quote would make the rest of the page unreadable.
+type Value = Cow<'static, str>;
+
+/// Counters with the same labels.
+#[derive(Debug, Clone)]
+pub(crate) struct Counters<const N: usize> {
+    labels: [&'static str; N],
+    family: Family<[(&'static str, Value); N], Counter>,
+}
+
+impl<const N: usize> Counters<N> {
+    fn new(labels: [&'static str; N]) -> Counters<N> {
+        let family = Family::default();
+        Counters { labels, family }
+    }
+
+    /// The counter with these values of its labels.
+    pub(crate) fn get(&self, values: [Value; N]) -> Counter {
+        let mut labels = self.labels.iter();
+        let labels = values.map(|value| (labels.next().copied().unwrap_or_default(), value));
+        self.family.get_or_create_owned(&labels)
+    }
+
+    /// Adds to the counter with these values of its labels.
+    pub(crate) fn add(&self, values: [&'static str; N], n: u64) {
+        self.get(values.map(Cow::Borrowed)).inc_by(n);
+    }
+}
+
+/// A text that others chose, as the value of a label.
+pub(super) fn escape(text: &str) -> Value {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    escaped.replace('\n', "\\n").into()
+}
+
+trait Register {
+    fn register(&self, registry: &mut Registry, name: &str, help: &str);
+}
+
+impl Register for Counter {
+    fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register(name, help, self.clone());
+    }
+}
+
+impl Register for Gauge {
+    fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register(name, help, self.clone());
+    }
+}
+
+impl<const N: usize> Register for Counters<N>
+where
+    [(&'static str, Value); N]: Clone + Hash + Eq + Debug,
+{
+    fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register(name, help, self.family.clone());
+    }
+}
+
+/// A row of the table.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Without `distlogd_`, and without `_total`.
+    pub(super) name: &'static str,
+    /// `counter` or `gauge`.
+    pub(super) kind: &'static str,
+    pub(super) labels: &'static [&'static str],
+    pub(super) help: &'static str,
+}
+
+macro_rules! metrics {
+    (@type counter []) => { Counter };
+    (@type gauge []) => { Gauge };
+    (@type counter [$($label:literal),+]) => { Counters<{ [$($label),+].len() }> };
+    (@new counter [$($label:literal),+]) => { Counters::new([$($label),+]) };
+    (@new $kind:ident []) => { Default::default() };
+    ($($kind:ident $name:ident [$($label:literal),*] $help:literal;)*) => {
+        /// The metrics that are counted while the daemon runs. Those that are read when asked for are in `scrape.rs`.
+        #[derive(Debug, Clone)]
+        pub struct Metrics {
+            $(#[doc = $help] pub(crate) $name: metrics!(@type $kind [$($label),*]),)*
+        }
+
+        impl Default for Metrics {
+            fn default() -> Metrics {
+                Metrics { $($name: metrics!(@new $kind [$($label),*]),)* }
+            }
+        }
+
+        impl Metrics {
+            /// Registers all of them.
+            pub(crate) fn new(registry: &mut Registry) -> Metrics {
+                let metrics = Metrics::default();
+                $(metrics.$name.register(registry, concat!("distlogd_", stringify!($name)), $help);)*
+                metrics
+            }
+        }
+
+        #[cfg(test)]
+        pub(super) const COUNTED: &[Row] = &[$(Row {
+            name: stringify!($name),
+            kind: stringify!($kind),
+            labels: &[$($label),*],
+            help: $help,
+        },)*];
+    };
+}
+
+metrics! {
+    counter receiver_accepted_records ["receiver", "encoding"] "Records that a receiver accepted";
+    counter receiver_refused_records ["receiver", "encoding"]
+        "Records (OTLP: spans and log records) left out of a batch or request that was accepted otherwise";
+    counter receiver_messages ["receiver", "encoding"] "Messages and requests received";
+    counter receiver_bytes ["receiver", "encoding"] "Bytes of the messages and requests received";
+    counter receiver_rejected_inputs ["receiver", "reason"] "Input that was rejected, whole or in part";
+    gauge sessions [] "Open sessions";
+    gauge session_credit_bytes [] "Bytes that clients of sessions may have in flight";
+    counter session_started [] "Sessions started";
+    counter session_replayed_batches [] "Batches of sessions that were stored before";
+    counter session_rewinds [] "Batches of sessions that were not the next ones";
+    counter session_acks [] "Acknowledgements sent";
+    counter session_unsent_replies [] "Replies that could not be sent at once; clients ask again";
+    counter session_refused ["reason"] "Clients of sessions that were refused";
+    counter dropped_records ["level"] "Records that producers dropped, as they reported since the daemon started";
+    counter dead_spools_drained [] "Spools of dead processes that were stored and removed";
+    gauge dead_spools_failing [] "Spools and directories of `drain` that could not be read at the last look";
+    counter tracker_evicted_tasks []
+        "Open tasks that are no longer tracked, since too many are open: they are not reported as lost";
+    counter processor_sent_records ["processor"]
+        "Records that the destination accepted (OTLP: also what becomes part of a span that ends later)";
+    counter processor_rejected_records ["processor"]
+        "Records that the destination will never accept (OTLP: a rejected span counts as one, its end)";
+    counter processor_skipped_records ["processor"] "Records removed before the processor read them";
+    counter processor_retries ["processor"] "Attempts that failed and are made again";
+    counter processor_otlp_spans ["processor"] "Spans that the endpoint accepted";
+    counter processor_otlp_log_records ["processor"] "Log records that the endpoint accepted";
+    counter processor_otlp_requests ["processor"] "Requests that the endpoint accepted";
+    counter processor_otlp_bytes ["processor"] "Bytes of the requests that the endpoint accepted, before compression";
+    counter processor_otlp_rejected_items ["processor"]
+        "Spans and log records rejected in requests that the endpoint accepted otherwise";
+    counter processor_otlp_unplaced_events ["processor"] "Events that left without a span, since theirs had ended";
+    counter processor_otlp_repeated_ends ["processor"] "Ends of tasks whose span was sent before";
+    counter processor_otlp_store_lookups ["processor"] "Tasks whose begin was read from the store when they ended";
+}
+
+/// The progress of one worker, for the metrics.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The number of the record after the last one that is durable at the destination, or skipped.
+    pub done: AtomicU64,
+    /// Records that the processor accepted.
+    pub sent: Counter,
+    /// Records that the destination will never accept.
+    pub rejected: Counter,
+    /// Records that retention or damage removed before the processor read them.
+    pub skipped: Counter,
+    /// Attempts that failed and are made again.
+    pub retries: Counter,
+}
+
+/// What one processor `otlp` has sent. What is sent again after a failure counts again.
+#[derive(Debug, Default)]
+#[allow(missing_docs)] // The help of each is in the table.
+pub struct OtlpCounters {
+    pub spans: Counter,
+    pub log_records: Counter,
+    pub requests: Counter,
+    pub bytes: Counter,
+    pub rejected_items: Counter,
+    pub unplaced_events: Counter,
+    pub repeated_ends: Counter,
+    pub store_lookups: Counter,
+}
+
+impl Metrics {
+    /// The counters of the worker of that processor.
+    pub(crate) fn progress(&self, processor: &str) -> Progress {
+        let of = |counters: &Counters<1>| counters.get([escape(processor)]);
+        Progress {
+            done: AtomicU64::new(0),
+            sent: of(&self.processor_sent_records),
+            rejected: of(&self.processor_rejected_records),
+            skipped: of(&self.processor_skipped_records),
+            retries: of(&self.processor_retries),
+        }
+    }
+
+    /// The counters of a processor `otlp`.
+    pub(crate) fn otlp(&self, processor: &str) -> OtlpCounters {
+        let of = |counters: &Counters<1>| counters.get([escape(processor)]);
+        OtlpCounters {
+            spans: of(&self.processor_otlp_spans),
+            log_records: of(&self.processor_otlp_log_records),
+            requests: of(&self.processor_otlp_requests),
+            bytes: of(&self.processor_otlp_bytes),
+            rejected_items: of(&self.processor_otlp_rejected_items),
+            unplaced_events: of(&self.processor_otlp_unplaced_events),
+            repeated_ends: of(&self.processor_otlp_repeated_ends),
+            store_lookups: of(&self.processor_otlp_store_lookups),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scrape::READ;
+    use super::*;
+
+    #[test]
+    fn the_docs_list_every_metric() {
+        let docs = include_str!("../../../docs/metrics.md");
+        let listed: Vec<&str> = docs
+            .lines()
+            .filter(|line| line.starts_with("| `distlogd_"))
+            .collect();
+        let rows = COUNTED.iter().chain(READ).map(|row| {
+            let total = if row.kind == "counter" { "_total" } else { "" };
+            let labels = row.labels.iter().map(|label| format!("`{label}`"));
+            let labels = labels.collect::<Vec<_>>().join(", ");
+            let (name, kind, help) = (row.name, row.kind, row.help);
+            format!("| `distlogd_{name}{total}` | {kind} | {labels} | {help} |")
+        });
+        let mut rows: Vec<String> = rows.collect();
+        rows.sort();
+        assert_eq!(
+            listed,
+            rows,
+            "docs/metrics.md is to have:\n{}",
+            rows.join("\n")
+        );
+    }
+
+    #[test]
+    fn what_ends_a_label_is_escaped() {
+        assert_eq!(escape("shop"), "shop");
+        assert_eq!(escape("a \"b\"\\c\nd"), "a \\\"b\\\"\\\\c\\nd");
+    }
+}

@@ -1,0 +1,20 @@
+//! What the daemon says about itself: metrics, records in its own store, and log lines at a limited rate.
+//!
+//! `metrics.rs` is the one table of all metrics (listed for users in `docs/metrics.md`), `scrape.rs` the figures that
+//! are read when somebody asks. `own_records.rs` writes records into the store, `producer_drops.rs` counts what
+//! producers dropped, `rejected_input.rs` what receivers could not take. `rate_limited.rs` keeps each of them from
+//! filling the log.
+
+mod metrics;
+mod own_records;
+mod producer_drops;
+mod rate_limited;
+mod rejected_input;
+mod scrape;
+
+pub use metrics::{Metrics, OtlpCounters, Progress};
+pub use own_records::OwnRecords;
+pub(crate) use producer_drops::{ProducerDrops, ProducerInfo};
+pub(crate) use rate_limited::{OncePerKey, RateLimited};
+pub(crate) use rejected_input::RejectedInput;
+pub(crate) use scrape::Scrape;
