@@ -1,7 +1,6 @@
 //! The way into the store: what is said to be durable, when, and what holds however the disk fails.
 
-#[path = "../../store/tests/store_double/mod.rs"]
-mod store_double;
+use distlog_testkit::store_double;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};

@@ -2,8 +2,7 @@
 //! stands once, with its last value.
 
 mod otlp_support;
-#[path = "../../python/tests/strict/mod.rs"]
-mod strict;
+use distlog_testkit::strict_json as strict;
 
 use std::io::{BufRead, BufReader};
 

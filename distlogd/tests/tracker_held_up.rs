@@ -1,7 +1,6 @@
 //! What the tracker says while the store takes nothing.
 
-#[path = "../../store/tests/store_double/mod.rs"]
-mod store_double;
+use distlog_testkit::store_double;
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;

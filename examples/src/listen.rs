@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
-/// Ships what is logged from INFO on to the session door of a daemon. The guard sends the rest when it is dropped.
+/// Ships what is logged from INFO on to the session receiver of a daemon. The guard sends the rest when it is dropped.
 ///
 /// # Errors
 /// If the address is none.

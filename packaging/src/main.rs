@@ -1,7 +1,7 @@
 //! Writes the man pages and shell completions of distlogd into a folder: `distlog-packaging FOLDER`.
 //!
-//! `packaging/build` calls it before it makes the Debian package. It is a program of its own so that distlogd need not carry
-//! what only packagers need.
+//! `packaging/build` calls it before it makes the Debian package. It is a program of its own so that distlogd need not
+//! carry what only packagers need.
 
 use std::path::Path;
 use std::process::ExitCode;

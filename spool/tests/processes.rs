@@ -1,14 +1,15 @@
 //! Who lives and who is dead, among real processes: this test binary runs itself again for each role.
 
-mod common;
+#[path = "it/fixtures.rs"]
+mod fixtures;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use common::{Image, SECRET, dead, name, only, producer, record, records, source};
 use distlog_spool::{SpoolDir, SpoolError};
+use fixtures::{Image, SECRET, dead, name, only, producer, record, records, source};
 
 const ROLE: &str = "SPOOL_TEST_ROLE";
 const DIRECTORY: &str = "SPOOL_TEST_DIRECTORY";

@@ -1,7 +1,7 @@
 //! What a crash, a failing disk and damage leave of the store.
 
-mod store_double;
-mod store_kit;
+#[path = "it/fixtures.rs"]
+mod fixtures;
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,9 +11,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use distlog_store::{AppendOutcome, Batches, Options, Store, StoreError};
+use distlog_testkit::store_double::{Double, Fault};
+use fixtures::*;
 use proptest::prelude::*;
-use store_double::{Double, Fault};
-use store_kit::*;
 
 const DIR: &str = "/store";
 

@@ -19,7 +19,7 @@ use tracing::info;
 
 #[derive(Parser)]
 struct Arguments {
-    /// The session door of distlogd.
+    /// The session receiver of distlogd.
     #[arg(long, default_value = "tcp://127.0.0.1:5011")]
     distlogd: String,
     /// Be the worker: take jobs from standard input.

@@ -1,5 +1,5 @@
-//! Takes a JSON array of `{"url": …, "arguments": …}` at `/test` and posts each `arguments` to its `url`, with the trace
-//! headers of a subtask of its own.
+//! Takes a JSON array of `{"url": …, "arguments": …}` at `/test` and posts each `arguments` to its `url`, with the
+//! trace headers of a subtask of its own.
 //!
 //! ```sh
 //! cargo run --release --bin relay -- --listen 127.0.0.1:5000
@@ -20,7 +20,7 @@ struct Arguments {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:5000")]
     listen: String,
-    /// The session door of distlogd.
+    /// The session receiver of distlogd.
     #[arg(long, default_value = "tcp://127.0.0.1:5011")]
     distlogd: String,
 }

@@ -16,7 +16,7 @@ struct Arguments {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: String,
-    /// The session door of distlogd.
+    /// The session receiver of distlogd.
     #[arg(long, default_value = "tcp://127.0.0.1:5011")]
     distlogd: String,
     #[command(subcommand)]

@@ -1,7 +1,7 @@
 //! A program that is killed in the middle of its work, and whose records arrive all the same.
 //!
-//! With a spool directory the ring is in a file, which the kernel keeps when the process dies. The next process with that
-//! directory sends what is in it, in the dead one's name; the daemon shows its open task as lost.
+//! With a spool directory the ring is in a file, which the kernel keeps when the process dies. The next process with
+//! that directory sends what is in it, in the dead one's name; the daemon shows its open task as lost.
 //!
 //! ```sh
 //! cargo run --release --bin survivor -- --spool ./spool --crash
@@ -23,7 +23,7 @@ use tracing_subscriber::prelude::*;
 
 #[derive(Parser)]
 struct Arguments {
-    /// The session door of distlogd.
+    /// The session receiver of distlogd.
     #[arg(long, default_value = "tcp://127.0.0.1:5011")]
     distlogd: String,
     /// The directory for the spool.

@@ -131,7 +131,7 @@ async fn tour(once: bool) -> Result<()> {
 struct Parts {
     children: Vec<Child>,
     http: reqwest::Client,
-    /// Address of the daemon's HTTP door.
+    /// Address of the daemon's HTTP receiver.
     daemon: String,
     /// Address of the gateway.
     gateway: String,
@@ -152,10 +152,13 @@ rules:
         let said = until(daemon.stderr.take(), "ready")
             .await
             .map_err(|why| format!("distlogd did not start: {why}"))?;
-        let address = |door: &str| {
-            let line = said.iter().find_map(|line| line.trim().strip_prefix(door));
-            line.map(|rest| rest.trim().to_owned())
-                .ok_or(format!("distlogd did not say where its {door} door is"))
+        let address = |receiver: &str| {
+            let line = said
+                .iter()
+                .find_map(|line| line.trim().strip_prefix(receiver));
+            line.map(|rest| rest.trim().to_owned()).ok_or(format!(
+                "distlogd did not say where its {receiver} receiver is"
+            ))
         };
         let (session, http) = (address("session ")?, address("http ")?);
         let mut children = vec![daemon];

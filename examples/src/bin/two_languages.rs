@@ -18,10 +18,10 @@ use tracing::info;
 
 #[derive(Parser)]
 struct Arguments {
-    /// The session door of distlogd.
+    /// The session receiver of distlogd.
     #[arg(long, default_value = "tcp://127.0.0.1:5011")]
     distlogd: String,
-    /// Its push door, which Python's records go to.
+    /// Its push receiver, which Python's records go to.
     #[arg(long, default_value = "tcp://127.0.0.1:5010")]
     push: String,
     /// A Python that has the packages distlog, pyzmq and six.

@@ -24,8 +24,8 @@ impl Client {
         }
     }
 
-    /// Posts JSON in a task of its own, so that the called service's task has its place below it. `goal` says what for, in the
-    /// same words for each call.
+    /// Posts JSON in a task of its own, so that the called service's task has its place below it. `goal` says what for,
+    /// in the same words for each call.
     pub(super) async fn post(
         &self,
         goal: &str,

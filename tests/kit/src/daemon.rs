@@ -98,8 +98,8 @@ impl Daemon {
         self.http = address("http ");
     }
 
-    /// Starts it again, after [`Daemon::kill`] or [`Daemon::stop`]. Its doors for sessions and OTLP are where they were: clients
-    /// come back.
+    /// Starts it again, after [`Daemon::kill`] or [`Daemon::stop`]. Its receivers for sessions and OTLP are where they
+    /// were: clients come back.
     pub fn restart(&mut self) {
         let otlp = self.otlp.each_ref().map(String::as_str);
         let same = receivers(&self.session, otlp);
@@ -126,32 +126,32 @@ impl Daemon {
         &mut self.process
     }
 
-    /// Address of the push door.
+    /// Address of the push receiver.
     pub fn push(&self) -> &str {
         &self.push
     }
 
-    /// Address of the session door.
+    /// Address of the session receiver.
     pub fn session(&self) -> &str {
         &self.session
     }
 
-    /// Address of the door for OTLP by gRPC, `host:port`.
+    /// Address of the receiver for OTLP by gRPC, `host:port`.
     pub fn otlp_grpc(&self) -> &str {
         &self.otlp[0]
     }
 
-    /// Address of the door for OTLP by HTTP, `host:port`.
+    /// Address of the receiver for OTLP by HTTP, `host:port`.
     pub fn otlp_http(&self) -> &str {
         &self.otlp[1]
     }
 
-    /// The doors that take batches, as `e2e-client` is told them.
-    pub fn doors(&self) -> [String; 2] {
+    /// The receivers that take batches, as `e2e-client` is told them.
+    pub fn receivers(&self) -> [String; 2] {
         [self.push.clone(), format!("session={}", self.session)]
     }
 
-    /// Address of the HTTP door.
+    /// Address of the HTTP receiver.
     pub fn http(&self) -> &str {
         &self.http
     }

@@ -1,12 +1,21 @@
 //! What tests share: a real daemon in a process of its own, and waiting for what must come.
 //!
-//! `daemon.rs` starts `distlogd` and asks it; `eventually.rs` waits for a condition, never for a time; `process.rs` starts
-//! any other program and reads what it prints; `rotel.rs` starts a real server of OpenTelemetry.
+//! `daemon.rs` starts `distlogd` and asks it; `eventually.rs` waits for a condition, never for a time; `process.rs`
+//! starts any other program and reads what it prints; `rotel.rs` starts a real server of OpenTelemetry.
+//!
+//! By features, so that no crate builds more than its tests need: `records.rs` makes records of every kind for
+//! proptest, `strict_json.rs` judges JSON, `store_double.rs` is a file system that fails as told.
 
 mod daemon;
 mod eventually;
 mod process;
+#[cfg(feature = "records")]
+pub mod records;
 mod rotel;
+#[cfg(feature = "store")]
+pub mod store_double;
+#[cfg(feature = "json")]
+pub mod strict_json;
 
 pub use daemon::Daemon;
 pub use eventually::eventually;

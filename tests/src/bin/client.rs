@@ -1,7 +1,8 @@
 //! A program that logs, as the stories start it: `e2e-client ADDRESS ENCODING STORY [ARGUMENT]`.
 //!
-//! The address is that of the push door, or `session=` and those of session doors, separated by commas. In the environment,
-//! if they are there: `SERVICE`; for sessions `SPOOL` (a folder), `RING` (bytes) and `WAIT` (for room in the ring).
+//! The address is that of the push receiver, or `session=` and those of session receivers, separated by commas. In the
+//! environment, if they are there: `SERVICE`; for sessions `SPOOL` (a folder), `RING` (bytes) and `WAIT` (for room in
+//! the ring).
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -110,7 +111,8 @@ fn levels() {
     error!("error");
 }
 
-/// Opens a task, has a child of the program itself import a part of it and, if `python` names one, a Python program another.
+/// Opens a task, has a child of the program itself import a part of it and, if `python` names one, a Python program
+/// another.
 fn chain(address: &str, python: &str) {
     let request = task!("serve the request");
     println!("{}", request.id().unwrap());
@@ -158,8 +160,8 @@ fn hang(guard: &Guard) {
     std::thread::park();
 }
 
-/// Logs as many records as each line of the input says, counting from 0, and answers each line: `NEXT DROPPED`. A line that
-/// is no number is answered when everything has arrived. Opens a task first, and leaves it open.
+/// Logs as many records as each line of the input says, counting from 0, and answers each line: `NEXT DROPPED`. A line
+/// that is no number is answered when everything has arrived. Opens a task first, and leaves it open.
 fn keep_on(guard: &Guard, mut next: u64) {
     let work = task!("never done");
     println!("{}", work.id().unwrap());

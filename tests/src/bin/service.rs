@@ -18,12 +18,12 @@ type Who = (String, Option<String>);
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, door, name, rest @ ..] = &arguments[..] else {
+    let [_, receiver, name, rest @ ..] = &arguments[..] else {
         panic!("SESSION_DOOR NAME [NEXT]")
     };
     let (layer, _guard) = distlog_layer::builder()
         .service(name)
-        .connect(door)
+        .connect(receiver)
         .unwrap();
     // What the HTTP libraries say of themselves below that is not part of the story.
     tracing_subscriber::registry()

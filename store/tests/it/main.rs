@@ -1,0 +1,7 @@
+//! The store. Crashes are in `store_crash.rs`, since one of them kills its own process.
+
+mod earlier_version;
+mod fixtures;
+mod store_damage;
+mod store_index;
+mod store_log;

@@ -1,0 +1,18 @@
+//! Stories across real processes: programs, daemons, Python, Node and OpenTelemetry.
+
+mod across_processes;
+mod bad_input;
+mod beside;
+mod clocks;
+mod deep;
+mod delivery;
+mod earlier_version;
+mod exporters;
+mod grpc;
+mod loopback;
+mod notify;
+mod opentelemetry;
+mod package;
+mod sessions;
+mod torture;
+mod web_pages;
