@@ -239,7 +239,8 @@ fn what_is_to_be_tried_again_is_tried_again_when_the_receiver_says() {
         ),
     );
     assert!(
-        matches!(delivery.attempt(1, 4), Err(Error::Retry { after: Some(after), .. }) if after == Duration::from_secs(300))
+        matches!(delivery.attempt(1, 4), Err(Error::Retry { after: Some(after),
+            .. }) if after == Duration::from_secs(300))
     );
     delivery.run();
     assert_eq!(server.names(), ["task 1 with 0 events"]);

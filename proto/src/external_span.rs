@@ -1,6 +1,7 @@
 //! What a layer of another tracing system says of a span, where it stands beside distlog's in one subscriber.
 //!
-//! The crate with our layer and the crate that knows OpenTelemetry both stand on this one, and on nothing of each other.
+//! The crate with our layer and the crate that knows OpenTelemetry both stand on this one, and on nothing of each
+//! other.
 
 use crate::id::{SpanId, TraceId};
 

@@ -2,11 +2,13 @@
 //!
 //! No I/O, no threads, no runtime: the crates that send and receive stand on this one. Read it in this order:
 //!
-//! 1. [`TaskId`] (`id.rs`, `task_id.rs`) — a task's name: a trace id and a path, and the span id that follows from them.
+//! 1. [`TaskId`] (`id.rs`, `task_id.rs`) — a task's name: a trace id and a path, and the span id that follows from
+//!    them.
 //! 2. [`Record`] (`record.rs`, `value.rs`, `severity.rs`) — the owned form of one log entry, for building and testing.
 //! 3. [`wire`] — encoding `B` (protobuf, the files in `distlog/v1/`): [`wire::BatchWriter`] writes it,
 //!    [`BatchRef`] and [`RecordRef`] read it in place without allocating per record.
-//! 4. [`Topic`] (`topic.rs`) — the first frame of each message, which names the encoding. `J` and `P` are those of the Python package: crate `distlog-python`.
+//! 4. [`Topic`] (`topic.rs`) — the first frame of each message, which names the encoding. `J` and `P` are those of the
+//!    Python package: crate `distlog-python`.
 //! 5. [`session`] — the acknowledged way into the daemon: its messages, and how both ends decide.
 //! 6. [`trace_context`] — the headers `traceparent` and `tracestate`, in and out.
 //! 7. [`ExternalSpanState`] (`external_span.rs`) — what another tracing system in the same program says of a span.

@@ -208,12 +208,13 @@ pub struct Record {
     pub status_code: u32,
     /// What goes with the status code.
     pub status_message: String,
-    /// Name of the task (`otel.name`) where it is not the callsite's template; of an event its own name (`name:` in tracing).
+    /// Name of the task (`otel.name`) where it is not the callsite's template; of an event its own name (`name:` in
+    /// tracing).
     pub name: String,
     /// What only OTLP has.
     pub otlp: Option<Box<Otlp>>,
-    /// Number of the level at its origin where the severity does not tell it: a level of Python's `logging` or, by OTLP, a
-    /// severity number beyond 24 or below 0. 0: it follows from the severity.
+    /// Number of the level at its origin where the severity does not tell it: a level of Python's `logging` or, by
+    /// OTLP, a severity number beyond 24 or below 0. 0: it follows from the severity.
     pub level: i64,
 }
 
@@ -272,8 +273,8 @@ pub struct Task {
     pub parent_span_id: Option<SpanId>,
     /// What follows trace id and slash in its id.
     pub path: String,
-    /// Flags of W3C trace context in the lowest 8 bits (1 sampled, 2 random); above them those of OpenTelemetry (`0x100`: it is
-    /// known whether the parent is remote, `0x200`: it is).
+    /// Flags of W3C trace context in the lowest 8 bits (1 sampled, 2 random); above them those of OpenTelemetry
+    /// (`0x100`: it is known whether the parent is remote, `0x200`: it is).
     pub flags: u32,
     /// The other members of `tracestate`.
     pub trace_state: String,

@@ -33,8 +33,8 @@ impl Severity {
         self.0
     }
 
-    /// From the name that a program gives a level, in any case: of tracing, Python's and Java's logging, .NET, syslog, Go and
-    /// their short forms; OpenTelemetry's `INFO2`. `None` for what is no such name.
+    /// From the name that a program gives a level, in any case: of tracing, Python's and Java's logging, .NET, syslog,
+    /// Go and their short forms; OpenTelemetry's `INFO2`. `None` for what is no such name.
     ///
     /// `critical` is `fatal`, as Python and .NET mean it; syslog's `alert` and `emerg` stand above it.
     pub fn from_text(text: &str) -> Option<Severity> {

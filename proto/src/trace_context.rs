@@ -1,4 +1,5 @@
-//! The headers that carry a task over HTTP and gRPC: [W3C Trace Context, Level 2](https://www.w3.org/TR/trace-context-2/).
+//! The headers that carry a task over HTTP and gRPC: [W3C Trace Context, Level
+//! 2](https://www.w3.org/TR/trace-context-2/).
 //!
 //! A reserved child `T/1/3` of the task `T/1` leaves as
 //!
@@ -105,8 +106,8 @@ impl Incoming {
         }
     }
 
-    /// The place in the tree that the caller has kept for us; `None` if the caller, or who came in between, does not know
-    /// distlog.
+    /// The place in the tree that the caller has kept for us; `None` if the caller, or who came in between, does not
+    /// know distlog.
     pub fn reserved(&self) -> Option<&TaskId> {
         self.reserved.as_ref()
     }
@@ -135,8 +136,8 @@ impl Outgoing {
         Outgoing::write(reserved.trace_id(), parent, own, flags, trace_state)
     }
 
-    /// For a span that has reserved nothing: one that only OpenTelemetry knows. The called service's task is then a child
-    /// of it with a random number.
+    /// For a span that has reserved nothing: one that only OpenTelemetry knows. The called service's task is then a
+    /// child of it with a random number.
     pub fn from_span(trace_id: TraceId, span_id: SpanId, flags: u8, trace_state: &str) -> Outgoing {
         Outgoing::write(trace_id, span_id, None, flags, trace_state)
     }

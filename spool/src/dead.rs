@@ -109,9 +109,9 @@ impl Dead {
 
     /// Where the stream ends: the `to` of the last batch.
     ///
-    /// This is the end of the last record in the ring; or, if the dead one dropped records and could not say so, the end
-    /// of the record that says it in its place, whose offset is the end of the last record in the ring. It stays the same
-    /// however often the file is claimed, until that record is acknowledged.
+    /// This is the end of the last record in the ring; or, if the dead one dropped records and could not say so, the
+    /// end of the record that says it in its place, whose offset is the end of the last record in the ring. It stays
+    /// the same however often the file is claimed, until that record is acknowledged.
     pub fn end(&self) -> u64 {
         self.snapshot.end
     }

@@ -94,8 +94,8 @@ impl SpoolDir {
     /// What dead processes left here: each is claimed when it is its turn, and nobody else's until it is dropped.
     ///
     /// What belongs to somebody alive, this process included, is passed over, and so are files of other names. A file
-    /// that cannot be used is an error, and stays. What a process left that died while it was making a spool is removed.
-    /// A process claims at most about a thousand at a time; further ones are left for later.
+    /// that cannot be used is an error, and stays. What a process left that died while it was making a spool is
+    /// removed. A process claims at most about a thousand at a time; further ones are left for later.
     ///
     /// # Errors
     /// If the directory cannot be read.

@@ -15,8 +15,8 @@
 //!
 //! # The file
 //!
-//! `<32 hex digits of the producer's id>.spool`, mode 0600. Words are `u64` of the machine unless said otherwise: a file
-//! is drained on the machine that wrote it. Version 1:
+//! `<32 hex digits of the producer's id>.spool`, mode 0600. Words are `u64` of the machine unless said otherwise: a
+//! file is drained on the machine that wrote it. Version 1:
 //!
 //! | at | what |
 //! |---|---|
@@ -33,11 +33,11 @@
 //! | 4096 + capacity | the table, to the end of the file |
 //!
 //! A position counts the bytes that were ever reserved in the ring; it stands at `position % capacity`. An entry of the
-//! ring begins at a multiple of 16 with two words: its position XOR the secret, stored last, and the tag (upper half, the
-//! callsite's number, `u32::MAX`: padding) with the record's length. The end of the ring is not noted anywhere: from
-//! `acked` on for `capacity` bytes, an entry is where its first word says so; where none does, the next 16 bytes are
-//! looked at. What stood there a lap ago has another position, and a record cannot contain what it does not know: the
-//! secret.
+//! ring begins at a multiple of 16 with two words: its position XOR the secret, stored last, and the tag (upper half,
+//! the callsite's number, `u32::MAX`: padding) with the record's length. The end of the ring is not noted anywhere:
+//! from `acked` on for `capacity` bytes, an entry is where its first word says so; where none does, the next 16 bytes
+//! are looked at. What stood there a lap ago has another position, and a record cannot contain what it does not know:
+//! the secret.
 //!
 //! The table only grows. An entry begins at a multiple of 8 with four `u32`: length, CRC32C of (kind, id, bytes), kind
 //! (1 source, 2 callsite), id (the callsite's number). Then come the bytes, ready to be put into a batch. The source is
@@ -45,17 +45,17 @@
 //!
 //! # Whose a file is
 //!
-//! Whoever has a POSIX record lock (`fcntl`) on it. The kernel drops it when the process dies, however it dies, and does
-//! not care for process ids, which containers use again. A forked child does not inherit it: `flock` and locks of open
-//! file descriptions would be kept by a child that lives on with the descriptor of its dead parent.
+//! Whoever has a POSIX record lock (`fcntl`) on it. The kernel drops it when the process dies, however it dies, and
+//! does not care for process ids, which containers use again. A forked child does not inherit it: `flock` and locks of
+//! open file descriptions would be kept by a child that lives on with the descriptor of its dead parent.
 //!
 //! POSIX locks have two traps. They are dropped when the process closes *any* descriptor of the file, and they do not
 //! keep the process from itself. So this crate keeps a list of the files that this process has open, compares by device
 //! and inode before it opens one, and shows no way to duplicate a descriptor. Entries from before a fork do not count.
 //!
 //! - To make one: create `<id>.tmp` (nobody's yet), lock it, fill it, rename it to `<id>.spool`.
-//! - To take one: look it up in the list, open it, lock it, then compare the file with what has its name now. It may have
-//!   been drained and removed in between.
+//! - To take one: look it up in the list, open it, lock it, then compare the file with what has its name now. It may
+//!   have been drained and removed in between.
 //! - A `.tmp` that can be locked was left by a process that died over making it, and is removed.
 //!
 //! A link is not followed. A file that is damaged, foreign or of another version is reported and left where it is.

@@ -174,7 +174,8 @@ mod tests {
     proptest! {
         /// Against a set of numbers.
         #[test]
-        fn each_record_is_lost_once(ranges in prop::collection::vec((0..60u64, 1..20u64), 0..30), from in 0..80u64, len in 0..40u64) {
+        fn each_record_is_lost_once(ranges in prop::collection::vec((0..60u64, 1..20u64), 0..30), from in 0..80u64,
+            len in 0..40u64) {
             let (log, mut set) = (DamageLog::default(), BTreeSet::new());
             for (start, len) in ranges {
                 let before = set.len();

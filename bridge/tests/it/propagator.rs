@@ -159,7 +159,8 @@ fn span_ids() -> impl Strategy<Value = (u128, u64)> {
 
 proptest! {
     #[test]
-    fn both_propagators_read_and_write_valid_headers_alike((trace, span) in span_ids(), sampled: bool, members in members()) {
+    fn both_propagators_read_and_write_valid_headers_alike((trace, span) in span_ids(), sampled: bool,
+        members in members()) {
         let state = TraceState::from_key_value(members).unwrap();
         let sent = SpanContext::new(
             TraceId::from(trace),

@@ -192,7 +192,8 @@ proptest! {
             for scope in &group.scope_logs {
                 for log in &scope.log_records {
                     let text = |value: Option<Any>| match value { Some(Any::StringValue(s)) => s, other => panic!("{other:?}") };
-                    arrived.push((text(service.clone()), scope.scope.as_ref().unwrap().name.clone(), text(log.body.clone().unwrap().value)));
+                    arrived.push((text(service.clone()), scope.scope.as_ref().unwrap().name.clone(),
+                        text(log.body.clone().unwrap().value)));
                 }
             }
         }

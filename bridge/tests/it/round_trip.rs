@@ -203,7 +203,8 @@ fn optional_id<const N: usize>() -> impl Strategy<Value = Vec<u8>> {
 }
 
 prop_compose! {
-    fn event()(time_unix_nano in time(), name in text(), attributes in attributes(), dropped_attributes_count in any::<u32>()) -> Event {
+    fn event()(time_unix_nano in time(), name in text(), attributes in attributes(),
+        dropped_attributes_count in any::<u32>()) -> Event {
         Event { time_unix_nano, name, attributes, dropped_attributes_count }
     }
 }
@@ -226,24 +227,30 @@ prop_compose! {
 
 prop_compose! {
     fn span()(
-        trace_id in id::<16>(), span_id in id::<8>(), parent_span_id in optional_id::<8>(), trace_state in text(), flags in any::<u32>(),
-        name in text(), kind in 0..6i32, (start_time_unix_nano, end_time_unix_nano) in (time(), time()), attributes in attributes(),
+        trace_id in id::<16>(), span_id in id::<8>(), parent_span_id in optional_id::<8>(), trace_state in text(),
+            flags in any::<u32>(),
+        name in text(), kind in 0..6i32, (start_time_unix_nano, end_time_unix_nano) in (time(), time()),
+            attributes in attributes(),
         dropped in any::<[u32; 3]>(), events in vec(event(), 0..4), links in vec(link(), 0..3),
         status in prop::option::of((0..3i32, text()).prop_map(|(code, message)| Status { code, message })),
     ) -> Span {
         let [dropped_attributes_count, dropped_events_count, dropped_links_count] = dropped;
-        Span { trace_id, span_id, parent_span_id, trace_state, flags, name, kind, start_time_unix_nano, end_time_unix_nano, attributes,
+        Span { trace_id, span_id, parent_span_id, trace_state, flags, name, kind, start_time_unix_nano,
+            end_time_unix_nano, attributes,
                dropped_attributes_count, events, dropped_events_count, links, dropped_links_count, status }
     }
 }
 
 prop_compose! {
     fn log()(
-        (time_unix_nano, observed_time_unix_nano) in (time(), time()), severity_number in 0..25i32, severity_text in text(),
-        body in prop::option::of(value()), attributes in attributes(), dropped_attributes_count in any::<u32>(), flags in any::<u32>(),
+        (time_unix_nano, observed_time_unix_nano) in (time(), time()), severity_number in 0..25i32,
+            severity_text in text(),
+        body in prop::option::of(value()), attributes in attributes(), dropped_attributes_count in any::<u32>(),
+            flags in any::<u32>(),
         trace_id in optional_id::<16>(), span_id in optional_id::<8>(), event_name in text(),
     ) -> LogRecord {
-        LogRecord { time_unix_nano, observed_time_unix_nano, severity_number, severity_text, body, attributes, dropped_attributes_count,
+        LogRecord { time_unix_nano, observed_time_unix_nano, severity_number, severity_text, body, attributes,
+            dropped_attributes_count,
                     flags, trace_id, span_id, event_name }
     }
 }
@@ -255,19 +262,22 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn scope()(name in text(), version in text(), attributes in attributes(), dropped_attributes_count in any::<u32>()) -> InstrumentationScope {
+    fn scope()(name in text(), version in text(), attributes in attributes(),
+        dropped_attributes_count in any::<u32>()) -> InstrumentationScope {
         InstrumentationScope { name, version, attributes, dropped_attributes_count }
     }
 }
 
 prop_compose! {
-    fn scope_spans()(scope in prop::option::of(scope()), spans in vec(span(), 0..4), schema_url in text()) -> ScopeSpans {
+    fn scope_spans()(scope in prop::option::of(scope()), spans in vec(span(), 0..4),
+        schema_url in text()) -> ScopeSpans {
         ScopeSpans { scope, spans, schema_url }
     }
 }
 
 prop_compose! {
-    fn scope_logs()(scope in prop::option::of(scope()), log_records in vec(log(), 0..4), schema_url in text()) -> ScopeLogs {
+    fn scope_logs()(scope in prop::option::of(scope()), log_records in vec(log(), 0..4),
+        schema_url in text()) -> ScopeLogs {
         ScopeLogs { scope, log_records, schema_url }
     }
 }
@@ -332,7 +342,8 @@ proptest! {
     }
 
     #[test]
-    fn a_byte_more_or_less_or_another_is_no_danger(request in trace_request(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_byte_more_or_less_or_another_is_no_danger(request in trace_request(), at in any::<prop::sample::Index>(),
+        byte in any::<u8>()) {
         let mut bytes = request.encode_to_vec();
         prop_assume!(!bytes.is_empty());
         let at = at.index(bytes.len());

@@ -60,7 +60,8 @@ proptest! {
         let event = Record { fields: fields.clone(), task: None, ..record(Kind::Event) };
         let log = through_the_wire(&[event], |records| log_record(&records[0]));
         let log = distlog_bridge::otlp::logs::v1::LogRecord::decode(log.encode_to_vec().as_slice()).unwrap();
-        let arrived: HashMap<_, _> = log.attributes.iter().map(|a| (a.key.as_str(), a.value.as_ref().unwrap())).collect();
+        let arrived: HashMap<_, _> = log.attributes.iter().map(|a| (a.key.as_str(),
+            a.value.as_ref().unwrap())).collect();
         prop_assert_eq!(arrived.len(), log.attributes.len());
         for (name, value) in fields.iter() {
             prop_assert!(same(value, arrived[name]), "{}: {:?} is {:?}", name, value, arrived[name]);

@@ -62,8 +62,10 @@ const INDEX: &str = "\
 distlogd
 
 GET /api/v1/tasks?limit=20            the newest top-level tasks, as JSON
-GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=records lists its records;
-                                      &depth=100 levels, &limit=500000 tasks and records, &cursor=NEXT of the answer before, &full=true
+GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it,
+    ?format=records lists its records;
+                                      &depth=100 levels, &limit=500000 tasks and records,
+                                          &cursor=NEXT of the answer before, &full=true
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
 GET /metrics                          counters, in the format of Prometheus

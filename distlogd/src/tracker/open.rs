@@ -354,7 +354,8 @@ mod tests {
     proptest! {
         /// Against a list that does the same the slow way.
         #[test]
-        fn none_is_lost_and_the_order_stays(steps in prop::collection::vec((any::<bool>(), 0..60u8), 0..400), limit in 1..50usize) {
+        fn none_is_lost_and_the_order_stays(steps in prop::collection::vec((any::<bool>(), 0..60u8), 0..400),
+            limit in 1..50usize) {
             let (mut tasks, mut list) = (OpenTasks::new(limit), Vec::<(u8, u64)>::new());
             for (number, (begins, n)) in (1..).zip(steps) {
                 let known = list.iter().position(|(known, _)| *known == n);

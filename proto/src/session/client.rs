@@ -17,10 +17,10 @@ const SLOWEST: Duration = Duration::from_secs(20);
 
 /// Where a producer stands with a daemon. It says what to send and what may be forgotten.
 ///
-/// Each attempt begins with [`hello`](Client::hello) on a new connection. While it is [joined](Client::is_joined), batches
-/// that begin at [`next`](Client::next) may be sent as long as [`may_send`](Client::may_send); what comes is given to
-/// [`receive`](Client::receive), after which `next` and [`acked`](Client::acked) may have moved: `next` back (read the same
-/// records again) or ahead (the daemon has more than we knew).
+/// Each attempt begins with [`hello`](Client::hello) on a new connection. While it is [joined](Client::is_joined),
+/// batches that begin at [`next`](Client::next) may be sent as long as [`may_send`](Client::may_send); what comes is
+/// given to [`receive`](Client::receive), after which `next` and [`acked`](Client::acked) may have moved: `next` back
+/// (read the same records again) or ahead (the daemon has more than we knew).
 #[derive(Debug)]
 pub struct Client {
     producer: ProducerId,
@@ -111,8 +111,8 @@ impl Client {
         }
     }
 
-    /// Begins an attempt, on a connection that nothing was sent on yet. `epoch` is higher than that of every attempt before,
-    /// `head` the offset up to which there are records, `source` a batch with the source alone.
+    /// Begins an attempt, on a connection that nothing was sent on yet. `epoch` is higher than that of every attempt
+    /// before, `head` the offset up to which there are records, `source` a batch with the source alone.
     pub fn hello<'a>(
         &mut self,
         epoch: u64,

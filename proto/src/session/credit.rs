@@ -7,8 +7,8 @@ const MIN_CREDIT: u64 = 256 << 10;
 /// Largest credit of a session, in bytes: an idle one does not hold much.
 const MAX_CREDIT: u64 = 8 << 20;
 
-/// What one client was granted, in offsets of its stream: these count the bytes of its ring, which its batches do not exceed
-/// by more than the callsites that they name.
+/// What one client was granted, in offsets of its stream: these count the bytes of its ring, which its batches do not
+/// exceed by more than the callsites that they name.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Grant {
     /// A batch may begin before.

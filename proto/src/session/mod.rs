@@ -1,15 +1,16 @@
 //! The acknowledged way into the daemon: what both ends say, and how each decides.
 //!
 //! The contract is in `distlog/v1/session.proto`. Nothing here sends or waits: who uses it brings the messages and the
-//! time. Read it in this order: `message.rs` (what is said), `codec.rs` (as bytes), [`Client`] (`client.rs`), [`Sessions`]
-//! (`sessions.rs`, the daemon's end) with `credit.rs` (who may send how much) and `epochs.rs` (which attempt is the newest).
+//! time. Read it in this order: `message.rs` (what is said), `codec.rs` (as bytes), [`Client`] (`client.rs`),
+//! [`Sessions`] (`sessions.rs`, the daemon's end) with `credit.rs` (who may send how much) and `epochs.rs` (which
+//! attempt is the newest).
 //!
 //! # What holds
 //!
 //! The daemon takes a batch only where the one before ended, and says that it is durable only when it is; the client
-//! forgets only what is durable. So each record of a producer is in a daemon's store once, whatever is lost, repeated or
-//! delayed on the way, and whoever starts anew. Only a client that goes to another daemon before the first one's last word
-//! reached it leaves records in both, which (producer, offset) tells.
+//! forgets only what is durable. So each record of a producer is in a daemon's store once, whatever is lost, repeated
+//! or delayed on the way, and whoever starts anew. Only a client that goes to another daemon before the first one's
+//! last word reached it leaves records in both, which (producer, offset) tells.
 //!
 //! ```
 //! use std::time::{Duration, Instant};

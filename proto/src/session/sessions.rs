@@ -21,8 +21,8 @@ type Answers<P> = Vec<(P, ToClient<'static>)>;
 
 /// All sessions of a receiver. `P` identifies a connection.
 ///
-/// The receiver gives each message to the method of its kind and sends what these answer. What is taken it gives to the store;
-/// when that says that it is durable, the receiver calls [`durable`](Sessions::durable).
+/// The receiver gives each message to the method of its kind and sends what these answer. What is taken it gives to the
+/// store; when that says that it is durable, the receiver calls [`durable`](Sessions::durable).
 #[derive(Debug)]
 pub struct Sessions<P> {
     open: HashMap<u64, Session<P>>,
@@ -358,8 +358,8 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         self.by_peer.get(peer).copied()
     }
 
-    /// What is to be done now and then (each 100 ms): hands out credit that was freed or lies idle; gives the sessions whose
-    /// clients have gone.
+    /// What is to be done now and then (each 100 ms): hands out credit that was freed or lies idle; gives the sessions
+    /// whose clients have gone.
     pub fn tick(&mut self, now: Instant, answers: &mut Answers<P>) -> Vec<EndedSession> {
         let silent: Vec<u64> = self
             .open

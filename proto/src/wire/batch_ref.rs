@@ -16,8 +16,8 @@ impl<'a> BatchRef<'a> {
     /// Reads source and callsites; the records are read by [`BatchRef::records`].
     ///
     /// # Errors
-    /// If the bytes are no protobuf message, or the source is malformed. A malformed record or callsite is no error here,
-    /// nor is an end that was cut off: the records concerned are errors of their own.
+    /// If the bytes are no protobuf message, or the source is malformed. A malformed record or callsite is no error
+    /// here, nor is an end that was cut off: the records concerned are errors of their own.
     pub fn parse(bytes: &'a [u8]) -> Result<BatchRef<'a>, DecodeError> {
         Ok(BatchRef {
             head: BatchHead::parse(bytes)?,
@@ -59,8 +59,8 @@ impl<'a> BatchRef<'a> {
         })
     }
 
-    /// What the records share, as bytes. Followed by those of some record ([`BatchRef::bytes_at`]) it is a batch of that one, which
-    /// is read without the others.
+    /// What the records share, as bytes. Followed by those of some record ([`BatchRef::bytes_at`]) it is a batch of
+    /// that one, which is read without the others.
     pub fn shared(bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         let mut scan = Scan::new("RecordBatch", bytes);

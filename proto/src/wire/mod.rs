@@ -1,10 +1,11 @@
 //! Encoding `B`: protobuf, read in place and written by hand.
 //!
 //! The contract is in `distlog/v1/record.proto` and `distlog/v1/batch.proto`; generated code would copy every string of
-//! every record, so this module walks the bytes itself ([protobuf encoding](https://protobuf.dev/programming-guides/encoding/)).
-//! Read it in this order: `scan.rs` (tags and lengths, bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`,
-//! `batch_head.rs` (what records share), `record_ref.rs`, `batch_ref.rs`, `record_header.rs` (reading), `encode.rs`, `batch_writer.rs`
-//! and `raw_batch.rs` (writing).
+//! every record, so this module walks the bytes itself ([protobuf
+//! encoding](https://protobuf.dev/programming-guides/encoding/)). Read it in this order: `scan.rs` (tags and lengths,
+//! bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`, `batch_head.rs` (what
+//! records share), `record_ref.rs`, `batch_ref.rs`, `record_header.rs` (reading), `encode/`, `batch_writer.rs` and
+//! `raw_batch.rs` (writing).
 //!
 //! ```
 //! use distlog_proto::{BatchRef, Record, wire::BatchWriter};

@@ -195,15 +195,15 @@ impl<'a> RecordRef<'a> {
         }
     }
 
-    /// How long the task took that ends here, in nanoseconds; `None` where it is not known: no end, or one of which only one
-    /// time or none was told.
+    /// How long the task took that ends here, in nanoseconds; `None` where it is not known: no end, or one of which
+    /// only one time or none was told.
     pub fn took(&self) -> Option<u64> {
         let known = self.kind == Kind::End && (self.duration > 0 || self.has_duration);
         known.then_some(self.duration)
     }
 
-    /// Tells spans that came by OTLP and share an id: the same for begin, events and end of one, whose records stand behind
-    /// each other at their producer. 0 for a record that is no part of such a span, as a log record.
+    /// Tells spans that came by OTLP and share an id: the same for begin, events and end of one, whose records stand
+    /// behind each other at their producer. 0 for a record that is no part of such a span, as a log record.
     pub fn run(&self) -> u64 {
         let of_span = match self.kind {
             Kind::Begin | Kind::End => self.is_by_otlp(),
@@ -217,8 +217,8 @@ impl<'a> RecordRef<'a> {
         }
     }
 
-    /// The same for two records that say the same, wherever they came in: over all of it but its offset and the number of its
-    /// callsite, with the service.
+    /// The same for two records that say the same, wherever they came in: over all of it but its offset and the number
+    /// of its callsite, with the service.
     pub fn fingerprint(&self) -> u64 {
         use std::hash::Hasher;
         let mut hasher = std::hash::DefaultHasher::new();
@@ -253,9 +253,9 @@ impl<'a> RecordRef<'a> {
         }
     }
 
-    /// The name of the task that begins or ends here, which is the same for all that do the same: `otel.name`, else the template
-    /// unless nothing but placeholders is in it, then the function or the target. What came without any of these is named by
-    /// its message.
+    /// The name of the task that begins or ends here, which is the same for all that do the same: `otel.name`, else the
+    /// template unless nothing but placeholders is in it, then the function or the target. What came without any of
+    /// these is named by its message.
     pub fn task_name(&self) -> &'a str {
         if !self.name.is_empty() {
             return self.name;
@@ -308,8 +308,8 @@ impl<'a> RecordRef<'a> {
     }
 }
 
-/// Whether a template has letters or digits beside its placeholders: those of Rust and Python's `format` (`{}`, `{id:>4}`), and
-/// of Python's `%` (`%s`, `%(id)d`).
+/// Whether a template has letters or digits beside its placeholders: those of Rust and Python's `format` (`{}`,
+/// `{id:>4}`), and of Python's `%` (`%s`, `%(id)d`).
 fn says_something(template: &str) -> bool {
     let mut rest = template.chars();
     while let Some(c) = rest.next() {

@@ -126,8 +126,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    // The reader's inner loop, always inlined: else each field goes through memory as a `Result<Field>` of 56 bytes, which
-    // costs a third of reading a record.
+    // The reader's inner loop, always inlined: else each field goes through memory as a `Result<Field>` of 56 bytes,
+    // which costs a third of reading a record.
     #[inline(always)]
     fn varint(&mut self) -> Result<u64, DecodeError> {
         if let [byte @ 0..=0x7f, rest @ ..] = self.rest {

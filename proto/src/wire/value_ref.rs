@@ -160,8 +160,8 @@ impl<'a> FieldsRef<'a> {
         Ok(repeats)
     }
 
-    /// Whether the name that was seen last stands before it, too. With very many names the answer may be yes where it is
-    /// no, as looking through all of them each time takes too long.
+    /// Whether the name that was seen last stands before it, too. With very many names the answer may be yes where it
+    /// is no, as looking through all of them each time takes too long.
     #[cold]
     fn repeats(&self, name: &str, seen: &Seen) -> bool {
         seen.before().is_none_or(|before| {
@@ -352,8 +352,8 @@ fn read_in<'a>(
     Ok((name, value))
 }
 
-/// Reads one `Field` message and all that is in it, so that later reading cannot fail. Gives its name, and whether a map in
-/// it may have a name twice.
+/// Reads one `Field` message and all that is in it, so that later reading cannot fail. Gives its name, and whether a
+/// map in it may have a name twice.
 fn check<'a>(
     bytes: &'a [u8],
     keys: &'a [&'a str],

@@ -165,7 +165,8 @@ fn a_span_that_reserved_nothing_sends_no_member_of_ours() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_refused(parent in prop::collection::vec(any::<u8>(), 0..80), state in prop::collection::vec(any::<u8>(), 0..80)) {
+    fn any_bytes_are_read_or_refused(parent in prop::collection::vec(any::<u8>(), 0..80),
+        state in prop::collection::vec(any::<u8>(), 0..80)) {
         let _ = Incoming::parse([&parent[..]], [&state[..]]);
         let _ = Incoming::parse([PARENT.as_bytes()], [&state[..]]);
     }

@@ -1,8 +1,8 @@
 //! Encoding `J`: a record as one JSON object, the dictionary of Python's `logging.LogRecord`.
 //!
 //! Everything that reads the records of Python's `logging` reads these: the names are Python's, `distlog` holds what
-//! Python has no name for. What is empty is left out, except `asctime` (UTC), `levelname`, `levelno`, `name`, `message`,
-//! `created` (seconds) and `msecs`. The file processor writes lines of this form.
+//! Python has no name for. What is empty is left out, except `asctime` (UTC), `levelname`, `levelno`, `name`,
+//! `message`, `created` (seconds) and `msecs`. The file processor writes lines of this form.
 //!
 //! | key | is |
 //! |---|---|
@@ -28,9 +28,10 @@
 //! `{"$text": …}` inside lists and maps; a map of the program that looks so has one `$` more. Floating-point numbers
 //! always have a point or an exponent; integers have up to 64 bits, longer ones are text.
 //!
-//! [`decode`] is lenient where Python's `json` is: bare `NaN` and `Infinity`, lone surrogates (kept as `\ud800`), integers
-//! of any length. A value of the wrong type and a name that is not known stay in the record's fields; what is nested deeper
-//! than 64 becomes text. Memory is bounded by a small multiple of the body's length, which the caller bounds.
+//! [`decode`] is lenient where Python's `json` is: bare `NaN` and `Infinity`, lone surrogates (kept as `\ud800`),
+//! integers of any length. A value of the wrong type and a name that is not known stay in the record's fields; what is
+//! nested deeper than 64 becomes text. Memory is bounded by a small multiple of the body's length, which the caller
+//! bounds.
 //!
 //! ```
 //! use distlog_proto::{BatchRef, Callsite, Record, Severity, Source, Task, TaskId, Topic, wire::BatchWriter};
@@ -39,7 +40,13 @@
 //! let task: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10/1".parse()?;
 //! let record = Record {
 //!     source: Source { service: "shop".into(), host: "web1".into(), process_id: 812, ..Source::default() },
-//!     callsite: Callsite { severity: Severity::WARN, target: "shop::cart".into(), file: "src/cart.rs".into(), line: 31, ..Callsite::default() },
+//!     callsite: Callsite {
+//!         severity: Severity::WARN,
+//!         target: "shop::cart".into(),
+//!         file: "src/cart.rs".into(),
+//!         line: 31,
+//!         ..Callsite::default()
+//!     },
 //!     time: 1_763_871_098_123_456_000,
 //!     message: "only 2 left".into(),
 //!     fields: [("item", "apple"), ("left", "2")].into_iter().collect(),
@@ -56,7 +63,8 @@
 //! json::encode(&batch.records().next().unwrap()?, &mut line);
 //! assert_eq!(String::from_utf8(line.clone())?, concat!(
 //!     r#"{"asctime":"2025-11-23 04:11:38,123","levelname":"WARNING","name":"shop::cart","message":"only 2 left","#,
-//!     r#""fields":{"item":"apple","left":"2"},"context":{"key":"3@e252a11f-d33d-483d-ba08-bc8f642b2f10/1","user":"leo"},"#,
+//!     r#""fields":{"item":"apple","left":"2"},"#,
+//!     r#""context":{"key":"3@e252a11f-d33d-483d-ba08-bc8f642b2f10/1","user":"leo"},"#,
 //!     r#""msg":"only 2 left","levelno":30,"created":1763871098.123456,"msecs":123.0,"#,
 //!     r#""pathname":"src/cart.rs","filename":"cart.rs","lineno":31,"process":812,"hostname":"web1","#,
 //!     r#""distlog":{"kind":"event","service":"shop","trace_id":"e252a11fd33d483dba08bc8f642b2f10","#,
@@ -66,7 +74,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Read it in this order: `scan.rs` (finds the end of a string), `kept.rs` (what lines have in common), `write.rs`, `error.rs`, `parse.rs`.
+//! Read it in this order: `scan.rs` (finds the end of a string), `kept.rs` (what lines have in common), `write.rs`,
+//! `error.rs`, `parse.rs`.
 
 mod error;
 mod kept;
@@ -82,7 +91,8 @@ use distlog_proto::Record;
 use distlog_proto::Topic;
 use distlog_proto::wire::{RecordRef, ValueRef};
 
-/// Reads the body of a message: one record. Environment and channel are those of the topic, unless the record names them.
+/// Reads the body of a message: one record. Environment and channel are those of the topic, unless the record names
+/// them.
 ///
 /// # Errors
 /// If the body is no JSON object, as Python's `json` understands it.

@@ -1,10 +1,10 @@
 //! A record as the dictionary of Python's `logging.LogRecord`: what the encodings `J` and `P` have in common.
 //!
 //! Read it in this order: `sink.rs` (what an encoding must be able to write), `ascii.rs` (short texts without
-//! allocating), `marked.rs` (values that JSON has no form for), `fields.rs` (entries and values), `part.rs` (what records
-//! have in common), `write.rs` (record to dictionary), `reader.rs` (dictionary to record), and what that one needs:
-//! `typed.rs` (lenient reading of values), `python.rs` (conventions of the Python package), `own.rs` (the key `distlog`).
-//! The form itself is described in [`crate::json`].
+//! allocating), `marked.rs` (values that JSON has no form for), `fields.rs` (entries and values), `part.rs` (what
+//! records have in common), `write.rs` (record to dictionary), `reader.rs` (dictionary to record), and what that one
+//! needs: `typed.rs` (lenient reading of values), `python.rs` (conventions of the Python package), `own.rs` (the key
+//! `distlog`). The form itself is described in [`crate::json`].
 
 mod ascii;
 mod base64;

@@ -8,8 +8,8 @@ use distlog_proto::wire::{CallsiteRef, SourceRef};
 
 /// A part of the dictionary, by all that it says: what is equal is written in the same bytes.
 ///
-/// Callsites and sources are told apart by their place in memory, which is quick. As they are borrowed, nothing else can
-/// have come to stand there.
+/// Callsites and sources are told apart by their place in memory, which is quick. As they are borrowed, nothing else
+/// can have come to stand there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part<'a> {
     /// From the beginning to the second of the time.

@@ -1,9 +1,9 @@
 //! Encoding `P`: a record as a pickled dictionary, with the same names as in [`crate::json`].
 //!
 //! [`encode`] writes protocol 3, as the Python package does; `pickle.loads` reads it and
-//! `logging.makeLogRecord` makes a record of it. [`decode`] reads protocols 0 to 5 **without running anything**: what would
-//! import a class or call a function becomes an inert value. Those that a log record may well hold keep their meaning or a
-//! readable form:
+//! `logging.makeLogRecord` makes a record of it. [`decode`] reads protocols 0 to 5 **without running anything**: what
+//! would import a class or call a function becomes an inert value. Those that a log record may well hold keep their
+//! meaning or a readable form:
 //!
 //! | Python | becomes |
 //! |---|---|
@@ -35,7 +35,8 @@ use distlog_proto::Record;
 use distlog_proto::Topic;
 use distlog_proto::wire::RecordRef;
 
-/// Reads the body of a message: one record. Environment and channel are those of the topic, unless the record names them.
+/// Reads the body of a message: one record. Environment and channel are those of the topic, unless the record names
+/// them.
 ///
 /// # Errors
 /// If the body is no pickle of protocol 0 to 5, or no dictionary.

@@ -8,7 +8,8 @@ use super::text::decimal;
 use crate::log_record::{Item, MAX_DEPTH, marked_map};
 use distlog_proto::Value;
 
-/// Makes values of nodes, within bounds: a node that many others share, or that contains itself, could unfold without end.
+/// Makes values of nodes, within bounds: a node that many others share, or that contains itself, could unfold without
+/// end.
 pub(super) struct Unfold<'n, 'a> {
     nodes: &'n Nodes<'a>,
     /// How many values may still be made.

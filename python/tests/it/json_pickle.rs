@@ -37,7 +37,8 @@ proptest! {
     }
 
     #[test]
-    fn damaged_bodies_do_no_harm(record in record(), cut in any::<prop::sample::Index>(), flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)) {
+    fn damaged_bodies_do_no_harm(record in record(), cut in any::<prop::sample::Index>(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)) {
         let bytes = batch(&record);
         let batch = BatchRef::parse(&bytes).unwrap();
         let whole = batch.records().next().unwrap().unwrap();

@@ -184,7 +184,10 @@ fn a_live_spool_says_when_somebody_spoils_it() {
         5000,
     )
     .unwrap();
-    let is_truncated = |result| matches!(result, Err(SpoolError::Truncated { length: 5000, expected, .. }) if expected == length);
+    let is_truncated = |result| {
+        matches!(result, Err(SpoolError::Truncated { length: 5000, expected,
+        .. }) if expected == length)
+    };
     assert!(is_truncated(live.check()));
     assert!(is_truncated(live.append_callsite(1, &callsite(1))));
 

@@ -88,13 +88,15 @@ prop_compose! {
         environment in prop::sample::select(vec![Environment::Test, Environment::Staging, Environment::Production]),
         channel in prop::sample::select(vec![Channel::Log, Channel::Performance]),
     ) -> Source {
-        Source { producer: ProducerId::from_bytes(producer), host, process_id, process_name, service, resource, schema_url, environment, channel, dropped_attributes }
+        Source { producer: ProducerId::from_bytes(producer), host, process_id, process_name, service, resource,
+            schema_url, environment, channel, dropped_attributes }
     }
 }
 
 prop_compose! {
     fn callsite()(
-        severity in severity(), (target, file, module) in (text(), text(), text()), line in u32s(), function in text(), template in text(),
+        severity in severity(), (target, file, module) in (text(), text(), text()), line in u32s(),
+            function in text(), template in text(),
     ) -> Callsite {
         Callsite { severity, target, file, line, module, function, template }
     }
@@ -163,12 +165,14 @@ fn link() -> impl Strategy<Value = Link> {
 
 prop_compose! {
     fn otlp()(
-        (scope_name, scope_version, scope_schema_url, event_name) in (text(), text(), text(), text()), scope_attributes in map(),
+        (scope_name, scope_version, scope_schema_url, event_name) in (text(), text(), text(), text()),
+            scope_attributes in map(),
         dropped in any::<[u16; 4]>(), body in prop::option::of(value()), (span_event, no_time) in any::<(bool, bool)>(),
         trace_id in prop::option::of(trace_id()), flags in any::<u32>(),
     ) -> Otlp {
         let [scope_dropped_attributes, dropped_attributes, dropped_events, dropped_links] = dropped.map(u32::from);
-        Otlp { scope_name, scope_version, scope_attributes, scope_dropped_attributes, scope_schema_url, dropped_attributes, dropped_events, dropped_links, event_name, body, span_event, no_time, trace_id, flags }
+        Otlp { scope_name, scope_version, scope_attributes, scope_dropped_attributes, scope_schema_url,
+            dropped_attributes, dropped_events, dropped_links, event_name, body, span_event, no_time, trace_id, flags }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a client of the Python package sends: a frame that the package made, again and again, as fast as ZeroMQ takes it.
+//! What a client of the Python package sends: a frame that the package made, again and again, as fast as ZeroMQ takes
+//! it.
 
 use clap::ValueEnum;
 

@@ -8,13 +8,14 @@
 //! ```
 //!
 //! Client processes log as fast as they can (a message and three fields, in a task) and wait where their ring is full.
-//! Daemon and clients share the cores, so what clients do is part of the figures. The clock of "stored" stops when the last
-//! client's guard says that everything is acknowledged, on the push receiver when the daemon has made it durable; the one of
-//! "written" when everything is in the file. Other daemons get the same records in their own form.
+//! Daemon and clients share the cores, so what clients do is part of the figures. The clock of "stored" stops when the
+//! last client's guard says that everything is acknowledged, on the push receiver when the daemon has made it durable;
+//! the one of "written" when everything is in the file. Other daemons get the same records in their own form.
 //!
-//! Read it in this order: `load.rs` (what clients log) with `lines.rs` and `frames.rs` (clients of the others), `client_processes.rs`
-//! (client processes), `system.rs` (what the system knows of processes), `measure.rs`, `probe.rs` (latency), `variant.rs`
-//! (our daemon), `peers/` (the others), `row.rs` (the table); then `growth/`, `otlp/` and `soak.rs`.
+//! Read it in this order: `load.rs` (what clients log) with `lines.rs` and `frames.rs` (clients of the others),
+//! `client_processes.rs` (client processes), `system.rs` (what the system knows of processes), `measure.rs`, `probe.rs`
+//! (latency), `variant.rs` (our daemon), `peers/` (the others), `row.rs` (the table); then `growth/`, `otlp/` and
+//! `soak.rs`.
 
 mod client_processes;
 mod frames;

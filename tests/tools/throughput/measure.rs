@@ -18,8 +18,8 @@ pub fn daemon(folder: &Path, config: &str) -> Daemon {
     Daemon::start(program, &["daemon"], folder, config)
 }
 
-/// A folder that is gone when it is dropped. On the disk where the program was built: what is in memory alone, as `/tmp`
-/// may be, costs nothing to make durable.
+/// A folder that is gone when it is dropped. On the disk where the program was built: what is in memory alone, as
+/// `/tmp` may be, costs nothing to make durable.
 pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(results()).expect("a folder")
 }

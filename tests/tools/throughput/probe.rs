@@ -1,5 +1,5 @@
-//! How long one record takes, from the log call to the acknowledgement and to a listener of the live tail, while nothing
-//! else happens.
+//! How long one record takes, from the log call to the acknowledgement and to a listener of the live tail, while
+//! nothing else happens.
 
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -37,7 +37,8 @@ impl Quantiles {
     }
 }
 
-/// The program that logs: it waits for the acknowledgement of each record and prints how long that took, or does not wait.
+/// The program that logs: it waits for the acknowledgement of each record and prints how long that took, or does not
+/// wait.
 pub fn run(receiver: Receiver, address: &str, records: u64, acks: bool) {
     let guard = load::connect(receiver, address, false);
     for n in 0..records {

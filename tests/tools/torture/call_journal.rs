@@ -1,8 +1,8 @@
 //! The calls of a logging thread: the last number it entered a call with, and the last that returned.
 //!
-//! A file for each thread of each run, mapped into memory: what is stored there survives the process, whatever kills it.
-//! Eight words of 8 bytes: run, thread, entered, returned, two for the producer's id, whether the run waits when its ring
-//! is full, and what the guard counted as dropped (plus one) when the run ended in order.
+//! A file for each thread of each run, mapped into memory: what is stored there survives the process, whatever kills
+//! it. Eight words of 8 bytes: run, thread, entered, returned, two for the producer's id, whether the run waits when
+//! its ring is full, and what the guard counted as dropped (plus one) when the run ended in order.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -72,9 +72,9 @@ impl CallJournal {
 }
 
 fn map(file: &File) -> std::io::Result<&'static [AtomicU64; WORDS]> {
-    // SAFETY: the file is new, has the length of the words, and nobody but this process writes to it or shortens it while
-    // the process runs. A map begins at a page, so the words are aligned; atomics may be shared by threads, and any bits
-    // are one. The map is never dropped.
+    // SAFETY: the file is new, has the length of the words, and nobody but this process writes to it or shortens it
+    // while the process runs. A map begins at a page, so the words are aligned; atomics may be shared by threads, and
+    // any bits are one. The map is never dropped.
     unsafe {
         let map = memmap2::MmapMut::map_mut(file)?;
         let words = &*map.as_ptr().cast();

@@ -1,7 +1,7 @@
 //! The store's disk: a small file system in memory that can be filled.
 //!
-//! It is mounted in a mount namespace of this run's own, so nobody else sees it, and it is gone when the run is, however
-//! that ends. That needs `unshare` (util-linux) and a system that permits it; otherwise the disk is never full.
+//! It is mounted in a mount namespace of this run's own, so nobody else sees it, and it is gone when the run is,
+//! however that ends. That needs `unshare` (util-linux) and a system that permits it; otherwise the disk is never full.
 
 use std::fs::File;
 use std::io;
@@ -14,8 +14,8 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 /// Set for the run that has a namespace of its own.
 const INSIDE: &str = "DISTLOG_TORTURE_NAMESPACE";
 
-/// Starts this program again in a mount namespace of its own. Returns if there is one already, or, with the reason, if none
-/// can be had.
+/// Starts this program again in a mount namespace of its own. Returns if there is one already, or, with the reason, if
+/// none can be had.
 ///
 /// # Errors
 /// Why not.

@@ -1,17 +1,19 @@
-//! Kills, cuts, fills, takes away at random while programs log, and then counts: nothing may be lost, nothing be there twice.
+//! Kills, cuts, fills, takes away at random while programs log, and then counts: nothing may be lost, nothing be there
+//! twice.
 //!
 //! ```text
 //! cargo run --release --bin torture -- --rounds 200 --seed 1
 //! ```
 //!
-//! Four client processes log numbered records through the layer, with a spool, over a bad network, to a daemon whose store is
-//! on a small disk. The last line says what became of the records; the exit code is 1 if one was lost or is there twice, or
-//! anything else was not as promised. The seed fixes what goes wrong and when, not how the processes run.
+//! Four client processes log numbered records through the layer, with a spool, over a bad network, to a daemon whose
+//! store is on a small disk. The last line says what became of the records; the exit code is 1 if one was lost or is
+//! there twice, or anything else was not as promised. The seed fixes what goes wrong and when, not how the processes
+//! run.
 //!
-//! Read it in this order: `run.rs` (the rounds), `plan.rs` with `random.rs` (what goes wrong), `cluster.rs` (everything that
-//! runs) with `daemon_supervisor.rs`, `children.rs`, `network.rs`, `zmtp.rs`, `disk.rs`, `metrics.rs`; `client.rs` and `sink.rs`
-//! (other processes of this program), `call_journal.rs` (which calls clients made), `checker.rs` with `seen_set.rs` (what must
-//! hold), `report.rs`.
+//! Read it in this order: `run.rs` (the rounds), `plan.rs` with `random.rs` (what goes wrong), `cluster.rs` (everything
+//! that runs) with `daemon_supervisor.rs`, `children.rs`, `network.rs`, `zmtp.rs`, `disk.rs`, `metrics.rs`; `client.rs`
+//! and `sink.rs` (other processes of this program), `call_journal.rs` (which calls clients made), `checker.rs` with
+//! `seen_set.rs` (what must hold), `report.rs`.
 
 mod call_journal;
 mod checker;

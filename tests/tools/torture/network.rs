@@ -1,7 +1,7 @@
 //! The network between clients and daemon: a TCP proxy with weather.
 //!
-//! A thread for each direction of each connection passes on whole messages, late, twice, cut in the middle, or not at all
-//! for a while, as the weather is.
+//! A thread for each direction of each connection passes on whole messages, late, twice, cut in the middle, or not at
+//! all for a while, as the weather is.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

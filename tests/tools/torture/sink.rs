@@ -1,5 +1,5 @@
-//! The destination of an `exec` processor: writes down which records it got, and acknowledges them. It goes away when it is
-//! killed, and does not come back while the file `away` is in its folder.
+//! The destination of an `exec` processor: writes down which records it got, and acknowledges them. It goes away when
+//! it is killed, and does not come back while the file `away` is in its folder.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, Write};

@@ -1,5 +1,5 @@
-//! The messages in a ZeroMQ connection ([ZMTP 3](https://rfc.zeromq.org/spec/23/)): a greeting of 64 bytes, then frames of
-//! flags, length and body. Several frames with the flag MORE and one without are a message.
+//! The messages in a ZeroMQ connection ([ZMTP 3](https://rfc.zeromq.org/spec/23/)): a greeting of 64 bytes, then frames
+//! of flags, length and body. Several frames with the flag MORE and one without are a message.
 
 const GREETING: usize = 64;
 const MORE: u8 = 1;

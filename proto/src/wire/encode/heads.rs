@@ -148,7 +148,8 @@ pub struct OtlpRest<'a> {
 }
 
 impl OtlpRest<'_> {
-    /// Appends its fields behind those of [`scope_with`]; `body` appends that as field number [`OTLP_BODY`], if there is one.
+    /// Appends its fields behind those of [`scope_with`]; `body` appends that as field number [`OTLP_BODY`], if there
+    /// is one.
     pub fn put_with<R>(&self, buf: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         put::varint(buf, 6, self.dropped_attributes.into());
         put::varint(buf, 7, self.dropped_events.into());

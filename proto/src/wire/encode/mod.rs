@@ -1,7 +1,8 @@
 //! Writes the messages of `distlog/v1/*.proto`.
 //!
-//! The layer and the bridge write their records piece by piece with these functions: `fields.rs` (values with their names),
-//! `heads.rs` (what stands around them). Whole records in owned form (`whole.rs`) go through [`super::BatchWriter`].
+//! The layer and the bridge write their records piece by piece with these functions: `fields.rs` (values with their
+//! names), `heads.rs` (what stands around them). Whole records in owned form (`whole.rs`) go through
+//! [`super::BatchWriter`].
 
 mod fields;
 mod heads;

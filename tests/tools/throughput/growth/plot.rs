@@ -1,5 +1,5 @@
-//! Lines in a picture, as SVG: a logarithmic axis to the right with a tick for each value that was measured, and a linear
-//! one upwards from 0. It is readable on light and on dark pages.
+//! Lines in a picture, as SVG: a logarithmic axis to the right with a tick for each value that was measured, and a
+//! linear one upwards from 0. It is readable on light and on dark pages.
 
 use std::fmt::Write;
 

@@ -1,8 +1,8 @@
 //! OTLP in and out again: what a span costs on its way through our daemon, and through `rotel`, which only forwards.
 //!
-//! Senders, receiver and daemon share the cores; only the daemon's CPU time is counted. Requests are those of a batch processor:
-//! 512 spans or log records of one resource in two scopes, uncompressed, by gRPC. The clock stops when the receiver has counted
-//! the last one.
+//! Senders, receiver and daemon share the cores; only the daemon's CPU time is counted. Requests are those of a batch
+//! processor: 512 spans or log records of one resource in two scopes, uncompressed, by gRPC. The clock stops when the
+//! receiver has counted the last one.
 //!
 //! `traffic.rs` sends, `sink.rs` receives.
 

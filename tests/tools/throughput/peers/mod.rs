@@ -1,8 +1,8 @@
 //! Other daemons that take log records and write them to a file, each set up to do that as fast as its manual knows.
 //!
 //! They get the same records, from as many clients, in the form that they read: `rsyslog.rs`, `syslog_ng.rs` and
-//! `otelcol.rs` lines of JSON, once as text and once as fields; `python.rs` frames of the Python package. `written.rs` knows
-//! when everything is in the file.
+//! `otelcol.rs` lines of JSON, once as text and once as fields; `python.rs` frames of the Python package. `written.rs`
+//! knows when everything is in the file.
 
 mod otelcol;
 mod python;

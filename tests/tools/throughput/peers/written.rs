@@ -10,8 +10,8 @@ use crate::measure::until;
 /// A file that did not grow for so long may be complete.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Waits until a file has so many records, each with `mark` once: when it was last written to then, in nanoseconds since
-/// the Unix epoch. While it grows nobody counts, as that would take time from the daemon.
+/// Waits until a file has so many records, each with `mark` once: when it was last written to then, in nanoseconds
+/// since the Unix epoch. While it grows nobody counts, as that would take time from the daemon.
 pub fn wait(path: &Path, mark: &str, records: u64) -> u64 {
     let state = || std::fs::metadata(path).map(|file| (file.len(), file.modified().ok()));
     until("the daemon's file", || path.exists());
