@@ -41,22 +41,24 @@
 
 mod address;
 pub mod cli;
+#[doc(hidden)] // For a test that reads the configuration with variables of its own.
 pub mod config;
 pub mod daemon;
-pub mod escape;
-pub mod http;
-pub mod intake;
-pub mod listen;
-pub mod liveness;
-pub mod lookup;
+mod escape;
+mod http;
+mod intake;
+mod listen;
+mod liveness;
+mod lookup;
 pub mod processor;
-pub mod processors;
-pub mod receivers;
+mod processors;
+pub mod receiver;
+mod receivers;
 mod rpc;
-pub mod self_telemetry;
-pub mod shutdown;
-pub mod supervisor;
-pub mod tracker;
-pub mod tree;
+mod self_telemetry;
+mod shutdown;
+mod supervisor;
+mod tracker;
+mod tree;
 mod values;
-pub mod worker;
+mod worker;

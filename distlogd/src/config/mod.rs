@@ -48,6 +48,8 @@ mod node;
 mod position;
 pub(crate) mod receivers;
 mod sections;
+#[cfg(test)]
+mod tests;
 mod tilde;
 
 pub use crate::processors::StartAt;

@@ -26,10 +26,10 @@ use distlog_proto::TraceId;
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
+pub use crate::config::{Config, Keep, Listen, Store as StoreConfig, SyncPolicy};
 pub use error::StartError;
 pub(crate) use runtime::Runtime;
 
-use crate::config::{Config, SyncPolicy};
 use crate::http::{self, Views};
 use crate::intake::{self, Writer};
 use crate::liveness::Liveness;

@@ -9,6 +9,8 @@
 
 mod appender;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

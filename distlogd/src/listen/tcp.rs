@@ -17,7 +17,8 @@ pub struct Listening {
 
 impl Listening {
     /// The first address; the other one, if there is one, has the same port.
-    pub fn first(self) -> SocketAddr {
+    #[cfg(test)]
+    fn first(self) -> SocketAddr {
         self.first
     }
 }

@@ -4,6 +4,9 @@
 //! the record's source, the third is the encoding), and the body. Subscribers choose by topic. PUB waits for nobody:
 //! a subscriber that is away or too slow misses messages.
 
+#[cfg(test)]
+mod tests;
+
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Encoding, RecordRef, Topic};
 use distlog_python::{json, pickle};
@@ -123,7 +126,8 @@ impl Publisher {
     }
 
     /// The address that it is bound to.
-    pub fn endpoint(&self) -> &str {
+    #[cfg(test)]
+    fn endpoint(&self) -> &str {
         &self.endpoint
     }
 

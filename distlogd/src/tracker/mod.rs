@@ -6,6 +6,8 @@
 
 mod open;
 mod recent;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;

@@ -16,6 +16,8 @@ pub mod paint;
 mod path;
 mod service;
 mod source;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod words;
 
@@ -24,9 +26,8 @@ pub use draw::draw;
 pub use json::write_json;
 pub use line::put_line;
 pub(crate) use node::is_python;
-pub use node::{Node, State};
 pub(crate) use path::is_below;
 pub(crate) use service::service_of;
 pub use source::{Place, Source, StoredBatch};
-pub use walk::{DEPTH, Gone, MAX_DEPTH, Part, Pass};
+pub use walk::{DEPTH, Gone, MAX_DEPTH, Part};
 pub(crate) use words::{put_event_name, put_fields, traceback};

@@ -8,5 +8,7 @@
 
 mod parts;
 mod run;
+#[cfg(test)]
+mod tests;
 
-pub use parts::{Factory, Route, Worker};
+pub use parts::{Factory, Worker};

@@ -1,31 +1,54 @@
-//! The plugin in Rust, run by distlogd's processor `exec`.
+//! The plugin in Rust, run by a daemon's processor `exec`. The records come by a receiver of the test's own.
 
-use std::time::Duration;
+use std::io;
 
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{BatchRef, Kind, Outcome, Record, RecordRef, Source};
-use distlogd::processor::Processor;
-use distlogd::processors::exec::{Config, Plugin};
+use distlog_proto::{Kind, Outcome, Record, Source};
+use distlog_testkit::eventually;
+use distlogd::daemon::Builder;
+use distlogd::receiver::{Endpoint, Receiver, ReceiverContext};
+
+/// Hands over one batch and is done.
+struct OneBatch(Vec<u8>);
+
+impl Receiver for OneBatch {
+    fn endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    fn start(&mut self, context: ReceiverContext) -> io::Result<()> {
+        let left_out = context.submit("test", std::mem::take(&mut self.0)).unwrap();
+        assert_eq!(left_out, None);
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        true
+    }
+
+    fn wait(&mut self) {}
+}
 
 #[test]
 fn slow_tasks_are_written_down() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("slow.txt");
-    let config = Config {
-        command: vec![
-            env!("CARGO_BIN_EXE_plugin_slow_tasks").to_owned(),
-            "200".to_owned(),
-            path.to_str().unwrap().to_owned(),
-        ],
-        env: Default::default(),
-        dir: None,
-        in_flight: 100,
-        timeout: Duration::from_secs(20),
-    };
-    let mut plugin = Plugin::start("slow", &config).unwrap();
+    let config = format!(
+        "
+listen: {{ push: off, session: off, otlp_grpc: off, otlp_http: off, http: off }}
+store: {{ path: {} }}
+processors:
+  slow: {{ exec: {{ command: [{}, '200', {}], in_flight: 100, timeout: 20s }} }}
+rules: [ {{ to: [slow] }} ]",
+        dir.path().join("store").display(),
+        env!("CARGO_BIN_EXE_plugin_slow_tasks"),
+        path.display()
+    );
+    let config = distlogd::config::load(&config, "test.yaml").unwrap();
     let mut batch = BatchWriter::new();
-    for (message, millis) in [("quick", 20), ("slow", 350), ("slower", 1200)] {
+    for (offset, (message, millis)) in (0..).zip([("quick", 20), ("slow", 350), ("slower", 1200)]) {
         batch.push(&Record {
+            offset,
             source: Source {
                 service: "orders".into(),
                 ..Source::default()
@@ -37,17 +60,15 @@ fn slow_tasks_are_written_down() {
             ..Record::default()
         });
     }
-    let bytes = batch.finish();
-    let batch = BatchRef::parse(&bytes).unwrap();
-    let mut records: Vec<RecordRef<'_>> = batch.records().map(Result::unwrap).collect();
-    records
-        .iter_mut()
-        .zip(1..)
-        .for_each(|(record, number)| record.store_number = number);
-    plugin.process(&records).unwrap();
-    plugin.flush().unwrap();
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap(),
-        "   350 ms  orders  slow  ok\n  1200 ms  orders  slower  ok\n"
-    );
+    let builder = Builder::new().receiver(OneBatch(batch.finish()));
+    let daemon = builder.start(&config).unwrap();
+    eventually("the slow ones are written down", || {
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if written == "   350 ms  orders  slow  ok\n  1200 ms  orders  slower  ok\n" {
+            Ok(())
+        } else {
+            Err(written)
+        }
+    });
+    assert!(daemon.stop().left.is_empty());
 }

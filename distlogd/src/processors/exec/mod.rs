@@ -32,6 +32,8 @@ mod answer;
 mod child;
 mod config;
 mod plugin;
+#[cfg(test)]
+mod tests;
 
 use super::start::Start;
 use crate::processor::{Error, Processor};

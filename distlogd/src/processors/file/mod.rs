@@ -12,6 +12,8 @@ mod config;
 mod lines;
 mod recover;
 mod rotated;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tidy;
 mod token;
@@ -19,7 +21,9 @@ mod token;
 use super::start::Start;
 use crate::processor::{Error, Processor};
 
-pub use config::{Compress, Config, Format, Mode, Rotate};
+pub use config::Config;
+#[cfg(test)]
+pub(crate) use config::{Compress, Format, Mode, Rotate};
 pub use lines::Lines;
 
 /// Makes the processor.

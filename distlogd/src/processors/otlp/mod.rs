@@ -18,6 +18,8 @@ mod grpc;
 mod http;
 mod open_tasks;
 mod outbox;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod whole;
 
@@ -36,7 +38,9 @@ use open_tasks::{Key, OpenTasks};
 use outbox::Outbox;
 use whole::{Early, Whole};
 
-pub use config::{Compression, Config, Events, Protocol, Tls};
+#[cfg(test)]
+pub(crate) use config::{Compression, Protocol, Tls};
+pub use config::{Config, Events};
 pub use fault::OpenError;
 pub use find::{FindError, FindTask};
 
@@ -141,7 +145,8 @@ impl Ways {
 
 impl Otlp {
     /// What was sent so far.
-    pub fn counters(&self) -> Arc<OtlpCounters> {
+    #[cfg(test)]
+    fn counters(&self) -> Arc<OtlpCounters> {
         Arc::clone(&self.convert.counters)
     }
 

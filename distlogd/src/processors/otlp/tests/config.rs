@@ -1,11 +1,9 @@
 //! The configuration of processor `otlp`.
 
-mod otlp_support;
-
 use std::time::Duration;
 
-use distlogd::processors::otlp::{Compression, Config, Events, OpenError, Protocol, open};
-use otlp_support::Store;
+use super::Store;
+use crate::processors::otlp::{Compression, Config, Events, OpenError, Protocol, open};
 
 fn read(yaml: &str) -> Result<Config, String> {
     serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
@@ -99,8 +97,8 @@ fn what_is_no_endpoint_is_told_at_once() {
             let fault = open(
                 "test",
                 &config,
-                &distlogd::self_telemetry::Metrics::default(),
-                &otlp_support::runtime(),
+                &crate::self_telemetry::Metrics::default(),
+                &super::runtime(),
                 Box::new(Store::default()),
             )
             .err();

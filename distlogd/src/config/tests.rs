@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use distlogd::config::{self, StartAt, SyncPolicy};
-use distlogd::processors::Kind;
+use crate::config::{self, StartAt, SyncPolicy};
+use crate::processors::Kind;
 
 /// `line:column` and message of every fault.
 fn faults(text: &str) -> Vec<(String, String)> {

@@ -1,13 +1,14 @@
 //! Processor `otlp` against a real receiver by HTTP.
 
-mod otlp_support;
-
 use std::collections::VecDeque;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::{Delivery, Store, whole};
+use crate::processor::Error;
+use crate::processors::otlp::{Compression, Config, Protocol};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -17,9 +18,6 @@ use distlog_bridge::otlp::collector::logs::v1::ExportLogsServiceRequest;
 use distlog_bridge::otlp::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use distlogd::processor::Error;
-use distlogd::processors::otlp::{Compression, Config, Protocol};
-use otlp_support::{Delivery, Store, whole};
 use prost::Message;
 use tokio::runtime::Runtime;
 

@@ -1,7 +1,5 @@
 //! Processor `otlp` over TLS, with certificates of an authority of its own.
 
-mod otlp_support;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -9,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlogd::processor::Error;
-use distlogd::processors::otlp::{Config, OpenError, Protocol, Tls, open};
-use otlp_support::collector::Collector;
-use otlp_support::{Delivery, Store, whole};
+use super::collector::Collector;
+use super::{Delivery, Store, whole};
+use crate::processor::Error;
+use crate::processors::otlp::{Config, OpenError, Protocol, Tls, open};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -238,8 +236,8 @@ fn files_that_cannot_be_used_are_named() {
         open(
             "test",
             &config,
-            &distlogd::self_telemetry::Metrics::default(),
-            &otlp_support::runtime(),
+            &crate::self_telemetry::Metrics::default(),
+            &super::runtime(),
             Box::new(Store::default()),
         )
         .err()

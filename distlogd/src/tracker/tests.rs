@@ -1,22 +1,20 @@
 //! What the tracker says while the store takes nothing.
 
-use distlog_testkit::store_double;
-
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use crate::intake::{self, Batch, Intake};
+use crate::liveness::Liveness;
+use crate::self_telemetry::{Metrics, OwnRecords};
+use crate::shutdown::{Phase, Shutdown};
+use crate::supervisor::Supervisor;
+use crate::tracker::{Needs, Recent, Tracker};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Kind, Outcome, ProducerId, Record, Source, Task, TaskId};
 use distlog_store::{Batches, Options, Reader, Store};
 use distlog_testkit::eventually;
-use distlogd::intake::{self, Batch, Intake};
-use distlogd::liveness::Liveness;
-use distlogd::self_telemetry::{Metrics, OwnRecords};
-use distlogd::shutdown::{Phase, Shutdown};
-use distlogd::supervisor::Supervisor;
-use distlogd::tracker::{Needs, Recent, Tracker};
-use store_double::Double;
+use distlog_testkit::store_double::Double;
 
 const PRODUCER: ProducerId = ProducerId::from_bytes([7; 16]);
 const LOST_AFTER: Duration = Duration::from_millis(200);

@@ -1,10 +1,10 @@
 //! The pub processor, followed by real subscribers.
 
+use crate::processor::{Error, Processor};
+use crate::processors::publish::{Config, Publisher};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Channel, Encoding, Environment, Record, RecordRef, Source, Topic};
 use distlog_python::{json, pickle};
-use distlogd::processor::{Error, Processor};
-use distlogd::processors::publish::{Config, Publisher};
 
 fn publisher(encoding: Encoding) -> Publisher {
     Publisher::bind(

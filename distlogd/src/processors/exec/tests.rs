@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::processor::{Error, Processor, Token};
+use crate::processors::exec::{Config, Plugin};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Record, RecordRef, Severity, Source};
-use distlogd::processor::{Error, Processor, Token};
-use distlogd::processors::exec::{Config, Plugin};
 
 fn config(command: &[&str]) -> Config {
     Config {

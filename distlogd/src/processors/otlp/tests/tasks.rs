@@ -1,13 +1,11 @@
 //! Processor `otlp`: a task becomes one span, wherever its begin is.
 
-mod otlp_support;
-
+use super::collector::{Collector, body, text};
+use super::{Delivery, NOW, Store, end, record, source, task, whole};
+use crate::processor::{Error, Processor};
+use crate::processors::otlp::{Config, Events, FindError, open};
 use distlog_bridge::otlp::trace::v1::status::StatusCode;
 use distlog_proto::{Kind, Otlp as Extras, Outcome, Record, Source};
-use distlogd::processor::{Error, Processor};
-use distlogd::processors::otlp::{Config, Events, FindError, open};
-use otlp_support::collector::{Collector, body, text};
-use otlp_support::{Delivery, NOW, Store, end, record, source, task, whole};
 
 fn names(collector: &Collector) -> Vec<String> {
     collector
@@ -155,8 +153,8 @@ fn a_store_that_cannot_be_read_is_no_reason_to_lose_a_span() {
     let mut otlp = open(
         "test",
         &Config::new(collector.endpoint()),
-        &distlogd::self_telemetry::Metrics::default(),
-        &otlp_support::runtime(),
+        &crate::self_telemetry::Metrics::default(),
+        &super::runtime(),
         Box::new(broken),
     )
     .unwrap();

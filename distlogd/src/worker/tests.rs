@@ -4,16 +4,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::intake::{self, Intake};
+use crate::processor::{Error, Processor, Token};
+use crate::self_telemetry::{OwnRecords, Progress};
+use crate::shutdown::{Phase, Shutdown};
+use crate::supervisor::Supervisor;
+use crate::worker::Worker;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, ProducerId, Record, RecordRef};
 use distlog_store::{Append, Batches, Options, Reader, Store};
 use distlog_testkit::eventually;
-use distlogd::intake::{self, Intake};
-use distlogd::processor::{Error, Processor, Token};
-use distlogd::self_telemetry::{OwnRecords, Progress};
-use distlogd::shutdown::{Phase, Shutdown};
-use distlogd::supervisor::Supervisor;
-use distlogd::worker::Worker;
 
 /// What a destination took, and what was flushed of it.
 #[derive(Default)]

@@ -1,17 +1,15 @@
 //! Processor `otlp` against a real receiver by gRPC.
 
-mod otlp_support;
-
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::collector::{Collector, body, text};
+use super::{Delivery, NOW, Store, record, task, whole};
+use crate::processor::Error;
+use crate::processors::otlp::{Compression, Config, Events, MAX_REQUEST_ITEMS};
 use distlog_bridge::otlp::trace::v1::Span;
 use distlog_bridge::otlp::trace::v1::span::SpanKind;
 use distlog_proto::{Kind, Record, Task};
-use distlogd::processor::Error;
-use distlogd::processors::otlp::{Compression, Config, Events, MAX_REQUEST_ITEMS};
-use otlp_support::collector::{Collector, body, text};
-use otlp_support::{Delivery, NOW, Store, record, task, whole};
 use tonic::{Code, Status};
 
 #[test]

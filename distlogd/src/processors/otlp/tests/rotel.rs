@@ -2,14 +2,12 @@
 //!
 //! The environment variable `DISTLOG_TEST_ROTEL` names its program `rotel-agent`.
 
-mod otlp_support;
-
+use super::collector::{Collector, body, text};
+use super::{Delivery, NOW, Store, end, task, whole};
+use crate::processors::otlp::{Compression, Config, Events, Protocol};
 use distlog_bridge::otlp::trace::v1::status::StatusCode;
 use distlog_proto::{ErrorInfo, Outcome, Record};
 use distlog_testkit::{Rotel, eventually};
-use distlogd::processors::otlp::{Compression, Config, Events, Protocol};
-use otlp_support::collector::{Collector, body, text};
-use otlp_support::{Delivery, NOW, Store, end, task, whole};
 use tempfile::TempDir;
 
 #[test]

@@ -1,18 +1,16 @@
 //! The way into the store: what is said to be durable, when, and what holds however the disk fails.
 
-use distlog_testkit::store_double;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::intake::{self, Batch, Intake, Stored, Writer};
+use crate::supervisor::Supervisor;
 use distlog_proto::ProducerId;
 use distlog_store::{Batches, Options, Reader, Store};
 use distlog_testkit::eventually;
-use distlogd::intake::{self, Batch, Intake, Stored, Writer};
-use distlogd::supervisor::Supervisor;
-use store_double::{Double, Fault};
+use distlog_testkit::store_double::{Double, Fault};
 
 /// Longer than any test: only what is asked for is committed.
 const NEVER: Duration = Duration::from_secs(3600);

@@ -1,11 +1,11 @@
 //! The tree, from records to text.
 
+use crate::tree::paint::{Colour, Look};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::*;
-use distlogd::tree::paint::{Colour, Look};
 use std::rc::Rc;
 
-use distlogd::tree::{Builder, DEPTH, Part, Place, StoredBatch, Tree, draw, put_line, write_json};
+use crate::tree::{Builder, DEPTH, Part, Place, StoredBatch, Tree, draw, put_line, write_json};
 
 const T: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10";
 /// 12:00:00 UTC of some day, in ns.

@@ -7,12 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::processor::{Error, Processor, Token};
+use crate::processors::file::{Compress, Config, Format, Lines, Mode, Rotate};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
     BatchRef, ErrorInfo, Kind, Outcome, Record, RecordRef, Severity, Source, Task, TaskId,
 };
-use distlogd::processor::{Error, Processor, Token};
-use distlogd::processors::file::{Compress, Config, Format, Lines, Mode, Rotate};
 
 fn config(path: &Path) -> Config {
     Config {
