@@ -5,10 +5,10 @@ use prost::Message;
 
 use crate::any_value::{set_fields, string};
 use crate::attributes::Attributes;
-use crate::described;
+use crate::code_attributes;
 use crate::names;
 use crate::otlp::logs::v1::LogRecord;
-use crate::verbatim;
+use crate::passthrough;
 
 /// The log record of an event. It carries the fields of its task, too, so that it can be understood alone.
 pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
@@ -24,7 +24,7 @@ pub fn log_record(record: &RecordRef<'_>) -> LogRecord {
 /// Appends the bytes of [`log_record`], without its length.
 pub fn put_log_record(out: &mut Vec<u8>, record: &RecordRef<'_>) {
     match record.otlp() {
-        Some(otlp) => verbatim::log(out, record, &otlp),
+        Some(otlp) => passthrough::log(out, record, &otlp),
         // Writing to a vector cannot fail for want of room.
         None => _ = built(record).encode(out),
     }
@@ -70,10 +70,10 @@ fn describe(attributes: &mut Attributes, record: &RecordRef<'_>) {
         });
         attributes.set_default(names::DISTLOG_TASK, || string(id));
     }
-    described::code(attributes, record.callsite);
-    described::thread(attributes, record);
+    code_attributes::code(attributes, record.callsite);
+    code_attributes::thread(attributes, record);
     if let Some(error) = record.error() {
-        described::exception(attributes, &error);
+        code_attributes::exception(attributes, &error);
     }
     if !record.stack.is_empty() {
         attributes.set_default(names::CODE_STACKTRACE, || string(record.stack));

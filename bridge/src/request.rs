@@ -10,7 +10,7 @@ use std::sync::Arc;
 use distlog_proto::wire::put;
 use prost::Message;
 
-use crate::origin::{Head, Origin};
+use crate::resource::{Head, Origin};
 
 /// What an item, or a group of items, has before it: a tag and its length.
 const TAG_AND_LENGTH: usize = 6;

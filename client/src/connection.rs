@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::session::{ByeReason, Client, Dropped, SessionEnd, ToClient, ToDaemon};
 
+use crate::config::SessionConfig;
 use crate::error::SessionError;
-use crate::session::SessionConfig;
 use crate::socket::{SendStatus, Socket, SocketError, WaitFor};
 use crate::unacked::UnackedRecords;
 

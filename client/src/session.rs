@@ -4,46 +4,25 @@
 //! daemon stops. While the session is with another, preferred endpoints are probed now and then. What is not acknowledged
 //! is sent again to the next daemon, so nothing is lost on the way.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distlog_proto::ProducerId;
 use distlog_proto::session::{ByeReason, Dropped, SessionEnd};
 
+use crate::config::SessionConfig;
 use crate::connection::Connection;
-use crate::endpoints::{EndpointError, Endpoints};
+use crate::endpoints::EndpointError;
 use crate::error::SessionError;
-use crate::internal_log::Reporter;
-use crate::socket::{Contexts, SendStatus, Socket, WaitFor, wait};
-use crate::timeouts::FailoverTimeouts;
+use crate::socket::{SendStatus, Socket, WaitFor, wait};
 use crate::transport::{Progress, Transport};
 use crate::unacked::{EncodedBatch, UnackedRecords};
 use crate::waker::Waker;
 
-/// Pause after an attempt that failed; it doubles up to [`FailoverTimeouts::max_backoff`].
+/// Pause after an attempt that failed; it doubles up to [`max_backoff`](crate::FailoverTimeouts::max_backoff).
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// The least time that ZeroMQ gets to send a bye.
 const MIN_LINGER: Duration = Duration::from_millis(100);
 /// Epochs that are skipped at once when the daemon knows a higher one.
 const MAX_EPOCH_SKIP: u64 = 1000;
-
-/// What a session needs to know.
-pub struct SessionConfig {
-    /// Whose records are sent.
-    pub producer: ProducerId,
-    /// Where the daemons are.
-    pub endpoints: Endpoints,
-    /// Contexts of the endpoints.
-    pub contexts: Contexts,
-    /// Interval of pings while nothing else is sent.
-    pub heartbeat: Duration,
-    /// When to go to the next daemon.
-    pub timeouts: FailoverTimeouts,
-    /// Connects only when there are records.
-    pub is_lazy: bool,
-    /// Gets what a user must know.
-    pub reporter: Option<Arc<Reporter>>,
-}
 
 /// A session with one daemon at a time. See [`Transport`].
 pub struct SessionClient {

@@ -13,9 +13,9 @@ use crate::connect_error::ConnectError;
 use crate::environment;
 use crate::exit;
 use crate::guard::Guard;
-use crate::layer::DistlogLayer;
-use crate::producer::Producer;
+use crate::send::producer::Producer;
 use crate::settings::{Destination, Overflow, Settings};
+use crate::task::DistlogLayer;
 
 /// The smallest ring, in bytes: records of 8 KiB fit.
 const MIN_RING: usize = 64 * 1024;
@@ -49,7 +49,8 @@ pub fn builder() -> Builder {
             heartbeat: Duration::from_secs(5),
             flush_on_drop: Duration::from_secs(3),
             spool: None,
-            beside: None,
+            sigbus_handler: true,
+            external_span: None,
             timeouts: FailoverTimeouts::default(),
             destination: Destination::Push(String::new()),
         },
@@ -146,6 +147,10 @@ impl Builder {
     ///
     /// With [`Builder::connect_push`], too, where a record is done with when it is sent.
     ///
+    /// The file is mapped into memory. If somebody cuts it off or its disk fails, the system sends `SIGBUS` to whoever writes
+    /// there; so a handler of that signal is installed with the first spool. It puts memory in the place of the lost page,
+    /// and passes every other `SIGBUS` on to the handler that was there before. [`Builder::sigbus_handler`] switches it off.
+    ///
     /// If the directory cannot be used, connecting fails with [`ConnectError::Spool`]. A program that would rather log
     /// without can go on:
     ///
@@ -172,18 +177,29 @@ impl Builder {
         self
     }
 
+    /// Whether [`Builder::spool`] installs a handler of `SIGBUS`; yes if nothing else is said. Switch it off if the program
+    /// has a handler of its own that must stay in place. Without it the program dies by `SIGBUS` when its spool is cut off or
+    /// the spool's disk fails.
+    pub fn sigbus_handler(mut self, install: bool) -> Builder {
+        self.settings.sigbus_handler = install;
+        self
+    }
+
     /// Another tracing system has a layer in the same subscriber, before or behind this one: the tasks have the ids of
-    /// its spans, and both show the same tree. `twin` asks it for its span. For OpenTelemetry that is
-    /// `distlog_bridge::beside::twin`, which goes with `distlog_bridge::beside::layer`.
+    /// its spans, and both show the same tree. `external_span` asks it for its span. For OpenTelemetry that is
+    /// `distlog_bridge::otel_interop::external_span`, which goes with `distlog_bridge::otel_interop::layer`.
     ///
-    /// `twin` is asked at a span's first enter, event or child, when its [`Task`](crate::Task) is first used, or at its
-    /// close: until then nothing is said of the task, so that the other system can still be told its parent. A span that the other one does not see has an
-    /// id of its own. Where [`Import`](crate::Import) says who has asked for a task, the other system is told, too; if it
-    /// begins another trace all the same, the task is linked to its caller.
+    /// It is asked at a span's first enter, event or child, when its [`Task`](crate::Task) is first used, or at its close:
+    /// until then nothing is logged of the task, so that the other system can still be given a parent. A span that the other
+    /// one does not see has an id of its own. Where [`RemoteParent`](crate::RemoteParent) names the caller of a task, the
+    /// other system gets the same parent; if it begins another trace all the same, the task is linked to its caller.
     ///
     /// Not for programs that fork while a task is open that has not been entered.
-    pub fn beside(mut self, twin: fn(&Id, &Dispatch) -> ExternalSpanState) -> Builder {
-        self.settings.beside = Some(twin);
+    pub fn external_spans(
+        mut self,
+        external_span: fn(&Id, &Dispatch) -> ExternalSpanState,
+    ) -> Builder {
+        self.settings.external_span = Some(external_span);
         self
     }
 
@@ -251,11 +267,11 @@ impl Builder {
     fn start(self) -> Result<(DistlogLayer, Guard), ConnectError> {
         let settings = self.settings_with(environment::variable);
         let bound = settings.flush_on_drop;
-        let beside = settings.beside;
+        let external_span = settings.external_span;
         let producer = Arc::new(Producer::start(Arc::new(settings))?);
         exit::register(Arc::downgrade(&producer), bound);
         Ok((
-            DistlogLayer::new(Arc::clone(&producer), beside),
+            DistlogLayer::new(Arc::clone(&producer), external_span),
             Guard::new(producer, bound),
         ))
     }

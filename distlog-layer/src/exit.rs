@@ -4,9 +4,9 @@
 use std::sync::{Mutex, Once, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::control::Flush;
-use crate::producer::Producer;
 use crate::ring::at_exit;
+use crate::send::control::Flush;
+use crate::send::producer::Producer;
 use distlog_client::internal_log::log;
 
 static PRODUCERS: Mutex<Vec<(Weak<Producer>, Duration)>> = Mutex::new(Vec::new());

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use distlog_proto::ProducerId;
 
-use crate::control::Flush;
 use crate::exit;
-use crate::overflow::Dropped;
-use crate::producer::Producer;
+use crate::send::control::Flush;
+use crate::send::overflow::Dropped;
+use crate::send::producer::Producer;
 
 /// Sends what is left when it is dropped: what the program logged, and with [`Builder::spool`](crate::Builder::spool) what
 /// killed programs left in the directory. Keep it until the program ends.

@@ -31,7 +31,7 @@
 //! come through `tracing-log`). Then, as far as you need it: [`Task`] and its macros for outcomes, late fields and
 //! links; [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and
 //! gRPC servers and clients; [`Overflow`] for what happens while no daemon is there; [`Builder::spool`] for what
-//! happens when the process is killed; [`Builder::beside`] where OpenTelemetry has a layer, too.
+//! happens when the process is killed; [`Builder::external_spans`] where OpenTelemetry has a layer, too.
 //!
 //! # What it costs and promises
 //!
@@ -43,7 +43,7 @@
 //!
 //! # Durability
 //!
-//! [`Builder::connect`] leads to the session door: the daemon acknowledges what is durable in its store, and until then
+//! [`Builder::connect`] leads to a session receiver: the daemon acknowledges what is durable in its store, and until then
 //! a record is kept and sent again if need be. [`Builder::connect_push`] is fire and forget. With [`Builder::spool`]
 //! the ring is a file. What becomes of a record whose log call returned:
 //!
@@ -87,64 +87,26 @@
 //!
 //! # Reading the source
 //!
-//! `builder.rs` with `settings.rs`, `addresses.rs` and `environment.rs` (what is said before the first record),
-//! `connect_error.rs`. One record's way:
-//! `layer.rs` (what `tracing` tells) with `span.rs` and `verdict.rs` (what is kept with a span), `visit.rs`, `field.rs`
-//! and `encode.rs` (fields into bytes), `distinct.rs` (each name once), `bind.rs` (what is added to a task), `end.rs` (its end), `beside.rs` (ids of another system's spans), `capture.rs` and `val.rs` (values with structure), `local.rs`, `callsite.rs`,
-//! `clock.rs` and `random.rs` (what is at hand on each thread), `producer.rs` (who logs, also after a fork), `ring/`
-//! (the way to the sender), `overflow.rs` (if it is full), `shared.rs` (what both ends use), `control.rs` and
-//! `waker.rs` (what the sender is told, and how it is woken), `deadline.rs` (until when somebody waits).
-//!
-//! Out: `sender.rs` (the thread) with `load.rs` (records become batches), `outlet.rs` (a door) with `push.rs` (fire and
-//! forget) or `session.rs` (acknowledged; which of several daemons) with `line.rs` (one attempt) and `stock.rs` (what
-//! they know of the records), `socket.rs` (ZeroMQ), `worker.rs` (a thread that nobody waits for too long). `drain.rs` sends what the dead left, `say.rs` tells a human,
-//! `guard.rs` ends it, `exit.rs` with the process, `lifecycle.rs` (who has the guard). On top: `task.rs`, `macros.rs`, `import.rs`, `outcome.rs`, `future.rs`, `tower/`.
+//! Begin with `builder.rs`, `settings.rs`, `environment.rs` and `connect_error.rs`: what is known before the first record.
+//! Then follow one record: `task/` (what `tracing` reports becomes records of a task), `record/` (a record becomes bytes),
+//! `ring/` (the way to the sender), `send/` (the sender, and a producer's threads). Each `mod.rs` says in which order to
+//! read. `guard.rs` and `exit.rs` end it; `tower/` is on top.
 
-mod batcher;
-mod beside;
-mod bind;
 mod builder;
-mod callsite;
-mod capture;
-mod clock;
 mod connect_error;
-mod control;
-mod deadline;
-mod distinct;
-mod encode;
-mod end;
 mod environment;
 mod exit;
-mod field;
-mod future;
 mod guard;
-mod import;
-mod layer;
-mod level;
-mod lifecycle;
-mod local;
-mod macros;
-mod met;
-mod outcome;
-mod overflow;
-mod producer;
-mod push;
-mod random;
+mod record;
 mod ring;
-mod sender;
+mod send;
 mod settings;
-mod shared;
-mod span;
 mod task;
 #[cfg(feature = "tower")]
 pub mod tower;
-mod val;
-mod verdict;
-mod visit;
 
 pub use builder::{Builder, builder};
 pub use connect_error::ConnectError;
-pub use control::Flush;
 pub use distlog_client::Endpoints;
 #[doc(hidden)]
 pub use distlog_client::FailoverTimeouts;
@@ -155,18 +117,23 @@ pub use distlog_proto::{
     Channel, Environment, ExternalSpan, ExternalSpanState, ProducerId, TaskId,
 };
 pub use distlog_spool::SpoolError;
-pub use future::{FutureExt, InTask};
 pub use guard::Guard;
-pub use import::{Import, Trust};
-pub use layer::DistlogLayer;
-pub use outcome::TaskOutcome;
-pub use overflow::Dropped;
+pub use record::remote_parent::{RemoteParent, Trust};
+pub use record::val::{Val, val};
+pub use send::control::Flush;
+pub use send::overflow::Dropped;
 pub use settings::Overflow;
-pub use task::{Task, bind, current, get_foreign_task};
-pub use val::{Val, val};
+pub use task::{
+    DistlogLayer, FutureExt, InTask, Task, TaskOutcome, bind, current, get_foreign_task,
+};
 
 /// What the macros expand to.
 #[doc(hidden)]
 pub mod __private {
     pub use tracing::{Level, span};
 }
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

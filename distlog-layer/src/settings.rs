@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use distlog_client::{Endpoints, FailoverTimeouts};
-use distlog_proto::{Channel, Encoding, Environment};
+use distlog_proto::{Channel, Encoding, Environment, ExternalSpanState};
+use tracing_core::Dispatch;
+use tracing_core::span::Id;
 
-use crate::beside::ExternalSpanFn;
+/// Asks the other layer for its span: see [`crate::Builder::external_spans`].
+pub(crate) type ExternalSpanFn = fn(&Id, &Dispatch) -> ExternalSpanState;
 
 /// What happens to a record for which the ring has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,10 +35,12 @@ pub(crate) struct Settings {
     pub(crate) overflow: Overflow,
     pub(crate) heartbeat: Duration,
     pub(crate) flush_on_drop: Duration,
+    /// Installs the handler of `SIGBUS` with a spool.
+    pub(crate) sigbus_handler: bool,
     /// The directory of spools.
     pub(crate) spool: Option<PathBuf>,
-    /// Another layer's spans, whose ids the tasks have.
-    pub(crate) beside: Option<ExternalSpanFn>,
+    /// Finds another layer's span, whose ids the task has.
+    pub(crate) external_span: Option<ExternalSpanFn>,
     pub(crate) timeouts: FailoverTimeouts,
     pub(crate) destination: Destination,
 }

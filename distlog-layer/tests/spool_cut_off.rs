@@ -127,3 +127,41 @@ fn a_program_logs_on_when_its_file_is_cut_off() {
         assert!(said.contains("was cut off"), "{length}: {said}");
     }
 }
+
+/// Logs into a file that is cut off, without the handler of `SIGBUS`.
+fn without_handler() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layer, _guard) = builder()
+        .ring_bytes(1 << 16)
+        .spool(folder.path())
+        .sigbus_handler(false)
+        .connect("tcp://127.0.0.1:1")
+        .unwrap();
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    info!("before");
+    println!("logged");
+    cut_off(folder.path(), 0);
+    (0..2000).for_each(|number| info!(number, "counted"));
+    println!("survived");
+}
+
+#[test]
+fn without_the_handler_the_signal_has_its_effect() {
+    use std::os::unix::process::ExitStatusExt;
+
+    if std::env::var(PART).is_ok() {
+        return without_handler();
+    }
+    let name = "without_the_handler_the_signal_has_its_effect";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(PART, "")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{stdout}");
+    assert!(
+        stdout.contains("logged") && !stdout.contains("survived"),
+        "{stdout}"
+    );
+}

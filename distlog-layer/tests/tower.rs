@@ -15,7 +15,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use axum::routing::get;
 use common::*;
-use distlog_layer::{Flush, FutureExt, Import, Trust, builder, import_task, task};
+use distlog_layer::{Flush, FutureExt, RemoteParent, Trust, builder, import_task, task};
 use distlog_proto::{Kind, Outcome, Record, SpanKind, Value};
 use futures_util::StreamExt;
 use http_body::Frame;
@@ -441,9 +441,9 @@ async fn headers_go_by_hand_too() {
     let mut sent = HeaderMap::new();
     let records = records_of(async {
         sent = task!("caller").foreign_headers();
-        import_task!(Import::from_headers(&sent, Trust::Continue), "callee").in_scope(|| ());
+        import_task!(RemoteParent::from_headers(&sent, Trust::Continue), "callee").in_scope(|| ());
         import_task!(
-            Import::from_headers(&HeaderMap::new(), Trust::Continue),
+            RemoteParent::from_headers(&HeaderMap::new(), Trust::Continue),
             "nobody called"
         )
         .in_scope(|| ());

@@ -44,3 +44,8 @@ pub use task_id::TaskId;
 pub use topic::{Encoding, ParseTopicError, Topic};
 pub use value::{Map, Value};
 pub use wire::{BatchRef, RecordRef, ValueRef};
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -89,3 +89,8 @@ pub use dir::SpoolDir;
 pub use error::SpoolError;
 pub use loss::{Loss, OWN, own_callsite};
 pub use snapshot::DeadBatch;
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -40,7 +40,7 @@ impl Map {
     }
 
     /// Memory with a mirror. The file stays as it is.
-    pub(super) fn of_file(_: &std::fs::File, capacity: usize) -> std::io::Result<Map> {
+    pub(super) fn of_file(_: &std::fs::File, capacity: usize, _: bool) -> std::io::Result<Map> {
         Map::with_mirror(capacity)
     }
 

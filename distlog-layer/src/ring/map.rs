@@ -38,14 +38,15 @@ impl Map {
         })
     }
 
-    /// The front of a file that is at least so long, and whose ring is zeroed. Nobody else maps it.
-    pub(super) fn of_file(file: &File, capacity: usize) -> io::Result<Map> {
+    /// The front of a file that is at least so long, and whose ring is zeroed. Nobody else maps it. `watched`: the handler
+    /// of `SIGBUS` replaces pages that are taken away.
+    pub(super) fn of_file(file: &File, capacity: usize, watched: bool) -> io::Result<Map> {
         let raw = MmapOptions::new()
             .len(HEADER_LEN + capacity)
             .map_raw(file)?;
-        let watch = Watch::new(raw.as_ptr(), raw.len())?;
+        let watch = watched.then(|| Watch::new(raw.as_ptr(), raw.len()));
         let map = Map {
-            watch: Some(watch),
+            watch: watch.transpose()?,
             raw,
             front: HEADER_LEN,
             capacity,

@@ -35,7 +35,7 @@ impl Ring {
     }
 
     /// The same in a new file of `dir`, where the records of a killed process are found. `source` says who logs, as a
-    /// field of a batch.
+    /// field of a batch. `handle_sigbus`: the process survives when the file is cut off.
     ///
     /// # Errors
     /// If the file cannot be made, has no room on its disk, or cannot be mapped.
@@ -44,14 +44,17 @@ impl Ring {
         producer: ProducerId,
         capacity: usize,
         source: &[u8],
+        handle_sigbus: bool,
     ) -> Result<(Arc<Ring>, Reader), SpoolError> {
         let capacity = round(capacity, layout::MAX_CAPACITY as usize);
         let secret = secret();
         let new = dir.create(producer, capacity as u64, secret, source)?;
-        let map = Map::of_file(new.file(), capacity).map_err(|source| SpoolError::File {
-            action: "map a new spool in",
-            path: dir.path().to_owned(),
-            source,
+        let map = Map::of_file(new.file(), capacity, handle_sigbus).map_err(|source| {
+            SpoolError::File {
+                action: "map a new spool in",
+                path: dir.path().to_owned(),
+                source,
+            }
         })?;
         let spool = Spool::new(new.publish()?);
         Ok(join(Ring::new(map, capacity as u64, secret, Some(spool))))

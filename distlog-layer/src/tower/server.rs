@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::TARGET;
 use super::response::{Exchange, ResponseBody, ResponseFuture};
-use crate::import::{Import, Trust};
+use crate::record::remote_parent::{RemoteParent, Trust};
 use crate::task::Task;
 
 /// Makes each incoming request a task, whose place in the tree is the one that the caller's headers say.
@@ -81,7 +81,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let import = Import::from_headers(request.headers(), self.trust);
+        let import = RemoteParent::from_headers(request.headers(), self.trust);
         let (method, path) = (request.method(), request.uri().path());
         let route = route(request.extensions());
         let task = Task::from(tracing::info_span!(

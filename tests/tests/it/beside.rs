@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use distlog_bridge::{Propagator, beside};
-use distlog_layer::{Flush, Import, Task, Trust};
+use distlog_bridge::{Propagator, otel_interop};
+use distlog_layer::{Flush, RemoteParent, Task, Trust};
 use distlog_proto::{BatchRef, Kind, Record};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, Tracer, TracerProvider};
@@ -60,7 +60,7 @@ fn heard_with(
     socket.bind("tcp://127.0.0.1:*").unwrap();
     let (distlog, guard) = distlog_layer::builder()
         .service("both")
-        .beside(beside::twin)
+        .external_spans(otel_interop::external_span)
         .connect_push(socket.get_last_endpoint().unwrap().unwrap())
         .unwrap();
     let kept = Kept::default();
@@ -75,14 +75,14 @@ fn heard_with(
     let registry = tracing_subscriber::registry();
     match order {
         Otel::First => {
-            let otel = beside::layer(tracing_opentelemetry::layer(), tracer.clone());
+            let otel = otel_interop::layer(tracing_opentelemetry::layer(), tracer.clone());
             with_default(
                 registry.with(otel.with_filter(visible())).with(distlog),
                 work,
             );
         }
         Otel::Last => {
-            let otel = beside::layer(tracing_opentelemetry::layer(), tracer.clone());
+            let otel = otel_interop::layer(tracing_opentelemetry::layer(), tracer.clone());
             with_default(
                 registry.with(distlog).with(otel.with_filter(visible())),
                 work,
@@ -317,7 +317,7 @@ fn an_import_is_told_to_opentelemetry() {
         for start in [0, 1, 2] {
             let heard = heard(order, || {
                 info_span!("elsewhere").in_scope(|| {
-                    let import = Import::from_trace_context(
+                    let import = RemoteParent::from_trace_context(
                         [parent],
                         [&b"distlog=1/3,a=1"[..]],
                         Trust::Continue,
@@ -354,7 +354,7 @@ fn what_the_program_told_opentelemetry_of_the_caller_counts_and_ours_becomes_a_l
     )];
     for order in ORDERS {
         let heard = heard(order, || {
-            let import = Import::from_trace_context([parent], [], Trust::Continue);
+            let import = RemoteParent::from_trace_context([parent], [], Trust::Continue);
             let task = distlog_layer::import_task!(import, "imported");
             let headers = std::collections::HashMap::from(other.clone());
             let caller = Propagator::new().extract(&headers);

@@ -225,7 +225,7 @@ fn a_child_that_drops_the_ring_leaves_its_parents_file_alone() {
     let folder = tempfile::tempdir().unwrap();
     let dir = SpoolDir::open(folder.path()).unwrap();
     let producer = ProducerId::random();
-    let (ring, reader) = Ring::spooled(&dir, producer, 4096, &source(producer)).unwrap();
+    let (ring, reader) = Ring::spooled(&dir, producer, 4096, &source(producer), true).unwrap();
     ring.push(0, b"the parent's").unwrap();
     let path = folder.path().join(format!("{}.spool", hex(producer)));
     let before = super::file::content(&path);

@@ -145,7 +145,7 @@ pub(super) fn callsite() -> Vec<u8> {
 pub(super) fn spooled(dir: &SpoolDir, capacity: u64) -> (Arc<Ring>, Reader) {
     let producer = ProducerId::random();
     let (ring, reader) =
-        Ring::spooled(dir, producer, capacity as usize, &source(producer)).unwrap();
+        Ring::spooled(dir, producer, capacity as usize, &source(producer), true).unwrap();
     ring.keep_callsite(SITE, &callsite()).unwrap();
     (ring, reader)
 }

@@ -345,7 +345,7 @@ fn more_spools_than_can_be_watched_are_refused() {
     let mut rings: Vec<_> = (0..64).map(|_| spooled(&dir, 4096)).collect();
     let one_more = || {
         let producer = distlog_proto::ProducerId::random();
-        Ring::spooled(&dir, producer, 4096, &super::story::source(producer))
+        Ring::spooled(&dir, producer, 4096, &super::story::source(producer), true)
     };
     let refused = one_more().err().unwrap().to_string();
     assert!(refused.contains("64 spools in use"), "{refused}");

@@ -1,0 +1,29 @@
+//! [`SessionConfig`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use distlog_proto::ProducerId;
+
+use crate::endpoints::Endpoints;
+use crate::internal_log::Reporter;
+use crate::socket::Contexts;
+use crate::timeouts::FailoverTimeouts;
+
+/// What a session needs to know.
+pub struct SessionConfig {
+    /// Whose records are sent.
+    pub producer: ProducerId,
+    /// Where the daemons are.
+    pub endpoints: Endpoints,
+    /// Contexts of the endpoints.
+    pub contexts: Contexts,
+    /// Interval of pings while nothing else is sent.
+    pub heartbeat: Duration,
+    /// When to go to the next daemon.
+    pub timeouts: FailoverTimeouts,
+    /// Connects only when there are records.
+    pub is_lazy: bool,
+    /// Gets what a user must know.
+    pub reporter: Option<Arc<Reporter>>,
+}

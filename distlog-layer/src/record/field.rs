@@ -1,0 +1,191 @@
+//! Writing fields within a limit: a `Field` is a name and a typed value (`proto/distlog/v1/record.proto`).
+
+use std::fmt;
+
+use distlog_proto::Value;
+use distlog_proto::wire::encode::{self, Key, Scalar};
+use distlog_proto::wire::put;
+
+use crate::record::encode::raw_text;
+
+/// What stands around a string in a field: tags and lengths, in bytes at most, without the name.
+const AROUND: usize = 32;
+
+/// Tags in a `Field`: number and wire type.
+mod tag {
+    pub(super) const KEY: u8 = 1 << 3;
+    pub(super) const INT: u8 = 4 << 3;
+    pub(super) const DOUBLE: u8 = 6 << 3 | 1;
+    pub(super) const STRING: u8 = 7 << 3 | 2;
+}
+
+/// Writes fields with the number `number` of the surrounding message.
+///
+/// What would make the buffer longer than `limit` is cut and marked.
+pub(crate) struct FieldWriter<'a> {
+    pub(crate) out: &'a mut Vec<u8>,
+    /// Below 16.
+    pub(crate) number: u32,
+    pub(crate) limit: usize,
+}
+
+impl FieldWriter<'_> {
+    /// A number, a boolean, null; a string or bytes of known length.
+    #[inline]
+    pub(crate) fn scalar(&mut self, key: Key<'_>, value: Scalar<'_>) {
+        // What most events consist of is written at once.
+        match (key, value) {
+            (Key::Index(index @ ..127), Scalar::I64(value)) => {
+                let (head, value) = (tag::INT, put::zigzag(value));
+                let length = put::varint_len(value);
+                let mut bytes = [0; 15];
+                bytes[..5].copy_from_slice(&self.head(index, 1 + length, head));
+                let mut rest = value;
+                for byte in &mut bytes[5..4 + length] {
+                    *byte = rest as u8 | 0x80;
+                    rest >>= 7;
+                }
+                bytes[4 + length] = rest as u8;
+                self.out.extend_from_slice(&bytes[..5 + length]);
+            }
+            (Key::Index(index @ ..127), Scalar::F64(value)) => {
+                let mut bytes = [0; 13];
+                bytes[..5].copy_from_slice(&self.head(index, 9, tag::DOUBLE));
+                bytes[5..].copy_from_slice(&value.to_le_bytes());
+                self.out.extend_from_slice(&bytes);
+            }
+            (Key::Index(index @ ..127), Scalar::Str(value)) if value.len() < 120 => {
+                let [a, b, c, d, e] = self.head(index, 2 + value.len(), tag::STRING);
+                self.out
+                    .extend_from_slice(&[a, b, c, d, e, value.len() as u8]);
+                self.out.extend_from_slice(value.as_bytes());
+            }
+            (key, value) => encode::scalar(self.out, self.number, key, value),
+        }
+    }
+
+    /// The first bytes of a `Field` that has less than 128: tag and length, key, tag of a value of `length` bytes.
+    #[inline]
+    fn head(&self, index: u32, length: usize, tag: u8) -> [u8; 5] {
+        [
+            (self.number << 3 | 2) as u8,
+            2 + length as u8,
+            tag::KEY,
+            index as u8 + 1,
+            tag,
+        ]
+    }
+
+    #[inline]
+    pub(crate) fn str(&mut self, key: Key<'_>, value: &str) {
+        if self.fits(value.len()) {
+            self.scalar(key, Scalar::Str(value));
+        } else {
+            self.text(key, format_args!("{value}"));
+        }
+    }
+
+    pub(crate) fn bytes(&mut self, key: Key<'_>, value: &[u8]) {
+        if self.fits(value.len()) {
+            self.scalar(key, Scalar::Bytes(value));
+        } else {
+            self.text(key, format_args!("[{} bytes cut]", value.len()));
+        }
+    }
+
+    /// The readable form of a value.
+    #[inline]
+    pub(crate) fn text(&mut self, key: Key<'_>, value: fmt::Arguments<'_>) {
+        let limit = self.limit;
+        encode::text_with(self.out, self.number, key, |out| {
+            raw_text(out, limit, value)
+        });
+    }
+
+    pub(crate) fn i128(&mut self, key: Key<'_>, value: i128) {
+        match (i64::try_from(value), u64::try_from(value)) {
+            (Ok(value), _) => self.scalar(key, Scalar::I64(value)),
+            (_, Ok(value)) => self.scalar(key, Scalar::U64(value)),
+            _ => self.text(key, format_args!("{value}")),
+        }
+    }
+
+    pub(crate) fn u128(&mut self, key: Key<'_>, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) => self.scalar(key, Scalar::U64(value)),
+            Err(_) => self.text(key, format_args!("{value}")),
+        }
+    }
+
+    /// A value of any type.
+    pub(crate) fn value(&mut self, key: Key<'_>, value: &Value) {
+        match value {
+            Value::Str(v) => self.str(key, v),
+            Value::Text(v) => self.text(key, format_args!("{v}")),
+            Value::Bytes(v) => self.bytes(key, v),
+            Value::List(_) | Value::Map(_) => {
+                let start = self.out.len();
+                encode::value(self.out, self.number, key, value);
+                // Cut as a whole: half a list would pass for one.
+                if self.out.len() > self.limit {
+                    let length = self.out.len() - start;
+                    self.out.truncate(start);
+                    self.text(key, format_args!("[{length} bytes cut]"));
+                }
+            }
+            value => encode::value(self.out, self.number, key, value),
+        }
+    }
+
+    fn fits(&self, length: usize) -> bool {
+        self.out.len() + length + AROUND <= self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short way writes what the long one does.
+    #[test]
+    fn short_fields_are_written_as_all_others() {
+        let long = "x".repeat(200);
+        let integers = [0, 1, -1, 63, 64, -64, -65, 1 << 20, i64::MAX, i64::MIN].map(Scalar::I64);
+        let floats = [0.0, -1.5, f64::NAN, f64::MAX].map(Scalar::F64);
+        let strings = [
+            0, 1, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 200,
+        ];
+        let strings = strings.map(|length| Scalar::Str(&long[..length]));
+        let others = [
+            Scalar::Null,
+            Scalar::Bool(true),
+            Scalar::U64(7),
+            Scalar::U64(u64::MAX),
+        ];
+        for value in integers
+            .into_iter()
+            .chain(floats)
+            .chain(strings)
+            .chain(others)
+        {
+            for key in [
+                Key::Index(0),
+                Key::Index(126),
+                Key::Index(127),
+                Key::Index(300),
+                Key::Name("n"),
+                Key::None,
+            ] {
+                let (mut short, mut long) = (Vec::new(), Vec::new());
+                FieldWriter {
+                    out: &mut short,
+                    number: 13,
+                    limit: 1000,
+                }
+                .scalar(key, value);
+                encode::scalar(&mut long, 13, key, value);
+                assert_eq!(short, long, "{key:?} {value:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Takes the fields of events and spans from `tracing` and writes them into records.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+
+use distlog_proto::SpanKind;
+use distlog_proto::wire::encode::{Key, Scalar};
+use distlog_proto::wire::field::{record, task};
+use tracing_core::Field;
+use tracing_core::field::Visit;
+
+use crate::record::capture::{self, Captured, MARK};
+use crate::record::encode;
+use crate::record::field::FieldWriter;
+use crate::record::remote_parent::{self, RemoteParent};
+
+/// The field that holds the readable text.
+const MESSAGE: &str = "message";
+/// The field that holds an error.
+const ERROR: &str = "error";
+
+/// Writes an event's fields into its record.
+pub(crate) struct EventVisitor<'a> {
+    out: &'a mut Vec<u8>,
+    limit: usize,
+    is_log: bool,
+    error: Option<Range<usize>>,
+}
+
+impl<'a> EventVisitor<'a> {
+    /// `limit`: the length that `out` may reach. `is_log`: the event came from the `log` crate.
+    pub(crate) fn new(out: &'a mut Vec<u8>, limit: usize, is_log: bool) -> EventVisitor<'a> {
+        EventVisitor {
+            out,
+            limit,
+            is_log,
+            error: None,
+        }
+    }
+
+    /// Where in the record the event's error stands.
+    pub(crate) fn error(self) -> Option<Range<usize>> {
+        self.error
+    }
+
+    /// A field that is not the message. `None`: it is none of the event's own.
+    #[inline]
+    fn key<'k>(&self, field: &'k Field) -> Option<Key<'k>> {
+        if self.is_log {
+            // Its callsite has no field names, and four fields are the callsite.
+            return (!field.name().starts_with("log.")).then(|| Key::Name(field.name()));
+        }
+        Some(Key::Index(field.index() as u32))
+    }
+
+    #[inline]
+    fn scalar(&mut self, field: &Field, value: Scalar<'_>) {
+        if let Some(key) = self.key(field) {
+            self.writer().scalar(key, value);
+        }
+    }
+
+    #[inline]
+    fn writer(&mut self) -> FieldWriter<'_> {
+        FieldWriter {
+            out: self.out,
+            number: record::FIELDS,
+            limit: self.limit,
+        }
+    }
+
+    fn put_error(&mut self, put: impl FnOnce(&mut Vec<u8>, usize)) {
+        if self.error.is_none() {
+            let start = self.out.len();
+            put(self.out, self.limit);
+            self.error = Some(start..self.out.len());
+        }
+    }
+}
+
+impl Visit for EventVisitor<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == MESSAGE {
+            return encode::text(
+                self.out,
+                record::MESSAGE,
+                self.limit,
+                format_args!("{value:?}"),
+            );
+        }
+        if let Some(key) = self.key(field) {
+            debug(&mut self.writer(), key, value);
+        }
+        if field.name() == ERROR {
+            self.put_error(|out, limit| encode::error_text(out, limit, format_args!("{value:?}")));
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == MESSAGE {
+            return encode::text(
+                self.out,
+                record::MESSAGE,
+                self.limit,
+                format_args!("{value}"),
+            );
+        }
+        if let Some(key) = self.key(field) {
+            self.writer().str(key, value);
+        }
+        if field.name() == ERROR {
+            self.put_error(|out, limit| encode::error_text(out, limit, format_args!("{value}")));
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        if let Some(key) = self.key(field) {
+            self.writer().text(key, format_args!("{value}"));
+        }
+        self.put_error(|out, limit| encode::error(out, limit, value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.scalar(field, Scalar::I64(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.scalar(field, Scalar::U64(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.scalar(field, Scalar::F64(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.scalar(field, Scalar::Bool(value));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        if let Some(key) = self.key(field) {
+            self.writer().i128(key, value);
+        }
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        if let Some(key) = self.key(field) {
+            self.writer().u128(key, value);
+        }
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        if let Some(key) = self.key(field) {
+            self.writer().bytes(key, value);
+        }
+    }
+}
+
+/// What fields of a span say that are not context.
+#[derive(Default)]
+pub(crate) struct Special {
+    /// `otel.name`.
+    pub(crate) name: Option<String>,
+    /// `otel.kind`.
+    pub(crate) kind: SpanKind,
+    /// `otel.status_code`: whether it is `ok`.
+    pub(crate) status: Option<bool>,
+    /// `otel.status_description`.
+    pub(crate) description: Option<String>,
+    /// Where the task comes from.
+    pub(crate) import: Option<Box<RemoteParent>>,
+}
+
+/// Writes a span's message into a record and its other fields, as context, into a buffer beside it.
+pub(crate) struct SpanVisitor<'a> {
+    record: &'a mut Vec<u8>,
+    context: &'a mut Vec<u8>,
+    limit: usize,
+    special: Special,
+}
+
+impl<'a> SpanVisitor<'a> {
+    /// `limit`: the length that each of both may reach.
+    pub(crate) fn new(
+        record: &'a mut Vec<u8>,
+        context: &'a mut Vec<u8>,
+        limit: usize,
+    ) -> SpanVisitor<'a> {
+        SpanVisitor {
+            record,
+            context,
+            limit,
+            special: Special::default(),
+        }
+    }
+
+    pub(crate) fn special(self) -> Special {
+        self.special
+    }
+
+    fn writer(&mut self) -> FieldWriter<'_> {
+        FieldWriter {
+            out: self.context,
+            number: task::CONTEXT,
+            limit: self.limit,
+        }
+    }
+
+    /// Whether the field was one of those that are not context.
+    fn takes(&mut self, field: &Field, value: fmt::Arguments<'_>) -> bool {
+        match field.name() {
+            MESSAGE => encode::text(self.record, record::MESSAGE, self.limit, value),
+            "otel.name" => self.special.name = Some(value.to_string()),
+            "otel.kind" => {
+                self.special.kind =
+                    SpanKind::from_name(&value.to_string().to_ascii_lowercase()).unwrap_or_default()
+            }
+            "otel.status_code" => {
+                self.special.status = match value.to_string().to_ascii_lowercase().as_str() {
+                    "ok" => Some(true),
+                    "error" => Some(false),
+                    _ => None,
+                }
+            }
+            "otel.status_description" => self.special.description = Some(value.to_string()),
+            _ => return false,
+        }
+        true
+    }
+
+    fn import(&mut self, value: &dyn fmt::Debug) {
+        let mut text = String::new();
+        let captured = capture::during(|| {
+            let _ = fmt::Write::write_fmt(&mut text, format_args!("{value:?}"));
+        });
+        match captured {
+            Some(Captured::RemoteParent(import)) if text == MARK => {
+                self.special.import = Some(import)
+            }
+            _ => self
+                .writer()
+                .text(Key::Name(remote_parent::FIELD), format_args!("{text}")),
+        }
+        if let Some(unreadable) = self
+            .special
+            .import
+            .as_ref()
+            .and_then(|import| import.unreadable().map(str::to_owned))
+        {
+            self.writer()
+                .str(Key::Name(remote_parent::FIELD), &unreadable);
+        }
+    }
+}
+
+impl Visit for SpanVisitor<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == remote_parent::FIELD {
+            self.import(value);
+        } else if !self.takes(field, format_args!("{value:?}")) {
+            debug(&mut self.writer(), Key::Name(field.name()), value);
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if !self.takes(field, format_args!("{value}")) {
+            self.writer().str(Key::Name(field.name()), value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.writer()
+            .text(Key::Name(field.name()), format_args!("{value}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.writer()
+            .scalar(Key::Name(field.name()), Scalar::I64(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.writer()
+            .scalar(Key::Name(field.name()), Scalar::U64(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.writer()
+            .scalar(Key::Name(field.name()), Scalar::F64(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.writer()
+            .scalar(Key::Name(field.name()), Scalar::Bool(value));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.writer().i128(Key::Name(field.name()), value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.writer().u128(Key::Name(field.name()), value);
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        self.writer().bytes(Key::Name(field.name()), value);
+    }
+}
+
+/// A value that came as `Debug`: text, or the value that [`crate::val()`] has hidden in it.
+fn debug(writer: &mut FieldWriter<'_>, key: Key<'_>, value: &dyn fmt::Debug) {
+    let start = writer.out.len();
+    let captured = capture::during(|| writer.text(key, format_args!("{value:?}")));
+    match captured {
+        None => {}
+        Some(Captured::Value(value)) if is_only_the_mark(&writer.out[start..]) => {
+            writer.out.truncate(start);
+            writer.value(key, &value);
+        }
+        // Hidden in a larger text.
+        Some(_) => {
+            writer.out.truncate(start);
+            writer.text(key, format_args!("{value:?}"));
+        }
+    }
+}
+
+/// Whether the text that a `Field` ends with is the mark and nothing else.
+fn is_only_the_mark(field: &[u8]) -> bool {
+    let mut text = Vec::with_capacity(MARK.len() + 2);
+    distlog_proto::wire::encode::text_with(&mut text, 1, Key::None, |out| {
+        out.extend_from_slice(MARK.as_bytes())
+    });
+    // Without tag and length of the `Field`, what is left are tag, length and bytes of its text.
+    field.ends_with(&text[2..])
+}

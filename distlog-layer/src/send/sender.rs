@@ -1,0 +1,171 @@
+//! The sender: one thread that takes committed records in order, forms batches, sends them, frees the ring.
+
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use distlog_client::internal_log::log;
+use distlog_client::{Progress, Transport};
+use distlog_proto::session::ByeReason;
+use fastant::Instant as Tick;
+
+use crate::ring::Reader;
+use crate::send::batcher::{Batcher, LINGER};
+use crate::send::control::{Flush, Orders};
+use crate::send::overflow::Reporter;
+use crate::send::shared::Shared;
+
+/// How often the sender looks at its orders while a batch is blocked.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Interval of records about losses, and of checks of the system's clock and the spool.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the thread owns.
+pub(crate) struct Sender {
+    shared: Arc<Shared>,
+    batcher: Batcher,
+    transport: Box<dyn Transport>,
+    reporter: Reporter,
+    last_look: Instant,
+    /// Bytes that the ring lost, as far as they are logged.
+    lost_bytes: u64,
+}
+
+impl Sender {
+    /// `source`: as a field of each batch.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        reader: Reader,
+        transport: Box<dyn Transport>,
+        source: Vec<u8>,
+    ) -> Sender {
+        Sender {
+            batcher: Batcher::new(Arc::clone(&shared), reader, source),
+            shared,
+            transport,
+            reporter: Reporter::default(),
+            last_look: Instant::now(),
+            lost_bytes: 0,
+        }
+    }
+
+    /// Works until it is told to stop; reports what is left then.
+    pub(crate) fn run(mut self, left: &mpsc::Sender<Flush>) {
+        let mut end = None;
+        let deadline = loop {
+            let orders = self.shared.control.orders();
+            let urgent = orders.are_urgent();
+            self.batcher.set_urgent(urgent);
+            let progress = self.transport.work(&mut self.batcher, Instant::now());
+            let control = &self.shared.control;
+            control.set_reached(self.transport.is_connected());
+            let full = self.batcher.fill();
+            self.look(urgent);
+            self.answer(orders);
+            if let Some(deadline) = orders.stop {
+                let late = Instant::now() >= deadline;
+                if end.is_none() && (late || !self.reporter.is_due(&self.shared.ring)) {
+                    end = Some(self.end());
+                }
+                if late || end.is_some_and(|end| self.shared.ring.tail() >= end) {
+                    break deadline;
+                }
+            }
+            self.rest(&orders, full, progress == Progress::Blocked);
+        };
+        self.close(deadline, left);
+    }
+
+    /// What is done now and then.
+    fn look(&mut self, urgent: bool) {
+        let due = self.last_look.elapsed() >= CHECK_INTERVAL;
+        if due {
+            self.shared.clock.adjust();
+            self.look_at_spool();
+            self.last_look = Instant::now();
+        }
+        let shared = &self.shared;
+        if (due || urgent) && self.reporter.is_due(&shared.ring) {
+            let now = shared.clock.unix_nanos(Tick::now());
+            self.reporter.report(&shared.ring, now);
+        }
+    }
+
+    /// Says what befell the file.
+    fn look_at_spool(&mut self) {
+        let ring = &self.shared.ring;
+        if let Some(trouble) = ring.check_spool() {
+            log(trouble);
+        }
+        let lost = ring.lost_bytes();
+        if lost > self.lost_bytes {
+            log(format_args!(
+                "{lost} bytes of records are lost with the spool's memory"
+            ));
+            self.lost_bytes = lost;
+        }
+    }
+
+    fn answer(&mut self, orders: Orders) {
+        let Some((target, deadline)) = orders.flush else {
+            return;
+        };
+        if self.shared.ring.tail() >= target {
+            self.shared.control.answer(&orders, Flush::Flushed);
+        } else if Instant::now() >= deadline {
+            let left = self.left();
+            self.shared.control.answer(&orders, left);
+        }
+    }
+
+    /// Sleeps until there is something to do. `full`: there are more records than the batch takes; `stuck`: it could
+    /// not be sent.
+    fn rest(&self, orders: &Orders, full: bool, stuck: bool) {
+        if stuck {
+            // Whoever logs now need not wake us: there is nothing that we could do with it.
+            self.transport.wait(true, None, POLL_INTERVAL);
+        } else if !full {
+            let time = if self.batcher.is_empty() {
+                LINGER
+            } else {
+                LINGER / 4
+            };
+            let seen = self.batcher.end();
+            self.shared.control.sleep(orders, seen, |waker| {
+                self.transport.wait(false, Some(waker), time)
+            });
+        }
+    }
+
+    /// Nothing is taken any more; returns the end of what there is.
+    fn end(&self) -> u64 {
+        let end = self.shared.ring.close();
+        self.shared.control.end();
+        self.shared.losses.room();
+        end
+    }
+
+    fn left(&mut self) -> Flush {
+        self.batcher.left(self.transport.partly_sent())
+    }
+
+    fn close(mut self, deadline: Instant, report_left: &mpsc::Sender<Flush>) {
+        self.look_at_spool();
+        let left = self.left();
+        // Before what can take its time.
+        let _ = report_left.send(left);
+        let ring = &self.shared.ring;
+        // A caller may be writing yet: what follows its record is not seen, and must not go with the file.
+        let all = left == Flush::Flushed && ring.used() == 0;
+        let control = &self.shared.control;
+        control.answer(&control.orders(), left);
+        control.close();
+        self.shared.losses.room();
+        // What is left in a spool comes later, and the producer is not over before.
+        let done = (all || !ring.is_spooled()).then_some(ByeReason::Done);
+        let linger = deadline.saturating_duration_since(Instant::now());
+        self.transport.close(done, ring.dropped(), linger);
+        if all && let Err(error) = ring.remove_spool() {
+            log(error);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What the callers of a producer and its sender share.
+
+use std::sync::Arc;
+
+use crate::record::callsite::Callsites;
+use crate::record::clock::Clock;
+use crate::ring::Ring;
+use crate::send::control::Control;
+use crate::send::overflow::Losses;
+
+/// See the module.
+pub(crate) struct Shared {
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) callsites: Callsites,
+    pub(crate) losses: Losses,
+    pub(crate) clock: Clock,
+    pub(crate) control: Control,
+}
