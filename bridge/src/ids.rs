@@ -1,7 +1,7 @@
 //! Ids of distlog as those of OpenTelemetry, and back.
 //!
-//! Both have the same bytes. A task's id holds more, its path; on the way to OpenTelemetry only the span id that follows
-//! from it is left, and what comes back is an anchor: a span that only OpenTelemetry knows.
+//! Both have the same bytes. A task's id holds more, its path; on the way to OpenTelemetry only the span id that
+//! follows from it is left, and what comes back is an anchor: a span that only OpenTelemetry knows.
 //!
 //! ```
 //! use distlog_bridge::ids;

@@ -1,15 +1,15 @@
 //! OpenTelemetry on both sides of distlog: what a record is in OTLP.
 //!
-//! Conversions without I/O, but for `sdk`. This is the only crate of distlog whose public API names types of OpenTelemetry; the
-//! messages of OTLP are at hand as [`otlp`]. Read it in this order:
+//! Conversions without I/O, but for `sdk`. This is the only crate of distlog whose public API names types of
+//! OpenTelemetry; the messages of OTLP are at hand as [`otlp`]. Read it in this order:
 //!
 //! 1. `names.rs` — [`names`]: the attributes that distlog writes, in one table.
-//! 2. `attributes.rs`, `any_value.rs`, `protobuf.rs` — sets of attributes; typed values and fields become such, as messages or as
-//!    their bytes.
+//! 2. `attributes.rs`, `any_value.rs`, `protobuf.rs` — sets of attributes; typed values and fields become such, as
+//!    messages or as their bytes.
 //! 3. `code_attributes.rs` — what records say about code, threads and errors, as attributes.
 //! 4. `resource.rs` — [`resource`], [`scope`]: who logged, and [`Origins`], which converts each of them only once.
-//! 5. `span.rs` — [`OpenSpan`]: the records of a task, one after the other, become a span; with `span_builder.rs` (what distlog's own
-//!    clients logged) and `passthrough.rs` (what came by OTLP).
+//! 5. `span.rs` — [`OpenSpan`]: the records of a task, one after the other, become a span; with `span_builder.rs` (what
+//!    distlog's own clients logged) and `passthrough.rs` (what came by OTLP).
 //! 6. `log.rs` — [`log_record`]: an event becomes a log record.
 //! 7. `request.rs` — [`Request`]: many of them, grouped by resource and scope, become the bytes of an export request.
 //! 8. `receive/` — [`receive`]: the other way, export requests become batches of records.

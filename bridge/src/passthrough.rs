@@ -1,4 +1,5 @@
-//! What came by OTLP leaves as it came: its records are written as the bytes of a span or log record, and nothing is added.
+//! What came by OTLP leaves as it came: its records are written as the bytes of a span or log record, and nothing is
+//! added.
 
 use distlog_proto::RecordRef;
 use distlog_proto::wire::scan::{self, Scan};

@@ -21,11 +21,12 @@ static FIELDS: LazyLock<[String; 2]> =
 /// opentelemetry::global::set_text_map_propagator(distlog_bridge::Propagator::new());
 /// ```
 ///
-/// It takes the place of the SDK's `TraceContextPropagator`. It is stricter with `traceparent` (several headers, signs, digits that
-/// are missing), reads all `tracestate` headers, keeps the flag that says that the trace id is random, and knows the
-/// member `distlog` of `tracestate`: the place in the tree that the calling *task* has reserved. Where headers go on as
-/// they came (a proxy that makes no span) that member goes on with them; where a span of the SDK has come in between it is
-/// left out, since the reserved place is no child of that span. The members of other systems go on in order.
+/// It takes the place of the SDK's `TraceContextPropagator`. It is stricter with `traceparent` (several headers, signs,
+/// digits that are missing), reads all `tracestate` headers, keeps the flag that says that the trace id is random, and
+/// knows the member `distlog` of `tracestate`: the place in the tree that the calling *task* has reserved. Where
+/// headers go on as they came (a proxy that makes no span) that member goes on with them; where a span of the SDK has
+/// come in between it is left out, since the reserved place is no child of that span. The members of other systems go
+/// on in order.
 ///
 /// Headers that are not valid leave the context as it is.
 #[derive(Debug, Clone, Copy, Default)]

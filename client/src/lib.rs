@@ -1,19 +1,19 @@
-//! An acknowledged session with distlogd over ZeroMQ: connect, fail over, probe the preferred endpoint, replay, ack, ping,
-//! bye.
+//! An acknowledged session with distlogd over ZeroMQ: connect, fail over, probe the preferred endpoint, replay, ack,
+//! ping, bye.
 //!
-//! All records that wait for an acknowledgement are behind one trait, [`UnackedRecords`]. A [`SessionClient`] asks it for
-//! the next batch, tells it what was sent and what is durable, and moves it back when a daemon needs records again. The
-//! ring of `distlog-layer`, the queue of the OpenTelemetry exporters and the spools of dead processes implement it.
+//! All records that wait for an acknowledgement are behind one trait, [`UnackedRecords`]. A [`SessionClient`] asks it
+//! for the next batch, tells it what was sent and what is durable, and moves it back when a daemon needs records again.
+//! The ring of `distlog-layer`, the queue of the OpenTelemetry exporters and the spools of dead processes implement it.
 //! Nothing here waits but [`Transport::wait`] and the threads of [`Worker`].
 //!
 //! # Reading the source
 //!
 //! 1. `unacked.rs` — [`UnackedRecords`]: what a client sends; `transport.rs` — [`Transport`]: what sends it.
-//! 2. `endpoints.rs` — [`Endpoints`], and `timeouts.rs` — [`FailoverTimeouts`]: where the daemons are, and when to go to
-//!    the next one.
+//! 2. `endpoints.rs` — [`Endpoints`], and `timeouts.rs` — [`FailoverTimeouts`]: where the daemons are, and when to go
+//!    to the next one.
 //! 3. `socket.rs` (the only file that knows ZeroMQ) and `waker.rs` (ends a thread's sleep on its sockets).
-//! 4. `config.rs`, `connection.rs` (one attempt at one endpoint), `error.rs` (how it ends), `session.rs` — [`SessionClient`]: attempts
-//!    in turn, fail-over, probes.
+//! 4. `config.rs`, `connection.rs` (one attempt at one endpoint), `error.rs` (how it ends), `session.rs` —
+//!    [`SessionClient`]: attempts in turn, fail-over, probes.
 //! 5. `dead_records.rs` and `spool_drain.rs` — [`SpoolDrain`]: sends what dead processes left in a spool directory.
 //! 6. `worker.rs` — [`Worker`]: a thread with a bounded join; `internal_log.rs` — messages to stderr.
 

@@ -1,8 +1,9 @@
-//! [`SessionClient`]: brings the records of a producer to the session receiver of a daemon, whichever of several is there.
+//! [`SessionClient`]: brings the records of a producer to the session receiver of a daemon, whichever of several is
+//! there.
 //!
-//! The first endpoint is the preferred one. Another is tried when no daemon answers, when nothing is acknowledged, when the
-//! daemon stops. While the session is with another, preferred endpoints are probed now and then. What is not acknowledged
-//! is sent again to the next daemon, so nothing is lost on the way.
+//! The first endpoint is the preferred one. Another is tried when no daemon answers, when nothing is acknowledged, when
+//! the daemon stops. While the session is with another, preferred endpoints are probed now and then. What is not
+//! acknowledged is sent again to the next daemon, so nothing is lost on the way.
 
 use std::time::{Duration, Instant};
 
@@ -90,8 +91,8 @@ impl SessionClient {
         self.next_attempt
     }
 
-    /// Receives what is there and does what is due. Afterwards the records stand where the next batch begins, and what is
-    /// durable is freed.
+    /// Receives what is there and does what is due. Afterwards the records stand where the next batch begins, and what
+    /// is durable is freed.
     fn drive(&mut self, records: &mut dyn UnackedRecords, now: Instant) {
         let is_wanted = !self.config.is_lazy || records.head() > records.acked();
         if self.connection.is_none() && is_wanted && now >= self.next_attempt {
@@ -209,8 +210,8 @@ impl SessionClient {
         let absent = self.config.timeouts.absent;
         let over = probe.work(&self.config, records, absent, now).is_err();
         if probe.client().is_joined() {
-            // It is back. Its welcome is of no use: the current daemon may have acknowledged more since the hello. So the
-            // current session ends first, then a new hello is sent.
+            // It is back. Its welcome is of no use: the current daemon may have acknowledged more since the hello. So
+            // the current session ends first, then a new hello is sent.
             let number = *number;
             if let Some(connection) = self.connection.take() {
                 connection.close(ByeReason::Moving, records.dropped(), MIN_LINGER);

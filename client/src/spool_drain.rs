@@ -1,7 +1,7 @@
 //! [`SpoolDrain`]: sends what dead processes left in a spool directory.
 //!
-//! A file is read into memory to be sent. So that the program does not grow while no daemon is there, no file is claimed
-//! before the program itself is connected, and it is given back when the daemon goes.
+//! A file is read into memory to be sent. So that the program does not grow while no daemon is there, no file is
+//! claimed before the program itself is connected, and it is given back when the daemon goes.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -73,8 +73,8 @@ impl SpoolDrain {
         Ok(SpoolDrain { stop, thread })
     }
 
-    /// Scans once more and sends what it finds until `deadline`; waits for that until `until` at most. What is not sent is
-    /// left for the next process, and logged.
+    /// Scans once more and sends what it finds until `deadline`; waits for that until `until` at most. What is not sent
+    /// is left for the next process, and logged.
     pub fn finish(self, deadline: Instant, until: Instant) {
         let _ = self.stop.deadline.set(deadline);
         self.stop.waker.wake();

@@ -20,7 +20,8 @@ pub enum Progress {
 
 /// Brings the records of one producer to a daemon.
 pub trait Transport: Send {
-    /// Receives what is there, does what is due, and sends one batch at most. Never waits. Call it every 100 ms at least.
+    /// Receives what is there, does what is due, and sends one batch at most. Never waits. Call it every 100 ms at
+    /// least.
     fn work(&mut self, records: &mut dyn UnackedRecords, now: Instant) -> Progress;
 
     /// Whether a daemon takes records.

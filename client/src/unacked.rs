@@ -13,8 +13,8 @@ pub struct EncodedBatch<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The records of one producer in order. The first of them are durable, the next ones are sent, the rest waits. Positions
-/// are offsets in the producer's stream.
+/// The records of one producer in order. The first of them are durable, the next ones are sent, the rest waits.
+/// Positions are offsets in the producer's stream.
 pub trait UnackedRecords {
     /// A `RecordBatch` with the source alone.
     fn source(&self) -> Cow<'_, [u8]>;

@@ -4,8 +4,8 @@ use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Ends a thread's sleep: a pipe, so that the thread can sleep on its sockets at the same time. Nobody writes to it while
-/// the thread is awake.
+/// Ends a thread's sleep: a pipe, so that the thread can sleep on its sockets at the same time. Nobody writes to it
+/// while the thread is awake.
 #[derive(Debug)]
 pub struct Waker {
     reader: PipeReader,

@@ -1,7 +1,7 @@
 //! [`Worker`]: a thread with a bounded join.
 //!
-//! What a thread does at its end can take its time: closing a socket waits for a name to be resolved, reading a file for
-//! a disk. A program that ends does not wait for that.
+//! What a thread does at its end can take its time: closing a socket waits for a name to be resolved, reading a file
+//! for a disk. A program that ends does not wait for that.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};

@@ -68,7 +68,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The name of the service (`service.name`). Without it, that of `OTEL_SERVICE_NAME` or in `OTEL_RESOURCE_ATTRIBUTES`.
+    /// The name of the service (`service.name`). Without it, that of `OTEL_SERVICE_NAME` or in
+    /// `OTEL_RESOURCE_ATTRIBUTES`.
     pub fn service(mut self, name: impl Into<String>) -> Builder {
         self.settings.service = name.into();
         self
@@ -147,9 +148,10 @@ impl Builder {
     ///
     /// With [`Builder::connect_push`], too, where a record is done with when it is sent.
     ///
-    /// The file is mapped into memory. If somebody cuts it off or its disk fails, the system sends `SIGBUS` to whoever writes
-    /// there; so a handler of that signal is installed with the first spool. It puts memory in the place of the lost page,
-    /// and passes every other `SIGBUS` on to the handler that was there before. [`Builder::sigbus_handler`] switches it off.
+    /// The file is mapped into memory. If somebody cuts it off or its disk fails, the system sends `SIGBUS` to whoever
+    /// writes there; so a handler of that signal is installed with the first spool. It puts memory in the place of the
+    /// lost page, and passes every other `SIGBUS` on to the handler that was there before. [`Builder::sigbus_handler`]
+    /// switches it off.
     ///
     /// If the directory cannot be used, connecting fails with [`ConnectError::Spool`]. A program that would rather log
     /// without can go on:
@@ -177,9 +179,9 @@ impl Builder {
         self
     }
 
-    /// Whether [`Builder::spool`] installs a handler of `SIGBUS`; yes if nothing else is said. Switch it off if the program
-    /// has a handler of its own that must stay in place. Without it the program dies by `SIGBUS` when its spool is cut off or
-    /// the spool's disk fails.
+    /// Whether [`Builder::spool`] installs a handler of `SIGBUS`; yes if nothing else is said. Switch it off if the
+    /// program has a handler of its own that must stay in place. Without it the program dies by `SIGBUS` when its spool
+    /// is cut off or the spool's disk fails.
     pub fn sigbus_handler(mut self, install: bool) -> Builder {
         self.settings.sigbus_handler = install;
         self
@@ -189,10 +191,11 @@ impl Builder {
     /// its spans, and both show the same tree. `external_span` asks it for its span. For OpenTelemetry that is
     /// `distlog_bridge::otel_interop::external_span`, which goes with `distlog_bridge::otel_interop::layer`.
     ///
-    /// It is asked at a span's first enter, event or child, when its [`Task`](crate::Task) is first used, or at its close:
-    /// until then nothing is logged of the task, so that the other system can still be given a parent. A span that the other
-    /// one does not see has an id of its own. Where [`RemoteParent`](crate::RemoteParent) names the caller of a task, the
-    /// other system gets the same parent; if it begins another trace all the same, the task is linked to its caller.
+    /// It is asked at a span's first enter, event or child, when its [`Task`](crate::Task) is first used, or at its
+    /// close: until then nothing is logged of the task, so that the other system can still be given a parent. A span
+    /// that the other one does not see has an id of its own. Where [`RemoteParent`](crate::RemoteParent) names the
+    /// caller of a task, the other system gets the same parent; if it begins another trace all the same, the task is
+    /// linked to its caller.
     ///
     /// Not for programs that fork while a task is open that has not been entered.
     pub fn external_spans(
@@ -233,8 +236,8 @@ impl Builder {
         self.start()
     }
 
-    /// [`Builder::connect`] to the daemons that the variable `DISTLOG_ENDPOINT` names, separated by commas; without it, to
-    /// the one on this machine, `tcp://127.0.0.1:5011`.
+    /// [`Builder::connect`] to the daemons that the variable `DISTLOG_ENDPOINT` names, separated by commas; without it,
+    /// to the one on this machine, `tcp://127.0.0.1:5011`.
     ///
     /// # Errors
     /// As [`Builder::connect`].

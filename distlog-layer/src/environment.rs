@@ -1,6 +1,6 @@
 //! What the environment says where the builder says nothing: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` as
-//! [OpenTelemetry's SDKs](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) read them, and
-//! `DISTLOG_ENDPOINT`.
+//! [OpenTelemetry's SDKs](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) read them,
+//! and `DISTLOG_ENDPOINT`.
 
 use distlog_client::Endpoints;
 use distlog_client::internal_log::log;
@@ -21,7 +21,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
         .filter(|value| !value.trim().is_empty())
 }
 
-/// Fills in what the builder left open. `environment`: what the builder said. Of attributes with one name those of the builder win.
+/// Fills in what the builder left open. `environment`: what the builder said. Of attributes with one name those of the
+/// builder win.
 pub(crate) fn fill(
     settings: &mut Settings,
     environment: Option<Environment>,

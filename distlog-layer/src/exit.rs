@@ -1,5 +1,5 @@
-//! The end of a process. What was logged is flushed when it calls `exit` or returns from `main`, also where the guard lies in
-//! a `static` or was dropped at once.
+//! The end of a process. What was logged is flushed when it calls `exit` or returns from `main`, also where the guard
+//! lies in a `static` or was dropped at once.
 
 use std::sync::{Mutex, Once, PoisonError, Weak};
 use std::time::Duration;

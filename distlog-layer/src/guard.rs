@@ -10,10 +10,11 @@ use crate::send::control::Flush;
 use crate::send::overflow::Dropped;
 use crate::send::producer::Producer;
 
-/// Sends what is left when it is dropped: what the program logged, and with [`Builder::spool`](crate::Builder::spool) what
-/// killed programs left in the directory. Keep it until the program ends.
+/// Sends what is left when it is dropped: what the program logged, and with [`Builder::spool`](crate::Builder::spool)
+/// what killed programs left in the directory. Keep it until the program ends.
 ///
-/// A process that calls `exit`, or keeps its guard in a `static`, sends what is left when it exits, within the same bound.
+/// A process that calls `exit`, or keeps its guard in a `static`, sends what is left when it exits, within the same
+/// bound.
 #[must_use = "without the guard nobody sends what is left when the program ends"]
 pub struct Guard {
     producer: Arc<Producer>,

@@ -43,9 +43,9 @@
 //!
 //! # Durability
 //!
-//! [`Builder::connect`] leads to a session receiver: the daemon acknowledges what is durable in its store, and until then
-//! a record is kept and sent again if need be. [`Builder::connect_push`] is fire and forget. With [`Builder::spool`]
-//! the ring is a file. What becomes of a record whose log call returned:
+//! [`Builder::connect`] leads to a session receiver: the daemon acknowledges what is durable in its store, and until
+//! then a record is kept and sent again if need be. [`Builder::connect_push`] is fire and forget. With
+//! [`Builder::spool`] the ring is a file. What becomes of a record whose log call returned:
 //!
 //! | what happens | `connect` with `spool` | `connect` | `connect_push` |
 //! |---|---|---|---|
@@ -64,33 +64,34 @@
 //!
 //! # How a task ends
 //!
-//! Where the end of its work is known, it ends then: when its future ([`FutureExt::in_task`]) is ready or dropped, when the
-//! response of a `tower` layer has passed, its body and trailers included. What still holds its span (a connection pool, a
-//! future that was spawned in it) neither keeps it running nor stretches it; what that logs still belongs to it. Otherwise it
-//! ends when its last handle and its last subtask are gone, and its duration is from its begin to the last time it was left.
-//! Its outcome is the first of these that there is:
+//! Where the end of its work is known, it ends then: when its future ([`FutureExt::in_task`]) is ready or dropped, when
+//! the response of a `tower` layer has passed, its body and trailers included. What still holds its span (a connection
+//! pool, a future that was spawned in it) neither keeps it running nor stretches it; what that logs still belongs to
+//! it. Otherwise it ends when its last handle and its last subtask are gone, and its duration is from its begin to the
+//! last time it was left. Its outcome is the first of these that there is:
 //!
 //! 1. [`Task::fail`], [`Task::success`], the field `otel.status_code`;
 //! 2. a panic that left it;
 //! 3. `Ok` or `Err` of [`Task::run`] or the future, the last one;
 //! 4. `cancelled`, for a future that was dropped before it was ready: no failure;
-//! 5. an event at level ERROR with a field `error` in it. An event with that field alone counts for the span with the same
-//!    file and line: that is what `#[instrument(err)]` logs;
+//! 5. an event at level ERROR with a field `error` in it. An event with that field alone counts for the span with the
+//!    same file and line: that is what `#[instrument(err)]` logs;
 //! 6. otherwise it went well.
 //!
 //! An event or span with `parent: None` belongs to no task and fails none; a disabled parent arrives the same way.
 //!
 //! # How a program ends
 //!
-//! The [`Guard`] sends what is left. If it is never dropped (`std::process::exit`, a `static`), or dropped before a subscriber
-//! had the layer, that happens when the process exits. What killed programs left in the spool's directory is sent then, too.
+//! The [`Guard`] sends what is left. If it is never dropped (`std::process::exit`, a `static`), or dropped before a
+//! subscriber had the layer, that happens when the process exits. What killed programs left in the spool's directory is
+//! sent then, too.
 //!
 //! # Reading the source
 //!
-//! Begin with `builder.rs`, `settings.rs`, `environment.rs` and `connect_error.rs`: what is known before the first record.
-//! Then follow one record: `task/` (what `tracing` reports becomes records of a task), `record/` (a record becomes bytes),
-//! `ring/` (the way to the sender), `send/` (the sender, and a producer's threads). Each `mod.rs` says in which order to
-//! read. `guard.rs` and `exit.rs` end it; `tower/` is on top.
+//! Begin with `builder.rs`, `settings.rs`, `environment.rs` and `connect_error.rs`: what is known before the first
+//! record. Then follow one record: `task/` (what `tracing` reports becomes records of a task), `record/` (a record
+//! becomes bytes), `ring/` (the way to the sender), `send/` (the sender, and a producer's threads). Each `mod.rs` says
+//! in which order to read. `guard.rs` and `exit.rs` end it; `tower/` is on top.
 
 mod builder;
 mod connect_error;

@@ -11,8 +11,8 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use super::tracer::{called_by, is_inside, parent};
 use crate::ids;
 
-/// What the layer that [`layer`](super::layer) made has of a span, for `Builder::external_spans` of distlog-layer. From then on the
-/// span cannot be given another parent.
+/// What the layer that [`layer`](super::layer) made has of a span, for `Builder::external_spans` of distlog-layer. From
+/// then on the span cannot be given another parent.
 pub fn external_span(id: &Id, dispatch: &Dispatch) -> ExternalSpanState {
     if is_inside() {
         return ExternalSpanState::Pending;

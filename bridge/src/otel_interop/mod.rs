@@ -20,15 +20,16 @@
 //! # }
 //! ```
 //!
-//! The ids are those of OpenTelemetry: a task is the anchor `trace/~span`, its parent is the span's, also where the SDK's
-//! propagator has found it (`Span::set_parent`, which works until the span is first entered, has its first event or
-//! child, or is used as a `Task`). What distlog's `import_task!` and `tower::server` say about a caller is told to OpenTelemetry, unless the
-//! program has told it something itself.
+//! The ids are those of OpenTelemetry: a task is the anchor `trace/~span`, its parent is the span's, also where the
+//! SDK's propagator has found it (`Span::set_parent`, which works until the span is first entered, has its first event
+//! or child, or is used as a `Task`). What distlog's `import_task!` and `tower::server` say about a caller is told to
+//! OpenTelemetry, unless the program has told it something itself.
 //!
 //! A span that OpenTelemetry does not see (a filter, a provider that was shut down) keeps ids of distlog's own.
 //!
 //! `layer.rs` — [`layer`], the layer of `tracing-opentelemetry` and one that is told everything just before it is;
-//! `tracer.rs` — the tracer below it, which knows the parents; `external_span.rs` — [`external_span`], which distlog asks.
+//! `tracer.rs` — the tracer below it, which knows the parents; `external_span.rs` — [`external_span`], which distlog
+//! asks.
 
 mod external_span;
 mod layer;

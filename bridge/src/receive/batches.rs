@@ -13,7 +13,8 @@ const ENOUGH: usize = 128 << 10;
 const SOURCES: usize = 4;
 /// A record may have so much, written out, in bytes: the daemon stores batches of up to 16 MiB.
 const MAX_RECORD: usize = 8 << 20;
-/// An item of more bytes may go into several batches. It is looked through before, so that all of it is taken or nothing.
+/// An item of more bytes may go into several batches. It is looked through before, so that all of it is taken or
+/// nothing.
 const LARGE_ITEM: usize = 64 << 10;
 
 /// The batch that is being written, and where it goes.

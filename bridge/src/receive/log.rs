@@ -169,7 +169,8 @@ struct Body<'a> {
     kept: Option<Any<'a>>,
 }
 
-/// A body that is a string is the message, nothing else is to be kept then. Without a body the event's name is the message.
+/// A body that is a string is the message, nothing else is to be kept then. Without a body the event's name is the
+/// message.
 fn body<'a>(head: &Head<'a>, text: &'a mut String) -> Result<Body<'a>, DecodeError> {
     Ok(match head.body {
         None => Body {

@@ -4,11 +4,12 @@
 //! distlog has fields for), `ids.rs`, `source.rs` and `scope.rs` (who logged), `batches.rs` (what is
 //! handed over), `span.rs` and `log.rs`.
 //!
-//! A span becomes the begin of a task, an event for each of its events, and the end. Its attributes are the task's context;
-//! each of its records has them, events only while they are short. A task's path is `~` and the span id, unless the
-//! attribute `distlog.task` names an id that the span id follows from. A log record becomes an event in the task of its span.
-//! What they say stays as it is, so that [`crate::OpenSpan`] and [`crate::log_record`] make the same of it again. What
-//! distlog needs is set beside: service, host and process of the source, file and line of the callsite, thread, error.
+//! A span becomes the begin of a task, an event for each of its events, and the end. Its attributes are the task's
+//! context; each of its records has them, events only while they are short. A task's path is `~` and the span id,
+//! unless the attribute `distlog.task` names an id that the span id follows from. A log record becomes an event in the
+//! task of its span. What they say stays as it is, so that [`crate::OpenSpan`] and [`crate::log_record`] make the same
+//! of it again. What distlog needs is set beside: service, host and process of the source, file and line of the
+//! callsite, thread, error.
 //!
 //! An item that cannot be taken is refused alone, and counted; of a request whose frame is broken nothing is taken.
 

@@ -52,8 +52,8 @@ impl Builder {
     /// Makes the exporters, for the session receiver of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`, or of one of
     /// several. The daemon need not be there yet. A program that has no use for one of the exporters drops it.
     ///
-    /// Of several endpoints the first is the preferred one. When no daemon answers there, or it acknowledges nothing, the
-    /// next one gets what is not acknowledged; when a preferred one is back, the session moves there.
+    /// Of several endpoints the first is the preferred one. When no daemon answers there, or it acknowledges nothing,
+    /// the next one gets what is not acknowledged; when a preferred one is back, the session moves there.
     ///
     /// # Errors
     /// If an endpoint is none, or the system gives no thread.

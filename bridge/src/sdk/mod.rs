@@ -19,9 +19,10 @@
 //!
 //! After a `fork` the child needs exporters of its own.
 //!
-//! Read it in this order: `builder.rs`, `connect_error.rs` and `settings.rs`, `spans.rs` and `logs.rs` (what the SDK calls),
-//! `exporter_handle.rs` and `shared.rs` (what they share with the thread), `pending_export.rs` (a request becomes batches),
-//! `export_queue.rs` (what is not acknowledged), `export_worker.rs` (the thread). The session itself is `distlog-client`'s.
+//! Read it in this order: `builder.rs`, `connect_error.rs` and `settings.rs`, `spans.rs` and `logs.rs` (what the SDK
+//! calls), `exporter_handle.rs` and `shared.rs` (what they share with the thread), `pending_export.rs` (a request
+//! becomes batches), `export_queue.rs` (what is not acknowledged), `export_worker.rs` (the thread). The session itself
+//! is `distlog-client`'s.
 
 mod builder;
 mod connect_error;

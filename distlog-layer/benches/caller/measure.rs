@@ -1,6 +1,6 @@
-//! How it is measured: the best of several rounds, since others on the machine only ever make a round slower; in CPU time
-//! of the calling thread, so that a thread that had to wait for a core is not charged for it. Allocations are counted in
-//! a round of their own.
+//! How it is measured: the best of several rounds, since others on the machine only ever make a round slower; in CPU
+//! time of the calling thread, so that a thread that had to wait for a core is not charged for it. Allocations are
+//! counted in a round of their own.
 
 use std::time::Duration;
 

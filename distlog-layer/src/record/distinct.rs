@@ -38,8 +38,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Appends fields to others, of which those with the same names go. Those that would make it longer than `limit` bytes are
-/// left out.
+/// Appends fields to others, of which those with the same names go. Those that would make it longer than `limit` bytes
+/// are left out.
 pub(crate) fn set(all: &mut Vec<u8>, new: &[u8], limit: usize) {
     for entry in entries(new) {
         let at = entries(all).find_map(|known| {
@@ -55,8 +55,8 @@ pub(crate) fn set(all: &mut Vec<u8>, new: &[u8], limit: usize) {
     }
 }
 
-/// Removes the fields of `out`, from `from` on, that a later one has the name of; of several messages it keeps the last.
-/// For callsites that say a name twice, which few do.
+/// Removes the fields of `out`, from `from` on, that a later one has the name of; of several messages it keeps the
+/// last. For callsites that say a name twice, which few do.
 pub(crate) fn keep_last(out: &mut Vec<u8>, from: usize, names: &FieldSet) {
     let tail = out.split_off(from);
     let all: Vec<_> = entries(&tail)

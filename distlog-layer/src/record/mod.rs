@@ -2,7 +2,8 @@
 //!
 //! 1. `clock.rs`, `random.rs`, `level.rs` — time, ids, severities.
 //! 2. `encode.rs` and `field.rs` — texts, errors and fields as protobuf; `distinct.rs` — each field name once.
-//! 3. `val.rs` and `capture.rs` — values with structure, through serde; `remote_parent.rs` — the caller of a task, as a field.
+//! 3. `val.rs` and `capture.rs` — values with structure, through serde; `remote_parent.rs` — the caller of a task, as a
+//!    field.
 //! 4. `visit.rs` — the fields of a `tracing` event or span, all of them.
 //! 5. `callsite.rs` — what all records of one place in the code have in common.
 

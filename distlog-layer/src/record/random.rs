@@ -2,8 +2,8 @@
 
 use distlog_proto::{TaskId, TraceId};
 
-/// A thread's generator: xoshiro256++ (Blackman, Vigna: Scrambled linear pseudorandom number generators, 2021), seeded by
-/// the system. Nothing here is secret; ids must only never meet.
+/// A thread's generator: xoshiro256++ (Blackman, Vigna: Scrambled linear pseudorandom number generators, 2021), seeded
+/// by the system. Nothing here is secret; ids must only never meet.
 pub(crate) struct Random([u64; 4]);
 
 impl Random {

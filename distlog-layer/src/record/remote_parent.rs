@@ -26,7 +26,8 @@ pub enum Trust {
 /// Where a task that another process has asked for takes its place; made from whatever the other has sent.
 ///
 /// From a task id or its text, with `RemoteParent::from`; from the headers of a request, with
-/// [`RemoteParent::from_trace_context`] or `RemoteParent::from_headers` (feature `http`). A text that is no id costs the link only: the task then begins a trace of its own.
+/// [`RemoteParent::from_trace_context`] or `RemoteParent::from_headers` (feature `http`). A text that is no id costs
+/// the link only: the task then begins a trace of its own.
 #[derive(Clone)]
 pub struct RemoteParent {
     origin: Origin,

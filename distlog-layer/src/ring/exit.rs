@@ -3,8 +3,8 @@
 #[cfg(unix)]
 use std::sync::Once;
 
-/// Calls `work` once when the process calls `exit` or returns from `main`; not when it is killed, aborts, or calls `_exit`.
-/// A forked child that exits calls it, too. The first `work` counts.
+/// Calls `work` once when the process calls `exit` or returns from `main`; not when it is killed, aborts, or calls
+/// `_exit`. A forked child that exits calls it, too. The first `work` counts.
 pub(crate) fn at_exit(work: fn()) {
     #[cfg(unix)]
     {
@@ -21,8 +21,8 @@ pub(crate) fn at_exit(work: fn()) {
         }
 
         let _ = WORK.set(work);
-        // SAFETY: `run` is a function without arguments that neither unwinds nor calls `exit`, and it lives as long as the
-        // code of this library: `atexit` calls it before a library that is unloaded goes.
+        // SAFETY: `run` is a function without arguments that neither unwinds nor calls `exit`, and it lives as long as
+        // the code of this library: `atexit` calls it before a library that is unloaded goes.
         ASKED.call_once(|| _ = unsafe { libc::atexit(run) });
     }
     #[cfg(not(unix))]

@@ -16,8 +16,8 @@ use super::sigbus::Watch;
 use super::sigbus::page_size;
 
 /// The memory. Its methods are safe to call for [`super::Ring`] and [`super::Reader`] alone, which see to it that
-/// nobody reads what somebody writes (`mod.rs` says why, and what of a spool whose memory was taken away); out of bounds
-/// they never go.
+/// nobody reads what somebody writes (`mod.rs` says why, and what of a spool whose memory was taken away); out of
+/// bounds they never go.
 pub(super) struct Map {
     /// Of a file's map alone. Dropped before the map, as it must be: fields are dropped in this order.
     watch: Option<Watch>,
@@ -38,8 +38,8 @@ impl Map {
         })
     }
 
-    /// The front of a file that is at least so long, and whose ring is zeroed. Nobody else maps it. `watched`: the handler
-    /// of `SIGBUS` replaces pages that are taken away.
+    /// The front of a file that is at least so long, and whose ring is zeroed. Nobody else maps it. `watched`: the
+    /// handler of `SIGBUS` replaces pages that are taken away.
     pub(super) fn of_file(file: &File, capacity: usize, watched: bool) -> io::Result<Map> {
         let raw = MmapOptions::new()
             .len(HEADER_LEN + capacity)
@@ -69,8 +69,8 @@ impl Map {
         {
             let start = start - start % page_size();
             let end = end.min(self.raw.len());
-            // SAFETY: the range is within this map, which nobody else knows. The advice changes none of its bytes, whoever
-            // writes to them meanwhile, and where it would have to raise SIGBUS it fails instead.
+            // SAFETY: the range is within this map, which nobody else knows. The advice changes none of its bytes,
+            // whoever writes to them meanwhile, and where it would have to raise SIGBUS it fails instead.
             let _ = unsafe {
                 rustix::mm::madvise(
                     self.raw.as_mut_ptr().add(start.min(end)).cast(),

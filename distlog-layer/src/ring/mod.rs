@@ -2,15 +2,15 @@
 //!
 //! A lock-free ring of bytes for many producers and one consumer, in a memory map. A position is absolute: it counts
 //! the bytes written since the ring began and never falls, so the position of a record is also its sequence number
-//! (`offset`); numbers in between are holes. The map is anonymous memory, or the front of a file (a *spool*): then every
-//! record whose [`Ring::push`] returned survives the process, however that ends.
+//! (`offset`); numbers in between are holes. The map is anonymous memory, or the front of a file (a *spool*): then
+//! every record whose [`Ring::push`] returned survives the process, however that ends.
 //!
 //! Read in this order: `entry.rs` (an entry's two words), `live.rs` (the positions), `mirror.rs` (what of them a file
 //! has a copy of), `writer.rs` (reserve, copy, commit), `reader.rs` (read, go back, free), `counters.rs` (drops and
 //! epochs), `spool.rs` and `open.rs` (the file, and making a ring); then the memory: `map.rs` and `sigbus.rs` (a file
-//! whose memory is taken away), `loom_map.rs` (the same memory as loom can follow it). `fork.rs` says how a child process
-//! notices that it is one, `exit.rs` how the end of a process is noticed, `points.rs` where the tests kill a process.
-//! `unsafe` is in `map.rs`, `sigbus.rs`, `fork.rs` and `exit.rs` alone.
+//! whose memory is taken away), `loom_map.rs` (the same memory as loom can follow it). `fork.rs` says how a child
+//! process notices that it is one, `exit.rs` how the end of a process is noticed, `points.rs` where the tests kill a
+//! process. `unsafe` is in `map.rs`, `sigbus.rs`, `fork.rs` and `exit.rs` alone.
 //!
 //! # An entry
 //!
@@ -30,16 +30,16 @@
 //! The consumer looks only at positions where an entry begins, so what it polls is a commit word, which is only ever
 //! stored atomically in its lap. Bytes of the lap before are the consumer's until it stores `tail` with Release, and a
 //! producer has loaded that `tail` with Acquire before it reserves them. Where the consumer goes back, it goes to an
-//! entry that is not freed, and where it is told to free up to a position that it does not stand at, it looks whether an
-//! entry begins there: all bytes before its own position are committed ones.
+//! entry that is not freed, and where it is told to free up to a position that it does not stand at, it looks whether
+//! an entry begins there: all bytes before its own position are committed ones.
 //!
 //! # Recovery
 //!
 //! `head`, `tail` and the counters are in the process's own memory: what goes wrong with a file cannot move them. The
 //! file has `acked` (a copy of `tail`), and copies of the counters; `head` it does not need. Whoever recovers it goes
 //! through the positions from `acked` to `acked` + capacity, takes an entry where the commit word is that of the
-//! position, and goes on by 16 bytes where it is not. The secret keeps a record's bytes from looking like a commit word,
-//! and the position in it keeps the laps before apart. So a kill means:
+//! position, and goes on by 16 bytes where it is not. The secret keeps a record's bytes from looking like a commit
+//! word, and the position in it keeps the laps before apart. So a kill means:
 //!
 //! | killed | what is found |
 //! |---|---|
@@ -66,8 +66,8 @@
 //! In a torn ring, and in no other, a producer that sleeps between reserving and committing for longer than that second
 //! is overtaken: its record is lost, and if the ring goes round before it wakes, its bytes lie in the midst of another
 //! record, which arrives damaged. It still stays within the bytes that it reserved, so nothing but the content of
-//! records is at stake; in looking for the next valid entry the consumer also compares words that a producer may just be
-//! writing as part of a record, and uses them for nothing else.
+//! records is at stake; in looking for the next valid entry the consumer also compares words that a producer may just
+//! be writing as part of a record, and uses them for nothing else.
 
 mod counters;
 mod entry;

@@ -81,8 +81,8 @@ impl Ring {
     ///
     /// Some seconds after a page of a file was written to, the system writes it out, and wants to be told when it is
     /// written to again. That costs as much as twenty log calls, and the one that comes to the page would pay. So the
-    /// pages that come next are made ready here: four times what was written since the last call. Who writes faster than
-    /// that is around the ring before its pages are written out.
+    /// pages that come next are made ready here: four times what was written since the last call. Who writes faster
+    /// than that is around the ring before its pages are written out.
     pub(crate) fn check_spool(&self) -> Option<SpoolError> {
         let spool = self.spool.as_ref()?;
         self.prepare();

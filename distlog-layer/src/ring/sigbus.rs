@@ -210,8 +210,9 @@ fn replace(address: usize) -> bool {
     let Some((start, marks)) = TABLE.iter().find_map(|slot| slot.find(address)) else {
         return false;
     };
-    // SAFETY: a thread that accesses a map keeps it alive, and with it its `Watch`, which holds the marks: it is dropped
-    // before the map (see `Watch`). An entry of the table that is being changed is another map's, and `find` skips it.
+    // SAFETY: a thread that accesses a map keeps it alive, and with it its `Watch`, which holds the marks: it is
+    // dropped before the map (see `Watch`). An entry of the table that is being changed is another map's, and `find`
+    // skips it.
     let marks = unsafe { &*marks };
     let size = page_size();
     let page = (address - start) / size;

@@ -68,8 +68,8 @@ impl Batcher {
         self.batch.records() == 0
     }
 
-    /// Whether records are missing and none follow: they were lost with the spool's memory. They take room until a batch
-    /// covers them.
+    /// Whether records are missing and none follow: they were lost with the spool's memory. They take room until a
+    /// batch covers them.
     fn is_hole(&self) -> bool {
         self.is_empty() && self.reader.position() > self.from && self.shared.ring.is_torn()
     }

@@ -67,7 +67,8 @@ impl Lifecycle {
         }
     }
 
-    /// A record is dropped. Threads may log a moment longer than the guard lives; a program that goes on without it is told.
+    /// A record is dropped. Threads may log a moment longer than the guard lives; a program that goes on without it is
+    /// told.
     pub(crate) fn warn_if_stopped(&self) {
         /// Long enough for a program to end.
         const MOMENT: Duration = Duration::from_secs(1);

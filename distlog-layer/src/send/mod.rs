@@ -1,7 +1,7 @@
 //! From the ring to a daemon. Read it in this order:
 //!
-//! 1. `producer.rs` — one run of a process: its ring, its threads, and its successor after a fork; `lifecycle.rs` — who holds
-//!    the guard.
+//! 1. `producer.rs` — one run of a process: its ring, its threads, and its successor after a fork; `lifecycle.rs` — who
+//!    holds the guard.
 //! 2. `shared.rs` — what the callers and the sender share; `control.rs` — orders to the sender; `deadline.rs`;
 //!    `overflow.rs` — what happens when the ring is full.
 //! 3. `batcher.rs` — records of the ring become batches, and are freed when acknowledged.

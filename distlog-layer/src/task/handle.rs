@@ -79,8 +79,8 @@ impl Task {
             .unwrap_or_else(reserve_in_new_trace)
     }
 
-    /// The values of the headers `traceparent` and `tracestate` that make the called service's task a child of this one.
-    /// Each call reserves another child: call it once for each request.
+    /// The values of the headers `traceparent` and `tracestate` that make the called service's task a child of this
+    /// one. Each call reserves another child: call it once for each request.
     pub fn foreign_trace_context(&self) -> Outgoing {
         self.nearest(|task| Outgoing::new(&task.next_child(), task.flags(), task.trace_state()))
             .unwrap_or_else(|| Outgoing::new(&reserve_in_new_trace(), NEW_TRACE, ""))

@@ -116,8 +116,8 @@ impl DistlogLayer {
         })
     }
 
-    /// Asks the tasks from an explicit parent upwards; without one those of the current span, then the other open spans of
-    /// this thread; until one gives an answer.
+    /// Asks the tasks from an explicit parent upwards; without one those of the current span, then the other open spans
+    /// of this thread; until one gives an answer.
     fn find<S, T>(
         &self,
         ctx: &Context<'_, S>,

@@ -37,8 +37,8 @@ macro_rules! to {
 /// Opens the task that another process has asked for, in that process' tree.
 ///
 /// The first argument is what the other process sent: a [`TaskId`](crate::TaskId), its text, or an
-/// [`RemoteParent`](crate::RemoteParent) made from headers. If it cannot be read, the task begins a new trace. The rest is as for
-/// [`task!`](crate::task).
+/// [`RemoteParent`](crate::RemoteParent) made from headers. If it cannot be read, the task begins a new trace. The rest
+/// is as for [`task!`](crate::task).
 ///
 /// ```
 /// use distlog_layer::import_task;

@@ -1,8 +1,8 @@
 //! Spans of `tracing` become tasks. Read it in this order:
 //!
 //! 1. `layer.rs` — what `tracing` reports, and what is logged of it.
-//! 2. `span.rs` — what is kept with a span; `outcome_state.rs` — how it ends; `end.rs` — its end record; `bind.rs` — fields
-//!    that are added to it later.
+//! 2. `span.rs` — what is kept with a span; `outcome_state.rs` — how it ends; `end.rs` — its end record; `bind.rs` —
+//!    fields that are added to it later.
 //! 3. `local.rs` — buffers and caches of a thread; `span_cache.rs` — the spans that it used last.
 //! 4. `otel_interop.rs` — ids of another tracing system's spans.
 //! 5. On top, the API: `handle.rs` — [`Task`]; `macros.rs`; `future.rs`; `outcome.rs`.

@@ -1,8 +1,8 @@
 //! A layer of another tracing system beside ours, OpenTelemetry's: its ids are the tasks' ids.
 //!
-//! It stands before or behind ours in the subscriber, and may give a span its id, and take a parent for it, long after the
-//! span was made. So a task begins *pending*: its `begin` is kept with the span until somebody needs its id, which is at
-//! the first enter, event, child or use of its `Task`, or at its close.
+//! It stands before or behind ours in the subscriber, and may give a span its id, and take a parent for it, long after
+//! the span was made. So a task begins *pending*: its `begin` is kept with the span until somebody needs its id, which
+//! is at the first enter, event, child or use of its `Task`, or at its close.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -20,7 +20,8 @@ use crate::task::outcome_state::{OutcomePriority, OutcomeState};
 /// Ids, a short message and a few fields: most tasks need no more memory than their own.
 const INLINE: usize = 128;
 
-/// A task. An `Arc` of it is in the extensions of its span, and in the memory of threads that met it ([`crate::task::span_cache`]).
+/// A task. An `Arc` of it is in the extensions of its span, and in the memory of threads that met it
+/// ([`crate::task::span_cache`]).
 pub(crate) struct SpanData {
     id: TaskId,
     /// Of the producer that wrote its `begin`.
@@ -208,8 +209,8 @@ impl SpanData {
         )
     }
 
-    /// Sets fields of its context, as far as the context stays below `limit` bytes. A name that was set before has the new
-    /// value only.
+    /// Sets fields of its context, as far as the context stays below `limit` bytes. A name that was set before has the
+    /// new value only.
     pub(crate) fn set_context(&self, fields: &[u8], limit: usize) {
         if fields.is_empty() {
             return;

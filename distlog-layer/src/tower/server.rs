@@ -16,9 +16,9 @@ use crate::task::Task;
 /// Makes each incoming request a task, whose place in the tree is the one that the caller's headers say.
 ///
 /// It fails with a status from 500, a gRPC status other than 0 (in the response's head or trailers), or an error of the
-/// service. Its name is `METHOD route` where the framework tells the route (axum, with the feature `axum` and as a layer of the
-/// `Router`), else `METHOD`. It ends when the last of the response has been taken, its body and trailers included; what a streamed body
-/// logs belongs to it. If the caller goes before that, it is cancelled.
+/// service. Its name is `METHOD route` where the framework tells the route (axum, with the feature `axum` and as a
+/// layer of the `Router`), else `METHOD`. It ends when the last of the response has been taken, its body and trailers
+/// included; what a streamed body logs belongs to it. If the caller goes before that, it is cancelled.
 ///
 /// ```
 /// use distlog_layer::{Trust, tower::server};

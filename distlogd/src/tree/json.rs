@@ -2,8 +2,8 @@
 //!
 //! ```json
 //! {"trace_id": "e252a11f-…", "tasks": [
-//!   {"id": "e252a11f-…/1", "name": "charge card", "service": "payment", "outcome": "failed", "begin_ns": 1700000000000000000,
-//!    "duration_ns": 5200000, "items": [{"record": {…}}, {"task": {…}}]}],
+//!   {"id": "e252a11f-…/1", "name": "charge card", "service": "payment", "outcome": "failed",
+//!    "begin_ns": 1700000000000000000, "duration_ns": 5200000, "items": [{"record": {…}}, {"task": {…}}]}],
 //!  "next": null}
 //! ```
 //!

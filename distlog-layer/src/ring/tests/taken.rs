@@ -105,8 +105,8 @@ fn number(reader: &mut Reader) -> Option<Option<(u32, u64)>> {
     })
 }
 
-/// A program logs `records`, its file is cut off, it logs on for several laps. Says the trouble, and how many bytes were
-/// lost.
+/// A program logs `records`, its file is cut off, it logs on for several laps. Says the trouble, and how many bytes
+/// were lost.
 fn logs_on(capacity: u64, records: u64, length: impl Fn(u64) -> u64) -> (Option<SpoolError>, u64) {
     let folder = tempfile::tempdir().unwrap();
     let dir = SpoolDir::open(folder.path()).unwrap();

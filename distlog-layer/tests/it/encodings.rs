@@ -1,9 +1,7 @@
 //! The encodings that daemons of the Python package read.
 #![allow(missing_docs)]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use distlog_layer::{Channel, Encoding, Environment, Flush, builder, task, val};
 use distlog_proto::{Kind, Outcome, Record, Severity, Topic, Value};
 use distlog_python::{json, pickle};

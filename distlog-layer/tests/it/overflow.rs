@@ -1,11 +1,9 @@
 //! What happens while nobody takes the records.
 #![allow(missing_docs)]
 
-mod common;
-
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use distlog_layer::{Flush, Overflow, builder};
 use distlog_proto::{Record, Severity, Value};
 use tracing::subscriber::with_default;

@@ -1,13 +1,11 @@
 //! What the client makes of what a daemon says: the door's words are said by hand.
 #![allow(missing_docs)]
 
-mod common;
-
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use common::door::{self, Door, Heard, Hello, Peer};
-use common::*;
+use crate::common::door::{self, Door, Heard, Hello, Peer};
+use crate::common::*;
 use distlog_layer::{ConnectError, Encoding, Flush, Guard, builder};
 use distlog_proto::session::{ByeReason, Refused, RefusedReason};
 use tracing::{Dispatch, dispatcher::with_default, info};

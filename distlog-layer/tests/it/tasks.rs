@@ -1,13 +1,11 @@
 //! Tasks, as they arrive.
 #![allow(missing_docs)]
 
-mod common;
-
 use std::collections::HashSet;
 use std::error::Error;
 use std::sync::mpsc;
 
-use common::*;
+use crate::common::*;
 use distlog_layer::{
     DistlogLayer, FutureExt, Task, TaskId, bind, current, get_foreign_task, import_task, task, to,
     val,
@@ -66,8 +64,8 @@ fn a_tree_grows() {
     );
 }
 
-/// The Registry gives the id of a closed span to another one after some thousand spans; a thread that met the first must
-/// not take the second for it.
+/// The Registry gives the id of a closed span to another one after some thousand spans; a thread that met the first
+/// must not take the second for it.
 #[test]
 fn a_span_that_has_the_id_of_an_earlier_one_is_another_task() {
     // Spans of level DEBUG take ids, but are no tasks.

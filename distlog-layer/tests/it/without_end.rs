@@ -1,11 +1,9 @@
 //! Times that are so long that no clock reaches them: whoever gives one wants to wait for ever, not a panic.
 #![allow(missing_docs)]
 
-mod common;
-
 use std::time::Duration;
 
-use common::store::Store;
+use crate::common::store::Store;
 use distlog_layer::{Flush, Overflow, builder};
 use tracing::info;
 use tracing::subscriber::with_default;
@@ -58,7 +56,7 @@ fn a_flush_and_an_end_without_bounds_wait_for_what_comes() {
 
 #[test]
 fn a_heartbeat_of_no_time_does_not_make_a_busy_loop() {
-    let door = common::door::Door::tcp();
+    let door = crate::common::door::Door::tcp();
     let (_layer, guard) = builder()
         .heartbeat(Duration::ZERO)
         .connect(door.address.clone())

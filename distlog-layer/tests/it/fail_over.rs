@@ -1,14 +1,12 @@
 //! Several daemons, of which some go and come back.
 #![allow(missing_docs)]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::door::Door;
-use common::store::{Kept, Store};
-use common::*;
+use crate::common::door::Door;
+use crate::common::store::{Kept, Store};
+use crate::common::*;
 use distlog_layer::{Builder, Flush, Guard, builder};
 use distlog_proto::session::ByeReason;
 use distlog_proto::{Severity, Value};

@@ -1,12 +1,10 @@
 //! Threads, runtimes and panics.
 #![allow(missing_docs)]
 
-mod common;
-
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::*;
+use crate::common::*;
 use distlog_layer::{FutureExt, Task, task, to, val};
 use distlog_proto::{Kind, Outcome, Value};
 use tracing::instrument::WithSubscriber;

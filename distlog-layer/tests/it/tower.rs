@@ -2,19 +2,17 @@
 #![cfg(feature = "tower")]
 #![allow(missing_docs)]
 
-mod common;
-
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::common::*;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use axum::routing::get;
-use common::*;
 use distlog_layer::{Flush, FutureExt, RemoteParent, Trust, builder, import_task, task};
 use distlog_proto::{Kind, Outcome, Record, SpanKind, Value};
 use futures_util::StreamExt;
