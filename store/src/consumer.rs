@@ -20,8 +20,25 @@ pub struct Consumer {
     file: Option<CursorFile>,
 }
 
+impl Reader {
+    /// A consumer that keeps its position in a file of that name. It begins at the oldest record until it is told to
+    /// [`seek`](Consumer::seek).
+    ///
+    /// # Errors
+    /// If the name cannot be that of a file.
+    pub fn consumer(&self, name: &str) -> Result<Consumer, CursorFileError> {
+        let file = self.cursor_file(name)?;
+        Ok(Consumer::new(self.clone(), self.first(), Some(file)))
+    }
+
+    /// A consumer that begins at a record and keeps no position.
+    pub fn consumer_from(&self, position: u64) -> Consumer {
+        Consumer::new(self.clone(), position, None)
+    }
+}
+
 impl Consumer {
-    pub(super) fn new(reader: Reader, position: u64, file: Option<CursorFile>) -> Consumer {
+    fn new(reader: Reader, position: u64, file: Option<CursorFile>) -> Consumer {
         Consumer {
             cursor: reader.cursor(position),
             reader,

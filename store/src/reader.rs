@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use distlog_proto::TraceId;
 
-use super::consumer::Consumer;
 use super::cursor::Cursor;
 use super::cursor_file::CursorFile;
 use super::error::CursorFileError;
@@ -50,21 +49,6 @@ impl Reader {
     /// A cursor that reads from a record number on. One beyond the end is of another store: it begins at the end.
     pub fn cursor(&self, from: u64) -> Cursor {
         Cursor::new(Arc::clone(&self.shared), from.min(self.end()).max(1))
-    }
-
-    /// A consumer that keeps its position in a file of that name. It begins at the oldest record until it is told to
-    /// [`seek`](Consumer::seek).
-    ///
-    /// # Errors
-    /// If the name cannot be that of a file.
-    pub fn consumer(&self, name: &str) -> Result<Consumer, CursorFileError> {
-        let file = self.cursor_file(name)?;
-        Ok(Consumer::new(self.clone(), self.first(), Some(file)))
-    }
-
-    /// A consumer that begins at a record and keeps no position.
-    pub fn consumer_from(&self, position: u64) -> Consumer {
-        Consumer::new(self.clone(), position, None)
     }
 
     /// Looks up a trace in what is durable now.
