@@ -62,3 +62,8 @@ mod tracker;
 mod tree;
 mod values;
 mod worker;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

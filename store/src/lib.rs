@@ -113,3 +113,8 @@ pub use retention::Expired;
 pub use stats::Stats;
 pub use trace::TraceCursor;
 pub use writer::Store;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
