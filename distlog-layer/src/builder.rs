@@ -213,8 +213,8 @@ impl Builder {
         self
     }
 
-    /// Connects to the session door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`, or of one of several. The daemon
-    /// says what is durable in its store; until then a record is kept, and sent again if need be.
+    /// Connects to the session receiver of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`, or of one of several. The
+    /// daemon says what is durable in its store; until then a record is kept, and sent again if need be.
     ///
     /// Of several addresses the first is the preferred one. When nobody is there, or nothing is taken though there is
     /// something to take, the next one gets what is not acknowledged; when a preferred one is back, it goes on there.
@@ -245,8 +245,8 @@ impl Builder {
         self.connect(environment::endpoints(environment::variable))
     }
 
-    /// Connects to the push door of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`: fire and forget, at most once. It
-    /// takes every encoding, and is what daemons of the Python package have.
+    /// Connects to the push receiver of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`: fire and forget, at most once.
+    /// It takes every encoding, and is what daemons of the Python package have.
     ///
     /// The daemon need not be there yet. Until it is, records wait in the ring.
     ///

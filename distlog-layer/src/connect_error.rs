@@ -23,10 +23,10 @@ pub enum ConnectError {
         /// What ZeroMQ says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The session door takes batches.
+    /// The session receiver takes batches.
     #[cfg(feature = "python")]
     #[error(
-        "encoding {0:?} does not go with `connect`, which takes batches: use `connect_push` with the daemon's push door"
+        "encoding {0:?} does not go with `connect`, which takes batches: use `connect_push` with the daemon's push receiver"
     )]
     Encoding(distlog_proto::Encoding),
     /// The directory of spools cannot be used.

@@ -28,7 +28,7 @@ impl Guard {
 
     /// Waits until everything logged before is durable in the daemon's store, for `timeout` at most.
     ///
-    /// The push door knows no acknowledgements: what libzmq took for a connected daemon counts as sent.
+    /// The push receiver knows no acknowledgements: what libzmq took for a connected daemon counts as sent.
     pub fn flush(&self, timeout: Duration) -> Flush {
         self.producer
             .existing()

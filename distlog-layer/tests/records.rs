@@ -336,7 +336,7 @@ fn a_silent_process_says_that_it_lives_whatever_its_encoding() {
 #[test]
 fn ipc_works_too() {
     let dir = tempfile::tempdir().unwrap();
-    let daemon = Daemon::at(&format!("ipc://{}/door", dir.path().display()));
+    let daemon = Daemon::at(&format!("ipc://{}/socket", dir.path().display()));
     let (layer, guard) = builder().connect_push(daemon.address.clone()).unwrap();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         info!("over ipc")

@@ -9,8 +9,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::door::{Door, Heard};
 use common::process::{ADDRESS, Process, SPOOL, STORY};
+use common::scripted_daemon::{Heard, ScriptedDaemon};
 use common::store::{Kept, Store};
 use common::*;
 use distlog_layer::{Builder, ConnectError, Flush, Guard, SpoolError, builder, task, to};
@@ -386,21 +386,23 @@ fn a_spool_that_a_daemon_refuses_is_kept_and_said_once() {
     let mut process = Process::tell("plain", dir.path(), "tcp://127.0.0.1:9");
     let dead = producer(&process.said());
     process.kill();
-    let door = Door::tcp();
-    let mut process = Process::tell("plain", dir.path(), &door.address);
+    let scripted = ScriptedDaemon::tcp();
+    let mut process = Process::tell("plain", dir.path(), &scripted.address);
     // It is tried again and again, with a longer pause each time, and anew after a while.
     let (mut refused, mut shortest, mut anew) = (Instant::now(), Duration::MAX, 0);
     while anew < 3 {
-        match door.hear(LONG).expect("somebody speaks") {
+        match scripted.hear(LONG).expect("somebody speaks") {
             (peer, Heard::Hello(hello)) if hello.producer == dead => {
-                door.refuse(&peer, Refused::new(RefusedReason::Forged, "not this one"));
+                scripted.refuse(&peer, Refused::new(RefusedReason::Forged, "not this one"));
                 let pause = refused.elapsed();
                 anew += u32::from(pause < shortest / 2);
                 (refused, shortest) = (Instant::now(), pause);
             }
-            (peer, Heard::Hello(hello)) => door.welcome(&peer, &hello, 1, hello.acked, u64::MAX),
-            (peer, Heard::Batch(batch)) => door.ack(&peer, 1, batch.header.to, u64::MAX),
-            (peer, Heard::Ping(ping)) => door.ack(&peer, 1, ping.sent, u64::MAX),
+            (peer, Heard::Hello(hello)) => {
+                scripted.welcome(&peer, &hello, 1, hello.acked, u64::MAX)
+            }
+            (peer, Heard::Batch(batch)) => scripted.ack(&peer, 1, batch.header.to, u64::MAX),
+            (peer, Heard::Ping(ping)) => scripted.ack(&peer, 1, ping.sent, u64::MAX),
             (_, Heard::Bye(bye)) => panic!("{bye:?}"),
         }
     }

@@ -178,9 +178,10 @@ fn each(batches: &[Vec<u8>], mut show: impl FnMut(&RecordRef<'_>)) -> u64 {
 }
 
 fn reading(bench: &Bench, batches: &[Vec<u8>]) {
-    bench.row("B: read every record, as a door and a worker do", || {
-        each(batches, |record| _ = black_box(record))
-    });
+    bench.row(
+        "B: read every record, as a receiver and a worker do",
+        || each(batches, |record| _ = black_box(record)),
+    );
     bench.row("B: read headers, as the task tracker does", || {
         let mut count = 0;
         for bytes in batches {

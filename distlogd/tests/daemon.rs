@@ -147,7 +147,7 @@ fn a_full_store_does_not_keep_the_daemon_from_stopping() {
         };
         send(&socket, 1, record);
     }
-    eventually("so many came that the door waits", || {
+    eventually("so many came that the receiver waits", || {
         let address = daemon.address("http").unwrap();
         let mut response = ureq::get(format!("http://{address}/metrics"))
             .call()

@@ -338,9 +338,9 @@ fn what_is_wrong_with_the_daemon_is_tried_again() {
     let other = request("other".into());
     let waiting = runtime.spawn(async move { call(channel, TRACES, None, &other).await });
     eventually("both are on their way", || {
-        let received = ["otlp_grpc", "otlp_http"].map(|door| {
+        let received = ["otlp_grpc", "otlp_http"].map(|receiver| {
             daemon.metric(&format!(
-                "distlogd_receiver_messages_total{{receiver=\"{door}\",encoding=\"otlp traces\"}}"
+                "distlogd_receiver_messages_total{{receiver=\"{receiver}\",encoding=\"otlp traces\"}}"
             ))
         });
         if received == [1.0; 2] {

@@ -16,7 +16,7 @@ fn daemon(folder: &Path) -> (Process, String) {
             .args(["--config", "distlogd.yaml"])
             .current_dir(folder),
     );
-    let session = process.expect_stderr("the session door", |line| {
+    let session = process.expect_stderr("the session receiver", |line| {
         line.trim()
             .strip_prefix("session ")
             .map(|at| at.trim().to_owned())

@@ -1,5 +1,5 @@
-//! Whatever comes in, by whatever door: what leaves, by whatever processor and from the API, is strict JSON, and a name
-//! stands once, with its last value.
+//! Whatever comes in, by whatever receiver: what leaves, by whatever processor and from the API, is strict JSON, and
+//! a name stands once, with its last value.
 
 mod otlp_support;
 use distlog_testkit::strict_json as strict;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// So many spools a process can have open at once. What is dead beyond them is claimed later.
 const SLOTS: usize = 1024;
 /// So long a thread waits for another one that opens or creates a file.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The process one of whose threads is in a [`Section`]; 0: none.
 static HOLDER: AtomicU32 = AtomicU32::new(0);
@@ -64,7 +64,7 @@ impl Section {
     /// If one of them hangs in the file system.
     pub(crate) fn enter() -> io::Result<Section> {
         let process = std::process::id();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let holder = HOLDER.load(Ordering::Relaxed);
             // A holder that is another process was left behind by a fork: that thread does not exist here.

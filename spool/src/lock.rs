@@ -17,7 +17,7 @@ use crate::error::SpoolError;
 use crate::live::{FileId, Registration, Section};
 
 /// So long a new file may be in the hands of somebody who takes it for a dead one's.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A file that this process alone has.
 pub(crate) struct Locked {
@@ -83,7 +83,7 @@ impl Locked {
     /// If the system refuses, or the file is there and stays.
     pub(crate) fn create(path: &Path, needed: u64) -> Result<Locked, SpoolError> {
         let fail = |error| SpoolError::of("create", path, needed, error);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let section = Section::enter().map_err(fail)?;
             let file = match options().create_new(true).mode(0o600).open(path) {

@@ -31,7 +31,6 @@ pub(super) struct Reading {
     system: u64,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct AgeClock {
     base: u64,

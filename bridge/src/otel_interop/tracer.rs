@@ -60,7 +60,6 @@ impl Drop for Inside {
     }
 }
 
-/// See the module.
 #[derive(Debug, Clone)]
 pub(super) struct Tracer<T>(pub(super) T);
 

@@ -57,7 +57,7 @@ pub struct Batch {
 
 /// What became of the items of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Verdict {
+pub struct PartialSuccess {
     /// Spans or log records that were taken.
     pub accepted: u64,
     /// Spans or log records that cannot be taken.
@@ -95,7 +95,7 @@ pub enum Fault {
 ///
 /// # Errors
 /// If the request cannot be divided into spans; nothing is taken then.
-pub fn traces(request: &[u8], take: &mut dyn Take) -> Result<Verdict, DecodeError> {
+pub fn traces(request: &[u8], take: &mut dyn Take) -> Result<PartialSuccess, DecodeError> {
     receive(request, &TRACES, take)
 }
 
@@ -103,7 +103,11 @@ pub fn traces(request: &[u8], take: &mut dyn Take) -> Result<Verdict, DecodeErro
 ///
 /// # Errors
 /// If the request cannot be divided into log records; nothing is taken then.
-pub fn logs(request: &[u8], received: u64, take: &mut dyn Take) -> Result<Verdict, DecodeError> {
+pub fn logs(
+    request: &[u8],
+    received: u64,
+    take: &mut dyn Take,
+) -> Result<PartialSuccess, DecodeError> {
     receive(request, &Logs { received }, take)
 }
 
@@ -164,7 +168,7 @@ fn receive<S: Signal>(
     request: &[u8],
     signal: &S,
     take: &mut dyn Take,
-) -> Result<Verdict, DecodeError> {
+) -> Result<PartialSuccess, DecodeError> {
     let [request_name, group_name, scopes_name] = S::FRAME;
     // All of the frame is looked at before anything is taken.
     for group in parts(request_name, request, frame::RESOURCES) {
@@ -174,7 +178,7 @@ fn receive<S: Signal>(
             }
         }
     }
-    let mut verdict = Verdict::default();
+    let mut partial_success = PartialSuccess::default();
     for group in parts(request_name, request, frame::RESOURCES).flatten() {
         let source = Source::read(group_name, group);
         let mut batches = source
@@ -192,17 +196,17 @@ fn receive<S: Signal>(
                     // There are batches where there is a source.
                     (Ok(_), Ok(_), None) => Ok(()),
                 };
-                verdict.note(taken);
+                partial_success.note(taken);
             }
         }
         if let Some(batches) = batches {
             batches.finish();
         }
     }
-    Ok(verdict)
+    Ok(partial_success)
 }
 
-impl Verdict {
+impl PartialSuccess {
     fn note(&mut self, taken: Result<(), Fault>) {
         match taken {
             Ok(()) => self.accepted += 1,

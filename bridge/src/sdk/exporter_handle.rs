@@ -11,7 +11,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
 use super::pending_export::{PendingExport, levels};
 use super::shared::{Answer, Command, ExportError, Shared, lock};
-use crate::receive::{Take, Verdict};
+use crate::receive::{PartialSuccess, Take};
 
 /// An exporter that is dropped does not wait; the worker gives what is on its way so long.
 const DROP_LINGER: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl ExporterHandle {
     /// Exports what `read` makes of a request.
     pub(super) async fn export(
         &self,
-        read: impl FnOnce(&mut dyn Take) -> Result<Verdict, DecodeError> + Send,
+        read: impl FnOnce(&mut dyn Take) -> Result<PartialSuccess, DecodeError> + Send,
     ) -> OTelSdkResult {
         if self.is_shut_down.load(Ordering::Relaxed) {
             return Err(OTelSdkError::AlreadyShutdown);
@@ -65,9 +65,9 @@ impl ExporterHandle {
 
     fn submit(
         &self,
-        read: impl FnOnce(&mut dyn Take) -> Result<Verdict, DecodeError>,
+        read: impl FnOnce(&mut dyn Take) -> Result<PartialSuccess, DecodeError>,
         answer: Answer,
-    ) -> Result<Verdict, ExportError> {
+    ) -> Result<PartialSuccess, ExportError> {
         let shared = &self.shared;
         let deadline = Instant::now() + shared.settings.timeout;
         let mut next = lock(&shared.next_offset);

@@ -10,7 +10,7 @@ use distlog_bridge::otlp::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use distlog_bridge::otlp::resource::v1::Resource;
 use distlog_bridge::otlp::trace::v1::span::{Event, Link};
 use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
-use distlog_bridge::receive::{self, Batch, Take, Verdict};
+use distlog_bridge::receive::{self, Batch, PartialSuccess, Take};
 use distlog_bridge::{OpenSpan, Origins, Request, put_log_record};
 use distlog_proto::{BatchRef, Kind, ProducerId};
 use proptest::collection::{btree_map, vec};
@@ -314,9 +314,10 @@ proptest! {
     #[test]
     fn spans_leave_as_they_came(request in trace_request()) {
         let mut all = All::default();
-        let verdict = receive::traces(&request.encode_to_vec(), &mut all).unwrap();
+        let partial_success = receive::traces(&request.encode_to_vec(), &mut all).unwrap();
         let expected = flat_spans(request);
-        prop_assert_eq!(verdict, Verdict { accepted: expected.len() as u64, ..Verdict::default() });
+        let all_taken = PartialSuccess { accepted: expected.len() as u64, ..PartialSuccess::default() };
+        prop_assert_eq!(partial_success, all_taken);
         let (spans, logs) = through(&all.0);
         prop_assert!(logs.is_empty());
         prop_assert_eq!(flat_spans(ExportTraceServiceRequest::decode(&spans[..]).unwrap()), expected);
@@ -325,9 +326,10 @@ proptest! {
     #[test]
     fn logs_leave_as_they_came(request in logs_request()) {
         let mut all = All::default();
-        let verdict = receive::logs(&request.encode_to_vec(), 1, &mut all).unwrap();
+        let partial_success = receive::logs(&request.encode_to_vec(), 1, &mut all).unwrap();
         let expected = flat_logs(request);
-        prop_assert_eq!(verdict, Verdict { accepted: expected.len() as u64, ..Verdict::default() });
+        let all_taken = PartialSuccess { accepted: expected.len() as u64, ..PartialSuccess::default() };
+        prop_assert_eq!(partial_success, all_taken);
         let (spans, logs) = through(&all.0);
         prop_assert!(spans.is_empty());
         prop_assert_eq!(flat_logs(ExportLogsServiceRequest::decode(&logs[..]).unwrap()), expected);

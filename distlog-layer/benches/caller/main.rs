@@ -7,19 +7,19 @@
 //! ```
 //!
 //! Prints a table and writes `target/bench/caller.json`. Receivers are real and discard what they get: a socket that
-//! reads, a session door that acknowledges, an exporter that drops its batches, a file. Nobody drops records: whoever
-//! has a queue that can be full has one with room for a round.
+//! reads, a session receiver that acknowledges, an exporter that drops its batches, a file. Nobody drops records:
+//! whoever has a queue that can be full has one with room for a round.
 //!
 //! `measure.rs` says how it is measured, `operation.rs` what; `ours.rs`, `otel.rs`, `lines.rs`, `with_fastrace.rs` and
 //! `with_emit.rs` are the ways to log.
 #![allow(missing_docs)]
 
-mod doors;
 mod lines;
 mod measure;
 mod operation;
 mod otel;
 mod ours;
+mod receivers;
 mod table;
 mod with_emit;
 mod with_fastrace;

@@ -7,30 +7,30 @@ use tracing::Dispatch;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
-use crate::doors;
 use crate::measure::Plan;
 use crate::operation::{Part, rows};
+use crate::receivers;
 use crate::table::Table;
 
 pub(crate) fn session(plan: &Plan, table: &mut Table) {
-    let door = doors::session();
-    row("distlog", plan, table, |builder| builder.connect(door));
+    let receiver = receivers::session();
+    row("distlog", plan, table, |builder| builder.connect(receiver));
 }
 
 pub(crate) fn session_with_spool(plan: &Plan, table: &mut Table) {
-    let (door, spool) = (
-        doors::session(),
+    let (receiver, spool) = (
+        receivers::session(),
         tempfile::tempdir().expect("a directory for the spool"),
     );
     row("distlog, with a spool", plan, table, |builder| {
-        builder.spool(spool.path()).connect(door)
+        builder.spool(spool.path()).connect(receiver)
     });
 }
 
 pub(crate) fn push(plan: &Plan, table: &mut Table) {
-    let door = doors::push();
+    let receiver = receivers::push();
     row("distlog, push", plan, table, |builder| {
-        builder.connect_push(door)
+        builder.connect_push(receiver)
     });
 }
 

@@ -13,7 +13,7 @@ use super::points::{Point, reach};
 use super::writer::Ring;
 
 /// How long a place without an entry holds the reader up, if some of the memory was taken away.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The reading end. There is one.
 pub(crate) struct Reader {
@@ -147,7 +147,7 @@ impl Reader {
     }
 
     /// Gets past a place at which no entry is, although some of the ring's bytes behind it are taken. Says whether it
-    /// did: only after it waited there for [`PATIENCE`] (`mod.rs` says why).
+    /// did: only after it waited there for [`TIMEOUT`] (`mod.rs` says why).
     #[cold]
     fn step_over(&mut self) -> bool {
         let head = self.ring.head();
@@ -157,7 +157,7 @@ impl Reader {
         }
         match self.stuck {
             Some((position, since)) if position == self.position => {
-                if since.elapsed() < PATIENCE {
+                if since.elapsed() < TIMEOUT {
                     return false;
                 }
             }

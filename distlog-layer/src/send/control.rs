@@ -12,8 +12,8 @@ use crate::send::deadline;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "records may be left"]
 pub enum Flush {
-    /// Everything logged before is durable in the daemon's store. On the push door, which has no acknowledgements: it
-    /// was handed to libzmq for a connected daemon.
+    /// Everything logged before is durable in the daemon's store. On the push receiver, which has no acknowledgements:
+    /// it was handed to libzmq for a connected daemon.
     Flushed,
     /// The time was up before.
     Left {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use distlog_client::internal_log::log;
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     usage: Mutex<Usage>,

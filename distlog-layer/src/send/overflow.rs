@@ -11,7 +11,7 @@ use crate::ring::Ring;
 use crate::send::deadline;
 
 /// How long a waiting caller sleeps before it looks for itself.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Who waits for room.
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl Losses {
             }
             guard = self
                 .room
-                .wait_timeout(guard, left.min(LOOK))
+                .wait_timeout(guard, left.min(POLL_INTERVAL))
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         };

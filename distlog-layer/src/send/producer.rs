@@ -30,7 +30,6 @@ use crate::send::sender::Sender;
 use crate::send::shared::Shared;
 use crate::settings::{Destination, Overflow, Settings};
 
-/// See the module.
 pub(crate) struct Producer {
     instance: u64,
     id: ProducerId,
@@ -222,7 +221,7 @@ impl Producer {
         self.settings.spool.as_deref().filter(|_| spooled)
     }
 
-    /// Waits until everything logged before is sent, and durable if the door says so.
+    /// Waits until everything logged before is sent, and durable if the receiver acknowledges.
     pub(crate) fn flush(&self, timeout: Duration) -> Flush {
         let target = self.shared.ring.head();
         let answer = self.shared.control.flush(target, timeout);

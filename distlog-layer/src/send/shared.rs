@@ -8,7 +8,6 @@ use crate::ring::Ring;
 use crate::send::control::Control;
 use crate::send::overflow::Losses;
 
-/// See the module.
 pub(crate) struct Shared {
     pub(crate) ring: Arc<Ring>,
     pub(crate) callsites: Callsites,

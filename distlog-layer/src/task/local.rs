@@ -16,7 +16,7 @@ use crate::task::span_cache::SpanCache;
 /// Callsites that a thread finds again without a lock; a power of two.
 const CACHED: usize = 128;
 /// A buffer that grew beyond this by one long record is given back, in bytes.
-const KEEP: usize = 64 * 1024;
+const MAX_KEPT_BYTES: usize = 64 * 1024;
 /// Of a thread's name, in bytes.
 const MAX_NAME: usize = 128;
 
@@ -95,7 +95,7 @@ impl Local {
 
     fn shrink(&mut self) {
         for buffer in [&mut self.record, &mut self.fields, &mut self.scratch] {
-            if buffer.capacity() > KEEP {
+            if buffer.capacity() > MAX_KEPT_BYTES {
                 *buffer = Vec::new();
             }
         }

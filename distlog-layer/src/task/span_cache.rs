@@ -9,7 +9,6 @@ use crate::task::span::SpanData;
 /// How many are kept; a power of two.
 const CACHED_SPANS: usize = 8;
 
-/// See the module.
 ///
 /// Spans' ids are used again, so a task counts only until its span is closed ([`SpanData::is_closed`]); on whichever
 /// thread that happens, it happens before another span gets the id. A thread keeps a few tasks that are over in memory

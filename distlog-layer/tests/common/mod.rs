@@ -1,9 +1,9 @@
-//! A push door for tests: a real PULL socket, whose messages are decoded. `door.rs` and `store.rs` are session doors,
-//! `process.rs` is for what is killed.
+//! A push receiver for tests: a real PULL socket, whose messages are decoded. `scripted_daemon.rs` and `store.rs` are
+//! session receivers, `process.rs` is for what is killed.
 #![allow(dead_code, missing_docs)]
 
-pub mod door;
 pub mod process;
+pub mod scripted_daemon;
 pub mod store;
 
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! A session door that keeps its word: the daemon's state machine over a store in memory, in a thread.
+//! A session receiver that keeps its promises: the daemon's state machine over a store in memory, in a thread.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use distlog_proto::session::{
 use distlog_proto::{ProducerId, Record};
 
 use super::LONG;
-use super::door::records;
+use super::scripted_daemon::records;
 
 /// For a client to read what is said at last.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -62,15 +62,15 @@ impl Store {
     }
 
     pub fn at(address: &str, kept: Kept) -> Store {
-        let door = super::door::Door::at(address);
+        let scripted = super::scripted_daemon::ScriptedDaemon::at(address);
         let state = Arc::new(State {
             kept: Mutex::new(kept),
             ..State::default()
         });
-        let address = door.address.clone();
+        let address = scripted.address.clone();
         let thread = {
             let state = Arc::clone(&state);
-            std::thread::spawn(move || run(door.into_socket(), &state))
+            std::thread::spawn(move || run(scripted.into_socket(), &state))
         };
         Store {
             address,

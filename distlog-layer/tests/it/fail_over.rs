@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::common::door::Door;
+use crate::common::scripted_daemon::ScriptedDaemon;
 use crate::common::store::{Kept, Store};
 use crate::common::*;
 use distlog_layer::{Builder, Flush, Guard, builder};
@@ -96,7 +96,7 @@ fn one_that_is_not_there_at_the_beginning_is_passed() {
 
 #[test]
 fn one_that_answers_nobody_is_asked_in_vain_and_disturbs_nothing() {
-    let (first, second) = (Door::tcp(), Store::tcp());
+    let (first, second) = (ScriptedDaemon::tcp(), Store::tcp());
     let addresses = [first.address.clone(), second.address.clone()];
     let (layer, guard) = quick(builder()).connect(addresses).unwrap();
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));

@@ -27,7 +27,7 @@ fn now() -> u64 {
 #[test]
 fn what_is_dropped_is_counted_exactly_and_reported_in_the_stream() {
     let dir = tempfile::tempdir().unwrap();
-    let address = format!("ipc://{}/door", dir.path().display());
+    let address = format!("ipc://{}/socket", dir.path().display());
     let (layer, guard) = builder()
         .ring_bytes(64 * 1024)
         .connect_push(address.clone())
@@ -107,7 +107,7 @@ fn what_is_dropped_is_counted_exactly_and_reported_in_the_stream() {
 #[test]
 fn block_waits_for_room_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let address = format!("ipc://{}/door", dir.path().display());
+    let address = format!("ipc://{}/socket", dir.path().display());
     let (layer, guard) = builder()
         .ring_bytes(64 * 1024)
         .overflow(Overflow::Block(LONG))
@@ -154,7 +154,7 @@ fn block_gives_up_after_its_time() {
         .ring_bytes(64 * 1024)
         .overflow(Overflow::Block(Duration::from_millis(5)))
         .flush_on_drop(Duration::ZERO)
-        .connect_push("ipc:///nonexistent/door")
+        .connect_push("ipc:///nonexistent/socket")
         .unwrap();
     with_default(tracing_subscriber::registry().with(layer), || {
         while guard.dropped().total() < 3 {

@@ -56,17 +56,17 @@ fn a_flush_and_an_end_without_bounds_wait_for_what_comes() {
 
 #[test]
 fn a_heartbeat_of_no_time_does_not_make_a_busy_loop() {
-    let door = crate::common::door::Door::tcp();
+    let scripted = crate::common::scripted_daemon::ScriptedDaemon::tcp();
     let (_layer, guard) = builder()
         .heartbeat(Duration::ZERO)
-        .connect(door.address.clone())
+        .connect(scripted.address.clone())
         .unwrap();
-    let (peer, hello) = door.hello();
-    door.welcome(&peer, &hello, 1, 0, u64::MAX);
+    let (peer, hello) = scripted.hello();
+    scripted.welcome(&peer, &hello, 1, 0, u64::MAX);
     let begin = std::time::Instant::now();
     for _ in 0..20 {
-        door.ping();
-        door.ack(&peer, 1, 0, u64::MAX);
+        scripted.ping();
+        scripted.ack(&peer, 1, 0, u64::MAX);
     }
     // Pings that are answered at once follow each other as fast as a network is, if nothing holds them back.
     assert!(begin.elapsed() >= Duration::from_millis(100));

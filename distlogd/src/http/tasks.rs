@@ -27,7 +27,7 @@ const MAX_ITEMS: u64 = 500_000;
 /// Pieces of an answer waiting for a slow reader, one of them for the word that it was too slow.
 const WAITING: usize = 4;
 /// A reader that takes nothing for so long is not waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A piece of records, in bytes.
 const CHUNK: usize = 64 << 10;
 
@@ -277,7 +277,7 @@ impl Answer {
 
     /// Hands a piece to who reads; false if he is gone, or takes nothing.
     fn send(&self, piece: Vec<u8>) -> bool {
-        let patience = Instant::now() + PATIENCE;
+        let patience = Instant::now() + WRITE_TIMEOUT;
         // One place is for the word that the answer is broken off.
         while self.pieces.capacity() < 2 && !self.pieces.is_closed() {
             if Instant::now() >= patience {

@@ -14,7 +14,7 @@ use distlog_testkit::store_double::{Double, Fault};
 
 /// Longer than any test: only what is asked for is committed.
 const NEVER: Duration = Duration::from_secs(3600);
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn id(n: u8) -> ProducerId {
     ProducerId::from_bytes([n; 16])
@@ -145,7 +145,7 @@ fn each_is_told_in_order_what_became_of_it() {
         let (sender, receiver) = channel();
         let answer = Box::new(move |to| sender.send(to).unwrap());
         intake.resume_offset(id(producer), acked, answer).unwrap();
-        receiver.recv_timeout(PATIENCE).unwrap()
+        receiver.recv_timeout(TIMEOUT).unwrap()
     };
     assert_eq!(stands(1, 0), 0);
     // Durable elsewhere.
@@ -153,7 +153,7 @@ fn each_is_told_in_order_what_became_of_it() {
     let submit = |batch: Batch| {
         let (batch, receiver) = with_done(batch);
         intake.submit_credited(batch).unwrap();
-        receiver.recv_timeout(PATIENCE).unwrap()
+        receiver.recv_timeout(TIMEOUT).unwrap()
     };
     assert_eq!(submit(batch(1, 0, 10)), Stored::Durable);
     assert_eq!(submit(batch(1, 0, 10)), Stored::Durable, "a replay");
@@ -185,7 +185,7 @@ fn each_is_told_in_order_what_became_of_it() {
     let read = reader.clone();
     let after = Box::new(move || sender.send(read.end()).unwrap());
     intake.after(after).unwrap();
-    assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), end + 5);
+    assert_eq!(receiver.recv_timeout(TIMEOUT).unwrap(), end + 5);
     writer.close();
 }
 
@@ -208,7 +208,7 @@ fn who_has_no_credit_waits_while_much_waits_already() {
     let (intake, writer, _reader) = start(folder.path(), Duration::ZERO, u64::MAX);
     let submitted = Arc::new(AtomicUsize::new(0));
     let (own, count) = (intake.clone(), Arc::clone(&submitted));
-    let door = std::thread::spawn(move || {
+    let receiver = std::thread::spawn(move || {
         for n in 0.. {
             let large = Batch {
                 bytes: vec![0; 1 << 20],
@@ -236,7 +236,7 @@ fn who_has_no_credit_waits_while_much_waits_already() {
     assert!(intake.credited() > before);
     assert_eq!(submitted.load(Ordering::Relaxed), 16);
     assert_eq!(writer.close(), 116);
-    door.join().unwrap();
+    receiver.join().unwrap();
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn those_who_wait_share_a_sync_however_soon_it_is_due() {
     (1..100).for_each(|n| intake.submit_credited(batch(1, n, n + 1)).unwrap());
     intake.submit_credited(last).unwrap();
     go.send(()).unwrap();
-    assert_eq!(said.recv_timeout(PATIENCE), Ok(Stored::Durable));
+    assert_eq!(said.recv_timeout(TIMEOUT), Ok(Stored::Durable));
     assert_eq!(reader.stats().syncs, 2);
     writer.close();
 }
@@ -314,11 +314,11 @@ fn who_waits_for_an_answer_hears_that_there_will_be_none() {
     drop(go);
     // Disconnected, which is not the same as an answer that is late.
     assert_eq!(
-        stands.recv_timeout(PATIENCE),
+        stands.recv_timeout(TIMEOUT),
         Err(RecvTimeoutError::Disconnected)
     );
     assert_eq!(
-        said.recv_timeout(PATIENCE),
+        said.recv_timeout(TIMEOUT),
         Err(RecvTimeoutError::Disconnected)
     );
     writer.close();
@@ -348,7 +348,7 @@ fn stored(reader: &Reader) -> Vec<(u8, u64, u64)> {
     }
 }
 
-/// Batches of a door without offsets of its own, large enough that room is asked for after a few.
+/// Batches of a receiver without offsets of its own, large enough that room is asked for after a few.
 fn unordered(n: u64) -> Batch {
     Batch {
         ordered: false,
@@ -372,7 +372,7 @@ fn what_was_taken_before_the_disk_was_full_is_stored_once() {
     let (first, said) = with_done(unordered(0));
     intake.submit(first).unwrap();
     // From here on room is asked for after each MiB.
-    assert_eq!(said.recv_timeout(PATIENCE), Ok(Stored::Durable));
+    assert_eq!(said.recv_timeout(TIMEOUT), Ok(Stored::Durable));
     disk.set_free(Some(0));
     let said: Vec<_> = (1..10)
         .map(|n| {
@@ -387,7 +387,7 @@ fn what_was_taken_before_the_disk_was_full_is_stored_once() {
     });
     disk.set_free(None);
     for said in said {
-        assert_eq!(said.recv_timeout(PATIENCE), Ok(Stored::Durable));
+        assert_eq!(said.recv_timeout(TIMEOUT), Ok(Stored::Durable));
     }
     assert_eq!(writer.close(), 0);
     let once: Vec<(u8, u64, u64)> = (0..10).map(|n| (1, n, n + 1)).collect();
@@ -419,7 +419,7 @@ fn what_was_said_to_be_durable_is_there_once_whatever_the_disk_forgets() {
                 let (sender, receiver) = channel();
                 let answer = Box::new(move |to| sender.send(to).unwrap());
                 intake.resume_offset(id(producer), said, answer).unwrap();
-                let stands = receiver.recv_timeout(PATIENCE).unwrap();
+                let stands = receiver.recv_timeout(TIMEOUT).unwrap();
                 assert!(
                     stands >= said,
                     "seed {seed}: {said} was acked, it has {stands}"

@@ -1,4 +1,4 @@
-//! What OTLP is on the wire, for the door where it comes in and the processor by which it leaves.
+//! What OTLP is on the wire, for the receiver where it comes in and the processor by which it leaves.
 
 mod bytes_codec;
 pub(crate) mod status;

@@ -18,7 +18,7 @@ use distlog_testkit::store_double::Double;
 
 const PRODUCER: ProducerId = ProducerId::from_bytes([7; 16]);
 const LOST_AFTER: Duration = Duration::from_millis(200);
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Stores a record as a session does; `said` comes when it is durable.
 fn send(intake: &Intake, id: &TaskId, offset: u64, kind: Kind, message: &str) -> Said {
@@ -101,7 +101,7 @@ fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
     let begun =
         [&ended, &open].map(|id| send(&intake, id, u64::from(*id == open), Kind::Begin, ""));
     for said in begun {
-        said.recv_timeout(PATIENCE).unwrap();
+        said.recv_timeout(TIMEOUT).unwrap();
     }
     disk.set_free(Some(0));
     // So large that room is asked for.
@@ -121,7 +121,7 @@ fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
         }
     });
     disk.set_free(None);
-    end.recv_timeout(PATIENCE).unwrap();
+    end.recv_timeout(TIMEOUT).unwrap();
     // The other one is lost indeed.
     eventually("it is said to be lost", || {
         let seen = outcomes(&reader);

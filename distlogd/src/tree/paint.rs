@@ -46,9 +46,9 @@ impl Look {
     }
 
     /// Ns since the epoch as a time that people read.
-    pub fn clock(self, time: u64) -> Clock {
+    pub fn clock(self, time: u64) -> TimeOfDay {
         let now = self.now;
-        Clock { time, now }
+        TimeOfDay { time, now }
     }
 }
 
@@ -109,9 +109,9 @@ impl Colour {
 }
 
 /// A duration in the unit that fits: `850ns`, `12.3µs`, `3.04ms`, `1.25s`, `2m 05s`, `3h 07m`.
-pub struct Span(pub u64);
+pub struct HumanDuration(pub u64);
 
-impl fmt::Display for Span {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ns = self.0 as f64;
         let scaled = |f: &mut fmt::Formatter<'_>, value: f64, unit: &str| {
@@ -148,12 +148,15 @@ impl fmt::Display for Span {
 
 /// A duration that may be unknown, which is shown as `–`.
 pub fn span_or_dash(duration: Option<u64>) -> String {
-    duration.map_or_else(|| "–".to_owned(), |duration| Span(duration).to_string())
+    duration.map_or_else(
+        || "–".to_owned(),
+        |duration| HumanDuration(duration).to_string(),
+    )
 }
 
 /// Time of day in UTC, to the millisecond, of ns since the epoch; with the date before it where that is not the day of
 /// `now`. A time that is not known (0) is `–`.
-pub struct Clock {
+pub struct TimeOfDay {
     /// The time.
     pub time: u64,
     /// The present time.
@@ -163,7 +166,7 @@ pub struct Clock {
 const NS_PER_SECOND: u64 = 1_000_000_000;
 const NS_PER_DAY: u64 = 86_400 * NS_PER_SECOND;
 
-impl fmt::Display for Clock {
+impl fmt::Display for TimeOfDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.time == 0 {
             return write!(f, "{:<12}", "–");

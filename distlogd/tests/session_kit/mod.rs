@@ -14,7 +14,7 @@ use distlog_store::{Batches, Reader};
 use distlogd::config::Config;
 use distlogd::daemon::{Builder, Daemon};
 
-/// All doors on free ports, the store in a folder.
+/// All receivers on free ports, the store in a folder.
 pub fn config(folder: &Path) -> Config {
     let mut config = Config::default();
     config.listen.otlp_grpc = None;

@@ -74,7 +74,10 @@ impl Daemon {
     fn work(&mut self) {
         match self.queue.pop_front() {
             Some(Item::Batch(session, from, to, records)) => {
-                assert_eq!(from, self.stands, "the door let a gap or a replay through");
+                assert_eq!(
+                    from, self.stands,
+                    "the daemon let a gap or a replay through"
+                );
                 self.stands = to;
                 self.appended.push((from, to, records));
                 self.answers_due.push((session, Some(to)));

@@ -32,7 +32,7 @@ pub struct Client {
     /// Folder of the spool.
     #[arg(long)]
     pub spool: PathBuf,
-    /// Address of the session door.
+    /// Address of the session receiver.
     #[arg(long)]
     pub connect: String,
     /// Threads that log.

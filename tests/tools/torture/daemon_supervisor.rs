@@ -109,9 +109,9 @@ impl DaemonSupervisor {
                 let excused = excused || before;
                 let said = daemon.said();
                 if said.lines().any(|line| line == "ready") {
-                    let address = |door: &str| {
+                    let address = |receiver: &str| {
                         said.lines()
-                            .find_map(|line| line.trim().strip_prefix(door))
+                            .find_map(|line| line.trim().strip_prefix(receiver))
                             .map(|address| address.trim().to_owned())
                     };
                     network.lead_to(address("session ").as_deref());

@@ -15,9 +15,9 @@ use super::config::Config;
 /// Answers waiting to be looked at; then the program has to wait.
 const ANSWERS: usize = 4096;
 /// How long it may take to finish after its input is closed, and then after it was asked to end.
-const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(1)];
+const STOP_TIMEOUTS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(1)];
 /// How often it is looked whether it has ended.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running program. Dropping it ends it.
 pub(super) struct Running {
@@ -152,7 +152,7 @@ impl Running {
     fn end(&mut self) -> Option<ExitStatus> {
         self.stdin = None;
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        for patience in PATIENCE {
+        for patience in STOP_TIMEOUTS {
             if let Some(status) = self.wait(patience) {
                 return Some(status);
             }
@@ -172,7 +172,7 @@ impl Running {
                 Ok(None) if Instant::now() < until => {
                     // It must not hang on answers that nobody takes any more.
                     while self.answers.try_recv().is_ok() {}
-                    std::thread::sleep(LOOK);
+                    std::thread::sleep(POLL_INTERVAL);
                 }
                 _ => return None,
             }

@@ -15,7 +15,7 @@ use crate::tree::paint::{Colour, Look, span_or_dash, utc};
 use crate::tree::{put_event_name, put_fields, service_of, traceback};
 
 /// Nothing is cut: it is a file to search in. Times have their date in any case.
-const LOOK: Look = Look {
+const STYLE: Look = Look {
     colour: Colour::Off,
     full: true,
     now: 0,
@@ -43,21 +43,21 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
             record
                 .task
                 .iter()
-                .for_each(|task| put_fields(&mut text, LOOK, record, task.context));
+                .for_each(|task| put_fields(&mut text, STYLE, record, task.context));
         }
         Kind::End => {
             put(&mut text, &mut below, mark(record.outcome), title(record));
             text.push_str("  ");
             text.push_str(&span_or_dash(record.took()));
-            put_fields(&mut text, LOOK, record, record.fields);
+            put_fields(&mut text, STYLE, record, record.fields);
         }
         Kind::Bind => {
             put(&mut text, &mut below, "+ ", record.message);
             record
                 .task
                 .iter()
-                .for_each(|task| put_fields(&mut text, LOOK, record, task.context));
-            put_fields(&mut text, LOOK, record, record.fields);
+                .for_each(|task| put_fields(&mut text, STYLE, record, task.context));
+            put_fields(&mut text, STYLE, record, record.fields);
         }
         Kind::Event => {
             let message = match record.message {
@@ -65,8 +65,8 @@ pub(super) fn write(record: &RecordRef<'_>, out: &mut Vec<u8>) {
                 message => message,
             };
             put(&mut text, &mut below, "", message);
-            put_event_name(&mut text, LOOK, record);
-            put_fields(&mut text, LOOK, record, record.fields);
+            put_event_name(&mut text, STYLE, record);
+            put_fields(&mut text, STYLE, record, record.fields);
         }
     }
     if !record.status_message.is_empty() {

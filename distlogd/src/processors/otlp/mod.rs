@@ -1,8 +1,8 @@
 //! Processor `otlp`: spans and log records for any receiver of OpenTelemetry.
 //!
 //! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs`,
-//! `find.rs` and `whole.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may answer;
-//! `outbox.rs`, the requests under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and what its
+//! `find.rs` and `complete_span.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may
+//! answer; `outbox.rs`, the requests under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and what its
 //! answer means (`tls.rs`, `fault.rs`).
 //!
 //! A task leaves as a span when it ends. Its begin is in memory or, after a restart or when there were too many, in the
@@ -11,6 +11,7 @@
 
 mod answer;
 mod client;
+mod complete_span;
 mod config;
 mod fault;
 mod find;
@@ -21,7 +22,6 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,9 +34,9 @@ use crate::processor::{Error, Processor, Token};
 use crate::rpc::Signal;
 use crate::self_telemetry::{Metrics, OtlpCounters};
 use answer::{Failure, NEEDS_A_PERSON};
+use complete_span::{CompleteSpan, EarlyLogs};
 use open_tasks::{Key, OpenTasks};
 use outbox::Outbox;
-use whole::{Early, Whole};
 
 #[cfg(test)]
 pub(crate) use config::{Compression, Protocol, Tls};
@@ -70,7 +70,7 @@ pub fn open(
         convert: Convert {
             open: OpenTasks::new(config.open_tasks),
             whole: None,
-            early: Early::default(),
+            early: EarlyLogs::default(),
             find,
             spans: Request::new(MAX_REQUEST_BYTES),
             logs: Request::new(MAX_REQUEST_BYTES),
@@ -100,8 +100,8 @@ pub struct Otlp {
 struct Convert {
     open: OpenTasks,
     /// A span that came by OTLP, of which the next records are the events and the end.
-    whole: Option<Whole>,
-    early: Early,
+    whole: Option<CompleteSpan>,
+    early: EarlyLogs,
     find: Box<dyn FindTask>,
     spans: Request,
     logs: Request,
@@ -282,7 +282,7 @@ impl Convert {
             && let Some(span) = OpenSpan::begin(record)
         {
             self.interrupt();
-            self.whole = Some(Whole {
+            self.whole = Some(CompleteSpan {
                 key,
                 number: record.store_number,
                 span,
@@ -300,7 +300,7 @@ impl Convert {
     }
 
     /// The span that is coming whole, if the record is one of it.
-    fn whole_of(&mut self, record: &RecordRef<'_>) -> Option<&mut Whole> {
+    fn whole_of(&mut self, record: &RecordRef<'_>) -> Option<&mut CompleteSpan> {
         let key = Key::of(record)?;
         self.whole.as_mut().filter(|whole| whole.key.takes(&key))
     }
@@ -310,7 +310,7 @@ impl Convert {
         if let Some(whole) = self.whole.take()
             && self.open.get(&whole.key).is_none()
         {
-            let Whole {
+            let CompleteSpan {
                 key,
                 number,
                 span,
@@ -321,7 +321,7 @@ impl Convert {
     }
 
     /// Adds the log records that came before their span, from the store.
-    fn add_early(&mut self, whole: &mut Whole, end: &RecordRef<'_>) -> Result<(), Failure> {
+    fn add_early(&mut self, whole: &mut CompleteSpan, end: &RecordRef<'_>) -> Result<(), Failure> {
         if !self.early.place(&whole.key.ids) {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use distlog_bridge::receive::{self, Take, Verdict};
+use distlog_bridge::receive::{self, PartialSuccess, Take};
 use distlog_proto::ProducerId;
 use hashbrown::DefaultHashBuilder;
 use tokio::sync::Semaphore;
@@ -94,7 +94,7 @@ impl ExportService {
         peer: Peer,
         request: Bytes,
         share: Arc<Share>,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<PartialSuccess, Refusal> {
         let encoding = encoding(signal);
         self.context
             .received(peer.receiver, encoding, request.len());
@@ -110,24 +110,26 @@ impl ExportService {
                 let _held = (permit, share);
                 this.convert(signal, &request)
             };
-            let (verdict, records, pending) = tokio::task::spawn_blocking(convert)
-                .await
-                .map_err(|_| Refusal::Failed("the conversion panicked"))??;
+            let (partial_success, records, pending) =
+                tokio::task::spawn_blocking(convert)
+                    .await
+                    .map_err(|_| Refusal::Failed("the conversion panicked"))??;
             pending.durable(&self.state.dedup).await?;
-            Ok((verdict, records))
+            Ok((partial_success, records))
         };
-        let (verdict, records) = match tokio::time::timeout(STORE_TIMEOUT, exporting).await {
+        let (partial_success, records) = match tokio::time::timeout(STORE_TIMEOUT, exporting).await
+        {
             Ok(result) => result?,
             Err(_) => return Err(Refusal::Away),
         };
         self.context.accepted(peer.receiver, encoding, records);
-        if let Some((count, reason)) = partial(&verdict) {
+        if let Some((count, reason)) = partial(&partial_success) {
             self.context
-                .refused(peer.receiver, encoding, verdict.refused);
+                .refused(peer.receiver, encoding, partial_success.refused);
             let detail = format!("{count} {} were refused: {reason}", signal.items());
             self.fault(peer, "bad records", &detail);
         }
-        Ok(verdict)
+        Ok(partial_success)
     }
 
     /// Counts a refusal, and reports it if it is a fault.
@@ -156,7 +158,11 @@ impl ExportService {
     }
 
     /// Puts the records of a request into the intake's queue, and gives how many; waits while that is full.
-    fn convert(&self, signal: Signal, request: &[u8]) -> Result<(Verdict, u64, Pending), Refusal> {
+    fn convert(
+        &self,
+        signal: Signal,
+        request: &[u8],
+    ) -> Result<(PartialSuccess, u64, Pending), Refusal> {
         let (stored, events) = unbounded_channel();
         let mut sink = BatchSink {
             service: self,
@@ -179,7 +185,7 @@ impl ExportService {
             // The first one may not be durable yet: it is when all before this is.
             let stored = sink.stored.clone();
             sink.submit(|intake| intake.after(Box::new(move || _ = stored.send(Stored::Durable))));
-            Ok(Verdict::default())
+            Ok(PartialSuccess::default())
         };
         let taken = if sink.closed {
             Err(Refusal::Stopping)
@@ -194,7 +200,7 @@ impl ExportService {
             left: sink.submitted,
             key,
         };
-        taken.map(|verdict| (verdict, sink.records, pending))
+        taken.map(|partial_success| (partial_success, sink.records, pending))
     }
 }
 

@@ -173,7 +173,7 @@ impl UnaryService<Bytes> for Method {
                 Err(Refusal::Busy)
             };
             match taken {
-                Ok(verdict) => Ok(Response::new(response(partial(&verdict)))),
+                Ok(partial_success) => Ok(Response::new(response(partial(&partial_success)))),
                 Err(refusal) => Err(refused(&service, peer, refusal)),
             }
         })

@@ -11,7 +11,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
-use distlog_bridge::receive::Verdict;
+use distlog_bridge::receive::PartialSuccess;
 use tokio::net::TcpListener;
 
 use super::export_service::{ExportService, Peer};
@@ -153,7 +153,7 @@ async fn export(
         }
     };
     match taken {
-        Ok(verdict) => accepted(signal, form.unwrap_or(Form::Protobuf), &verdict),
+        Ok(partial_success) => accepted(signal, form.unwrap_or(Form::Protobuf), &partial_success),
         Err(refusal) => {
             service.report(peer, &refusal);
             refused(form.unwrap_or(Form::Json), &refusal)
@@ -168,7 +168,7 @@ async fn take(
     peer: Peer,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Verdict, Refusal> {
+) -> Result<PartialSuccess, Refusal> {
     let share = service.share();
     let mut request: Bytes = body::read(headers.get(CONTENT_ENCODING), body, &share).await?;
     if form == Form::Json {
@@ -186,8 +186,8 @@ async fn take(
     service.export(signal, peer, request, share).await
 }
 
-fn accepted(signal: Signal, form: Form, verdict: &Verdict) -> Response {
-    let refused = partial(verdict);
+fn accepted(signal: Signal, form: Form, partial_success: &PartialSuccess) -> Response {
+    let refused = partial(partial_success);
     let body = match form {
         Form::Protobuf => grpc::response(refused),
         Form::Json => json::response(signal, refused).into(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use distlog_bridge::receive::Verdict;
+use distlog_bridge::receive::PartialSuccess;
 use tonic::Code;
 
 use super::MAX_REQUEST;
@@ -141,9 +141,9 @@ impl Refusal {
 }
 
 /// What is said of items that were refused within a request; `None` if all were taken.
-pub(super) fn partial(verdict: &Verdict) -> Option<(i64, String)> {
-    let reason = verdict.reason.as_ref()?;
-    let refused = i64::try_from(verdict.refused).unwrap_or(i64::MAX);
+pub(super) fn partial(partial_success: &PartialSuccess) -> Option<(i64, String)> {
+    let reason = partial_success.reason.as_ref()?;
+    let refused = i64::try_from(partial_success.refused).unwrap_or(i64::MAX);
     Some((refused, reason.to_string()))
 }
 

@@ -11,7 +11,7 @@ use super::open_tasks::{Ids, Key};
 const MAX_EARLY: usize = 1 << 16;
 
 /// A span from its begin on, until other records come or its begin is flushed.
-pub(super) struct Whole {
+pub(super) struct CompleteSpan {
     pub key: Key,
     /// Number in the store of its begin.
     pub number: u64,
@@ -22,7 +22,7 @@ pub(super) struct Whole {
 /// Spans of which log records came before their begin, with how many. Only where log records are events of spans: they
 /// are looked up in the store when the span comes.
 #[derive(Debug, Default)]
-pub(super) struct Early {
+pub(super) struct EarlyLogs {
     waiting: HashMap<Ids, Logs>,
     /// Those whose span was sent with them, and has perhaps not arrived.
     placed: Vec<Ids>,
@@ -35,7 +35,7 @@ struct Logs {
     last: u64,
 }
 
-impl Early {
+impl EarlyLogs {
     /// Notes a log record. Gives how many can no longer be placed, since too many wait.
     pub fn note(&mut self, key: Ids, number: u64) -> u64 {
         let mut forgotten = 0;
@@ -81,7 +81,7 @@ mod tests {
     fn what_is_forgotten_is_counted() {
         let trace_id = TraceId::from_bytes([1; 16]).unwrap();
         let key = |n: u64| (trace_id, SpanId::new(n + 1).unwrap());
-        let mut early = Early::default();
+        let mut early = EarlyLogs::default();
         let noted: u64 = (0..MAX_EARLY as u64)
             .map(|n| early.note(key(n), n + 1))
             .sum();

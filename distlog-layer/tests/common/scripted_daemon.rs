@@ -1,4 +1,4 @@
-//! A session door that the test speaks for: a real ROUTER socket, each word of which is said by hand.
+//! A session receiver that the test speaks for: a real ROUTER socket, each word of which is said by hand.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use distlog_proto::{BatchRef, ProducerId, Record};
 
 use super::LONG;
 
-pub struct Door {
+pub struct ScriptedDaemon {
     socket: zmq::Socket,
     pub address: String,
 }
@@ -45,12 +45,12 @@ pub struct Batch {
     pub records: Vec<Record>,
 }
 
-impl Door {
-    pub fn tcp() -> Door {
-        Door::at("tcp://127.0.0.1:*")
+impl ScriptedDaemon {
+    pub fn tcp() -> ScriptedDaemon {
+        ScriptedDaemon::at("tcp://127.0.0.1:*")
     }
 
-    pub fn at(address: &str) -> Door {
+    pub fn at(address: &str) -> ScriptedDaemon {
         let context = zmq::Context::new();
         let socket = context.socket(zmq::ROUTER).unwrap();
         socket.set_linger(0).unwrap();
@@ -61,7 +61,7 @@ impl Door {
             std::thread::yield_now();
         }
         let address = socket.get_last_endpoint().unwrap().unwrap();
-        Door { socket, address }
+        ScriptedDaemon { socket, address }
     }
 
     pub fn into_socket(self) -> zmq::Socket {

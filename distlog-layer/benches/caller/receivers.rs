@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use distlog_proto::session::{BatchDecision, Sessions, ToClient, ToDaemon};
 
-/// A push door that only reads; its address.
+/// A push receiver that only reads; its address.
 pub(crate) fn push() -> String {
     let socket = zmq::Context::new().socket(zmq::PULL).expect("a socket");
     socket.bind("tcp://127.0.0.1:*").expect("a free port");
@@ -19,7 +19,7 @@ pub(crate) fn push() -> String {
     address
 }
 
-/// A session door that acknowledges what it reads; its address.
+/// A session receiver that acknowledges what it reads; its address.
 pub(crate) fn session() -> String {
     let socket = zmq::Context::new().socket(zmq::ROUTER).expect("a socket");
     socket.bind("tcp://127.0.0.1:*").expect("a free port");
