@@ -2,8 +2,8 @@
 //!
 //! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs`,
 //! `find.rs` and `complete_span.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may
-//! answer; `outbox.rs`, the requests under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and what its
-//! answer means (`tls.rs`, `fault.rs`).
+//! answer; `outbox.rs`, the requests under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and
+//! what its answer means (`tls.rs`, `fault.rs`).
 //!
 //! A task leaves as a span when it ends. Its begin is in memory or, after a restart or when there were too many, in the
 //! store; so none is lost. An event leaves as a log record or, where the receiver takes none (as Jaeger), as event of
