@@ -16,7 +16,8 @@ impl Runtime {
     /// # Errors
     /// If the system gives no thread.
     pub(crate) fn new() -> io::Result<Runtime> {
-        let threads = available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, MAX_THREADS));
+        let threads =
+            available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, MAX_THREADS));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("io")
