@@ -273,6 +273,10 @@ impl Transport for SessionClient {
     }
 
     fn wait(&self, blocked: bool, waker: Option<&Waker>, timeout: Duration) -> bool {
+        let timeout = match self.connection {
+            Some(_) => timeout,
+            None => timeout.min(self.next_attempt.saturating_duration_since(Instant::now())),
+        };
         wait(self.sockets(blocked), waker, timeout)
     }
 

@@ -151,7 +151,7 @@ impl UnackedRecords for Batcher {
 
     fn ack(&mut self, to: u64) -> bool {
         let freed = self.reader.free_to(to);
-        self.shared.losses.room();
+        self.shared.room.wake_all();
         freed
     }
 }

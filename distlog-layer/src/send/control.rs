@@ -34,6 +34,14 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
+    /// Until the first of them is late.
+    pub(crate) fn time_left(&self) -> Duration {
+        let deadlines = self.stop.into_iter().chain(self.flush.map(|(_, at)| at));
+        deadlines.min().map_or(Duration::MAX, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        })
+    }
+
     /// Whether somebody waits for what there is to be sent.
     pub(crate) fn are_urgent(&self) -> bool {
         self.stop.is_some() || self.flush.is_some()
@@ -142,7 +150,7 @@ impl Control {
     }
 
     /// Wakes the sender if it sleeps and has not seen the last `behind` bytes before `position`. Without a system call
-    /// if it is awake; while it waits for room or acknowledgements, waking it would help nobody.
+    /// if it is awake, or waits for room or acknowledgements, where waking it would help nobody.
     #[inline]
     pub(crate) fn wake_for(&self, position: u64, behind: u64) {
         if self.waker.is_sleeping()
@@ -189,7 +197,7 @@ impl Control {
     }
 
     /// The sender's: runs `sleep`, which ends when the waker is used, unless there are other orders than those it
-    /// knows. `seen`: it has seen the records before this position.
+    /// knows. `seen`: it has seen the records before this position; with the last one of all, records wake nobody.
     pub(crate) fn sleep(&self, known: &Orders, seen: u64, sleep: impl FnOnce(&Waker) -> bool) {
         self.seen.store(seen, Ordering::Relaxed);
         self.waker.begin();

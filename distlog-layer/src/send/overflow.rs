@@ -1,6 +1,6 @@
 //! What happens when the ring is full: counting what is dropped, or waiting for room.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,12 @@ use crate::record::callsite::OWN;
 use crate::ring::Ring;
 use crate::send::deadline;
 
-/// How long a waiting caller sleeps before it looks for itself.
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
-
-/// Who waits for room.
+/// Where callers wait for room.
 #[derive(Default)]
-pub(crate) struct Losses {
+pub(crate) struct Room {
     waiting: AtomicUsize,
     lock: Mutex<()>,
-    room: Condvar,
+    freed: Condvar,
 }
 
 /// Records that were dropped, by level.
@@ -56,7 +53,7 @@ impl Dropped {
     }
 }
 
-impl Losses {
+impl Room {
     /// Waits until `attempt` has a result, for `timeout` at most; `false` if it has none by then.
     pub(crate) fn wait(
         &self,
@@ -65,6 +62,8 @@ impl Losses {
     ) -> bool {
         let deadline = deadline::after(timeout);
         self.waiting.fetch_add(1, Ordering::SeqCst);
+        // Either the attempt sees what was freed before `wake_all` looked, or that sees this caller.
+        fence(Ordering::SeqCst);
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let done = loop {
             if let Some(result) = attempt() {
@@ -75,8 +74,8 @@ impl Losses {
                 break false;
             }
             guard = self
-                .room
-                .wait_timeout(guard, left.min(POLL_INTERVAL))
+                .freed
+                .wait_timeout(guard, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         };
@@ -85,10 +84,13 @@ impl Losses {
         done
     }
 
-    /// Tells those who wait that there is room.
-    pub(crate) fn room(&self) {
+    /// Wakes those who wait. What they wait for happened before.
+    pub(crate) fn wake_all(&self) {
+        fence(Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0 {
-            self.room.notify_all();
+            // Nobody is between an attempt and its sleep.
+            drop(self.lock.lock());
+            self.freed.notify_all();
         }
     }
 }
@@ -120,5 +122,48 @@ impl Reporter {
         if ring.push(OWN, &self.record).is_ok() {
             ring.set_reported(dropped);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    /// Nothing but `wake_all` ends these waits within the test's time.
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn no_wake_is_lost_between_an_attempt_and_the_sleep() {
+        const ROUNDS: u64 = 20_000;
+        let (room, freed, taken) = (Room::default(), AtomicU64::new(0), AtomicU64::new(0));
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    let attempt = || (freed.load(Ordering::Acquire) >= round).then_some(true);
+                    assert!(room.wait(LONG, attempt));
+                    taken.store(round, Ordering::Release);
+                }
+            });
+            for round in 1..=ROUNDS {
+                freed.store(round, Ordering::Release);
+                room.wake_all();
+                while taken.load(Ordering::Acquire) < round {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        assert!(begun.elapsed() < LONG, "a wake was lost");
+    }
+
+    #[test]
+    fn who_waits_gives_up_when_the_time_is_up() {
+        let room = Room::default();
+        assert!(!room.wait(Duration::from_millis(10), || None));
+        // A result counts, whatever it is.
+        assert!(!room.wait(LONG, || Some(false)));
+        assert!(room.wait(Duration::ZERO, || Some(true)));
     }
 }

@@ -24,7 +24,7 @@ use crate::ring::{ForkMark, Pushed, Reader, Refused, Ring};
 use crate::send::control::{Control, Flush};
 use crate::send::deadline;
 use crate::send::lifecycle::Lifecycle;
-use crate::send::overflow::{Dropped, Losses};
+use crate::send::overflow::{Dropped, Room};
 use crate::send::push::Push;
 use crate::send::sender::Sender;
 use crate::send::shared::Shared;
@@ -72,7 +72,7 @@ impl Producer {
         let shared = Arc::new(Shared {
             callsites: Callsites::new(Arc::clone(&ring)),
             ring,
-            losses: Losses::default(),
+            room: Room::default(),
             clock: Clock::new(),
             control,
         });
@@ -202,7 +202,7 @@ impl Producer {
                     None
                 }
             };
-            if self.shared.losses.wait(timeout, attempt) {
+            if self.shared.room.wait(timeout, attempt) {
                 return;
             }
         }

@@ -14,8 +14,8 @@ use crate::send::control::{Flush, Orders};
 use crate::send::overflow::Reporter;
 use crate::send::shared::Shared;
 
-/// How often the sender looks at its orders while a batch is blocked.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long the sender sleeps at most while a batch is blocked: its transport is to be called so often.
+const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval of records about losses, and of checks of the system's clock and the spool.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -120,9 +120,13 @@ impl Sender {
     /// Sleeps until there is something to do. `full`: there are more records than the batch takes; `stuck`: it could
     /// not be sent.
     fn rest(&self, orders: &Orders, full: bool, stuck: bool) {
+        let control = &self.shared.control;
         if stuck {
+            let time = orders.time_left().min(BLOCKED_INTERVAL);
             // Whoever logs now need not wake us: there is nothing that we could do with it.
-            self.transport.wait(true, None, POLL_INTERVAL);
+            control.sleep(orders, u64::MAX, |waker| {
+                self.transport.wait(true, Some(waker), time)
+            });
         } else if !full {
             let time = if self.batcher.is_empty() {
                 LINGER
@@ -130,7 +134,7 @@ impl Sender {
                 LINGER / 4
             };
             let seen = self.batcher.end();
-            self.shared.control.sleep(orders, seen, |waker| {
+            control.sleep(orders, seen, |waker| {
                 self.transport.wait(false, Some(waker), time)
             });
         }
@@ -140,7 +144,7 @@ impl Sender {
     fn end(&self) -> u64 {
         let end = self.shared.ring.close();
         self.shared.control.end();
-        self.shared.losses.room();
+        self.shared.room.wake_all();
         end
     }
 
@@ -159,7 +163,7 @@ impl Sender {
         let control = &self.shared.control;
         control.answer(&control.orders(), left);
         control.close();
-        self.shared.losses.room();
+        self.shared.room.wake_all();
         // What is left in a spool comes later, and the producer is not over before.
         let done = (all || !ring.is_spooled()).then_some(ByeReason::Done);
         let linger = deadline.saturating_duration_since(Instant::now());

@@ -6,12 +6,12 @@ use crate::record::callsite::Callsites;
 use crate::record::clock::Clock;
 use crate::ring::Ring;
 use crate::send::control::Control;
-use crate::send::overflow::Losses;
+use crate::send::overflow::Room;
 
 pub(crate) struct Shared {
     pub(crate) ring: Arc<Ring>,
     pub(crate) callsites: Callsites,
-    pub(crate) losses: Losses,
+    pub(crate) room: Room,
     pub(crate) clock: Clock,
     pub(crate) control: Control,
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use distlog_layer::{Flush, Guard, Overflow, Task, task};
+use distlog_layer::{DistlogLayer, Flush, Guard, Overflow, Task, task};
 use tracing_subscriber::prelude::*;
 
 use crate::client_processes::{self, Done};
@@ -29,6 +29,9 @@ pub struct Load {
     pub address: String,
     /// So many records.
     pub records: u64,
+    /// Sessions of the process, each with a layer and a thread of its own; they share the records.
+    #[arg(long, default_value_t = 1)]
+    pub sessions: u64,
     /// With a file that survives the process.
     #[arg(long)]
     pub spool: bool,
@@ -56,6 +59,7 @@ impl Load {
             receiver,
             address: address.to_owned(),
             records,
+            sessions: 1,
             spool: false,
             fields: 3,
             depth: 1,
@@ -76,6 +80,7 @@ impl Load {
             receiver.to_owned(),
             self.address.clone(),
             self.records.to_string(),
+            format!("--sessions={}", self.sessions),
             format!("--fields={}", self.fields),
             format!("--depth={}", self.depth),
             format!("--open={}", self.open),
@@ -88,21 +93,59 @@ impl Load {
 
     /// Records that the daemon has of it in the end: tasks have a begin and an end, too.
     pub fn stored(&self) -> u64 {
-        self.records + 2 * self.depth * self.records.div_ceil(self.task_records)
+        let each = self.records / self.sessions;
+        self.sessions * (each + 2 * self.depth * each.div_ceil(self.task_records))
     }
 
     /// Does it, in a process of its own.
     pub fn run(&self) {
-        let guard = connect(self.receiver, &self.address, self.spool);
+        if self.sessions > 1 {
+            return self.run_sessions();
+        }
+        let (layer, guard) = layer(self.receiver, &self.address, self.spool);
+        tracing_subscriber::registry().with(layer).init();
         let open: Vec<Task> = (0..self.open)
             .map(|n| task!(n, "wait for order {}", n))
             .collect();
         assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
         client_processes::ready();
+        let first = self.log(self.records);
+        assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
+        assert_eq!(guard.dropped().total(), 0);
+        Done::now(first).say();
+        drop(open);
+    }
+
+    /// Does it with several sessions.
+    fn run_sessions(&self) {
+        let sessions: Vec<_> = (0..self.sessions)
+            .map(|_| layer(self.receiver, &self.address, self.spool))
+            .collect();
+        for (_, guard) in &sessions {
+            assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
+        }
+        client_processes::ready();
+        std::thread::scope(|scope| {
+            for (layer, guard) in sessions {
+                scope.spawn(move || {
+                    let subscriber = tracing_subscriber::registry().with(layer);
+                    tracing::subscriber::with_default(subscriber, || {
+                        self.log(self.records / self.sessions);
+                        assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
+                        assert_eq!(guard.dropped().total(), 0);
+                    });
+                });
+            }
+        });
+        Done::now(None).say();
+    }
+
+    /// Logs so many records; returns the first task.
+    fn log(&self, records: u64) -> Option<String> {
         let log = event(self.fields);
         let pace = Pace::new(self.rate);
         let mut first = None;
-        let mut numbers = 0..self.records;
+        let mut numbers = 0..records;
         while !numbers.is_empty() {
             let end = numbers
                 .start
@@ -118,15 +161,12 @@ impl Load {
             });
             numbers.start = end;
         }
-        assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
-        assert_eq!(guard.dropped().total(), 0);
-        Done::now(first).say();
-        drop(open);
+        first
     }
 }
 
-/// Makes the layer the one of this process.
-pub fn connect(receiver: Receiver, address: &str, spool: bool) -> Guard {
+/// A layer that waits for room in its ring.
+pub fn layer(receiver: Receiver, address: &str, spool: bool) -> (DistlogLayer, Guard) {
     let mut builder = distlog_layer::builder()
         .service("load")
         .overflow(Overflow::Block(TIMEOUT))
@@ -134,13 +174,11 @@ pub fn connect(receiver: Receiver, address: &str, spool: bool) -> Guard {
     if spool {
         builder = builder.spool("spool");
     }
-    let (layer, guard) = match receiver {
+    match receiver {
         Receiver::Push => builder.connect_push(address),
         Receiver::Session => builder.connect(address),
     }
-    .expect("the daemon's address is good");
-    tracing_subscriber::registry().with(layer).init();
-    guard
+    .expect("the daemon's address is good")
 }
 
 /// What all clients of all daemons log: every tenth is a warning.

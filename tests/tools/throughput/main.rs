@@ -18,6 +18,7 @@
 //! `soak.rs`.
 
 mod client_processes;
+mod clients;
 mod frames;
 mod growth;
 mod lines;
@@ -66,6 +67,8 @@ struct Options {
 enum Part {
     /// How cost grows with what there is more of; a plot for each.
     Growth(growth::Options),
+    /// What many clients cost beside few.
+    Clients(clients::Options),
     /// What OTLP costs on its way in and out again.
     Otlp(otlp::Options),
     /// Whether anything grows in an hour of steady work that should not.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
     match cli.part {
         None => table(&cli.options),
         Some(Part::Growth(options)) => growth::run(&options),
+        Some(Part::Clients(options)) => clients::run(&options),
         Some(Part::Otlp(options)) => otlp::run(&options),
         Some(Part::Soak(options)) => return soak::run(&options),
         Some(Part::Client(load)) => load.run(),

@@ -9,6 +9,8 @@ use distlog_layer::Flush;
 use distlog_testkit::Daemon;
 use serde::Serialize;
 
+use tracing_subscriber::prelude::*;
+
 use crate::client_processes::program;
 use crate::load::{self, Receiver, TIMEOUT};
 use crate::system;
@@ -40,7 +42,8 @@ impl Quantiles {
 /// The program that logs: it waits for the acknowledgement of each record and prints how long that took, or does not
 /// wait.
 pub fn run(receiver: Receiver, address: &str, records: u64, acks: bool) {
-    let guard = load::connect(receiver, address, false);
+    let (layer, guard) = load::layer(receiver, address, false);
+    tracing_subscriber::registry().with(layer).init();
     for n in 0..records {
         let begun = Instant::now();
         load::order(n);
