@@ -203,7 +203,7 @@ pub struct Entry {
 
 impl Config {
     /// What is routed to the processor of that name, which may be one that is not in the file but registered in code.
-    pub fn router(&self, processor: &str) -> Router {
+    pub(crate) fn router(&self, processor: &str) -> Router {
         let filter = self
             .processors
             .iter()
