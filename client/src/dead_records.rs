@@ -91,7 +91,7 @@ impl UnackedRecords for DeadRecords {
     }
 
     fn seek(&mut self, to: u64) -> bool {
-        let found = can_begin(to) && to >= self.dead.acked();
+        let found = self.dead.is_boundary(to) && to >= self.dead.acked();
         if found {
             self.move_to(to);
         }
@@ -99,15 +99,10 @@ impl UnackedRecords for DeadRecords {
     }
 
     fn ack(&mut self, to: u64) -> bool {
-        let found = can_begin(to);
+        let found = self.dead.is_boundary(to);
         if found && let Err(error) = self.dead.set_acked(to) {
             self.error = Some(error);
         }
         found
     }
-}
-
-/// Whether a record can begin there at all.
-fn can_begin(offset: u64) -> bool {
-    offset.is_multiple_of(16)
 }

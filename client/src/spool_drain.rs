@@ -168,6 +168,9 @@ impl Drainer {
         let Some(mut transport) = (self.config.open)(dead.producer()) else {
             return Ok(());
         };
+        if let Some(lost) = dead.lost() {
+            self.reporter.report(lost);
+        }
         let mut records = DeadRecords::new(dead);
         let mut last_connected = Instant::now();
         let timeouts = &self.config.timeouts;
