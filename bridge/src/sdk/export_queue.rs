@@ -17,7 +17,8 @@ struct Entry {
     from: u64,
     to: u64,
     bytes: Vec<u8>,
-    deadline: Instant,
+    /// When it is given up.
+    deadline: Option<Instant>,
     /// The last batch of an export has it: acks are cumulative.
     answer: Option<Answer>,
     /// Its export has failed. It stays until it is known whether the daemon has it.
@@ -50,8 +51,7 @@ impl ExportQueue {
     }
 
     /// Takes an export, whose offsets are higher than all before.
-    pub(super) fn push(&mut self, export: PendingExport, answer: Answer) {
-        let mut answer = Some(answer);
+    pub(super) fn push(&mut self, export: PendingExport, mut answer: Option<Answer>) {
         let last = export.batches.len().saturating_sub(1);
         for (number, batch) in export.batches.into_iter().enumerate() {
             self.entries.push_back(Entry {
@@ -72,7 +72,7 @@ impl ExportQueue {
     /// Fails the exports whose time is up.
     pub(super) fn expire(&mut self, now: Instant, why: impl Fn() -> ExportError) {
         for entry in &mut self.entries {
-            if !entry.is_given_up && entry.deadline <= now {
+            if !entry.is_given_up && entry.deadline.is_some_and(|deadline| deadline <= now) {
                 entry.is_given_up = true;
                 if let Some(answer) = entry.answer.take() {
                     let _ = answer.send(Err(why()));
@@ -95,7 +95,7 @@ impl ExportQueue {
     /// When the next export fails.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waiting = self.entries.iter().filter(|entry| !entry.is_given_up);
-        waiting.map(|entry| entry.deadline).min()
+        waiting.filter_map(|entry| entry.deadline).min()
     }
 
     fn drop_given_up(&mut self) {
@@ -118,6 +118,9 @@ impl UnackedRecords for ExportQueue {
     }
 
     fn next_epoch(&mut self) -> Option<u64> {
+        if let Some(spool) = &self.shared.spool {
+            return spool.next_epoch();
+        }
         self.epoch += 1;
         Some(self.epoch)
     }
@@ -171,6 +174,9 @@ impl UnackedRecords for ExportQueue {
 
     fn ack(&mut self, to: u64) -> bool {
         self.acked = to;
+        if let Some(spool) = &self.shared.spool {
+            spool.set_acked(to);
+        }
         let durable = self.entries.partition_point(|entry| entry.to <= to);
         for entry in self.entries.drain(..durable) {
             release(&self.shared, &entry);

@@ -174,19 +174,26 @@ impl BatchSpool {
     /// If it cannot be noted.
     pub fn set_dropped(&self, dropped: &[u64; LEVELS]) -> Result<(), SpoolError> {
         let mut state = self.state();
-        self.write(&state, layout::DROPPED_AT, dropped)?;
-        state.header.dropped = *dropped;
+        // Threads that count at the same time come in any order.
+        let dropped = std::array::from_fn(|level| state.header.dropped[level].max(dropped[level]));
+        self.write(&state, layout::DROPPED_AT, &dropped)?;
+        state.header.dropped = dropped;
         Ok(())
     }
 
-    /// Removes the file: everything in it is durable elsewhere. In a forked child nothing happens, as the file is its
-    /// parent's; nor if the file is not there any more.
+    /// Removes the file, unless batches in it are not acknowledged. Returns whether it is gone. In a forked child
+    /// nothing happens, as the file is its parent's; nor if another file has its name.
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn remove(&self) -> Result<(), SpoolError> {
-        let removed = self.state().locked.unlink(&self.path);
-        removed.map_err(|error| self.error("remove", error))
+    pub fn remove(&self) -> Result<bool, SpoolError> {
+        let state = self.state();
+        let is_empty = state.frames.is_empty();
+        if is_empty {
+            let removed = state.locked.unlink(&self.path);
+            removed.map_err(|error| self.error("remove", error))?;
+        }
+        Ok(is_empty)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
