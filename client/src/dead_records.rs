@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use distlog_proto::session::Dropped;
 use distlog_spool::{Dead, DeadBatch, SpoolError};
 
-use crate::unacked::{EncodedBatch, UnackedRecords};
+use crate::unacked::{EncodedBatch, Offsets, UnackedRecords};
 
 /// The spool of a dead process.
 pub(crate) struct DeadRecords {
@@ -54,21 +54,14 @@ impl UnackedRecords for DeadRecords {
         }
     }
 
-    fn acked(&self) -> u64 {
-        self.dead.acked()
-    }
-
-    fn position(&self) -> u64 {
-        self.position
-    }
-
-    fn head(&self) -> u64 {
-        self.dead.end()
-    }
-
-    /// After a power failure the end of the file may be missing, and a daemon can have more than the file.
-    fn limit(&self) -> u64 {
-        u64::MAX
+    fn offsets(&self) -> Offsets {
+        Offsets {
+            acked: self.dead.acked(),
+            position: self.position,
+            head: self.dead.end(),
+            // After a power failure the end of the file may be missing, and a daemon can have more than the file.
+            limit: u64::MAX,
+        }
     }
 
     fn dropped(&self) -> Dropped {

@@ -15,7 +15,7 @@ use crate::internal_log::{Reporter, log};
 use crate::socket;
 use crate::timeouts::FailoverTimeouts;
 use crate::transport::{Progress, Transport};
-use crate::unacked::UnackedRecords;
+use crate::unacked::{Offsets, UnackedRecords};
 use crate::waker::Waker;
 use crate::worker::Worker;
 
@@ -176,7 +176,8 @@ impl Drainer {
         let timeouts = &self.config.timeouts;
         let give_up_after = timeouts.scan.max(2 * timeouts.absent);
         // An empty spool needs a session, too: its end makes the open tasks of the dead process lost.
-        while records.acked() < records.head() || !transport.is_connected() {
+        let is_left = |Offsets { acked, head, .. }| acked < head;
+        while is_left(records.offsets()) || !transport.is_connected() {
             let now = Instant::now();
             let progress = transport.work(&mut records, now);
             if let Some(error) = records.error {

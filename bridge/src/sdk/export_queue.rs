@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use distlog_client::{EncodedBatch, UnackedRecords};
+use distlog_client::{EncodedBatch, Offsets, UnackedRecords};
 use distlog_proto::session::Dropped;
 
 use super::pending_export::{PendingExport, levels};
@@ -125,22 +125,16 @@ impl UnackedRecords for ExportQueue {
         Some(self.epoch)
     }
 
-    fn acked(&self) -> u64 {
-        self.acked
-    }
-
-    fn position(&self) -> u64 {
-        self.position
-    }
-
-    fn head(&self) -> u64 {
+    fn offsets(&self) -> Offsets {
         let last = self.entries.back().map_or(0, |entry| entry.to);
-        last.max(self.acked).max(self.position)
-    }
-
-    /// Batches that were sent and given up are gone from the queue, but a daemon may have them.
-    fn limit(&self) -> u64 {
-        self.head().max(self.furthest)
+        let head = last.max(self.acked).max(self.position);
+        Offsets {
+            acked: self.acked,
+            position: self.position,
+            head,
+            // Batches that were sent and given up are gone from the queue, but a daemon may have them.
+            limit: head.max(self.furthest),
+        }
     }
 
     fn dropped(&self) -> Dropped {

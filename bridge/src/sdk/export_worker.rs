@@ -107,7 +107,7 @@ impl ExportWorker {
     fn execute(&mut self, command: Command) {
         match command {
             Command::Send(export, answer) => self.queue.push(export, answer),
-            Command::Flush(answer) => self.flushes.push((self.queue.head(), answer)),
+            Command::Flush(answer) => self.flushes.push((self.queue.offsets().head, answer)),
             Command::Shutdown(deadline, answer) => {
                 self.exporters = self.exporters.saturating_sub(1);
                 self.deadline = deadline;

@@ -72,7 +72,7 @@ impl LeftBatches {
             ));
         }
         self.source = source.to_source();
-        if batch.to > self.header.acked {
+        if batch.from < batch.to && batch.to > self.header.acked {
             self.end = batch.to;
             self.batches.push(batch);
         }
