@@ -66,9 +66,9 @@
 //! frame ends the file: it is one that its process died over, or the file is damaged; the bytes from there on are
 //! reported as lost.
 //!
-//! The fields of the header are written in place, the frames are only appended. Once everything is acknowledged, what is
-//! behind the frame of the source is cut off. If that does not happen for 1 MiB of acknowledged frames, which are also
-//! the most part, the file is written anew without them, beside the other one, and takes its name.
+//! The fields of the header are written in place, the frames are only appended. Once everything is acknowledged, what
+//! is behind the frame of the source is cut off. If 1 MiB of acknowledged frames is in front of the others, and they
+//! are the most part, the file is written anew without them, aside, and takes its own name.
 //!
 //! # Whose a file is
 //!

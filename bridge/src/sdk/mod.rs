@@ -24,7 +24,8 @@
 //! Read it in this order: `builder.rs`, `connect_error.rs` and `settings.rs`, `spans.rs` and `logs.rs` (what the SDK
 //! calls), `exporter_handle.rs` and `shared.rs` (what they share with the thread), `pending_export.rs` (a request
 //! becomes batches), `export_queue.rs` (what is not acknowledged), `export_spool.rs` (the same in a file),
-//! `sessions.rs` and `export_worker.rs` (the thread). The session itself is `distlog-client`'s, the file `distlog-spool`'s.
+//! `sessions.rs` and `export_worker.rs` (the thread). The session itself is `distlog-client`'s, the file
+//! `distlog-spool`'s.
 
 mod builder;
 mod connect_error;
