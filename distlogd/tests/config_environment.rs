@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use distlogd::config;
+use distlogd::daemon::Builder;
 
 /// Exit status, standard output and standard error of `distlogd check` with these variables and no others.
 fn check(folder: &Path, text: &str, variables: &[(&str, &str)]) -> (i32, String, String) {
@@ -121,7 +121,7 @@ fn a_path_of_a_shell_is_warned_of() {
         !said.contains("d.yaml:6:") && !said.contains("5:40"),
         "{said}"
     );
-    let loaded = config::load(text, "d.yaml").unwrap();
+    let loaded = Builder::new().parse_config(text, "d.yaml").unwrap();
     assert_eq!(loaded.warnings.len(), said.lines().count());
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Kind, ProducerId, Record, RecordRef, Task, TaskId};
 use distlog_testkit::eventually;
-use distlogd::config::Config;
+use distlogd::daemon::Config;
 use distlogd::daemon::{Builder, Daemon};
 use distlogd::processor::{Error, Processor, Token};
 

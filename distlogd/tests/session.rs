@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
 use distlog_testkit::eventually;
-use distlogd::config::SyncPolicy;
 use distlogd::daemon::Builder;
+use distlogd::daemon::SyncPolicy;
 use session_kit::*;
 
 #[test]

@@ -11,7 +11,7 @@ use distlog_proto::session::{
 use distlog_proto::wire::{self, BatchWriter};
 use distlog_proto::{BatchRef, ProducerId, Record, RecordRef, Source};
 use distlog_store::{Batches, Reader};
-use distlogd::config::Config;
+use distlogd::daemon::Config;
 use distlogd::daemon::{Builder, Daemon};
 
 /// All receivers on free ports, the store in a folder.

@@ -7,12 +7,22 @@
 //! {"$$text": 1}                   a map of the program that looks like one of these: one `$` more
 //! ```
 
-use super::base64;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use distlog_proto::{Map, Value};
 
 /// What an entry of this name would be taken for, if it were the only one of its map.
 pub(super) fn looks_marked(name: &str) -> bool {
     name.starts_with('$')
+}
+
+/// Appends bytes in base64.
+pub(crate) fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    // The room is exactly what the text takes.
+    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
+    out.truncate(start + written.unwrap_or_default());
 }
 
 /// A floating-point number that JSON has no form for.
@@ -47,7 +57,7 @@ pub(crate) fn map(mut entries: Vec<(String, Value)>) -> Value {
         } else if let Value::Str(text) = value {
             let marked = match name.as_str() {
                 "$text" => Some(Value::Text(std::mem::take(text))),
-                "$bytes" => base64::decode(text).map(Value::Bytes),
+                "$bytes" => STANDARD.decode(text).ok().map(Value::Bytes),
                 "$float" => float(text).map(Value::F64),
                 _ => None,
             };
@@ -57,4 +67,33 @@ pub(crate) fn map(mut entries: Vec<(String, Value)>) -> Value {
         }
     }
     Value::Map(Map::from_iter(entries))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_base64_with_padding() {
+        let marked = |text: &str| map(vec![("$bytes".to_owned(), Value::Str(text.to_owned()))]);
+        for (plain, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            let mut out = Vec::new();
+            write_base64(&mut out, plain.as_bytes());
+            assert_eq!(out, text.as_bytes());
+            assert_eq!(marked(text), Value::Bytes(plain.as_bytes().to_vec()));
+        }
+        for bad in [
+            "Z", "Zg", "Zg=", "Zh==", "Zm9v====", "Zm8==", "Z g=", "====", "=",
+        ] {
+            assert!(matches!(marked(bad), Value::Map(_)), "{bad}");
+        }
+    }
 }

@@ -7,7 +7,6 @@
 //! `distlog`). The form itself is described in [`crate::json`].
 
 mod ascii;
-mod base64;
 mod fields;
 mod marked;
 mod own;
@@ -18,9 +17,8 @@ mod sink;
 mod typed;
 mod write;
 
-pub(crate) use base64::encode as write_base64;
 pub(crate) use fields::value as write_value;
-pub(crate) use marked::{float_word, map as marked_map};
+pub(crate) use marked::{float_word, map as marked_map, write_base64};
 pub(crate) use part::{Part, Parts};
 pub(crate) use reader::{Item, Reader};
 pub(crate) use sink::Sink;

@@ -1,5 +1,8 @@
 //! A single value of JSON becomes a field in protobuf.
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use distlog_proto::wire::put;
 
 use super::schema::{Field, Kind};
@@ -123,27 +126,17 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 
 /// Of either alphabet, with and without padding.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    let (mut bits, mut count) = (0_u32, 0);
-    for c in text.bytes() {
-        let value = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xfff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    // A single digit is no byte.
-    (count < 6).then_some(bytes)
+    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone);
+    static ENGINE: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
+    let digits = text.trim_end_matches('=').bytes().map(|digit| match digit {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    });
+    let digits: Vec<u8> = digits.collect();
+    ENGINE.decode(digits).ok()
 }
 
 #[cfg(test)]
