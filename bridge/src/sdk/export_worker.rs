@@ -132,9 +132,11 @@ impl ExportWorker {
     }
 
     fn work(&mut self, now: Instant) {
-        self.is_started |= !self.queue.is_empty() || !lock(&self.shared.source).is_empty();
         if !self.is_started {
-            return;
+            self.is_started = !self.queue.is_empty() || !lock(&self.shared.source).is_empty();
+            if !self.is_started {
+                return;
+            }
         }
         let progress = loop {
             let progress = self.client.work(&mut self.queue, now);
