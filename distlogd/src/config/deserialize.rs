@@ -67,7 +67,9 @@ impl<'n> Reader<'n> {
     }
 
     fn unexpected<T>(self, expected: &dyn Expected) -> Result<T, ReadError> {
-        let found = self.node;
+        let (found, expected) = (self.node, expected.to_string());
+        // serde's word for a list.
+        let expected = expected.replace("a sequence", "a list");
         Err(ReadError::custom(format_args!(
             "found {found}, expected {expected}"
         )))
@@ -157,7 +159,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         match &self.node.tree {
             Tree::Null => self.items(&[], visitor),
             Tree::List(items) => self.items(items, visitor),
-            _ => self.unexpected(&"a list"),
+            _ => self.unexpected(&visitor),
         }
     }
 

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_all_at_once() {
+    fn everything_missing_is_reported_at_once() {
         let wrong = expanded("a ${NONE} ${HOST} ${OTHER} ${} ${1X} ${A B} ${HOST").unwrap_err();
         let offsets: Vec<usize> = wrong.iter().map(|(offset, _)| *offset).collect();
         assert_eq!(offsets, [2, 18, 27, 31, 37, 44]);

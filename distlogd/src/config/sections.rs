@@ -51,7 +51,11 @@ impl Default for Config {
 
 /// Where the daemon listens; `off` closes a receiver. Port 0 takes a free one. `localhost` is both loopback addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a map")]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "addresses of receivers, like http: localhost:5080"
+)]
 pub struct Listen {
     /// ZeroMQ address of the receiver that takes records without acknowledging them.
     #[serde(deserialize_with = "receivers::zmq")]
@@ -105,7 +109,11 @@ impl Listen {
 
 /// Where and how long records are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a map")]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "settings of the store, like path: ./distlog-data"
+)]
 pub struct Store {
     /// Directory.
     pub path: PathBuf,
@@ -133,7 +141,11 @@ impl Default for Store {
 
 /// What is kept; the rest goes, oldest first. `off`: no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a map")]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "limits like { size: 10GiB, age: 7d }"
+)]
 pub struct Keep {
     /// In bytes.
     #[serde(
