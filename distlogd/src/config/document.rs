@@ -1,4 +1,4 @@
-//! What a configuration file may hold: the shape that serde reads and the JSON Schema shows.
+//! The shape of a configuration file: serde reads it, and the JSON Schema shows it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,7 +47,7 @@ pub(super) struct Document {
     )]
     #[schemars(schema_with = "values::text_or_number")]
     pub(super) grace: Duration,
-    /// Directories of spools: what dead processes left there is stored.
+    /// Directories of spools: records that dead processes left there are stored.
     #[schemars(schema_with = "one_or_many")]
     drain: IgnoredAny,
 }
