@@ -1,14 +1,14 @@
 //! The session receiver of a real daemon, seen from a raw socket.
 
-mod session_kit;
-
 use std::time::Duration;
 
 use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
 use distlog_testkit::eventually;
 use distlogd::config::SyncPolicy;
 use distlogd::daemon::Builder;
-use session_kit::*;
+
+use crate::kit::in_process::*;
+use crate::kit::session_client::*;
 
 #[test]
 fn records_are_acked_when_they_are_stored_and_stored_once() {
