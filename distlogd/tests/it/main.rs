@@ -6,6 +6,7 @@ mod config;
 mod counters;
 mod daemon;
 mod dead_spools;
+mod exec;
 mod kit;
 mod log_noise;
 mod otlp;
