@@ -25,8 +25,8 @@
 //!
 //! # Reading order: the way of a record
 //!
-//! 1. `receivers/`: it comes in. `push.rs`, `session/`, `otlp/` and `dead_spools/` receive, `validate.rs` and
-//!    `python_batches.rs` make batches that can be stored.
+//! 1. `receivers/`: it comes in. `push.rs`, `session/`, `otlp/` and `dead_spools/` are [`receiver`]s, which give the
+//!    daemon batches that can be stored.
 //! 2. `intake/`: the queue, and the one thread that appends to the store and commits.
 //! 3. [`distlog_store`]: the segmented log: durable, indexed by trace, read by consumers.
 //! 4. `worker/`: a thread per processor: consumer → [`distlog_rules`] → [`processor`] → flush → cursor forward.
@@ -41,8 +41,7 @@
 
 mod address;
 pub mod cli;
-#[doc(hidden)] // For a test that reads the configuration with variables of its own.
-pub mod config;
+mod config;
 pub mod daemon;
 mod escape;
 mod http;

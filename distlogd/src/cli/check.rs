@@ -10,14 +10,14 @@ use crate::config::{self, Config};
 use crate::daemon::Builder;
 
 /// The configuration of a file, or the one that holds without; what is wrong with it as text.
-pub(super) fn load(file: Option<&Path>, registered: &[String]) -> Result<Config, String> {
+pub(super) fn load(file: Option<&Path>, builder: &Builder) -> Result<Config, String> {
     let Some(file) = file else {
         return Ok(Config::default());
     };
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("distlogd: cannot read {}: {error}", file.display()))?;
-    let registered: Vec<&str> = registered.iter().map(String::as_str).collect();
-    let config = config::load_with(&text, &file.display().to_string(), &registered)
+    let config = builder
+        .parse_config(&text, &file.display().to_string())
         .map_err(|faults| faults.to_string())?;
     for warning in &config.warnings {
         tell!(
@@ -37,7 +37,7 @@ pub(super) fn tell_faults(faults: &str) {
 }
 
 pub(super) fn check(file: &Path, add: impl FnOnce(Builder) -> Builder) -> u8 {
-    match load(Some(file), &add(Builder::new()).names()) {
+    match load(Some(file), &add(Builder::new())) {
         Ok(config) => print(&config),
         Err(faults) => {
             tell_faults(&faults);

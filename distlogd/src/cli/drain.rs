@@ -26,7 +26,7 @@ pub(super) fn drain(
     add: impl FnOnce(Builder) -> Builder,
 ) -> u8 {
     log();
-    let config = match check::load(file, &add(Builder::new()).names()) {
+    let config = match check::load(file, &add(Builder::new())) {
         Ok(config) => config,
         Err(faults) => {
             check::tell_faults(&faults);

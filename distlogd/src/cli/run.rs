@@ -11,7 +11,7 @@ use crate::daemon::{Builder, Daemon, Runtime};
 pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> u8 {
     log();
     let builder = add(Builder::new());
-    let config = match check::load(file, &builder.names()) {
+    let config = match check::load(file, &builder) {
         Ok(config) => config,
         Err(faults) => {
             check::tell_faults(&faults);

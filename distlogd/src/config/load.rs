@@ -13,19 +13,11 @@ use super::sections::{Config, Entry};
 use super::{conflicts, environment, position, tilde};
 use crate::processors::{Kind, Section};
 
-/// Reads a configuration.
-///
-/// # Errors
-/// Everything that is wrong with it; `file` is its name there.
-pub fn load(text: &str, file: &str) -> Result<Config, Faults> {
-    load_with(text, file, &[])
-}
-
 /// Reads a configuration whose rules may also name the `registered` processors, which are added in code.
 ///
 /// # Errors
-/// As for [`load`].
-pub fn load_with(text: &str, file: &str, registered: &[&str]) -> Result<Config, Faults> {
+/// Everything that is wrong with it; `file` is its name there.
+pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Faults> {
     let fail = |faults| Faults::new(file, text, faults);
     let mut document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
     let mut load = Load {

@@ -55,6 +55,6 @@ mod tilde;
 pub use crate::processors::StartAt;
 pub use document::schema;
 pub use fault::{Fault, Faults};
-pub use load::{load, load_with};
+pub use load::load;
 pub use receivers::Http;
 pub use sections::{Config, Entry, Keep, Listen, Store, SyncPolicy};

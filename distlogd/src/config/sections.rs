@@ -21,9 +21,9 @@ pub struct Config {
     /// Where and how long it keeps records.
     pub store: Store,
     /// Where records go, in the order of the file.
-    pub processors: Vec<Entry>,
+    pub(crate) processors: Vec<Entry>,
     /// Which records go where.
-    pub rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
     /// A task counts as lost when its producer sends nothing for this long.
     pub lost_after: Duration,
     /// Time for a clean shutdown.
@@ -203,7 +203,7 @@ pub struct Entry {
 
 impl Config {
     /// What is routed to the processor of that name, which may be one that is not in the file but registered in code.
-    pub fn router(&self, processor: &str) -> Router {
+    pub(crate) fn router(&self, processor: &str) -> Router {
         let filter = self
             .processors
             .iter()

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use crate::config::{self, StartAt, SyncPolicy};
+use crate::config::{self, Config, Faults, StartAt, SyncPolicy};
 use crate::processors::Kind;
+
+fn load(text: &str, file: &str) -> Result<Config, Faults> {
+    config::load(text, file, &[])
+}
 
 /// `line:column` and message of every fault.
 fn faults(text: &str) -> Vec<(String, String)> {
-    let faults = config::load(text, "distlogd.yaml").expect_err("it should be refused");
+    let faults = load(text, "distlogd.yaml").expect_err("it should be refused");
     faults
         .faults
         .into_iter()
@@ -31,7 +35,7 @@ fn nothing_at_all_is_a_configuration() {
         "listen:\nstore:\nprocessors:\nrules:\n",
         "listen: {}\nrules: []\n",
     ] {
-        let config = config::load(text, "x").unwrap_or_else(|faults| panic!("{text:?}: {faults}"));
+        let config = load(text, "x").unwrap_or_else(|faults| panic!("{text:?}: {faults}"));
         let listen = &config.listen;
         assert_eq!(listen.push.as_deref(), Some("tcp://localhost:5010"));
         assert_eq!(listen.session.as_deref(), Some("tcp://localhost:5011"));
@@ -56,7 +60,7 @@ fn nothing_at_all_is_a_configuration() {
 
 #[test]
 fn the_design_s_example_is_read() {
-    let config = config::load(
+    let config = load(
         r#"
 listen:
   push: tcp://127.0.0.1:5010
@@ -178,9 +182,9 @@ drain: [a, 5, [b], '', a]
             "{place} {text}: {found:#?}"
         );
     }
-    let one = config::load("drain: /var/spool/shop\n", "f").unwrap();
+    let one = load("drain: /var/spool/shop\n", "f").unwrap();
     assert_eq!(one.drain, [std::path::PathBuf::from("/var/spool/shop")]);
-    assert!(config::load("drain:\n", "f").unwrap().drain.is_empty());
+    assert!(load("drain:\n", "f").unwrap().drain.is_empty());
 }
 
 #[test]
@@ -216,7 +220,7 @@ listen:
   otlp_http: { bind: '[::]:4318', plaintext: true, cors: ['https://shop.example'] }
   http: { bind: 'logs.example:5080', plaintext: true, hosts: [logs.example, 10.0.0.1] }
 ";
-    let listen = config::load(text, "x").unwrap().listen;
+    let listen = load(text, "x").unwrap().listen;
     assert_eq!(listen.otlp_grpc.as_deref(), Some("0.0.0.0:4317"));
     assert_eq!(listen.http.unwrap().hosts, ["logs.example", "10.0.0.1"]);
 
@@ -264,7 +268,7 @@ fn what_listens_beyond_loopback_says_so() {
             let hint = format!("write {{ bind: '{address}', plaintext: true }}");
             assert!(message.contains(&hint), "{message}");
             let as_object = |more: &str| {
-                config::load(
+                load(
                     &format!("listen: {{ {receiver}: {{ bind: '{address}'{more} }} }}"),
                     "f",
                 )
@@ -276,7 +280,7 @@ fn what_listens_beyond_loopback_says_so() {
         for address in ["localhost:0", "127.0.0.1:0", "127.9.9.9:0", "'[::1]:0'"] {
             for written in [address.to_owned(), format!("{{ bind: {address} }}")] {
                 let text = format!("listen: {{ {receiver}: {written} }}");
-                config::load(&text, "f").unwrap_or_else(|faults| panic!("{faults}"));
+                load(&text, "f").unwrap_or_else(|faults| panic!("{faults}"));
             }
         }
     }
@@ -432,7 +436,7 @@ fn two_processors_on_one_file_are_told() {
 fn permissions_of_files_are_octal() {
     let mode = |text: &str| {
         let text = format!("processors: {{ a: {{ file: {{ path: x, mode: {text} }} }} }}\n");
-        config::load(&text, "x").map(|config| match &config.processors[0].kind {
+        load(&text, "x").map(|config| match &config.processors[0].kind {
             Kind::File(file) => file.mode.0,
             other => panic!("{other:?}"),
         })
@@ -483,7 +487,7 @@ fn what_is_no_yaml_is_told_with_its_place() {
 
 #[test]
 fn faults_are_shown_with_the_line_that_they_are_in() {
-    let faults = config::load("grace: 1s\nstore: { pth: x }\n", "distlogd.yaml").unwrap_err();
+    let faults = load("grace: 1s\nstore: { pth: x }\n", "distlogd.yaml").unwrap_err();
     assert_eq!(
         faults.to_string(),
         "distlogd.yaml:2:10: unknown key `pth`: did you mean `path`?\n   2 | store: { pth: x }\n     |          ^"
@@ -492,7 +496,7 @@ fn faults_are_shown_with_the_line_that_they_are_in() {
 
 #[test]
 fn a_processor_without_rules_is_a_warning_and_names_may_come_from_code() {
-    let config = config::load("processors: { a: { console: {} } }\n", "x").unwrap();
+    let config = load("processors: { a: { console: {} } }\n", "x").unwrap();
     assert_eq!(config.warnings.len(), 1);
     assert_eq!(
         config.warnings[0].message,
@@ -501,15 +505,15 @@ fn a_processor_without_rules_is_a_warning_and_names_may_come_from_code() {
 
     let text = "rules: [{ to: [mine] }]\n";
     assert_eq!(fault(text).0, "1:16");
-    let config = config::load_with(text, "x", &["mine"]).unwrap();
+    let config = config::load(text, "x", &["mine"]).unwrap();
     assert!(!config.router("mine").is_closed());
     assert!(config.router("other").is_closed());
-    assert!(config::load_with("processors: { mine: { console: {} } }\n", "x", &["mine"]).is_err());
+    assert!(config::load("processors: { mine: { console: {} } }\n", "x", &["mine"]).is_err());
 }
 
 #[test]
 fn anchors_and_merges_are_understood() {
-    let config = config::load(
+    let config = load(
         "processors:\n  a: { file: { path: a, rotate: &r { size: 1MiB } } }\n  b: { file: { path: b, rotate: *r } }\nrules: [{ to: [a, b] }]\n",
         "x",
     )
@@ -541,7 +545,7 @@ fn the_documentation_s_examples_fit_the_schema_and_the_loader() {
     let examples = examples();
     assert!(examples.len() >= 5, "{examples:#?}");
     for text in &examples {
-        if let Err(faults) = config::load(text, "example") {
+        if let Err(faults) = load(text, "example") {
             panic!("{faults}\n{text}");
         }
         let value: serde_json::Value = serde_saphyr::from_str(text).unwrap();
@@ -559,6 +563,6 @@ fn the_documentation_s_examples_fit_the_schema_and_the_loader() {
     ] {
         let value: serde_json::Value = serde_saphyr::from_str(wrong).unwrap();
         assert!(!schema.is_valid(&value), "{wrong}");
-        assert!(config::load(wrong, "wrong").is_err(), "{wrong}");
+        assert!(load(wrong, "wrong").is_err(), "{wrong}");
     }
 }

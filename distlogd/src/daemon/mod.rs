@@ -26,15 +26,17 @@ use distlog_proto::TraceId;
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
-pub use crate::config::{Config, Keep, Listen, Store as StoreConfig, SyncPolicy};
+pub use crate::config::{Config, Fault, Faults, Keep, Listen, Store as StoreConfig, SyncPolicy};
 pub use error::StartError;
 pub(crate) use runtime::Runtime;
 
+use crate::config;
 use crate::http::{self, Views};
 use crate::intake::{self, Writer};
 use crate::liveness::Liveness;
 use crate::processor::{Error, Processor, Token};
-use crate::receivers::{Endpoint, Receiver, ReceiverContext, Receivers};
+use crate::receiver::{Endpoint, Receiver, ReceiverContext};
+use crate::receivers::Receivers;
 use crate::self_telemetry::{Metrics, OwnRecords, ProducerDrops, RejectedInput, Scrape};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
@@ -76,11 +78,17 @@ impl Builder {
     }
 
     /// The names of the registered processors.
-    pub fn names(&self) -> Vec<String> {
-        self.processors
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect()
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let names = self.processors.iter().map(|(name, _)| name.as_str());
+        names.collect()
+    }
+
+    /// Reads a configuration in YAML, whose rules may also name the registered processors.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; `file` is its name there.
+    pub fn parse_config(&self, yaml: &str, file: &str) -> Result<Config, Faults> {
+        config::load(yaml, file, &self.names())
     }
 
     /// Starts the daemon with a tokio runtime of its own.

@@ -3,8 +3,8 @@
 use distlog_proto::ProducerId;
 use distlog_proto::session::{BatchHeader, Refused, RefusedReason};
 
-use super::validate::{LeftOut, validate};
 use crate::intake::Batch;
+use crate::receiver::{LeftOut, validate};
 
 /// A batch that can be stored with the offsets that its header names.
 #[derive(Debug)]

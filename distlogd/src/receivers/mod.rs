@@ -1,60 +1,29 @@
 //! Where records come in. Each receiver is one file or folder, and its line in [`Receivers::bind`].
 //!
-//! `context.rs` is what all receivers are given, `bind.rs` binds ZeroMQ sockets. `push.rs` is the ZeroMQ receiver that
-//! takes all three encodings and acknowledges nothing, `session/` the one that acknowledges, `otlp/` those for
-//! OpenTelemetry by gRPC and HTTP; `dead_spools/` reads what dead processes left in their files. `python_batches.rs`
-//! makes batches of the single records of encodings J and P; `producer_ids.rs` gives ids to senders that have none;
-//! `validate.rs` checks batches of encoding B before they are stored, `authorize.rs` also that they name only their
-//! sender's own producer and offsets.
+//! The trait and what all receivers are given are in [`crate::receiver`]; `bind.rs` binds ZeroMQ sockets. `push.rs` is
+//! the ZeroMQ receiver that takes all three encodings and acknowledges nothing, `session/` the one that acknowledges,
+//! `otlp/` those for OpenTelemetry by gRPC and HTTP; `dead_spools/` reads what dead processes left in their files.
+//! `python_batches.rs` makes batches of the single records of encodings J and P; `producer_ids.rs` gives ids to senders
+//! that have none; `authorize.rs` checks that batches of encoding B name only their sender's own producer and offsets.
 
 mod authorize;
 mod bind;
-mod context;
 pub(crate) mod dead_spools;
 mod otlp;
 mod producer_ids;
 mod push;
 mod python_batches;
 mod session;
-mod validate;
 
 use std::io;
 
 use tokio::runtime::Handle;
 
 pub use bind::BindError;
-pub use context::{ReceiverContext, SubmitError};
-pub use validate::LeftOut;
 
 use crate::config::Config;
+use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::shutdown::{Phase, Shutdown};
-
-/// A way in for records, bound to its address: all that the daemon knows of one.
-pub trait Receiver: Send {
-    /// Where it listens.
-    fn endpoints(&self) -> Vec<Endpoint>;
-
-    /// Starts to take records. Called once; the receiver stops by itself when [`ReceiverContext::is_stopping`].
-    ///
-    /// # Errors
-    /// If the system gives no thread.
-    fn start(&mut self, context: ReceiverContext) -> io::Result<()>;
-
-    /// Whether it has stopped: everything that it took was handed to the store.
-    fn is_stopped(&self) -> bool;
-
-    /// Waits for its end. Called when the store is closed, so that the last answers can be given.
-    fn wait(&mut self);
-}
-
-/// Where a receiver listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Its name in the configuration.
-    pub receiver: &'static str,
-    /// The address that clients connect to.
-    pub address: String,
-}
 
 /// The receivers of a daemon. Dropped, all of them end.
 pub(crate) struct Receivers {

@@ -13,10 +13,9 @@ use distlog_python::{json, pickle};
 use distlog_store::MAX_BATCH;
 
 use super::bind::{BindError, bind};
-use super::context::{ReceiverContext, SubmitError};
 use super::python_batches::PythonBatches;
-use super::{Endpoint, Receiver};
 use crate::intake::Closed;
+use crate::receiver::{Endpoint, Receiver, ReceiverContext, SubmitError};
 use crate::shutdown::Waker;
 
 const PUSH: &str = "push";

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use distlogd::config;
+use distlogd::daemon::Builder;
 
 use crate::DISTLOGD;
 
@@ -123,7 +123,7 @@ fn a_path_of_a_shell_is_warned_of() {
         !said.contains("d.yaml:6:") && !said.contains("5:40"),
         "{said}"
     );
-    let loaded = config::load(text, "d.yaml").unwrap();
+    let loaded = Builder::new().parse_config(text, "d.yaml").unwrap();
     assert_eq!(loaded.warnings.len(), said.lines().count());
 }
 

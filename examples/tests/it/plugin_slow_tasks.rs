@@ -44,7 +44,7 @@ rules: [ {{ to: [slow] }} ]",
         env!("CARGO_BIN_EXE_plugin_slow_tasks"),
         path.display()
     );
-    let config = distlogd::config::load(&config, "test.yaml").unwrap();
+    let config = Builder::new().parse_config(&config, "test.yaml").unwrap();
     let mut batch = BatchWriter::new();
     for (offset, (message, millis)) in (0..).zip([("quick", 20), ("slow", 350), ("slower", 1200)]) {
         batch.push(&Record {

@@ -87,12 +87,14 @@ fn the_defaults_are_those_of_the_daemon() {
     let (listen_and_store, rest) = whole.split_once("processors:").unwrap();
     let (_, last) = rest.split_once("lost_after:").unwrap();
     let text = format!("{listen_and_store}lost_after:{last}");
-    let config = distlogd::config::load(&text, "README.md").unwrap();
+    let config = distlogd::daemon::Builder::new()
+        .parse_config(&text, "README.md")
+        .unwrap();
     assert_eq!(
         config.to_string(),
-        distlogd::config::Config::default().to_string()
+        distlogd::daemon::Config::default().to_string()
     );
-    let default = distlogd::config::Config::default();
+    let default = distlogd::daemon::Config::default();
     assert_eq!(
         (config.lost_after, config.grace, &config.store),
         (default.lost_after, default.grace, &default.store)

@@ -52,6 +52,7 @@ pub struct Config {
 
 impl Config {
     /// With nothing but an endpoint.
+    #[cfg(test)]
     pub fn new(endpoint: impl Into<String>) -> Config {
         Config {
             endpoint: endpoint.into(),

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use distlog_spool::{SpoolDir, SpoolError};
 
-use super::context::ReceiverContext;
-use super::{Endpoint, Receiver};
+use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::self_telemetry::OncePerKey;
 use crate::shutdown::Waker;
 

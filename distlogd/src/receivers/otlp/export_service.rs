@@ -12,12 +12,12 @@ use hashbrown::DefaultHashBuilder;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::super::context::ReceiverContext;
 use super::super::producer_ids::ProducerIds;
 use super::budget::{Budget, Share};
 use super::dedup::{self, Dedup, Key};
 use super::refusal::{Refusal, partial};
 use crate::intake::{self, Batch, Intake, Stored};
+use crate::receiver::ReceiverContext;
 use crate::rpc::Signal;
 
 /// Requests that are converted at once, each in a thread. The store is not faster.

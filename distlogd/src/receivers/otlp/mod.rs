@@ -25,10 +25,9 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::bind::BindError;
-use super::context::ReceiverContext;
-use super::{Endpoint, Receiver};
 use crate::config::Http;
 use crate::listen::{Guard, Listening, bind_tcp};
+use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::shutdown::Phase;
 use export_service::ExportService;
 

@@ -12,11 +12,11 @@ use distlog_proto::session::{
 use distlog_proto::{BatchRef, ProducerId, Topic};
 
 use super::super::authorize::{Authorized, authorize};
-use super::super::context::ReceiverContext;
 use super::router_socket::{Message, Peer};
 use super::store_events::{StoreEvent, StoreEvents};
 use crate::intake::{Closed, Stored};
 use crate::liveness::ProducerEnd;
+use crate::receiver::ReceiverContext;
 use crate::self_telemetry::ProducerInfo;
 
 const SESSION: &str = "session";

@@ -19,8 +19,7 @@ use std::thread::JoinHandle;
 use distlog_store::MAX_BATCH;
 
 use super::bind::{BindError, bind};
-use super::context::ReceiverContext;
-use super::{Endpoint, Receiver};
+use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use handler::Handler;
 use router_socket::RouterSocket;
 use server::Server;

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use distlog_proto::{BatchRef, ProducerId, RecordRef};
 use distlog_store::{Batches, Reader};
-use distlogd::config::Config;
-use distlogd::daemon::{Builder, Daemon};
+use distlogd::daemon::{Builder, Config, Daemon};
 
 /// All receivers on free ports, the store in a folder.
 pub fn config(folder: &Path) -> Config {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
 use distlog_testkit::eventually;
-use distlogd::config::SyncPolicy;
-use distlogd::daemon::Builder;
+use distlogd::daemon::{Builder, SyncPolicy};
 
 use crate::kit::in_process::*;
 use crate::kit::session_client::*;

@@ -13,12 +13,12 @@ const MAX_REWRITTEN: usize = MAX_BATCH - (2 << 20);
 
 /// A batch that can be stored, and what was left out of it.
 #[derive(Debug)]
-pub(super) struct Validated {
+pub(crate) struct Validated {
     /// `None`: there is no valid record in it.
-    pub(super) batch: Option<Batch>,
+    pub(crate) batch: Option<Batch>,
     /// Who sent it; unknown if the batch does not say.
-    pub(super) producer: ProducerId,
-    pub(super) left_out: Option<LeftOut>,
+    pub(crate) producer: ProducerId,
+    pub(crate) left_out: Option<LeftOut>,
 }
 
 /// Malformed records that were left out of a batch.
@@ -41,7 +41,7 @@ impl fmt::Display for LeftOut {
 ///
 /// # Errors
 /// If not even the source can be read.
-pub(super) fn validate(bytes: Vec<u8>) -> Result<Validated, DecodeError> {
+pub(crate) fn validate(bytes: Vec<u8>) -> Result<Validated, DecodeError> {
     let batch = BatchRef::parse(&bytes)?;
     let producer = batch.source().producer;
     let (mut from, mut to, mut count) = (u64::MAX, 0, 0);

@@ -71,24 +71,24 @@ impl ReceiverContext {
     }
 
     /// Puts a batch into the intake's queue; waits while that is full.
-    pub(super) fn submit_batch(&self, batch: Batch) -> Result<(), Closed> {
+    pub(crate) fn submit_batch(&self, batch: Batch) -> Result<(), Closed> {
         self.liveness.note_seen(batch.producer);
         self.intake.submit(batch)
     }
 
     /// Counts a message or request.
-    pub(super) fn received(&self, receiver: &'static str, encoding: &'static str, bytes: usize) {
+    pub(crate) fn received(&self, receiver: &'static str, encoding: &'static str, bytes: usize) {
         let labels = [receiver, encoding];
         self.metrics.receiver_messages.add(labels, 1);
         self.metrics.receiver_bytes.add(labels, bytes as u64);
     }
 
-    pub(super) fn accepted(&self, receiver: &'static str, encoding: &'static str, records: u64) {
+    pub(crate) fn accepted(&self, receiver: &'static str, encoding: &'static str, records: u64) {
         let labels = [receiver, encoding];
         self.metrics.receiver_accepted_records.add(labels, records);
     }
 
-    pub(super) fn refused(&self, receiver: &'static str, encoding: &'static str, records: u64) {
+    pub(crate) fn refused(&self, receiver: &'static str, encoding: &'static str, records: u64) {
         let labels = [receiver, encoding];
         self.metrics.receiver_refused_records.add(labels, records);
     }
