@@ -221,7 +221,7 @@ impl fmt::Debug for ProducerId {
 /// A random number of the operating system, asked anew each time: a `fork` then cannot repeat one.
 ///
 /// Where the system has none to give (a seccomp filter), the randomly keyed hash of the standard library stands in.
-pub(crate) fn random_u64() -> u64 {
+pub fn random_u64() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     use std::sync::atomic::{AtomicU64, Ordering};
 

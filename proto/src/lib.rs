@@ -34,7 +34,7 @@ mod value;
 pub mod wire;
 
 pub use external_span::{CallerSpan, ExternalSpan, ExternalSpanState};
-pub use id::{ParseIdError, ProducerId, SpanId, TraceId};
+pub use id::{ParseIdError, ProducerId, SpanId, TraceId, random_u64};
 pub use record::{
     Callsite, Channel, Environment, ErrorInfo, Kind, Link, Otlp, Outcome, Record, Source, SpanKind,
     Task,

@@ -379,14 +379,9 @@ fn damage_in_sealed_segments_costs_only_what_it_hit() {
         };
         let mut store = Store::open(dir.path(), options.clone()).unwrap();
         let mut all = Vec::new();
-        let mut seed = 1u64;
+        let mut random = fastrand::Rng::with_seed(1);
         for n in 0..60u64 {
-            let noise: Vec<u8> = (0..30_000)
-                .map(|_| {
-                    seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
-                    (seed >> 60) as u8
-                })
-                .collect();
+            let noise: Vec<u8> = (0..30_000).map(|_| random.u8(..16)).collect();
             all.push(append(
                 &mut store,
                 producer(0),

@@ -104,7 +104,7 @@ fn round(capacity: usize, most: usize) -> usize {
 
 /// The highest bit is set: no position ever equals it.
 fn secret() -> u64 {
-    getrandom::u64().unwrap_or(0x5DEE_CE66_D1CE_4E5B) | 1 << 63
+    distlog_proto::random_u64() | 1 << 63
 }
 
 fn join(ring: Ring) -> (Arc<Ring>, Reader) {

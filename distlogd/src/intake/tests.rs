@@ -324,14 +324,6 @@ fn who_waits_for_an_answer_hears_that_there_will_be_none() {
     writer.close();
 }
 
-fn splitmix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
 /// How often each offset of each producer is in the store.
 fn stored(reader: &Reader) -> Vec<(u8, u64, u64)> {
     let mut cursor = reader.cursor(1);
@@ -399,7 +391,7 @@ fn what_was_taken_before_the_disk_was_full_is_stored_once() {
 fn what_was_said_to_be_durable_is_there_once_whatever_the_disk_forgets() {
     let (mut crashes, mut acked_in_all) = (0, 0);
     for seed in 0..60u64 {
-        let mut random = seed;
+        let mut random = fastrand::Rng::with_seed(seed);
         let disk = Double::new(seed);
         // By producer: the end of what was said to be durable.
         let acked = Arc::new(Mutex::new([0u64; 3]));
@@ -411,7 +403,7 @@ fn what_was_said_to_be_durable_is_there_once_whatever_the_disk_forgets() {
             };
             let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
             let reader = store.reader();
-            let sync = Duration::from_micros(splitmix(&mut random) % 400);
+            let sync = Duration::from_micros(random.u64(..400));
             let (intake, writer) = intake::start(store, sync, &Supervisor::default()).unwrap();
             let mut next = [0u64; 3];
             for producer in 0..3u8 {
@@ -427,26 +419,26 @@ fn what_was_said_to_be_durable_is_there_once_whatever_the_disk_forgets() {
                 next[usize::from(producer)] = stands;
             }
             // One failure of the disk costs a wait, so only now and then.
-            let fault = match splitmix(&mut random) % 8 {
+            let fault = match random.u64(..8) {
                 0 => Fault::Io,
                 1 => Fault::NoSpace,
                 _ => Fault::Power,
             };
-            disk.fail_in(splitmix(&mut random) % 60, fault);
-            for _ in 0..splitmix(&mut random) % 120 {
-                let producer = (splitmix(&mut random) % 3) as u8;
+            disk.fail_in(random.u64(..60), fault);
+            for _ in 0..random.u64(..120) {
+                let producer = random.u8(..3);
                 let at = usize::from(producer);
                 let from = next[at];
-                let to = from + 1 + splitmix(&mut random) % 5;
+                let to = from + 1 + random.u64(..5);
                 // Now and then something comes again, as after a lost ack.
-                let (from, to) = match splitmix(&mut random) % 10 {
+                let (from, to) = match random.u64(..10) {
                     0 if from > 0 => (from - 1, from),
                     _ => (from, to),
                 };
                 next[at] = to;
                 let acked = Arc::clone(&acked);
                 let mut sent = batch(producer, from, to);
-                sent.bytes = vec![producer; (splitmix(&mut random) % 300) as usize];
+                sent.bytes = vec![producer; random.usize(..300)];
                 sent.done = Some(Box::new(move |stored| {
                     // A gap is what follows a batch that is not there.
                     if stored == Stored::Durable {

@@ -1,7 +1,5 @@
 //! The segment that is written: frames into it, the sync, the next one; and what a failure takes back.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -206,7 +204,7 @@ impl Store {
         let header = SegmentHeader {
             id: self.next_id,
             first: self.durable,
-            salt: RandomState::new().build_hasher().finish() as u32,
+            salt: distlog_proto::random_u64() as u32,
         };
         // The id is used up even if this fails: nothing is ever written to a file of a failed attempt.
         self.next_id += 1;

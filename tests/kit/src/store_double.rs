@@ -86,7 +86,7 @@ struct Disk {
     name_changes: Vec<NameChange>,
     dirs: HashSet<PathBuf>,
     locks: HashSet<PathBuf>,
-    random: u64,
+    random: fastrand::Rng,
     steps: u64,
     fault: Option<(u64, Fault)>,
     off: bool,
@@ -95,18 +95,6 @@ struct Disk {
 }
 
 impl Disk {
-    fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.random;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ (x >> 31)
-    }
-
-    fn coin(&mut self) -> bool {
-        self.random() & 1 == 1
-    }
-
     /// Counts a step that changes something, and says if it is to fail.
     fn step(&mut self) -> io::Result<()> {
         if self.off {
@@ -137,14 +125,14 @@ impl Disk {
             match change {
                 Change::Write(at, data) => {
                     for (n, sector) in data.chunks(64).enumerate() {
-                        if self.coin() {
+                        if self.random.bool() {
                             let at = at + n as u64 * 64;
                             let piece = Change::Write(at, sector.to_vec());
                             piece.apply(&mut self.nodes[node].durable);
                         }
                     }
                 }
-                other if self.coin() => other.apply(&mut self.nodes[node].durable),
+                other if self.random.bool() => other.apply(&mut self.nodes[node].durable),
                 _ => {}
             }
         }
@@ -163,7 +151,7 @@ impl Double {
     /// An empty one; `seed` decides what a loss of power leaves.
     pub fn new(seed: u64) -> Self {
         let disk = Disk {
-            random: seed,
+            random: fastrand::Rng::with_seed(seed),
             ..Disk::default()
         };
         Self(Arc::new(Mutex::new(disk)))
@@ -206,7 +194,7 @@ impl Double {
             disk.leak(node);
         }
         for change in std::mem::take(&mut disk.name_changes) {
-            if disk.coin() {
+            if disk.random.bool() {
                 change.apply(&mut disk.durable_names);
             }
         }
