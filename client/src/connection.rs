@@ -7,7 +7,7 @@ use distlog_proto::session::{ByeReason, Client, Dropped, SessionEnd, ToClient, T
 use crate::config::SessionConfig;
 use crate::error::SessionError;
 use crate::socket::{SendStatus, Socket, SocketError, WaitFor};
-use crate::unacked::UnackedRecords;
+use crate::unacked::{Offsets, UnackedRecords};
 
 /// Batches that ZeroMQ may queue; each has 64 to 128 KiB.
 const QUEUE: i32 = 32;
@@ -83,12 +83,16 @@ impl Connection {
             // Unknown messages of newer protocol versions are ignored.
             if let Ok(message) = ToClient::decode(&message) {
                 let was_joined = self.client.is_joined();
-                self.client.receive(&message, records.limit(), now)?;
+                self.client
+                    .receive(&message, records.offsets().limit, now)?;
                 self.apply(records)?;
                 self.is_good |= was_joined;
             }
         }
-        if let Some(ping) = self.client.check(records.head(), records.dropped(), now)? {
+        if let Some(ping) = self
+            .client
+            .check(records.offsets().head, records.dropped(), now)?
+        {
             // One that cannot be sent is one that is not answered.
             let _ = self.post(&ToDaemon::Ping(ping), None);
         }
@@ -104,10 +108,11 @@ impl Connection {
             return Ok(());
         }
         let (acked, next) = (self.client.acked(), self.client.next());
-        if next != records.position() && !records.seek(next) {
+        let known = records.offsets();
+        if next != known.position && !records.seek(next) {
             return Err(SessionError::NoBoundary(next));
         }
-        if acked > records.acked() && !records.ack(acked) {
+        if acked > known.acked && !records.ack(acked) {
             return Err(SessionError::NoBoundary(acked));
         }
         Ok(())
@@ -122,11 +127,12 @@ impl Connection {
         let Some(epoch) = records.next_epoch() else {
             return;
         };
-        self.client = Client::new(config.producer, records.acked(), config.heartbeat, now);
+        let Offsets { acked, head, .. } = records.offsets();
+        self.client = Client::new(config.producer, acked, config.heartbeat, now);
         let source = records.source();
         let hello = self
             .client
-            .hello(epoch, records.head(), records.dropped(), &source, now);
+            .hello(epoch, head, records.dropped(), &source, now);
         self.hello_sent = self.post(&ToDaemon::Hello(hello), None) == SendStatus::Sent;
         self.since = now;
     }

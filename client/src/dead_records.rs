@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use distlog_proto::session::Dropped;
 use distlog_spool::{Dead, DeadBatch, SpoolError};
 
-use crate::unacked::{EncodedBatch, UnackedRecords};
+use crate::unacked::{EncodedBatch, Offsets, UnackedRecords};
 
 /// The spool of a dead process.
 pub(crate) struct DeadRecords {
@@ -54,21 +54,14 @@ impl UnackedRecords for DeadRecords {
         }
     }
 
-    fn acked(&self) -> u64 {
-        self.dead.acked()
-    }
-
-    fn position(&self) -> u64 {
-        self.position
-    }
-
-    fn head(&self) -> u64 {
-        self.dead.end()
-    }
-
-    /// After a power failure the end of the file may be missing, and a daemon can have more than the file.
-    fn limit(&self) -> u64 {
-        u64::MAX
+    fn offsets(&self) -> Offsets {
+        Offsets {
+            acked: self.dead.acked(),
+            position: self.position,
+            head: self.dead.end(),
+            // After a power failure the end of the file may be missing, and a daemon can have more than the file.
+            limit: u64::MAX,
+        }
     }
 
     fn dropped(&self) -> Dropped {
@@ -91,7 +84,7 @@ impl UnackedRecords for DeadRecords {
     }
 
     fn seek(&mut self, to: u64) -> bool {
-        let found = can_begin(to) && to >= self.dead.acked();
+        let found = self.dead.is_boundary(to) && to >= self.dead.acked();
         if found {
             self.move_to(to);
         }
@@ -99,15 +92,10 @@ impl UnackedRecords for DeadRecords {
     }
 
     fn ack(&mut self, to: u64) -> bool {
-        let found = can_begin(to);
+        let found = self.dead.is_boundary(to);
         if found && let Err(error) = self.dead.set_acked(to) {
             self.error = Some(error);
         }
         found
     }
-}
-
-/// Whether a record can begin there at all.
-fn can_begin(offset: u64) -> bool {
-    offset.is_multiple_of(16)
 }

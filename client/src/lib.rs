@@ -39,7 +39,7 @@ pub use socket::{Contexts, SendStatus, Socket, SocketError, WaitFor, wait};
 pub use spool_drain::{DrainConfig, SpoolDrain};
 pub use timeouts::FailoverTimeouts;
 pub use transport::{Progress, Transport};
-pub use unacked::{EncodedBatch, UnackedRecords};
+pub use unacked::{EncodedBatch, Offsets, UnackedRecords};
 pub use waker::Waker;
 pub use worker::Worker;
 

@@ -15,7 +15,7 @@ use crate::endpoints::EndpointError;
 use crate::error::SessionError;
 use crate::socket::{SendStatus, Socket, WaitFor, wait};
 use crate::transport::{Progress, Transport};
-use crate::unacked::{EncodedBatch, UnackedRecords};
+use crate::unacked::{EncodedBatch, Offsets, UnackedRecords};
 use crate::waker::Waker;
 
 /// Pause after an attempt that failed; it doubles up to [`max_backoff`](crate::FailoverTimeouts::max_backoff).
@@ -94,7 +94,8 @@ impl SessionClient {
     /// Receives what is there and does what is due. Afterwards the records stand where the next batch begins, and what
     /// is durable is freed.
     fn drive(&mut self, records: &mut dyn UnackedRecords, now: Instant) {
-        let is_wanted = !self.config.is_lazy || records.head() > records.acked();
+        let Offsets { acked, head, .. } = records.offsets();
+        let is_wanted = !self.config.is_lazy || head > acked;
         if self.connection.is_none() && is_wanted && now >= self.next_attempt {
             self.attempt(records, now);
         }

@@ -15,7 +15,7 @@ use crate::internal_log::{Reporter, log};
 use crate::socket;
 use crate::timeouts::FailoverTimeouts;
 use crate::transport::{Progress, Transport};
-use crate::unacked::UnackedRecords;
+use crate::unacked::{Offsets, UnackedRecords};
 use crate::waker::Waker;
 use crate::worker::Worker;
 
@@ -168,12 +168,16 @@ impl Drainer {
         let Some(mut transport) = (self.config.open)(dead.producer()) else {
             return Ok(());
         };
+        if let Some(lost) = dead.lost() {
+            self.reporter.report(lost);
+        }
         let mut records = DeadRecords::new(dead);
         let mut last_connected = Instant::now();
         let timeouts = &self.config.timeouts;
         let give_up_after = timeouts.scan.max(2 * timeouts.absent);
         // An empty spool needs a session, too: its end makes the open tasks of the dead process lost.
-        while records.acked() < records.head() || !transport.is_connected() {
+        let is_left = |Offsets { acked, head, .. }| acked < head;
+        while is_left(records.offsets()) || !transport.is_connected() {
             let now = Instant::now();
             let progress = transport.work(&mut records, now);
             if let Some(error) = records.error {

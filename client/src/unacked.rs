@@ -7,14 +7,26 @@ use distlog_proto::session::Dropped;
 /// The next batch of a producer.
 #[derive(Debug, Clone, Copy)]
 pub struct EncodedBatch<'a> {
-    /// It covers the offsets from [`UnackedRecords::position`] to this one.
+    /// It covers the offsets from [`Offsets::position`] to this one.
     pub to: u64,
     /// A `distlog.v1.RecordBatch`.
     pub bytes: &'a [u8],
 }
 
+/// How far the records of a producer are: offsets in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offsets {
+    /// Everything before is durable.
+    pub acked: u64,
+    /// Where the next batch begins.
+    pub position: u64,
+    /// Where the last record ends.
+    pub head: u64,
+    /// No daemon can have more than what is before: `head`, unless records were taken back or may be missing.
+    pub limit: u64,
+}
+
 /// The records of one producer in order. The first of them are durable, the next ones are sent, the rest waits.
-/// Positions are offsets in the producer's stream.
 pub trait UnackedRecords {
     /// A `RecordBatch` with the source alone.
     fn source(&self) -> Cow<'_, [u8]>;
@@ -23,24 +35,13 @@ pub trait UnackedRecords {
     /// process could use it again.
     fn next_epoch(&mut self) -> Option<u64>;
 
-    /// Everything before is durable.
-    fn acked(&self) -> u64;
-
-    /// Where the next batch begins.
-    fn position(&self) -> u64;
-
-    /// Where the last record ends.
-    fn head(&self) -> u64;
-
-    /// No daemon can have more than what is before.
-    fn limit(&self) -> u64 {
-        self.head()
-    }
+    /// How far they are.
+    fn offsets(&self) -> Offsets;
 
     /// Records dropped since the producer began, by level.
     fn dropped(&self) -> Dropped;
 
-    /// The batch at [`position`](UnackedRecords::position), if it is due.
+    /// The batch at [`Offsets::position`], if it is due.
     fn next_batch(&mut self) -> Option<EncodedBatch<'_>>;
 
     /// The batch that ends at `to` was sent: the next one begins there.

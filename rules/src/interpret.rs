@@ -32,8 +32,8 @@ pub(super) struct Interpreted {
 }
 
 impl Interpreted {
-    /// Puts a variable in the place of everything that `take` takes out of the record. It is told the names that macros
-    /// bind around it.
+    /// Puts a variable in the place of everything that `take` takes out of the record. `take` gets the names that
+    /// macros bind around it.
     pub(super) fn new(
         expr: &IdedExpr,
         take: &dyn Fn(&IdedExpr, &[String]) -> Option<Leaf>,

@@ -16,7 +16,7 @@
 //! | `message` | the readable text |
 //! | `task` `trace_id` `span_id` | the task's id; 32 and 16 hex digits as in W3C trace context; empty outside tasks |
 //! | `outcome` | of an end: `ok`, `success` (declared explicitly), `failed` or `lost`; else empty |
-//! | `duration` | of an end that tells it: compares with `duration('1.5s')` |
+//! | `duration` | of an end that has it: compares with `duration('1.5s')` |
 //! | `sampled` | the flag of W3C trace context |
 //! | `system` | `test`, `staging` or `production` |
 //! | `fields` `context` `resource` | maps: the record's own fields, those of its task, the attributes of the resource |

@@ -1,20 +1,20 @@
-//! What the parser did not understand, in words for people: its own tell of its grammar.
+//! Errors of the parser in words for people: its own messages name the rules of its grammar.
 
 use cel::{ParseError, ParseErrors};
 
 use super::fault::CompileFault;
 use super::reserved;
 
-/// What the parser's messages about syntax begin with.
+/// Prefix of the parser's messages about syntax.
 const SYNTAX: &str = "Syntax error: ";
-/// What its message about depth has.
+/// Part of its message about depth.
 const TOO_DEEP: &str = "Recursion limit";
 const UNKNOWN_ESCAPE: &str = "the string has an escape that CEL does not know; a backslash is written twice, or the \
                               string as r'…'";
-/// No more of what was found is quoted, in characters.
+/// Longest quotation of the text, in characters.
 const QUOTED: usize = 40;
 
-/// What other languages write, and what CEL does.
+/// Operators of other languages, and CEL's.
 const SLIPS: [(&str, &str); 7] = [
     ("found `and`", "; and is written &&"),
     ("found `AND`", "; and is written &&"),
@@ -25,7 +25,7 @@ const SLIPS: [(&str, &str); 7] = [
     ("`=` is no part of an expression", "; equal is written =="),
 ];
 
-/// What the parser did not understand, and where.
+/// The first error of the parser, with its place.
 pub(super) fn fault(text: &str, errors: &ParseErrors) -> CompileFault {
     // Other errors follow from those of syntax.
     let syntax = |error: &&ParseError| error.msg.starts_with(SYNTAX);
@@ -52,7 +52,7 @@ pub(super) fn fault(text: &str, errors: &ParseErrors) -> CompileFault {
     CompileFault::at(line, column, message)
 }
 
-/// The word or character that stands there.
+/// The word or character at that place.
 fn found(rest: &str, more_lines: bool) -> String {
     let in_word = |c: char| c.is_alphanumeric() || c == '_';
     let rest = rest.trim_ascii_start();
@@ -83,8 +83,8 @@ fn found(rest: &str, more_lines: bool) -> String {
     format!("`{shown}{more}`")
 }
 
-/// What the parser means, in words that do not presuppose its grammar; `found` is what stands at the place, `before`
-/// the line up to there.
+/// The parser's message in words that do not presuppose its grammar; `found` is the text at the place, `before` the
+/// line up to it.
 fn readable(message: &str, before: &str, found: &str) -> String {
     let message = message.strip_prefix(SYNTAX).unwrap_or(message);
     if let Some((_, tokens)) = message.rsplit_once(" expecting ") {

@@ -14,33 +14,15 @@ use crate::header::Header;
 use crate::layout;
 use crate::lock::Locked;
 use crate::table;
+use crate::unpublished::Unpublished;
 
 /// Room that is kept on the disk for the table to grow, in bytes, where the file system can do so.
 const TABLE_ROOM: u64 = 64 * 1024;
 
 /// A spool that is complete, but has not got its name yet: nobody drains it. Dropped, it is gone.
 pub struct NewSpool {
-    // In this order: the name goes while the lock is held.
-    temporary: Temporary,
-    locked: Locked,
-    path: PathBuf,
+    file: Unpublished,
     table_end: u64,
-}
-
-/// The first name of the file, removed with it unless the file got another one.
-struct Temporary {
-    path: PathBuf,
-    process: u32,
-    is_renamed: bool,
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // A forked child has a copy of this, but the file is its parent's.
-        if !self.is_renamed && self.process == std::process::id() {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }
 
 impl NewSpool {
@@ -66,14 +48,9 @@ impl NewSpool {
         let table_at = layout::table_at(capacity);
         let table_end = table_at + table.len() as u64;
 
-        let fail = |action, error| SpoolError::of(action, &path, table_end, error);
-        let locked = Locked::create(&temporary, table_end)?;
-        let temporary = Temporary {
-            path: temporary,
-            process: std::process::id(),
-            is_renamed: false,
-        };
-        let file = locked.file();
+        let new = Unpublished::create(temporary, path, table_end)?;
+        let fail = |action, error| SpoolError::of(action, new.path(), table_end, error);
+        let file = new.file();
         allocate(file, table_end, TABLE_ROOM).map_err(|error| fail("allocate", error))?;
         let page = header.to_bytes();
         let (magic, rest) = page.split_at(layout::VERSION_AT);
@@ -82,9 +59,7 @@ impl NewSpool {
             .and_then(|()| file.write_all_at(magic, layout::MAGIC_AT as u64))
             .map_err(|error| fail("write", error))?;
         Ok(NewSpool {
-            temporary,
-            locked,
-            path,
+            file: new,
             table_end,
         })
     }
@@ -94,20 +69,18 @@ impl NewSpool {
     /// It must not be duplicated or opened a second time: closing any descriptor of it drops the lock. A map of it is
     /// no descriptor.
     pub fn file(&self) -> &File {
-        self.locked.file()
+        self.file.file()
     }
 
     /// Gives the file its name: from now on, what is in it outlives this process.
     ///
     /// # Errors
     /// If the directory is gone, or the system refuses. The file is gone then.
-    pub fn publish(mut self) -> Result<LiveSpool, SpoolError> {
-        std::fs::rename(&self.temporary.path, &self.path)
-            .map_err(|error| SpoolError::of("rename", &self.path, 0, error))?;
-        self.temporary.is_renamed = true;
+    pub fn publish(self) -> Result<LiveSpool, SpoolError> {
+        let (locked, path) = self.file.publish()?;
         Ok(LiveSpool {
-            locked: self.locked,
-            path: self.path,
+            locked,
+            path,
             table_end: Mutex::new(self.table_end),
         })
     }
@@ -198,7 +171,7 @@ impl LiveSpool {
 impl fmt::Debug for NewSpool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewSpool")
-            .field("path", &self.path)
+            .field("path", &self.file.path())
             .finish_non_exhaustive()
     }
 }

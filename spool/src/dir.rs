@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 
 use distlog_proto::ProducerId;
 
+use crate::batches::BatchSpool;
 use crate::create::NewSpool;
-use crate::dead::Dead;
+use crate::dead::{Dead, Kind};
 use crate::error::SpoolError;
 use crate::lock::Locked;
 
-/// Ending of a spool's name.
+/// Ending of the name of a spool with a ring.
 const SPOOL: &str = "spool";
+/// Ending of the name of a spool of batches.
+const BATCHES: &str = "batches";
 /// Ending while it is being made.
 const TEMPORARY: &str = "tmp";
 
@@ -80,15 +83,21 @@ impl SpoolDir {
         secret: u64,
         source: &[u8],
     ) -> Result<NewSpool, SpoolError> {
-        let path = |ending| self.path.join(name(producer, ending));
-        NewSpool::create(
-            path(TEMPORARY),
-            path(SPOOL),
-            producer,
-            capacity,
-            secret,
-            source,
-        )
+        let (temporary, path) = (self.file(producer, TEMPORARY), self.file(producer, SPOOL));
+        NewSpool::create(temporary, path, producer, capacity, secret, source)
+    }
+
+    /// Makes a spool of batches for `producer`.
+    ///
+    /// # Errors
+    /// If there is no room, no permission, or no directory any more. Nothing is left behind then.
+    pub fn create_batches(&self, producer: ProducerId) -> Result<BatchSpool, SpoolError> {
+        let (temporary, path) = (self.file(producer, TEMPORARY), self.file(producer, BATCHES));
+        BatchSpool::create(temporary, path, producer)
+    }
+
+    fn file(&self, producer: ProducerId, ending: &str) -> PathBuf {
+        self.path.join(name(producer, ending))
     }
 
     /// What dead processes left here: each is claimed when it is its turn, and nobody else's until it is dropped.
@@ -106,29 +115,26 @@ impl SpoolDir {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(fail)? {
             let path = entry.map_err(fail)?.path();
-            if let Some((producer, is_temporary)) = parse_name(&path) {
-                files.push((path, producer, is_temporary));
+            if let Some((producer, kind)) = parse_name(&path) {
+                files.push((path, producer, kind));
             }
         }
-        files.sort();
+        files.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(files
             .into_iter()
-            .filter_map(|(path, producer, is_temporary)| {
-                if is_temporary {
-                    sweep(&path).transpose()
-                } else {
-                    claim(path, producer).transpose()
-                }
+            .filter_map(|(path, producer, kind)| match kind {
+                None => sweep(&path).transpose(),
+                Some(kind) => claim(path, producer, kind).transpose(),
             }))
     }
 }
 
 /// Claims a spool, if it is a dead one's.
-fn claim(path: PathBuf, producer: ProducerId) -> Result<Option<Dead>, SpoolError> {
+fn claim(path: PathBuf, producer: ProducerId, kind: Kind) -> Result<Option<Dead>, SpoolError> {
     let Some(locked) = Locked::claim(&path)? else {
         return Ok(None);
     };
-    let dead = Dead::read(locked, path)?;
+    let dead = Dead::read(locked, path, kind)?;
     if dead.producer() != producer {
         // A copy: its producer may be alive and well in another file.
         return Err(SpoolError::damaged(
@@ -154,8 +160,9 @@ fn name(producer: ProducerId, ending: &str) -> String {
     format!("{id:032x}.{ending}")
 }
 
-/// The producer that a file is named for, and whether it is still being made. `None`: no spool is called so.
-fn parse_name(path: &Path) -> Option<(ProducerId, bool)> {
+/// The producer that a file is named for, and its kind; `None` in the place of that: it is still being made. `None`: no
+/// spool is called so.
+fn parse_name(path: &Path) -> Option<(ProducerId, Option<Kind>)> {
     let name = path.file_name()?.to_str()?;
     let (id, ending) = name.split_once('.')?;
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -163,12 +170,13 @@ fn parse_name(path: &Path) -> Option<(ProducerId, bool)> {
         return None;
     }
     let id = u128::from_str_radix(id, 16).ok()?;
-    let is_temporary = match ending {
-        SPOOL => false,
-        TEMPORARY => true,
+    let kind = match ending {
+        SPOOL => Some(Kind::Ring),
+        BATCHES => Some(Kind::Batches),
+        TEMPORARY => None,
         _ => return None,
     };
-    Some((ProducerId::from_bytes(id.to_be_bytes()), is_temporary))
+    Some((ProducerId::from_bytes(id.to_be_bytes()), kind))
 }
 
 #[cfg(test)]
@@ -182,9 +190,13 @@ mod tests {
             name(producer, SPOOL),
             "013031323334353637383961626364ff.spool"
         );
-        for (ending, is_temporary) in [(SPOOL, false), (TEMPORARY, true)] {
+        for (ending, kind) in [
+            (SPOOL, Some(Kind::Ring)),
+            (BATCHES, Some(Kind::Batches)),
+            (TEMPORARY, None),
+        ] {
             let path = Path::new("/somewhere").join(name(producer, ending));
-            assert_eq!(parse_name(&path), Some((producer, is_temporary)));
+            assert_eq!(parse_name(&path), Some((producer, kind)));
         }
         for other in [
             "013031323334353637383961626364ff",

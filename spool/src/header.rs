@@ -129,14 +129,16 @@ impl Header {
     }
 }
 
-fn put(page: &mut Vec<u8>, at: usize, words: &[u64]) {
+/// Appends words that begin at a position in bytes.
+pub(crate) fn put(page: &mut Vec<u8>, at: usize, words: &[u64]) {
     page.resize(at, 0);
     words
         .iter()
         .for_each(|word| page.extend_from_slice(&word.to_ne_bytes()));
 }
 
-fn levels(page: &[u8], at: usize) -> Option<[u64; LEVELS]> {
+/// The counts by level at a position in bytes.
+pub(crate) fn levels(page: &[u8], at: usize) -> Option<[u64; LEVELS]> {
     let mut counts = [0; LEVELS];
     for (level, count) in counts.iter_mut().enumerate() {
         *count = word(page, at + 8 * level)?;

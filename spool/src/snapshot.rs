@@ -118,17 +118,15 @@ impl Snapshot {
             .unwrap_or_default()
     }
 
+    /// See [`crate::Dead::dropped`].
+    pub(crate) fn all_dropped(&self) -> [u64; LEVELS] {
+        std::array::from_fn(|level| self.reported[level].max(self.header.dropped[level]))
+    }
+
     /// What has been told of when everything before `to` is acknowledged.
     pub(crate) fn reported_at(&self, to: u64) -> [u64; LEVELS] {
         match &self.loss {
-            Some(loss) if to > loss.offset => {
-                let mut reported = self.reported;
-                reported
-                    .iter_mut()
-                    .zip(self.header.dropped)
-                    .for_each(|(reported, dropped)| *reported = dropped.max(*reported));
-                reported
-            }
+            Some(loss) if to > loss.offset => self.all_dropped(),
             _ => self.reported,
         }
     }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use distlog_spool::{SpoolDir, SpoolError};
+use distlog_spool::{Frame, SpoolDir, SpoolError};
 use fixtures::{Image, SECRET, dead, name, only, producer, record, records, source};
 
 const ROLE: &str = "SPOOL_TEST_ROLE";
@@ -147,6 +147,30 @@ fn actor() {
             drop(own);
             std::process::exit(0);
         }
+        "forks with batches" => {
+            let spool = spools.create_batches(producer()).unwrap();
+            let mut bytes = source();
+            distlog_proto::wire::put_record(&mut bytes, 0, &record(0, "last words"));
+            let append = |from| {
+                let (to, bytes) = (from + 1, &bytes[..]);
+                spool.append([Frame { from, to, bytes }])
+            };
+            append(0).unwrap();
+            // SAFETY: as above.
+            let child = unsafe { libc::fork() };
+            assert!(child >= 0);
+            if child > 0 {
+                // SAFETY: no pointer is given.
+                unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+                return;
+            }
+            // What the child has is a copy.
+            let refused = [append(1).is_err(), spool.set_acked(1).is_err()];
+            drop(spool);
+            say(&format!("{refused:?}"));
+            wait_for_the_end();
+            std::process::exit(0);
+        }
         "claims" => {
             say("ready");
             wait_for_a_line();
@@ -236,6 +260,18 @@ fn a_child_neither_takes_nor_keeps_its_parents_spool() {
         // The child lives, one of them with its parent's file open and a spool of its own.
         assert_last_words(dir.path());
     }
+}
+
+#[test]
+fn a_child_does_not_write_to_its_parents_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut owner = Actor::start("forks with batches", dir.path());
+    assert_eq!(owner.hears(), "[true, true]");
+    assert!(dead(dir.path()).is_empty(), "its parent lives");
+    owner.kill();
+    let spool = only(dir.path());
+    let batches: Vec<_> = spool.batches(0).collect();
+    assert_eq!((batches.len(), batches[0].count, spool.end()), (1, 1, 1));
 }
 
 #[test]

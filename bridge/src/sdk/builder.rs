@@ -1,5 +1,6 @@
 //! [`Builder`]: what to say before the first export.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use distlog_client::Endpoints;
@@ -17,6 +18,7 @@ pub fn builder() -> Builder {
             timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(5),
             max_bytes: 16 << 20,
+            spool: None,
         },
     }
 }
@@ -42,10 +44,26 @@ impl Builder {
         self
     }
 
-    /// Memory for what is not acknowledged yet, in bytes; 16 MiB if nothing else is said. What does not fit fails at
-    /// once; a single batch always fits.
+    /// Room for what is not acknowledged yet, in bytes; 16 MiB if nothing else is said. What does not fit fails at
+    /// once; a single export always fits. With [`Builder::spool`] the file can grow to twice that and 1 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Builder {
         self.settings.max_bytes = bytes;
+        self
+    }
+
+    /// Keeps exports in a file of this directory, so that what a program had exported when it is killed (also with
+    /// `SIGKILL`) is not lost. The directory is created if need be, for this user alone; programs may share it, also
+    /// with those that log with `distlog-layer`.
+    ///
+    /// `export` is then done as soon as the batch is in the file, daemon or not; the sending goes on in the background,
+    /// without [`Builder::timeout`]. If the file cannot be written, that is logged to stderr, and exports are as
+    /// without a spool until it can. Flush and shutdown wait for the daemon, within their time; what it has not
+    /// acknowledged by then stays in the file. The next program with that directory sends what is left there, as does
+    /// `distlogd --drain DIR`. All of it is in the daemon's store once.
+    pub fn spool(mut self, directory: impl Into<PathBuf>) -> Builder {
+        let directory = directory.into();
+        // A program that becomes a daemon goes to another working directory.
+        self.settings.spool = Some(std::path::absolute(&directory).unwrap_or(directory));
         self
     }
 
@@ -56,7 +74,7 @@ impl Builder {
     /// the next one gets what is not acknowledged; when a preferred one is back, the session moves there.
     ///
     /// # Errors
-    /// If an endpoint is none, or the system gives no thread.
+    /// If an endpoint is none, the spool directory cannot be used, or the system gives no thread.
     pub fn connect(
         self,
         endpoints: impl Into<Endpoints>,

@@ -1,6 +1,7 @@
 //! [`ConnectError`]: why there are no exporters.
 
 use distlog_client::EndpointError;
+use distlog_spool::SpoolError;
 
 /// The exporters cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum ConnectError {
     /// There is no endpoint.
     #[error("no session endpoint of distlogd is given: expected tcp://HOST:PORT or ipc://PATH")]
     NoEndpoint,
+    /// The directory of spools cannot be used.
+    #[error("no spool: {0}")]
+    Spool(#[from] SpoolError),
     /// The system gives no thread, or no pipe to wake it.
     #[error("cannot start the exporters' thread: {0}")]
     Thread(#[from] std::io::Error),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use distlog_client::{EncodedBatch, UnackedRecords};
+use distlog_client::{EncodedBatch, Offsets, UnackedRecords};
 use distlog_proto::session::Dropped;
 
 use super::pending_export::{PendingExport, levels};
@@ -17,7 +17,8 @@ struct Entry {
     from: u64,
     to: u64,
     bytes: Vec<u8>,
-    deadline: Instant,
+    /// When it is given up.
+    deadline: Option<Instant>,
     /// The last batch of an export has it: acks are cumulative.
     answer: Option<Answer>,
     /// Its export has failed. It stays until it is known whether the daemon has it.
@@ -50,8 +51,7 @@ impl ExportQueue {
     }
 
     /// Takes an export, whose offsets are higher than all before.
-    pub(super) fn push(&mut self, export: PendingExport, answer: Answer) {
-        let mut answer = Some(answer);
+    pub(super) fn push(&mut self, export: PendingExport, mut answer: Option<Answer>) {
         let last = export.batches.len().saturating_sub(1);
         for (number, batch) in export.batches.into_iter().enumerate() {
             self.entries.push_back(Entry {
@@ -72,7 +72,7 @@ impl ExportQueue {
     /// Fails the exports whose time is up.
     pub(super) fn expire(&mut self, now: Instant, why: impl Fn() -> ExportError) {
         for entry in &mut self.entries {
-            if !entry.is_given_up && entry.deadline <= now {
+            if !entry.is_given_up && entry.deadline.is_some_and(|deadline| deadline <= now) {
                 entry.is_given_up = true;
                 if let Some(answer) = entry.answer.take() {
                     let _ = answer.send(Err(why()));
@@ -95,7 +95,7 @@ impl ExportQueue {
     /// When the next export fails.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waiting = self.entries.iter().filter(|entry| !entry.is_given_up);
-        waiting.map(|entry| entry.deadline).min()
+        waiting.filter_map(|entry| entry.deadline).min()
     }
 
     fn drop_given_up(&mut self) {
@@ -118,26 +118,23 @@ impl UnackedRecords for ExportQueue {
     }
 
     fn next_epoch(&mut self) -> Option<u64> {
+        if let Some(spool) = &self.shared.spool {
+            return spool.next_epoch();
+        }
         self.epoch += 1;
         Some(self.epoch)
     }
 
-    fn acked(&self) -> u64 {
-        self.acked
-    }
-
-    fn position(&self) -> u64 {
-        self.position
-    }
-
-    fn head(&self) -> u64 {
+    fn offsets(&self) -> Offsets {
         let last = self.entries.back().map_or(0, |entry| entry.to);
-        last.max(self.acked).max(self.position)
-    }
-
-    /// Batches that were sent and given up are gone from the queue, but a daemon may have them.
-    fn limit(&self) -> u64 {
-        self.head().max(self.furthest)
+        let head = last.max(self.acked).max(self.position);
+        Offsets {
+            acked: self.acked,
+            position: self.position,
+            head,
+            // Batches that were sent and given up are gone from the queue, but a daemon may have them.
+            limit: head.max(self.furthest),
+        }
     }
 
     fn dropped(&self) -> Dropped {
@@ -171,6 +168,9 @@ impl UnackedRecords for ExportQueue {
 
     fn ack(&mut self, to: u64) -> bool {
         self.acked = to;
+        if let Some(spool) = &self.shared.spool {
+            spool.set_acked(to);
+        }
         let durable = self.entries.partition_point(|entry| entry.to <= to);
         for entry in self.entries.drain(..durable) {
             release(&self.shared, &entry);

@@ -1,64 +1,67 @@
 //! [`ExportWorker`]: the thread that owns the session.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use distlog_client::{
-    Contexts, Endpoints, FailoverTimeouts, Progress, SessionClient, SessionConfig, Transport,
-    UnackedRecords,
-};
+use distlog_client::{Endpoints, Progress, SessionClient, SpoolDrain, Transport, UnackedRecords};
+use distlog_proto::ProducerId;
 use distlog_proto::session::ByeReason;
+use distlog_spool::SpoolDir;
 
 use super::connect_error::ConnectError;
 use super::export_queue::ExportQueue;
+use super::export_spool::ExportSpool;
 use super::exporter_handle::ExporterHandle;
+use super::sessions::Sessions;
 use super::settings::Settings;
-use super::shared::{Command, ExportError, Shared};
+use super::shared::{Command, ExportError, Shared, lock};
 
 /// How often a session is driven.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Without a session there is nothing to do until the thread is woken.
 const IDLE_SLEEP: Duration = Duration::from_secs(3600);
-/// Longest pause between two attempts: an export does not wait long.
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// For the drain to end after the deadline.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Starts the thread; gives the ends of two exporters.
 ///
 /// # Errors
-/// If an endpoint is none, or the system gives no thread or pipe.
+/// If an endpoint is none, the spool directory cannot be used, or the system gives no thread or pipe.
 pub(super) fn start(
     endpoints: Endpoints,
     settings: Settings,
 ) -> Result<[ExporterHandle; 2], ConnectError> {
-    let shared = Arc::new(Shared::new(settings)?);
-    let client = SessionClient::open(SessionConfig {
-        producer: shared.producer,
-        contexts: Contexts::new(endpoints.len()),
-        endpoints,
-        heartbeat: settings.heartbeat,
-        timeouts: FailoverTimeouts {
-            max_backoff: MAX_BACKOFF,
-            ..FailoverTimeouts::default()
-        },
-        is_lazy: true,
-        reporter: None,
-    })?;
+    let producer = ProducerId::random();
+    let dir = settings.spool.as_ref().map(SpoolDir::open).transpose()?;
+    let sessions = Sessions::new(endpoints, &settings);
+    let client = sessions.open(producer, dir.is_none())?;
+    let shared = Arc::new(Shared::new(producer, settings, dir.as_ref())?);
     let (commands, received) = mpsc::channel();
-    let worker = ExportWorker {
+    let mut worker = ExportWorker {
         commands: received,
         queue: ExportQueue::new(Arc::clone(&shared)),
         shared: Arc::clone(&shared),
         client: Box::new(client),
+        drain: None,
+        is_started: false,
         is_blocked: false,
         exporters: 2,
         deadline: Instant::now(),
         flushes: Vec::new(),
         shutdowns: Vec::new(),
     };
-    std::thread::Builder::new()
-        .name("distlog-export".into())
-        .spawn(move || worker.run())?;
+    let thread = std::thread::Builder::new().name("distlog-export".into());
+    let started = thread.spawn(move || {
+        worker.drain = dir.and_then(|dir| sessions.drain(dir, Arc::clone(&worker.shared)));
+        worker.run();
+    });
+    if let (Err(_), Some(spool)) = (&started, &shared.spool) {
+        // Nobody has exported yet; an empty file would stay.
+        let _ = spool.finish();
+    }
+    started?;
     let handle = || ExporterHandle::new(Arc::clone(&shared), commands.clone());
     Ok([handle(), handle()])
 }
@@ -69,6 +72,9 @@ struct ExportWorker {
     queue: ExportQueue,
     shared: Arc<Shared>,
     client: Box<SessionClient>,
+    drain: Option<SpoolDrain>,
+    /// The source is known, or something was exported: until then no daemon is told of the producer.
+    is_started: bool,
     /// A batch could not be sent.
     is_blocked: bool,
     /// How many are not shut down.
@@ -101,7 +107,7 @@ impl ExportWorker {
     fn execute(&mut self, command: Command) {
         match command {
             Command::Send(export, answer) => self.queue.push(export, answer),
-            Command::Flush(answer) => self.flushes.push((self.queue.head(), answer)),
+            Command::Flush(answer) => self.flushes.push((self.queue.offsets().head, answer)),
             Command::Shutdown(deadline, answer) => {
                 self.exporters = self.exporters.saturating_sub(1);
                 self.deadline = deadline;
@@ -126,6 +132,12 @@ impl ExportWorker {
     }
 
     fn work(&mut self, now: Instant) {
+        if !self.is_started {
+            self.is_started = !self.queue.is_empty() || !lock(&self.shared.source).is_empty();
+            if !self.is_started {
+                return;
+            }
+        }
         let progress = loop {
             let progress = self.client.work(&mut self.queue, now);
             if progress != Progress::Sent {
@@ -133,6 +145,9 @@ impl ExportWorker {
             }
         };
         self.is_blocked = progress == Progress::Blocked;
+        let is_connected = self.client.is_connected();
+        let known = &self.shared.is_connected;
+        known.store(is_connected, Ordering::Relaxed);
     }
 
     fn answer(&mut self) {
@@ -143,7 +158,8 @@ impl ExportWorker {
     }
 
     fn rest(&mut self, now: Instant) {
-        let next_attempt = (!self.queue.is_empty()).then(|| self.client.next_attempt());
+        let is_wanted = !self.queue.is_empty() || self.shared.spool.is_some();
+        let next_attempt = is_wanted.then(|| self.client.next_attempt());
         let poll = match self.client.is_active() {
             true => Some(now + POLL_INTERVAL),
             false => next_attempt,
@@ -164,10 +180,19 @@ impl ExportWorker {
     }
 
     fn end(self) {
+        let spool = self.shared.spool.as_ref();
+        // What is left in a spool comes later, and the producer is not over before.
+        let is_over = spool.is_none_or(ExportSpool::finish);
         let linger = self.deadline.saturating_duration_since(Instant::now());
         // Waits until ZeroMQ has sent the bye.
-        self.client
-            .close(Some(ByeReason::Done), self.queue.dropped(), linger);
+        self.client.close(
+            is_over.then_some(ByeReason::Done),
+            self.queue.dropped(),
+            linger,
+        );
+        if let Some(drain) = self.drain {
+            drain.finish(self.deadline, self.deadline + GRACE);
+        }
         for answer in self.shutdowns {
             let _ = answer.send(());
         }

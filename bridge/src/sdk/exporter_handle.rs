@@ -37,6 +37,9 @@ impl ExporterHandle {
     pub(super) fn set_source(&self, group: &[u8]) {
         // One that is too large shows with the first export.
         if let Ok(source) = crate::receive::source(group, self.shared.producer) {
+            if let Some(spool) = &self.shared.spool {
+                spool.set_source(&source);
+            }
             *lock(&self.shared.source) = source;
         }
     }
@@ -85,6 +88,17 @@ impl ExporterHandle {
         }
         *next = export.end().unwrap_or(*next);
         shared.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut answer = Some(answer);
+        if shared
+            .spool
+            .as_ref()
+            .is_some_and(|spool| spool.keep(&export.batches))
+        {
+            export.deadline = None;
+            if let Some(answer) = answer.take() {
+                let _ = answer.send(Ok(()));
+            }
+        }
         self.command(Command::Send(export, answer))?;
         Ok(outcome)
     }

@@ -31,7 +31,7 @@ impl LogExporter {
 }
 
 impl sdk::LogExporter for LogExporter {
-    /// Done when the daemon has acknowledged the records as durable.
+    /// Done when the daemon has acknowledged the records as durable, or when they are in the spool.
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let request = ExportLogsServiceRequest {
             resource_logs: group_logs_by_resource_and_scope(&batch, &self.resource),

@@ -17,20 +17,25 @@
 //! drops the batch; the daemon is told how many records that were, as soon as it is there. In between a batch is sent
 //! again after each failed attempt, and is in the daemon's store once. The futures need no runtime.
 //!
+//! With [`Builder::spool`] `export` is done when the batch is in a file that survives the process, daemon or not.
+//!
 //! After a `fork` the child needs exporters of its own.
 //!
 //! Read it in this order: `builder.rs`, `connect_error.rs` and `settings.rs`, `spans.rs` and `logs.rs` (what the SDK
 //! calls), `exporter_handle.rs` and `shared.rs` (what they share with the thread), `pending_export.rs` (a request
-//! becomes batches), `export_queue.rs` (what is not acknowledged), `export_worker.rs` (the thread). The session itself
-//! is `distlog-client`'s.
+//! becomes batches), `export_queue.rs` (what is not acknowledged), `export_spool.rs` (the same in a file),
+//! `sessions.rs` and `export_worker.rs` (the thread). The session itself is `distlog-client`'s, the file
+//! `distlog-spool`'s.
 
 mod builder;
 mod connect_error;
 mod export_queue;
+mod export_spool;
 mod export_worker;
 mod exporter_handle;
 mod logs;
 mod pending_export;
+mod sessions;
 mod settings;
 mod shared;
 mod spans;

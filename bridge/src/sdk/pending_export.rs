@@ -13,8 +13,8 @@ pub(super) struct PendingExport {
     next: u64,
     /// In order, no offset twice.
     pub(super) batches: Vec<Batch>,
-    /// Until when they must be durable.
-    pub(super) deadline: Instant,
+    /// Until when they must be durable; `None`: they are in a spool, and have time.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl PendingExport {
@@ -24,7 +24,7 @@ impl PendingExport {
             producer,
             next,
             batches: Vec::new(),
-            deadline,
+            deadline: Some(deadline),
         }
     }
 

@@ -1,11 +1,14 @@
 //! [`Settings`]: what the builder was told.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the builder was told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) timeout: Duration,
     pub(super) heartbeat: Duration,
     pub(super) max_bytes: usize,
+    /// The directory of spools.
+    pub(super) spool: Option<PathBuf>,
 }

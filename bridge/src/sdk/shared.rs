@@ -1,6 +1,6 @@
 //! [`Shared`]: what the exporters share with the thread that sends.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use distlog_client::Waker;
 use distlog_proto::session::Dropped;
 use distlog_proto::{ProducerId, wire::scan::DecodeError};
+use distlog_spool::SpoolDir;
 use futures_channel::oneshot;
 use opentelemetry_sdk::error::OTelSdkError;
 
+use super::connect_error::ConnectError;
+use super::export_spool::ExportSpool;
 use super::pending_export::PendingExport;
 use super::settings::Settings;
 
@@ -50,8 +53,8 @@ pub(super) type Answer = oneshot::Sender<Result<(), ExportError>>;
 
 /// What the worker is told.
 pub(super) enum Command {
-    /// Sends it, and answers when it is durable.
-    Send(PendingExport, Answer),
+    /// Sends it, and answers when it is durable; without an answer, it was given already.
+    Send(PendingExport, Option<Answer>),
     /// Answers when everything before is durable or given up.
     Flush(SyncSender<()>),
     /// An exporter shuts down. After the last one the session and the worker end, by then.
@@ -63,7 +66,10 @@ pub(super) enum Command {
 pub(super) struct Shared {
     pub(super) producer: ProducerId,
     pub(super) settings: Settings,
+    pub(super) spool: Option<ExportSpool>,
     pub(super) waker: Waker,
+    /// Whether the worker has a session.
+    pub(super) is_connected: AtomicBool,
     /// Bytes that are not acknowledged.
     pub(super) pending_bytes: AtomicUsize,
     /// A batch with the source alone; empty: not known yet.
@@ -74,11 +80,21 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings) -> std::io::Result<Shared> {
+    /// # Errors
+    /// If the system gives no pipe, or the directory of spools cannot be used.
+    pub(super) fn new(
+        producer: ProducerId,
+        settings: Settings,
+        dir: Option<&SpoolDir>,
+    ) -> Result<Shared, ConnectError> {
+        let waker = Waker::new()?;
+        let spool = dir.map(|dir| ExportSpool::create(dir, producer));
         Ok(Shared {
-            producer: ProducerId::random(),
+            producer,
             settings,
-            waker: Waker::new()?,
+            spool: spool.transpose()?,
+            waker,
+            is_connected: AtomicBool::new(false),
             pending_bytes: AtomicUsize::new(0),
             source: Mutex::default(),
             dropped: Default::default(),
@@ -94,6 +110,11 @@ impl Shared {
     pub(super) fn count_dropped(&self, records: &Dropped) {
         for (sum, records) in self.dropped.iter().zip(records) {
             sum.fetch_add(*records, Ordering::Relaxed);
+        }
+        if let Some(spool) = &self.spool
+            && records.iter().any(|records| *records > 0)
+        {
+            spool.set_dropped(&self.dropped());
         }
     }
 }

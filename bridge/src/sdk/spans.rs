@@ -31,7 +31,7 @@ impl SpanExporter {
 }
 
 impl sdk::SpanExporter for SpanExporter {
-    /// Done when the daemon has acknowledged the spans as durable.
+    /// Done when the daemon has acknowledged the spans as durable, or when they are in the spool.
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let request = ExportTraceServiceRequest {
             resource_spans: group_spans_by_resource_and_scope(batch, &self.resource),

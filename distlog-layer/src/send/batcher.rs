@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distlog_client::{EncodedBatch, UnackedRecords};
+use distlog_client::{EncodedBatch, Offsets, UnackedRecords};
 use distlog_proto::session::Dropped;
 use distlog_proto::wire::RawBatch;
 
@@ -110,16 +110,14 @@ impl UnackedRecords for Batcher {
         Some(self.shared.ring.next_epoch())
     }
 
-    fn acked(&self) -> u64 {
-        self.shared.ring.tail()
-    }
-
-    fn position(&self) -> u64 {
-        self.from
-    }
-
-    fn head(&self) -> u64 {
-        self.shared.ring.head()
+    fn offsets(&self) -> Offsets {
+        let head = self.shared.ring.head();
+        Offsets {
+            acked: self.shared.ring.tail(),
+            position: self.from,
+            head,
+            limit: head,
+        }
     }
 
     fn dropped(&self) -> Dropped {

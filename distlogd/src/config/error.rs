@@ -40,7 +40,7 @@ pub(super) fn one_of(words: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// Says that something is not known, and what is meant or known.
+/// The message for an unknown word: what was probably meant, or what is known.
 pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     let hint = match nearest(found, known.iter().copied()) {
         _ if known.is_empty() => "none is expected here".to_owned(),

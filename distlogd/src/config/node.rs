@@ -81,7 +81,7 @@ impl Node {
         serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let place = error.location().map(place_of);
             let message = error.without_snippet().to_string();
-            // The place is said once, in front.
+            // The place is reported once, in front.
             let message = message.split(" at line ").next().unwrap_or_default();
             place
                 .unwrap_or(Place { line: 1, column: 1 })

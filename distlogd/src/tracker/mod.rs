@@ -1,8 +1,7 @@
-//! The task tracker: follows the stream, knows which tasks are open, and says which are lost.
+//! The task tracker: reads all records, keeps the open tasks, and writes the ends of those that are lost.
 //!
-//! `open.rs` is what it knows of open tasks; `recent.rs` the list of the newest top-level tasks. It is a consumer like
-//! a processor, with a cursor that stands at the begin of the oldest open task, so that after a restart it knows them
-//! again.
+//! `open.rs` holds the open tasks, `recent.rs` the list of the newest traces. The tracker is a consumer like a
+//! processor. Its cursor stands at the begin of the oldest open task: after a restart it reads the open tasks again.
 
 mod open;
 mod recent;
@@ -20,24 +19,26 @@ pub use recent::{Recent, Summary};
 
 use crate::intake::now;
 use crate::liveness::{Liveness, Presence, ProducerEnd};
-use crate::self_telemetry::{Metrics, OwnRecords};
+use crate::self_telemetry::{Metrics, OwnRecords, RateLimited};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
 use distlog_store::{Chunk, Consumer, CursorFileError, ReadError, Reader};
 use open::{Open, OpenTasks};
 
 const READ_BYTES: usize = 1 << 20;
-/// How often lost tasks are looked for.
+/// How often it looks for lost tasks.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
-/// Records before the cursor that are read after a restart for the list of the newest tasks.
+/// Records before the cursor that are read after a restart for the list of the newest traces.
 const REREAD_RECORDS: u64 = 100_000;
-/// Ends that are written at once.
+/// Ends in one batch.
 const MAX_ENDS: usize = 1000;
 /// Open tasks that are tracked, about 100 bytes each.
 const MAX_OPEN_TASKS: usize = 1 << 20;
+/// Evictions are reported at most once in this time.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Tasks cannot be followed.
+/// The tracker cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The cursor cannot be read.
@@ -51,15 +52,15 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
-/// What the tracker needs.
+/// What the tracker works with.
 pub struct Needs {
-    /// The stream.
+    /// Reads the store.
     pub reader: Reader,
     /// When producers were last seen.
     pub liveness: Arc<Liveness>,
     /// Stores the ends of lost tasks.
     pub own_records: Arc<OwnRecords>,
-    /// A task is lost so long after its producer fell silent.
+    /// A task is lost when its producer sends nothing for this long.
     pub lost_after: Duration,
     /// The list to keep.
     pub recent: Arc<Recent>,
@@ -69,29 +70,31 @@ pub struct Needs {
     pub shutdown: Shutdown,
 }
 
-/// Follows tasks.
+/// Tracks open tasks.
 pub struct Tracker {
     needs: Needs,
     open: OpenTasks,
-    /// Evicted tasks that were not reported yet.
-    evicted: u64,
-    /// Number of the first record that counts; those before are only for the list of the newest tasks.
+    evictions: RateLimited,
+    /// One line for a store that cannot be read, and one for a cursor that cannot be saved.
+    unread: RateLimited,
+    unsaved: RateLimited,
+    /// Number of the first record that counts; those before are only for the list of the newest traces.
     begin: u64,
 }
 
-/// Why a task has an end that nobody sent.
+/// Why the daemon ends a task.
 #[derive(Clone, Copy)]
 enum Why {
-    /// A Python task may have none.
+    /// A Python task may have no end.
     Python,
-    /// Its process has not been heard for so long.
+    /// Its process has sent nothing for this long.
     Silent(Duration),
     /// Its process has ended.
     Ended(ProducerEnd),
 }
 
-/// A time to look, and how far the stream must be read for what was known then: that is known itself once all that had
-/// come in by then is in the store, which takes long where the disk is full.
+/// A search for lost tasks, and how far the store must be read before it: to where it ends once everything that was
+/// received when the search was planned is stored, which takes long where the disk is full.
 struct Look {
     asked: Instant,
     end: Arc<OnceLock<u64>>,
@@ -99,7 +102,7 @@ struct Look {
 
 impl Look {
     fn ask(own_records: &OwnRecords, reader: &Reader) -> Look {
-        // In this order: whoever was heard or over before is in the store before its end.
+        // In this order: what a producer sent before `asked` is stored before the end that is read here.
         let asked = Instant::now();
         let end = Arc::new(OnceLock::new());
         let (known, reader) = (Arc::clone(&end), reader.clone());
@@ -169,7 +172,9 @@ impl Tracker {
             begin,
             needs,
             open: OpenTasks::new(MAX_OPEN_TASKS),
-            evicted: 0,
+            evictions: RateLimited::new(1, REPORT_INTERVAL),
+            unread: RateLimited::once(),
+            unsaved: RateLimited::once(),
         };
         Ok((tracker, consumer))
     }
@@ -189,9 +194,14 @@ impl Tracker {
             };
             consumer.wait(timeout);
             match consumer.read(READ_BYTES) {
-                Ok(chunk) => self.take(&chunk),
+                Ok(chunk) => {
+                    self.unread.over();
+                    self.take(&chunk);
+                }
                 Err(error) => {
-                    tracing::warn!("tasks are not tracked: {error}");
+                    if self.unread.report(1).is_some() {
+                        tracing::warn!("tasks are not tracked: {error}");
+                    }
                     std::thread::sleep(CHECK_INTERVAL);
                     continue;
                 }
@@ -207,25 +217,27 @@ impl Tracker {
             if saved.elapsed() >= SAVE_INTERVAL {
                 saved = Instant::now();
                 self.save(&consumer);
-                self.report_evicted();
             }
         }
         self.save(&consumer);
-        self.report_evicted();
     }
 
-    fn save(&self, consumer: &Consumer) {
+    fn save(&mut self, consumer: &Consumer) {
         let position = self.open.oldest().unwrap_or(consumer.position());
-        if let Err(error) = consumer.save(position, &[]) {
-            tracing::warn!("{error}");
+        match consumer.save(position, &[]) {
+            Ok(_) => _ = self.unsaved.over(),
+            Err(error) if self.unsaved.report(1).is_some() => tracing::warn!("{error}"),
+            Err(_) => {}
         }
     }
 
-    fn report_evicted(&mut self) {
-        let evicted = std::mem::take(&mut self.evicted);
-        if evicted > 0 {
+    fn evicted(&mut self) {
+        self.needs.metrics.tracker_evicted_tasks.inc();
+        if let Some(suppressed) = self.evictions.report(1) {
+            let evicted = suppressed + 1;
             tracing::warn!(
-                "more than {MAX_OPEN_TASKS} tasks are open: the {evicted} oldest are no longer tracked, and not reported as lost"
+                "more than {MAX_OPEN_TASKS} tasks are open: the {evicted} oldest are no longer tracked, and not \
+                 reported as lost"
             );
         }
     }
@@ -240,10 +252,10 @@ impl Tracker {
     fn take_batch(&mut self, first: u64, batch: &BatchRef<'_>) {
         let now = Instant::now();
         // Most records are events, and most of them of the same task as the one before.
-        let mut heard: Option<RecordHeader<'_>> = None;
-        // Many tasks begin and end in one batch, a span that came by OTLP always: nobody needs to know more of them.
+        let mut touched: Option<RecordHeader<'_>> = None;
+        // Many tasks begin and end in one batch, a span that came by OTLP always: they are never tracked.
         let mut begun: Option<Begun<'_>> = None;
-        // Nothing more is to be learned of this trace for the list.
+        // The list has the root of this trace.
         let mut listed: Option<TraceId> = None;
         for (number, header) in (first..).zip(batch.headers()) {
             // Batches were checked when they came in.
@@ -257,16 +269,16 @@ impl Tracker {
                     begun.last = begun.last.max(header.time);
                     continue;
                 }
-                match &mut heard {
+                match &mut touched {
                     Some(last) if last.task == Some(ids) => last.time = header.time.max(last.time),
                     _ => {
-                        self.heard(heard.replace(header), now);
+                        self.touch(touched.replace(header), now);
                     }
                 }
                 continue;
             }
             let run = header.run();
-            self.heard(heard.take(), now);
+            self.touch(touched.take(), now);
             if header.kind == Kind::Begin {
                 let last = header.time;
                 let new = Begun {
@@ -302,10 +314,10 @@ impl Tracker {
             }
         }
         self.follow(begun, now);
-        self.heard(heard, now);
+        self.touch(touched, now);
     }
 
-    /// Follows a task that has begun and not ended yet.
+    /// Tracks a task that has begun and not ended yet.
     fn follow(&mut self, begun: Option<Begun<'_>>, now: Instant) {
         let Some(begun) = begun.filter(|begun| begun.number >= self.begin) else {
             return;
@@ -314,19 +326,18 @@ impl Tracker {
             let key = self.open.key(begun.ids.0, begun.ids.1, begun.run);
             let open = Open::new(begun.number, begun.run, &record);
             if self.open.insert(key, open, now) {
-                self.needs.metrics.tracker_evicted_tasks.inc();
-                self.evicted += 1;
+                self.evicted();
             }
-            self.open.heard(&key, begun.last, now);
+            self.open.touch(&key, begun.last, now);
         }
     }
 
-    fn heard(&mut self, heard: Option<RecordHeader<'_>>, now: Instant) {
-        let Some(header) = heard else { return };
+    fn touch(&mut self, header: Option<RecordHeader<'_>>, now: Instant) {
+        let Some(header) = header else { return };
         let Some((trace_id, span_id)) = header.task else {
             return;
         };
-        let known = self.open.heard(&(trace_id, span_id, 0), header.time, now);
+        let known = self.open.touch(&(trace_id, span_id, 0), header.time, now);
         // A trace may have nothing but logs, or they come first.
         if !known
             && !self.needs.recent.is_known(trace_id)
@@ -336,13 +347,13 @@ impl Tracker {
         }
     }
 
-    /// Says of each task whose producer is over or silent that it is lost, and ends the Python tasks that have no end.
-    /// All that was in the store at `asked` is known; what came since may be from those who seem silent or over.
+    /// Ends each task whose producer has ended or is silent as lost, and each Python task that is silent. Everything
+    /// that was received before `asked` has been read; a producer that seems silent may have sent something since.
     fn look(&mut self, asked: Instant) {
         let silent = self.needs.lost_after.saturating_add(asked.elapsed());
         let liveness = &self.needs.liveness;
         loop {
-            let over = self.open.tell(MAX_ENDS, Instant::now(), |open, quiet| {
+            let overdue = self.open.overdue(MAX_ENDS, Instant::now(), |open, quiet| {
                 if open.python {
                     return (quiet >= silent).then_some(Why::Python);
                 }
@@ -352,11 +363,11 @@ impl Tracker {
                     Presence::Moved => None,
                 }
             });
-            if over.is_empty() {
+            if overdue.is_empty() {
                 return;
             }
             let mut begins = self.needs.reader.consumer_from(self.needs.reader.first());
-            let ends: Vec<Record> = over
+            let ends: Vec<Record> = overdue
                 .into_iter()
                 .map(|(key, open, why)| {
                     let begin = begins.record(open.number).ok().flatten();
@@ -368,12 +379,12 @@ impl Tracker {
     }
 }
 
-/// The end that nobody sent.
+/// The end that the daemon writes.
 fn end((trace_id, span_id, _): open::Key, open: &Open, why: Why, begin: Record) -> Record {
     let (outcome, time, message) = match why {
         Why::Python => (Outcome::Unset, open.last, String::new()),
         Why::Silent(time) => {
-            let message = format!("its process was not heard for {} s", time.as_secs());
+            let message = format!("its process sent nothing for {} s", time.as_secs());
             (Outcome::Lost, now(), message)
         }
         Why::Ended(end) => (Outcome::Lost, now(), reason(end).to_owned()),

@@ -1,5 +1,5 @@
-//! What the tracker knows of open tasks. There may be a million of them, so each takes about 100 bytes, all told: they
-//! lie side by side, an index of their places finds them by their key, and links lead from the oldest to the newest.
+//! What the tracker knows of open tasks. There may be a million of them, so each takes about 100 bytes in all: they lie
+//! side by side in slots, a table finds the slot of a key, and links lead from the oldest to the newest.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -28,8 +28,8 @@ pub(super) struct Open {
     parent_span_id: Option<SpanId>,
     /// Whether it may have no end.
     pub python: bool,
-    /// Whether its end was said; it stays until that came through the stream, so that a crash cannot swallow it.
-    told: bool,
+    /// Whether its end was written. It stays open until that end is read from the store: a crash cannot lose it.
+    reported: bool,
 }
 
 impl Open {
@@ -42,7 +42,7 @@ impl Open {
             last: begin.time,
             parent_span_id: begin.task.and_then(|task| task.parent_span_id),
             python: is_python(begin),
-            told: false,
+            reported: false,
         }
     }
 
@@ -64,26 +64,25 @@ impl Open {
     }
 }
 
-/// Where a task lies.
-type Place = u32;
-/// No place.
-const NONE: Place = Place::MAX;
-/// Room for so many is not given back.
-const MIN_ROOM: usize = 1 << 12;
+/// Index of a task in [`OpenTasks::nodes`].
+type Slot = u32;
+const NO_SLOT: Slot = Slot::MAX;
+/// Memory for this many tasks is not given back.
+const MIN_CAPACITY: usize = 1 << 12;
 
 /// An open task with its neighbours in the order of their begins.
 #[derive(Debug)]
 struct Node {
     key: Key,
     open: Open,
-    /// When we saw its last record, in ms since the start.
+    /// When its last record was read, in ms since the start.
     touched: u64,
-    older: Place,
-    newer: Place,
+    older: Slot,
+    newer: Slot,
 }
 
 impl Node {
-    fn neighbours(&self) -> (Place, Place) {
+    fn neighbours(&self) -> (Slot, Slot) {
         (self.older, self.newer)
     }
 }
@@ -93,31 +92,31 @@ impl Node {
 pub(super) struct OpenTasks {
     limit: usize,
     start: Instant,
-    /// Without gaps: the last one takes the place of one that is removed.
+    /// Without gaps: the last one takes the slot of one that is removed.
     nodes: Vec<Node>,
-    places: HashTable<Place>,
+    slots: HashTable<Slot>,
     hasher: RandomState,
-    oldest: Place,
-    newest: Place,
+    oldest: Slot,
+    newest: Slot,
 }
 
 impl OpenTasks {
     pub fn new(limit: usize) -> OpenTasks {
         OpenTasks {
-            limit: limit.clamp(1, NONE as usize),
+            limit: limit.clamp(1, NO_SLOT as usize),
             start: Instant::now(),
             nodes: Vec::new(),
-            places: HashTable::new(),
+            slots: HashTable::new(),
             hasher: RandomState::new(),
-            oldest: NONE,
-            newest: NONE,
+            oldest: NO_SLOT,
+            newest: NO_SLOT,
         }
     }
 
     /// The key of a task: that of its ids, unless another run has it.
     pub fn key(&self, trace_id: TraceId, span_id: SpanId, run: u64) -> Key {
         let key = (trace_id, span_id, 0);
-        let first = self.place(&key).and_then(|place| self.nodes.get(place));
+        let first = self.slot(&key).and_then(|slot| self.nodes.get(slot));
         match first {
             Some(first) if run != 0 && first.open.run != 0 && first.open.run != run => {
                 (trace_id, span_id, run)
@@ -126,64 +125,60 @@ impl OpenTasks {
         }
     }
 
-    /// Follows a task that began after all others. True if the one that began first was given up for it, since there
-    /// were too many.
+    /// Tracks a task that began after all others. True if the oldest one was evicted for it, since too many are open.
     pub fn insert(&mut self, key: Key, open: Open, now: Instant) -> bool {
         // A begin that comes twice is the same task.
-        if self.place(&key).is_some() {
+        if self.slot(&key).is_some() {
             return false;
         }
         let full = self.nodes.len() >= self.limit;
         if full && let Some(oldest) = self.node(self.oldest).map(|node| node.key) {
             self.remove(&oldest);
         }
-        let place = self.nodes.len() as Place;
+        let slot = self.nodes.len() as Slot;
         self.nodes.push(Node {
             key,
             open,
             touched: self.millis(now),
             older: self.newest,
-            newer: NONE,
+            newer: NO_SLOT,
         });
-        self.link(self.newest, place);
-        self.newest = place;
+        self.link(self.newest, slot);
+        self.newest = slot;
         let (nodes, hasher) = (&self.nodes, &self.hasher);
-        self.places
-            .insert_unique(hasher.hash_one(key), place, |place| {
-                hash_at(nodes, hasher, *place)
+        self.slots
+            .insert_unique(hasher.hash_one(key), slot, |slot| {
+                hash_at(nodes, hasher, *slot)
             });
         full
     }
 
     pub fn remove(&mut self, key: &Key) {
         let (nodes, hash) = (&self.nodes, self.hasher.hash_one(key));
-        let Ok(entry) = self
-            .places
-            .find_entry(hash, |place| is_at(nodes, *place, key))
-        else {
+        let Ok(entry) = self.slots.find_entry(hash, |slot| is_at(nodes, *slot, key)) else {
             return;
         };
-        let (place, _) = entry.remove();
-        let Some((older, newer)) = self.node(place).map(Node::neighbours) else {
+        let (slot, _) = entry.remove();
+        let Some((older, newer)) = self.node(slot).map(Node::neighbours) else {
             return;
         };
         self.link(older, newer);
-        self.nodes.swap_remove(place as usize);
-        // The last one lies where the removed one was.
-        let from = self.nodes.len() as Place;
-        if let Some((key, (older, newer))) = self.node(place).map(|n| (n.key, n.neighbours())) {
+        self.nodes.swap_remove(slot as usize);
+        // The last node moved to the slot of the removed one.
+        let from = self.nodes.len() as Slot;
+        if let Some((key, (older, newer))) = self.node(slot).map(|n| (n.key, n.neighbours())) {
             let hash = self.hasher.hash_one(key);
-            if let Some(moved) = self.places.find_mut(hash, |known| *known == from) {
-                *moved = place;
+            if let Some(moved) = self.slots.find_mut(hash, |known| *known == from) {
+                *moved = slot;
             }
-            self.link(older, place);
-            self.link(place, newer);
+            self.link(older, slot);
+            self.link(slot, newer);
         }
-        self.give_room_back();
+        self.shrink();
     }
 
-    /// Makes two places neighbours; [`NONE`] stands for both ends.
-    fn link(&mut self, older: Place, newer: Place) {
+    /// Links the nodes of two slots; [`NO_SLOT`] stands for both ends.
+    fn link(&mut self, older: Slot, newer: Slot) {
         match self.nodes.get_mut(older as usize) {
             Some(node) => node.newer = newer,
             None => self.oldest = newer,
@@ -194,46 +189,47 @@ impl OpenTasks {
         }
     }
 
-    /// After a time with very many open tasks.
-    fn give_room_back(&mut self) {
-        let (room, used) = (self.nodes.capacity(), self.nodes.len());
-        if room > MIN_ROOM && used < room / 4 {
-            self.nodes.shrink_to(room / 2);
+    /// Gives memory back after very many tasks were open.
+    fn shrink(&mut self) {
+        let (capacity, used) = (self.nodes.capacity(), self.nodes.len());
+        if capacity > MIN_CAPACITY && used < capacity / 4 {
+            self.nodes.shrink_to(capacity / 2);
             let (nodes, hasher) = (&self.nodes, &self.hasher);
-            self.places
-                .shrink_to(room / 2, |place| hash_at(nodes, hasher, *place));
+            self.slots
+                .shrink_to(capacity / 2, |slot| hash_at(nodes, hasher, *slot));
         }
     }
 
-    fn node(&self, place: Place) -> Option<&Node> {
-        self.nodes.get(place as usize)
+    fn node(&self, slot: Slot) -> Option<&Node> {
+        self.nodes.get(slot as usize)
     }
 
-    fn place(&self, key: &Key) -> Option<usize> {
-        self.places
-            .find(self.hasher.hash_one(key), |place| {
-                is_at(&self.nodes, *place, key)
+    fn slot(&self, key: &Key) -> Option<usize> {
+        self.slots
+            .find(self.hasher.hash_one(key), |slot| {
+                is_at(&self.nodes, *slot, key)
             })
-            .map(|place| *place as usize)
+            .map(|slot| *slot as usize)
     }
 
     fn millis(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.start).as_millis() as u64
     }
 
-    /// Notes a record of a task: its time, in ns since the epoch, and when we saw it. Gives whether the task is open.
-    pub fn heard(&mut self, key: &Key, time: u64, now: Instant) -> bool {
+    /// Notes a record of a task: its time, in ns since the epoch, and when it was read. Returns whether the task is
+    /// open.
+    pub fn touch(&mut self, key: &Key, time: u64, now: Instant) -> bool {
         let touched = self.millis(now);
-        let node = self.place(key).and_then(|place| self.nodes.get_mut(place));
+        let node = self.slot(key).and_then(|slot| self.nodes.get_mut(slot));
         let Some(node) = node else { return false };
         node.open.last = node.open.last.max(time);
         node.touched = touched;
         true
     }
 
-    /// Those for whose end `why` gives a reason and that were not told yet, oldest first, at most `limit`; from now on
-    /// they count as told. `why` is told for how long nothing was seen of the task.
-    pub fn tell<W>(
+    /// The tasks that `why` gives a reason to end, oldest first, at most `limit`. Each is returned once. `why` gets the
+    /// time since the last record of the task.
+    pub fn overdue<W>(
         &mut self,
         limit: usize,
         now: Instant,
@@ -243,11 +239,11 @@ impl OpenTasks {
         let mut taken: Vec<(Key, Open, W)> = self
             .nodes
             .iter_mut()
-            .filter(|node| !node.open.told)
+            .filter(|node| !node.open.reported)
             .filter_map(|node| {
                 let quiet = Duration::from_millis(now.saturating_sub(node.touched));
                 let why = why(&node.open, quiet)?;
-                node.open.told = true;
+                node.open.reported = true;
                 Some((node.key, node.open.clone(), why))
             })
             .take(limit)
@@ -262,16 +258,16 @@ impl OpenTasks {
     }
 }
 
-fn is_at(nodes: &[Node], place: Place, key: &Key) -> bool {
+fn is_at(nodes: &[Node], slot: Slot, key: &Key) -> bool {
     nodes
-        .get(place as usize)
+        .get(slot as usize)
         .is_some_and(|node| node.key == *key)
 }
 
-fn hash_at(nodes: &[Node], hasher: &RandomState, place: Place) -> u64 {
-    // All places that are kept are those of nodes.
+fn hash_at(nodes: &[Node], hasher: &RandomState, slot: Slot) -> u64 {
+    // Every slot in the table is that of a node.
     nodes
-        .get(place as usize)
+        .get(slot as usize)
         .map_or(0, |node| hasher.hash_one(node.key))
 }
 
@@ -292,7 +288,7 @@ mod tests {
             begun: number,
             last: number,
             parent_span_id: None,
-            told: false,
+            reported: false,
         }
     }
 
@@ -306,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_the_oldest_is_given_up_and_that_is_said() {
+    fn beyond_the_limit_the_oldest_is_evicted_and_that_is_returned() {
         let mut tasks = OpenTasks::new(2);
         assert!(!tasks.insert(key(1), open(10), now()));
         assert!(!tasks.insert(key(2), open(20), now()));
@@ -335,19 +331,19 @@ mod tests {
     }
 
     #[test]
-    fn each_is_told_once_and_the_rest_later() {
+    fn each_is_returned_once_and_the_rest_later() {
         let mut tasks = OpenTasks::new(10);
         (1..=5u8).for_each(|n| _ = tasks.insert(key(n), open(n.into()), now()));
-        let told = tasks.tell(3, now(), |open, _| (open.number != 2).then_some("why"));
-        assert_eq!(told.len(), 3);
-        let more = tasks.tell(3, now(), |open, _| (open.number != 2).then_some("why"));
+        let first = tasks.overdue(3, now(), |open, _| (open.number != 2).then_some("why"));
+        assert_eq!(first.len(), 3);
+        let more = tasks.overdue(3, now(), |open, _| (open.number != 2).then_some("why"));
         assert_eq!(more.len(), 1);
-        let numbers: BTreeSet<u64> = told.iter().chain(&more).map(|t| t.1.number).collect();
+        let numbers: BTreeSet<u64> = first.iter().chain(&more).map(|t| t.1.number).collect();
         assert_eq!(numbers, BTreeSet::from([1, 3, 4, 5]));
         assert_eq!(
             tasks.oldest(),
             Some(1),
-            "told ones stay until their end came"
+            "reported ones stay until their end came"
         );
     }
 
@@ -360,9 +356,9 @@ mod tests {
             for (number, (begins, n)) in (1..).zip(steps) {
                 let known = list.iter().position(|(known, _)| *known == n);
                 if begins {
-                    let given_up = known.is_none() && list.len() >= limit;
-                    prop_assert_eq!(tasks.insert(key(n + 1), open(number), now()), given_up);
-                    if given_up {
+                    let evicted = known.is_none() && list.len() >= limit;
+                    prop_assert_eq!(tasks.insert(key(n + 1), open(number), now()), evicted);
+                    if evicted {
                         list.remove(0);
                     }
                     if known.is_none() {
@@ -374,8 +370,8 @@ mod tests {
                 }
                 prop_assert_eq!(tasks.oldest(), list.first().map(|first| first.1));
             }
-            let told: Vec<u64> = tasks.tell(100, now(), |_, _| Some(())).iter().map(|t| t.1.number).collect();
-            prop_assert_eq!(told, list.iter().map(|t| t.1).collect::<Vec<_>>());
+            let numbers: Vec<u64> = tasks.overdue(100, now(), |_, _| Some(())).iter().map(|t| t.1.number).collect();
+            prop_assert_eq!(numbers, list.iter().map(|t| t.1).collect::<Vec<_>>());
             for (n, number) in list {
                 prop_assert_eq!(tasks.oldest(), Some(number));
                 tasks.remove(&key(n + 1));

@@ -1,4 +1,4 @@
-//! The newest traces, for people who look for one.
+//! The list of the newest traces.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,29 +7,29 @@ use distlog_proto::wire::TaskRef;
 use distlog_proto::{Outcome, RecordRef, SpanId, TraceId};
 use serde::Serialize;
 
-/// So many are remembered.
-const KEPT: usize = 1000;
-/// Of so many more it is known that they were in the list: what comes late of them does not put them there again.
-const GONE: usize = 1 << 16;
-/// Texts are kept up to this length, in characters: strangers may send longer ones.
+/// Traces in the list.
+const MAX_TRACES: usize = 1000;
+/// Traces that left the list, in one generation. Late records do not put them there again.
+const MAX_REMOVED: usize = 1 << 16;
+/// Longest text, in characters; longer ones are cut.
 const MAX_TEXT: usize = 256;
-/// Likewise ids; no valid one is longer.
+/// Longest id, in characters; no valid one is longer.
 const MAX_ID: usize = 1024;
 
 /// A trace: its topmost task, as far as it has come.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
-    /// Its id: that of the root or, before that has come, of the whole trace.
+    /// Id of the root; that of the trace until the root has come.
     pub id: String,
-    /// What it wants to achieve; of the earliest task that is known, until the root has come.
+    /// Its goal; that of the earliest known task until the root has come.
     pub name: String,
     /// The service where it began.
     pub service: String,
-    /// Time of its begin, in ns since the epoch, where that is known.
+    /// Time of its begin, in ns since the epoch, where it is known.
     pub begin_ns: Option<u64>,
     /// `running`, or how it ended; `unknown` while only logs have come.
     pub outcome: &'static str,
-    /// How long it took, in ns, where that is known.
+    /// In ns, where it is known.
     pub duration_ns: Option<u64>,
     /// Tasks of its trace that failed or were lost, itself included.
     pub failed: u32,
@@ -49,7 +49,7 @@ pub struct Summary {
 enum Rank {
     /// There is one above it.
     Inner,
-    /// Another system's span is above it (`~x/n`), of which nobody may ever hear.
+    /// Another system's span is above it (`~x/n`), which may never come.
     Imported,
     Root,
 }
@@ -64,22 +64,24 @@ struct State {
     early: HashMap<TraceId, u32>,
     by_trace: HashMap<TraceId, Summary>,
     order: VecDeque<TraceId>,
-    /// Traces that were in the list, in two generations.
-    gone: [HashSet<TraceId>; 2],
+    /// Traces that left the list, in two generations.
+    removed: [HashSet<TraceId>; 2],
 }
 
 impl State {
     fn failed_early(&mut self, trace_id: TraceId) {
-        // Those of traces that have no top-level task here would stay for ever.
-        if self.early.len() >= KEPT && !self.early.contains_key(&trace_id) {
+        // Traces whose top-level task never comes would stay forever.
+        if self.early.len() >= MAX_TRACES && !self.early.contains_key(&trace_id) {
             self.early.clear();
         }
         let failed = self.early.entry(trace_id).or_default();
         *failed = failed.saturating_add(1);
     }
 
-    fn is_gone(&self, trace_id: &TraceId) -> bool {
-        self.gone.iter().any(|gone| gone.contains(trace_id))
+    fn is_removed(&self, trace_id: &TraceId) -> bool {
+        self.removed
+            .iter()
+            .any(|removed| removed.contains(trace_id))
     }
 
     fn insert(&mut self, trace_id: TraceId, mut summary: Summary) {
@@ -88,14 +90,14 @@ impl State {
             *known = summary;
             return;
         }
-        if self.order.len() >= KEPT
+        if self.order.len() >= MAX_TRACES
             && let Some(oldest) = self.order.pop_front()
         {
             self.by_trace.remove(&oldest);
-            if self.gone[0].len() >= GONE {
-                self.gone[1] = std::mem::take(&mut self.gone[0]);
+            if self.removed[0].len() >= MAX_REMOVED {
+                self.removed[1] = std::mem::take(&mut self.removed[0]);
             }
-            self.gone[0].insert(oldest);
+            self.removed[0].insert(oldest);
         }
         summary.failed = self.early.remove(&trace_id).unwrap_or(0);
         self.order.push_back(trace_id);
@@ -108,19 +110,19 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing more is to be learned of a trace's begin from a task that has another one above it.
+    /// Whether the list has the root of a trace, or had the trace: a task below another one adds nothing.
     pub(super) fn has_root(&self, trace_id: TraceId) -> bool {
         let state = self.lock();
         match state.by_trace.get(&trace_id) {
             Some(known) => known.root,
-            None => state.is_gone(&trace_id),
+            None => state.is_removed(&trace_id),
         }
     }
 
     /// Whether a trace is, or was, in the list.
     pub(super) fn is_known(&self, trace_id: TraceId) -> bool {
         let state = self.lock();
-        state.by_trace.contains_key(&trace_id) || state.is_gone(&trace_id)
+        state.by_trace.contains_key(&trace_id) || state.is_removed(&trace_id)
     }
 
     /// Notes a begin.
@@ -149,7 +151,7 @@ impl Recent {
                 }
             }
             Some(_) => {}
-            None if state.is_gone(&task.trace_id) => return,
+            None if state.is_removed(&task.trace_id) => return,
             None => {}
         }
         let name = match record.message {
@@ -178,10 +180,10 @@ impl Recent {
         state.insert(task.trace_id, summary);
     }
 
-    /// Notes a log record of a trace of which nothing is known.
+    /// Adds a trace of which only a log record has come.
     pub(super) fn log(&self, trace_id: TraceId, record: &RecordRef<'_>) {
         let mut state = self.lock();
-        if state.by_trace.contains_key(&trace_id) || state.is_gone(&trace_id) {
+        if state.by_trace.contains_key(&trace_id) || state.is_removed(&trace_id) {
             return;
         }
         let summary = Summary {

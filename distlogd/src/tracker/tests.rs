@@ -1,4 +1,4 @@
-//! What the tracker says while the store takes nothing.
+//! The tracker while the disk is full.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -20,8 +20,8 @@ const PRODUCER: ProducerId = ProducerId::from_bytes([7; 16]);
 const LOST_AFTER: Duration = Duration::from_millis(200);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Stores a record as a session does; `said` comes when it is durable.
-fn send(intake: &Intake, id: &TaskId, offset: u64, kind: Kind, message: &str) -> Said {
+/// Stores a record as a session does. The answer comes when it is durable.
+fn send(intake: &Intake, id: &TaskId, offset: u64, kind: Kind, message: &str) -> Answer {
     let mut writer = BatchWriter::new();
     writer.push(&Record {
         kind,
@@ -39,7 +39,7 @@ fn send(intake: &Intake, id: &TaskId, offset: u64, kind: Kind, message: &str) ->
         },
         ..Record::default()
     });
-    let (sender, said) = channel();
+    let (sender, stored) = channel();
     let batch = Batch {
         producer: PRODUCER,
         from: offset,
@@ -50,10 +50,10 @@ fn send(intake: &Intake, id: &TaskId, offset: u64, kind: Kind, message: &str) ->
         done: Some(Box::new(move |stored| _ = sender.send(stored))),
     };
     intake.submit_credited(batch).unwrap();
-    said
+    stored
 }
 
-type Said = std::sync::mpsc::Receiver<intake::Stored>;
+type Answer = std::sync::mpsc::Receiver<intake::Stored>;
 
 fn outcomes(reader: &Reader) -> Vec<Outcome> {
     let mut all = Vec::new();
@@ -74,7 +74,7 @@ fn outcomes(reader: &Reader) -> Vec<Outcome> {
 
 /// The end of a task came in time, but waits for room on the disk, longer than a silent producer is waited for.
 #[test]
-fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
+fn an_end_that_waits_to_be_stored_keeps_its_task_from_being_lost() {
     let disk = Double::new(1);
     let options = Options {
         reserve: 1000,
@@ -100,8 +100,8 @@ fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
     liveness.note_seen(PRODUCER);
     let begun =
         [&ended, &open].map(|id| send(&intake, id, u64::from(*id == open), Kind::Begin, ""));
-    for said in begun {
-        said.recv_timeout(TIMEOUT).unwrap();
+    for stored in begun {
+        stored.recv_timeout(TIMEOUT).unwrap();
     }
     disk.set_free(Some(0));
     // So large that room is asked for.
@@ -122,8 +122,8 @@ fn what_waits_to_be_stored_counts_before_anything_is_said_to_be_lost() {
     });
     disk.set_free(None);
     end.recv_timeout(TIMEOUT).unwrap();
-    // The other one is lost indeed.
-    eventually("it is said to be lost", || {
+    // The other one is lost.
+    eventually("its end is written", || {
         let seen = outcomes(&reader);
         if seen.contains(&Outcome::Lost) {
             Ok(())

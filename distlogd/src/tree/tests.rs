@@ -254,7 +254,7 @@ fn what_is_not_over_or_not_known_is_shown_as_such() {
     let expected = "\
 e252a11f-d33d-483d-ba08-bc8f642b2f10
 ▶ run · a  running
-├─ † vanish  its process was not heard again
+├─ † vanish  its process sent nothing more
 ├─ ⊘ lose the race  5.00ms  cancelled
 ├─ ? e252a11f-d33d-483d-ba08-bc8f642b2f10/~SPAN (its begin is not here)
 │  └─ ▶ e252a11f-d33d-483d-ba08-bc8f642b2f10/2/7 (its begin is not here) · b  running

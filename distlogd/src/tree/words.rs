@@ -25,7 +25,7 @@ pub(super) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
     match end.error() {
         Some(error) if !error.message.is_empty() => error.message,
         Some(error) => error.kind,
-        None if end.outcome == Outcome::Lost => "its process was not heard again",
+        None if end.outcome == Outcome::Lost => "its process sent nothing more",
         None if end.outcome == Outcome::Cancelled => "cancelled",
         None => "",
     }

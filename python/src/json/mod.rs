@@ -74,11 +74,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Read it in this order: `scan.rs` (finds the end of a string), `kept.rs` (what lines have in common), `write.rs`,
-//! `error.rs`, `parse.rs`.
+//! Read it in this order: `scan.rs` (finds the end of a string), `fragment_cache.rs` (what lines have in common),
+//! `write.rs`, `error.rs`, `parse.rs`.
 
 mod error;
-mod kept;
+mod fragment_cache;
 mod parse;
 mod scan;
 mod write;
@@ -109,7 +109,7 @@ pub fn encode(record: &RecordRef<'_>, out: &mut Vec<u8>) {
 
 /// Writes many records as [`encode`] does, and faster: what they have in common is written once and copied.
 #[derive(Debug, Default)]
-pub struct Encoder<'a>(kept::Kept<'a>);
+pub struct Encoder<'a>(fragment_cache::FragmentCache<'a>);
 
 impl<'a> Encoder<'a> {
     /// Appends a record as one JSON object, without a newline.

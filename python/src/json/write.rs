@@ -1,16 +1,16 @@
 //! Writes JSON.
 
-use super::kept::Kept;
+use super::fragment_cache::FragmentCache;
 use super::scan::plain;
-use crate::log_record::{Part, Parts, Sink, float_word, write_base64};
+use crate::log_record::{Fragment, FragmentSink, Sink, float_word, write_base64};
 
 /// Appends JSON to a buffer.
 pub(super) struct Writer<'o, 'a> {
     out: &'o mut Vec<u8>,
     /// Where the value begins.
     start: usize,
-    /// What was written before.
-    kept: Option<&'o mut Kept<'a>>,
+    /// Fragments of earlier records.
+    cache: Option<&'o mut FragmentCache<'a>>,
 }
 
 /// Appends a text as a JSON string, quotes included.
@@ -55,9 +55,12 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
 
 impl<'o, 'a> Writer<'o, 'a> {
     /// Behind what is in the buffer.
-    pub(super) fn new(out: &'o mut Vec<u8>, kept: Option<&'o mut Kept<'a>>) -> Writer<'o, 'a> {
+    pub(super) fn new(
+        out: &'o mut Vec<u8>,
+        cache: Option<&'o mut FragmentCache<'a>>,
+    ) -> Writer<'o, 'a> {
         let start = out.len();
-        Writer { out, start, kept }
+        Writer { out, start, cache }
     }
 
     /// A comma, unless this is the first of its list or map, or follows its name.
@@ -206,17 +209,17 @@ impl Sink for Writer<'_, '_> {
     }
 }
 
-impl<'a> Parts<'a> for Writer<'_, 'a> {
+impl<'a> FragmentSink<'a> for Writer<'_, 'a> {
     #[inline]
-    fn part(&mut self, part: Part<'a>, write: impl FnOnce(&mut Self)) {
-        if let Some(known) = self.kept.as_ref().and_then(|kept| kept.get(&part)) {
+    fn fragment(&mut self, fragment: Fragment<'a>, write: impl FnOnce(&mut Self)) {
+        if let Some(known) = self.cache.as_ref().and_then(|cache| cache.get(&fragment)) {
             self.out.extend_from_slice(known);
             return;
         }
         let start = self.out.len();
         write(self);
-        if let Some(kept) = &mut self.kept {
-            kept.keep(part, &self.out[start..]);
+        if let Some(cache) = &mut self.cache {
+            cache.insert(fragment, &self.out[start..]);
         }
     }
 }

@@ -1,16 +1,16 @@
 //! A record as the dictionary of Python's `logging.LogRecord`: what the encodings `J` and `P` have in common.
 //!
 //! Read it in this order: `sink.rs` (what an encoding must be able to write), `ascii.rs` (short texts without
-//! allocating), `marked.rs` (values that JSON has no form for), `fields.rs` (entries and values), `part.rs` (what
+//! allocating), `marked.rs` (values that JSON has no form for), `fields.rs` (entries and values), `fragment.rs` (what
 //! records have in common), `write.rs` (record to dictionary), `reader.rs` (dictionary to record), and what that one
 //! needs: `typed.rs` (lenient reading of values), `python.rs` (conventions of the Python package), `own.rs` (the key
 //! `distlog`). The form itself is described in [`crate::json`].
 
 mod ascii;
 mod fields;
+mod fragment;
 mod marked;
 mod own;
-mod part;
 mod python;
 mod reader;
 mod sink;
@@ -18,8 +18,8 @@ mod typed;
 mod write;
 
 pub(crate) use fields::value as write_value;
+pub(crate) use fragment::{Fragment, FragmentSink};
 pub(crate) use marked::{float_word, map as marked_map, write_base64};
-pub(crate) use part::{Part, Parts};
 pub(crate) use reader::{Item, Reader};
 pub(crate) use sink::Sink;
 pub(crate) use write::write;

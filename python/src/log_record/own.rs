@@ -1,4 +1,4 @@
-//! What is said under the key `distlog`.
+//! The key `distlog`.
 
 use std::collections::HashSet;
 

@@ -6,7 +6,7 @@ use distlog_proto::TraceId;
 use distlog_proto::{ErrorInfo, Kind};
 
 /// Undoes the formatter's `replace('\n', '\\n')` of the message, where `msg`, which keeps its newlines, shows that it
-/// was done. What came from arguments cannot be told from a program's own backslash (`C:\new`) and stays.
+/// was done. What came from arguments cannot be distinguished from a program's own backslash (`C:\new`) and stays.
 pub(super) fn message(message: String, msg: Option<&str>) -> String {
     let Some(msg) =
         msg.filter(|msg| msg.contains('\n') && message.contains("\\n") && !message.contains('\n'))
@@ -31,7 +31,7 @@ pub(super) fn exc_text(text: String) -> String {
     }
 }
 
-/// What a traceback tells: the last exception and, as its causes, those before it, latest first.
+/// Reads a traceback: the last exception and, as its causes, those before it, latest first.
 pub(super) fn error(traceback: String) -> ErrorInfo {
     const CAUSES: [&str; 2] = [
         "\n\nThe above exception was the direct cause of the following exception:\n\n",
@@ -127,7 +127,7 @@ fn last_id(id: &str) -> &str {
     id
 }
 
-/// What a record tells about its task. A task logs its goal first, and `FAILED ` with the goal from its `__exit__` when
+/// Reads the task of a record. A task logs its goal first, and `FAILED ` with the goal from its `__exit__` when
 /// an exception leaves it; what a program logs itself may look the same, but comes from another function.
 pub(super) fn kind(
     number: u64,

@@ -231,7 +231,7 @@ impl Reader {
         if record.severity_text.is_empty() && levelname != severity.levelname() {
             record.severity_text = levelname.into_owned();
         }
-        let told = match severity {
+        let derived = match severity {
             Severity::UNSET => Severity::from_text(&record.severity_text).unwrap_or_default(),
             severity => severity,
         };
@@ -239,7 +239,7 @@ impl Reader {
             Some(level) => level,
             None => self
                 .levelno
-                .filter(|levelno| *levelno != told.levelno() && record.otlp.is_none())
+                .filter(|levelno| *levelno != derived.levelno() && record.otlp.is_none())
                 .unwrap_or_default(),
         };
     }

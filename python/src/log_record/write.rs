@@ -2,16 +2,16 @@
 
 use super::ascii::{comma_millis, date, span_hex, trace_hex, uuid};
 use super::fields::{map, names_of_text, plain_fields, str, u64, value};
-use super::{Part, Parts, Sink};
+use super::{Fragment, FragmentSink, Sink};
 use distlog_proto::Severity;
 use distlog_proto::wire::{CallsiteRef, ErrorRef, LinkRef, OtlpRef, RecordRef, SourceRef, TaskRef};
 use distlog_proto::{Channel, Environment, Kind, Outcome, SpanKind};
 
 /// Writes the dictionary of a record.
-pub(crate) fn write<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>) {
+pub(crate) fn write<'a, S: FragmentSink<'a>>(sink: &mut S, r: &RecordRef<'a>) {
     let (source, callsite) = (r.source, r.callsite);
     let millis = r.time / 1_000_000;
-    sink.part(Part::Second(millis / 1000), |sink| {
+    sink.fragment(Fragment::Second(millis / 1000), |sink| {
         sink.begin_map();
         sink.name("asctime");
         sink.begin_str();
@@ -27,7 +27,7 @@ pub(crate) fn write<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>) {
         sink.str(callsite.target);
     };
     if r.severity_text.is_empty() {
-        sink.part(Part::Level(r.severity, callsite), level);
+        sink.fragment(Fragment::Level(r.severity, callsite), level);
     } else {
         level(sink);
     }
@@ -47,7 +47,7 @@ pub(crate) fn write<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>) {
         // The label: `3@e252a11f-d33d-483d-ba08-bc8f642b2f10/1`.
         sink.begin_str();
         sink.piece(itoa::Buffer::new().format(r.number));
-        sink.part(Part::Context(task.span_id, task.wire), |sink| {
+        sink.fragment(Fragment::Context(task.span_id, task.wire), |sink| {
             context(sink, task);
         });
     }
@@ -66,7 +66,7 @@ pub(crate) fn write<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>) {
     } else if r.level != 0 {
         template(sink, callsite.template);
     } else {
-        sink.part(Part::Template(r.severity, callsite), |sink| {
+        sink.fragment(Fragment::Template(r.severity, callsite), |sink| {
             template(sink, callsite.template);
         });
     }
@@ -74,9 +74,9 @@ pub(crate) fn write<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>) {
     sink.seconds(r.time / 1000);
     sink.name("msecs");
     sink.whole(millis % 1000);
-    sink.part(Part::Place(callsite), |sink| place(sink, callsite));
-    sink.part(
-        Part::Thread(source, r.kind, r.thread_id, r.thread_name),
+    sink.fragment(Fragment::Place(callsite), |sink| place(sink, callsite));
+    sink.fragment(
+        Fragment::Thread(source, r.kind, r.thread_id, r.thread_name),
         |sink| {
             u64(sink, "thread", r.thread_id);
             str(sink, "threadName", r.thread_name);
@@ -97,7 +97,7 @@ pub(crate) fn write<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>) {
         names_of_text(sink, "text", r.fields);
     }
     if let Some(task) = &r.task {
-        sink.part(Part::ContextText(task.span_id, task.wire), |sink| {
+        sink.fragment(Fragment::ContextText(task.span_id, task.wire), |sink| {
             names_of_text(sink, "context_text", task.context);
         });
     }
@@ -130,14 +130,14 @@ fn place<S: Sink>(sink: &mut S, callsite: &CallsiteRef<'_>) {
     str(sink, "funcName", callsite.function);
 }
 
-/// What is said under the key `distlog` after the kind.
-fn own<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&ErrorRef<'_>>) {
+/// The entries of the key `distlog` after the kind.
+fn own<'a, S: FragmentSink<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&ErrorRef<'_>>) {
     let callsite = r.callsite;
     if r.outcome != Outcome::Unset {
         str(sink, "outcome", r.outcome.name());
     }
     u64(sink, "duration", r.duration);
-    sink.part(Part::Service(r.source), |sink| {
+    sink.fragment(Fragment::Service(r.source), |sink| {
         str(sink, "service", r.source.service);
     });
     let key = match r.kind {
@@ -149,7 +149,7 @@ fn own<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&ErrorRe
         self::error(sink, error);
     }
     if let Some(task) = &r.task {
-        sink.part(Part::Ids(task.span_id, task.wire), |sink| {
+        sink.fragment(Fragment::Ids(task.span_id, task.wire), |sink| {
             self::task(sink, task)
         });
     } else {
@@ -190,7 +190,7 @@ fn own<'a, S: Parts<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&ErrorRe
         sink.bool(true);
     }
     u64(sink, "offset", r.offset);
-    sink.part(Part::Source(r.source), |sink| source(sink, r.source));
+    sink.fragment(Fragment::Source(r.source), |sink| source(sink, r.source));
     if let Some(otlp) = r.otlp() {
         self::otlp(sink, &otlp);
     }

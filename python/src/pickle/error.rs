@@ -20,7 +20,7 @@ pub enum ErrorKind {
     /// A byte that is no instruction of protocols 0 to 5.
     #[error("unknown instruction 0x{0:02x}")]
     Unknown(u8),
-    /// A protocol that nobody knows.
+    /// An unknown protocol.
     #[error("protocol {0}, expected 0 to 5")]
     Protocol(u8),
     /// An instruction takes what is not on the stack.

@@ -1,6 +1,6 @@
 //! Writes a pickle of protocol 3, as the Python package does.
 
-use crate::log_record::{Part, Parts, Sink};
+use crate::log_record::{Fragment, FragmentSink, Sink};
 
 /// Appends a pickle to a buffer.
 pub(super) struct Writer<'o> {
@@ -117,8 +117,8 @@ impl Sink for Writer<'_> {
     }
 }
 
-impl<'a> Parts<'a> for Writer<'_> {
-    fn part(&mut self, _: Part<'a>, write: impl FnOnce(&mut Self)) {
+impl<'a> FragmentSink<'a> for Writer<'_> {
+    fn fragment(&mut self, _: Fragment<'a>, write: impl FnOnce(&mut Self)) {
         write(self);
     }
 }

@@ -7,7 +7,7 @@ use crate::fixtures::{Image, SECRET, callsite, dead, name, only, producer, sourc
 use distlog_spool::{SpoolDir, SpoolError};
 
 /// Lines of 16 bytes that are not all zero, as `xxd` shows them.
-fn dump(bytes: &[u8]) -> Vec<String> {
+pub fn dump(bytes: &[u8]) -> Vec<String> {
     bytes
         .chunks(16)
         .enumerate()
@@ -19,7 +19,7 @@ fn dump(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
-fn names(directory: &Path) -> Vec<String> {
+pub fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,5 +1,6 @@
 //! Spools, read and recovered. Tests that fork and kill are in `processes.rs`.
 
+mod batches;
 mod files;
 mod fixtures;
 mod recover;

@@ -67,7 +67,7 @@ fn span(n: u64) -> SpanData {
 }
 
 /// Runs an export as the SDK's processors do, without a runtime.
-fn export(exporter: &SpanExporter, spans: impl IntoIterator<Item = u64>) -> OTelSdkResult {
+pub fn export(exporter: &SpanExporter, spans: impl IntoIterator<Item = u64>) -> OTelSdkResult {
     let spans = spans.into_iter().map(span).collect();
     futures_executor::block_on(exporter.export(spans))
 }
@@ -88,7 +88,7 @@ fn found(daemon: &Daemon) -> HashMap<u64, u64> {
 }
 
 /// Waits until the file has these spans, each once, and no others.
-fn expect(daemon: &Daemon, wanted: impl IntoIterator<Item = u64>) {
+pub fn expect(daemon: &Daemon, wanted: impl IntoIterator<Item = u64>) {
     let wanted: HashMap<u64, u64> = wanted.into_iter().map(|n| (n, 2)).collect();
     let found = eventually("all spans", || {
         let found = found(daemon);

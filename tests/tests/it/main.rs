@@ -8,6 +8,7 @@ mod deep;
 mod delivery;
 mod earlier_version;
 mod exporters;
+mod exporters_spool;
 mod grpc;
 mod loopback;
 mod notify;

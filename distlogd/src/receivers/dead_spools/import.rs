@@ -100,6 +100,9 @@ impl SpoolImporter {
         let info = BatchRef::parse(dead.source()).map(|about| ProducerInfo::new(about.source()));
         self.drops
             .note(producer, &info.unwrap_or_default(), &dropped);
+        if let Some(lost) = dead.lost() {
+            tracing::warn!("{lost}");
+        }
         let records = self.store(&dead)?;
         let imported = Imported {
             producer,

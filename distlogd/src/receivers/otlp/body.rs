@@ -13,13 +13,13 @@ use super::MAX_REQUEST;
 use super::budget::Share;
 use super::refusal::Refusal;
 
-/// A body must be there within this time.
-const WITHIN: Duration = Duration::from_secs(30);
-/// Of a body that is refused so much is read at most, in bytes.
-const READ_ON: usize = 2 * MAX_REQUEST;
-/// Decompressed at once, in bytes.
+/// A body that takes longer is refused.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of a refused body at most this much is read, in bytes.
+const MAX_DISCARD: usize = 2 * MAX_REQUEST;
+/// Decompressed in one step, in bytes.
 const STEP: usize = 64 << 10;
-/// Largest window of zstd, as a power of two: 8 MiB, what its own program takes without being asked.
+/// Largest window of zstd, as a power of two: 8 MiB, the default limit of the program `zstd`.
 const WINDOW_LOG: u32 = 23;
 
 /// How a body is compressed.
@@ -47,7 +47,7 @@ pub(super) async fn read(
             )));
         }
     };
-    let collected = tokio::time::timeout(WITHIN, collect(body, share))
+    let collected = tokio::time::timeout(READ_TIMEOUT, collect(body, share))
         .await
         .map_err(|_| Refusal::Slow)??;
     let Some(coding) = coding else {
@@ -60,22 +60,22 @@ pub(super) async fn read(
         .map(Bytes::from)
 }
 
-/// Reads a body that nobody wants, up to a bound: see [`collect`].
+/// Reads and drops a body, up to a bound: see [`collect`].
 pub(super) async fn discard(mut body: Body) {
     let reading = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {
             read += frame.data_ref().map_or(0, Bytes::len);
-            if read > READ_ON {
+            if read > MAX_DISCARD {
                 break;
             }
         }
     };
-    let _ = tokio::time::timeout(WITHIN, reading).await;
+    let _ = tokio::time::timeout(READ_TIMEOUT, reading).await;
 }
 
-/// Reads a body. What is refused is read on, up to a bound: many clients look for the answer only when they have sent
-/// all, and take a connection that is closed before for a failure of the network.
+/// Reads a body. A refused one is read further, up to a bound: many clients read the answer only after they have sent
+/// everything, and take a connection that closes before for a failure of the network.
 async fn collect(mut body: Body, share: &Share) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let mut read = 0;
@@ -87,7 +87,7 @@ async fn collect(mut body: Body, share: &Share) -> Result<Vec<u8>, Refusal> {
         };
         read += data.len();
         if refused.is_some() {
-            if read > READ_ON {
+            if read > MAX_DISCARD {
                 break;
             }
         } else if read > MAX_REQUEST {
@@ -118,7 +118,7 @@ fn decompress(coding: Coding, compressed: &[u8], share: &Share) -> Result<Vec<u8
     }
 }
 
-/// Reads until the end, or until it is too much: a few bytes may stand for gigabytes.
+/// Reads to the end, or to the limit: a few bytes may decompress to gigabytes.
 fn drain(mut from: impl Read, share: &Share) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     loop {
