@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use distlog_proto::{BatchRef, RecordRef};
+use distlog_proto::{BatchRef, Record, RecordRef};
 
 use super::batches::{Batch, Batches};
 use super::cursor::{Cursor, Progress};
@@ -81,6 +81,25 @@ impl Consumer {
         })
     }
 
+    /// The record with that number, if the store still has it. Of ascending numbers each part is read once.
+    ///
+    /// # Errors
+    /// As [`Consumer::read`].
+    pub fn record(&mut self, number: u64) -> Result<Option<Record>, ReadError> {
+        let holds = |(head, _): (&Batch, &[u8])| (head.first..head.end()).contains(&number);
+        if !self.batches.iter().any(holds) {
+            self.seek(number);
+            self.cursor.next_batches(&mut self.batches, 1)?;
+        }
+        let found = self.batches.iter().find(|batch| holds(*batch));
+        Ok(found.and_then(|(head, bytes)| {
+            let at = usize::try_from(number - head.first).ok()?;
+            // Valid when it was stored.
+            let batch = BatchRef::parse(bytes).ok()?;
+            Some(batch.records().nth(at)?.ok()?.to_record())
+        }))
+    }
+
     /// What was saved last; `None` if nothing ever was.
     ///
     /// # Errors
@@ -132,6 +151,11 @@ impl<'c> Chunk<'c> {
     /// How many records its batches have. The first batch may begin before [`Chunk::from`].
     pub fn records(&self) -> u64 {
         self.batches.records()
+    }
+
+    /// Its batches, as they are stored.
+    pub fn encoded_batches(&self) -> impl Iterator<Item = (&'c Batch, &'c [u8])> + use<'c> {
+        self.batches.iter()
     }
 
     /// Its batches, parsed. [`Batch::records`] has their records.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use distlog_proto::{BatchRef, RecordRef, SpanId, TaskId};
 
 use crate::tree::{Builder, Place, Source, StoredBatch, Tree, is_below};
-use distlog_store::{Batches, ReadError, Reader};
+use distlog_store::{Consumer, ReadError, Reader};
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
@@ -137,25 +137,41 @@ fn each_batch(
 
 /// The batches of a trace, in memory or read again.
 pub(super) struct TraceBatches {
-    reader: Reader,
+    consumer: Consumer,
     /// Of each the number of its first record.
     firsts: Vec<u64>,
-    kept: HashMap<u32, Rc<StoredBatch>>,
-    /// Those of `kept`, oldest first.
+    cache: Cache,
+}
+
+/// Batches in memory, by their number.
+#[derive(Default)]
+struct Cache {
+    batches: HashMap<u32, Rc<StoredBatch>>,
+    /// Those of `batches`, oldest first.
     order: VecDeque<u32>,
     bytes: usize,
-    buffer: Batches,
+}
+
+impl Cache {
+    /// Adds a batch; the oldest go when there are too many bytes.
+    fn keep(&mut self, number: u32, bytes: Vec<u8>) {
+        let batch = StoredBatch::new(bytes);
+        self.bytes += batch.weight();
+        self.batches.insert(number, Rc::new(batch));
+        self.order.push_back(number);
+        while self.bytes > CACHE_BYTES && self.order.len() > 1 {
+            let oldest = self.order.pop_front().and_then(|n| self.batches.remove(&n));
+            self.bytes -= oldest.map_or(0, |batch| batch.weight());
+        }
+    }
 }
 
 impl TraceBatches {
     fn new(reader: &Reader) -> TraceBatches {
         TraceBatches {
-            reader: reader.clone(),
+            consumer: reader.consumer_from(reader.first()),
             firsts: Vec::new(),
-            kept: HashMap::new(),
-            order: VecDeque::new(),
-            bytes: 0,
-            buffer: Batches::new(),
+            cache: Cache::default(),
         }
     }
 
@@ -163,52 +179,37 @@ impl TraceBatches {
     fn add(&mut self, first: u64, bytes: &[u8]) -> u32 {
         let number = self.firsts.len() as u32;
         self.firsts.push(first);
-        if self.bytes + bytes.len() <= CACHE_BYTES {
-            self.keep(number, bytes.to_vec());
+        if self.cache.bytes + bytes.len() <= CACHE_BYTES {
+            self.cache.keep(number, bytes.to_vec());
         }
         number
-    }
-
-    fn keep(&mut self, number: u32, bytes: Vec<u8>) {
-        let batch = StoredBatch::new(bytes);
-        self.bytes += batch.weight();
-        self.kept.insert(number, Rc::new(batch));
-        self.order.push_back(number);
-        while self.bytes > CACHE_BYTES && self.order.len() > 1 {
-            let oldest = self.order.pop_front().and_then(|n| self.kept.remove(&n));
-            self.bytes -= oldest.map_or(0, |batch| batch.weight());
-        }
     }
 
     /// Reads a batch again, and with it those that stand beside it.
     fn read(&mut self, number: u32) -> Option<Rc<StoredBatch>> {
         let first = *self.firsts.get(number as usize)?;
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let read = self
-            .reader
-            .cursor(first)
-            .next_batches(&mut buffer, READ_BYTES);
+        self.consumer.seek(first);
+        let chunk = self.consumer.read(READ_BYTES).ok()?;
         let mut wanted = None;
-        for (head, bytes) in buffer.iter().filter(|_| read.is_ok()) {
+        for (head, bytes) in chunk.encoded_batches() {
             let Ok(at) = self.firsts.binary_search(&head.first) else {
                 continue;
             };
             let at = at as u32;
-            if !self.kept.contains_key(&at) {
-                self.keep(at, bytes.to_vec());
+            if !self.cache.batches.contains_key(&at) {
+                self.cache.keep(at, bytes.to_vec());
             }
             if at == number {
-                wanted = self.kept.get(&at).cloned();
+                wanted = self.cache.batches.get(&at).cloned();
             }
         }
-        self.buffer = buffer;
         wanted
     }
 }
 
 impl Source for TraceBatches {
     fn batch(&mut self, number: u32) -> Option<Rc<StoredBatch>> {
-        match self.kept.get(&number) {
+        match self.cache.batches.get(&number) {
             Some(bytes) => Some(Rc::clone(bytes)),
             None => self.read(number),
         }

@@ -19,7 +19,6 @@ pub use recent::{Recent, Summary};
 
 use crate::intake::now;
 use crate::liveness::{Liveness, Presence, ProducerEnd};
-use crate::lookup::Numbered;
 use crate::self_telemetry::{Metrics, OwnRecords, RateLimited};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
@@ -367,12 +366,12 @@ impl Tracker {
             if overdue.is_empty() {
                 return;
             }
-            let mut numbered = Numbered::new(&self.needs.reader);
+            let mut begins = self.needs.reader.consumer_from(self.needs.reader.first());
             let ends: Vec<Record> = overdue
                 .into_iter()
                 .map(|(key, open, why)| {
-                    let begin = numbered.record(open.number).unwrap_or_default();
-                    end(key, &open, why, begin)
+                    let begin = begins.record(open.number).ok().flatten();
+                    end(key, &open, why, begin.unwrap_or_default())
                 })
                 .collect();
             self.needs.own_records.store(ends);

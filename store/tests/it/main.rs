@@ -1,5 +1,6 @@
 //! The store. Crashes are in `store_crash.rs`, since one of them kills its own process.
 
+mod consumer;
 mod earlier_version;
 mod fixtures;
 mod store_damage;
