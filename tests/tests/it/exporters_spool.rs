@@ -253,15 +253,20 @@ fn one_that_is_killed_while_it_exports_loses_nothing() {
             exported => Err(exported),
         });
         let (_, end) = exporter.kill();
-        // The end of the next program sends it, too.
-        let output = Command::new(EXPORTER)
-            .arg(daemon.session())
-            .arg(spool.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        assert_eq!(spools(spool.path()), 0, "{output:?}");
+        // The end of the next program sends it, too, if it has the time.
+        eventually("a program that sends it", || {
+            let output = Command::new(EXPORTER)
+                .arg(daemon.session())
+                .arg(spool.path())
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            match spools(spool.path()) {
+                0 => Ok(()),
+                _ => Err(output),
+            }
+        });
         let found = expect_all(&daemon, first..end);
         all += (end - first) as usize;
         // The log record of one may be exported before its span, and a span before its number is printed.
@@ -302,7 +307,7 @@ fn exports_go_on_when_somebody_removes_the_file() {
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), TO_FILE);
     let (spans, _logs) = sdk::builder()
         .spool(spool.path())
-        .timeout(Duration::from_secs(3))
+        .timeout(Duration::from_secs(10))
         .connect(daemon.session())
         .unwrap();
     export(&spans, [0]).unwrap();
