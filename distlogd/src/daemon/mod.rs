@@ -262,6 +262,10 @@ impl Daemon {
         self.receivers.wait();
         wait(deadline, || self.workers.iter().all(Running::is_finished));
         self.shutdown.advance(Phase::Abort);
+        let aborted = Instant::now();
+        for worker in &self.workers {
+            wait(aborted + worker.stop_time, || worker.is_finished());
+        }
         let end = self.reader.end();
         let left = self.workers.into_iter().map(|worker| worker.finish(end));
         let left = left.filter(|(_, records)| *records > 0).collect();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::error::StartError;
 use crate::config::{Config, Entry, StartAt};
@@ -26,6 +27,8 @@ pub(super) struct Begin {
 pub(super) struct Running {
     pub(super) name: String,
     pub(super) progress: Arc<Progress>,
+    /// How long it may take to end at [`Phase::Abort`](crate::shutdown::Phase::Abort).
+    pub(super) stop_time: Duration,
     thread: JoinHandle<()>,
 }
 
@@ -74,6 +77,7 @@ impl Shared<'_> {
                 config.router(name),
             );
             let (metrics, runtime) = (self.metrics.clone(), self.runtime.clone());
+            let (shutdown, stop_time) = (self.shutdown.clone(), kind.stop_time());
             let open = move |token: Option<&Token>| {
                 kind.open(Start {
                     name: &own_name,
@@ -82,10 +86,15 @@ impl Shared<'_> {
                     router: &router,
                     metrics: &metrics,
                     runtime: &runtime,
+                    shutdown: &shutdown,
                 })
             };
             let route = config.router(name);
-            workers.push(self.worker(name, Box::new(open), route, *from)?);
+            let worker = self.worker(name, Box::new(open), route, *from)?;
+            workers.push(Running {
+                stop_time,
+                ..worker
+            });
         }
         for (name, open) in registered {
             let route = config.router(&name);
@@ -123,6 +132,7 @@ impl Shared<'_> {
         Ok(Running {
             name: name.to_owned(),
             progress,
+            stop_time: Duration::ZERO,
             thread,
         })
     }

@@ -9,6 +9,8 @@ pub mod otlp;
 pub mod publish;
 mod start;
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -89,6 +91,16 @@ kinds! {
     #[cfg(feature = "otlp-export")]
     "otlp" otlp Otlp(otlp::Config): open_otlp;
     "pub" publish Pub(publish::Config): publish::open;
+}
+
+impl Kind {
+    /// How long it may take to end when the daemon stops at once.
+    pub(crate) fn stop_time(&self) -> Duration {
+        match self {
+            Kind::Exec(_) => exec::STOP_TIME,
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 /// A key without a value is an empty configuration.

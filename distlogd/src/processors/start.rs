@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::processor::Token;
 use crate::self_telemetry::Metrics;
+use crate::shutdown::Shutdown;
 use distlog_rules::Router;
 use distlog_store::Reader;
 use tokio::runtime::Handle;
@@ -23,6 +24,8 @@ pub struct Start<'a> {
     pub metrics: &'a Metrics,
     /// The daemon's tokio runtime.
     pub runtime: &'a Handle,
+    /// Tells when the daemon stops.
+    pub shutdown: &'a Shutdown,
 }
 
 /// Where in the store a new processor begins.

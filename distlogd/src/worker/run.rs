@@ -136,10 +136,12 @@ impl Run {
     fn run(&mut self) {
         while !self.worker.shutdown.reached(Phase::Abort) {
             let step = catch_unwind(AssertUnwindSafe(|| self.step()));
-            if let Err(error) = step.unwrap_or_else(|_| Err(self.after_panic())) {
-                self.fail(error);
-            } else if self.is_finished() {
-                break;
+            match step.unwrap_or_else(|_| Err(self.after_panic())) {
+                // The abort has cut it short. It comes again at the next start.
+                Err(_) if self.worker.shutdown.reached(Phase::Abort) => break,
+                Err(error) => self.fail(error),
+                Ok(()) if self.is_finished() => break,
+                Ok(()) => {}
             }
         }
         if self.is_behind {

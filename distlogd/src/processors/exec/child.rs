@@ -18,6 +18,8 @@ const ANSWERS: usize = 4096;
 const STOP_TIMEOUTS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(1)];
 /// How often it is looked whether it has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// All of that together, and some time for the machine.
+pub(super) const STOP_TIME: Duration = Duration::from_secs(6);
 
 /// A running program. Dropping it ends it.
 pub(super) struct Running {

@@ -12,7 +12,8 @@
 //! LogRecord form of encoding J ([`distlog_python::json`]). Acknowledgements may come late and for many at once, but
 //! they have to come: a program that neither reads nor acknowledges for `timeout` is started again. What is not
 //! acknowledged when it ends comes again, so a record may come twice, and never gets lost. Lines on standard error are
-//! logged. At the end standard input is closed; then it has some seconds to finish, and to acknowledge.
+//! logged. At the end, and when the daemon's grace period is over, standard input is closed; then it has three seconds to
+//! finish, and to acknowledge. A program that still runs gets SIGTERM, and a second later SIGKILL.
 //!
 //! A whole plugin in Python:
 //!
@@ -35,16 +36,21 @@ mod plugin;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use super::start::Start;
 use crate::processor::{Error, Processor};
 
 pub use config::Config;
 pub use plugin::Plugin;
 
+/// How long a program may take to end when the daemon stops at once.
+pub(crate) const STOP_TIME: Duration = child::STOP_TIME;
+
 /// Makes the processor.
 ///
 /// # Errors
 /// If the program cannot be started.
 pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
-    Ok(Box::new(Plugin::start(start.name, config)?))
+    Ok(Box::new(Plugin::start(start.name, config, start.shutdown)?))
 }

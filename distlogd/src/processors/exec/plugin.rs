@@ -11,16 +11,20 @@ use super::answer::Answer;
 use super::child::Running;
 use super::config::Config;
 use crate::processor::{Error, Processor, Token};
+use crate::shutdown::{Phase, Shutdown};
 
 /// Lines are written when they have this many bytes.
 const WRITE_BYTES: usize = 64 << 10;
 /// Warnings about what the program says, between two starts.
 const MAX_WARNINGS: u32 = 20;
+/// How often a plugin that waits for an answer looks whether the daemon stops.
+const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Hands records to a program.
 pub struct Plugin {
     name: String,
     config: Config,
+    shutdown: Shutdown,
     running: Option<Running>,
     /// Numbers that are with the program or on their way, in order.
     pending: VecDeque<u64>,
@@ -36,14 +40,15 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Starts the program. `name` is the processor's, for messages.
+    /// Starts the program. `name` is the processor's, for messages. At [`Phase::Abort`] the program is ended.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(name: &str, config: &Config) -> Result<Plugin, Error> {
+    pub fn start(name: &str, config: &Config, shutdown: &Shutdown) -> Result<Plugin, Error> {
         let mut plugin = Plugin {
             name: name.to_owned(),
             config: config.clone(),
+            shutdown: shutdown.clone(),
             running: None,
             pending: VecDeque::new(),
             sent: 0,
@@ -140,7 +145,10 @@ impl Plugin {
     }
 
     /// Time left before the program is given up.
-    fn patience(&mut self) -> Result<Duration, Error> {
+    fn time_left(&mut self) -> Result<Duration, Error> {
+        if self.shutdown.reached(Phase::Abort) {
+            return Err(self.fail(Some("the daemon stops".to_owned())));
+        }
         let left = self.config.timeout.saturating_sub(self.last_seen.elapsed());
         if left.is_zero() {
             let why = format!(
@@ -170,7 +178,7 @@ impl Plugin {
             match self.running()?.write(rest) {
                 Ok(0) => {
                     self.take_answers()?;
-                    self.patience()?;
+                    self.time_left()?;
                     self.running()?.wait_writable();
                 }
                 Ok(written) => {
@@ -198,8 +206,8 @@ impl Plugin {
     fn wait(&mut self, many: usize) -> Result<(), Error> {
         self.last_seen = Instant::now();
         while self.pending.len() > many {
-            let patience = self.patience()?;
-            if let Some(answer) = self.running()?.wait_answer(patience) {
+            let time = self.time_left()?.min(STOP_INTERVAL);
+            if let Some(answer) = self.running()?.wait_answer(time) {
                 self.take(answer)?;
             }
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::processor::{Error, Processor, Token};
 use crate::processors::exec::{Config, Plugin};
+use crate::shutdown::{Phase, Shutdown};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Record, RecordRef, Severity, Source};
 
@@ -28,6 +29,10 @@ fn python(body: &str, args: &[&Path]) -> Config {
     let mut command = vec!["python3", "-c", program.as_str()];
     command.extend(args.iter().map(|path| path.to_str().unwrap()));
     config(&command)
+}
+
+fn start(name: &str, config: &Config) -> Result<Plugin, Error> {
+    Plugin::start(name, config, &Shutdown::default())
 }
 
 fn present(plugin: &mut Plugin, numbers: impl Iterator<Item = u64>) -> Result<(), Error> {
@@ -67,7 +72,7 @@ fn records_go_in_and_acknowledgements_come_out() {
         "open(sys.argv[1], 'a').write(f\"{n} {record['message']} {record['levelno']}\\n\"); out(n)",
         &[&seen],
     );
-    let mut plugin = Plugin::start("mine", &config).unwrap();
+    let mut plugin = start("mine", &config).unwrap();
     // Numbers have holes where rules sent records elsewhere.
     present(&mut plugin, [3, 4, 9].into_iter()).unwrap();
     assert_eq!(plugin.flush().unwrap(), Token::default());
@@ -81,7 +86,7 @@ fn records_go_in_and_acknowledgements_come_out() {
 fn one_answer_may_stand_for_many_and_the_number_in_flight_is_bounded() {
     let mut config = python("if n % 10 == 0: out(n)", &[]);
     config.in_flight = 15;
-    let mut plugin = Plugin::start("mine", &config).unwrap();
+    let mut plugin = start("mine", &config).unwrap();
     present(&mut plugin, 1..=5_000).unwrap();
     plugin.flush().unwrap();
 }
@@ -92,7 +97,7 @@ fn rejected_records_are_told_once_and_the_others_are_done() {
         "out(json.dumps({'reject': n, 'reason': 'odd'}) if n % 2 else n)",
         &[],
     );
-    let mut plugin = Plugin::start("mine", &config).unwrap();
+    let mut plugin = start("mine", &config).unwrap();
     present(&mut plugin, 1..7).unwrap();
     let Err(Error::Reject { numbers, reason }) = plugin.flush() else {
         panic!("nothing was rejected")
@@ -106,7 +111,7 @@ fn a_program_that_dies_is_started_again_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (once, seen) = (dir.path().join("once"), dir.path().join("seen"));
     let body = "if n == 3 and not os.path.exists(sys.argv[1]):\n    open(sys.argv[1], 'w'); print('ouch', file=sys.stderr); sys.exit(7)\nopen(sys.argv[2], 'a').write(f'{n}\\n'); out(n)";
-    let mut plugin = Plugin::start("mine", &python(body, &[&once, &seen])).unwrap();
+    let mut plugin = start("mine", &python(body, &[&once, &seen])).unwrap();
     let error = present(&mut plugin, 1..6)
         .and_then(|()| plugin.flush())
         .unwrap_err();
@@ -123,10 +128,10 @@ fn a_program_that_dies_is_started_again_and_loses_nothing() {
 
 #[test]
 fn a_program_that_does_not_answer_or_read_is_given_up() {
-    for body in ["pass", "time.sleep(1000)"] {
+    for body in ["pass", "time.sleep(60)"] {
         let mut config = python(body, &[]);
         config.timeout = Duration::from_millis(300);
-        let mut plugin = Plugin::start("mine", &config).unwrap();
+        let mut plugin = start("mine", &config).unwrap();
         let begun = Instant::now();
         // More than fits into the pipe.
         let error = present(&mut plugin, 1..5_000)
@@ -147,7 +152,7 @@ fn a_program_that_does_not_answer_or_read_is_given_up() {
 #[test]
 fn nonsense_is_no_answer_and_does_no_harm() {
     let body = "out('hello'); out('{'); out(99999999); out(-1); out('x' * 200000); os.write(1, b'\\xff\\n'); out(n)";
-    let mut plugin = Plugin::start("mine", &python(body, &[])).unwrap();
+    let mut plugin = start("mine", &python(body, &[])).unwrap();
     present(&mut plugin, 1..50).unwrap();
     plugin.flush().unwrap();
 }
@@ -156,7 +161,7 @@ fn nonsense_is_no_answer_and_does_no_harm() {
 fn a_number_that_was_never_sent_acknowledges_nothing() {
     let mut config = python("out(99999999)", &[]);
     config.timeout = Duration::from_millis(500);
-    let mut plugin = Plugin::start("mine", &config).unwrap();
+    let mut plugin = start("mine", &config).unwrap();
     let text = reason(
         present(&mut plugin, 1..3)
             .and_then(|()| plugin.flush())
@@ -173,7 +178,7 @@ fn at_the_end_input_is_closed_and_the_program_may_finish() {
         "import sys\nfor line in sys.stdin: print(__import__('json').loads(line)['n'], flush=True)\nopen({:?}, 'w').write('finished')",
         done
     );
-    let mut plugin = Plugin::start("mine", &config(&["python3", "-c", &program])).unwrap();
+    let mut plugin = start("mine", &config(&["python3", "-c", &program])).unwrap();
     present(&mut plugin, 1..3).unwrap();
     plugin.flush().unwrap();
     drop(plugin);
@@ -185,7 +190,7 @@ fn a_program_that_does_not_want_to_end_is_ended() {
     let dir = tempfile::tempdir().unwrap();
     let pid = dir.path().join("pid");
     let program = "import os, signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen(sys.argv[1] + '.new', 'w').write(str(os.getpid()))\nos.rename(sys.argv[1] + '.new', sys.argv[1])\nwhile True: time.sleep(1)";
-    let plugin = Plugin::start(
+    let plugin = start(
         "mine",
         &config(&["python3", "-c", program, pid.to_str().unwrap()]),
     )
@@ -201,9 +206,27 @@ fn a_program_that_does_not_want_to_end_is_ended() {
     assert!(!process.exists());
 }
 
+/// The worker hangs in it as long as the grace period lasts.
+#[test]
+fn a_program_that_answers_nothing_is_ended_when_the_daemon_stops_at_once() {
+    let shutdown = Shutdown::default();
+    let config = python("pass", &[]);
+    let mut plugin = Plugin::start("mine", &config, &shutdown).unwrap();
+    present(&mut plugin, 1..3).unwrap();
+    let stopping = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        shutdown.advance(Phase::Abort);
+    });
+    let begun = Instant::now();
+    let text = reason(plugin.flush().unwrap_err());
+    assert_eq!(text, "the daemon stops");
+    assert!(begun.elapsed() < config.timeout / 2, "it was not given up");
+    stopping.join().unwrap();
+}
+
 #[test]
 fn a_program_that_is_not_there_is_said_in_one_line() {
-    let Err(error) = Plugin::start("mine", &config(&["/no/such/program", "x"])) else {
+    let Err(error) = start("mine", &config(&["/no/such/program", "x"])) else {
         panic!("it started")
     };
     let text = reason(error);
@@ -223,12 +246,12 @@ fn the_example_in_python_counts_and_counts_nothing_twice() {
         program.to_str().unwrap(),
         counts.to_str().unwrap(),
     ]);
-    let mut plugin = Plugin::start("errors", &config).unwrap();
+    let mut plugin = start("errors", &config).unwrap();
     present(&mut plugin, 1..4).unwrap();
     plugin.flush().unwrap();
     drop(plugin);
     // The daemon crashed before it stored its cursor: they come again.
-    let mut plugin = Plugin::start("errors", &config).unwrap();
+    let mut plugin = start("errors", &config).unwrap();
     present(&mut plugin, 1..6).unwrap();
     plugin.flush().unwrap();
     let counts: serde_json::Value =

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::collector::{Collector, body, text};
 use super::{Delivery, NOW, Store, record, task, whole};
 use crate::processor::Error;
 use crate::processors::otlp::{Compression, Config, Events, MAX_REQUEST_ITEMS};
 use distlog_bridge::otlp::trace::v1::Span;
 use distlog_bridge::otlp::trace::v1::span::SpanKind;
 use distlog_proto::{Kind, Record, Task};
+use distlog_testkit::otlp::{Collector, body, text};
 use tonic::{Code, Status};
 
 #[test]

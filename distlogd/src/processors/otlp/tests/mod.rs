@@ -1,7 +1,5 @@
 //! What the tests of processor `otlp` share: records, a store in memory, and the part of the worker.
 
-#[path = "../../../../tests/otlp_support/collector.rs"]
-mod collector;
 mod config;
 mod grpc;
 mod http;

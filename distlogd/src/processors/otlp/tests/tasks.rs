@@ -1,11 +1,11 @@
 //! Processor `otlp`: a task becomes one span, wherever its begin is.
 
-use super::collector::{Collector, body, text};
 use super::{Delivery, NOW, Store, end, record, source, task, whole};
 use crate::processor::{Error, Processor};
 use crate::processors::otlp::{Config, Events, FindError, open};
 use distlog_bridge::otlp::trace::v1::status::StatusCode;
 use distlog_proto::{Kind, Otlp as Extras, Outcome, Record, Source};
+use distlog_testkit::otlp::{Collector, body, text};
 
 fn names(collector: &Collector) -> Vec<String> {
     collector

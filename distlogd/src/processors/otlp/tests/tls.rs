@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::collector::Collector;
 use super::{Delivery, Store, whole};
 use crate::processor::Error;
 use crate::processors::otlp::{Config, OpenError, Protocol, Tls, open};
+use distlog_testkit::otlp::Collector;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -1,8 +1,5 @@
 //! What dead processes left, taken by a daemon and by the command line.
 
-mod session_kit;
-mod spool_kit;
-
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -10,8 +7,11 @@ use std::time::Duration;
 use distlog_proto::{Kind, Task, TaskId};
 use distlog_testkit::eventually;
 use distlogd::daemon::Builder;
-use session_kit::*;
-use spool_kit::{leave, path};
+
+use crate::DISTLOGD;
+use crate::kit::in_process::*;
+use crate::kit::session_client::*;
+use crate::kit::spool::{leave, path};
 
 #[test]
 fn a_daemon_stores_what_the_dead_left_and_says_what_was_lost() {
@@ -150,7 +150,7 @@ fn a_full_store_keeps_the_spool_and_does_not_keep_the_daemon_from_stopping() {
 }
 
 fn drain(folder: &Path, directories: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_distlogd"));
+    let mut command = Command::new(DISTLOGD);
     command
         .current_dir(folder)
         .args(["--config", "distlogd.yaml"]);

@@ -1,6 +1,4 @@
-//! The daemon is killed while clients send: what was acked is there, and nothing twice.
-
-mod session_kit;
+//! The daemon, a process of its own, is killed while clients send: what was acked is there, and nothing twice.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,11 +6,13 @@ use std::process::Command;
 use distlog_proto::session::{Ack, Rewind, ToClient, Welcome};
 use distlog_store::{Options, Store};
 use distlog_testkit::{Process, eventually};
-use session_kit::*;
+
+use crate::kit::in_process::*;
+use crate::kit::session_client::*;
 
 fn daemon(folder: &Path) -> (Process, String) {
     let mut process = Process::start(
-        Command::new(env!("CARGO_BIN_EXE_distlogd"))
+        Command::new(crate::DISTLOGD)
             .args(["--config", "distlogd.yaml"])
             .current_dir(folder),
     );

@@ -1,20 +1,20 @@
 //! What is normal is no warning: receivers that take no logs, programs that send metrics along, clients and daemons
 //! that come and go.
 
-mod otlp_support;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use distlog_bridge::otlp::collector::trace::v1::ExportTraceServiceRequest;
 use distlog_bridge::otlp::collector::trace::v1::trace_service_client::TraceServiceClient;
 use distlog_layer::task;
+use distlog_testkit::otlp::Collector;
 use distlog_testkit::{Daemon, eventually};
-use otlp_support::collector::Collector;
 use tonic::Status;
 use tracing_subscriber::prelude::*;
 
-const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
+use crate::DISTLOGD;
+use crate::kit::otlp::runtime;
+
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 
 fn lines_with(said: &[String], level: &str) -> Vec<String> {
@@ -133,11 +133,7 @@ fn clients_that_send_all_they_have_and_go_when_they_like() {
             .metric("distlogd_receiver_rejected_inputs_total{receiver=\"otlp_http\",reason=\"request broke off\"}");
         if broken == 15.0 { Ok(()) } else { Err(broken) }
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         for _ in 0..15 {
             let mut client = TraceServiceClient::connect(format!("http://{grpc}"))
                 .await

@@ -1,22 +1,28 @@
-//! Many clients, and a disk that is full: memory stays bounded, nothing is acked that is not stored.
-
-mod session_kit;
+//! Many clients: memory stays bounded, all get through.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
 use distlog_proto::session::{Ack, Rewind, ToClient};
-use distlog_testkit::eventually;
-use distlogd::daemon::Builder;
-use session_kit::*;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::kit::in_process::*;
+use crate::kit::session_client::*;
 
 /// Bytes of a record's message, and the offsets that it covers.
 const PIECE: u64 = 32 << 10;
 
+/// Two hundred clients need more files than some systems allow at first, and the tests beside need some too.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 #[test]
 fn two_hundred_clients_that_send_all_they_may_get_through() {
+    allow_many_files();
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
     let context = zmq::Context::new();
@@ -103,49 +109,5 @@ fn two_hundred_clients_that_send_all_they_may_get_through() {
             "{producer}: {offsets:?}"
         );
     }
-    daemon.stop();
-}
-
-/// Bytes that are free where a path is.
-fn free(path: &std::path::Path) -> u64 {
-    let found = rustix::fs::statvfs(path).unwrap();
-    found.f_bavail * found.f_frsize
-}
-
-#[test]
-fn a_full_disk_stops_the_acks_and_room_brings_them_back() {
-    let folder = tempfile::tempdir().unwrap();
-    // The disk is full when so little is left that this file makes the difference.
-    let ballast = folder.path().join("ballast");
-    let size = 1 << 30;
-    let mut config = config(folder.path());
-    config.store.reserve = free(folder.path()) - size / 2;
-    let file = File::create(&ballast).unwrap();
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
-    drop(file);
-
-    let daemon = Builder::new().start(&config).unwrap();
-    let context = zmq::Context::new();
-    // What is there is known, so there is a welcome.
-    let mut client = Client::join(&context, &daemon, id(1), 1);
-    client.send(0, 10, vec![record(0, "a")]);
-    client.send(10, 20, vec![record(10, "b")]);
-    eventually("the store is full", || {
-        if metric(&daemon, "distlogd_store_no_space_total") > 2 {
-            Ok(())
-        } else {
-            Err(())
-        }
-    });
-    // It is alive, and says that nothing is durable.
-    client.ping([0; 5]);
-    match client.hear() {
-        ToClient::Ack(ack) => assert_eq!(ack.stored_to, 0),
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(daemon.reader().end(), daemon.reader().first());
-    std::fs::remove_file(&ballast).unwrap();
-    client.acked(20);
-    assert_eq!(stored(daemon.reader(), id(1)).len(), 2);
     daemon.stop();
 }

@@ -7,27 +7,11 @@ use std::time::{Duration, Instant};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Kind, ProducerId, Record, RecordRef, Task, TaskId};
 use distlog_testkit::eventually;
-use distlogd::daemon::Config;
 use distlogd::daemon::{Builder, Daemon};
 use distlogd::processor::{Error, Processor, Token};
 
-fn config(folder: &std::path::Path) -> Config {
-    let mut config = Config::default();
-    config.listen.push = Some("tcp://127.0.0.1:0".into());
-    config.listen.session = Some("tcp://127.0.0.1:0".into());
-    config.listen.otlp_grpc = None;
-    config.listen.otlp_http = None;
-    config.listen.http = Some("127.0.0.1:0".into());
-    config.store.path = folder.join("store");
-    config
-}
-
-fn push(daemon: &Daemon) -> zmq::Socket {
-    let socket = zmq::Context::new().socket(zmq::PUSH).unwrap();
-    socket.set_linger(0).unwrap();
-    socket.connect(daemon.address("push").unwrap()).unwrap();
-    socket
-}
+use crate::kit::in_process::{config, get};
+use crate::kit::push_socket;
 
 fn send(socket: &zmq::Socket, producer: u8, record: Record) {
     let mut record = record;
@@ -51,11 +35,7 @@ fn task(kind: Kind, id: &TaskId, offset: u64) -> Record {
 }
 
 fn tasks(daemon: &Daemon) -> String {
-    let address = daemon.address("http").unwrap();
-    let mut response = ureq::get(format!("http://{address}/api/v1/tasks"))
-        .call()
-        .unwrap();
-    response.body_mut().read_to_string().unwrap()
+    get(daemon, "/api/v1/tasks")
 }
 
 /// A processor that keeps nothing.
@@ -100,7 +80,7 @@ fn a_lost_task_is_noticed_while_others_log_without_end() {
     let mut config = config(folder.path());
     config.lost_after = Duration::from_millis(1500);
     let daemon = Builder::new().start(&config).unwrap();
-    let socket = push(&daemon);
+    let socket = push_socket(daemon.address("push").unwrap());
     let id = TaskId::random();
     send(&socket, 1, task(Kind::Begin, &id, 0));
     let alive = TaskId::random();
@@ -137,7 +117,7 @@ fn a_full_store_does_not_keep_the_daemon_from_stopping() {
     config.store.reserve = u64::MAX;
     config.grace = Duration::from_secs(2);
     let daemon = Builder::new().start(&config).unwrap();
-    let socket = push(&daemon);
+    let socket = push_socket(daemon.address("push").unwrap());
     // More than all queues take.
     for offset in 0..16 {
         let record = Record {
@@ -148,11 +128,7 @@ fn a_full_store_does_not_keep_the_daemon_from_stopping() {
         send(&socket, 1, record);
     }
     eventually("so many came that the receiver waits", || {
-        let address = daemon.address("http").unwrap();
-        let mut response = ureq::get(format!("http://{address}/metrics"))
-            .call()
-            .unwrap();
-        let metrics = response.body_mut().read_to_string().unwrap();
+        let metrics = get(&daemon, "/metrics");
         let came: u64 = metrics
             .lines()
             .filter(|line| line.starts_with("distlogd_receiver_messages_total"))
@@ -243,7 +219,7 @@ fn a_lost_task_lasted_to_its_last_record() {
         record.source.producer = ProducerId::from_bytes([4; 16]);
         writer.push(&record);
     }
-    let socket = push(&daemon);
+    let socket = push_socket(daemon.address("push").unwrap());
     socket
         .send_multipart([b"TLB".to_vec(), writer.finish()], 0)
         .unwrap();

@@ -1,13 +1,13 @@
 //! OTLP that is unusual but real, into a real daemon: times that are missing, span ids that are shared, traces without
 //! a root, deep and large ones.
 
-mod otlp_support;
-
+use distlog_testkit::otlp::Collector;
 use distlog_testkit::{Daemon, eventually};
-use otlp_support::collector::Collector;
 use serde_json::{Value, json};
 
-const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
+use crate::DISTLOGD;
+use crate::kit::otlp::post_json;
+
 const TRACE: &str = "e252a11fd33d483dba08bc8f642b2f10";
 const START: u64 = 1_700_000_000_000_000_000;
 const SECOND: u64 = 1_000_000_000;
@@ -35,13 +35,7 @@ fn send(daemon: &Daemon, service: &str, spans: &[Value]) {
         "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": service } }] },
         "scopeSpans": [{ "spans": spans }],
     }] });
-    let url = format!("http://{}/v1/traces", daemon.otlp_http());
-    let mut answer = ureq::post(&url)
-        .header("content-type", "application/json")
-        .send(body.to_string())
-        .unwrap();
-    let answer = answer.body_mut().read_to_string().unwrap();
-    assert!(!answer.contains("rejected"), "{answer}");
+    post_json(daemon, "/v1/traces", &body.to_string());
 }
 
 fn text(daemon: &Daemon, query: &str) -> String {
@@ -246,11 +240,7 @@ fn the_command_line_lists_what_is_unknown_as_unknown() {
     let log = json!({ "traceId": trace(3), "spanId": format!("{:016x}", 3),
         "timeUnixNano": START.to_string(), "body": { "stringValue": "only a log" } });
     let logs = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [log] }] }] });
-    let url = format!("http://{}/v1/logs", daemon.otlp_http());
-    ureq::post(&url)
-        .header("content-type", "application/json")
-        .send(logs.to_string())
-        .unwrap();
+    post_json(&daemon, "/v1/logs", &logs.to_string());
     eventually("three lines", || {
         let said = std::process::Command::new(DISTLOGD)
             .args(["tasks", "--url", daemon.http()])

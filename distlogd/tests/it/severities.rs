@@ -1,16 +1,16 @@
 //! How severe a record is, however its program says it: known by its text where there is no number, its own number kept
 //! where the severity does not tell it.
 
-mod otlp_support;
-
 use distlog_proto::Severity;
+use distlog_testkit::otlp::{Collector, body};
 use distlog_testkit::{Daemon, eventually};
-use otlp_support::collector::{Collector, body};
 use serde_json::{Value, json};
 
-const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
+use crate::DISTLOGD;
+use crate::kit::otlp::{NOW, post_json};
+use crate::kit::push_socket;
+
 const TRACE: &str = "5b8efff798038103d269b633813fc603";
-const NOW: u64 = 1_700_000_000_000_000_000;
 
 fn daemon(folder: &tempfile::TempDir, collector: &Collector) -> Daemon {
     let config = format!(
@@ -78,11 +78,7 @@ fn a_text_or_an_unknown_number_by_otlp() {
         })
         .collect();
     let request = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": logs}]}]});
-    let mut answer = ureq::post(format!("http://{}/v1/logs", daemon.otlp_http()))
-        .header("content-type", "application/json")
-        .send(request.to_string())
-        .unwrap();
-    assert_eq!(answer.body_mut().read_to_string().unwrap(), "{}");
+    post_json(&daemon, "/v1/logs", &request.to_string());
 
     let lines = daemon.records("all.jsonl", cases.len());
     let text = eventually("the text", || {
@@ -144,9 +140,7 @@ fn level_numbers_of_python_stay_what_they_are() {
     let collector = Collector::start();
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder, &collector);
-    let socket = zmq::Context::new().socket(zmq::PUSH).unwrap();
-    socket.set_linger(0).unwrap();
-    socket.connect(daemon.push()).unwrap();
+    let socket = push_socket(daemon.push());
     // As `logging` names and numbers them; what rules see; what people see.
     let cases: &[(i64, &str, u8, &str)] = &[
         (60, "Level 60", 24, "60"),

@@ -5,10 +5,12 @@ use std::process::Command;
 
 use distlogd::daemon::Builder;
 
+use crate::DISTLOGD;
+
 /// Exit status, standard output and standard error of `distlogd check` with these variables and no others.
 fn check(folder: &Path, text: &str, variables: &[(&str, &str)]) -> (i32, String, String) {
     std::fs::write(folder.join("d.yaml"), text).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_distlogd"))
+    let output = Command::new(DISTLOGD)
         .args(["check", "d.yaml"])
         .current_dir(folder)
         .env_clear()

@@ -1,5 +1,4 @@
 //! Makes spools as a process leaves them that was killed.
-#![allow(dead_code)]
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -48,10 +47,5 @@ pub fn leave(
 
 /// The file of a producer.
 pub fn path(directory: &Path, producer: ProducerId) -> std::path::PathBuf {
-    let name: String = producer
-        .to_bytes()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    directory.join(format!("{name}.spool"))
+    directory.join(format!("{}.spool", producer.to_string().replace('-', "")))
 }

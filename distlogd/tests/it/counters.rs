@@ -1,24 +1,20 @@
 //! The metrics say what happened: of every receiver what came in, of every processor what became of it.
 
-mod otlp_support;
-
-use distlog_bridge::otlp::collector::logs::v1::ExportLogsServiceRequest;
-use distlog_bridge::otlp::collector::trace::v1::ExportTraceServiceRequest;
 use distlog_bridge::otlp::collector::trace::v1::trace_service_client::TraceServiceClient;
-use distlog_bridge::otlp::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
-use distlog_bridge::otlp::trace::v1::span::Event;
-use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use distlog_bridge::otlp::logs::v1::LogRecord;
+use distlog_bridge::otlp::trace::v1::Span;
 use distlog_layer::task;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, ProducerId, Record};
 use distlog_python::pickle;
+use distlog_testkit::otlp::Collector;
 use distlog_testkit::{Daemon, eventually};
-use otlp_support::collector::Collector;
 use prost::Message;
 use tracing_subscriber::prelude::*;
 
-const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
-const NOW: u64 = 1_700_000_000_000_000_000;
+use crate::DISTLOGD;
+use crate::kit::otlp::*;
+use crate::kit::push_socket;
 
 #[track_caller]
 fn check(daemon: &Daemon, expected: &[(&str, f64)]) {
@@ -38,57 +34,14 @@ fn check(daemon: &Daemon, expected: &[(&str, f64)]) {
 }
 
 /// A span with events.
-fn span(number: u64, events: usize) -> Span {
-    Span {
-        trace_id: vec![1; 16],
-        span_id: number.to_be_bytes().to_vec(),
-        name: "work".into(),
-        start_time_unix_nano: NOW,
-        end_time_unix_nano: NOW + 1,
-        events: vec![
-            Event {
-                name: "event".into(),
-                time_unix_nano: NOW,
-                ..Event::default()
-            };
-            events
-        ],
-        ..Span::default()
-    }
+fn with_events(number: u64, events: usize) -> Span {
+    let mut span = span(number, None, "work");
+    span.events = vec![span.events[0].clone(); events];
+    span
 }
 
-fn traces(spans: Vec<Span>) -> ExportTraceServiceRequest {
-    let scopes = vec![ScopeSpans {
-        spans,
-        ..ScopeSpans::default()
-    }];
-    ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans {
-            scope_spans: scopes,
-            ..ResourceSpans::default()
-        }],
-    }
-}
-
-fn logs(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
-    let scopes = vec![ScopeLogs {
-        log_records,
-        ..ScopeLogs::default()
-    }];
-    ExportLogsServiceRequest {
-        resource_logs: vec![ResourceLogs {
-            scope_logs: scopes,
-            ..ResourceLogs::default()
-        }],
-    }
-}
-
-fn post(daemon: &Daemon, path: &str, body: &[u8]) {
-    let answer = ureq::post(format!("http://{}{path}", daemon.otlp_http()))
-        .header("content-type", "application/x-protobuf")
-        .send(body)
-        .unwrap();
-    assert_eq!(answer.status(), 200);
+fn send(daemon: &Daemon, path: &str, body: &[u8]) {
+    assert_eq!(post(daemon, path, &[PROTOBUF], body).status, 200);
 }
 
 #[test]
@@ -97,38 +50,34 @@ fn every_receiver_counts_the_records_that_came() {
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
     // Three spans, of which one is refused: 2 · (begin and end) and 5 events.
     let spans = vec![
-        span(1, 2),
-        span(2, 3),
+        with_events(1, 2),
+        with_events(2, 3),
         Span {
             span_id: vec![1; 3],
-            ..span(3, 7)
+            ..with_events(3, 7)
         },
     ];
-    post(&daemon, "/v1/traces", &traces(spans).encode_to_vec());
+    send(&daemon, "/v1/traces", &traces(spans).encode_to_vec());
     // It comes again, and is known.
-    let again = traces(vec![span(4, 0)]).encode_to_vec();
-    post(&daemon, "/v1/traces", &again);
-    post(&daemon, "/v1/traces", &again);
+    let again = traces(vec![with_events(4, 0)]).encode_to_vec();
+    send(&daemon, "/v1/traces", &again);
+    send(&daemon, "/v1/traces", &again);
     let bad = LogRecord {
         span_id: vec![1; 3],
         ..LogRecord::default()
     };
     let request = logs(vec![LogRecord::default(), bad, LogRecord::default()]);
-    post(&daemon, "/v1/logs", &request.encode_to_vec());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    send(&daemon, "/v1/logs", &request.encode_to_vec());
+    runtime().block_on(async {
         let endpoint = format!("http://{}", daemon.otlp_grpc());
         let mut client = TraceServiceClient::connect(endpoint).await.unwrap();
-        client.export(traces(vec![span(5, 4)])).await.unwrap();
+        client
+            .export(traces(vec![with_events(5, 4)]))
+            .await
+            .unwrap();
     });
 
-    let context = zmq::Context::new();
-    let socket = context.socket(zmq::PUSH).unwrap();
-    socket.set_linger(0).unwrap();
-    socket.connect(daemon.push()).unwrap();
+    let socket = push_socket(daemon.push());
     for n in 0..7 {
         let body = format!(r#"{{"message":"{n}"}}"#);
         socket.send_multipart(["TLJ", body.as_str()], 0).unwrap();
@@ -257,7 +206,7 @@ rules: [ {{ to: [all, text, screen, live, picky, away] }} ]",
         seen.log_answers.push_back(Ok((2, "two are too old")));
         seen.trace_answers.push_back(Ok((1, "one is too large")));
     }
-    post(&daemon, "/v1/logs", &logs(vec![log; 5]).encode_to_vec());
+    send(&daemon, "/v1/logs", &logs(vec![log; 5]).encode_to_vec());
     // At once, so that all of them leave in one request.
     check(
         &daemon,
@@ -266,8 +215,8 @@ rules: [ {{ to: [all, text, screen, live, picky, away] }} ]",
             2.0,
         )],
     );
-    let spans = vec![span(1, 2), span(2, 0), span(3, 0)];
-    post(&daemon, "/v1/traces", &traces(spans).encode_to_vec());
+    let spans = vec![with_events(1, 2), with_events(2, 0), with_events(3, 0)];
+    send(&daemon, "/v1/traces", &traces(spans).encode_to_vec());
 
     let records = 5 + 4 + 2 + 2;
     let processor =
@@ -323,7 +272,7 @@ rules: [ {{ to: [all, text, screen, live, picky, away] }} ]",
 /// The page has no metric that `docs/metrics.md` does not list with its kind and labels, and has all that need no
 /// label.
 fn listed_in_the_docs(metrics: &str) {
-    let docs = include_str!("../../docs/metrics.md");
+    let docs = include_str!("../../../docs/metrics.md");
     let rows: Vec<Vec<&str>> = docs
         .lines()
         .filter(|line| line.starts_with("| `distlogd_"))

@@ -1,14 +1,13 @@
 //! The session receiver of a real daemon, seen from a raw socket.
 
-mod session_kit;
-
 use std::time::Duration;
 
 use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
 use distlog_testkit::eventually;
-use distlogd::daemon::Builder;
-use distlogd::daemon::SyncPolicy;
-use session_kit::*;
+use distlogd::daemon::{Builder, SyncPolicy};
+
+use crate::kit::in_process::*;
+use crate::kit::session_client::*;
 
 #[test]
 fn records_are_acked_when_they_are_stored_and_stored_once() {

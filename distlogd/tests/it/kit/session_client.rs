@@ -1,7 +1,5 @@
 //! A client of the session receiver that says whatever it is told to, over a raw socket.
-#![allow(dead_code)]
 
-use std::path::Path;
 use std::time::Duration;
 
 use distlog_proto::session::{
@@ -9,41 +7,8 @@ use distlog_proto::session::{
     ToClient, ToDaemon, VERSION, Welcome,
 };
 use distlog_proto::wire::{self, BatchWriter};
-use distlog_proto::{BatchRef, ProducerId, Record, RecordRef, Source};
-use distlog_store::{Batches, Reader};
-use distlogd::daemon::Config;
-use distlogd::daemon::{Builder, Daemon};
-
-/// All receivers on free ports, the store in a folder.
-pub fn config(folder: &Path) -> Config {
-    let mut config = Config::default();
-    config.listen.otlp_grpc = None;
-    config.listen.otlp_http = None;
-    config.listen.push = Some("tcp://127.0.0.1:0".into());
-    config.listen.session = Some("tcp://127.0.0.1:0".into());
-    config.listen.http = Some("127.0.0.1:0".into());
-    config.store.path = folder.join("store");
-    config.store.reserve = 0;
-    config
-}
-
-pub fn start(folder: &Path) -> Daemon {
-    Builder::new().start(&config(folder)).unwrap()
-}
-
-pub fn get(daemon: &Daemon, path: &str) -> String {
-    let address = daemon.address("http").unwrap();
-    let mut response = ureq::get(format!("http://{address}{path}")).call().unwrap();
-    response.body_mut().read_to_string().unwrap()
-}
-
-/// A metric by name and labels as they stand there; 0 if it is not there yet.
-pub fn metric(daemon: &Daemon, name: &str) -> u64 {
-    get(daemon, "/metrics")
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
-        .unwrap_or(0)
-}
+use distlog_proto::{ProducerId, Record, Source};
+use distlogd::daemon::Daemon;
 
 pub fn id(n: u8) -> ProducerId {
     ProducerId::from_bytes([n; 16])
@@ -76,33 +41,6 @@ pub fn record(offset: u64, message: &str) -> Record {
         time: 1_700_000_000_000_000_000 + offset,
         ..Record::default()
     }
-}
-
-/// Hands over all records in the store.
-pub fn each_stored(reader: &Reader, mut take: impl FnMut(&RecordRef<'_>)) {
-    let mut cursor = reader.cursor(1);
-    let mut batches = Batches::new();
-    loop {
-        cursor.next_batches(&mut batches, 1 << 20).unwrap();
-        if batches.is_empty() {
-            return;
-        }
-        for (_, bytes) in batches.iter() {
-            let batch = BatchRef::parse(bytes).unwrap();
-            batch.records().for_each(|record| take(&record.unwrap()));
-        }
-    }
-}
-
-/// Offset and message of all records in the store that are of a producer.
-pub fn stored(reader: &Reader, producer: ProducerId) -> Vec<(u64, String)> {
-    let mut all = Vec::new();
-    each_stored(reader, |record| {
-        if record.source.producer == producer {
-            all.push((record.offset, record.message.to_owned()));
-        }
-    });
-    all
 }
 
 /// One connection, of one producer.

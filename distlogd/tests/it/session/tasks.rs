@@ -1,14 +1,14 @@
 //! What becomes of the open tasks of a producer that leaves.
 
-mod session_kit;
-
 use std::time::Duration;
 
 use distlog_proto::session::ByeReason;
 use distlog_proto::{Kind, Outcome, Record, Task, TaskId};
 use distlog_testkit::eventually;
 use distlogd::daemon::{Builder, Daemon};
-use session_kit::*;
+
+use crate::kit::in_process::*;
+use crate::kit::session_client::*;
 
 fn task(kind: Kind, id: &TaskId, offset: u64) -> Record {
     Record {

@@ -1,14 +1,14 @@
 //! The live tail, from several processes.
 
-mod session_kit;
-
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroU64;
 
 use distlog_proto::{Task, TaskId};
 use distlogd::daemon::Daemon;
 use serde_json::Value;
-use session_kit::{Client, id, record, start};
+
+use crate::kit::in_process::start;
+use crate::kit::session_client::{Client, id, record};
 
 /// Of some time in 2023, in ns.
 const THEN: u64 = 1_700_000_000_000_000_000;

@@ -6,22 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use distlog_bridge::otlp::collector::logs::v1::logs_service_server::{
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
     LogsService, LogsServiceServer,
 };
-use distlog_bridge::otlp::collector::logs::v1::{
+use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
-use distlog_bridge::otlp::collector::trace::v1::trace_service_server::{
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
-use distlog_bridge::otlp::collector::trace::v1::{
+use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use distlog_bridge::otlp::common::v1::KeyValue;
-use distlog_bridge::otlp::common::v1::any_value::Value;
-use distlog_bridge::otlp::logs::v1::LogRecord;
-use distlog_bridge::otlp::trace::v1::Span;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tonic::codec::CompressionEncoding;
@@ -34,23 +34,30 @@ pub type Answer = Result<(i64, &'static str), Status>;
 /// Looks at the spans of a request and says what is wrong with them.
 pub type Judge = Box<dyn Fn(&[Span]) -> Result<(), Status> + Send>;
 
+/// What came, and how the next requests are answered.
 #[derive(Default)]
 pub struct Seen {
+    /// Requests with spans that were taken.
     pub traces: Vec<ExportTraceServiceRequest>,
+    /// Requests with log records that were taken.
     pub logs: Vec<ExportLogsServiceRequest>,
+    /// The headers of each of them.
     pub metadata: Vec<MetadataMap>,
     /// How the next requests are answered; beyond these, well.
     pub trace_answers: VecDeque<Answer>,
+    /// The same for log records.
     pub log_answers: VecDeque<Answer>,
+    /// Requests with log records, also those that were refused.
     pub log_calls: usize,
+    /// Refuses requests by their spans.
     pub judge: Option<Judge>,
     /// Nothing is answered before so many requests were there at the same time.
     pub hold_until: usize,
 }
 
 #[derive(Clone)]
-pub struct Service {
-    pub seen: Arc<Mutex<Seen>>,
+struct Service {
+    seen: Arc<Mutex<Seen>>,
     busy: Arc<AtomicUsize>,
     /// The most requests that were there at the same time.
     busiest: watch::Sender<usize>,
@@ -58,16 +65,19 @@ pub struct Service {
 
 /// Runs until it is dropped.
 pub struct Collector {
+    /// Where it listens.
     pub address: SocketAddr,
-    pub service: Service,
+    service: Service,
     runtime: Option<Runtime>,
 }
 
 impl Collector {
+    /// Starts without TLS, on a free port.
     pub fn start() -> Collector {
         Collector::start_with(None, "127.0.0.1:0")
     }
 
+    /// Starts at an address.
     pub fn start_with(tls: Option<ServerTlsConfig>, address: &str) -> Collector {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -108,10 +118,12 @@ impl Collector {
         }
     }
 
+    /// Its URL.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
+    /// What it has seen. It answers nobody while this is held.
     pub fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.service.seen.lock().unwrap()
     }
@@ -152,6 +164,7 @@ impl Drop for Collector {
     }
 }
 
+/// An attribute; what is no string, as `Debug` shows it.
 pub fn text(attributes: &[KeyValue], name: &str) -> Option<String> {
     match attributes
         .iter()
@@ -166,6 +179,7 @@ pub fn text(attributes: &[KeyValue], name: &str) -> Option<String> {
     }
 }
 
+/// The body of a log record; what is no string, as `Debug` shows it.
 pub fn body(log: &LogRecord) -> String {
     match log.body.as_ref().and_then(|body| body.value.as_ref()) {
         Some(Value::StringValue(text)) => text.clone(),

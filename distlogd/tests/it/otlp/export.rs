@@ -1,16 +1,14 @@
 //! Programs that log, the daemon, a receiver of OTLP: all real. What arrives is the tree.
 
-mod otlp_support;
-
 use distlog_bridge::otlp::trace::v1::Span;
 use distlog_bridge::otlp::trace::v1::span::SpanKind;
 use distlog_layer::{get_foreign_task, import_task, task, to};
+use distlog_testkit::otlp::{Collector, body, text};
 use distlog_testkit::{Daemon, eventually};
-use otlp_support::collector::{Collector, body, text};
 use tracing::{info, warn};
 use tracing_subscriber::prelude::*;
 
-const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
+use crate::DISTLOGD;
 
 /// Runs a program of that service, which logs to the daemon; all it logged is on its way when this returns.
 fn service<R>(daemon: &Daemon, name: &str, program: impl FnOnce() -> R) -> R {

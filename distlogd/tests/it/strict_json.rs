@@ -1,23 +1,21 @@
 //! Whatever comes in, by whatever receiver: what leaves, by whatever processor and from the API, is strict JSON, and
 //! a name stands once, with its last value.
 
-mod otlp_support;
-use distlog_testkit::strict_json as strict;
-
 use std::io::{BufRead, BufReader};
 
 use distlog_bridge::otlp::common::v1::KeyValue;
 use distlog_bridge::otlp::common::v1::any_value::Value as Any;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Kind, Map, Outcome, Record, Task, TaskId};
-use distlog_testkit::{Daemon, eventually};
-use otlp_support::collector::{Collector, text};
+use distlog_testkit::otlp::{Collector, text};
+use distlog_testkit::{Daemon, eventually, strict_json as strict};
 use serde_json::{Value, json};
 
-const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
+use crate::DISTLOGD;
+use crate::kit::otlp::{NOW, TRACE, post_json};
+use crate::kit::push_socket;
+
 const OTLP_TRACE: &str = "5b8efff7-9803-8103-d269-b633813fc601";
-const OUR_TRACE: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10";
-const NOW: u64 = 1_700_000_000_000_000_000;
 /// So many records come in: a span with an event and a log record, a task with an event, a Python record.
 const RECORDS: usize = 8;
 
@@ -62,11 +60,7 @@ fn by_otlp(daemon: &Daemon) {
             ),
         ),
     ] {
-        let mut answer = ureq::post(format!("http://{}{path}", daemon.otlp_http()))
-            .header("content-type", "application/json")
-            .send(body)
-            .unwrap();
-        assert_eq!(answer.body_mut().read_to_string().unwrap(), "{}");
+        post_json(daemon, path, &body);
     }
 }
 
@@ -81,7 +75,7 @@ fn by_an_older_layer(socket: &zmq::Socket) {
         map.insert("map", inner);
         map
     };
-    let id: TaskId = OUR_TRACE.parse().unwrap();
+    let id: TaskId = TRACE.parse().unwrap();
     let task = Task {
         context: map("first", "last"),
         ..Task::from(&id)
@@ -163,9 +157,7 @@ rules:
     subscriber.set_rcvtimeo(100).unwrap();
     subscriber.set_subscribe(b"TLJ").unwrap();
     subscriber.connect(&endpoint).unwrap();
-    let socket = context.socket(zmq::PUSH).unwrap();
-    socket.set_linger(0).unwrap();
-    socket.connect(daemon.push()).unwrap();
+    let socket = push_socket(daemon.push());
     // Until the subscription has reached the publisher.
     let mut greetings = 0;
     eventually("the subscription", || {
@@ -236,7 +228,7 @@ rules:
     });
 
     // What the API says.
-    for trace in [OTLP_TRACE, OUR_TRACE] {
+    for trace in [OTLP_TRACE, TRACE] {
         let tree = daemon.get(&format!("/api/v1/tasks/{trace}")).unwrap();
         strict::check(tree.as_bytes());
         let records = daemon

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use bytes::Bytes;
-use distlog_bridge::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use distlog_bridge::otlp::trace::v1::Span;
 use distlog_testkit::{Daemon, eventually};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
@@ -14,9 +14,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tower_service::Service;
 
-const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
+use crate::DISTLOGD;
+use crate::kit::otlp::*;
+
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 const RETRY_INFO: &[u8] = b"type.googleapis.com/google.rpc.RetryInfo";
 
 /// What clients retry by the specification, and what the SDK for Python does beyond it.
@@ -43,26 +44,12 @@ fn retried_by_http(status: u16) -> [bool; 2] {
     ]
 }
 
-fn request(name: String) -> Vec<u8> {
+fn request(name: &str) -> Vec<u8> {
     let span = Span {
-        trace_id: vec![1; 16],
-        span_id: vec![1; 8],
-        name,
-        start_time_unix_nano: 1,
-        end_time_unix_nano: 2,
-        ..Span::default()
+        events: Vec::new(),
+        ..span(1, None, name)
     };
-    let spans = ResourceSpans {
-        scope_spans: vec![ScopeSpans {
-            spans: vec![span],
-            ..ScopeSpans::default()
-        }],
-        ..ResourceSpans::default()
-    };
-    distlog_bridge::otlp::collector::trace::v1::ExportTraceServiceRequest {
-        resource_spans: vec![spans],
-    }
-    .encode_to_vec()
+    traces(vec![span]).encode_to_vec()
 }
 
 struct Refused {
@@ -75,21 +62,12 @@ struct Refused {
 }
 
 fn by_http(daemon: &Daemon, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Refused {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let mut request = agent.post(format!("http://{}{path}", daemon.otlp_http()));
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let mut answer = request.send(body).unwrap();
-    let number = answer.status().as_u16();
+    let answer = post(daemon, path, headers, body);
     Refused {
-        number,
-        text: String::from_utf8_lossy(&answer.body_mut().read_to_vec().unwrap()).into_owned(),
-        retried: retried_by_http(number),
-        says_when: answer.headers().contains_key("retry-after"),
+        number: answer.status,
+        text: answer.text(),
+        retried: retried_by_http(answer.status),
+        says_when: answer.headers.contains_key("retry-after"),
     }
 }
 
@@ -137,13 +115,6 @@ fn by_grpc(daemon: &Daemon, path: &str, encoding: Option<&str>, message: &[u8]) 
     runtime().block_on(async { call(channel(daemon).await, path, encoding, message).await })
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
 #[track_caller]
 fn check(refused: &Refused, number: u16, again: bool, text: &str) {
     let Refused {
@@ -161,8 +132,8 @@ fn check(refused: &Refused, number: u16, again: bool, text: &str) {
 fn what_is_wrong_with_a_request_is_said_and_not_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
-    let good = request("good".into());
-    let large = request("x".repeat(17 << 20));
+    let good = request("good");
+    let large = request(&"x".repeat(17 << 20));
     let (invalid, unimplemented) = (3, 12);
     for (what, path, encoding, message, code, text) in [
         (
@@ -320,7 +291,7 @@ fn what_is_wrong_with_the_daemon_is_tried_again() {
     // No disk has so much room left: requests wait for the store.
     let config = "store: { reserve: 100000TiB }\ngrace: 1s";
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), config);
-    let small = request("small".into());
+    let small = request("small");
     let mut stuck = TcpStream::connect(daemon.otlp_http()).unwrap();
     let head = format!(
         "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
@@ -335,7 +306,7 @@ fn what_is_wrong_with_the_daemon_is_tried_again() {
         .build()
         .unwrap();
     let channel = runtime.block_on(channel(&daemon));
-    let other = request("other".into());
+    let other = request("other");
     let waiting = runtime.spawn(async move { call(channel, TRACES, None, &other).await });
     eventually("both are on their way", || {
         let received = ["otlp_grpc", "otlp_http"].map(|receiver| {

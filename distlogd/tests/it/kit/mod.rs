@@ -1,0 +1,14 @@
+//! What the modules of this program share.
+
+pub mod in_process;
+pub mod otlp;
+pub mod session_client;
+pub mod spool;
+
+/// Connects to a push receiver, as the Python package does.
+pub fn push_socket(address: &str) -> zmq::Socket {
+    let socket = zmq::Context::new().socket(zmq::PUSH).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.connect(address).unwrap();
+    socket
+}

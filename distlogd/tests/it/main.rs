@@ -1,0 +1,19 @@
+//! The daemon as its clients and operators see it: the program itself, or a daemon within this process.
+//!
+//! `kit/` is what the modules share; what other crates need too is in `tests/kit`.
+
+mod config;
+mod counters;
+mod daemon;
+mod dead_spools;
+mod exec;
+mod kit;
+mod log_noise;
+mod otlp;
+mod session;
+mod severities;
+mod strict_json;
+mod tail;
+
+/// The program.
+const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
