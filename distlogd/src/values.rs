@@ -127,7 +127,7 @@ pub fn show_duration(duration: Duration) -> String {
     format!("{}{unit}", nanos / factor)
 }
 
-/// What a visitor of a scalar makes of its text.
+/// Parses the text of a scalar.
 struct Scalar<T> {
     expected: &'static str,
     parse: fn(&str) -> Option<T>,

@@ -5,7 +5,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, Source
 use super::fault::CompileFault;
 use super::names::{self, Type};
 
-/// Goes through an expression.
+/// Checks an expression.
 pub(super) struct Checker<'s> {
     text: &'s str,
     source: &'s SourceInfo,
@@ -318,7 +318,7 @@ impl<'s> Checker<'s> {
         )
     }
 
-    /// A name that stands for one of a few words is compared with one of them.
+    /// A name whose values are a few words is compared with one of them.
     fn word(&self, name: &IdedExpr, word: &IdedExpr) -> Result<(), CompileFault> {
         let (Expr::Ident(name), Expr::Literal(LiteralValue::String(text))) =
             (&name.expr, &word.expr)
@@ -354,7 +354,7 @@ fn severity_word(expr: &IdedExpr) -> Option<String> {
     names::constant(&upper).map(|_| upper)
 }
 
-/// What a function is called with: what stands before the dot of a method, then what is in brackets.
+/// The operands of a call: the receiver of a method, then the arguments.
 pub(super) fn operands(call: &CallExpr) -> Vec<&IdedExpr> {
     call.target
         .as_deref()

@@ -154,7 +154,7 @@ fn has(expr: &IdedExpr, scope: &[String]) -> Option<Leaf> {
     }
 }
 
-/// The way that an expression goes into one of the maps of a record.
+/// The path of an expression into one of the maps of a record.
 fn path(expr: &IdedExpr, scope: &[String]) -> Option<Path> {
     match &expr.expr {
         Expr::Ident(text) if !scope.contains(text) => match names::name(text)? {

@@ -1,4 +1,4 @@
-//! What is wrong with a condition.
+//! Faults of a condition.
 
 use cel::common::ast::SourceInfo;
 

@@ -27,7 +27,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 #[derive(Debug, Clone)]
 pub(super) struct Interpreted {
     expr: IdedExpr,
-    /// Variable `@0`, `@1`, … and what it stands for.
+    /// Variables `@0`, `@1`, … and their values.
     inputs: Vec<(String, Leaf)>,
 }
 

@@ -33,7 +33,7 @@ pub(super) enum Name {
     Resource,
 }
 
-/// What is known about a value before there is a record.
+/// The type of a value, as far as it is known without a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     Bool,
@@ -47,7 +47,7 @@ pub(super) enum Type {
 }
 
 impl Type {
-    /// For people.
+    /// For messages.
     pub(super) fn article(self) -> &'static str {
         match self {
             Type::Bool => "a boolean",
@@ -222,7 +222,7 @@ impl Name {
         }
     }
 
-    /// What it stands for in this record. Text that is not known is empty; a duration only an end has.
+    /// Its value in this record. Unknown text is empty; only an end has a duration.
     pub(super) fn value<'a>(self, record: &RecordRef<'a>) -> Out<'a> {
         Ok(match self {
             Name::Kind => Val::Str(record.kind.name()),

@@ -58,7 +58,7 @@ impl Order {
 }
 
 impl Node {
-    /// What it comes to for this record.
+    /// Its value for this record.
     #[inline]
     pub(super) fn eval<'a>(&'a self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Out<'a> {
         match self {

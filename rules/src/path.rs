@@ -16,7 +16,7 @@ pub(super) struct Path {
     pub(super) root: Name,
     runs: Vec<Run>,
     /// Where its value is remembered.
-    pub(super) place: Option<u8>,
+    pub(super) slot: Option<u8>,
 }
 
 /// Steps that were written with dots between them.
@@ -35,7 +35,7 @@ impl Path {
         Path {
             root,
             runs: Vec::new(),
-            place: None,
+            slot: None,
         }
     }
 
@@ -64,10 +64,10 @@ impl Path {
         });
     }
 
-    /// What is at its end.
+    /// The value at its end.
     #[inline]
     pub(super) fn value<'a>(&self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Out<'a> {
-        memo.get(self.place, || self.look_up(record))
+        memo.get(self.slot, || self.look_up(record))
     }
 
     fn look_up<'a>(&self, record: &RecordRef<'a>) -> Out<'a> {

@@ -3,7 +3,7 @@
 use distlog_proto::RecordRef;
 
 use super::condition::Condition;
-use super::memo::{Memo, PLACES};
+use super::memo::{Memo, SLOTS};
 use super::node::Node;
 use super::path::Path;
 
@@ -23,7 +23,7 @@ pub struct Router {
     any: Option<Vec<Node>>,
     filter: Option<Node>,
     /// How many paths the conditions have in common.
-    places: usize,
+    slots: usize,
 }
 
 impl Router {
@@ -36,13 +36,13 @@ impl Router {
         };
         let any = (!mine().any(|rule| rule.when.is_none()))
             .then(|| mine().filter_map(|rule| rule.when.as_ref()));
-        // Copies: among these conditions paths have other places than among those of another processor.
+        // Copies: among these conditions paths have other slots than among those of another processor.
         let mut any: Option<Vec<Node>> =
             any.map(|conditions| conditions.map(|when| when.node().clone()).collect());
         let mut filter = filter.map(|filter| filter.node().clone());
         let mut all: Vec<&mut Node> = any.iter_mut().flatten().chain(&mut filter).collect();
         Router {
-            places: give_places(&mut all),
+            slots: assign_slots(&mut all),
             any,
             filter,
         }
@@ -50,7 +50,7 @@ impl Router {
 
     /// Whether the record goes to this processor.
     pub fn takes<'a>(&'a self, record: &RecordRef<'a>) -> bool {
-        let memo = Memo::new(self.places);
+        let memo = Memo::new(self.slots);
         let matches = |node: &'a Node| node.test(record, &memo) == Ok(true);
         self.filter.as_ref().is_none_or(matches)
             && self.any.as_ref().is_none_or(|any| any.iter().any(matches))
@@ -62,8 +62,8 @@ impl Router {
     }
 }
 
-/// Gives a place to each path that stands in the conditions more than once. Returns how many there are.
-fn give_places(conditions: &mut [&mut Node]) -> usize {
+/// Gives a slot to each path that occurs more than once in the conditions. Returns their number.
+fn assign_slots(conditions: &mut [&mut Node]) -> usize {
     let mut seen: Vec<(Path, usize)> = Vec::new();
     each_path(
         conditions,
@@ -72,13 +72,13 @@ fn give_places(conditions: &mut [&mut Node]) -> usize {
             None => seen.push((path.clone(), 1)),
         },
     );
-    // Those that stand there most.
+    // The most frequent ones.
     seen.retain(|(_, times)| *times > 1);
     seen.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-    seen.truncate(PLACES);
+    seen.truncate(SLOTS);
     each_path(conditions, &mut |path| {
         let at = seen.iter().position(|(known, _)| known == path);
-        path.place = at.and_then(|at| u8::try_from(at).ok());
+        path.slot = at.and_then(|at| u8::try_from(at).ok());
     });
     seen.len()
 }

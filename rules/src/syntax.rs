@@ -69,7 +69,7 @@ fn found(rest: &str, more_lines: bool) -> String {
     let word = rest[..length].replace(reserved::STAND_IN, reserved::NAME);
     let mut shown = String::new();
     for c in word.chars().take(QUOTED) {
-        // What is not printable is shown as an escape.
+        // Characters that are not printable are shown as escapes.
         match c {
             '\'' | '"' | '\\' => shown.push(c),
             _ => shown.extend(c.escape_debug()),
@@ -105,7 +105,7 @@ fn readable(message: &str, before: &str, found: &str) -> String {
         return format!("expected {wanted}, found {found}");
     }
     if message.starts_with("token recognition error") {
-        // What is quoted has its quotes around it.
+        // Strips the backticks.
         let string = found.trim_matches('`');
         return match string.chars().next() {
             Some(quote @ ('\'' | '"')) if string[1..].contains(quote) => UNKNOWN_ESCAPE.to_owned(),

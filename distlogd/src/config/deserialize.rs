@@ -17,7 +17,7 @@ use super::error::{ReadError, one_of};
 use super::fault::Fault;
 use super::node::{Key, Node, NodeId, Tree, Variables};
 
-/// Reads a `T`, and adds everything that is wrong to `faults`: then it is what is left, if anything can be.
+/// Reads a `T` and adds all faults to `faults`. With faults the result is read from the rest, if that suffices.
 pub(super) fn read<T: DeserializeOwned>(node: &Node, faults: &mut Vec<Fault>) -> Option<T> {
     let mut left_out = HashSet::new();
     node.reported(&mut left_out);
@@ -67,7 +67,9 @@ impl<'n> Reader<'n> {
     }
 
     fn unexpected<T>(self, expected: &dyn Expected) -> Result<T, ReadError> {
-        let found = self.node;
+        let (found, expected) = (self.node, expected.to_string());
+        // serde's word for a list.
+        let expected = expected.replace("a sequence", "a list");
         Err(ReadError::custom(format_args!(
             "found {found}, expected {expected}"
         )))
@@ -91,7 +93,7 @@ impl<'n> Reader<'n> {
             value: None,
         });
         read.map_err(|mut error| {
-            // What is missing was left out, maybe under a misspelt name.
+            // The missing key was left out, perhaps under a misspelt name.
             let meant = |key: &str, name| key == name || nearest(key, [name]).is_some();
             let left_out = |name| {
                 let mut left = entries.iter().filter(|(_, v)| self.left.contains(&v.id()));
@@ -157,7 +159,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         match &self.node.tree {
             Tree::Null => self.items(&[], visitor),
             Tree::List(items) => self.items(items, visitor),
-            _ => self.unexpected(&"a list"),
+            _ => self.unexpected(&visitor),
         }
     }
 

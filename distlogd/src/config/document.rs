@@ -1,15 +1,19 @@
-//! What a configuration file may hold: the shape that serde reads and the JSON Schema shows.
+//! The shape of a configuration file: serde reads it, and the JSON Schema shows it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::sections::{Config, Listen, Store};
 use crate::processors;
 use crate::values;
+
+type Processors = BTreeMap<String, processors::Section>;
 
 /// Configuration of distlogd. Every key is optional. In values `${NAME}` and `${NAME:-default}` stand for variables
 /// of the environment.
@@ -24,8 +28,10 @@ pub(super) struct Document {
     pub(super) listen: Listen,
     pub(super) store: Store,
     /// Destinations, by the names that rules use.
-    pub(super) processors: BTreeMap<String, processors::Section>,
+    #[serde(deserialize_with = "named_processors")]
+    pub(super) processors: Processors,
     /// Which records go where.
+    #[serde(deserialize_with = "list_of_rules")]
     pub(super) rules: Vec<Rule>,
     /// A task counts as lost when its producer sends nothing for this long.
     #[serde(
@@ -41,7 +47,7 @@ pub(super) struct Document {
     )]
     #[schemars(schema_with = "values::text_or_number")]
     pub(super) grace: Duration,
-    /// Directories of spools: what dead processes left there is stored.
+    /// Directories of spools: records that dead processes left there are stored.
     #[schemars(schema_with = "one_or_many")]
     drain: IgnoredAny,
 }
@@ -78,6 +84,42 @@ impl Default for Document {
             drain: IgnoredAny,
         }
     }
+}
+
+fn named_processors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Processors, D::Error> {
+    struct Named;
+
+    impl<'de> Visitor<'de> for Named {
+        type Value = Processors;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("processors by name, like errors: { file: { path: errors.log } }")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Processors, A::Error> {
+            Processors::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Named)
+}
+
+fn list_of_rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
+    struct List;
+
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<Rule>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of rules like - { when: CONDITION, to: [PROCESSOR] }")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vec<Rule>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(seq))
+        }
+    }
+
+    deserializer.deserialize_seq(List)
 }
 
 fn one_or_many(_: &mut SchemaGenerator) -> Schema {

@@ -9,10 +9,10 @@ use super::fault::Fault;
 use super::node::{Node, Place, Tree, Variables};
 use super::position;
 
-/// What a variable is; `std::env::var`, or of a test.
+/// Looks a variable up: `std::env::var`, or that of a test.
 pub(super) type Lookup<'l> = &'l dyn Fn(&str) -> Result<String, VarError>;
 
-/// Replaces the variables in all values. What is missing or wrong is a fault where it stands in `file`.
+/// Replaces the variables in all values. A missing or malformed one is a fault, at its place in `file`.
 pub(super) fn replace(file: &str, node: &mut Node, variables: Lookup<'_>, faults: &mut Vec<Fault>) {
     match &mut node.tree {
         Tree::Text(text) if text.contains("${") => match expand(text, variables) {
@@ -45,7 +45,7 @@ fn place(file: &str, start: Place, text: &str, offset: usize) -> Place {
     position::within(file, start, text, line, last.chars().count() + 1)
 }
 
-/// The text with its variables, or all that is wrong, each with its offset in bytes.
+/// The text with its variables replaced, or all faults, each with its offset in bytes.
 fn expand(text: &str, variables: Lookup<'_>) -> Result<String, Vec<(usize, String)>> {
     let (mut out, mut wrong) = (String::with_capacity(text.len()), Vec::new());
     let mut rest = text;
@@ -76,7 +76,7 @@ fn expand(text: &str, variables: Lookup<'_>) -> Result<String, Vec<(usize, Strin
     }
 }
 
-/// What stands between the braces becomes this.
+/// The value of the text between the braces.
 fn value(variable: &str, closed: bool, variables: Lookup<'_>) -> Result<String, String> {
     let (name, default) = match variable.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -131,7 +131,7 @@ mod tests {
             ("${NONE:-a:-b c}", "a:-b c"),
             ("$${HOST} costs $5 and $", "${HOST} costs $5 and $"),
             ("$$${HOST}", "$${HOST}"),
-            // What comes from outside is not read again.
+            // Values are not expanded again.
             ("${NESTED}", "${HOST}"),
             ("${HOST}}", "db1}"),
         ] {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_all_at_once() {
+    fn everything_missing_is_reported_at_once() {
         let wrong = expanded("a ${NONE} ${HOST} ${OTHER} ${} ${1X} ${A B} ${HOST").unwrap_err();
         let offsets: Vec<usize> = wrong.iter().map(|(offset, _)| *offset).collect();
         assert_eq!(offsets, [2, 18, 27, 31, 37, 44]);

@@ -1,4 +1,4 @@
-//! What serde reports, in words for people, on its way up to where its place is known.
+//! serde's errors in words for people. Each gets its place on the way up from where it arose.
 
 use std::fmt::{self, Display};
 
@@ -10,9 +10,9 @@ use super::node::{NodeId, Place};
 #[derive(Debug)]
 pub(super) struct ReadError {
     pub(super) message: String,
-    /// Where it is, and what is left out to find the next one.
+    /// Its place, and the node to leave out to find the next one.
     pub(super) at: Option<(Place, NodeId)>,
-    /// The key that is missing.
+    /// The missing key.
     pub(super) missing: Option<&'static str>,
     /// It is only there because something was left out.
     pub(super) follows: bool,

@@ -1,8 +1,8 @@
-//! What is wrong with a configuration.
+//! Faults of a configuration.
 
 use std::fmt;
 
-/// One thing that is wrong, and where.
+/// One fault and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Line, counted from 1.
@@ -13,7 +13,7 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Everything that is wrong with one file, in the order of its lines.
+/// All faults of one file, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {
     /// Name of the file.

@@ -1,4 +1,4 @@
-//! From the text of a file to a configuration, or to everything that is wrong with it.
+//! From the text of a file to a configuration, or to all its faults.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::processors::{Kind, Section};
 /// Reads a configuration whose rules may also name the `registered` processors, which are added in code.
 ///
 /// # Errors
-/// Everything that is wrong with it; `file` is its name there.
+/// All faults of the file; `file` is its name in them.
 pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Faults> {
     let fail = |faults| Faults::new(file, text, faults);
     let mut document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
@@ -167,7 +167,7 @@ impl Load<'_> {
         }
         let when = rule.get("when").map(|node| self.condition(node));
         let to = self.targets(rule, known);
-        // A condition that is missing here is a fault, and the configuration is not used.
+        // A condition that does not compile is a fault, and then the configuration is not used.
         let when = when.flatten();
         self.config.rules.push(Rule {
             when,

@@ -23,7 +23,7 @@
 //!     to: [errors]
 //! lost_after: 60s                   # a task is lost so long after its producer fell silent
 //! grace: 10s                        # time for a clean shutdown
-//! drain: [/var/spool/shop]          # directories of spools: what dead processes left there is stored
+//! drain: [/var/spool/shop]          # directories of spools: records that dead processes left there are stored
 //! ```
 //!
 //! Without a file everything is on loopback, the store in `./distlog-data`, and nothing is processed further.

@@ -140,7 +140,7 @@ impl Node {
 }
 
 impl fmt::Display for Node {
-    /// What it is, for people.
+    /// Its type and value, for messages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.tree {
             Tree::Null => f.write_str("nothing"),

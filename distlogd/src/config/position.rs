@@ -5,8 +5,8 @@ use super::node::Place;
 
 /// The place of the character in line `line` and column `column` (from 1) of the scalar that begins at `start`.
 ///
-/// The text as it stands in the file is followed along with the decoded one: quotes, escapes, folded lines and the
-/// indentation of blocks are stepped over.
+/// Walks the text of the file along with the decoded one and skips quotes, escapes, folded lines and the indentation of
+/// blocks.
 pub(super) fn within(file: &str, start: Place, decoded: &str, line: usize, column: usize) -> Place {
     let offset: usize = decoded
         .split('\n')
@@ -54,7 +54,7 @@ struct Raw<'f> {
     rest: std::str::Chars<'f>,
     place: Place,
     quote: Option<char>,
-    /// Of a block: what stands before each of its lines.
+    /// Of a block: the spaces before each of its lines.
     indentation: Option<usize>,
 }
 
@@ -101,7 +101,7 @@ impl<'f> Raw<'f> {
         self.indentation = Some(self.place.column - 1);
     }
 
-    /// Steps over what stands before a line.
+    /// Skips the indentation of a line.
     fn indent(&mut self) {
         match self.indentation {
             Some(columns) => {
@@ -127,7 +127,7 @@ impl<'f> Raw<'f> {
             == Some('\n')
     }
 
-    /// Where the file breaks the line and the text has `c` instead, what follows is in the next one.
+    /// Goes to the next line where the file has a line break and the text has `c` instead.
     fn skip_break(&mut self, c: Option<char>) {
         if self.at_break() && !matches!(c, Some(' ' | '\n') | None) {
             self.spaces();
@@ -138,7 +138,7 @@ impl<'f> Raw<'f> {
     fn step(&mut self, c: char) {
         self.skip_break(Some(c));
         if matches!(c, ' ' | '\n') && self.at_break() {
-            // A folded line, or the next one of a block; of several breaks the first one stands for the rest.
+            // A folded line, or the next one of a block; the first of several breaks counts for all.
             while self.next().is_some_and(|c| c != '\n') {}
             let mut rest = self.rest.clone().skip_while(|c| *c == ' ' || *c == '\t');
             if rest.next() != Some('\n') {

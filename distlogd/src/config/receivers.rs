@@ -33,9 +33,9 @@ impl<T: Into<String>> From<T> for Http {
     }
 }
 
-/// The object that stands for a receiver; an address alone is its `bind`.
-trait Receiver: serde::de::DeserializeOwned {
-    /// What an address looks like.
+/// A receiver written as a map; an address alone is its `bind`.
+pub(super) trait Receiver: serde::de::DeserializeOwned {
+    /// An example of an address.
     const ADDRESS: &str;
 
     fn check(&self) -> Result<(), String>;
@@ -118,50 +118,35 @@ fn web_origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Origin, D::E
     values::scalar(deserializer, expected, origin)
 }
 
-/// A ZeroMQ receiver.
-///
-/// # Errors
-/// If it is no receiver, or others can reach it without `plaintext`.
-pub(super) fn zmq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    read(deserializer, |Zmq { bind, .. }| bind)
+impl From<Zmq> for String {
+    fn from(receiver: Zmq) -> String {
+        receiver.bind
+    }
 }
 
-/// The receiver of OTLP over gRPC.
-///
-/// # Errors
-/// As for [`zmq`].
-pub(super) fn grpc<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    read(deserializer, |Grpc { bind, .. }| bind)
+impl From<Grpc> for String {
+    fn from(receiver: Grpc) -> String {
+        receiver.bind
+    }
 }
 
-/// The server of the API.
-///
-/// # Errors
-/// As for [`zmq`].
-pub(super) fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Http>, D::Error> {
-    read(deserializer, |ApiHttp { bind, hosts, .. }| Http {
-        hosts: hosts.into_iter().map(|host| host.0).collect(),
-        ..bind.into()
-    })
+impl From<ApiHttp> for Http {
+    fn from(receiver: ApiHttp) -> Http {
+        Http {
+            hosts: receiver.hosts.into_iter().map(|host| host.0).collect(),
+            ..receiver.bind.into()
+        }
+    }
 }
 
-/// The receiver of OTLP over HTTP.
-///
-/// # Errors
-/// As for [`zmq`].
-pub(super) fn otlp_http<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Http>, D::Error> {
-    read(
-        deserializer,
-        |OtlpHttp {
-             bind, hosts, cors, ..
-         }| Http {
-            hosts: hosts.into_iter().map(|host| host.0).collect(),
-            cors: cors.into_iter().map(|origin| origin.0).collect(),
-            ..bind.into()
-        },
-    )
+impl From<OtlpHttp> for Http {
+    fn from(receiver: OtlpHttp) -> Http {
+        Http {
+            hosts: receiver.hosts.into_iter().map(|host| host.0).collect(),
+            cors: receiver.cors.into_iter().map(|origin| origin.0).collect(),
+            ..receiver.bind.into()
+        }
+    }
 }
 
 /// The schema of a receiver that is written as `R`, as its address, or as `off`.
@@ -169,12 +154,17 @@ pub(super) fn schema<R: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<R>()] })
 }
 
-fn read<'de, D: Deserializer<'de>, R: Receiver, T>(
-    deserializer: D,
-    to: impl FnOnce(R) -> T,
-) -> Result<Option<T>, D::Error> {
-    let receiver = deserializer.deserialize_any(Written(PhantomData))?;
-    Ok(receiver.map(to))
+/// Reads a receiver that is written as `R`, as its address, or as `off`.
+///
+/// # Errors
+/// If it is no receiver, or others can reach it without `plaintext`.
+pub(super) fn read<'de, R, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    R: Receiver + Into<T>,
+    D: Deserializer<'de>,
+{
+    let receiver = deserializer.deserialize_any(Written::<R>(PhantomData))?;
+    Ok(receiver.map(R::into))
 }
 
 struct Written<R>(PhantomData<R>);

@@ -1,4 +1,4 @@
-//! What a configuration is.
+//! The configuration.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub struct Config {
     pub grace: Duration,
     /// Directories in which dead processes may have left spools.
     pub drain: Vec<PathBuf>,
-    /// What is valid but hardly intended.
+    /// Valid settings that are probably mistakes.
     pub warnings: Vec<Fault>,
 }
 
@@ -51,26 +51,30 @@ impl Default for Config {
 
 /// Where the daemon listens; `off` closes a receiver. Port 0 takes a free one. `localhost` is both loopback addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a map")]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "addresses of receivers, like http: localhost:5080"
+)]
 pub struct Listen {
     /// ZeroMQ address of the receiver that takes records without acknowledging them.
-    #[serde(deserialize_with = "receivers::zmq")]
+    #[serde(deserialize_with = "receivers::read::<receivers::Zmq, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::Zmq>")]
     pub push: Option<String>,
     /// ZeroMQ address of the receiver that acknowledges.
-    #[serde(deserialize_with = "receivers::zmq")]
+    #[serde(deserialize_with = "receivers::read::<receivers::Zmq, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::Zmq>")]
     pub session: Option<String>,
     /// `host:port` for OTLP over gRPC.
-    #[serde(deserialize_with = "receivers::grpc")]
+    #[serde(deserialize_with = "receivers::read::<receivers::Grpc, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::Grpc>")]
     pub otlp_grpc: Option<String>,
     /// OTLP over HTTP.
-    #[serde(deserialize_with = "receivers::otlp_http")]
+    #[serde(deserialize_with = "receivers::read::<receivers::OtlpHttp, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::OtlpHttp>")]
     pub otlp_http: Option<Http>,
     /// The JSON API, the live tail and metrics.
-    #[serde(deserialize_with = "receivers::http")]
+    #[serde(deserialize_with = "receivers::read::<receivers::ApiHttp, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::ApiHttp>")]
     pub http: Option<Http>,
 }
@@ -105,13 +109,17 @@ impl Listen {
 
 /// Where and how long records are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a map")]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "settings of the store, like path: ./distlog-data"
+)]
 pub struct Store {
     /// Directory.
     pub path: PathBuf,
-    /// What is kept.
+    /// How much is kept.
     pub keep: Keep,
-    /// When what was received is made durable and acknowledged: every so often, or `always` at once.
+    /// When received batches are made durable and acknowledged: within this time, or `always` at once.
     #[schemars(schema_with = "values::text_or_number")]
     pub sync: SyncPolicy,
     /// Nothing is accepted while less is free on the disk, in bytes.
@@ -131,9 +139,13 @@ impl Default for Store {
     }
 }
 
-/// What is kept; the rest goes, oldest first. `off`: no limit.
+/// How much is kept; the oldest records are removed first. `off`: no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, expecting = "a map")]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "limits like { size: 10GiB, age: 7d }"
+)]
 pub struct Keep {
     /// In bytes.
     #[serde(
@@ -160,12 +172,12 @@ impl Default for Keep {
     }
 }
 
-/// When what was received is made durable.
+/// When received batches are made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncPolicy {
-    /// As soon as it was received.
+    /// At once.
     Always,
-    /// What came in such a time together.
+    /// All batches of this time together.
     Every(Duration),
 }
 
@@ -202,7 +214,7 @@ pub struct Entry {
 }
 
 impl Config {
-    /// What is routed to the processor of that name, which may be one that is not in the file but registered in code.
+    /// Decides which records go to the processor of that name, which is in the file or registered in code.
     pub(crate) fn router(&self, processor: &str) -> Router {
         let filter = self
             .processors

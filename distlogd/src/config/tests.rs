@@ -1,4 +1,4 @@
-//! The configuration: what is read, and what is said about faults.
+//! The configuration: what is read, and the faults that are reported.
 
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ drain: [/var/spool/shop]
 }
 
 #[test]
-fn what_cannot_be_together_is_told_in_its_place() {
+fn what_cannot_be_together_is_reported_in_its_place() {
     let text = "\
 listen:
   push: tcp://127.0.0.1:7000
@@ -188,7 +188,7 @@ drain: [a, 5, [b], '', a]
 }
 
 #[test]
-fn others_may_come_in_only_where_that_is_said() {
+fn others_may_connect_only_where_the_file_allows_it() {
     let text = "\
 listen:
   otlp_grpc: 0.0.0.0:4317
@@ -203,12 +203,12 @@ listen:
         ("3:14", "[::]:4318"),
         ("5:5", "logs.example:5080"),
     ] {
-        let told = format!("write {{ bind: '{address}', plaintext: true }} if the network");
+        let hint = format!("write {{ bind: '{address}', plaintext: true }} if the network");
         assert!(
             found
                 .iter()
-                .any(|(at, message)| at == place && message.contains(&told)),
-            "{place} {told}: {found:#?}"
+                .any(|(at, message)| at == place && message.contains(&hint)),
+            "{place} {hint}: {found:#?}"
         );
     }
     assert_eq!(found.len(), 3, "{found:#?}");
@@ -224,7 +224,7 @@ listen:
     assert_eq!(listen.otlp_grpc.as_deref(), Some("0.0.0.0:4317"));
     assert_eq!(listen.http.unwrap().hosts, ["logs.example", "10.0.0.1"]);
 
-    for (text, place, told) in [
+    for (text, place, expected) in [
         (
             "listen: { http: { bind: 'localhost:5080', cors: [] } }",
             "1:43",
@@ -254,7 +254,7 @@ listen:
     ] {
         let (at, message) = fault(text);
         assert_eq!(at, place, "{message}");
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
 }
 
@@ -287,7 +287,7 @@ fn what_listens_beyond_loopback_says_so() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_in_their_places() {
+fn all_faults_are_reported_at_once_in_their_places() {
     let text = r#"lisen: {}
 listen:
   push: tcp://0.0.0.0:5010
@@ -373,7 +373,7 @@ grace: soon
             "found string \"soon\", expected a duration like 5ms, 10s or 1d12h",
         ),
     ];
-    // A few of them are told in any case, whatever else; each of the expected ones exactly where it is.
+    // Each of the expected faults is reported exactly where it is.
     for (place, message) in expected
         .iter()
         .filter(|(place, _)| !["21:9"].contains(place))
@@ -386,7 +386,7 @@ grace: soon
     assert!(found.iter().any(|(at, text)| at == "21:9" && text.starts_with("found number `5`, expected one of")), "{found:#?}");
     assert!(
         places.len() <= expected.len(),
-        "nothing is told twice: {found:#?}"
+        "nothing is reported twice: {found:#?}"
     );
 }
 
@@ -414,7 +414,7 @@ fn a_fault_inside_a_condition_is_where_it_is_in_the_file() {
 }
 
 #[test]
-fn keys_that_stand_twice_are_told() {
+fn keys_that_stand_twice_are_reported() {
     let (place, message) = fault("processors:\n  a: { console: {} }\n  a: { console: {} }\n");
     assert_eq!(
         (place.as_str(), message.as_str()),
@@ -424,7 +424,7 @@ fn keys_that_stand_twice_are_told() {
 }
 
 #[test]
-fn two_processors_on_one_file_are_told() {
+fn two_processors_on_one_file_are_reported() {
     let (place, message) = fault(
         "processors:\n  a: { file: { path: x/y.log } }\n  b: { file: { path: ./x//y.log } }\n",
     );
@@ -461,7 +461,7 @@ fn a_missing_value_and_its_consequences_are_one_fault() {
         (place.as_str(), message.as_str()),
         ("1:26", "`path` is missing")
     );
-    // The path is wrong; that it is missing then is not told as well.
+    // The path is wrong; that it is missing then is not reported as well.
     let (place, message) = fault("processors: { a: { file: { path: [1] } } }\n");
     assert_eq!(
         (place.as_str(), message.starts_with("found a list")),
@@ -471,7 +471,7 @@ fn a_missing_value_and_its_consequences_are_one_fault() {
 }
 
 #[test]
-fn what_is_no_yaml_is_told_with_its_place() {
+fn what_is_no_yaml_is_reported_with_its_place() {
     let (place, message) = fault("store:\n  path: [a\nrules: x\n");
     assert!(
         place.starts_with('3') || place.starts_with('2'),
@@ -483,6 +483,34 @@ fn what_is_no_yaml_is_told_with_its_place() {
         "found a list, expected the sections of a configuration"
     );
     assert!(fault("just text").1.starts_with("found `just text`"));
+}
+
+#[test]
+fn a_section_of_the_wrong_type_gets_an_example_of_the_right_one() {
+    for (text, message) in [
+        (
+            "listen: 5",
+            "found number `5`, expected addresses of receivers, like http: localhost:5080",
+        ),
+        (
+            "store: [x]",
+            "found a list, expected settings of the store, like path: ./distlog-data",
+        ),
+        (
+            "store: { keep: 7d }",
+            "found `7d`, expected limits like { size: 10GiB, age: 7d }",
+        ),
+        (
+            "processors: [console]",
+            "found a list, expected processors by name, like errors: { file: { path: errors.log } }",
+        ),
+        (
+            "rules: { to: all }",
+            "found a map, expected a list of rules like - { when: CONDITION, to: [PROCESSOR] }",
+        ),
+    ] {
+        assert_eq!(fault(text).1, message, "{text}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(super) fn warn(node: &Node, warnings: &mut Vec<Fault>) {
     }
 }
 
-/// What to write instead of `~`, `~/PATH` or `~USER/PATH`.
+/// The replacement for `~`, `~/PATH` or `~USER/PATH`.
 fn meant(text: &str) -> Option<String> {
     let path = text.strip_prefix("ipc://").unwrap_or(text);
     let path = path.strip_prefix('~')?;

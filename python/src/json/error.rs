@@ -1,16 +1,16 @@
-//! What is wrong with a text that should be JSON.
+//! Errors of a text that should be JSON.
 
-/// Bytes that are no record in JSON, what is wrong with them, and where.
+/// Bytes that are no record in JSON: the fault and its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no LogRecord in JSON: {kind} at byte {at}")]
 pub struct Error {
-    /// What is wrong.
+    /// The fault.
     pub kind: ErrorKind,
     /// Where, in bytes from the beginning, counted from 0.
     pub at: usize,
 }
 
-/// What is wrong with a JSON text.
+/// A fault of a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -29,7 +29,7 @@ pub enum ErrorKind {
     /// An unknown escape.
     #[error("unknown escape in a string")]
     Escape,
-    /// Something stands behind the object.
+    /// Something follows the object.
     #[error("more text behind the object")]
     Trailing,
 }

@@ -117,7 +117,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A list or an object as the text that it is. What is in it is only looked at to find its end.
+    /// A list or an object as text. Its content is scanned only to find its end.
     fn flat(&mut self) -> Result<Value> {
         let start = self.at;
         let mut depth = 0usize;

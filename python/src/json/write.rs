@@ -54,7 +54,7 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
 }
 
 impl<'o, 'a> Writer<'o, 'a> {
-    /// Behind what is in the buffer.
+    /// Appends to the buffer.
     pub(super) fn new(
         out: &'o mut Vec<u8>,
         cache: Option<&'o mut FragmentCache<'a>>,

@@ -9,7 +9,7 @@ pub(super) fn plain_fields<S: Sink>(sink: &mut S, fields: FieldsRef<'_>, context
     let mut text = false;
     let marked = !context && is_marked(fields);
     for (name, field) in fields.iter() {
-        // `key` is the label of the record; the program's own `key` stands beside it.
+        // `key` is the label of the record; the program's own `key` is written as `$key`.
         if marked || context && name.ends_with("key") && name.trim_start_matches('$') == "key" {
             sink.key(&["$", name].concat());
         } else {

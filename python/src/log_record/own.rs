@@ -25,7 +25,7 @@ pub(super) struct Own {
     pub error: Option<(ErrorInfo, bool)>,
     pub text: Vec<String>,
     pub context_text: Vec<String>,
-    /// What is not known, or of the wrong type.
+    /// Unknown entries, and those of the wrong type.
     pub odd: Vec<(String, Value)>,
 }
 

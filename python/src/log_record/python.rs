@@ -127,7 +127,7 @@ fn last_id(id: &str) -> &str {
     id
 }
 
-/// Reads the task of a record. A task logs its goal first, and `FAILED ` with the goal from its `__exit__` when
+/// The kind of a record. A task logs its goal first, and `FAILED ` with the goal from its `__exit__` when
 /// an exception leaves it; what a program logs itself may look the same, but comes from another function.
 pub(super) fn kind(
     number: u64,

@@ -123,7 +123,7 @@ impl Reader {
     fn known_text(&mut self, name: &str, text: &str) -> bool {
         match name {
             "asctime" => true,
-            // Most often it follows from `pathname`, which comes first.
+            // It usually follows from `pathname`, which is read first.
             "filename" => {
                 let folder = self.record.callsite.file.strip_suffix(text);
                 let follows =
@@ -312,7 +312,7 @@ impl Reader {
     }
 }
 
-/// The program's own `key` stands as `$key`, since `key` is the label of the record.
+/// The program's own `key` is written as `$key`, since `key` is the label of the record.
 fn own_key(name: String) -> String {
     match name.strip_prefix('$') {
         Some(rest) if rest.trim_start_matches('$') == "key" => rest.to_owned(),

@@ -79,7 +79,7 @@ pub(super) fn list<T>(value: Value, item: impl Fn(&Value) -> Option<T>) -> Read<
     }
 }
 
-/// A text that stands for something.
+/// Reads a text with `parse`.
 pub(super) fn parsed<T>(value: Value, parse: impl FnOnce(&str) -> Option<T>) -> Read<T> {
     match &value {
         Value::Str(text) => parse(text).ok_or(value),
@@ -87,7 +87,7 @@ pub(super) fn parsed<T>(value: Value, parse: impl FnOnce(&str) -> Option<T>) -> 
     }
 }
 
-/// Seconds since the epoch as nanoseconds. A float is read as the shortest decimal number that it stands for.
+/// Seconds since the epoch as nanoseconds. A float is read as its shortest decimal form.
 pub(super) fn seconds(value: Value) -> Read<u64> {
     let number = match value {
         // To the end of what 64 bits hold; what a float rounds beyond is that end.

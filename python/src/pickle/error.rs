@@ -1,16 +1,16 @@
-//! What is wrong with bytes that should be a pickle.
+//! Errors of bytes that should be a pickle.
 
-/// Bytes that are no pickled record, what is wrong with them, and where.
+/// Bytes that are no pickled record: the fault and its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no pickled LogRecord: {kind} at byte {at}")]
 pub struct Error {
-    /// What is wrong.
+    /// The fault.
     pub kind: ErrorKind,
     /// Where the instruction begins, in bytes from the beginning, counted from 0.
     pub at: usize,
 }
 
-/// What is wrong with a pickle.
+/// A fault of a pickle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -23,7 +23,7 @@ pub enum ErrorKind {
     /// An unknown protocol.
     #[error("protocol {0}, expected 0 to 5")]
     Protocol(u8),
-    /// An instruction takes what is not on the stack.
+    /// An instruction needs more than is on the stack.
     #[error("the stack is empty")]
     Stack,
     /// An instruction needs another operand than there is.

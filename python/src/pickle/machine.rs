@@ -20,7 +20,7 @@ pub(super) struct Machine<'a> {
     memo: Vec<Option<Id>>,
 }
 
-/// Reads a pickle; the id is that of the value it stands for.
+/// Reads a pickle. Returns the id of its value.
 pub(super) fn run(body: &[u8]) -> std::result::Result<(Nodes<'_>, Id), Error> {
     let mut machine = Machine {
         body,

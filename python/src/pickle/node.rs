@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Place of a node among all.
 pub(super) type Id = u32;
 
-/// A value, or what stands for an object that is never made.
+/// A value, or the inert stand-in of an object that is never made.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     None,
@@ -102,7 +102,7 @@ impl<'a> Nodes<'a> {
     }
 }
 
-/// The bytes that a text of Latin-1 stands for.
+/// The bytes of a text in Latin-1.
 pub(super) fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars()
         .map(|c| u8::try_from(u32::from(c)).ok())

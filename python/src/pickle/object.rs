@@ -209,7 +209,7 @@ fn unsigned(node: &Node<'_>) -> Option<u128> {
     }
 }
 
-/// Whatever it is, as Python's `repr` would write it or nearly so.
+/// Any value, about as Python's `repr` writes it.
 pub(super) fn repr(nodes: &Nodes<'_>, id: Id) -> String {
     let mut text = String::new();
     write_repr(nodes, id, 0, &mut text);

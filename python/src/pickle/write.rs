@@ -10,7 +10,7 @@ pub(super) struct Writer<'o> {
 }
 
 impl<'o> Writer<'o> {
-    /// Behind what is in the buffer.
+    /// Appends to the buffer.
     pub(super) fn new(out: &'o mut Vec<u8>) -> Writer<'o> {
         Writer { out, string: 0 }
     }
@@ -98,7 +98,7 @@ impl Sink for Writer<'_> {
     }
 
     fn begin_str(&mut self) {
-        // The length becomes known at the end.
+        // The length is filled in at the end.
         self.op(b'X', &[0; 4]);
         self.string = self.out.len();
     }
