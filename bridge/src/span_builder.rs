@@ -18,7 +18,7 @@ pub(crate) const MAX_EVENT_BYTES: usize = 1 << 20;
 /// So many attributes a span has room for at first.
 const USUAL_ATTRIBUTES: usize = 12;
 
-/// What a status says about a task whose end nobody heard of, and nobody said more.
+/// What a status says about a task whose end never arrived, where nothing else is known.
 const LOST: &str = "lost: its end was never heard of";
 
 /// The span of a task that came from distlog's own clients, as far as it is known.

@@ -14,7 +14,7 @@ pub fn log(what: impl fmt::Display) {
 /// Different messages of one reporter. Texts with a number in them can be new each time.
 const MAX_MESSAGES: usize = 16;
 
-/// Logs each message once, until the trouble is over.
+/// Logs each message once, until it has recovered.
 #[derive(Debug, Default)]
 pub struct Reporter(Mutex<HashSet<String>>);
 
@@ -32,7 +32,7 @@ impl Reporter {
         logged.len() < MAX_MESSAGES && logged.insert(what.to_owned())
     }
 
-    /// The trouble is over: should it come back, it is logged again.
+    /// It has recovered: the next failure is logged again.
     pub fn recovered(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::new();
     }

@@ -91,8 +91,8 @@ impl SessionClient {
         self.next_attempt
     }
 
-    /// Receives what is there and does what is due. Afterwards the records stand where the next batch begins, and what
-    /// is durable is freed.
+    /// Receives what is there and does what is due. Afterwards the position is where the next batch begins, and what is
+    /// durable is freed.
     fn drive(&mut self, records: &mut dyn UnackedRecords, now: Instant) {
         let Offsets { acked, head, .. } = records.offsets();
         let is_wanted = !self.config.is_lazy || head > acked;

@@ -36,6 +36,7 @@ pub trait Transport: Send {
     /// [`Progress::Blocked`]. Returns whether the waker was used.
     fn wait(&self, blocked: bool, waker: Option<&Waker>, timeout: Duration) -> bool;
 
-    /// Disconnects. ZeroMQ gets the time `linger` to send what it has. `reason`: what the daemon is told, if anything.
+    /// Disconnects. ZeroMQ gets the time `linger` to send what it has. `reason`: what a bye to the daemon says; without
+    /// one no bye is sent.
     fn close(self: Box<Self>, reason: Option<ByeReason>, dropped: Dropped, linger: Duration);
 }

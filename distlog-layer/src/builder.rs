@@ -122,7 +122,7 @@ impl Builder {
         self
     }
 
-    /// After how long a silence the daemon is told that the process lives; 5 seconds if nothing else is said. The
+    /// Interval of heartbeats to the daemon while nothing is logged; 5 seconds if nothing else is said. The
     /// daemon takes the open tasks of a process for lost when it was silent for `lost_after`, a minute by default. At
     /// least 10 milliseconds.
     pub fn heartbeat(mut self, interval: Duration) -> Builder {

@@ -1,4 +1,4 @@
-//! What the builder was told; everything a producer is made from, also the next one after a fork.
+//! What was set on the builder: everything a producer is made from, also the next one after a fork.
 
 use std::borrow::Cow;
 use std::path::PathBuf;

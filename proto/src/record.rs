@@ -67,7 +67,7 @@ numbered! {
         Success = 2 "success",
         /// Failed.
         Failed = 3 "failed",
-        /// Nobody heard of its end.
+        /// Its end never arrived.
         Lost = 4 "lost",
         /// The work was given up before it was done, and nothing failed: a future that was dropped.
         Cancelled = 5 "cancelled",
@@ -161,7 +161,7 @@ lettered! {
     }
 }
 
-/// One log entry. [`crate::RecordRef`] is its borrowed twin, which the hot paths use.
+/// One log entry. [`crate::RecordRef`] is its borrowed form, which the hot paths use.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Record {
     /// Who logged it.
@@ -174,7 +174,7 @@ pub struct Record {
     pub kind: Kind,
     /// When it happened, in nanoseconds since the Unix epoch.
     pub time: u64,
-    /// When distlog heard of it, where that differs; 0 if not known.
+    /// When distlog received it, where that differs; 0 if not known.
     pub observed_time: u64,
     /// The record's own severity; [`Severity::UNSET`]: the callsite's counts.
     pub severity: Severity,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-/// A value of a field. [`crate::ValueRef`] is its borrowed twin.
+/// A value of a field. [`crate::ValueRef`] is its borrowed form.
 #[derive(Debug, Clone, Default)]
 pub enum Value {
     /// Nothing.

@@ -87,7 +87,7 @@ impl Producers {
             })
     }
 
-    /// Forgets those not heard for long. One whose last step could be taken back stays.
+    /// Forgets those not seen for long. One whose last step could be taken back stays.
     pub(super) fn expire(&mut self, now: u64) {
         // Under load there is always one: to wait until there is none would be to wait for ever.
         let undecided: HashSet<ProducerId> = self.undo.iter().map(|(id, _)| *id).collect();

@@ -201,7 +201,7 @@ impl<'a> Walk<'a> {
                 Some(offset) => {
                     self.offset = offset;
                 }
-                // The checkpoint stands where a frame begins.
+                // The checkpoint is where a frame begins.
                 None if until < self.window.size() => {
                     self.offset = until;
                 }

@@ -23,7 +23,7 @@ pub fn external_span(id: &Id, dispatch: &Dispatch) -> ExternalSpanState {
     else {
         return ExternalSpanState::None;
     };
-    // The layer of OpenTelemetry was told first that the span is closed, and has forgotten it.
+    // The layer of OpenTelemetry was called first when the span closed, and has forgotten it.
     if let Some(span) = span.extensions_mut().remove::<ExternalSpan>() {
         return ExternalSpanState::Known(span);
     }

@@ -1,4 +1,4 @@
-//! [`layer`]: the layer of `tracing-opentelemetry`, and before it one that is told everything first.
+//! [`layer`]: the layer of `tracing-opentelemetry`, and before it one that sees everything first.
 
 use std::sync::OnceLock;
 
@@ -25,7 +25,7 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
-    // The inner of two layers is told first.
+    // The inner of two layers is called first.
     Early::default().and_then(otel.with_tracer(tracer::Tracer(tracer)))
 }
 

@@ -38,7 +38,7 @@ impl Builder {
         self
     }
 
-    /// After how long a silence the daemon is told that the program lives; 5 seconds if nothing else is said.
+    /// Interval of heartbeats to the daemon while nothing is exported; 5 seconds if nothing else is said.
     pub fn heartbeat(mut self, interval: Duration) -> Builder {
         self.settings.heartbeat = interval;
         self

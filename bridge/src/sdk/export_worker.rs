@@ -73,7 +73,7 @@ struct ExportWorker {
     shared: Arc<Shared>,
     client: Box<SessionClient>,
     drain: Option<SpoolDrain>,
-    /// The source is known, or something was exported: until then no daemon is told of the producer.
+    /// The source is known, or something was exported: no session is opened before.
     is_started: bool,
     /// A batch could not be sent.
     is_blocked: bool,

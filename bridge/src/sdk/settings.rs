@@ -1,9 +1,9 @@
-//! [`Settings`]: what the builder was told.
+//! [`Settings`]: what was set on the builder.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the builder was told.
+/// What was set on the builder.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) timeout: Duration,

@@ -51,7 +51,7 @@ impl From<ExportError> for OTelSdkError {
 /// Gets the result of an export.
 pub(super) type Answer = oneshot::Sender<Result<(), ExportError>>;
 
-/// What the worker is told.
+/// Commands to the worker.
 pub(super) enum Command {
     /// Sends it, and answers when it is durable; without an answer, it was given already.
     Send(PendingExport, Option<Answer>),

@@ -76,8 +76,8 @@ impl Ring {
         }
     }
 
-    /// Looks after the file, and is to be called now and then. Returns what befell it: it was removed, or some of its
-    /// memory was taken away, so that records may be lost or do not survive this process. Each trouble is told once.
+    /// Looks after the file, and is to be called now and then. Returns what is wrong with it, each fault once: it was
+    /// removed, or some of its memory was taken away, so that records may be lost or do not survive this process.
     ///
     /// Some seconds after a page of a file was written to, the system writes it out, and wants to be told when it is
     /// written to again. That costs as much as twenty log calls, and the one that comes to the page would pay. So the

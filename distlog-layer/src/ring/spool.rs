@@ -15,7 +15,7 @@ pub(super) struct Spool {
     file: Mutex<Option<LiveSpool>>,
     /// Whether the file was seen to be shorter than it was made.
     cut: AtomicBool,
-    /// The kinds of trouble that were told of.
+    /// The kinds of faults that were returned.
     told: AtomicU8,
 }
 
@@ -48,7 +48,7 @@ impl Spool {
         }
     }
 
-    /// A trouble with the file that was not told of yet. `hit`: some of its memory was taken away.
+    /// A fault of the file that was not returned yet. `hit`: some of its memory was taken away.
     pub(super) fn check(&self, hit: bool) -> Option<SpoolError> {
         let found = self.note(self.lock().as_ref()?.check());
         let first = |kind| self.told.fetch_or(kind, Ordering::Relaxed) & kind == 0;

@@ -1,4 +1,4 @@
-//! What the sender is told, and what it answers.
+//! Orders to the sender, and its answers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

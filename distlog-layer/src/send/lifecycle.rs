@@ -1,4 +1,4 @@
-//! How far a program is with layer and guard, and what it is told when it drops the guard too early.
+//! The life of layer and guard, and the warning about a guard that is dropped too early.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

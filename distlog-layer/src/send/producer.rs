@@ -171,7 +171,7 @@ impl Producer {
         self.shared.ring.max_record() / 2 - 1536
     }
 
-    /// Puts a record into the ring, or does with it what the builder was told for a full one.
+    /// Puts a record into the ring, or applies the overflow policy if it is full.
     #[inline]
     pub(crate) fn submit(&self, site: u32, level: usize, time: u64, record: &[u8]) {
         let refused = match self.shared.ring.push(site, record) {

@@ -90,11 +90,11 @@ impl Sender {
         }
     }
 
-    /// Says what befell the file.
+    /// Logs what is wrong with the file.
     fn look_at_spool(&mut self) {
         let ring = &self.shared.ring;
-        if let Some(trouble) = ring.check_spool() {
-            log(trouble);
+        if let Some(fault) = ring.check_spool() {
+            log(fault);
         }
         let lost = ring.lost_bytes();
         if lost > self.lost_bytes {

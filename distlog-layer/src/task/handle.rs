@@ -195,8 +195,8 @@ impl Task {
         self.own(|producer, span| failed(producer, span, why));
     }
 
-    fn decide(&self, ground: OutcomePriority, outcome: Outcome, error: Vec<u8>) {
-        self.own(|_, span| decide(span, ground, outcome, error));
+    fn decide(&self, priority: OutcomePriority, outcome: Outcome, error: Vec<u8>) {
+        self.own(|_, span| decide(span, priority, outcome, error));
     }
 
     /// Runs `work` with this task's own span, if it is enabled.
@@ -235,9 +235,14 @@ impl Task {
     }
 }
 
-fn decide(span: &SpanRef<'_, Registry>, ground: OutcomePriority, outcome: Outcome, error: Vec<u8>) {
+fn decide(
+    span: &SpanRef<'_, Registry>,
+    priority: OutcomePriority,
+    outcome: Outcome,
+    error: Vec<u8>,
+) {
     if let Some(task) = task_of(span) {
-        task.judge(|verdict| verdict.give(ground, outcome, error));
+        task.judge(|state| state.give(priority, outcome, error));
     }
 }
 

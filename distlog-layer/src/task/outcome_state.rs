@@ -7,7 +7,7 @@ use distlog_proto::{Outcome, Severity};
 /// Why an outcome is believed, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum OutcomePriority {
-    /// Nothing was heard: it went well.
+    /// Nothing was set: it went well.
     Silence,
     /// An ERROR event with an error.
     ErrorEvent,
@@ -23,7 +23,7 @@ pub(crate) enum OutcomePriority {
 
 /// What is known about the outcome so far.
 pub(crate) struct OutcomeState {
-    ground: OutcomePriority,
+    priority: OutcomePriority,
     outcome: Outcome,
     /// Field `error` of the record to come; empty: none.
     error: Vec<u8>,
@@ -35,7 +35,7 @@ pub(crate) struct OutcomeState {
 impl Default for OutcomeState {
     fn default() -> OutcomeState {
         OutcomeState {
-            ground: OutcomePriority::Silence,
+            priority: OutcomePriority::Silence,
             outcome: Outcome::Ok,
             error: Vec::new(),
             status_code: 0,
@@ -45,10 +45,10 @@ impl Default for OutcomeState {
 }
 
 impl OutcomeState {
-    /// Takes an outcome, unless there is a stronger ground for another. On equal grounds the later one counts.
-    pub(crate) fn give(&mut self, ground: OutcomePriority, outcome: Outcome, error: Vec<u8>) {
-        if ground >= self.ground {
-            (self.ground, self.outcome, self.error) = (ground, outcome, error);
+    /// Takes an outcome, unless another has a higher priority. At equal priority the later one counts.
+    pub(crate) fn give(&mut self, priority: OutcomePriority, outcome: Outcome, error: Vec<u8>) {
+        if priority >= self.priority {
+            (self.priority, self.outcome, self.error) = (priority, outcome, error);
         }
     }
 
@@ -71,7 +71,7 @@ impl OutcomeState {
 
     /// Writes it into the `end` record. `went_well`: the last result of its work was `Ok`.
     pub(crate) fn put(&self, out: &mut Vec<u8>, went_well: bool) {
-        let outcome = match went_well && self.ground <= OutcomePriority::Result {
+        let outcome = match went_well && self.priority <= OutcomePriority::Result {
             true => Outcome::Ok,
             false => self.outcome,
         };

@@ -60,7 +60,7 @@ pub(crate) struct SpanData {
 struct More {
     /// The context since fields were added; it stands for that in [`SpanData::bytes`]. Each name once.
     context: Option<Vec<u8>>,
-    /// `None`: nothing was heard of the outcome.
+    /// `None`: no outcome was set.
     verdict: Option<OutcomeState>,
 }
 

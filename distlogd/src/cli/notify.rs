@@ -1,4 +1,4 @@
-//! What a service manager is told: `sd_notify(3)` of systemd. Without one, nothing is sent.
+//! Messages to the service manager: `sd_notify(3)` of systemd. Without one, nothing is sent.
 
 use std::time::Duration;
 

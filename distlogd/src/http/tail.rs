@@ -142,7 +142,7 @@ struct Feed {
 impl Feed {
     fn run(mut self) {
         let mut consumer = self.reader.consumer_from(self.from);
-        // At once, so that the listener knows that it is heard.
+        // At once, so that the client knows that its request arrived.
         if self
             .sender
             .blocking_send(Ok(Event::default().comment("following")))

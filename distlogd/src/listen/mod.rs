@@ -18,7 +18,7 @@ pub(crate) use zmq::bind as bind_zmq;
 /// A port that is free for 127.0.0.1 may be taken for ::1: so many ports are tried.
 const TRIES: usize = 16;
 
-/// Whether this machine has ::1. Looked up once; a machine without is told of in one line.
+/// Whether this machine has ::1. Looked up once; a machine without it is logged in one line.
 fn has_ipv6() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
     *HAS.get_or_init(|| match TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {

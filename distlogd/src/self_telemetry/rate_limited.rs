@@ -26,7 +26,7 @@ impl RateLimited {
         }
     }
 
-    /// One line for a trouble, until it is [`over`](RateLimited::over).
+    /// One line for a fault, until it is [`over`](RateLimited::over).
     pub(crate) fn once() -> RateLimited {
         RateLimited {
             window: None,
@@ -48,7 +48,7 @@ impl RateLimited {
         Some(std::mem::take(&mut self.suppressed))
     }
 
-    /// The trouble is over. Whether it had been reported.
+    /// The fault is over. Whether it had been reported.
     pub(crate) fn over(&mut self) -> bool {
         self.suppressed = 0;
         self.since.take().is_some()

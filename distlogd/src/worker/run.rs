@@ -230,7 +230,7 @@ impl Run {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        // Rejections are told once, by whichever call notices them.
+        // Rejections are reported once, by whichever call notices them.
         let token = loop {
             let Some(processor) = &mut self.processor else {
                 return Ok(());

@@ -10,7 +10,7 @@ use crate::id::ProducerId;
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// The first of these pings comes so soon when there is no credit.
 const ASK_FOR_CREDIT: Duration = Duration::from_millis(100);
-/// Nothing heard for so long after a ping: the daemon is away.
+/// Nothing arrives for so long after a ping: the daemon is away.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
 /// No heartbeat is slower: the daemon ends a session in which it hears nothing for a minute.
 const SLOWEST: Duration = Duration::from_secs(20);
@@ -32,11 +32,11 @@ pub struct Client {
     /// The furthest end of a batch sent in this session.
     furthest: u64,
     credit: u64,
-    /// When the daemon was heard last.
-    heard: Instant,
+    /// When the last message of the daemon arrived.
+    last_seen: Instant,
     /// When it was pinged last.
     asked: Instant,
-    /// The first ping since it was heard.
+    /// The first ping since its last message.
     unanswered: Option<Instant>,
     /// Since when there was something to take, and nothing was.
     stuck: Option<Instant>,
@@ -104,7 +104,7 @@ impl Client {
             next: acked,
             furthest: acked,
             credit: 0,
-            heard: now,
+            last_seen: now,
             asked: now,
             unanswered: None,
             stuck: None,
@@ -124,7 +124,7 @@ impl Client {
         self.state = State::HelloSent;
         self.epoch = epoch;
         self.credit = 0;
-        (self.heard, self.asked, self.unanswered) = (now, now, Some(now));
+        (self.last_seen, self.asked, self.unanswered) = (now, now, Some(now));
         Hello {
             version: VERSION,
             producer: self.producer,
@@ -168,7 +168,7 @@ impl Client {
             // Of another attempt, or said twice.
             _ => return Ok(()),
         };
-        (self.heard, self.unanswered) = (now, None);
+        (self.last_seen, self.unanswered) = (now, None);
         self.ending(over)
     }
 

@@ -98,7 +98,7 @@ impl Budget {
         let more = window
             .saturating_sub(grant.outstanding())
             .min(self.free())
-            // Strangers may say that they stand where offsets end.
+            // Strangers may claim the highest offset.
             .min(u64::MAX - from);
         grant.limit = from + more;
         self.granted += more;

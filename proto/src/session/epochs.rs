@@ -7,8 +7,7 @@ use crate::id::ProducerId;
 /// So many producers are remembered in each of two generations.
 const GENERATION: usize = 1 << 16;
 
-/// When the newer generation is full the older one is forgotten: those go of whom nothing was heard while many others
-/// were.
+/// When the newer generation is full the older one is forgotten, and with it the producers that were not seen since.
 #[derive(Debug, Default)]
 pub(super) struct Epochs {
     newer: HashMap<ProducerId, u64>,

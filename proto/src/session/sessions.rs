@@ -46,7 +46,7 @@ struct Session<P> {
     head: u64,
     /// A rewind was said since the last batch that fitted.
     rewound: bool,
-    heard: Instant,
+    last_seen: Instant,
     /// When the last batch came, or the credit for the next one was given.
     used: Instant,
     /// It was given credit since the last tick.
@@ -75,7 +75,7 @@ pub enum BatchDecision {
     Replay(Ack),
     /// It is not the next one, or beyond the credit. Say this, and forget the batch.
     Rewind(Rewind),
-    /// As before, and the client was told already.
+    /// As before, and the client knows already.
     Ignore,
     /// Say this.
     Refused(Refused<'static>),
@@ -98,7 +98,7 @@ pub struct EndedSession {
 pub enum EndReason {
     /// The client said so.
     Bye(ByeReason),
-    /// Nothing was heard for a minute.
+    /// Nothing arrived for a minute.
     Silent,
     /// The receiver ended it.
     Cut,
@@ -137,7 +137,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
     }
 
     /// A client wants a session. `None`: it said so before on this connection, and the answer is under way. One that is
-    /// superseded by it is told so.
+    /// superseded by it learns so.
     ///
     /// # Errors
     /// What to say to a client that cannot have one.
@@ -218,7 +218,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             grant: Grant::default(),
             head: hello.head,
             rewound: false,
-            heard: now,
+            last_seen: now,
             used: now,
             served: false,
         };
@@ -250,7 +250,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         open.welcomed = true;
         open.received = stored_to;
         open.grant = Grant::new(stored_to);
-        (open.heard, open.used) = (now, now);
+        (open.last_seen, open.used) = (now, now);
         self.budget.refill(session, &mut open.grant, sessions);
         let welcome = Welcome {
             version: VERSION,
@@ -268,7 +268,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         let Some(open) = self.of_mut(peer, session) else {
             return BatchDecision::Refused(unknown());
         };
-        open.heard = now;
+        open.last_seen = now;
         if from >= to {
             return BatchDecision::Refused(Refused::new(
                 RefusedReason::Malformed,
@@ -322,7 +322,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         else {
             return Err(unknown());
         };
-        open.heard = now;
+        open.last_seen = now;
         open.head = ping.head;
         if open.is_idle() {
             match exhausted {
@@ -364,7 +364,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         let silent: Vec<u64> = self
             .open
             .iter()
-            .filter(|(_, open)| now.saturating_duration_since(open.heard) >= GONE_AFTER)
+            .filter(|(_, open)| now.saturating_duration_since(open.last_seen) >= GONE_AFTER)
             .map(|(id, _)| *id)
             .collect();
         let ended = silent

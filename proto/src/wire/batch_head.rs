@@ -22,7 +22,7 @@ pub(super) struct BatchHead<'a> {
     names: Vec<&'a str>,
 }
 
-/// Who logged, borrowed. The owned twin is [`Source`].
+/// Who logged, borrowed. The owned form is [`Source`].
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(missing_docs)] // The same fields as in Source.
 pub struct SourceRef<'a> {
@@ -38,7 +38,7 @@ pub struct SourceRef<'a> {
     pub dropped_attributes: u32,
 }
 
-/// A place in the code, borrowed. The owned twin is [`Callsite`].
+/// A place in the code, borrowed. The owned form is [`Callsite`].
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The same fields as in Callsite.
 pub struct CallsiteRef<'a> {

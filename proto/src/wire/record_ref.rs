@@ -11,7 +11,7 @@ use crate::id::{ProducerId, SpanId, TraceId};
 use crate::record::{ErrorInfo, Kind, Link, Otlp, Outcome, Record, Source, SpanKind, Task};
 use crate::severity::Severity;
 
-/// A record, borrowed from its batch. Reading one allocates nothing. The owned twin is [`Record`].
+/// A record, borrowed from its batch. Reading one allocates nothing. The owned form is [`Record`].
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The same fields as in Record.
 pub struct RecordRef<'a> {
@@ -378,7 +378,7 @@ impl<'a> LastTask<'a> {
     }
 }
 
-/// The task of a record, borrowed. The owned twin is [`Task`]; its text form ([`fmt::Display`]) is the task's id.
+/// The task of a record, borrowed. The owned form is [`Task`]; its text form ([`fmt::Display`]) is the task's id.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The same fields as in Task.
 pub struct TaskRef<'a> {
@@ -460,7 +460,7 @@ impl fmt::Display for TaskRef<'_> {
     }
 }
 
-/// An error, borrowed. The owned twin is [`ErrorInfo`].
+/// An error, borrowed. The owned form is [`ErrorInfo`].
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The same fields as in ErrorInfo.
 pub struct ErrorRef<'a> {
@@ -519,7 +519,7 @@ impl<'a> ErrorRef<'a> {
     }
 }
 
-/// A link, borrowed. The owned twin is [`Link`].
+/// A link, borrowed. The owned form is [`Link`].
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The same fields as in Link.
 pub struct LinkRef<'a> {
@@ -574,7 +574,7 @@ impl<'a> LinkRef<'a> {
     }
 }
 
-/// What only OTLP has, borrowed. The owned twin is [`Otlp`].
+/// What only OTLP has, borrowed. The owned form is [`Otlp`].
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)] // The same fields as in Otlp.
 pub struct OtlpRef<'a> {

@@ -28,7 +28,7 @@ pub(super) mod field {
     pub const ITEMS: u32 = 1;
 }
 
-/// A value, borrowed from the wire. The owned twin is [`Value`].
+/// A value, borrowed from the wire. The owned form is [`Value`].
 #[derive(Debug, Clone, Copy, Default)]
 pub enum ValueRef<'a> {
     /// Nothing.

@@ -35,7 +35,7 @@ pub struct Plugin {
     reason: String,
     lines: Vec<u8>,
     /// When it last read or said something.
-    heard: Instant,
+    last_seen: Instant,
     warnings: u32,
 }
 
@@ -55,7 +55,7 @@ impl Plugin {
             rejected: Vec::new(),
             reason: String::new(),
             lines: Vec::new(),
-            heard: Instant::now(),
+            last_seen: Instant::now(),
             warnings: 0,
         };
         plugin.running()?;
@@ -67,7 +67,7 @@ impl Plugin {
         let running = match self.running.take() {
             Some(running) => running,
             None => {
-                self.heard = Instant::now();
+                self.last_seen = Instant::now();
                 self.warnings = 0;
                 Running::start(&self.name, &self.config).map_err(|error| {
                     Error::retry(format_args!(
@@ -95,7 +95,7 @@ impl Plugin {
     }
 
     fn take(&mut self, answer: Answer) -> Result<(), Error> {
-        self.heard = Instant::now();
+        self.last_seen = Instant::now();
         match answer {
             // To believe it would lose records that it never saw.
             Answer::Done(number) if number > self.sent => {
@@ -145,11 +145,11 @@ impl Plugin {
     }
 
     /// Time left before the program is given up.
-    fn patience(&mut self) -> Result<Duration, Error> {
+    fn time_left(&mut self) -> Result<Duration, Error> {
         if self.shutdown.reached(Phase::Abort) {
             return Err(self.fail(Some("the daemon stops".to_owned())));
         }
-        let left = self.config.timeout.saturating_sub(self.heard.elapsed());
+        let left = self.config.timeout.saturating_sub(self.last_seen.elapsed());
         if left.is_zero() {
             let why = format!(
                 "`{}` neither read nor acknowledged anything for {}; it is started again",
@@ -173,17 +173,17 @@ impl Plugin {
     fn write(&mut self) -> Result<(), Error> {
         let lines = std::mem::take(&mut self.lines);
         let mut rest = lines.as_slice();
-        self.heard = Instant::now();
+        self.last_seen = Instant::now();
         while !rest.is_empty() {
             match self.running()?.write(rest) {
                 Ok(0) => {
                     self.take_answers()?;
-                    self.patience()?;
+                    self.time_left()?;
                     self.running()?.wait_writable();
                 }
                 Ok(written) => {
                     rest = &rest[written..];
-                    self.heard = Instant::now();
+                    self.last_seen = Instant::now();
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                     return Err(self.fail(None));
@@ -204,10 +204,10 @@ impl Plugin {
 
     /// Waits until at most `many` records are with the program.
     fn wait(&mut self, many: usize) -> Result<(), Error> {
-        self.heard = Instant::now();
+        self.last_seen = Instant::now();
         while self.pending.len() > many {
-            let patience = self.patience()?.min(STOP_INTERVAL);
-            if let Some(answer) = self.running()?.wait_answer(patience) {
+            let time = self.time_left()?.min(STOP_INTERVAL);
+            if let Some(answer) = self.running()?.wait_answer(time) {
                 self.take(answer)?;
             }
         }

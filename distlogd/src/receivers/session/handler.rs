@@ -117,7 +117,7 @@ impl Handler {
     /// Handles a client's message.
     ///
     /// # Errors
-    /// If the daemon stops. The clients are told soon.
+    /// If the daemon stops. The clients get a closing message soon.
     pub(super) fn handle(&mut self, message: Message) -> Result<(), Closed> {
         let Message {
             peer,

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
+use distlog_proto::ProducerId;
 use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
 use distlog_testkit::eventually;
-use distlogd::daemon::{Builder, SyncPolicy};
+use distlogd::daemon::{Builder, Daemon, SyncPolicy};
 
 use crate::kit::in_process::*;
 use crate::kit::session_client::*;
+
+fn messages(daemon: &Daemon, producer: ProducerId) -> Vec<String> {
+    let stored = stored(daemon.reader(), producer);
+    stored.into_iter().map(|(_, message)| message).collect()
+}
 
 #[test]
 fn records_are_acked_when_they_are_stored_and_stored_once() {
@@ -50,11 +56,7 @@ fn records_are_acked_when_they_are_stored_and_stored_once() {
     distlog_proto::wire::encode::source(&mut empty, &source(id(1)));
     client.send_as(client.session, 200, 300, empty);
     client.acked(300);
-    let messages: Vec<String> = stored(daemon.reader(), id(1))
-        .into_iter()
-        .map(|(_, message)| message)
-        .collect();
-    assert_eq!(messages, ["a", "b", "c", "d"]);
+    assert_eq!(messages(&daemon, id(1)), ["a", "b", "c", "d"]);
     for (name, value) in [
         ("distlogd_session_replayed_batches_total", 2),
         ("distlogd_session_rewinds_total", 1),
@@ -99,11 +101,7 @@ fn a_later_attempt_supersedes_and_an_earlier_one_is_refused() {
     assert_eq!(first.refused().0, RefusedReason::UnknownSession);
     second.send(20, 30, vec![record(20, "c")]);
     second.acked(30);
-    let messages: Vec<String> = stored(daemon.reader(), id(1))
-        .into_iter()
-        .map(|(_, message)| message)
-        .collect();
-    assert_eq!(messages, ["a", "b", "c"]);
+    assert_eq!(messages(&daemon, id(1)), ["a", "b", "c"]);
     let refused = |reason| {
         let name = format!("distlogd_session_refused_total{{reason=\"{reason}\"}}");
         metric(&daemon, &name)
@@ -135,10 +133,7 @@ fn what_is_forged_is_refused_and_counted() {
     let forged = [
         body(id(1), vec![record(0, "forged")]),
         body(id(2), vec![record(0, "a"), record(10, "beyond")]),
-        body(
-            distlog_proto::ProducerId::UNKNOWN,
-            vec![record(0, "nobody's")],
-        ),
+        body(ProducerId::UNKNOWN, vec![record(0, "nobody's")]),
     ];
     for bytes in forged {
         epoch += 1;
@@ -312,11 +307,7 @@ fn a_daemon_started_again_says_where_it_stands() {
         again.acked(30);
         let moved = Client::join(&context, &daemon, id(2), 2);
         assert_eq!(moved.stored_to, 1010);
-        let messages: Vec<String> = stored(daemon.reader(), id(1))
-            .into_iter()
-            .map(|(_, message)| message)
-            .collect();
-        assert_eq!(messages, ["a", "b", "c"]);
+        assert_eq!(messages(&daemon, id(1)), ["a", "b", "c"]);
         daemon.stop();
     }
 }

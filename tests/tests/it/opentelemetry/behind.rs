@@ -26,7 +26,7 @@ fn from_node() {
 fn passed_on(sdk: Sdk, protocol: Protocol) {
     let (direct, behind, behind_rotel) = (Receiver::start(), Receiver::start(), Receiver::start());
     let folder = tempfile::tempdir().unwrap();
-    let rotel = Rotel::start(folder.path(), behind_rotel.address());
+    let rotel = Rotel::start(folder.path(), &behind_rotel.address());
     let config = format!(
         "processors:\n  straight: {{ otlp: {{ endpoint: '{}' }} }}\n\
          \x20 rotel: {{ otlp: {{ endpoint: 'http://{}', protocol: http/protobuf }} }}\n\

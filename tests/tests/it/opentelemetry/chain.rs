@@ -45,7 +45,7 @@ fn with_opentelemetry(sdk: Sdk, name: &str, next: &str, daemon: &Daemon) -> (Pro
 fn services_with_and_without_distlog_make_one_tree_and_one_trace() {
     let (straight, behind) = (Receiver::start(), Receiver::start());
     let folder = tempfile::tempdir().unwrap();
-    let rotel = Rotel::start(folder.path(), behind.address());
+    let rotel = Rotel::start(folder.path(), &behind.address());
     let config = format!(
         "processors:\n  straight: {{ otlp: {{ endpoint: '{}' }} }}\n  rotel: {{ otlp: {{ endpoint: 'http://{}' }} }}\n\
          rules: [ {{ to: [straight, rotel] }} ]",
