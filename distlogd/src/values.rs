@@ -162,7 +162,7 @@ impl<T> Visitor<'_> for Scalar<T> {
     }
 }
 
-/// Reads a scalar with `parse`; `expected` says what it takes.
+/// Reads a scalar with `parse`; `expected` describes the values it takes.
 pub fn scalar<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     expected: &'static str,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
@@ -87,39 +88,32 @@ impl Default for Document {
 }
 
 fn named_processors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Processors, D::Error> {
-    struct Named;
-
-    impl<'de> Visitor<'de> for Named {
-        type Value = Processors;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("processors by name, like errors: { file: { path: errors.log } }")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Processors, A::Error> {
-            Processors::deserialize(MapAccessDeserializer::new(map))
-        }
-    }
-
-    deserializer.deserialize_map(Named)
+    let example = "processors by name, like errors: { file: { path: errors.log } }";
+    deserializer.deserialize_map(Expecting(example, PhantomData))
 }
 
 fn list_of_rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
-    struct List;
+    let example = "a list of rules like - { when: CONDITION, to: [PROCESSOR] }";
+    deserializer.deserialize_seq(Expecting(example, PhantomData))
+}
 
-    impl<'de> Visitor<'de> for List {
-        type Value = Vec<Rule>;
+/// Reads a map or a list; a value of another type gets an example of what goes there.
+struct Expecting<T>(&'static str, PhantomData<T>);
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of rules like - { when: CONDITION, to: [PROCESSOR] }")
-        }
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Expecting<T> {
+    type Value = T;
 
-        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vec<Rule>, A::Error> {
-            Vec::deserialize(SeqAccessDeserializer::new(seq))
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
     }
 
-    deserializer.deserialize_seq(List)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
+        T::deserialize(SeqAccessDeserializer::new(seq))
+    }
 }
 
 fn one_or_many(_: &mut SchemaGenerator) -> Schema {

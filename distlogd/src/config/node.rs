@@ -205,10 +205,6 @@ impl<'de> Visitor<'de> for TreeVisitor {
         Ok(Tree::Null)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
-        Tree::deserialize(deserializer)
-    }
-
     fn visit_bool<E>(self, v: bool) -> Result<Tree, E> {
         Ok(Tree::Bool(v))
     }

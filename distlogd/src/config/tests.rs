@@ -213,7 +213,7 @@ listen:
     }
     assert_eq!(found.len(), 3, "{found:#?}");
 
-    // As it says.
+    // Allowed.
     let text = "\
 listen:
   otlp_grpc: { bind: '0.0.0.0:4317', plaintext: true }

@@ -144,7 +144,7 @@ impl Tracker {
         spawned.map_err(StartError::Thread)
     }
 
-    /// Reads the stream as far as it goes now, says which tasks are lost, and ends: where no daemon runs.
+    /// Reads the store to its end, ends the lost tasks, and returns: where no daemon runs.
     ///
     /// # Errors
     /// If the cursor's file or the store cannot be read.

@@ -318,8 +318,8 @@ fn otlp<S: Sink>(sink: &mut S, otlp: &OtlpRef<'_>) {
     sink.end_map();
 }
 
-/// The name for Python, and whether `severity_text` must be said elsewhere: Python's readers wait for `WARNING` where
-/// OpenTelemetry writes `WARN`, but a level that only the program knows is shown.
+/// The level's name for Python, and whether `severity_text` needs its own entry: Python's readers expect `WARNING`
+/// where OpenTelemetry writes `WARN`, but a level that only the program knows is shown.
 fn levelname(severity: Severity, text: &str) -> (&str, bool) {
     let usual = severity.levelname();
     if text.is_empty() {

@@ -7,11 +7,10 @@ use distlog_python::{json, pickle};
 use distlog_testkit::records::{record, topic};
 use proptest::prelude::*;
 
-/// What stands before the letter of a name: names of one length can be made equal in the bytes of a message.
+/// The prefix of the letter of a name: names of one length can be made equal in the bytes of a message.
 const MARK: &str = "\u{1}name\u{2}";
 
-/// Calls a function with each name of a record's maps, by its place in the map, and makes the maps anew of what it
-/// says.
+/// Renames the entries of a record's maps by a function of their index and name.
 fn rename(record: &Record, name: &impl Fn(usize, &str) -> String) -> Record {
     fn map(of: &Map, name: &impl Fn(usize, &str) -> String) -> Map {
         of.iter()

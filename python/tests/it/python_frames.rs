@@ -202,9 +202,9 @@ fn tasks_begin_and_fail() {
         ])
     );
 
-    let said = both("failed-1");
+    let failed = both("failed-1");
     assert_eq!(
-        (said.kind, said.outcome),
+        (failed.kind, failed.outcome),
         (Kind::Event, Outcome::Unset),
         "the program's own words"
     );
