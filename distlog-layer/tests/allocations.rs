@@ -1,4 +1,6 @@
 //! An event in a task allocates nothing on the calling thread.
+//!
+//! Its program is its own: it counts what the allocator is asked for.
 #![allow(missing_docs)]
 
 mod common;

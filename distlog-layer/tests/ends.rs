@@ -1,5 +1,7 @@
 //! How programs end, and that what they logged is there all the same: `exit`, a guard in a `static`, a guard that was
 //! dropped at once, programs that live for a moment beside spools of killed ones.
+//!
+//! Their program is their own: children run it again, and each installs a subscriber for its whole process.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 

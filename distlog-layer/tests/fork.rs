@@ -1,4 +1,6 @@
 //! A forked child is a producer of its own.
+//!
+//! Its program is its own: it forks.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 

@@ -1,4 +1,6 @@
 //! A program that says nothing of itself is what its environment says.
+//!
+//! Its program is its own: a child runs it again, with another environment and a subscriber for its whole process.
 #![allow(missing_docs)]
 
 mod common;

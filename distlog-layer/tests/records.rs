@@ -1,4 +1,6 @@
 //! What a record holds when it arrives.
+//!
+//! Their program is their own: it installs a logger of the crate `log` for the whole process.
 #![allow(missing_docs)]
 
 mod common;

@@ -1,4 +1,6 @@
 //! A name that nobody resolves for a long time holds up neither another address nor the end of the program.
+//!
+//! Their program is their own: it stands before the system's `getaddrinfo`.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 

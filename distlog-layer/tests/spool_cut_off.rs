@@ -1,4 +1,6 @@
 //! Somebody cuts off the file of a program that logs: the program does not notice, its human does.
+//!
+//! Their program is their own: it loses memory (SIGBUS), and children run it again.
 #![cfg(unix)]
 #![allow(missing_docs)]
 

@@ -1,4 +1,6 @@
 //! A process with a spool is killed; every record whose log call returned is in its file, with all that it needs.
+//!
+//! Its program is its own: a child runs it again and is killed.
 #![cfg(unix)]
 #![allow(missing_docs)]
 

@@ -1,4 +1,6 @@
 //! What a spool keeps when its process is killed, ends or forks, and who sends it.
+//!
+//! Their program is their own: children run it again, fork and are killed.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 

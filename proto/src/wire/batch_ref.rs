@@ -2,8 +2,9 @@
 
 use super::batch_head::{BatchHead, SourceRef};
 use super::field::batch as field;
-use super::record_ref::{LastTask, RecordRef};
+use super::record_ref::RecordRef;
 use super::scan::{DecodeError, Field, Payload, Scan};
+use super::task_ref::LastTask;
 
 /// A `RecordBatch`, borrowed from its bytes. What the records share is read once, here.
 #[derive(Debug)]

@@ -4,8 +4,8 @@
 //! every record, so this module walks the bytes itself ([protobuf
 //! encoding](https://protobuf.dev/programming-guides/encoding/)). Read it in this order: `scan.rs` (tags and lengths,
 //! bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`, `batch_head.rs` (what
-//! records share), `record_ref.rs`, `batch_ref.rs`, `record_header.rs` (reading), `encode/`, `batch_writer.rs` and
-//! `raw_batch.rs` (writing).
+//! records share), `record_ref.rs` with `task_ref.rs`, `error_ref.rs`, `link_ref.rs` and `otlp_ref.rs`, `batch_ref.rs`,
+//! `record_header.rs` (reading), `encode/`, `batch_writer.rs` and `raw_batch.rs` (writing).
 //!
 //! ```
 //! use distlog_proto::{BatchRef, Record, wire::BatchWriter};
@@ -25,21 +25,29 @@ mod batch_head;
 mod batch_ref;
 mod batch_writer;
 pub mod encode;
+mod error_ref;
+mod link_ref;
 mod once;
+mod otlp_ref;
 pub mod put;
 mod raw_batch;
 mod record_header;
 mod record_ref;
 pub mod scan;
+mod task_ref;
 mod value_ref;
 
 pub use batch_head::{CallsiteRef, SourceRef};
 pub use batch_ref::{BatchRef, Records, trace_ids};
 pub use batch_writer::{BatchWriter, record as put_record};
+pub use error_ref::ErrorRef;
+pub use link_ref::LinkRef;
+pub use otlp_ref::OtlpRef;
 pub use raw_batch::RawBatch;
 pub use record_header::RecordHeader;
-pub use record_ref::{ErrorRef, LevelName, LinkRef, OtlpRef, RecordRef, TaskRef};
+pub use record_ref::{LevelName, RecordRef};
 pub use scan::DecodeError;
+pub use task_ref::TaskRef;
 pub use value_ref::{FieldsRef, ListRef, ValueRef, field_value};
 
 /// Numbers of the fields in `distlog/v1/*.proto`.

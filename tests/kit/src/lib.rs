@@ -4,8 +4,8 @@
 //! starts any other program and reads what it prints; `rotel.rs` starts a real server of OpenTelemetry.
 //!
 //! By features, so that no crate builds more than its tests need: `records.rs` makes records of every kind for
-//! proptest, `strict_json.rs` judges JSON, `store_double.rs` is a file system that fails as told, `otlp.rs` is a receiver
-//! of OTLP that answers as told.
+//! proptest, `strict_json.rs` judges JSON, `store_double.rs` is a file system that fails as told, `otlp.rs` is a
+//! receiver of OTLP that answers as told.
 
 mod daemon;
 mod eventually;

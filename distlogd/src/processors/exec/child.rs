@@ -18,7 +18,7 @@ const ANSWERS: usize = 4096;
 const STOP_TIMEOUTS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(1)];
 /// How often it is looked whether it has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// All of that together, and some time for the machine.
+/// [`STOP_TIMEOUTS`] together, and some time to notice that the daemon stops.
 pub(super) const STOP_TIME: Duration = Duration::from_secs(6);
 
 /// A running program. Dropping it ends it.

@@ -12,8 +12,8 @@
 //! LogRecord form of encoding J ([`distlog_python::json`]). Acknowledgements may come late and for many at once, but
 //! they have to come: a program that neither reads nor acknowledges for `timeout` is started again. What is not
 //! acknowledged when it ends comes again, so a record may come twice, and never gets lost. Lines on standard error are
-//! logged. At the end, and when the daemon's grace period is over, standard input is closed; then it has three seconds to
-//! finish, and to acknowledge. A program that still runs gets SIGTERM, and a second later SIGKILL.
+//! logged. At the end, and when the daemon's grace period is over, standard input is closed; then it has three seconds
+//! to finish, and to acknowledge. A program that still runs gets SIGTERM, and a second later SIGKILL.
 //!
 //! A whole plugin in Python:
 //!
