@@ -274,9 +274,10 @@ impl Transport for SessionClient {
     }
 
     fn wait(&self, blocked: bool, waker: Option<&Waker>, timeout: Duration) -> bool {
-        let timeout = match self.connection {
-            Some(_) => timeout,
-            None => timeout.min(self.next_attempt.saturating_duration_since(Instant::now())),
+        // An attempt that nobody waits for may be long overdue: with nothing to send, none is made.
+        let timeout = match blocked && self.connection.is_none() {
+            true => timeout.min(self.next_attempt.saturating_duration_since(Instant::now())),
+            false => timeout,
         };
         wait(self.sockets(blocked), waker, timeout)
     }
@@ -285,5 +286,31 @@ impl Transport for SessionClient {
         if let (Some(connection), Some(reason)) = (self.connection, reason) {
             connection.close(reason, dropped, linger.max(MIN_LINGER));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use distlog_proto::ProducerId;
+
+    use super::*;
+    use crate::{Contexts, Endpoints, FailoverTimeouts};
+
+    /// A thread that drives it would spin otherwise.
+    #[test]
+    fn a_client_with_nothing_to_send_sleeps_as_long_as_it_may() {
+        let client = SessionClient::open(SessionConfig {
+            producer: ProducerId::random(),
+            endpoints: Endpoints::from("tcp://127.0.0.1:9"),
+            contexts: Contexts::new(1),
+            heartbeat: Duration::from_secs(5),
+            timeouts: FailoverTimeouts::default(),
+            is_lazy: true,
+            reporter: None,
+        })
+        .unwrap();
+        let (begun, time) = (Instant::now(), Duration::from_millis(50));
+        assert!(!client.wait(false, None, time));
+        assert!(begun.elapsed() >= time, "{:?}", begun.elapsed());
     }
 }
