@@ -72,6 +72,7 @@ mod age_clock;
 mod append;
 mod batches;
 mod checkpoint;
+mod columns;
 mod consumer;
 mod cursor;
 mod cursor_file;

@@ -5,13 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::columns;
 use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
-use super::options::{FRAME_TARGET, TraceKey};
+use super::options::{BLOCK_TARGET, TraceKey};
 use super::replace::ASIDE;
-use super::sealed::{BlockAt, BlockHeader, Footer, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY};
+use super::sealed::{
+    BlockAt, BlockHeader, Footer, Method, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY,
+};
 
 /// Ending of a sealed segment's name.
 pub(super) const ENDING: &str = ".seal";
@@ -65,7 +68,7 @@ impl<'a> SealWriter<'a> {
             file,
             header,
             pack: None,
-            raw: Vec::with_capacity(FRAME_TARGET * 2),
+            raw: Vec::with_capacity(BLOCK_TARGET * 2),
             packed: Vec::new(),
             raw_first: header.first,
             offset: 0,
@@ -88,7 +91,7 @@ impl<'a> SealWriter<'a> {
         }
         self.raw.extend_from_slice(bytes);
         self.block_of.push(self.table.len() as u32);
-        if self.raw.len() >= FRAME_TARGET {
+        if self.raw.len() >= BLOCK_TARGET {
             self.block()?;
         }
         Ok(())
@@ -188,21 +191,18 @@ impl<'a> SealWriter<'a> {
             return Ok(());
         }
         let raw = std::mem::take(&mut self.raw);
-        let mut packed = std::mem::take(&mut self.packed);
-        let mut compressed = false;
-        if let Some(pack) = &mut self.pack {
-            packed.clear();
-            packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
-            pack.compress_to_buffer(&raw, &mut packed)?;
-            compressed = packed.len() < raw.len();
-        }
-        let body = if compressed { &packed } else { &raw };
+        let (method, packed) = self.pack(&raw)?;
+        let body = if method == Method::Rows {
+            &raw
+        } else {
+            &packed
+        };
         let header = BlockHeader {
             stored: body.len() as u32,
             raw: raw.len() as u32,
             first: self.raw_first,
             crc: crc32c::crc32c(body),
-            compressed,
+            method,
         };
         self.table.push(BlockAt {
             offset: self.offset,
@@ -218,6 +218,32 @@ impl<'a> SealWriter<'a> {
         self.raw.clear();
         self.packed = packed;
         Ok(())
+    }
+
+    /// The shortest form of a block's frames, and its bytes unless it is the frames themselves.
+    fn pack(&mut self, raw: &[u8]) -> io::Result<(Method, Vec<u8>)> {
+        let mut packed = std::mem::take(&mut self.packed);
+        packed.clear();
+        let Some(pack) = &mut self.pack else {
+            return Ok((Method::Rows, packed));
+        };
+        if let Some(columns) = columns::encode(raw)?
+            && columns.len() < raw.len()
+        {
+            // Nothing is removed that cannot be read again.
+            if columns::decode(&columns, raw.len(), &mut packed).is_some() && packed == raw {
+                return Ok((Method::Columns, columns));
+            }
+            packed.clear();
+        }
+        packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        pack.compress_to_buffer(raw, &mut packed)?;
+        let method = if packed.len() < raw.len() {
+            Method::PackedRows
+        } else {
+            Method::Rows
+        };
+        Ok((method, packed))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

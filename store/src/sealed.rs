@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::columns;
 use super::filter;
 use super::format::{MAX_BODY, put, take, u32_at, u64_at};
 use super::layer::{StoreFile, read_full};
-use super::options::{FRAME_TARGET, TraceKey};
+use super::options::{BLOCK_TARGET, TraceKey};
 use super::scan::is_damage;
 
 pub(super) const BLOCK_HEADER: usize = 32;
@@ -20,16 +21,27 @@ pub(super) const FOOTER: usize = 128;
 const FOOTER_MAGIC: [u8; 8] = *b"DLSEALft";
 
 /// No block has more bytes before compression: one large frame after frames that were just too small.
-const MAX_RAW: usize = MAX_BODY + FRAME_TARGET + 4096;
+pub(super) const MAX_RAW: usize = MAX_BODY + BLOCK_TARGET + 4096;
 
-/// The head of a block: frames as they were in the raw segment, compressed together.
+/// How the frames of a block are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// As they were.
+    Rows = 0,
+    /// As they were, compressed together.
+    PackedRows = 1,
+    /// Taken apart, see [`columns`](super::columns).
+    Columns = 2,
+}
+
+/// The head of a block: frames of the raw segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHeader {
     pub(super) stored: u32,
     pub(super) raw: u32,
     pub(super) first: u64,
     pub(super) crc: u32,
-    pub(super) compressed: bool,
+    pub(super) method: Method,
 }
 
 impl BlockHeader {
@@ -40,7 +52,7 @@ impl BlockHeader {
         put(&mut b, 12, &self.raw.to_le_bytes());
         put(&mut b, 16, &self.first.to_le_bytes());
         put(&mut b, 24, &self.crc.to_le_bytes());
-        put(&mut b, 28, &u32::from(self.compressed).to_le_bytes());
+        put(&mut b, 28, &(self.method as u32).to_le_bytes());
         let crc = crc32c::crc32c(&b[8..]);
         put(&mut b, 4, &crc.to_le_bytes());
         b
@@ -56,7 +68,12 @@ impl BlockHeader {
             raw: u32_at(b, 12),
             first: u64_at(b, 16),
             crc: u32_at(b, 24),
-            compressed: u32_at(b, 28) == 1,
+            method: match u32_at(b, 28) {
+                0 => Method::Rows,
+                1 => Method::PackedRows,
+                2 => Method::Columns,
+                _ => return None,
+            },
         };
         let sane = header.raw as usize <= MAX_RAW && header.stored as usize <= MAX_RAW;
         sane.then_some(header)
@@ -311,9 +328,20 @@ impl BlockReader {
         if header.stored != at.stored || crc32c::crc32c(body) != header.crc {
             return Ok(false);
         }
-        if !header.compressed {
-            out.extend_from_slice(body);
-            return Ok(true);
+        match header.method {
+            Method::PackedRows => {}
+            Method::Rows => {
+                out.extend_from_slice(body);
+                return Ok(true);
+            }
+            Method::Columns => {
+                let start = out.len();
+                let good = columns::decode(body, header.raw as usize, out).is_some();
+                if !good {
+                    out.truncate(start);
+                }
+                return Ok(good);
+            }
         }
         let unpack = match &mut self.unpack {
             Some(unpack) => unpack,

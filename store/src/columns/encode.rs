@@ -1,0 +1,577 @@
+//! Writes the frames of a block in columns.
+
+use std::io;
+
+use hashbrown::HashMap;
+
+use distlog_proto::wire::field::{batch, record, task};
+use distlog_proto::{SpanId, TaskId, TraceId};
+
+use super::shape::{ColumnKey, KEY, Message, NAME, NO_NAME, Shapes, Step, TooMany};
+use super::stream::Writer;
+use super::texts::{Encoded, Texts};
+use super::{decimals, hex, is_fraction, numbers};
+use crate::format::{BatchesOf, FramesIn};
+
+/// Batches that are no canonical protobuf, in a block, before it is stored in rows.
+const MAX_ODD: usize = 8;
+
+const VARINT: u32 = 0;
+const FIXED64: u32 = 1;
+const BYTES: u32 = 2;
+const FIXED32: u32 = 5;
+
+/// The values of a column.
+enum Values {
+    Numbers(Vec<u64>),
+    Texts(Texts),
+}
+
+/// Why a batch is not taken apart.
+enum Odd {
+    /// Its bytes are not what would be put together again.
+    Bytes,
+    TooMany,
+}
+
+impl From<TooMany> for Odd {
+    fn from(_: TooMany) -> Odd {
+        Odd::TooMany
+    }
+}
+
+/// Encodes whole frames. `None` if they are better stored in rows.
+///
+/// # Errors
+/// If the compressor fails.
+pub(in super::super) fn encode(frames: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut odd = Vec::new();
+    loop {
+        match Encoder::new().frames(frames, &odd) {
+            Ok(encoder) => return encoder.finish().map(Some),
+            Err((_, Odd::TooMany)) => return Ok(None),
+            Err((batch, Odd::Bytes)) if odd.len() < MAX_ODD => odd.push(batch),
+            Err((_, Odd::Bytes)) => return Ok(None),
+        }
+    }
+}
+
+/// What the batches of a block share mostly: source and callsites.
+struct Head {
+    /// Of each callsite the names of its fields.
+    names: HashMap<u32, Vec<u32>>,
+}
+
+#[derive(Default)]
+struct Batches {
+    producers: Texts,
+    from: Vec<u64>,
+    span: Vec<u64>,
+    received: Vec<u64>,
+    count: Vec<u64>,
+    unordered: Vec<u64>,
+    /// 0 for a batch that is stored as it is, else the number of its head and 1.
+    head: Vec<u64>,
+}
+
+struct Encoder {
+    shapes: Shapes,
+    columns: Vec<Values>,
+    rows: Vec<u64>,
+    batches: Batches,
+    /// Number of batches of each frame, and of its first record.
+    frames: Vec<u64>,
+    firsts: Vec<u64>,
+    salt: u32,
+    heads: Vec<Head>,
+    head_bytes: Texts,
+    by_head: HashMap<Vec<u8>, u64>,
+    raw: Texts,
+    /// The task of the record before, whose ids need not be worked out again.
+    last: Option<TaskId>,
+    /// Of the record that is taken apart.
+    time: u64,
+    offset: u64,
+    names: Option<(usize, u32)>,
+}
+
+impl Encoder {
+    fn new() -> Encoder {
+        Encoder {
+            shapes: Shapes::new(),
+            columns: Vec::new(),
+            rows: Vec::new(),
+            batches: Batches::default(),
+            frames: Vec::new(),
+            firsts: Vec::new(),
+            salt: 0,
+            heads: Vec::new(),
+            head_bytes: Texts::default(),
+            by_head: HashMap::new(),
+            raw: Texts::default(),
+            last: None,
+            time: 0,
+            offset: 0,
+            names: None,
+        }
+    }
+
+    /// Takes frames; `odd` are the numbers of the batches that are stored as they are.
+    fn frames(mut self, bytes: &[u8], odd: &[usize]) -> Result<Encoder, (usize, Odd)> {
+        let mut number = 0;
+        for (frame, range) in FramesIn::new(bytes) {
+            let frame_bytes = &bytes[range];
+            self.frames.push(u64::from(frame.batches));
+            self.firsts.push(frame.first);
+            self.salt = frame.salt;
+            for (head, _, body) in BatchesOf::new(&frame, frame_bytes) {
+                let batches = &mut self.batches;
+                batches.producers.push(&head.producer.to_bytes());
+                batches.from.push(head.from);
+                batches.span.push(head.to.wrapping_sub(head.from));
+                batches.received.push(head.received);
+                batches.count.push(u64::from(head.count));
+                batches.unordered.push(u64::from(!head.ordered));
+                let body = &frame_bytes[body];
+                if odd.contains(&number) {
+                    self.batches.head.push(0);
+                    self.raw.push(body);
+                } else {
+                    self.offset = head.from;
+                    self.batch(body, head.count).map_err(|odd| (number, odd))?;
+                }
+                number += 1;
+            }
+        }
+        Ok(self)
+    }
+
+    fn batch(&mut self, bytes: &[u8], count: u32) -> Result<(), Odd> {
+        let mut scan = Scan::new(bytes);
+        let shared = loop {
+            let left = scan.rest.len();
+            match scan.tag() {
+                None => break bytes.len(),
+                Some(tag) if tag >> 3 == batch::RECORDS => break bytes.len() - left,
+                Some(tag) => scan.skip(tag).ok_or(Odd::Bytes)?,
+            }
+        };
+        let (shared, mut records) = bytes.split_at(shared);
+        let head = self.head(shared);
+        self.batches.head.push(head + 1);
+        let mut found = 0;
+        while !records.is_empty() {
+            let mut scan = Scan::new(records);
+            let tag = scan.tag().ok_or(Odd::Bytes)?;
+            if tag != batch::RECORDS << 3 | BYTES {
+                return Err(Odd::Bytes);
+            }
+            let record = scan.bytes().ok_or(Odd::Bytes)?;
+            records = scan.rest;
+            self.record(record, head as usize)?;
+            found += 1;
+        }
+        if found != count {
+            return Err(Odd::Bytes);
+        }
+        Ok(())
+    }
+
+    /// The number of what a batch's records share.
+    fn head(&mut self, bytes: &[u8]) -> u64 {
+        if let Some(known) = self.by_head.get(bytes) {
+            return *known;
+        }
+        let number = self.heads.len() as u64;
+        let mut names: HashMap<u32, Vec<u32>> = HashMap::new();
+        for item in distlog_proto::wire::scan::Scan::new("RecordBatch", bytes).flatten() {
+            if let (batch::CALLSITES, Ok(callsite)) = (item.number, item.bytes()) {
+                let (mut id, mut list) = (0, Vec::new());
+                let fields = distlog_proto::wire::scan::Scan::new("Callsite", callsite);
+                for field in fields.flatten() {
+                    match field.number {
+                        1 => id = field.u32().unwrap_or_default(),
+                        9 => list.push(self.shapes.name(field.bytes().unwrap_or_default())),
+                        _ => {}
+                    }
+                }
+                names.insert(id, list);
+            }
+        }
+        self.heads.push(Head { names });
+        self.head_bytes.push(bytes);
+        self.by_head.insert(bytes.to_vec(), number);
+        number
+    }
+
+    fn record(&mut self, bytes: &[u8], head: usize) -> Result<(), Odd> {
+        self.time = 0;
+        self.names = Some((head, 0));
+        let node = self.message(Message::Record, bytes, 0)?;
+        let shape = self.shapes.shape(node);
+        self.rows.push(u64::from(shape));
+        self.offset = self.offset.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Takes a message apart; gives the node at its end.
+    fn message(&mut self, message: Message, bytes: &[u8], mut node: u32) -> Result<u32, Odd> {
+        let mut scan = Scan::new(bytes);
+        let mut name = NO_NAME;
+        let mut ids = Ids::default();
+        if message == Message::Task {
+            ids = self.ids(bytes);
+        }
+        while !scan.rest.is_empty() {
+            let tag = scan.tag().ok_or(Odd::Bytes)?;
+            let number = tag >> 3;
+            if message.is_named() && number <= NAME {
+                (node, name) = self.named(message, tag, &mut scan, node)?;
+                continue;
+            }
+            if tag & 7 == BYTES
+                && let Some(inner) = message.inner(number)
+            {
+                let content = scan.bytes().ok_or(Odd::Bytes)?;
+                (node, _) = self.shapes.step(node, Step::Open(tag), || None)?;
+                node = self.message(inner, content, node)?;
+                (node, _) = self.shapes.step(node, Step::Close, || None)?;
+                continue;
+            }
+            let derived = match (message, number, tag & 7) {
+                (Message::Task, task::SPAN_ID, FIXED64) if ids.span => Some(Step::SpanOfPath),
+                (Message::Task, task::PARENT_SPAN_ID, FIXED64) if ids.parent => {
+                    Some(Step::ParentOfPath)
+                }
+                (Message::Task, task::PATH, BYTES) if ids.path => Some(Step::PathOfSpan),
+                _ => None,
+            };
+            if let Some(step) = derived {
+                scan.skip(tag).ok_or(Odd::Bytes)?;
+                (node, _) = self.shapes.step(node, step, || None)?;
+                continue;
+            }
+            let key = || Some(ColumnKey { message, tag, name });
+            let (next, column) = self.shapes.step(node, Step::Value(tag), key)?;
+            node = next;
+            self.value(message, tag, column, &mut scan)?;
+        }
+        Ok(node)
+    }
+
+    /// Takes the name of a field, or its number.
+    fn named(
+        &mut self,
+        message: Message,
+        tag: u32,
+        scan: &mut Scan<'_>,
+        node: u32,
+    ) -> Result<(u32, u32), Odd> {
+        let step = match (tag >> 3, tag & 7) {
+            (KEY, VARINT) => {
+                let key =
+                    u32::try_from(scan.varint().ok_or(Odd::Bytes)?).map_err(|_| Odd::Bytes)?;
+                let names = match (message, self.names) {
+                    (Message::Field, Some((head, callsite))) => {
+                        self.heads.get(head).and_then(|h| h.names.get(&callsite))
+                    }
+                    _ => None,
+                };
+                let place = (key as usize).wrapping_sub(1);
+                let name = names.and_then(|names| names.get(place)).copied();
+                Step::Key(key, name.unwrap_or(NO_NAME))
+            }
+            (NAME, BYTES) => {
+                let name = scan.bytes().ok_or(Odd::Bytes)?;
+                if let Some(next) = self.shapes.follow_name(node, name) {
+                    return Ok((next, self.shapes.name_of(next)));
+                }
+                Step::Name(self.shapes.name(name))
+            }
+            _ => return Err(Odd::Bytes),
+        };
+        let (next, _) = self.shapes.step(node, step, || None)?;
+        Ok((next, self.shapes.name_of(next)))
+    }
+
+    fn value(
+        &mut self,
+        message: Message,
+        tag: u32,
+        column: u32,
+        scan: &mut Scan<'_>,
+    ) -> Result<(), Odd> {
+        let column = column as usize;
+        if column == self.columns.len() {
+            self.columns.push(match tag & 7 {
+                BYTES => Values::Texts(Texts::default()),
+                _ => Values::Numbers(Vec::new()),
+            });
+        }
+        let number = match tag & 7 {
+            VARINT => scan.varint(),
+            FIXED64 => scan.fixed64(),
+            FIXED32 => scan.fixed32().map(u64::from),
+            BYTES => {
+                let text = scan.bytes().ok_or(Odd::Bytes)?;
+                return match self.columns.get_mut(column) {
+                    Some(Values::Texts(texts)) => {
+                        texts.push(text);
+                        Ok(())
+                    }
+                    _ => Err(Odd::Bytes),
+                };
+            }
+            _ => None,
+        };
+        let number = number.ok_or(Odd::Bytes)?;
+        let number = match (message, tag >> 3) {
+            (Message::Record, record::OFFSET) => {
+                let expected = std::mem::replace(&mut self.offset, number);
+                number.wrapping_sub(expected)
+            }
+            (Message::Record, record::CALLSITE) => {
+                if let Some((_, callsite)) = &mut self.names {
+                    *callsite = u32::try_from(number).unwrap_or_default();
+                }
+                number
+            }
+            (Message::Record, record::TIME) => {
+                self.time = number;
+                number
+            }
+            (Message::Record, record::OBSERVED_TIME) => number.wrapping_sub(self.time),
+            _ => number,
+        };
+        match self.columns.get_mut(column) {
+            Some(Values::Numbers(numbers)) => numbers.push(number),
+            _ => return Err(Odd::Bytes),
+        }
+        Ok(())
+    }
+
+    /// Which ids of a task follow from others.
+    fn ids(&mut self, bytes: &[u8]) -> Ids {
+        let mut scan = Scan::new(bytes);
+        let (mut trace, mut span, mut parent, mut path) = (None, None, None, None);
+        let mut before = 0;
+        while let Some(tag) = scan.tag() {
+            // Each once and in order, else they are values as others.
+            if tag <= before {
+                break;
+            }
+            before = tag;
+            let read = match (tag >> 3, tag & 7) {
+                (task::TRACE_ID, BYTES) => scan.bytes().map(|bytes| trace = bytes.try_into().ok()),
+                (task::SPAN_ID, FIXED64) => scan.fixed64().map(|id| span = SpanId::new(id)),
+                (task::PARENT_SPAN_ID, FIXED64) => {
+                    scan.fixed64().map(|id| parent = SpanId::new(id))
+                }
+                (task::PATH, BYTES) => scan.bytes().map(|bytes| path = Some(bytes)),
+                _ => None,
+            };
+            if read.is_none() || path.is_some() {
+                break;
+            }
+        }
+        let (Some(trace), Some(span)) = (trace.and_then(TraceId::from_bytes), span) else {
+            return Ids::default();
+        };
+        if path.is_some_and(|path| is_anchor(path, span)) {
+            return Ids {
+                path: true,
+                ..Ids::default()
+            };
+        }
+        let Ok(path) = std::str::from_utf8(path.unwrap_or_default()) else {
+            return Ids::default();
+        };
+        let known = |task: &TaskId| task.trace_id() == trace && task.path() == path;
+        if !self.last.as_ref().is_some_and(known) {
+            self.last = TaskId::from_parts(trace, path).ok();
+        }
+        match &self.last {
+            Some(task) if task.path() == path && task.span_id() == span => Ids {
+                span: true,
+                parent: parent.is_some() && task.parent_span_id() == parent,
+                path: false,
+            },
+            _ => Ids::default(),
+        }
+    }
+
+    fn finish(self) -> io::Result<Vec<u8>> {
+        let mut out = Writer::new()?;
+        let mut body = Writer::new()?;
+        let mut ends = Vec::new();
+        for (key, values) in self.shapes.columns.iter().zip(&self.columns) {
+            match values {
+                Values::Numbers(values) if is_fraction(key) => decimals::put(values, &mut body)?,
+                Values::Numbers(values) => numbers::put(values, &mut body)?,
+                Values::Texts(texts) => Encoded::of(texts).put(&mut body)?,
+            }
+            #[cfg(test)]
+            if std::env::var("SHOW").is_ok() {
+                let n = match values {
+                    Values::Numbers(v) => v.len(),
+                    Values::Texts(t) => t.len(),
+                };
+                let sample = match values {
+                    Values::Numbers(v) => format!("{:?}", &v[..v.len().min(4)]),
+                    Values::Texts(t) => format!(
+                        "{:?}",
+                        t.iter()
+                            .take(3)
+                            .map(|t| String::from_utf8_lossy(t).into_owned())
+                            .collect::<Vec<_>>()
+                    ),
+                };
+                let size = body.bytes.len() - ends.last().copied().unwrap_or(0);
+                println!(
+                    "COL {:?} {} {} {} : {} of {} = {:.2}  {}",
+                    key.message,
+                    key.tag >> 3,
+                    key.tag & 7,
+                    self.shapes.dbg_name(key.name),
+                    size,
+                    n,
+                    size as f64 / self.rows.len() as f64,
+                    sample
+                );
+            }
+            ends.push(body.bytes.len());
+        }
+        let batches = &self.batches;
+        let mut head = Writer::new()?;
+        head.varint(u64::from(self.salt));
+        head.varint(self.frames.len() as u64);
+        numbers::put(&self.frames, &mut head)?;
+        numbers::put(&self.firsts, &mut head)?;
+        head.varint(batches.from.len() as u64);
+        Encoded::of(&batches.producers).put(&mut head)?;
+        for column in [
+            &batches.from,
+            &batches.span,
+            &batches.received,
+            &batches.count,
+            &batches.unordered,
+            &batches.head,
+        ] {
+            numbers::put(column, &mut head)?;
+        }
+        head.varint(self.heads.len() as u64);
+        Encoded::of(&self.head_bytes).put(&mut head)?;
+        head.varint(self.raw.len() as u64);
+        Encoded::of(&self.raw).put(&mut head)?;
+        let mut shapes = Writer::new()?;
+        self.shapes.put(&mut shapes);
+        head.varint(shapes.bytes.len() as u64);
+        head.run(&shapes.bytes)?;
+        head.varint(self.rows.len() as u64);
+        numbers::put(&self.rows, &mut head)?;
+        let mut before = 0;
+        for (end, values) in ends.into_iter().zip(&self.columns) {
+            let count = match values {
+                Values::Numbers(values) => values.len(),
+                Values::Texts(texts) => texts.len(),
+            };
+            head.varint(count as u64);
+            head.varint((end - std::mem::replace(&mut before, end)) as u64);
+        }
+        #[cfg(test)]
+        if std::env::var("SHOW").is_ok() {
+            println!(
+                "COL head {} rows {} batches {}",
+                head.bytes.len(),
+                self.rows.len(),
+                batches.from.len()
+            );
+        }
+        out.short(&head.bytes);
+        out.bytes.extend_from_slice(&body.bytes);
+        Ok(out.bytes)
+    }
+}
+
+/// Which ids of a task follow from others.
+#[derive(Default)]
+struct Ids {
+    span: bool,
+    parent: bool,
+    path: bool,
+}
+
+/// Whether a path is that of a span that only OpenTelemetry knows.
+fn is_anchor(path: &[u8], span: SpanId) -> bool {
+    path.len() == 17 && path[0] == b'~' && path[1..] == hex(span.get())
+}
+
+/// Walks over a message; accepts only what would be written again as it was.
+struct Scan<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Scan<'a> {
+    fn new(bytes: &'a [u8]) -> Scan<'a> {
+        Scan { rest: bytes }
+    }
+
+    #[inline]
+    fn tag(&mut self) -> Option<u32> {
+        u32::try_from(self.varint()?).ok().filter(|tag| *tag >= 8)
+    }
+
+    /// A varint that is no longer than it must be.
+    #[inline]
+    fn varint(&mut self) -> Option<u64> {
+        if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Some(u64::from(*byte));
+        }
+        let mut value = 0u64;
+        for (at, byte) in self.rest.iter().enumerate().take(10) {
+            if at == 9 && *byte != 1 {
+                return None;
+            }
+            value |= u64::from(byte & 0x7f) << (7 * at);
+            if *byte < 0x80 {
+                self.rest = &self.rest[at + 1..];
+                return (*byte != 0).then_some(value);
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn fixed64(&mut self) -> Option<u64> {
+        let (word, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(u64::from_le_bytes(*word))
+    }
+
+    #[inline]
+    fn fixed32(&mut self) -> Option<u32> {
+        let (word, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(u32::from_le_bytes(*word))
+    }
+
+    #[inline]
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.varint()?).ok()?;
+        let (bytes, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
+    fn skip(&mut self, tag: u32) -> Option<()> {
+        match tag & 7 {
+            VARINT => drop(self.varint()?),
+            FIXED64 => drop(self.fixed64()?),
+            BYTES => drop(self.bytes()?),
+            FIXED32 => drop(self.fixed32()?),
+            _ => return None,
+        }
+        Some(())
+    }
+}
