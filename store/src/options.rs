@@ -53,6 +53,14 @@ pub struct Options {
     pub index: IndexFn,
 }
 
+impl Options {
+    /// Of a small segment several blocks are made, so that damage does not take all of it.
+    pub(super) fn block_target(&self) -> usize {
+        let quarter = usize::try_from(self.segment_size / 4).unwrap_or(BLOCK_TARGET);
+        quarter.clamp(FRAME_TARGET, BLOCK_TARGET)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

@@ -245,14 +245,8 @@ impl Recovery<'_> {
             remove(self.layer, &path)?;
             return Ok(None);
         }
-        let saved = salvage(
-            self.layer,
-            self.dir,
-            id,
-            self.options.index,
-            self.options.compress,
-        )
-        .map_err(|e| FileError::new("rebuild", &path, e))?;
+        let saved = salvage(self.layer, self.dir, id, self.options)
+            .map_err(|e| FileError::new("rebuild", &path, e))?;
         let Some(Salvaged { sealed, lost }) = saved else {
             self.set_aside(&path)?;
             return Ok(None);

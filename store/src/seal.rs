@@ -10,7 +10,7 @@ use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
-use super::options::{BLOCK_TARGET, TraceKey};
+use super::options::{Options, TraceKey};
 use super::replace::ASIDE;
 use super::sealed::{
     BlockAt, BlockHeader, Footer, Method, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY,
@@ -40,6 +40,7 @@ pub(super) struct SealWriter<'a> {
     aside: PathBuf,
     file: Arc<dyn StoreFile>,
     header: SegmentHeader,
+    block_target: usize,
     pack: Option<zstd::bulk::Compressor<'static>>,
     raw: Vec<u8>,
     packed: Vec<u8>,
@@ -57,7 +58,8 @@ impl<'a> SealWriter<'a> {
         layer: &'a dyn FileLayer,
         dir: &'a Path,
         header: SegmentHeader,
-        compress: bool,
+        options: &Options,
+        hurry: bool,
     ) -> io::Result<Self> {
         let aside = dir.join(format!("{:020}{ENDING}{ASIDE}", header.id));
         let file = layer.create(&aside)?;
@@ -67,8 +69,9 @@ impl<'a> SealWriter<'a> {
             aside,
             file,
             header,
+            block_target: options.block_target(),
             pack: None,
-            raw: Vec::with_capacity(BLOCK_TARGET * 2),
+            raw: Vec::new(),
             packed: Vec::new(),
             raw_first: header.first,
             offset: 0,
@@ -77,7 +80,7 @@ impl<'a> SealWriter<'a> {
             block_of: Vec::new(),
             done: false,
         };
-        if compress {
+        if options.compress && !hurry {
             writer.pack = Some(zstd::bulk::Compressor::new(LEVEL)?);
         }
         writer.write(&header.encode(SEALED_MAGIC))?;
@@ -91,7 +94,7 @@ impl<'a> SealWriter<'a> {
         }
         self.raw.extend_from_slice(bytes);
         self.block_of.push(self.table.len() as u32);
-        if self.raw.len() >= BLOCK_TARGET {
+        if self.raw.len() >= self.block_target {
             self.block()?;
         }
         Ok(())

@@ -173,7 +173,8 @@ fn seal(shared: &Shared, live: &Live, end: u64) -> io::Result<Sealed> {
         &*shared.layer,
         &shared.segments_dir,
         live.header,
-        shared.options.compress && !hurry,
+        &shared.options,
+        hurry,
     )?;
     let mut bytes = Vec::new();
     for (number, frame) in memory.frames().iter().enumerate() {

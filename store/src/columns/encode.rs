@@ -410,35 +410,6 @@ impl Encoder {
                 Values::Numbers(values) => numbers::put(values, &mut body)?,
                 Values::Texts(texts) => Encoded::of(texts).put(&mut body)?,
             }
-            #[cfg(test)]
-            if std::env::var("SHOW").is_ok() {
-                let n = match values {
-                    Values::Numbers(v) => v.len(),
-                    Values::Texts(t) => t.len(),
-                };
-                let sample = match values {
-                    Values::Numbers(v) => format!("{:?}", &v[..v.len().min(4)]),
-                    Values::Texts(t) => format!(
-                        "{:?}",
-                        t.iter()
-                            .take(3)
-                            .map(|t| String::from_utf8_lossy(t).into_owned())
-                            .collect::<Vec<_>>()
-                    ),
-                };
-                let size = body.bytes.len() - ends.last().copied().unwrap_or(0);
-                println!(
-                    "COL {:?} {} {} {} : {} of {} = {:.2}  {}",
-                    key.message,
-                    key.tag >> 3,
-                    key.tag & 7,
-                    self.shapes.dbg_name(key.name),
-                    size,
-                    n,
-                    size as f64 / self.rows.len() as f64,
-                    sample
-                );
-            }
             ends.push(body.bytes.len());
         }
         let batches = &self.batches;
@@ -477,15 +448,6 @@ impl Encoder {
             };
             head.varint(count as u64);
             head.varint((end - std::mem::replace(&mut before, end)) as u64);
-        }
-        #[cfg(test)]
-        if std::env::var("SHOW").is_ok() {
-            println!(
-                "COL head {} rows {} batches {}",
-                head.bytes.len(),
-                self.rows.len(),
-                batches.from.len()
-            );
         }
         out.short(&head.bytes);
         out.bytes.extend_from_slice(&body.bytes);

@@ -164,11 +164,6 @@ impl Shapes {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn dbg_name(&self, n: u32) -> String {
-        String::from_utf8_lossy(&self.names[n as usize]).into_owned()
-    }
-
     /// The name by which a node goes on, if it is this one.
     #[inline]
     pub(super) fn follow_name(&self, node: u32, name: &[u8]) -> Option<u32> {
