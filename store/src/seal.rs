@@ -231,11 +231,11 @@ impl<'a> SealWriter<'a> {
             return Ok((Method::Rows, packed));
         };
         if let Some(columns) = columns::encode(raw)?
-            && columns.len() < raw.len()
+            && columns.body.len() < raw.len()
         {
             // Nothing is removed that cannot be read again.
-            if columns::decode(&columns, raw.len(), &mut packed).is_some() && packed == raw {
-                return Ok((Method::Columns, columns));
+            if columns::decode(&columns.body, raw.len(), &mut packed).is_some() && packed == raw {
+                return Ok((Method::Columns, columns.body));
             }
             packed.clear();
         }

@@ -5,8 +5,10 @@ use std::io;
 use hashbrown::HashMap;
 
 use distlog_proto::wire::field::{batch, record, task};
-use distlog_proto::{SpanId, TaskId, TraceId};
+use distlog_proto::wire::scan as proto;
+use distlog_proto::{Severity, SpanId, TaskId, TraceId};
 
+use super::index::{BlockIndex, Row};
 use super::shape::{ColumnKey, KEY, Message, NAME, NO_NAME, Shapes, Step, TooMany};
 use super::stream::Writer;
 use super::texts::{Encoded, Texts};
@@ -16,10 +18,18 @@ use crate::format::{BatchesOf, FramesIn};
 /// Batches that are no canonical protobuf, in a block, before it is stored in rows.
 const MAX_ODD: usize = 8;
 
+/// Of a source: the name of its service.
+const SERVICE: u32 = 5;
+
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 const BYTES: u32 = 2;
 const FIXED32: u32 = 5;
+
+const OFFSET: u32 = record::OFFSET << 3 | VARINT;
+const CALLSITE: u32 = record::CALLSITE << 3 | VARINT;
+const TIME: u32 = record::TIME << 3 | FIXED64;
+const OBSERVED_TIME: u32 = record::OBSERVED_TIME << 3 | FIXED64;
 
 /// The values of a column.
 enum Values {
@@ -40,11 +50,18 @@ impl From<TooMany> for Odd {
     }
 }
 
+/// A block in columns.
+pub(in super::super) struct Encoding {
+    pub(in super::super) body: Vec<u8>,
+    /// None if there are batches in it that were not taken apart.
+    pub(in super::super) index: Option<BlockIndex>,
+}
+
 /// Encodes whole frames. `None` if they are better stored in rows.
 ///
 /// # Errors
 /// If the compressor fails.
-pub(in super::super) fn encode(frames: &[u8]) -> io::Result<Option<Vec<u8>>> {
+pub(in super::super) fn encode(frames: &[u8]) -> io::Result<Option<Encoding>> {
     let mut odd = Vec::new();
     loop {
         match Encoder::new().frames(frames, &odd) {
@@ -58,8 +75,16 @@ pub(in super::super) fn encode(frames: &[u8]) -> io::Result<Option<Vec<u8>>> {
 
 /// What the batches of a block share mostly: source and callsites.
 struct Head {
-    /// Of each callsite the names of its fields.
-    names: HashMap<u32, Vec<u32>>,
+    /// The place of the service in the index.
+    service: usize,
+    callsites: HashMap<u32, Callsite>,
+}
+
+#[derive(Default)]
+struct Callsite {
+    severity: Severity,
+    /// Names of its fields.
+    names: Vec<u32>,
 }
 
 #[derive(Default)]
@@ -89,10 +114,12 @@ struct Encoder {
     raw: Texts,
     /// The task of the record before, whose ids need not be worked out again.
     last: Option<TaskId>,
+    index: BlockIndex,
     /// Of the record that is taken apart.
-    time: u64,
     offset: u64,
-    names: Option<(usize, u32)>,
+    received: u64,
+    head: usize,
+    callsite: u32,
 }
 
 impl Encoder {
@@ -110,9 +137,11 @@ impl Encoder {
             by_head: HashMap::new(),
             raw: Texts::default(),
             last: None,
-            time: 0,
+            index: BlockIndex::default(),
             offset: 0,
-            names: None,
+            received: 0,
+            head: 0,
+            callsite: 0,
         }
     }
 
@@ -138,6 +167,7 @@ impl Encoder {
                     self.raw.push(body);
                 } else {
                     self.offset = head.from;
+                    self.received = head.received;
                     self.batch(body, head.count).map_err(|odd| (number, odd))?;
                 }
                 number += 1;
@@ -183,31 +213,58 @@ impl Encoder {
             return *known;
         }
         let number = self.heads.len() as u64;
-        let mut names: HashMap<u32, Vec<u32>> = HashMap::new();
-        for item in distlog_proto::wire::scan::Scan::new("RecordBatch", bytes).flatten() {
-            if let (batch::CALLSITES, Ok(callsite)) = (item.number, item.bytes()) {
-                let (mut id, mut list) = (0, Vec::new());
-                let fields = distlog_proto::wire::scan::Scan::new("Callsite", callsite);
-                for field in fields.flatten() {
-                    match field.number {
-                        1 => id = field.u32().unwrap_or_default(),
-                        9 => list.push(self.shapes.name(field.bytes().unwrap_or_default())),
-                        _ => {}
-                    }
+        let mut head = Head {
+            service: 0,
+            callsites: HashMap::new(),
+        };
+        let mut service: &[u8] = b"";
+        for item in proto::Scan::new("RecordBatch", bytes).flatten() {
+            match (item.number, item.bytes()) {
+                (batch::SOURCE, Ok(source)) => {
+                    let fields = proto::Scan::new("Source", source).flatten();
+                    let name = fields.filter(|field| field.number == SERVICE).last();
+                    service = name.and_then(|name| name.bytes().ok()).unwrap_or_default();
                 }
-                names.insert(id, list);
+                (batch::CALLSITES, Ok(callsite)) => {
+                    let (id, callsite) = self.read_callsite(callsite);
+                    head.callsites.insert(id, callsite);
+                }
+                _ => {}
             }
         }
-        self.heads.push(Head { names });
+        head.service = self.index.service(service);
+        self.index.add_head(bytes);
+        self.heads.push(head);
         self.head_bytes.push(bytes);
         self.by_head.insert(bytes.to_vec(), number);
         number
     }
 
+    fn read_callsite(&mut self, bytes: &[u8]) -> (u32, Callsite) {
+        let (mut id, mut callsite) = (0, Callsite::default());
+        for field in proto::Scan::new("Callsite", bytes).flatten() {
+            match field.number {
+                1 => id = field.u32().unwrap_or_default(),
+                2 => callsite.severity = Severity::new(field.u32().unwrap_or_default()),
+                9 => {
+                    let name = self.shapes.name(field.bytes().unwrap_or_default());
+                    callsite.names.push(name);
+                }
+                _ => {}
+            }
+        }
+        (id, callsite)
+    }
+
     fn record(&mut self, bytes: &[u8], head: usize) -> Result<(), Odd> {
-        self.time = 0;
-        self.names = Some((head, 0));
-        let node = self.message(Message::Record, bytes, 0)?;
+        (self.head, self.callsite) = (head, 0);
+        let mut row = Row::default();
+        let node = self.message(Message::Record, bytes, 0, &mut row)?;
+        if let Some(head) = self.heads.get(head) {
+            let severity = head.callsites.get(&self.callsite).map(|c| c.severity);
+            let severity = severity.unwrap_or_default();
+            self.index.add(&row, head.service, severity, self.received);
+        }
         let shape = self.shapes.shape(node);
         self.rows.push(u64::from(shape));
         self.offset = self.offset.wrapping_add(1);
@@ -215,7 +272,13 @@ impl Encoder {
     }
 
     /// Takes a message apart; gives the node at its end.
-    fn message(&mut self, message: Message, bytes: &[u8], mut node: u32) -> Result<u32, Odd> {
+    fn message<'a>(
+        &mut self,
+        message: Message,
+        bytes: &'a [u8],
+        mut node: u32,
+        row: &mut Row<'a>,
+    ) -> Result<u32, Odd> {
         let mut scan = Scan::new(bytes);
         let mut name = NO_NAME;
         let mut ids = Ids::default();
@@ -234,7 +297,7 @@ impl Encoder {
             {
                 let content = scan.bytes().ok_or(Odd::Bytes)?;
                 (node, _) = self.shapes.step(node, Step::Open(tag), || None)?;
-                node = self.message(inner, content, node)?;
+                node = self.message(inner, content, node, row)?;
                 (node, _) = self.shapes.step(node, Step::Close, || None)?;
                 continue;
             }
@@ -254,7 +317,7 @@ impl Encoder {
             let key = || Some(ColumnKey { message, tag, name });
             let (next, column) = self.shapes.step(node, Step::Value(tag), key)?;
             node = next;
-            self.value(message, tag, column, &mut scan)?;
+            self.value(message, tag, column, &mut scan, row)?;
         }
         Ok(node)
     }
@@ -271,14 +334,15 @@ impl Encoder {
             (KEY, VARINT) => {
                 let key =
                     u32::try_from(scan.varint().ok_or(Odd::Bytes)?).map_err(|_| Odd::Bytes)?;
-                let names = match (message, self.names) {
-                    (Message::Field, Some((head, callsite))) => {
-                        self.heads.get(head).and_then(|h| h.names.get(&callsite))
-                    }
+                let callsite = match message {
+                    Message::Field => self.heads.get(self.head),
                     _ => None,
                 };
+                let callsite = callsite.and_then(|head| head.callsites.get(&self.callsite));
                 let place = (key as usize).wrapping_sub(1);
-                let name = names.and_then(|names| names.get(place)).copied();
+                let name = callsite
+                    .and_then(|callsite| callsite.names.get(place))
+                    .copied();
                 Step::Key(key, name.unwrap_or(NO_NAME))
             }
             (NAME, BYTES) => {
@@ -294,12 +358,13 @@ impl Encoder {
         Ok((next, self.shapes.name_of(next)))
     }
 
-    fn value(
+    fn value<'a>(
         &mut self,
         message: Message,
         tag: u32,
         column: u32,
-        scan: &mut Scan<'_>,
+        scan: &mut Scan<'a>,
+        row: &mut Row<'a>,
     ) -> Result<(), Odd> {
         let column = column as usize;
         if column == self.columns.len() {
@@ -314,6 +379,9 @@ impl Encoder {
             FIXED32 => scan.fixed32().map(u64::from),
             BYTES => {
                 let text = scan.bytes().ok_or(Odd::Bytes)?;
+                if message == Message::Record {
+                    row.text(tag >> 3, text);
+                }
                 return match self.columns.get_mut(column) {
                     Some(Values::Texts(texts)) => {
                         texts.push(text);
@@ -325,23 +393,25 @@ impl Encoder {
             _ => None,
         };
         let number = number.ok_or(Odd::Bytes)?;
-        let number = match (message, tag >> 3) {
-            (Message::Record, record::OFFSET) => {
-                let expected = std::mem::replace(&mut self.offset, number);
-                number.wrapping_sub(expected)
+        let number = if message == Message::Record {
+            // As `decode.rs` puts them together: of these types only.
+            if tag == TIME || tag & 7 == VARINT {
+                row.number(tag >> 3, number);
             }
-            (Message::Record, record::CALLSITE) => {
-                if let Some((_, callsite)) = &mut self.names {
-                    *callsite = u32::try_from(number).unwrap_or_default();
+            match tag {
+                OFFSET => {
+                    let expected = std::mem::replace(&mut self.offset, number);
+                    number.wrapping_sub(expected)
                 }
-                number
+                CALLSITE => {
+                    self.callsite = u32::try_from(number).unwrap_or_default();
+                    number
+                }
+                OBSERVED_TIME => number.wrapping_sub(row.time),
+                _ => number,
             }
-            (Message::Record, record::TIME) => {
-                self.time = number;
-                number
-            }
-            (Message::Record, record::OBSERVED_TIME) => number.wrapping_sub(self.time),
-            _ => number,
+        } else {
+            number
         };
         match self.columns.get_mut(column) {
             Some(Values::Numbers(numbers)) => numbers.push(number),
@@ -400,15 +470,22 @@ impl Encoder {
         }
     }
 
-    fn finish(self) -> io::Result<Vec<u8>> {
+    fn finish(mut self) -> io::Result<Encoding> {
         let mut out = Writer::new()?;
         let mut body = Writer::new()?;
         let mut ends = Vec::new();
         for (key, values) in self.shapes.columns.iter().zip(&self.columns) {
             match values {
                 Values::Numbers(values) if is_fraction(key) => decimals::put(values, &mut body)?,
-                Values::Numbers(values) => numbers::put(values, &mut body)?,
-                Values::Texts(texts) => Encoded::of(texts).put(&mut body)?,
+                Values::Numbers(values) => {
+                    self.index.add_numbers(key, values);
+                    numbers::put(values, &mut body)?;
+                }
+                Values::Texts(texts) => {
+                    let encoded = Encoded::of(texts);
+                    self.index.add_texts(key, texts, &encoded);
+                    encoded.put(&mut body)?;
+                }
             }
             ends.push(body.bytes.len());
         }
@@ -451,7 +528,10 @@ impl Encoder {
         }
         out.short(&head.bytes);
         out.bytes.extend_from_slice(&body.bytes);
-        Ok(out.bytes)
+        Ok(Encoding {
+            body: out.bytes,
+            index: (self.raw.len() == 0).then_some(self.index),
+        })
     }
 }
 

@@ -4,7 +4,8 @@
 //! record its *shape* (`shape.rs`: which fields it has, in which order), and for each field a column with its values
 //! (`numbers.rs`, `decimals.rs`, `texts.rs`). What follows from something else is not stored: offsets that count up,
 //! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes,
-//! `decode.rs` reads; `stream.rs` has the bytes of both.
+//! `decode.rs` reads; `stream.rs` has the bytes of both. `index.rs` gathers what is known of a
+//! block without reading it.
 //!
 //! A batch that would not be put together as it was (protobuf that is not canonical, from a foreign encoder) is stored
 //! as it is, within the block; a block with too many of them, or with too many different fields, is stored in rows.
@@ -12,6 +13,7 @@
 mod decimals;
 mod decode;
 mod encode;
+mod index;
 mod numbers;
 mod pattern;
 mod shape;
@@ -23,6 +25,7 @@ mod tests;
 
 pub(super) use decode::decode;
 pub(super) use encode::encode;
+pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};
 
 use shape::ColumnKey;
 

@@ -28,30 +28,66 @@ pub(super) enum Hole {
     Hex(usize),
 }
 
+const DIGIT: u8 = 1;
+/// `a`–`f`.
+const HEX_LETTER: u8 = 2;
+const LETTER: u8 = 4;
+
+/// What each byte is in a word; 0 for what stands in none.
+static CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        class[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'f' => HEX_LETTER,
+            b'g'..=b'z' | b'A'..=b'Z' => LETTER,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    class
+};
+
 /// Divides a text into `pattern` and `holes`. It must have no byte from [`FIRST`] on.
 pub(super) fn split(text: &[u8], pattern: &mut Vec<u8>, holes: &mut Vec<u64>) {
     pattern.clear();
     holes.clear();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let other = rest.iter().take_while(|b| !b.is_ascii_alphanumeric());
-        let (other, word) = rest.split_at(other.count());
-        pattern.extend_from_slice(other);
-        let len = word.iter().take_while(|b| b.is_ascii_alphanumeric());
-        let (mut word, after) = word.split_at(len.count());
-        rest = after;
-        if is_hex(word) {
-            while !word.is_empty() {
-                let (part, left) = word.split_at(word.len().min(MAX_HEX));
+    // Up to here the text is in the pattern.
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        if CLASS[usize::from(*byte)] == 0 {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        let mut classes = 0;
+        while let Some(byte) = text.get(at) {
+            match CLASS[usize::from(*byte)] {
+                0 => break,
+                class => classes |= class,
+            }
+            at += 1;
+        }
+        if classes & DIGIT == 0 {
+            continue;
+        }
+        pattern.extend_from_slice(&text[copied..start]);
+        copied = at;
+        let word = &text[start..at];
+        if classes == DIGIT | HEX_LETTER && word.len() >= MIN_HEX {
+            for part in word.chunks(MAX_HEX) {
                 pattern.extend_from_slice(&[HEX, part.len() as u8]);
                 holes.push(number(part, 16));
-                word = left;
             }
         } else {
             // Digits behind a point are as many as the number is exact.
-            digits(word, other.ends_with(b"."), pattern, holes);
+            let fraction = start > 0 && text[start - 1] == b'.';
+            digits(word, fraction, pattern, holes);
         }
     }
+    pattern.extend_from_slice(&text[copied..]);
 }
 
 fn digits(word: &[u8], fraction: bool, pattern: &mut Vec<u8>, holes: &mut Vec<u64>) {
@@ -73,15 +109,6 @@ fn digits(word: &[u8], fraction: bool, pattern: &mut Vec<u8>, holes: &mut Vec<u6
         }
         holes.push(number(part, 10));
     }
-}
-
-/// Whether a word has digits and letters, all hexadecimal.
-fn is_hex(word: &[u8]) -> bool {
-    let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    word.len() >= MIN_HEX
-        && word.iter().all(hex)
-        && word.iter().any(u8::is_ascii_digit)
-        && word.iter().any(u8::is_ascii_lowercase)
 }
 
 fn number(digits: &[u8], base: u64) -> u64 {
@@ -111,6 +138,39 @@ pub(super) fn parts(pattern: &[u8]) -> Option<Vec<(&[u8], Hole)>> {
     }
     parts.push((rest, Hole::None));
     Some(parts)
+}
+
+/// A word of a pattern: letters, and behind them the hole and its place among the holes of the pattern.
+pub(super) type Recipe = Vec<(Vec<u8>, Option<(Hole, usize)>)>;
+
+/// The words of a pattern. `None` if it is no pattern, or no text.
+pub(super) fn words(pattern: &[u8]) -> Option<Vec<Recipe>> {
+    // A digit for each hole: it is a part of a word as any digit is.
+    let mut text = Vec::new();
+    let mut holes = Vec::new();
+    for (letters, hole) in parts(pattern)? {
+        text.extend_from_slice(letters);
+        if hole != Hole::None {
+            holes.push((text.len(), hole));
+            text.push(b'0');
+        }
+    }
+    let text = std::str::from_utf8(&text).ok()?;
+    let mut holes = holes.into_iter().enumerate().peekable();
+    let mut recipes = Vec::new();
+    for word in crate::words::words(text) {
+        let mut at = word.as_ptr() as usize - text.as_ptr() as usize;
+        let end = at + word.len();
+        let mut recipe = Recipe::new();
+        while let Some((place, (hole_at, hole))) = holes.next_if(|(_, (hole, _))| *hole < end) {
+            let letters = text.as_bytes().get(at..hole_at)?;
+            recipe.push((letters.to_vec(), Some((hole, place))));
+            at = hole_at + 1;
+        }
+        recipe.push((text.as_bytes().get(at..end)?.to_vec(), None));
+        recipes.push(recipe);
+    }
+    Some(recipes)
 }
 
 impl Hole {

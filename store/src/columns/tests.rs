@@ -50,7 +50,7 @@ fn frames(frames: &[Vec<(Vec<u8>, u32)>]) -> Vec<u8> {
 
 /// The length of the block in columns, if it has that form.
 fn round(raw: &[u8]) -> Option<usize> {
-    let body = encode(raw).unwrap()?;
+    let body = encode(raw).unwrap()?.body;
     let mut back = b"before".to_vec();
     decode(&body, raw.len(), &mut back).unwrap();
     assert_eq!(&back[6..], raw);
@@ -178,7 +178,7 @@ proptest! {
         byte in any::<u8>(),
     ) {
         let raw = frames(&[vec![batch(&records)]]);
-        let mut body = encode(&raw).unwrap().unwrap();
+        let mut body = encode(&raw).unwrap().unwrap().body;
         let at = at.index(body.len());
         body[at] = byte;
         let mut out = Vec::new();

@@ -4,6 +4,7 @@
 //! of them one after the other. Numbers in texts are most of what differs between the messages of a program, and as
 //! columns of numbers they take a third of what they take as text.
 
+use std::borrow::Cow;
 use std::io;
 
 use hashbrown::HashMap;
@@ -11,6 +12,7 @@ use hashbrown::HashMap;
 use super::numbers;
 use super::pattern::{self, Hole};
 use super::stream::{Reader, Unpack, Writer};
+use crate::words::words;
 
 const PLAIN: u8 = 0;
 const DICTIONARY: u8 = 1;
@@ -99,47 +101,64 @@ pub(super) fn distinct(texts: &Texts, most: usize) -> Option<(Texts, Vec<u64>)> 
 }
 
 /// A column as it is written.
-pub(super) enum Encoded<'t> {
-    Dictionary(Texts, Vec<u64>),
-    Other(&'t Texts),
+pub(super) struct Encoded<'t> {
+    values: Values<'t>,
+    /// Of a dictionary which value each text is.
+    places: Option<Vec<u64>>,
+}
+
+/// Different texts, or all of them.
+enum Values<'t> {
+    Patterns(Patterns),
+    Plain(Cow<'t, Texts>),
 }
 
 impl<'t> Encoded<'t> {
     pub(super) fn of(texts: &'t Texts) -> Encoded<'t> {
-        match distinct(texts, texts.len() / 2 + 1) {
-            Some((values, places)) if texts.len() > 1 => Encoded::Dictionary(values, places),
-            _ => Encoded::Other(texts),
-        }
-    }
-
-    /// The values, each at least once.
-    pub(super) fn values(&self) -> &Texts {
-        match self {
-            Encoded::Dictionary(values, _) => values,
-            Encoded::Other(texts) => texts,
-        }
+        let (texts, places) = match distinct(texts, texts.len() / 2 + 1) {
+            Some((values, places)) if texts.len() > 1 => (Cow::Owned(values), Some(places)),
+            _ => (Cow::Borrowed(texts), None),
+        };
+        let values = match Patterns::of(&texts) {
+            Some(patterns) => Values::Patterns(patterns),
+            None => Values::Plain(texts),
+        };
+        Encoded { values, places }
     }
 
     pub(super) fn put(&self, out: &mut Writer) -> io::Result<()> {
-        match self {
-            Encoded::Dictionary(values, places) => {
-                out.byte(DICTIONARY);
-                out.varint(values.len() as u64);
-                put_values(values, out)?;
-                numbers::put(places, out)
+        if let Some(places) = &self.places {
+            out.byte(DICTIONARY);
+            out.varint(places.iter().max().map_or(0, |last| last + 1));
+            self.put_values(out)?;
+            return numbers::put(places, out);
+        }
+        self.put_values(out)
+    }
+
+    fn put_values(&self, out: &mut Writer) -> io::Result<()> {
+        match &self.values {
+            Values::Patterns(patterns) => {
+                out.byte(PATTERNS);
+                patterns.put(out)
             }
-            Encoded::Other(texts) => put_values(texts, out),
+            Values::Plain(texts) => {
+                out.byte(PLAIN);
+                texts.put(out)
+            }
         }
     }
-}
 
-fn put_values(texts: &Texts, out: &mut Writer) -> io::Result<()> {
-    if let Some(patterns) = Patterns::of(texts) {
-        out.byte(PATTERNS);
-        return patterns.put(out);
+    /// Shows the words of all texts, each at least once.
+    pub(super) fn words(&self, show: &mut dyn FnMut(&str)) {
+        match &self.values {
+            Values::Patterns(patterns) => patterns.words(show),
+            Values::Plain(texts) => texts
+                .iter()
+                .flat_map(|text| words(std::str::from_utf8(text).unwrap_or_default()))
+                .for_each(show),
+        }
     }
-    out.byte(PLAIN);
-    texts.put(out)
 }
 
 /// Texts as patterns and numbers.
@@ -184,6 +203,31 @@ impl Patterns {
             }
         }
         Some(found)
+    }
+
+    /// Shows the words of all texts: those without numbers once for each pattern.
+    fn words(&self, show: &mut dyn FnMut(&str)) {
+        let mut word = Vec::new();
+        for (pattern, columns) in self.patterns.iter().zip(&self.numbers) {
+            let Some(recipes) = pattern::words(pattern) else {
+                continue;
+            };
+            for recipe in recipes {
+                let numbered = recipe.iter().find_map(|(_, hole)| columns.get((*hole)?.1));
+                for text in 0..numbered.map_or(1, Vec::len) {
+                    word.clear();
+                    for (letters, hole) in &recipe {
+                        word.extend_from_slice(letters);
+                        if let Some((hole, column)) = hole
+                            && let Some(number) = columns.get(*column).and_then(|c| c.get(text))
+                        {
+                            hole.put(*number, &mut word);
+                        }
+                    }
+                    show(std::str::from_utf8(&word).unwrap_or_default());
+                }
+            }
+        }
     }
 
     fn put(&self, out: &mut Writer) -> io::Result<()> {
