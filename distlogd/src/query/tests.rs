@@ -115,9 +115,8 @@ impl House {
             }
             // Larger than a block of the store together.
             4 => {
-                _ = record
-                    .fields
-                    .insert("filler", Value::Bytes(vec![7; self.rng.usize(..9000)]))
+                let filler = vec![7; self.rng.usize(..9000)];
+                record.fields.insert("filler", Value::Bytes(filler));
             }
             _ => record.callsite.template = self.text(),
         }
@@ -370,9 +369,9 @@ fn queries_find_what_a_plain_look_finds() {
         for round in 0..20 {
             house.fill(12);
             if round == 14 {
-                distlog_testkit::eventually("sealed", || match house.store.stats() {
-                    stats if stats.unsealed == 0 => Ok(()),
-                    stats => Err(stats),
+                distlog_testkit::eventually("sealed", || match house.store.stats().unsealed {
+                    0 => Ok(()),
+                    left => Err(left),
                 });
             }
             let ask = house.ask();
