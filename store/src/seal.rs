@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::columns;
+use super::columns::{self, BlockIndex};
 use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
 use super::layer::{FileLayer, StoreFile};
@@ -13,8 +13,9 @@ use super::memory::MemoryIndex;
 use super::options::{Options, TraceKey};
 use super::replace::ASIDE;
 use super::sealed::{
-    BlockAt, BlockHeader, Footer, Method, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY,
+    BlockAt, BlockHeader, Footer, Method, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY, VERSION,
 };
+use super::summary::Summaries;
 
 /// Ending of a sealed segment's name.
 pub(super) const ENDING: &str = ".seal";
@@ -48,6 +49,7 @@ pub(super) struct SealWriter<'a> {
     offset: u64,
     synced: u64,
     table: Vec<BlockAt>,
+    summaries: Summaries,
     /// For each frame the block that it went to.
     block_of: Vec<u32>,
     done: bool,
@@ -77,6 +79,7 @@ impl<'a> SealWriter<'a> {
             offset: 0,
             synced: 0,
             table: Vec::new(),
+            summaries: Summaries::default(),
             block_of: Vec::new(),
             done: false,
         };
@@ -140,6 +143,15 @@ impl<'a> SealWriter<'a> {
         self.write(&pages)?;
         footer.postings_at = self.offset;
         self.write(&postings)?;
+
+        let (summaries, words) = self.summaries.encode()?;
+        footer.version = VERSION;
+        footer.summaries_at = self.offset;
+        footer.summaries = summaries.len() as u32;
+        footer.summaries_crc = crc32c::crc32c(&summaries);
+        self.write(&summaries)?;
+        footer.words_at = self.offset;
+        self.write(&words)?;
         self.write(&footer.encode())?;
         self.file.sync()?;
 
@@ -194,7 +206,8 @@ impl<'a> SealWriter<'a> {
             return Ok(());
         }
         let raw = std::mem::take(&mut self.raw);
-        let (method, packed) = self.pack(&raw)?;
+        let (method, packed, index) = self.pack(&raw)?;
+        self.summaries.add(index);
         let body = if method == Method::Rows {
             &raw
         } else {
@@ -223,19 +236,19 @@ impl<'a> SealWriter<'a> {
         Ok(())
     }
 
-    /// The shortest form of a block's frames, and its bytes unless it is the frames themselves.
-    fn pack(&mut self, raw: &[u8]) -> io::Result<(Method, Vec<u8>)> {
+    /// The shortest form of a block's frames, its bytes unless it is the frames themselves, and what is known of it.
+    fn pack(&mut self, raw: &[u8]) -> io::Result<(Method, Vec<u8>, Option<BlockIndex>)> {
         let mut packed = std::mem::take(&mut self.packed);
         packed.clear();
         let Some(pack) = &mut self.pack else {
-            return Ok((Method::Rows, packed));
+            return Ok((Method::Rows, packed, None));
         };
         if let Some(columns) = columns::encode(raw)?
             && columns.body.len() < raw.len()
         {
             // Nothing is removed that cannot be read again.
             if columns::decode(&columns.body, raw.len(), &mut packed).is_some() && packed == raw {
-                return Ok((Method::Columns, columns.body));
+                return Ok((Method::Columns, columns.body, columns.index));
             }
             packed.clear();
         }
@@ -246,7 +259,7 @@ impl<'a> SealWriter<'a> {
         } else {
             Method::Rows
         };
-        Ok((method, packed))
+        Ok((method, packed, None))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -9,6 +9,7 @@ use super::format::{MAX_BODY, put, take, u32_at, u64_at};
 use super::layer::{StoreFile, read_full};
 use super::options::{BLOCK_TARGET, TraceKey};
 use super::scan::is_damage;
+use super::summary::{self, BlockSummary};
 
 pub(super) const BLOCK_HEADER: usize = 32;
 pub(super) const BLOCK_MAGIC: [u8; 4] = *b"DLbk";
@@ -126,7 +127,18 @@ pub(super) struct Footer {
     pub(super) pages: u32,
     pub(super) pages_at: u64,
     pub(super) postings_at: u64,
+    /// Of what is known of the blocks; 0 if that is not in the file.
+    pub(super) summaries_at: u64,
+    pub(super) summaries: u32,
+    pub(super) summaries_crc: u32,
+    /// The filters of the blocks' words.
+    pub(super) words_at: u64,
+    /// 0 in files without summaries.
+    pub(super) version: u32,
 }
+
+/// What is written now.
+pub(super) const VERSION: u32 = 1;
 
 impl Footer {
     pub(super) fn encode(&self) -> [u8; FOOTER] {
@@ -143,6 +155,10 @@ impl Footer {
             u64::from(self.filter_blocks) | u64::from(self.pages) << 32,
             self.pages_at,
             self.postings_at,
+            self.summaries_at,
+            u64::from(self.summaries) | u64::from(self.summaries_crc) << 32,
+            self.words_at,
+            u64::from(self.version),
         ]
         .into_iter()
         .enumerate()
@@ -171,6 +187,11 @@ impl Footer {
             pages: u32_at(b, 68),
             pages_at: u64_at(b, 72),
             postings_at: u64_at(b, 80),
+            summaries_at: u64_at(b, 88),
+            summaries: u32_at(b, 96),
+            summaries_crc: u32_at(b, 100),
+            words_at: u64_at(b, 104),
+            version: u32_at(b, 112),
         })
     }
 
@@ -185,7 +206,14 @@ impl Footer {
             Err(e) if is_damage(&e) => Ok(None),
             Err(e) => Err(e),
             Ok(()) => Ok(Self::decode(&b).filter(|f| {
-                let parts = [f.table_at, f.filter_at, f.pages_at, f.postings_at];
+                let parts = [
+                    f.table_at,
+                    f.filter_at,
+                    f.pages_at,
+                    f.postings_at,
+                    f.summaries_at,
+                    f.words_at,
+                ];
                 f.id == id && f.first <= f.end && parts.iter().all(|part| *part <= size)
             })),
         }
@@ -224,6 +252,38 @@ pub(super) fn table(file: &dyn StoreFile, footer: &Footer) -> io::Result<Option<
             .map(BlockAt::decode)
             .collect(),
     ))
+}
+
+/// What is known of the blocks without reading them; nothing where the file does not say it, or the part is damaged.
+pub(super) fn summaries(file: &dyn StoreFile, f: &Footer) -> io::Result<Vec<Option<BlockSummary>>> {
+    let blocks = f.blocks as usize;
+    if f.summaries_at == 0 || f.summaries as usize > MAX_RAW {
+        return Ok(vec![None; blocks]);
+    }
+    let mut bytes = vec![0; f.summaries as usize];
+    match exactly(file, &mut bytes, f.summaries_at) {
+        Err(e) if is_damage(&e) => return Ok(vec![None; blocks]),
+        other => other?,
+    }
+    let good = crc32c::crc32c(&bytes) == f.summaries_crc;
+    let read = good.then(|| summary::decode(&bytes, blocks)).flatten();
+    Ok(read.unwrap_or_else(|| vec![None; blocks]))
+}
+
+/// Whether a block may hold a word, of which the hash is given; true where the filter is damaged.
+pub(super) fn may_hold_word(
+    file: &dyn StoreFile,
+    f: &Footer,
+    block: &BlockSummary,
+    word: u64,
+) -> io::Result<bool> {
+    let mut bytes = [0; filter::BLOCK];
+    let at = f.words_at + block.filter_block(word) * filter::BLOCK as u64;
+    match exactly(file, &mut bytes, at) {
+        Err(e) if is_damage(&e) => Ok(true),
+        Err(e) => Err(e),
+        Ok(()) => Ok(filter::may_hold_word(&bytes, word)),
+    }
 }
 
 /// Where the index says that a trace is.

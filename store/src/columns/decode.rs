@@ -41,6 +41,7 @@ struct Batches {
     count: Vec<u64>,
     unordered: Vec<u64>,
     head: Vec<u64>,
+    between: Vec<u64>,
 }
 
 struct Block {
@@ -50,6 +51,7 @@ struct Block {
     batches: Batches,
     heads: Column,
     raw: Column,
+    between: Column,
     shapes: Vec<Vec<Op>>,
     rows: Vec<u64>,
     columns: Vec<Values>,
@@ -108,11 +110,14 @@ impl Block {
             count: numbers_of(&mut head, count, unpack)?,
             unordered: numbers_of(&mut head, count, unpack)?,
             head: numbers_of(&mut head, count, unpack)?,
+            between: numbers_of(&mut head, count, unpack)?,
         };
         let heads = head.count(count)?;
         let heads = Column::take(&mut head, heads, most, unpack)?;
         let raw = head.count(count)?;
         let raw = Column::take(&mut head, raw, most, unpack)?;
+        let between = head.count(MAX_ROWS)?;
+        let between = Column::take(&mut head, between, most, unpack)?;
         let mut shapes = Vec::new();
         let len = head.count(most.saturating_mul(2).max(1 << 20))?;
         head.run(len, unpack, &mut shapes)?;
@@ -138,6 +143,7 @@ impl Block {
             batches,
             heads,
             raw,
+            between,
             shapes,
             rows,
             columns,
@@ -148,7 +154,7 @@ impl Block {
         let limit = out.len() + most;
         let mut next = vec![0usize; self.columns.len()];
         let mut rows = self.rows.iter();
-        let (mut number, mut raw) = (0, 0);
+        let (mut number, mut raw, mut between) = (0, 0, 0);
         for (batches, first) in self.frames.iter().zip(&self.firsts) {
             let at = out.len();
             out.resize(at + FRAME_HEADER, 0);
@@ -166,8 +172,15 @@ impl Block {
                     head => {
                         out.extend_from_slice(self.heads.get(head - 1)?);
                         let mut assembly = Assembly::new(self, &mut next, from);
-                        for _ in 0..count {
-                            assembly.record(*rows.next()?, out)?;
+                        let items = count.checked_add(*self.batches.between.get(number)?)?;
+                        for _ in 0..items {
+                            match rows.next()?.checked_sub(1) {
+                                Some(shape) => assembly.record(shape, out)?,
+                                None => {
+                                    out.extend_from_slice(self.between.get(between)?);
+                                    between += 1;
+                                }
+                            }
                             if out.len() > limit {
                                 return None;
                             }

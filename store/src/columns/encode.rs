@@ -26,6 +26,8 @@ const FIXED64: u32 = 1;
 const BYTES: u32 = 2;
 const FIXED32: u32 = 5;
 
+const RECORD: u32 = batch::RECORDS << 3 | BYTES;
+const CALLSITES: u32 = batch::CALLSITES << 3 | BYTES;
 const OFFSET: u32 = record::OFFSET << 3 | VARINT;
 const CALLSITE: u32 = record::CALLSITE << 3 | VARINT;
 const TIME: u32 = record::TIME << 3 | FIXED64;
@@ -77,11 +79,13 @@ pub(in super::super) fn encode(frames: &[u8]) -> io::Result<Option<Encoding>> {
 struct Head {
     /// The place of the service in the index.
     service: usize,
-    callsites: HashMap<u32, Callsite>,
+    /// Of each its id and its place among all.
+    callsites: Vec<(u32, usize)>,
 }
 
 #[derive(Default)]
 struct Callsite {
+    id: u32,
     severity: Severity,
     /// Names of its fields.
     names: Vec<u32>,
@@ -97,12 +101,17 @@ struct Batches {
     unordered: Vec<u64>,
     /// 0 for a batch that is stored as it is, else the number of its head and 1.
     head: Vec<u64>,
+    /// How many callsites stand between its records.
+    between: Vec<u64>,
 }
 
 struct Encoder {
     shapes: Shapes,
     columns: Vec<Values>,
+    /// For each record the number of its shape and 1, 0 for a callsite between records.
     rows: Vec<u64>,
+    /// Callsites that stand between records, as fields of their batch.
+    between: Texts,
     batches: Batches,
     /// Number of batches of each frame, and of its first record.
     frames: Vec<u64>,
@@ -111,6 +120,8 @@ struct Encoder {
     heads: Vec<Head>,
     head_bytes: Texts,
     by_head: HashMap<Vec<u8>, u64>,
+    callsites: Vec<Callsite>,
+    by_callsite: HashMap<Vec<u8>, usize>,
     raw: Texts,
     /// The task of the record before, whose ids need not be worked out again.
     last: Option<TaskId>,
@@ -118,8 +129,11 @@ struct Encoder {
     /// Of the record that is taken apart.
     offset: u64,
     received: u64,
-    head: usize,
-    callsite: u32,
+    service: usize,
+    /// The callsites of its batch, by their ids.
+    known: HashMap<u32, usize>,
+    /// Its own, as its place among all.
+    callsite: Option<usize>,
 }
 
 impl Encoder {
@@ -128,6 +142,7 @@ impl Encoder {
             shapes: Shapes::new(),
             columns: Vec::new(),
             rows: Vec::new(),
+            between: Texts::default(),
             batches: Batches::default(),
             frames: Vec::new(),
             firsts: Vec::new(),
@@ -135,13 +150,16 @@ impl Encoder {
             heads: Vec::new(),
             head_bytes: Texts::default(),
             by_head: HashMap::new(),
+            callsites: Vec::new(),
+            by_callsite: HashMap::new(),
             raw: Texts::default(),
             last: None,
             index: BlockIndex::default(),
             offset: 0,
             received: 0,
-            head: 0,
-            callsite: 0,
+            service: 0,
+            known: HashMap::new(),
+            callsite: None,
         }
     }
 
@@ -164,6 +182,7 @@ impl Encoder {
                 let body = &frame_bytes[body];
                 if odd.contains(&number) {
                     self.batches.head.push(0);
+                    self.batches.between.push(0);
                     self.raw.push(body);
                 } else {
                     self.offset = head.from;
@@ -186,21 +205,38 @@ impl Encoder {
                 Some(tag) => scan.skip(tag).ok_or(Odd::Bytes)?,
             }
         };
-        let (shared, mut records) = bytes.split_at(shared);
+        let (shared, mut rest) = bytes.split_at(shared);
         let head = self.head(shared);
         self.batches.head.push(head + 1);
-        let mut found = 0;
-        while !records.is_empty() {
-            let mut scan = Scan::new(records);
-            let tag = scan.tag().ok_or(Odd::Bytes)?;
-            if tag != batch::RECORDS << 3 | BYTES {
-                return Err(Odd::Bytes);
-            }
-            let record = scan.bytes().ok_or(Odd::Bytes)?;
-            records = scan.rest;
-            self.record(record, head as usize)?;
-            found += 1;
+        self.known.clear();
+        if let Some(head) = self.heads.get(head as usize) {
+            self.service = head.service;
+            self.known.extend(head.callsites.iter().copied());
         }
+        let (mut found, mut between) = (0, 0);
+        while !rest.is_empty() {
+            let mut scan = Scan::new(rest);
+            match scan.tag().ok_or(Odd::Bytes)? {
+                RECORD => {
+                    self.record(scan.bytes().ok_or(Odd::Bytes)?)?;
+                    found += 1;
+                }
+                // A batch names callsites as its records need them.
+                CALLSITES => {
+                    let bytes = scan.bytes().ok_or(Odd::Bytes)?;
+                    let place = self.callsite(bytes);
+                    if let Some(callsite) = self.callsites.get(place) {
+                        self.known.insert(callsite.id, place);
+                    }
+                    self.between.push(&rest[..rest.len() - scan.rest.len()]);
+                    self.rows.push(0);
+                    between += 1;
+                }
+                _ => return Err(Odd::Bytes),
+            }
+            rest = scan.rest;
+        }
+        self.batches.between.push(between);
         if found != count {
             return Err(Odd::Bytes);
         }
@@ -215,7 +251,7 @@ impl Encoder {
         let number = self.heads.len() as u64;
         let mut head = Head {
             service: 0,
-            callsites: HashMap::new(),
+            callsites: Vec::new(),
         };
         let mut service: &[u8] = b"";
         for item in proto::Scan::new("RecordBatch", bytes).flatten() {
@@ -226,26 +262,31 @@ impl Encoder {
                     service = name.and_then(|name| name.bytes().ok()).unwrap_or_default();
                 }
                 (batch::CALLSITES, Ok(callsite)) => {
-                    let (id, callsite) = self.read_callsite(callsite);
-                    head.callsites.insert(id, callsite);
+                    let place = self.callsite(callsite);
+                    let id = self.callsites.get(place).map_or(0, |callsite| callsite.id);
+                    head.callsites.push((id, place));
                 }
                 _ => {}
             }
         }
         head.service = self.index.service(service);
-        self.index.add_head(bytes);
         self.heads.push(head);
         self.head_bytes.push(bytes);
         self.by_head.insert(bytes.to_vec(), number);
         number
     }
 
-    fn read_callsite(&mut self, bytes: &[u8]) -> (u32, Callsite) {
-        let (mut id, mut callsite) = (0, Callsite::default());
+    /// The place of a callsite among all.
+    fn callsite(&mut self, bytes: &[u8]) -> usize {
+        if let Some(known) = self.by_callsite.get(bytes) {
+            return *known;
+        }
+        let mut callsite = Callsite::default();
         for field in proto::Scan::new("Callsite", bytes).flatten() {
             match field.number {
-                1 => id = field.u32().unwrap_or_default(),
+                1 => callsite.id = field.u32().unwrap_or_default(),
                 2 => callsite.severity = Severity::new(field.u32().unwrap_or_default()),
+                8 => self.index.add_text(field.bytes().unwrap_or_default()),
                 9 => {
                     let name = self.shapes.name(field.bytes().unwrap_or_default());
                     callsite.names.push(name);
@@ -253,20 +294,21 @@ impl Encoder {
                 _ => {}
             }
         }
-        (id, callsite)
+        self.callsites.push(callsite);
+        let place = self.callsites.len() - 1;
+        self.by_callsite.insert(bytes.to_vec(), place);
+        place
     }
 
-    fn record(&mut self, bytes: &[u8], head: usize) -> Result<(), Odd> {
-        (self.head, self.callsite) = (head, 0);
+    fn record(&mut self, bytes: &[u8]) -> Result<(), Odd> {
+        self.callsite = None;
         let mut row = Row::default();
         let node = self.message(Message::Record, bytes, 0, &mut row)?;
-        if let Some(head) = self.heads.get(head) {
-            let severity = head.callsites.get(&self.callsite).map(|c| c.severity);
-            let severity = severity.unwrap_or_default();
-            self.index.add(&row, head.service, severity, self.received);
-        }
+        let callsite = self.callsite.and_then(|place| self.callsites.get(place));
+        let severity = callsite.map(|c| c.severity).unwrap_or_default();
+        self.index.add(&row, self.service, severity, self.received);
         let shape = self.shapes.shape(node);
-        self.rows.push(u64::from(shape));
+        self.rows.push(u64::from(shape) + 1);
         self.offset = self.offset.wrapping_add(1);
         Ok(())
     }
@@ -335,10 +377,9 @@ impl Encoder {
                 let key =
                     u32::try_from(scan.varint().ok_or(Odd::Bytes)?).map_err(|_| Odd::Bytes)?;
                 let callsite = match message {
-                    Message::Field => self.heads.get(self.head),
+                    Message::Field => self.callsite.and_then(|place| self.callsites.get(place)),
                     _ => None,
                 };
-                let callsite = callsite.and_then(|head| head.callsites.get(&self.callsite));
                 let place = (key as usize).wrapping_sub(1);
                 let name = callsite
                     .and_then(|callsite| callsite.names.get(place))
@@ -404,7 +445,8 @@ impl Encoder {
                     number.wrapping_sub(expected)
                 }
                 CALLSITE => {
-                    self.callsite = u32::try_from(number).unwrap_or_default();
+                    let id = u32::try_from(number).unwrap_or_default();
+                    self.callsite = self.known.get(&id).copied();
                     number
                 }
                 OBSERVED_TIME => number.wrapping_sub(row.time),
@@ -504,13 +546,16 @@ impl Encoder {
             &batches.count,
             &batches.unordered,
             &batches.head,
+            &batches.between,
         ] {
             numbers::put(column, &mut head)?;
         }
         head.varint(self.heads.len() as u64);
         Encoded::of(&self.head_bytes).put(&mut head)?;
-        head.varint(self.raw.len() as u64);
-        Encoded::of(&self.raw).put(&mut head)?;
+        for texts in [&self.raw, &self.between] {
+            head.varint(texts.len() as u64);
+            Encoded::of(texts).put(&mut head)?;
+        }
         let mut shapes = Writer::new()?;
         self.shapes.put(&mut shapes);
         head.varint(shapes.bytes.len() as u64);

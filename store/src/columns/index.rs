@@ -23,6 +23,9 @@ const EVENT_NAME: u32 = 9;
 /// Values are no deeper in each other in a record that was accepted.
 const MAX_DEPTH: usize = 64;
 
+/// Records of more services in a block are not counted.
+const MAX_SERVICES: usize = 64;
+
 /// What a block's records are, and what is in them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct BlockIndex {
@@ -30,6 +33,8 @@ pub(in super::super) struct BlockIndex {
     pub(in super::super) times: Option<(u64, u64)>,
     /// Records by service and severity number.
     pub(in super::super) counts: Vec<(String, [u32; SEVERITIES])>,
+    /// There are so many services that their records are not counted.
+    pub(in super::super) many_services: bool,
     /// Tasks that begin.
     pub(in super::super) begins: u32,
     /// Tasks that end, by the number of the outcome.
@@ -94,12 +99,20 @@ impl<'a> Row<'a> {
 }
 
 impl BlockIndex {
-    /// The place of a service in the counts.
+    /// The place of a service in the counts; beyond all places where there are too many.
     pub(super) fn service(&mut self, name: &[u8]) -> usize {
+        if self.many_services {
+            return MAX_SERVICES;
+        }
         let known = self
             .counts
             .iter()
             .position(|(known, _)| known.as_bytes() == name);
+        if known.is_none() && self.counts.len() == MAX_SERVICES {
+            self.many_services = true;
+            self.counts.clear();
+            return MAX_SERVICES;
+        }
         known.unwrap_or_else(|| {
             let name = String::from_utf8_lossy(name).into_owned();
             self.counts.push((name, [0; SEVERITIES]));
@@ -135,13 +148,9 @@ impl BlockIndex {
         self.words.insert(hash(word));
     }
 
-    /// Adds the words of what a batch's records share: the templates of its callsites.
-    pub(super) fn add_head(&mut self, bytes: &[u8]) {
-        for callsite in fields(bytes, 2) {
-            for template in fields(callsite, 8) {
-                words(std::str::from_utf8(template).unwrap_or_default()).for_each(|w| self.word(w));
-            }
-        }
+    /// Adds the words of a text.
+    pub(super) fn add_text(&mut self, text: &[u8]) {
+        words(std::str::from_utf8(text).unwrap_or_default()).for_each(|word| self.word(word));
     }
 
     /// Adds the words of a column of numbers.
@@ -195,10 +204,7 @@ impl BlockIndex {
                         self.word(decimal(unzigzag(n).unsigned_abs(), &mut [0; 20]));
                     }
                     (UINT, Payload::Varint(n)) => self.word(decimal(n, &mut [0; 20])),
-                    (STRING | TEXT, Payload::Bytes(text)) => {
-                        let text = std::str::from_utf8(text).unwrap_or_default();
-                        words(text).for_each(|word| self.word(word));
-                    }
+                    (STRING | TEXT, Payload::Bytes(text)) => self.add_text(text),
                     (LIST | MAP, Payload::Bytes(inner)) if depth < MAX_DEPTH => {
                         self.add_items(inner, depth + 1);
                     }

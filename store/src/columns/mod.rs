@@ -26,6 +26,7 @@ mod tests;
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};
+pub(super) use stream::{Reader, Unpack, Writer};
 
 use shape::ColumnKey;
 

@@ -12,14 +12,14 @@ const RAW: u8 = 0;
 const PACKED: u8 = 1;
 
 /// Writes the parts of a block.
-pub(super) struct Writer {
-    pub(super) bytes: Vec<u8>,
+pub(in super::super) struct Writer {
+    pub(in super::super) bytes: Vec<u8>,
     pack: zstd::bulk::Compressor<'static>,
     packed: Vec<u8>,
 }
 
 impl Writer {
-    pub(super) fn new() -> io::Result<Writer> {
+    pub(in super::super) fn new() -> io::Result<Writer> {
         let mut pack = zstd::bulk::Compressor::new(LEVEL)?;
         pack.include_contentsize(false)?;
         Ok(Writer {
@@ -29,22 +29,22 @@ impl Writer {
         })
     }
 
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(in super::super) fn byte(&mut self, byte: u8) {
         self.bytes.push(byte);
     }
 
-    pub(super) fn varint(&mut self, value: u64) {
+    pub(in super::super) fn varint(&mut self, value: u64) {
         distlog_proto::wire::put::raw_varint(&mut self.bytes, value);
     }
 
     /// Bytes with their length in front.
-    pub(super) fn short(&mut self, bytes: &[u8]) {
+    pub(in super::super) fn short(&mut self, bytes: &[u8]) {
         self.varint(bytes.len() as u64);
         self.bytes.extend_from_slice(bytes);
     }
 
     /// A run of bytes whose length the reader knows, compressed if that saves a thirty-second of it.
-    pub(super) fn run(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(in super::super) fn run(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() >= MIN_PACKED {
             self.packed.clear();
             self.packed
@@ -64,10 +64,10 @@ impl Writer {
 }
 
 /// Unpacks runs of bytes.
-pub(super) struct Unpack(zstd::bulk::Decompressor<'static>);
+pub(in super::super) struct Unpack(zstd::bulk::Decompressor<'static>);
 
 impl Unpack {
-    pub(super) fn new() -> io::Result<Unpack> {
+    pub(in super::super) fn new() -> io::Result<Unpack> {
         let unpack = zstd::bulk::Decompressor::new()?;
         Ok(Unpack(unpack))
     }
@@ -75,22 +75,22 @@ impl Unpack {
 
 /// Reads the parts of a block. Everything gives `None` where the bytes are not what a writer wrote.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(in super::super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    pub(in super::super) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes }
     }
 
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(in super::super) fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(*byte)
     }
 
-    pub(super) fn varint(&mut self) -> Option<u64> {
+    pub(in super::super) fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -103,23 +103,28 @@ impl<'a> Reader<'a> {
     }
 
     /// A number that counts something, at most `most`.
-    pub(super) fn count(&mut self, most: usize) -> Option<usize> {
+    pub(in super::super) fn count(&mut self, most: usize) -> Option<usize> {
         usize::try_from(self.varint()?).ok().filter(|n| *n <= most)
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+    pub(in super::super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
         Some(taken)
     }
 
-    pub(super) fn short(&mut self) -> Option<&'a [u8]> {
+    pub(in super::super) fn short(&mut self) -> Option<&'a [u8]> {
         let len = self.count(self.rest.len())?;
         self.take(len)
     }
 
     /// Appends a run of `len` bytes to `out`.
-    pub(super) fn run(&mut self, len: usize, unpack: &mut Unpack, out: &mut Vec<u8>) -> Option<()> {
+    pub(in super::super) fn run(
+        &mut self,
+        len: usize,
+        unpack: &mut Unpack,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         match self.byte()? {
             RAW => out.extend_from_slice(self.take(len)?),
             PACKED => {
