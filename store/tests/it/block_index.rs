@@ -32,7 +32,7 @@ fn record(random: &mut fastrand::Rng, n: u64) -> Record {
         kind: random
             .choice([Kind::Event, Kind::Begin, Kind::End])
             .unwrap(),
-        time: if n % 50 == 0 {
+        time: if n.is_multiple_of(50) {
             0
         } else {
             1_700_000_000_000_000_000 + n * 1_000_000
@@ -43,7 +43,7 @@ fn record(random: &mut fastrand::Rng, n: u64) -> Record {
             random.u16(..)
         ),
         severity: Severity::new(random.u32(0..25)),
-        severity_text: if n % 7 == 0 {
+        severity_text: if n.is_multiple_of(7) {
             "WARNING".into()
         } else {
             String::new()
@@ -76,7 +76,7 @@ fn record(random: &mut fastrand::Rng, n: u64) -> Record {
     .into_iter()
     .take(random.usize(..4))
     .collect();
-    if n % 11 == 0 {
+    if n.is_multiple_of(11) {
         record.error = Some(ErrorInfo {
             kind: "Timeout".into(),
             message: format!("after {id} ms"),
