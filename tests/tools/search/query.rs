@@ -199,3 +199,51 @@ pub fn json_lines(body: &str) -> Result<Vec<Value>, String> {
         .map(parse)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn wrong_answers_are_found() {
+        let mut expected = Expected::default();
+        expected.add_record("orders", "/orders", 17, 1, "an order for a xylophone");
+        expected.add_record("orders", "/orders", 9, 2, "the cache is warm");
+        for number in 0..3 {
+            expected.failed.insert((number, format!("{number:032x}")));
+        }
+
+        let check = |query, answer: Result<Answer, String>| {
+            answer.and_then(|answer| answer.check(query, &expected))
+        };
+        let rows = json_lines("{\"service\":\"orders\",\"count\":2}\n").unwrap();
+        check(
+            Query::CountByService,
+            Answer::counts(&rows, "service", "count"),
+        )
+        .unwrap();
+        check(
+            Query::CountByService,
+            Answer::counts(&rows, "service", "records"),
+        )
+        .unwrap_err();
+        let digits = [json!({ "route": "/orders", "n": "1" })];
+        check(Query::ErrorsByRoute, Answer::counts(&digits, "route", "n")).unwrap();
+        check(Query::CountByService, Answer::counts(&digits, "route", "n")).unwrap_err();
+
+        let records = [json!({ "message": "an order for a xylophone" })];
+        check(Query::RareWord, Answer::messages(&records, "message")).unwrap();
+        check(Query::Newest, Answer::messages(&records, "message")).unwrap_err();
+        check(Query::RareWord, Answer::messages([], "message")).unwrap_err();
+
+        let failed = |numbers: &[u64]| {
+            let ids = numbers.iter().map(|number| format!("{number:032x}"));
+            check(Query::FailedTasks, Ok(Answer::Traces(ids.collect())))
+        };
+        failed(&[2, 0, 1]).unwrap();
+        failed(&[0, 1]).unwrap_err();
+        failed(&[0, 1, 3]).unwrap_err();
+    }
+}
