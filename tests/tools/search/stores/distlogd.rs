@@ -52,6 +52,18 @@ impl Distlogd {
         })
     }
 
+    /// Parameters of a count of log records.
+    fn counts(&self, by: &str, filter: Option<&str>) -> Vec<(&'static str, String)> {
+        // Spans have records of their own.
+        let logs = self.with_spans.then_some("kind == 'event'");
+        let filter: Vec<&str> = filter.into_iter().chain(logs).collect();
+        let mut parameters = vec![("by", by.to_owned())];
+        if !filter.is_empty() {
+            parameters.push(("filter", filter.join(" && ")));
+        }
+        parameters
+    }
+
     /// Files of its segments, by how their names end.
     fn segments(&self, ending: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&self.segments)
@@ -112,13 +124,10 @@ impl Store for Distlogd {
                 "records".into(),
                 vec![("q", RARE_WORD.into()), ("limit", ALL.to_string())],
             ),
-            Query::CountByService => ("stats".into(), vec![("by", "service".into())]),
+            Query::CountByService => ("stats".into(), self.counts("service", None)),
             Query::ErrorsByRoute => (
                 "stats".into(),
-                vec![
-                    ("by", "fields.route".into()),
-                    ("filter", "severity >= ERROR".into()),
-                ],
+                self.counts("fields.route", Some("severity >= ERROR")),
             ),
             Query::Trace => (format!("tasks/{trace}"), vec![("format", "records".into())]),
             Query::Newest => (
