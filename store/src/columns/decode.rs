@@ -48,6 +48,7 @@ struct Block {
     salt: u32,
     frames: Vec<u64>,
     firsts: Vec<u64>,
+    crcs: Vec<u64>,
     batches: Batches,
     heads: Column,
     raw: Column,
@@ -97,9 +98,10 @@ impl Block {
             let mut out = Vec::new();
             numbers::take(head, count, unpack, &mut out).map(|()| out)
         };
-        let firsts = frames;
-        let frames = numbers_of(&mut head, frames, unpack)?;
-        let firsts = numbers_of(&mut head, firsts, unpack)?;
+        let count = frames;
+        let frames = numbers_of(&mut head, count, unpack)?;
+        let firsts = numbers_of(&mut head, count, unpack)?;
+        let crcs = numbers_of(&mut head, count, unpack)?;
         let count = head.count(MAX_ROWS)?;
         let producers = Column::take(&mut head, count, most, unpack)?;
         let batches = Batches {
@@ -140,6 +142,7 @@ impl Block {
             salt,
             frames,
             firsts,
+            crcs,
             batches,
             heads,
             raw,
@@ -155,7 +158,8 @@ impl Block {
         let mut next = vec![0usize; self.columns.len()];
         let mut rows = self.rows.iter();
         let (mut number, mut raw, mut between) = (0, 0, 0);
-        for (batches, first) in self.frames.iter().zip(&self.firsts) {
+        let heads = self.frames.iter().zip(&self.firsts).zip(&self.crcs);
+        for ((batches, first), crc) in heads {
             let at = out.len();
             out.resize(at + FRAME_HEADER, 0);
             let mut records = 0u64;
@@ -211,6 +215,9 @@ impl Block {
                 body_crc: crc32c::crc32c(body),
                 salt: self.salt,
             };
+            if u64::from(header.body_crc) != *crc {
+                return None;
+            }
             put(out, at, &header.encode());
             out.resize(at + padded(out.len() - at), 0);
         }

@@ -113,9 +113,10 @@ struct Encoder {
     /// Callsites that stand between records, as fields of their batch.
     between: Texts,
     batches: Batches,
-    /// Number of batches of each frame, and of its first record.
+    /// Number of batches of each frame, of its first record, and its CRC.
     frames: Vec<u64>,
     firsts: Vec<u64>,
+    crcs: Vec<u64>,
     salt: u32,
     heads: Vec<Head>,
     head_bytes: Texts,
@@ -146,6 +147,7 @@ impl Encoder {
             batches: Batches::default(),
             frames: Vec::new(),
             firsts: Vec::new(),
+            crcs: Vec::new(),
             salt: 0,
             heads: Vec::new(),
             head_bytes: Texts::default(),
@@ -170,6 +172,7 @@ impl Encoder {
             let frame_bytes = &bytes[range];
             self.frames.push(u64::from(frame.batches));
             self.firsts.push(frame.first);
+            self.crcs.push(u64::from(frame.body_crc));
             self.salt = frame.salt;
             for (head, _, body) in BatchesOf::new(&frame, frame_bytes) {
                 let batches = &mut self.batches;
@@ -537,6 +540,7 @@ impl Encoder {
         head.varint(self.frames.len() as u64);
         numbers::put(&self.frames, &mut head)?;
         numbers::put(&self.firsts, &mut head)?;
+        numbers::put(&self.crcs, &mut head)?;
         head.varint(batches.from.len() as u64);
         Encoded::of(&batches.producers).put(&mut head)?;
         for column in [

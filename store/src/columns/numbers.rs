@@ -17,6 +17,8 @@ const FROM_LEAST: u8 = 1;
 const FROM_BEFORE: u8 = 2;
 const DICTIONARY: u8 = 3;
 
+/// A column whose numbers hardly repeat after so many gets no dictionary.
+const SAMPLE: usize = 256;
 /// Numbers of fewer bits are as short as places in a dictionary.
 const MIN_WIDE: u64 = 24;
 
@@ -74,7 +76,8 @@ fn distinct(values: &[u64]) -> Option<(Vec<u64>, Vec<u64>)> {
         let next = different.len() as u64;
         let place = *places.entry(*value).or_insert(next);
         if place == next {
-            if different.len() == most {
+            if different.len() == most || (at.len() >= SAMPLE && different.len() > at.len() / 8 * 7)
+            {
                 return None;
             }
             different.push(*value);
@@ -114,7 +117,7 @@ fn planes(values: &[u64], least: u64, out: &mut Writer) -> io::Result<()> {
             let byte = |v: &u64| (((v - least) / divisor) >> (8 * at)) as u8;
             plane.extend(values.iter().map(byte));
         }
-        out.run(&plane)?;
+        out.plane(&plane)?;
     }
     Ok(())
 }

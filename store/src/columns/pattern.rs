@@ -140,13 +140,13 @@ pub(super) fn parts(pattern: &[u8]) -> Option<Vec<(&[u8], Hole)>> {
     Some(parts)
 }
 
-/// A word of a pattern: letters, and behind them the hole and its place among the holes of the pattern.
+/// A word of a pattern that has numbers: letters, and behind them the hole and its place among the holes of the pattern.
 pub(super) type Recipe = Vec<(Vec<u8>, Option<(Hole, usize)>)>;
 
-/// The words of a pattern. `None` if it is no pattern, or no text.
-pub(super) fn words(pattern: &[u8]) -> Option<Vec<Recipe>> {
+/// The words of a pattern: shows those without numbers, gives the others. `None` if it is no pattern, or no text.
+pub(super) fn words(pattern: &[u8], show: &mut dyn FnMut(&str)) -> Option<Vec<Recipe>> {
     // A digit for each hole: it is a part of a word as any digit is.
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(pattern.len());
     let mut holes = Vec::new();
     for (letters, hole) in parts(pattern)? {
         text.extend_from_slice(letters);
@@ -161,6 +161,10 @@ pub(super) fn words(pattern: &[u8]) -> Option<Vec<Recipe>> {
     for word in crate::words::words(text) {
         let mut at = word.as_ptr() as usize - text.as_ptr() as usize;
         let end = at + word.len();
+        if holes.peek().is_none_or(|(_, (hole, _))| *hole >= end) {
+            show(word);
+            continue;
+        }
         let mut recipe = Recipe::new();
         while let Some((place, (hole_at, hole))) = holes.next_if(|(_, (hole, _))| *hole < end) {
             let letters = text.as_bytes().get(at..hole_at)?;

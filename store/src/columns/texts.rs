@@ -18,8 +18,13 @@ const PLAIN: u8 = 0;
 const DICTIONARY: u8 = 1;
 const PATTERNS: u8 = 2;
 
+/// A column whose values hardly repeat after so many gets no dictionary.
+const SAMPLE: usize = 256;
 /// More patterns than this are no patterns.
 const MAX_PATTERNS: usize = 1024;
+
+/// Numbers below this are noted when a word has one.
+const SMALL: usize = 4096;
 
 /// Values of any length, one after the other.
 #[derive(Debug, Default, Clone)]
@@ -90,7 +95,7 @@ pub(super) fn distinct(texts: &Texts, most: usize) -> Option<(Texts, Vec<u64>)> 
         let next = values.len() as u64;
         let place = *places.entry(text).or_insert(next);
         if place == next {
-            if values.len() == most {
+            if values.len() == most || (at.len() >= SAMPLE && values.len() > at.len() / 8 * 7) {
                 return None;
             }
             values.push(text);
@@ -209,12 +214,26 @@ impl Patterns {
     fn words(&self, show: &mut dyn FnMut(&str)) {
         let mut word = Vec::new();
         for (pattern, columns) in self.patterns.iter().zip(&self.numbers) {
-            let Some(recipes) = pattern::words(pattern) else {
+            let Some(recipes) = pattern::words(pattern, show) else {
                 continue;
             };
             for recipe in recipes {
                 let numbered = recipe.iter().find_map(|(_, hole)| columns.get((*hole)?.1));
-                for text in 0..numbered.map_or(1, Vec::len) {
+                let holes = recipe.iter().filter(|(_, hole)| hole.is_some()).count();
+                let mut shown = [0u64; SMALL / 64];
+                for text in 0..numbered.map_or(0, Vec::len) {
+                    // Most words have one number, and that is small and repeats.
+                    if holes == 1
+                        && let Some(number) = numbered.and_then(|numbers| numbers.get(text))
+                        && *number < SMALL as u64
+                    {
+                        let (at, bit) = ((number / 64) as usize, 1 << (number % 64));
+                        let before = shown[at];
+                        shown[at] |= bit;
+                        if before & bit != 0 {
+                            continue;
+                        }
+                    }
                     word.clear();
                     for (letters, hole) in &recipe {
                         word.extend_from_slice(letters);
