@@ -79,6 +79,7 @@ mod cursor;
 mod cursor_file;
 mod damage;
 mod directory;
+mod effort;
 mod error;
 mod filter;
 mod format;

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+use super::effort::Effort;
 use super::format::{BatchesOf, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::FileLayer;
 use super::memory::{FrameAt, MemoryIndex};
@@ -75,7 +76,13 @@ pub(super) fn salvage(
                         first: frame.first,
                         salt: frame.salt,
                     });
-                    none.insert(SealWriter::new(layer, dir, header, options, false)?)
+                    none.insert(SealWriter::new(
+                        layer,
+                        dir,
+                        header,
+                        options,
+                        Effort::Columns,
+                    )?)
                 }
             };
             let expected = if end > 0 { end } else { first };

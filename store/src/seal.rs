@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::columns::{self, BlockIndex};
+use super::effort::Effort;
 use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
 use super::layer::{FileLayer, StoreFile};
@@ -41,6 +42,9 @@ pub(super) struct SealWriter<'a> {
     aside: PathBuf,
     file: Arc<dyn StoreFile>,
     header: SegmentHeader,
+    effort: Effort,
+    /// It need not be made anew when there is time.
+    final_form: bool,
     block_target: usize,
     pack: Option<zstd::bulk::Compressor<'static>>,
     raw: Vec<u8>,
@@ -61,7 +65,7 @@ impl<'a> SealWriter<'a> {
         dir: &'a Path,
         header: SegmentHeader,
         options: &Options,
-        hurry: bool,
+        effort: Effort,
     ) -> io::Result<Self> {
         let aside = dir.join(format!("{:020}{ENDING}{ASIDE}", header.id));
         let file = layer.create(&aside)?;
@@ -71,6 +75,8 @@ impl<'a> SealWriter<'a> {
             aside,
             file,
             header,
+            effort,
+            final_form: !options.compress || effort == Effort::Columns,
             block_target: options.block_target(),
             pack: None,
             raw: Vec::new(),
@@ -83,7 +89,9 @@ impl<'a> SealWriter<'a> {
             block_of: Vec::new(),
             done: false,
         };
-        if options.compress && !hurry {
+        if !options.compress {
+            writer.effort = Effort::Rows;
+        } else if effort != Effort::Rows {
             writer.pack = Some(zstd::bulk::Compressor::new(LEVEL)?);
         }
         writer.write(&header.encode(SEALED_MAGIC))?;
@@ -145,7 +153,7 @@ impl<'a> SealWriter<'a> {
         self.write(&postings)?;
 
         let (summaries, words) = self.summaries.encode()?;
-        footer.version = VERSION;
+        footer.version = if self.final_form { VERSION } else { 0 };
         footer.summaries_at = self.offset;
         footer.summaries = summaries.len() as u32;
         footer.summaries_crc = crc32c::crc32c(&summaries);
@@ -243,7 +251,8 @@ impl<'a> SealWriter<'a> {
         let Some(pack) = &mut self.pack else {
             return Ok((Method::Rows, packed, None));
         };
-        if let Some(columns) = columns::encode(raw)?
+        if self.effort == Effort::Columns
+            && let Some(columns) = columns::encode(raw)?
             && columns.body.len() < raw.len()
         {
             // Nothing is removed that cannot be read again.

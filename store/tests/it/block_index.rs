@@ -106,6 +106,8 @@ fn fill(store: &mut Store, random: &mut fastrand::Rng, count: u64) {
         let bytes = writer.finish();
         append(store, producer((from % 3) as u8), size as u32, &bytes);
         store.commit().unwrap();
+        // Segments that come faster are sealed in rows.
+        wait_sealed(store);
         from += size;
     }
 }
