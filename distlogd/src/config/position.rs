@@ -31,7 +31,7 @@ pub(super) fn within(file: &str, node: &Node, decoded: &str, offset: usize) -> P
     };
     let raw = file.get(node.bytes.clone()).unwrap_or_default();
     let ends = raw.char_indices().map(|(at, _)| at).chain([raw.len()]);
-    let beginning = ends.map(|end| &raw[..end]).filter(ends_before).last();
+    let beginning = ends.map(|end| &raw[..end]).rfind(ends_before);
     node.place.after(beginning.unwrap_or_default())
 }
 
