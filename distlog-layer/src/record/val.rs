@@ -116,8 +116,8 @@ fn variant(name: &str, value: Value) -> Value {
 }
 
 macro_rules! simple {
-    ($($method:ident: $type:ty),* $(,)?) => {
-        $(fn $method(self, v: $type) -> Result<Value, Refused> { Ok(Value::from(v)) })*
+    ($($method:ident: $type:ty => $variant:ident),* $(,)?) => {
+        $(fn $method(self, v: $type) -> Result<Value, Refused> { Ok(Value::$variant(v.into())) })*
     };
 }
 
@@ -133,24 +133,14 @@ impl Serializer for ToValue {
     type SerializeStructVariant = Entries;
 
     simple! {
-        serialize_bool: bool, serialize_i32: i32, serialize_i64: i64, serialize_u32: u32, serialize_u64: u64,
-        serialize_f64: f64, serialize_str: &str,
+        serialize_bool: bool => Bool, serialize_char: char => Str, serialize_str: &str => Str,
+        serialize_bytes: &[u8] => Bytes, serialize_f32: f32 => F64, serialize_f64: f64 => F64,
+        serialize_i8: i8 => I64, serialize_i16: i16 => I64, serialize_i32: i32 => I64, serialize_i64: i64 => I64,
+        serialize_u8: u8 => I64, serialize_u16: u16 => I64, serialize_u32: u32 => I64,
     }
 
-    fn serialize_i8(self, v: i8) -> Result<Value, Refused> {
-        Ok(Value::I64(v.into()))
-    }
-
-    fn serialize_i16(self, v: i16) -> Result<Value, Refused> {
-        Ok(Value::I64(v.into()))
-    }
-
-    fn serialize_u8(self, v: u8) -> Result<Value, Refused> {
-        Ok(Value::I64(v.into()))
-    }
-
-    fn serialize_u16(self, v: u16) -> Result<Value, Refused> {
-        Ok(Value::I64(v.into()))
+    fn serialize_u64(self, v: u64) -> Result<Value, Refused> {
+        Ok(Value::from(v))
     }
 
     fn serialize_i128(self, v: i128) -> Result<Value, Refused> {
@@ -162,18 +152,6 @@ impl Serializer for ToValue {
 
     fn serialize_u128(self, v: u128) -> Result<Value, Refused> {
         Ok(u64::try_from(v).map_or_else(|_| Value::Text(v.to_string()), Value::from))
-    }
-
-    fn serialize_f32(self, v: f32) -> Result<Value, Refused> {
-        Ok(Value::F64(v.into()))
-    }
-
-    fn serialize_char(self, v: char) -> Result<Value, Refused> {
-        Ok(Value::Str(v.to_string()))
-    }
-
-    fn serialize_bytes(self, v: &[u8]) -> Result<Value, Refused> {
-        Ok(Value::Bytes(v.to_vec()))
     }
 
     fn serialize_none(self) -> Result<Value, Refused> {
