@@ -134,9 +134,15 @@ macro_rules! lettered {
             pub const fn name(self) -> &'static str {
                 match self { $($name::$variant => $word,)* }
             }
+
+            /// From its name in lower case.
+            pub fn from_name(name: &str) -> Option<$name> {
+                match name { $($word => Some($name::$variant),)* _ => None }
+            }
         }
     };
 }
+pub(crate) use lettered;
 
 lettered! {
     /// The system that a program belongs to.

@@ -89,14 +89,8 @@ impl<'a> Machine<'a> {
                 let value = i32::from_le_bytes(self.array()?);
                 self.push(Node::Int(value.into()));
             }
-            0x8a => {
-                let len = self.len1()?;
-                self.long(len)?;
-            }
-            0x8b => {
-                let len = self.len4()?;
-                self.long(len)?;
-            }
+            0x8a => self.long(Machine::len1)?,
+            0x8b => self.long(Machine::len4)?,
             b'G' => {
                 let value = f64::from_be_bytes(self.array()?);
                 self.push(Node::Float(value));
@@ -176,31 +170,13 @@ impl<'a> Machine<'a> {
                 self.set_items(entries)?;
             }
 
-            b'g' => {
-                let index = self.line()?.parse().map_err(|_| ErrorKind::Number)?;
-                self.recall(index)?;
-            }
-            b'h' => {
-                let index = self.byte()?;
-                self.recall(index.into())?;
-            }
-            b'j' => {
-                let index = u32::from_le_bytes(self.array()?);
-                self.recall(index.into())?;
-            }
-            b'p' => {
-                let index = self.line()?.parse().map_err(|_| ErrorKind::Number)?;
-                self.remember(index)?;
-            }
-            b'q' => {
-                let index = self.byte()?;
-                self.remember(index.into())?;
-            }
-            b'r' => {
-                let index = u32::from_le_bytes(self.array()?);
-                self.remember(index.into())?;
-            }
-            0x94 => self.remember(self.memo.len() as u64)?,
+            b'g' => self.recall(Machine::number)?,
+            b'h' => self.recall(Machine::len1)?,
+            b'j' => self.recall(Machine::len4)?,
+            b'p' => self.remember(Machine::number)?,
+            b'q' => self.remember(Machine::len1)?,
+            b'r' => self.remember(Machine::len4)?,
+            0x94 => self.remember(|machine| Ok(machine.memo.len()))?,
 
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
@@ -306,6 +282,11 @@ impl<'a> Machine<'a> {
         })
     }
 
+    /// A number in text form.
+    fn number(&mut self) -> Result<usize> {
+        self.line()?.parse().map_err(|_| ErrorKind::Number)
+    }
+
     fn raw_line(&mut self) -> Result<&'a [u8]> {
         let rest = self.body.get(self.at..).unwrap_or_default();
         let len = rest
@@ -364,16 +345,20 @@ impl<'a> Machine<'a> {
         Ok(items)
     }
 
-    fn unicode(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<()> {
+    /// Bytes with their length before them.
+    fn sized(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<&'a [u8]> {
         let len = len(self)?;
-        let text = utf8(self.bytes_of(len)?);
+        self.bytes_of(len)
+    }
+
+    fn unicode(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<()> {
+        let text = utf8(self.sized(len)?);
         self.push(Node::Str(text));
         Ok(())
     }
 
     fn old_str(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<()> {
-        let len = len(self)?;
-        let bytes = self.bytes_of(len)?;
+        let bytes = self.sized(len)?;
         self.push(match std::str::from_utf8(bytes) {
             Ok(text) => Node::Str(text.into()),
             Err(_) => Node::Bytes(bytes.into()),
@@ -382,14 +367,13 @@ impl<'a> Machine<'a> {
     }
 
     fn bytes(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<()> {
-        let len = len(self)?;
-        let bytes = self.bytes_of(len)?;
+        let bytes = self.sized(len)?;
         self.push(Node::Bytes(bytes.into()));
         Ok(())
     }
 
-    fn long(&mut self, len: usize) -> Result<()> {
-        let bytes = self.bytes_of(len)?;
+    fn long(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<()> {
+        let bytes = self.sized(len)?;
         self.push(match bytes.len() {
             0..=8 => {
                 let sign = bytes.last().is_some_and(|byte| *byte >= 0x80);
@@ -439,21 +423,20 @@ impl<'a> Machine<'a> {
         })));
     }
 
-    fn recall(&mut self, index: u64) -> Result<()> {
-        let id = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.memo.get(index).copied().flatten());
-        self.stack.push(id.ok_or(ErrorKind::Memo(index))?);
+    fn recall(&mut self, place: fn(&mut Self) -> Result<usize>) -> Result<()> {
+        let place = place(self)?;
+        let id = self.memo.get(place).copied().flatten();
+        self.stack.push(id.ok_or(ErrorKind::Memo(place as u64))?);
         Ok(())
     }
 
-    fn remember(&mut self, index: u64) -> Result<()> {
+    fn remember(&mut self, place: fn(&mut Self) -> Result<usize>) -> Result<()> {
+        let place = place(self)?;
         let top = self.top()?;
         // Each entry takes two bytes of the body at least, so no index of a real pickle is beyond its length.
-        let place = usize::try_from(index)
-            .ok()
-            .filter(|place| *place < self.body.len())
-            .ok_or(ErrorKind::Memo(index))?;
+        if place >= self.body.len() {
+            return Err(ErrorKind::Memo(place as u64));
+        }
         if place >= self.memo.len() {
             self.memo.resize(place + 1, None);
         }
