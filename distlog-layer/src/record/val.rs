@@ -111,8 +111,12 @@ impl ToValue {
     }
 }
 
-fn variant(name: &str, value: Value) -> Value {
-    Value::Map([(name, value)].into_iter().collect())
+/// The content of a variant, with its name; any other value as it is.
+fn named(variant: Option<&str>, value: Value) -> Value {
+    match variant {
+        Some(name) => Value::Map([(name, value)].into_iter().collect()),
+        None => value,
+    }
 }
 
 macro_rules! simple {
@@ -194,7 +198,7 @@ impl Serializer for ToValue {
         name: &'static str,
         value: &T,
     ) -> Result<Value, Refused> {
-        Ok(variant(name, value.serialize(self.deeper()?)?))
+        Ok(named(Some(name), value.serialize(self.deeper()?)?))
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Items, Refused> {
@@ -270,11 +274,7 @@ impl Items {
     }
 
     fn finish(self) -> Result<Value, Refused> {
-        let list = Value::List(self.items);
-        Ok(match self.variant {
-            Some(name) => variant(name, list),
-            None => list,
-        })
+        Ok(named(self.variant, Value::List(self.items)))
     }
 }
 
@@ -315,11 +315,8 @@ impl Entries {
     }
 
     fn finish(self) -> Result<Value, Refused> {
-        let map = Value::Map(self.map.into_iter().collect::<Map>());
-        Ok(match self.variant {
-            Some(name) => variant(name, map),
-            None => map,
-        })
+        let map = self.map.into_iter().collect::<Map>();
+        Ok(named(self.variant, Value::Map(map)))
     }
 }
 

@@ -33,14 +33,14 @@ use tokio::runtime::Handle;
 
 use crate::processor::{Error, Processor, Token};
 use crate::rpc::Signal;
-use crate::self_telemetry::{Metrics, OtlpCounters};
+use crate::self_telemetry::Metrics;
 use answer::{Failure, NEEDS_A_PERSON};
 use convert::Convert;
 use outbox::Outbox;
 
+pub use config::Config;
 #[cfg(test)]
-pub(crate) use config::{Compression, Protocol, Tls};
-pub use config::{Config, Events};
+pub(crate) use config::{Compression, Events, Protocol, Tls};
 #[cfg(test)]
 pub(crate) use convert::MAX_REQUEST_ITEMS;
 pub use fault::OpenError;
@@ -84,7 +84,7 @@ pub struct Otlp {
 impl Otlp {
     /// What was sent so far.
     #[cfg(test)]
-    fn counters(&self) -> Arc<OtlpCounters> {
+    fn counters(&self) -> Arc<crate::self_telemetry::OtlpCounters> {
         Arc::clone(&self.convert.counters)
     }
 
