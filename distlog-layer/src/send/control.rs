@@ -131,9 +131,12 @@ impl Control {
         let waited = self
             .flushed
             .wait_timeout_while(lock(&self.flushing), left, |flushing| *flushing);
-        let (mut flushing, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let is_free = !std::mem::replace(&mut *flushing, true);
-        is_free.then_some(Turn(self))
+        let (mut flushing, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return None;
+        }
+        *flushing = true;
+        Some(Turn(self))
     }
 
     /// Tells the sender to end.
