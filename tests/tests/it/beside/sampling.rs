@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{
 use tracing::{Span, info, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{ORDERS, heard_with, ids};
+use super::{ORDERS, heard_with};
 
 #[test]
 fn spans_that_are_not_sampled_have_the_same_ids() {
