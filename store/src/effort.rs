@@ -1,7 +1,7 @@
 //! How much work a segment is worth while others come in.
 //!
-//! A segment in columns is half as large as one in compressed rows, and says what is in it, but costs three times as much
-//! to write. So it is made where the thread that seals keeps up with it; when segments come faster, rows are made.
+//! A segment in columns is half as large as one in compressed rows, and says what is in it, but costs three times as
+//! much to write. So it is made where the thread that seals keeps up with it; when segments come faster, rows are made.
 
 use std::time::{Duration, Instant};
 

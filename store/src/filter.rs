@@ -1,5 +1,5 @@
-//! A blocked Bloom filter over trace ids or words: one block of 64 bytes answers whether one may be in a segment, or in a
-//! block of it.
+//! A blocked Bloom filter over trace ids or words: one block of 64 bytes answers whether one may be in a segment, or in
+//! a block of it.
 //!
 //! A block is 480 bits and a CRC of them, so that damage makes the answer "maybe" and never a wrong "no". With 12 bits
 //! per id about one in a hundred absent ids passes.

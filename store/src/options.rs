@@ -20,8 +20,8 @@ pub const PRODUCER_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A frame is written when it has reached this size, in bytes.
 pub(super) const FRAME_TARGET: usize = 256 << 10;
 
-/// A sealed block ends when its frames have reached this size together, in bytes. Larger ones take less on disk (a tenth
-/// at four times the size), and more time and memory for each trace that is looked up.
+/// A sealed block ends when its frames have reached this size together, in bytes. Larger ones take less on disk (a
+/// tenth at four times the size), and more time and memory for each trace that is looked up.
 pub(super) const BLOCK_TARGET: usize = 1 << 20;
 
 /// A segment ends early when its index in memory has this many entries (about 50 bytes each).

@@ -1,11 +1,11 @@
 //! Searching: a snapshot of the blocks that the store is made of, read in any order and by many threads at once.
 
-use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::batches::Batches;
+use super::block_lists::BlockList;
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::read_full;
@@ -17,9 +17,6 @@ use super::sealed::{self, BlockAt, BlockReader, Sealed};
 use super::state::{Live, Segment, Shared};
 use super::summary::BlockSummary;
 use super::words::hash;
-
-/// Blocks of sealed segments that are kept in memory, with what is known of each: some 300 bytes.
-const MAX_BLOCKS: usize = 1 << 16;
 
 /// A piece of the store: a block of a sealed segment, or neighbouring frames of one that is not sealed. Cheap to clone.
 #[derive(Clone)]
@@ -152,8 +149,8 @@ impl Block {
         }
     }
 
-    /// Whether a record in it may have all of these words in the texts that [`any_text`](crate::any_text) shows. They are
-    /// given as [`lowercase`](crate::lowercase) makes them. Reads 64 bytes for each; true where nothing is known.
+    /// Whether a record in it may have all of these words in the texts that [`any_text`](crate::any_text) shows. They
+    /// are given as [`lowercase`](crate::lowercase) makes them. Reads 64 bytes for each; true where nothing is known.
     ///
     /// # Errors
     /// As [`Block::read`].
@@ -252,32 +249,5 @@ impl Block {
             }
         }
         Ok(())
-    }
-}
-
-/// The blocks of a sealed segment, and what is known of each.
-struct BlockList {
-    table: Vec<BlockAt>,
-    summaries: Vec<Option<BlockSummary>>,
-}
-
-/// The blocks of sealed segments, by the segments' ids.
-#[derive(Default)]
-pub(super) struct BlockLists(Mutex<HashMap<u64, Arc<BlockList>>>);
-
-impl BlockLists {
-    fn get(&self, id: u64) -> Option<Arc<BlockList>> {
-        let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.get(&id).cloned()
-    }
-
-    /// Keeps a list while there is room; those before `oldest` are of segments that are gone.
-    fn keep(&self, id: u64, list: &Arc<BlockList>, oldest: u64) {
-        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.retain(|id, _| *id >= oldest);
-        let blocks: usize = lists.values().map(|list| list.table.len()).sum();
-        if blocks + list.table.len() <= MAX_BLOCKS {
-            lists.insert(id, Arc::clone(list));
-        }
     }
 }

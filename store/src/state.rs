@@ -9,13 +9,13 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
+use super::block_lists::BlockLists;
 use super::damage::{Damage, DamageLog, What};
 use super::format::SegmentHeader;
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
 use super::options::Options;
 use super::sealed::Sealed;
-use super::search::BlockLists;
 use super::stats::{Counters, Stats, add};
 
 /// A segment that is not sealed: the open one, or one that waits for it.

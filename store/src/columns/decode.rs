@@ -4,19 +4,12 @@ use distlog_proto::wire::field::{batch, record, task};
 use distlog_proto::wire::put::{raw_varint, varint_len};
 use distlog_proto::{ProducerId, TaskId, TraceId};
 
+use super::canonical::{BYTES, FIXED32, FIXED64, VARINT};
 use super::shape::{ColumnKey, KEY, Message, NAME, ReadShapes, Step};
 use super::stream::{Reader, Unpack};
 use super::texts::Column;
 use super::{decimals, hex, is_fraction, numbers};
 use crate::format::{BATCH_HEADER, BatchHeader, FRAME_HEADER, FrameHeader, padded, put};
-
-/// A block has no more of any of these.
-const MAX_ROWS: usize = 1 << 26;
-
-const VARINT: u32 = 0;
-const FIXED64: u32 = 1;
-const BYTES: u32 = 2;
-const FIXED32: u32 = 5;
 
 /// Appends the frames of a block to `out`. `None` if it is not what [`encode`](super::encode) wrote for `raw` bytes;
 /// then there may be anything behind what was in `out`.
@@ -93,7 +86,7 @@ impl Block {
         let mut input = Reader::new(body);
         let mut head = Reader::new(input.short()?);
         let salt = u32::try_from(head.varint()?).ok()?;
-        let frames = head.count(MAX_ROWS)?;
+        let frames = head.count(most)?;
         let numbers_of = |head: &mut Reader<'_>, count, unpack: &mut Unpack| {
             let mut out = Vec::new();
             numbers::take(head, count, unpack, &mut out).map(|()| out)
@@ -102,7 +95,7 @@ impl Block {
         let frames = numbers_of(&mut head, count, unpack)?;
         let firsts = numbers_of(&mut head, count, unpack)?;
         let crcs = numbers_of(&mut head, count, unpack)?;
-        let count = head.count(MAX_ROWS)?;
+        let count = head.count(most)?;
         let producers = Column::take(&mut head, count, most, unpack)?;
         let batches = Batches {
             producers,
@@ -118,17 +111,17 @@ impl Block {
         let heads = Column::take(&mut head, heads, most, unpack)?;
         let raw = head.count(count)?;
         let raw = Column::take(&mut head, raw, most, unpack)?;
-        let between = head.count(MAX_ROWS)?;
+        let between = head.count(most)?;
         let between = Column::take(&mut head, between, most, unpack)?;
         let mut shapes = Vec::new();
         let len = head.count(most.saturating_mul(2).max(1 << 20))?;
         head.run(len, unpack, &mut shapes)?;
         let read = ReadShapes::take(&mut Reader::new(&shapes))?;
-        let count = head.count(MAX_ROWS)?;
+        let count = head.count(most)?;
         let rows = numbers_of(&mut head, count, unpack)?;
         let mut columns = Vec::with_capacity(read.columns.len());
         for key in &read.columns {
-            let count = head.count(MAX_ROWS)?;
+            let count = head.count(most)?;
             let len = head.count(body.len())?;
             let mut column = Reader::new(input.take(len)?);
             columns.push(Values::take(key, &mut column, count, most, unpack)?);

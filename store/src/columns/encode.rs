@@ -4,15 +4,17 @@ use std::io;
 
 use hashbrown::HashMap;
 
+use distlog_proto::Severity;
 use distlog_proto::wire::field::{batch, record, task};
 use distlog_proto::wire::scan as proto;
-use distlog_proto::{Severity, SpanId, TaskId, TraceId};
 
+use super::canonical::{BYTES, FIXED32, FIXED64, Scan, VARINT};
 use super::index::{BlockIndex, Row};
 use super::shape::{ColumnKey, KEY, Message, NAME, NO_NAME, Shapes, Step, TooMany};
 use super::stream::Writer;
+use super::task_ids::{Ids, TaskIds};
 use super::texts::{Encoded, Texts};
-use super::{decimals, hex, is_fraction, numbers};
+use super::{decimals, is_fraction, numbers};
 use crate::format::{BatchesOf, FramesIn};
 
 /// Batches that are no canonical protobuf, in a block, before it is stored in rows.
@@ -20,11 +22,6 @@ const MAX_ODD: usize = 8;
 
 /// Of a source: the name of its service.
 const SERVICE: u32 = 5;
-
-const VARINT: u32 = 0;
-const FIXED64: u32 = 1;
-const BYTES: u32 = 2;
-const FIXED32: u32 = 5;
 
 const RECORD: u32 = batch::RECORDS << 3 | BYTES;
 const CALLSITES: u32 = batch::CALLSITES << 3 | BYTES;
@@ -124,8 +121,7 @@ struct Encoder {
     callsites: Vec<Callsite>,
     by_callsite: HashMap<Vec<u8>, usize>,
     raw: Texts,
-    /// The task of the record before, whose ids need not be worked out again.
-    last: Option<TaskId>,
+    task_ids: TaskIds,
     index: BlockIndex,
     /// Of the record that is taken apart.
     offset: u64,
@@ -155,7 +151,7 @@ impl Encoder {
             callsites: Vec::new(),
             by_callsite: HashMap::new(),
             raw: Texts::default(),
-            last: None,
+            task_ids: TaskIds::default(),
             index: BlockIndex::default(),
             offset: 0,
             received: 0,
@@ -328,7 +324,7 @@ impl Encoder {
         let mut name = NO_NAME;
         let mut ids = Ids::default();
         if message == Message::Task {
-            ids = self.ids(bytes);
+            ids = self.task_ids.of(bytes);
         }
         while !scan.rest.is_empty() {
             let tag = scan.tag().ok_or(Odd::Bytes)?;
@@ -465,56 +461,6 @@ impl Encoder {
         Ok(())
     }
 
-    /// Which ids of a task follow from others.
-    fn ids(&mut self, bytes: &[u8]) -> Ids {
-        let mut scan = Scan::new(bytes);
-        let (mut trace, mut span, mut parent, mut path) = (None, None, None, None);
-        let mut before = 0;
-        while let Some(tag) = scan.tag() {
-            // Each once and in order, else they are values as others.
-            if tag <= before {
-                break;
-            }
-            before = tag;
-            let read = match (tag >> 3, tag & 7) {
-                (task::TRACE_ID, BYTES) => scan.bytes().map(|bytes| trace = bytes.try_into().ok()),
-                (task::SPAN_ID, FIXED64) => scan.fixed64().map(|id| span = SpanId::new(id)),
-                (task::PARENT_SPAN_ID, FIXED64) => {
-                    scan.fixed64().map(|id| parent = SpanId::new(id))
-                }
-                (task::PATH, BYTES) => scan.bytes().map(|bytes| path = Some(bytes)),
-                _ => None,
-            };
-            if read.is_none() || path.is_some() {
-                break;
-            }
-        }
-        let (Some(trace), Some(span)) = (trace.and_then(TraceId::from_bytes), span) else {
-            return Ids::default();
-        };
-        if path.is_some_and(|path| is_anchor(path, span)) {
-            return Ids {
-                path: true,
-                ..Ids::default()
-            };
-        }
-        let Ok(path) = std::str::from_utf8(path.unwrap_or_default()) else {
-            return Ids::default();
-        };
-        let known = |task: &TaskId| task.trace_id() == trace && task.path() == path;
-        if !self.last.as_ref().is_some_and(known) {
-            self.last = TaskId::from_parts(trace, path).ok();
-        }
-        match &self.last {
-            Some(task) if task.path() == path && task.span_id() == span => Ids {
-                span: true,
-                parent: parent.is_some() && task.parent_span_id() == parent,
-                path: false,
-            },
-            _ => Ids::default(),
-        }
-    }
-
     fn finish(mut self) -> io::Result<Encoding> {
         let mut out = Writer::new()?;
         let mut body = Writer::new()?;
@@ -581,88 +527,5 @@ impl Encoder {
             body: out.bytes,
             index: (self.raw.len() == 0).then_some(self.index),
         })
-    }
-}
-
-/// Which ids of a task follow from others.
-#[derive(Default)]
-struct Ids {
-    span: bool,
-    parent: bool,
-    path: bool,
-}
-
-/// Whether a path is that of a span that only OpenTelemetry knows.
-fn is_anchor(path: &[u8], span: SpanId) -> bool {
-    path.len() == 17 && path[0] == b'~' && path[1..] == hex(span.get())
-}
-
-/// Walks over a message; accepts only what would be written again as it was.
-struct Scan<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Scan<'a> {
-    fn new(bytes: &'a [u8]) -> Scan<'a> {
-        Scan { rest: bytes }
-    }
-
-    #[inline]
-    fn tag(&mut self) -> Option<u32> {
-        u32::try_from(self.varint()?).ok().filter(|tag| *tag >= 8)
-    }
-
-    /// A varint that is no longer than it must be.
-    #[inline]
-    fn varint(&mut self) -> Option<u64> {
-        if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
-            self.rest = rest;
-            return Some(u64::from(*byte));
-        }
-        let mut value = 0u64;
-        for (at, byte) in self.rest.iter().enumerate().take(10) {
-            if at == 9 && *byte != 1 {
-                return None;
-            }
-            value |= u64::from(byte & 0x7f) << (7 * at);
-            if *byte < 0x80 {
-                self.rest = &self.rest[at + 1..];
-                return (*byte != 0).then_some(value);
-            }
-        }
-        None
-    }
-
-    #[inline]
-    fn fixed64(&mut self) -> Option<u64> {
-        let (word, rest) = self.rest.split_first_chunk()?;
-        self.rest = rest;
-        Some(u64::from_le_bytes(*word))
-    }
-
-    #[inline]
-    fn fixed32(&mut self) -> Option<u32> {
-        let (word, rest) = self.rest.split_first_chunk()?;
-        self.rest = rest;
-        Some(u32::from_le_bytes(*word))
-    }
-
-    #[inline]
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.varint()?).ok()?;
-        let (bytes, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        Some(bytes)
-    }
-
-    fn skip(&mut self, tag: u32) -> Option<()> {
-        match tag & 7 {
-            VARINT => drop(self.varint()?),
-            FIXED64 => drop(self.fixed64()?),
-            BYTES => drop(self.bytes()?),
-            FIXED32 => drop(self.fixed32()?),
-            _ => return None,
-        }
-        Some(())
     }
 }

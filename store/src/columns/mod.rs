@@ -10,6 +10,7 @@
 //! A batch that would not be put together as it was (protobuf that is not canonical, from a foreign encoder) is stored
 //! as it is, within the block; a block with too many of them, or with too many different fields, is stored in rows.
 
+mod canonical;
 mod decimals;
 mod decode;
 mod encode;
@@ -18,6 +19,7 @@ mod numbers;
 mod pattern;
 mod shape;
 mod stream;
+mod task_ids;
 mod texts;
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! One of: the same number throughout; a dictionary and the places in it; differences to the smallest; differences from
 //! one to the next. Differences are
-//! divided by what divides them all, and written as planes: first the lowest byte of each, then the next. Planes of high
-//! bytes compress, those of low bytes often do not.
+//! divided by what divides them all, and written as planes: first the lowest byte of each, then the next. Planes of
+//! high bytes compress, those of low bytes often do not.
 
 use std::io;
 

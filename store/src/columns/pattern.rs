@@ -1,7 +1,7 @@
 //! Divides a text into a pattern and the numbers that stand in it.
 //!
-//! A word of digits is a number, one of hexadecimal digits, too; each begins a hole in the pattern, which says how it is
-//! written. The bytes of holes stand in no UTF-8 text.
+//! A word of digits is a number, one of hexadecimal digits, too; each begins a hole in the pattern, which says how it
+//! is written. The bytes of holes stand in no UTF-8 text.
 
 /// Bytes from this one on are holes.
 pub(super) const FIRST: u8 = 0xfd;
@@ -140,7 +140,8 @@ pub(super) fn parts(pattern: &[u8]) -> Option<Vec<(&[u8], Hole)>> {
     Some(parts)
 }
 
-/// A word of a pattern that has numbers: letters, and behind them the hole and its place among the holes of the pattern.
+/// A word of a pattern that has numbers: letters, and behind them the hole and its place among the holes of the
+/// pattern.
 pub(super) type Recipe = Vec<(Vec<u8>, Option<(Hole, usize)>)>;
 
 /// The words of a pattern: shows those without numbers, gives the others. `None` if it is no pattern, or no text.

@@ -1,7 +1,7 @@
 //! Columns of texts and other bytes.
 //!
-//! One of: a dictionary and the places in it; patterns and the numbers that stand in them (`order # of customer #`); all
-//! of them one after the other. Numbers in texts are most of what differs between the messages of a program, and as
+//! One of: a dictionary and the places in it; patterns and the numbers that stand in them (`order # of customer #`);
+//! all of them one after the other. Numbers in texts are most of what differs between the messages of a program, and as
 //! columns of numbers they take a third of what they take as text.
 
 use std::borrow::Cow;
@@ -405,7 +405,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_come_back(values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9), 0..100)) {
+        fn any_bytes_come_back(
+            values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9), 0..100)
+        ) {
             round(&values);
         }
 
