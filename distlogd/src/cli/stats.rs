@@ -252,17 +252,20 @@ fn histogram(rows: &[Row], by: &[String], look: Look, width: usize) -> String {
     let mut out = String::new();
     let most = rows.iter().map(count_of).max().unwrap_or(0).max(1);
     let digits = most.to_string().len();
-    let clock = rows
+    let clocks: Vec<String> = rows
         .iter()
-        .map(|row| look.clock(time_of(row)).to_string().len())
-        .max();
+        .map(|row| look.clock(time_of(row)).to_string())
+        .collect();
+    // Slots mostly begin at full seconds.
+    let whole = clocks.iter().all(|clock| clock.ends_with(".000"));
+    let cut = |clock: &String| clock.len() - if whole { 4 } else { 0 };
+    let clock = clocks.iter().map(cut).max();
     // Groups stand behind the bar: half of what is left is theirs.
     let left = width.saturating_sub(clock.unwrap_or(0) + digits + 3);
     let bar = if by.is_empty() { left } else { left / 2 }.clamp(4, MAX_BAR);
-    for row in rows {
+    for (row, clock) in rows.iter().zip(&clocks) {
         let count = count_of(row);
-        look.colour
-            .put(&mut out, Style::Dim, look.clock(time_of(row)));
+        look.colour.put(&mut out, Style::Dim, &clock[..cut(clock)]);
         look.colour
             .put(&mut out, Style::Bold, format_args!(" {count:>digits$} "));
         let text = bar_of(count, most, bar);
@@ -334,10 +337,10 @@ mod tests {
             r#"{"time":"2023-11-15T12:03:00Z","count":1}"#,
         ]);
         let expected = "\
-12:00:00.000 80 ████
-12:01:00.000  0
-12:02:00.000  0
-12:03:00.000  1 ▏
+12:00:00 80 ████
+12:01:00  0
+12:02:00  0
+12:03:00  1 ▏
 ";
         let rows = filled(rows, Duration::from_secs(60));
         assert_eq!(histogram(&rows, &[], look(), 10), expected);
