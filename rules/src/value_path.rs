@@ -55,11 +55,13 @@ impl ValuePath {
                 leaf,
             }),
             _ => Err(fault(match (&expr.expr, names::meant(text)) {
+                // A constant.
+                (_, Some(meant)) if names::name(meant).is_none() => no_name(text),
                 (Expr::Ident(_), Some(meant)) => {
                     format!("unknown name `{text}`: did you mean `{meant}`?")
                 }
                 (Expr::Ident(_), None) => format!("unknown name `{text}`"),
-                _ => format!("`{text}` is no name: expected one like `service` or `fields.route`"),
+                _ => no_name(text),
             })),
         }
     }
@@ -85,6 +87,10 @@ impl ValuePath {
             Val::Duration(v) => Named::Duration(v),
         })
     }
+}
+
+fn no_name(text: &str) -> String {
+    format!("`{text}` is no name: expected one like `service` or `fields.route`")
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub use error::QueryError;
 pub use filter::Filter;
 pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
-pub use scan::{Collect, Place, Progress, Running};
+pub use scan::{Collect, Progress, Running};
 pub use stats::{Grouping, MAX_GROUPS};
 pub use time::parse_time;
 

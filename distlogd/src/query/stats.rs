@@ -40,7 +40,7 @@ pub struct Grouping {
 enum Name {
     /// By its name rather than its number.
     Severity,
-    TaskName,
+    Task,
     Value(ValuePath),
 }
 
@@ -54,7 +54,7 @@ impl Grouping {
         for text in by.split(',').map(str::trim).filter(|text| !text.is_empty()) {
             let name = match text {
                 "severity" => Name::Severity,
-                "task_name" => Name::TaskName,
+                "task_name" => Name::Task,
                 _ => Name::Value(
                     ValuePath::parse(text)
                         .map_err(|fault| QueryError::Request(format!("`by`: {}", fault.message)))?,
@@ -94,7 +94,7 @@ impl Name {
     fn text(&self) -> &str {
         match self {
             Name::Severity => "severity",
-            Name::TaskName => "task_name",
+            Name::Task => "task_name",
             Name::Value(path) => path.text(),
         }
     }
@@ -102,10 +102,10 @@ impl Name {
     fn put(&self, record: &RecordRef<'_>, out: &mut Vec<u8>) {
         let value = match self {
             Name::Severity => return write_str(out, &record.severity.to_string()),
-            Name::TaskName if matches!(record.kind, Kind::Begin | Kind::End) => {
+            Name::Task if matches!(record.kind, Kind::Begin | Kind::End) => {
                 return write_str(out, record.task_name());
             }
-            Name::TaskName => None,
+            Name::Task => None,
             Name::Value(path) => path.value(record),
         };
         match value {

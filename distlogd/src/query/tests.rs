@@ -10,6 +10,7 @@ use distlog_store::{Append, AppendOutcome, Options, Reader, Store};
 use fastrand::Rng;
 
 use super::budget::ALL;
+use super::scan::Place;
 use super::*;
 
 const THEN: u64 = 1_700_000_000_000_000_000;
