@@ -52,7 +52,6 @@ mod liveness;
 mod lookup;
 pub mod processor;
 mod processors;
-#[allow(dead_code, unused_imports)]
 mod query;
 pub mod receiver;
 mod receivers;

@@ -35,6 +35,9 @@ const DURATIONS: [(&str, u64); 8] = [
     ("w", 604_800_000_000_000),
 ];
 
+/// The longest duration that is read.
+pub const MAX_DURATION: Duration = Duration::from_nanos(u64::MAX);
+
 /// Reads `10GiB`, `1.5 MB` or a plain number of bytes.
 pub fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = split_number(text.trim());

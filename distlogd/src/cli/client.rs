@@ -5,13 +5,13 @@ use std::io::{self, BufRead, BufReader, Write};
 use distlog_proto::TaskId;
 
 use super::output::tell;
-use super::{FAILED, LookArgs};
+use super::{FAILED, LookArgs, NOTHING};
 use crate::escape::{one_line, put_cut};
 use crate::tree::paint::{Colour, Look, Style, span_or_dash};
 
 /// Why nothing came.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error(
         "cannot reach distlogd at {url}: {reason}; is it running? (--url names another address)"
     )]
@@ -79,13 +79,19 @@ pub(super) fn tasks(url: &str, limit: usize, look: &LookArgs) -> u8 {
     }))
 }
 
-fn flag(on: bool) -> &'static str {
+pub(super) fn flag(on: bool) -> &'static str {
     if on { "true" } else { "false" }
 }
 
 fn report(result: Result<(), Error>) -> u8 {
+    report_found(result.map(|()| true))
+}
+
+/// The exit code of a command that finds something or not; says why it failed.
+pub(super) fn report_found(result: Result<bool, Error>) -> u8 {
     match result {
-        Ok(()) => 0,
+        Ok(true) => 0,
+        Ok(false) => NOTHING,
         // Whoever read our output has seen enough (`distlogd tail | head`).
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
@@ -96,12 +102,34 @@ fn report(result: Result<(), Error>) -> u8 {
 }
 
 fn get(url: &str, path: &str, query: &[(&str, &str)]) -> Result<impl io::Read + use<>, Error> {
+    ask(url, path, query, "*/*")
+}
+
+/// Asks for one item a line.
+pub(super) fn get_lines(
+    url: &str,
+    path: &str,
+    query: &[(&str, String)],
+) -> Result<impl io::Read + use<>, Error> {
+    let query: Vec<(&str, &str)> = query
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect();
+    ask(url, path, &query, "application/x-ndjson")
+}
+
+fn ask(
+    url: &str,
+    path: &str,
+    query: &[(&str, &str)],
+    accept: &str,
+) -> Result<impl io::Read + use<>, Error> {
     let url = url.trim_end_matches('/');
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
         .into();
-    let mut request = agent.get(format!("{url}{path}"));
+    let mut request = agent.get(format!("{url}{path}")).header("accept", accept);
     for (name, value) in query {
         request = request.query(name, value);
     }

@@ -1,15 +1,19 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
-//! prints its schema; `notify.rs` tells systemd; `client.rs` asks a running daemon for the other commands.
+//! prints its schema; `notify.rs` tells systemd. The other commands ask a running daemon (`client.rs`): `find.rs`
+//! and `stats.rs`, which say which records by `query_args.rs`, and those in `client.rs` itself.
 //! `output.rs` is how all of them speak.
 
 mod check;
 mod client;
 mod drain;
+mod find;
 mod notify;
 mod output;
+mod query_args;
 mod run;
+mod stats;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +28,8 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 /// Stopped, but a processor did not get everything; it goes on from its cursor at the next start.
 const LEFT: u8 = 3;
+/// Nothing was found.
+const NOTHING: u8 = 4;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -31,7 +37,8 @@ Exit codes:
   1  failed; standard error says why
   2  wrong arguments or a wrong configuration
   3  stopped before every processor had everything;
-     the rest is in the store for the next start";
+     the rest is in the store for the next start
+  4  nothing found";
 
 /// Stores the records of distributed programs, routes them by rules and shows the tree of tasks.
 ///
@@ -69,6 +76,10 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
+    /// Find records by words, fields, service, severity and time; the newest last.
+    Find(find::FindArgs),
+    /// Count records by service, severity or any field, and over time; how long tasks took.
+    Stats(stats::StatsArgs),
     /// Follow records as they come, ordered by time.
     Tail {
         /// Show only records that match this CEL condition, like 'severity >= WARN && service == "orders"'.
@@ -187,6 +198,8 @@ pub fn main_from(
             daemon,
             look,
         }) => client::tree(&daemon.url, &id, (depth, cursor.as_deref()), &look),
+        Some(Command::Find(args)) => find::find(&args),
+        Some(Command::Stats(args)) => stats::stats(&args),
         Some(Command::Tail {
             filter,
             task,

@@ -35,6 +35,7 @@ use crate::http::{self, Views};
 use crate::intake::{self, Writer};
 use crate::liveness::Liveness;
 use crate::processor::{Error, Processor, Token};
+use crate::query::Engine;
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::receivers::Receivers;
 use crate::self_telemetry::{Metrics, OwnRecords, ProducerDrops, RejectedInput, Scrape};
@@ -204,6 +205,7 @@ impl Daemon {
         if let Some(http) = &mut http {
             let views = Views {
                 reader: reader.clone(),
+                engine: Engine::new(reader.clone()),
                 recent,
                 registry: Arc::new(registry),
             };

@@ -1,10 +1,15 @@
 //! The HTTP API: trees, the live tail, metrics.
 //!
 //! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
-//! the task that is followed. The store is read in threads that may block; the runtime only moves bytes.
+//! the task that is followed. `records.rs` and `stats.rs` ask the query engine, with parameters that `params.rs`
+//! reads; `pieces.rs` sends a long answer. The store is read in threads that may block; the runtime only moves bytes.
 
 mod below;
+mod params;
+mod pieces;
+mod records;
 mod reorder;
+mod stats;
 mod stored_tree;
 mod tail;
 mod tasks;
@@ -29,6 +34,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::Http as Config;
 use crate::escape;
 use crate::listen::{Guard, Listening, bind_tcp};
+use crate::query::{Engine, QueryError};
 use crate::shutdown::{Phase, Shutdown};
 use crate::tracker::Recent;
 use distlog_store::Reader;
@@ -45,6 +51,8 @@ const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Views {
     /// The store.
     pub reader: Reader,
+    /// Answers queries over the store.
+    pub engine: Engine,
     /// The newest top-level tasks.
     pub recent: Arc<Recent>,
     /// The metrics.
@@ -67,6 +75,12 @@ GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text 
     ?format=records lists its records;
                                       &depth=100 levels, &limit=500000 tasks and records,
                                           &cursor=NEXT of the answer before, &full=true
+GET /api/v1/records?q=WORDS           the newest records that have these words, as JSON or, with
+                                      Accept: application/x-ndjson, one a line;
+    &filter=CEL&service=S&severity=WARN&from=1h&to=now
+                                      &limit=100, &cursor=NEXT of the answer before, &timeout=30s
+GET /api/v1/stats?by=service,severity counts of the records that match, by groups and, with &every=1m, by time;
+                                      percentiles of durations where tasks end; &q= and so on as for records
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
 GET /metrics                          counters, in the format of Prometheus
@@ -129,6 +143,8 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/metrics", get(metrics))
         .route("/api/v1/tasks", get(tasks::recent))
         .route("/api/v1/tasks/{*id}", get(tasks::tree))
+        .route("/api/v1/records", get(records::records))
+        .route("/api/v1/stats", get(stats::stats))
         .route("/api/v1/tail", get(tail::tail))
         .with_state(Api {
             views,
@@ -176,6 +192,9 @@ async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) 
     response
 }
 
+/// The media type of an answer with one item a line.
+const NDJSON: &str = "application/x-ndjson";
+
 /// What all requests share.
 #[derive(Clone)]
 struct Api {
@@ -208,6 +227,19 @@ struct Refusal(StatusCode, String);
 impl Refusal {
     fn bad_request(why: impl std::fmt::Display) -> Refusal {
         Refusal(StatusCode::BAD_REQUEST, why.to_string())
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Refusal {
+        let status = match error {
+            QueryError::Parameter { .. } | QueryError::Request(_) => StatusCode::BAD_REQUEST,
+            QueryError::Slow => StatusCode::UNPROCESSABLE_ENTITY,
+            QueryError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+            QueryError::Thread(_) => StatusCode::SERVICE_UNAVAILABLE,
+            QueryError::Store(_) | QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Refusal(status, error.to_string())
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! `pool.rs` has the threads, `scan.rs` one query on its way over the blocks, `filter.rs` with `phrase.rs` the tests,
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
-//! newest records for `find`, in pages (`cursor.rs`).
+//! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups.
 
 mod budget;
 mod cursor;
@@ -16,6 +16,7 @@ mod newest;
 mod phrase;
 mod pool;
 mod scan;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -30,7 +31,8 @@ pub use error::QueryError;
 pub use filter::Filter;
 pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
-pub use scan::{Collect, Outcome, Place, Progress, Running};
+pub use scan::{Collect, Progress, Running};
+pub use stats::{Grouping, MAX_GROUPS};
 pub use time::parse_time;
 
 use budget::Budget;
@@ -58,11 +60,6 @@ impl Engine {
             pool: Arc::new(Pool::new()),
             budget: Arc::new(Budget::default()),
         }
-    }
-
-    /// The store.
-    pub fn reader(&self) -> &Reader {
-        &self.reader
     }
 
     /// Begins a query over all records that pass the filter. Dropping what it gives cancels it.
