@@ -3,21 +3,24 @@
 use std::io::{self, BufRead, BufReader, Write};
 
 use distlog_proto::TaskId;
+use http::StatusCode;
 
 use super::output::tell;
-use super::{FAILED, LookArgs};
+use super::{FAILED, LookArgs, NOTHING};
 use crate::escape::{one_line, put_cut};
-use crate::tree::paint::{Colour, Look, Style, span_or_dash};
+use crate::tree::paint::{Look, Style, span_or_dash};
 
 /// Why nothing came.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error(
         "cannot reach distlogd at {url}: {reason}; is it running? (--url names another address)"
     )]
     Unreachable { url: String, reason: String },
     #[error("{0}")]
     Refused(String),
+    #[error("{0}")]
+    NotFound(String),
     #[error("the daemon's answer cannot be read: {0}")]
     Answer(String),
     #[error("cannot write: {0}")]
@@ -48,7 +51,8 @@ pub(super) fn tree(
     ];
     query.extend(depth.as_deref().map(|depth| ("depth", depth)));
     query.extend(cursor.map(|cursor| ("cursor", cursor)));
-    report(get(url, &path, &query).and_then(|body| print_all(body, look.json)))
+    let answer = get(url, &path, &query);
+    report(answer.and_then(|body| print_all(body, look.json).map(|()| true)))
 }
 
 pub(super) fn tail(
@@ -65,16 +69,17 @@ pub(super) fn tail(
     ];
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
     query.extend(task.as_deref().map(|task| ("task", task)));
-    report(get(url, "/api/v1/tail", &query).and_then(print_events))
+    let answer = get(url, "/api/v1/tail", &query);
+    report(answer.and_then(|body| print_events(body).map(|()| true)))
 }
 
 pub(super) fn tasks(url: &str, limit: usize, look: &LookArgs) -> u8 {
     let answer = get(url, "/api/v1/tasks", &[("limit", &limit.to_string())]);
     report(answer.and_then(|body| {
         if look.json {
-            print_all(body, true)
+            print_all(body, true).map(|()| true)
         } else {
-            print_tasks(body, look)
+            print_tasks(body, look).map(|()| true)
         }
     }))
 }
@@ -83,19 +88,30 @@ fn flag(on: bool) -> &'static str {
     if on { "true" } else { "false" }
 }
 
-fn report(result: Result<(), Error>) -> u8 {
+/// The exit code: `Ok(false)` if nothing was found.
+pub(super) fn report(result: Result<bool, Error>) -> u8 {
     match result {
-        Ok(()) => 0,
+        Ok(true) => 0,
+        Ok(false) => NOTHING,
         // Whoever read our output has seen enough (`distlogd tail | head`).
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             tell!("distlogd: {error}");
-            FAILED
+            if matches!(error, Error::NotFound(_)) {
+                NOTHING
+            } else {
+                FAILED
+            }
         }
     }
 }
 
-fn get(url: &str, path: &str, query: &[(&str, &str)]) -> Result<impl io::Read + use<>, Error> {
+/// Asks the daemon at `url`.
+pub(super) fn get(
+    url: &str,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<impl io::Read + use<>, Error> {
     let url = url.trim_end_matches('/');
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -116,10 +132,23 @@ fn get(url: &str, path: &str, query: &[(&str, &str)]) -> Result<impl io::Read + 
         return Ok(response.into_body().into_reader());
     }
     let why = response.body_mut().read_to_string().unwrap_or_default();
-    Err(Error::Refused(why.trim().to_owned()))
+    let why = why.trim().to_owned();
+    match response.status() {
+        StatusCode::NOT_FOUND => Err(Error::NotFound(why)),
+        _ => Err(Error::Refused(why)),
+    }
 }
 
-fn print_all(mut body: impl io::Read, line_feed: bool) -> Result<(), Error> {
+/// Prints a text.
+pub(super) fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Error::Output)
+}
+
+/// Prints an answer as it is.
+pub(super) fn print_all(mut body: impl io::Read, line_feed: bool) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     io::copy(&mut body, &mut out).map_err(Error::Output)?;
     if line_feed {
@@ -177,16 +206,7 @@ fn yes() -> bool {
 fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
     let tasks: Vec<Listed> =
         serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))?;
-    let colour = if look.color() {
-        Colour::On
-    } else {
-        Colour::Off
-    };
-    let text = tasks_text(&tasks, Look::new(colour, look.full));
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Error::Output)
+    print(&tasks_text(&tasks, look.look()))
 }
 
 /// The list, newest last, one line for each task.
@@ -251,6 +271,7 @@ mod tests {
 
     use super::*;
     use crate::tree::hostile::{check, texts};
+    use crate::tree::paint::Colour;
 
     proptest! {
         #[test]

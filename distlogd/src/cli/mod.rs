@@ -1,7 +1,8 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
-//! prints its schema; `notify.rs` tells systemd; `client.rs` asks a running daemon for the other commands.
+//! prints its schema; `notify.rs` tells systemd; `client.rs` asks a running daemon, for itself (`tree`, `tail`, `tasks`)
+//! and for the commands with files of their own (`status.rs`); `table.rs` aligns what they print.
 //! `output.rs` is how all of them speak.
 
 mod check;
@@ -10,6 +11,8 @@ mod drain;
 mod notify;
 mod output;
 mod run;
+mod status;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::Builder;
+use crate::tree::paint::{Colour, Look};
 
 /// It could not be done.
 const FAILED: u8 = 1;
@@ -24,6 +28,8 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 /// Stopped, but a processor did not get everything; it goes on from its cursor at the next start.
 const LEFT: u8 = 3;
+/// What was asked for is not there.
+const NOTHING: u8 = 4;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -31,7 +37,8 @@ Exit codes:
   1  failed; standard error says why
   2  wrong arguments or a wrong configuration
   3  stopped before every processor had everything;
-     the rest is in the store for the next start";
+     the rest is in the store for the next start
+  4  nothing was found";
 
 /// Stores the records of distributed programs, routes them by rules and shows the tree of tasks.
 ///
@@ -96,6 +103,8 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
+    /// Show how a running daemon does: receivers, processors, producers, store.
+    Status(status::StatusArgs),
     /// Check a configuration and report all its faults.
     Check {
         /// The configuration, in YAML.
@@ -134,6 +143,15 @@ enum When {
 }
 
 impl LookArgs {
+    fn look(&self) -> Look {
+        let colour = if self.color() {
+            Colour::On
+        } else {
+            Colour::Off
+        };
+        Look::new(colour, self.full)
+    }
+
     fn color(&self) -> bool {
         use std::io::IsTerminal;
         match self.color {
@@ -180,6 +198,7 @@ pub fn main_from(
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
         Some(Command::Schema) => check::schema(),
+        Some(Command::Status(args)) => status::status(&args),
         Some(Command::Tree {
             id,
             depth,

@@ -1,10 +1,11 @@
 //! The HTTP API: trees, the live tail, metrics.
 //!
-//! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
+//! `tasks.rs` answers with trees, `status.rs` with how the daemon does, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
 //! the task that is followed. The store is read in threads that may block; the runtime only moves bytes.
 
 mod below;
 mod reorder;
+mod status;
 mod stored_tree;
 mod tail;
 mod tasks;
@@ -29,6 +30,7 @@ use crate::config::Http as Config;
 use crate::escape;
 use crate::listen::{Guard, Listening, bind_tcp};
 use crate::shutdown::{Phase, Shutdown};
+use crate::status::Sources;
 use crate::tracker::Recent;
 use distlog_store::Reader;
 
@@ -46,6 +48,8 @@ pub struct Views {
     pub reader: Reader,
     /// The newest top-level tasks.
     pub recent: Arc<Recent>,
+    /// How the daemon does.
+    pub status: Arc<Sources>,
     /// The metrics.
     pub registry: Arc<Registry>,
 }
@@ -68,6 +72,7 @@ GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text 
                                           &cursor=NEXT of the answer before, &full=true
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
+GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
 GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
 ";
@@ -129,6 +134,7 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/api/v1/tasks", get(tasks::recent))
         .route("/api/v1/tasks/{*id}", get(tasks::tree))
         .route("/api/v1/tail", get(tail::tail))
+        .route("/api/v1/status", get(status::status))
         .with_state(Api {
             views,
             shutdown: shutdown.clone(),

@@ -1,9 +1,10 @@
 //! The task tracker: reads all records, keeps the open tasks, and writes the ends of those that are lost.
 //!
-//! `open.rs` holds the open tasks, `recent.rs` the list of the newest traces. The tracker is a consumer like a
+//! `open.rs` holds the open tasks, `recent.rs` the list of the newest traces, `producers.rs` who wrote records. The tracker is a consumer like a
 //! processor. Its cursor stands at the begin of the oldest open task: after a restart it reads the open tasks again.
 
 mod open;
+mod producers;
 mod recent;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use distlog_proto::wire::RecordHeader;
 use distlog_proto::{BatchRef, Kind, Outcome, Record, SpanId, TraceId};
 
+pub use producers::{Producer, Producers};
 pub use recent::{Recent, Summary};
 
 use crate::intake::now;
@@ -64,6 +66,8 @@ pub struct Needs {
     pub lost_after: Duration,
     /// The list to keep.
     pub recent: Arc<Recent>,
+    /// Who wrote records.
+    pub producers: Arc<Producers>,
     /// Counts evicted tasks.
     pub metrics: Metrics,
     /// The tracker ends at [`Phase::Workers`].
@@ -78,6 +82,8 @@ pub struct Tracker {
     /// One line for a store that cannot be read, and one for a cursor that cannot be saved.
     unread: RateLimited,
     unsaved: RateLimited,
+    /// Where the store ended when the tracker was made.
+    stored_before: u64,
     /// Number of the first record that counts; those before are only for the list of the newest traces.
     begin: u64,
 }
@@ -170,6 +176,7 @@ impl Tracker {
         let begin = begin.max(needs.reader.first()).min(needs.reader.end());
         let tracker = Tracker {
             begin,
+            stored_before: needs.reader.end(),
             needs,
             open: OpenTasks::new(MAX_OPEN_TASKS),
             evictions: RateLimited::new(1, REPORT_INTERVAL),
@@ -244,6 +251,8 @@ impl Tracker {
 
     fn take(&mut self, chunk: &Chunk<'_>) {
         for (head, batch) in chunk.batches() {
+            let is_new = head.first >= self.stored_before;
+            self.needs.producers.note(head, batch.source(), is_new);
             self.take_batch(head.first, &batch);
         }
     }

@@ -91,6 +91,7 @@ fn an_end_that_waits_to_be_stored_keeps_its_task_from_being_lost() {
         own_records: Arc::new(OwnRecords::new(intake.clone(), "here".into())),
         lost_after: LOST_AFTER,
         recent: Arc::new(Recent::default()),
+        producers: Arc::default(),
         metrics: Metrics::default(),
         shutdown: shutdown.clone(),
     };

@@ -12,6 +12,7 @@ mod log_noise;
 mod otlp;
 mod session;
 mod severities;
+mod status;
 mod strict_json;
 mod tail;
 
