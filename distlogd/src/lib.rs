@@ -33,6 +33,7 @@
 //! 5. `processors/`: the destinations, one file or folder each.
 //! 6. `tracker/`: which tasks are open, and which are lost.
 //! 7. `tree/` and `lookup.rs`: from the records of a trace to its tree; `http/` shows it and the live tail.
+//! 8. `query/`: everything else that is asked about stored records.
 //!
 //! Around it: `config/` (what the YAML file says), `listen/` (addresses, and which web pages may ask), `daemon/` (opens
 //! and closes everything in order, by `shutdown.rs`), [`cli`]. `self_telemetry/` has the metrics, the daemon's own
@@ -51,6 +52,8 @@ mod liveness;
 mod lookup;
 pub mod processor;
 mod processors;
+#[allow(dead_code, unused_imports)]
+mod query;
 pub mod receiver;
 mod receivers;
 mod rpc;

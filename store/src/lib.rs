@@ -63,7 +63,8 @@
 //!
 //! `options`, `append`, `error`: what is asked and answered. `layer`: the file operations. `format`: the bytes.
 //! `writer`: the [`Store`], with `pending` (the frame under construction), `producers`, `checkpoint`, `directory` and
-//! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `batches`: reading.
+//! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `search`, `batches`:
+//! reading; `words`: what a search compares.
 //! `sealer` (the thread), `seal` (writes), `sealed` (reads), `memory` and `filter`: sealed segments and the indexes.
 //! `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is old.
 //! `cursor_file`, `replace`: small files. `stats`: counters.
@@ -94,9 +95,11 @@ mod scan;
 mod seal;
 mod sealed;
 mod sealer;
+mod search;
 mod state;
 mod stats;
 mod trace;
+mod words;
 mod writer;
 
 pub use age_clock::ClockJump;
@@ -110,8 +113,10 @@ pub use layer::{FileLayer, Lock, OsFiles, StoreFile};
 pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT};
 pub use reader::Reader;
 pub use retention::Expired;
+pub use search::{Block, BlockBuffer, BlockSummary};
 pub use stats::Stats;
 pub use trace::TraceCursor;
+pub use words::{Words, any_text, begins_with, is_word, lowercase, words};
 pub use writer::Store;
 
 /// The examples of the README compile.

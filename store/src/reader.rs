@@ -23,6 +23,10 @@ impl Reader {
         Self { shared }
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The number of the oldest record that is kept.
     pub fn first(&self) -> u64 {
         self.shared.state().first()

@@ -15,6 +15,7 @@ use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
 use super::options::Options;
 use super::sealed::Sealed;
+use super::search::Tables;
 use super::stats::{Counters, Stats, add};
 
 /// A segment that is not sealed: the open one, or one that waits for it.
@@ -152,6 +153,7 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) counters: Counters,
     pub(super) damage: DamageLog,
+    pub(super) tables: Tables,
     /// The sealing thread is to leave off.
     pub(super) stopping: AtomicBool,
     state: Mutex<State>,
@@ -174,6 +176,7 @@ impl Shared {
             options,
             counters,
             damage,
+            tables: Tables::default(),
             stopping: AtomicBool::new(false),
             state: Mutex::new(state),
             changed: Condvar::new(),

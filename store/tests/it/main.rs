@@ -3,6 +3,7 @@
 mod consumer;
 mod earlier_version;
 mod fixtures;
+mod search;
 mod store_damage;
 mod store_index;
 mod store_log;

@@ -1,0 +1,83 @@
+//! Which records a query is about.
+
+use distlog_proto::wire::SourceRef;
+use distlog_proto::{RecordRef, Severity};
+use distlog_rules::Condition;
+use distlog_store::BlockSummary;
+
+use super::cursor::Window;
+use super::phrase::Phrase;
+use super::scan::Place;
+
+/// Which records a query is about: all that meet every test. The default meets all records.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Numbers, and a place that all stand before.
+    pub window: Window,
+    /// Not older than this, in ns since the epoch.
+    pub from: u64,
+    /// Older than this.
+    pub to: u64,
+    /// Of this service.
+    pub service: Option<String>,
+    /// At least as severe.
+    pub severity: Severity,
+    /// Having all these phrases.
+    pub phrases: Vec<Phrase>,
+    /// Meeting this condition.
+    pub condition: Option<Condition>,
+}
+
+impl Default for Filter {
+    fn default() -> Filter {
+        Filter {
+            window: Window::ALL,
+            from: 0,
+            to: u64::MAX,
+            service: None,
+            severity: Severity::UNSET,
+            phrases: Vec::new(),
+            condition: None,
+        }
+    }
+}
+
+impl Filter {
+    /// Whether a block may hold a record that passes, by what is known of it.
+    pub(super) fn may_pass(&self, block: &BlockSummary) -> bool {
+        *block.times.end() >= self.from
+            && *block.times.start() < self.to
+            && *block.times.start() <= self.window.before.time
+    }
+
+    /// Whether a batch may hold a record that passes, by its bytes.
+    pub(super) fn may_pass_in(&self, batch: &[u8]) -> bool {
+        self.phrases.iter().all(|phrase| phrase.may_be_in(batch))
+    }
+
+    /// Whether records of that source may pass.
+    pub(super) fn takes_source(&self, source: &SourceRef<'_>) -> bool {
+        // As people see it: a program without the name of a service is that of its process.
+        self.service.as_deref().is_none_or(|service| {
+            service == source.service
+                || (source.service.is_empty() && service == source.process_name)
+        })
+    }
+
+    /// Whether a record at a place may pass.
+    pub(super) fn takes_place(&self, place: Place) -> bool {
+        self.window.numbers.contains(&place.number)
+            && place < self.window.before
+            && (self.from..self.to).contains(&place.time)
+    }
+
+    /// Whether a record, of a source and at a place that may, passes.
+    pub(super) fn takes(&self, record: &RecordRef<'_>) -> bool {
+        record.severity >= self.severity
+            && self.phrases.iter().all(|phrase| phrase.is_in(record))
+            && self
+                .condition
+                .as_ref()
+                .is_none_or(|condition| condition.matches(record))
+    }
+}

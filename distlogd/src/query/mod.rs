@@ -1,0 +1,85 @@
+//! The query engine: everything that is asked about stored records goes through it.
+//!
+//! A query is a snapshot of the store's blocks ([`distlog_store::Block`]), a [`Filter`] and a [`Collect`]or. A pool of
+//! threads takes block after block, the newest first, of all queries by turns; of each block it reads the records in
+//! place, tests them and hands those that match to the collector of its thread. The collectors are merged in the end.
+//!
+//! `pool.rs` has the threads, `scan.rs` one query on its way over the blocks, `filter.rs` with `phrase.rs` the tests,
+//! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
+//! newest records for `find`, in pages (`cursor.rs`).
+
+mod budget;
+mod cursor;
+mod error;
+mod filter;
+mod newest;
+mod phrase;
+mod pool;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use distlog_store::Reader;
+
+pub use cursor::Cursor;
+pub use error::QueryError;
+pub use filter::Filter;
+pub use newest::{Encode, Page, Records};
+pub use phrase::{MAX_TEXT, Phrase};
+pub use scan::{Collect, Outcome, Place, Progress, Running};
+pub use time::parse_time;
+
+use budget::Budget;
+use pool::Pool;
+use scan::Scan;
+
+/// Time for a query that says none.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest time for a query.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Answers queries over a store. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    reader: Reader,
+    pool: Arc<Pool>,
+    budget: Arc<Budget>,
+}
+
+impl Engine {
+    /// Begins no thread before there is something to do.
+    pub fn new(reader: Reader) -> Engine {
+        Engine {
+            reader,
+            pool: Arc::new(Pool::new()),
+            budget: Arc::new(Budget::default()),
+        }
+    }
+
+    /// The store.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Begins a query over all records that pass the filter. Dropping what it gives cancels it.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or too many queries wait.
+    pub fn scan<C: Collect>(
+        &self,
+        filter: Filter,
+        timeout: Duration,
+        new: impl Fn() -> C,
+    ) -> Result<Running<C>, QueryError> {
+        let blocks = self.reader.blocks()?;
+        let collectors = (0..self.pool.threads()).map(|_| new()).collect();
+        let deadline = Instant::now() + timeout.min(MAX_TIMEOUT);
+        let (scan, running) = Scan::new(blocks, filter, collectors, deadline);
+        self.pool.add(scan)?;
+        Ok(running)
+    }
+}

@@ -1,0 +1,361 @@
+//! One query on its way over the blocks of the store, the newest first.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use distlog_proto::RecordRef;
+use distlog_store::{Block, BlockBuffer};
+use tokio::sync::oneshot;
+
+use super::pool::Job;
+use super::{Filter, QueryError};
+
+/// After so many records a thread looks whether it should go on.
+const LOOK_EVERY: u32 = 64;
+/// So long after its deadline a query fails that is still not through with a block.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Where a record stands: places are in order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Its own time, else when it was received; in ns since the epoch.
+    pub time: u64,
+    /// Its number in the store.
+    pub number: u64,
+}
+
+impl Place {
+    /// No record stands behind it.
+    pub const LAST: Place = Place {
+        time: u64::MAX,
+        number: u64::MAX,
+    };
+}
+
+/// Takes the records of a query. Each thread has one of its own; they are merged in the end.
+pub trait Collect: Send + 'static {
+    /// Takes a record that passed the filter.
+    fn take(&mut self, record: &RecordRef<'_>, place: Place);
+    /// Takes what another one has.
+    fn merge(&mut self, other: Self);
+    /// Records that are older than this change nothing any more; in ns since the epoch.
+    fn enough(&self) -> u64 {
+        0
+    }
+}
+
+/// What a query found.
+#[derive(Debug)]
+pub struct Outcome<C> {
+    /// What was collected.
+    pub found: C,
+    /// Records from this number on were looked at; 0: all that matter. More is where time was over.
+    pub looked_from: u64,
+}
+
+/// How far a query is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Blocks that were read or skipped.
+    pub blocks: u64,
+    /// Blocks in all.
+    pub of: u64,
+    /// Records that matched.
+    pub found: u64,
+}
+
+/// A query that runs. Dropping it cancels the query.
+pub struct Running<C> {
+    shared: Arc<Shared>,
+    outcome: oneshot::Receiver<Result<Outcome<C>, QueryError>>,
+}
+
+/// What the query and who waits for it both see.
+struct Shared {
+    cancelled: AtomicBool,
+    blocks: AtomicU64,
+    of: u64,
+    found: AtomicU64,
+}
+
+impl<C> Running<C> {
+    /// Waits for the end. May be called again after it was cancelled itself.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn outcome(&mut self) -> Result<Outcome<C>, QueryError> {
+        (&mut self.outcome).await.unwrap_or(Err(QueryError::Failed))
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            blocks: self.shared.blocks.load(Ordering::Relaxed),
+            of: self.shared.of,
+            found: self.shared.found.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl<C> Drop for Running<C> {
+    fn drop(&mut self) {
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A query.
+pub struct Scan<C> {
+    /// Oldest first.
+    blocks: Vec<Block>,
+    /// Of each block the newest time in it and all before it, as far as it is known.
+    newest: Vec<u64>,
+    filter: Filter,
+    deadline: Instant,
+    collectors: Vec<Mutex<Option<C>>>,
+    /// See [`Collect::enough`].
+    enough: AtomicU64,
+    state: Mutex<State<C>>,
+    shared: Arc<Shared>,
+}
+
+struct State<C> {
+    /// The blocks from this one on were taken.
+    next: usize,
+    /// The blocks before this one were not looked at when time was over.
+    from: usize,
+    in_work: usize,
+    /// A block was read.
+    begun: bool,
+    error: Option<QueryError>,
+    answer: Option<oneshot::Sender<Result<Outcome<C>, QueryError>>>,
+}
+
+/// How the work on a block ended.
+enum End {
+    Done,
+    /// Nobody waits.
+    Left,
+    Failed(QueryError),
+}
+
+/// Held while a thread works on a block, so that a panic fails the query.
+struct Work<'s, C: Collect> {
+    scan: &'s Scan<C>,
+    block: usize,
+    end: End,
+}
+
+impl<C: Collect> Scan<C> {
+    /// A query with a collector for each thread of the pool.
+    pub fn new(
+        blocks: Vec<Block>,
+        filter: Filter,
+        collectors: Vec<C>,
+        deadline: Instant,
+    ) -> (Arc<Scan<C>>, Running<C>) {
+        let mut newest = 0;
+        let known = |block: &Block| block.summary().map_or(u64::MAX, |known| *known.times.end());
+        let shared = Arc::new(Shared {
+            cancelled: AtomicBool::new(false),
+            blocks: AtomicU64::new(0),
+            of: blocks.len() as u64,
+            found: AtomicU64::new(0),
+        });
+        let (answer, outcome) = oneshot::channel();
+        let scan = Scan {
+            newest: blocks
+                .iter()
+                .map(|block| {
+                    newest = known(block).max(newest);
+                    newest
+                })
+                .collect(),
+            filter,
+            deadline,
+            collectors: collectors
+                .into_iter()
+                .map(|c| Mutex::new(Some(c)))
+                .collect(),
+            enough: AtomicU64::new(0),
+            state: Mutex::new(State {
+                next: blocks.len(),
+                from: 0,
+                in_work: 0,
+                begun: false,
+                error: None,
+                answer: Some(answer),
+            }),
+            blocks,
+            shared: Arc::clone(&shared),
+        };
+        (Arc::new(scan), Running { shared, outcome })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<C>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.shared.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Takes the next block that may hold something.
+    fn next(&self) -> Option<Work<'_, C>> {
+        let mut state = self.state();
+        while state.next > 0 {
+            let block = state.next - 1;
+            // One block is read whatever the time, so that each page gets on.
+            if self.is_cancelled() || (state.begun && Instant::now() >= self.deadline) {
+                state.from = state.from.max(state.next);
+                state.next = 0;
+            } else if self.newest[block] < self.enough.load(Ordering::Relaxed) {
+                state.next = 0;
+            } else if self.may_pass(&self.blocks[block]) {
+                state.next = block;
+                state.in_work += 1;
+                state.begun = true;
+                let end = End::Failed(QueryError::Failed);
+                return Some(Work {
+                    scan: self,
+                    block,
+                    end,
+                });
+            } else {
+                state.next = block;
+                self.shared.blocks.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.finish(&mut state);
+        None
+    }
+
+    fn may_pass(&self, block: &Block) -> bool {
+        let (wanted, has) = (&self.filter.window.numbers, block.numbers());
+        has.start < wanted.end
+            && wanted.start < has.end
+            && block
+                .summary()
+                .is_none_or(|summary| self.filter.may_pass(summary))
+    }
+
+    /// Looks at all records of a block.
+    fn work(&self, block: usize, thread: usize, buffer: &mut BlockBuffer) -> End {
+        if let Err(error) = self.blocks[block].read(buffer) {
+            return End::Failed(error.into());
+        }
+        let Some(collector) = self.collectors.get(thread) else {
+            return End::Failed(QueryError::Failed);
+        };
+        let mut collector = collector.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(collector) = collector.as_mut() else {
+            return End::Left;
+        };
+        // A block that was begun is read to its end, so that it is known what is left.
+        let too_late = self.deadline + GRACE;
+        let (mut looked, mut found) = (0_u32, 0);
+        let enough = self.enough.load(Ordering::Relaxed);
+        for (head, bytes) in buffer.batches().iter() {
+            if !self.filter.may_pass_in(bytes) {
+                continue;
+            }
+            // Valid when it was stored.
+            let Ok(batch) = distlog_proto::BatchRef::parse(bytes) else {
+                continue;
+            };
+            if !self.filter.takes_source(batch.source()) {
+                continue;
+            }
+            for record in head.records(&batch) {
+                looked += 1;
+                if looked.is_multiple_of(LOOK_EVERY) {
+                    if self.is_cancelled() {
+                        return End::Left;
+                    }
+                    if Instant::now() >= too_late {
+                        return End::Failed(QueryError::Slow);
+                    }
+                }
+                let time = if record.time == 0 {
+                    head.received
+                } else {
+                    record.time
+                };
+                let place = Place {
+                    time,
+                    number: record.store_number,
+                };
+                if time >= enough && self.filter.takes_place(place) && self.filter.takes(&record) {
+                    found += 1;
+                    collector.take(&record, place);
+                }
+            }
+        }
+        self.shared.found.fetch_add(found, Ordering::Relaxed);
+        self.enough.fetch_max(collector.enough(), Ordering::Relaxed);
+        End::Done
+    }
+
+    /// Answers, if nothing is in work any more.
+    fn finish(&self, state: &mut State<C>) {
+        if state.in_work > 0 || state.next > 0 {
+            return;
+        }
+        let Some(answer) = state.answer.take() else {
+            return;
+        };
+        let collectors = self.collectors.iter().filter_map(|collector| {
+            let mut collector = collector.lock().unwrap_or_else(PoisonError::into_inner);
+            collector.take()
+        });
+        let found = collectors.reduce(|mut all, other| {
+            all.merge(other);
+            all
+        });
+        let looked_from = match state.from {
+            0 => 0,
+            from => self
+                .blocks
+                .get(from)
+                .map_or(u64::MAX, |b| b.numbers().start),
+        };
+        let outcome = match (state.error.take(), found) {
+            (Some(error), _) => Err(error),
+            (None, None) => Err(QueryError::Failed),
+            (None, Some(found)) => Ok(Outcome { found, looked_from }),
+        };
+        // Nobody may wait any more.
+        let _ = answer.send(outcome);
+    }
+}
+
+impl<C: Collect> Drop for Work<'_, C> {
+    fn drop(&mut self) {
+        let mut state = self.scan.state();
+        match std::mem::replace(&mut self.end, End::Done) {
+            End::Done => {}
+            End::Left => state.next = 0,
+            End::Failed(error) => {
+                state.error.get_or_insert(error);
+                state.next = 0;
+            }
+        }
+        self.scan.shared.blocks.fetch_add(1, Ordering::Relaxed);
+        state.in_work -= 1;
+        self.scan.finish(&mut state);
+    }
+}
+
+impl<C: Collect> Job for Scan<C> {
+    fn step(&self, thread: usize, buffer: &mut BlockBuffer) -> bool {
+        let Some(mut work) = self.next() else {
+            return false;
+        };
+        work.end = self.work(work.block, thread, buffer);
+        true
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.is_cancelled()
+    }
+}

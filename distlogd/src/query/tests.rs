@@ -1,0 +1,489 @@
+//! A model: random records in a real store, random queries, compared with a plain look at all records.
+
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use distlog_proto::wire::BatchWriter;
+use distlog_proto::*;
+use distlog_rules::Condition;
+use distlog_store::{Append, AppendOutcome, Options, Reader, Store};
+use fastrand::Rng;
+
+use super::budget::ALL;
+use super::*;
+
+const THEN: u64 = 1_700_000_000_000_000_000;
+const SECOND: u64 = 1_000_000_000;
+const WORDS: [&str; 12] = [
+    "order",
+    "Order",
+    "refused",
+    "paid",
+    "card",
+    "17",
+    "Größe",
+    "user_id",
+    "日本",
+    "x",
+    "orders",
+    "\u{212a}elvin",
+];
+const SERVICES: [&str; 4] = ["shop", "payment", "Ärger", ""];
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
+/// A store that is filled at random, and what it was told.
+struct House {
+    rng: Rng,
+    store: Store,
+    engine: Engine,
+    records: Vec<(Place, Record)>,
+    sent: u64,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new(seed: u64, keep_size: Option<u64>) -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            segment_size: 1 << 20,
+            reserve: 0,
+            keep_size,
+            compress: keep_size.is_none(),
+            ..Options::default()
+        };
+        let store = Store::open(folder.path(), options).unwrap();
+        House {
+            rng: Rng::with_seed(seed),
+            engine: Engine::new(store.reader()),
+            store,
+            records: Vec::new(),
+            sent: 0,
+            _folder: folder,
+        }
+    }
+
+    fn reader(&self) -> &Reader {
+        self.engine.reader()
+    }
+
+    fn text(&mut self) -> String {
+        let words = (0..self.rng.usize(1..6)).map(|_| *self.rng.choice(&WORDS).unwrap());
+        words
+            .collect::<Vec<_>>()
+            .join([" ", ", ", "=", "\n"][self.rng.usize(..4)])
+    }
+
+    fn record(&mut self, service: &str) -> Record {
+        let mut record = Record {
+            severity: Severity::new(self.rng.u32(..25)),
+            message: self.text(),
+            time: match self.rng.u32(..20) {
+                0 => 0,
+                1 => THEN + self.rng.u64(..3600) * SECOND,
+                _ => THEN + self.records.len() as u64 * SECOND / 50 + self.rng.u64(..SECOND),
+            },
+            ..Record::default()
+        };
+        record.source.service = service.to_owned();
+        record.source.process_name = "process".to_owned();
+        match self.rng.u32(..6) {
+            0 => {
+                record.fields = [("amount", Value::I64(self.rng.i64(-20..20)))]
+                    .into_iter()
+                    .collect()
+            }
+            1 => {
+                let inner: Map = [("deep", Value::Text(self.text()))].into_iter().collect();
+                let list = Value::List(vec![Value::Map(inner), Value::from(self.text())]);
+                record.fields = [("list", list)].into_iter().collect();
+            }
+            2 => {
+                let mut task = Task::from(&TaskId::random());
+                task.context = [("user", self.text())].into_iter().collect();
+                record.task = Some(task);
+            }
+            3 => {
+                record.error = Some(ErrorInfo {
+                    message: self.text(),
+                    chain: vec![self.text()],
+                    ..ErrorInfo::default()
+                });
+            }
+            // Larger than a block of the store together.
+            4 => {
+                let filler = vec![7; self.rng.usize(..9000)];
+                record.fields.insert("filler", Value::Bytes(filler));
+            }
+            _ => record.callsite.template = self.text(),
+        }
+        record
+    }
+
+    /// Stores some batches.
+    fn fill(&mut self, batches: usize) {
+        let producer = ProducerId::from_bytes([3; 16]);
+        for _ in 0..batches {
+            let service = SERVICES[self.rng.usize(..4)];
+            let count = self.rng.u64(1..30);
+            let records: Vec<Record> = (0..count).map(|_| self.record(service)).collect();
+            let mut writer = BatchWriter::new();
+            records.iter().for_each(|record| writer.push(record));
+            let bytes = writer.finish();
+            let received = THEN + self.records.len() as u64 * SECOND / 50;
+            let batch = Append {
+                producer,
+                from: self.sent,
+                to: self.sent + count,
+                count: u32::try_from(count).unwrap(),
+                received,
+                ordered: true,
+                bytes: &bytes,
+            };
+            self.sent += count;
+            let AppendOutcome::Taken { first } = self.store.append(&batch).unwrap() else {
+                panic!("not taken");
+            };
+            for (number, record) in (first..).zip(records) {
+                let time = if record.time == 0 {
+                    received
+                } else {
+                    record.time
+                };
+                self.records.push((Place { time, number }, record));
+            }
+            if self.rng.bool() {
+                self.store.commit().unwrap();
+            }
+        }
+        self.store.commit().unwrap();
+    }
+
+    fn ask(&mut self) -> Ask {
+        let mut q = String::new();
+        for _ in 0..self.rng.usize(..3) {
+            let text = self.text().to_uppercase().replace('\n', " ");
+            let words = text
+                .split_whitespace()
+                .take(2)
+                .collect::<Vec<_>>()
+                .join(" ");
+            q += &format!("\"{words}\" ");
+        }
+        if self.rng.u32(..4) == 0 {
+            q += "ord* 1*";
+        }
+        let conditions = [
+            "fields.amount > 3",
+            "message.contains('card') || severity > 20",
+        ];
+        Ask {
+            q,
+            from: THEN + self.rng.u64(..30) * SECOND,
+            to: if self.rng.bool() {
+                u64::MAX
+            } else {
+                THEN + self.rng.u64(30..90) * SECOND
+            },
+            service: (self.rng.u32(..3) == 0)
+                .then(|| ["shop", "Ärger", "process", "none"][self.rng.usize(..4)].to_owned()),
+            severity: self.rng.u32(..3) * 8,
+            condition: (self.rng.u32(..3) == 0).then(|| conditions[self.rng.usize(..2)]),
+        }
+    }
+
+    /// What a plain look at all records finds, newest first.
+    fn plain(&self, ask: &Ask) -> Vec<u64> {
+        let mut found: Vec<Place> = self
+            .records
+            .iter()
+            .filter(|(place, record)| {
+                place.number >= self.reader().first() && ask.meets(*place, record)
+            })
+            .map(|(place, _)| *place)
+            .collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.iter().map(|place| place.number).collect()
+    }
+
+    fn page(&self, ask: &Ask, cursor: Option<Cursor>, limit: usize, timeout: Duration) -> Answer {
+        let encode: Encode = Arc::new(|record, out| {
+            out.extend_from_slice(&record.store_number.to_le_bytes());
+        });
+        let mut records = self
+            .engine
+            .newest(ask.filter(), cursor, limit, timeout, encode)
+            .unwrap();
+        let outcome = block_on(records.running().outcome()).unwrap();
+        let mut page = records.page(outcome);
+        let mut numbers = Vec::new();
+        while let Some(bytes) = page.next().unwrap() {
+            numbers.push(u64::from_le_bytes(bytes.try_into().unwrap()));
+        }
+        assert!(numbers.len() <= limit);
+        let next = page
+            .cursor()
+            .map(|cursor| cursor.to_string().parse().unwrap());
+        Answer {
+            numbers,
+            next,
+            complete: page.complete(),
+        }
+    }
+
+    /// All pages.
+    fn all(&self, ask: &Ask, limit: usize, timeout: Duration) -> Vec<u64> {
+        let mut all = Vec::new();
+        let mut cursor = None;
+        loop {
+            let answer = self.page(ask, cursor, limit, timeout);
+            all.extend(answer.numbers);
+            cursor = answer.next;
+            if cursor.is_none() {
+                return all;
+            }
+        }
+    }
+}
+
+struct Answer {
+    numbers: Vec<u64>,
+    next: Option<Cursor>,
+    complete: bool,
+}
+
+#[derive(Debug)]
+struct Ask {
+    q: String,
+    from: u64,
+    to: u64,
+    service: Option<String>,
+    severity: u32,
+    condition: Option<&'static str>,
+}
+
+impl Ask {
+    fn filter(&self) -> Filter {
+        Filter {
+            from: self.from,
+            to: self.to,
+            service: self.service.clone(),
+            severity: Severity::new(self.severity),
+            phrases: Phrase::parse(&self.q).unwrap(),
+            condition: self.condition.map(|text| Condition::compile(text).unwrap()),
+            ..Filter::default()
+        }
+    }
+
+    fn meets(&self, place: Place, record: &Record) -> bool {
+        let service = match &*record.source.service {
+            "" => "process",
+            service => service,
+        };
+        let amount = match record.fields.get("amount") {
+            Some(Value::I64(amount)) => *amount,
+            _ => 0,
+        };
+        let severity = u32::from(record.severity.number());
+        let condition = match self.condition {
+            None => true,
+            Some(text) if text.starts_with("fields") => amount > 3,
+            Some(_) => record.message.contains("card") || severity > 20,
+        };
+        condition
+            && (self.from..self.to).contains(&place.time)
+            && self
+                .service
+                .as_deref()
+                .is_none_or(|wanted| wanted == service)
+            && severity >= self.severity
+            && self.phrases().iter().all(|phrase| has(record, phrase))
+    }
+
+    /// Words in lowercase, and whether the last one is a prefix.
+    fn phrases(&self) -> Vec<(Vec<String>, bool)> {
+        let mut phrases = Vec::new();
+        for (at, part) in self.q.split('"').enumerate() {
+            if at % 2 == 1 {
+                phrases.push((split(part), false));
+            } else {
+                let words = part.split_whitespace();
+                phrases.extend(words.map(|word| (split(word), word.ends_with('*'))));
+            }
+        }
+        phrases
+    }
+}
+
+fn split(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .map(|word| word.replace('\u{212a}', "k").to_lowercase())
+        .collect()
+}
+
+fn has(record: &Record, (words, prefix): &(Vec<String>, bool)) -> bool {
+    let mut texts = vec![record.message.clone(), record.callsite.template.clone()];
+    texts.extend(
+        record
+            .error
+            .iter()
+            .flat_map(|e| e.chain.iter().cloned().chain([e.message.clone()])),
+    );
+    let values = |map: &Map| {
+        map.iter()
+            .map(|(_, value)| value.clone())
+            .collect::<Vec<_>>()
+    };
+    let mut left = values(&record.fields);
+    left.extend(record.task.iter().flat_map(|task| values(&task.context)));
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Str(text) | Value::Text(text) => texts.push(text),
+            Value::I64(number) => texts.push(number.to_string()),
+            Value::List(list) => left.extend(list),
+            Value::Map(map) => left.extend(values(&map)),
+            _ => {}
+        }
+    }
+    texts.iter().any(|text| {
+        split(text).windows(words.len()).any(|window| {
+            let last = words.len() - 1;
+            window[..last] == words[..last]
+                && (window[last] == words[last]
+                    || (*prefix && window[last].starts_with(&*words[last])))
+        })
+    })
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn queries_find_what_a_plain_look_finds() {
+    for seed in 0..3 {
+        let mut house = House::new(seed, None);
+        let mut found = 0;
+        for round in 0..20 {
+            house.fill(12);
+            if round == 14 {
+                distlog_testkit::eventually("sealed", || match house.store.stats().unsealed {
+                    0 => Ok(()),
+                    left => Err(left),
+                });
+            }
+            let ask = house.ask();
+            let expected = house.plain(&ask);
+            found += expected.len();
+            let limit = house.rng.usize(1..200);
+            assert_eq!(
+                house.all(&ask, limit, LONG),
+                expected,
+                "{seed} {round} {ask:?}"
+            );
+            let one = house.page(&ask, None, 10_000, LONG);
+            assert_eq!((one.numbers, one.complete), (expected, true));
+            assert_eq!(one.next, None);
+        }
+        assert!(found > 100, "{found}");
+        assert!(house.reader().stats().segments > 1);
+    }
+}
+
+#[test]
+fn pages_cut_short_by_time_give_each_record_once() {
+    let mut house = House::new(7, None);
+    house.fill(300);
+    for _ in 0..6 {
+        let ask = house.ask();
+        let mut expected = house.plain(&ask);
+        let limit = house.rng.usize(20..200);
+        let first = house.page(&ask, None, limit, Duration::ZERO);
+        assert!(!first.complete);
+        let mut all = house.all(&ask, limit, Duration::ZERO);
+        all.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(all, expected, "{ask:?}");
+    }
+}
+
+#[test]
+fn pages_stay_right_while_records_come_and_segments_go() {
+    let mut house = House::new(11, Some(3 << 20));
+    house.fill(500);
+    let ask = Ask {
+        q: String::new(),
+        from: 0,
+        to: u64::MAX,
+        service: None,
+        severity: 0,
+        condition: None,
+    };
+    let before = house.plain(&ask);
+    let (mut all, mut cursor, mut gone) = (Vec::new(), None, 0);
+    loop {
+        let answer = house.page(&ask, cursor, 500, LONG);
+        all.extend(answer.numbers);
+        cursor = answer.next;
+        if cursor.is_none() {
+            break;
+        }
+        house.fill(40);
+        gone += house.store.maintain(THEN).unwrap().records;
+    }
+    assert!(gone > 0);
+    assert!(all.len() < before.len());
+    let mut sorted = all.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(sorted.len(), all.len(), "a record came twice");
+    assert!(all.iter().all(|number| before.contains(number)));
+    let first = house.reader().first();
+    let kept: Vec<u64> = before
+        .into_iter()
+        .filter(|number| *number >= first)
+        .collect();
+    let still: Vec<u64> = all.into_iter().filter(|number| *number >= first).collect();
+    assert_eq!(still, kept, "what is still there was given, in order");
+}
+
+#[test]
+fn what_there_is_no_memory_for_is_read_again() {
+    let mut house = House::new(13, None);
+    house.fill(100);
+    let ask = house.ask();
+    let mut held = house.engine.budget.hold();
+    assert!(held.grow(ALL));
+    assert_eq!(house.all(&ask, 70, LONG), house.plain(&ask));
+}
+
+/// Holds up its thread at the first record: until all are there, and until they may go on.
+struct Waits(Arc<[Barrier; 2]>, bool);
+
+impl Collect for Waits {
+    fn take(&mut self, _: &RecordRef<'_>, _: Place) {
+        if !std::mem::replace(&mut self.1, true) {
+            self.0.iter().for_each(|barrier| _ = barrier.wait());
+        }
+    }
+
+    fn merge(&mut self, _: Waits) {}
+}
+
+#[test]
+fn a_cancelled_query_ends_and_the_next_one_runs() {
+    let mut house = House::new(17, None);
+    house.fill(300);
+    let all = house.engine.pool.threads() + 1;
+    let barriers = Arc::new([Barrier::new(all), Barrier::new(all)]);
+    let new = || Waits(Arc::clone(&barriers), false);
+    let running = house.engine.scan(Filter::default(), LONG, new).unwrap();
+    barriers[0].wait();
+    assert_eq!(running.progress().blocks, 0);
+    drop(running);
+    barriers[1].wait();
+    let ask = house.ask();
+    assert_eq!(house.all(&ask, 50, LONG), house.plain(&ask));
+}

@@ -1,0 +1,56 @@
+//! Times as people write them.
+
+use chrono::DateTime;
+
+use super::QueryError;
+use crate::values::parse_duration;
+
+/// Reads `90m` or `1d12h` (so long before now), `now`, or RFC 3339; in ns since the epoch.
+///
+/// # Errors
+/// If it is none of these.
+pub fn parse_time(parameter: &'static str, text: &str, now: u64) -> Result<u64, QueryError> {
+    let text = text.trim();
+    if text == "now" {
+        return Ok(now);
+    }
+    if let Some(before) = parse_duration(text) {
+        let before = u64::try_from(before.as_nanos()).unwrap_or(u64::MAX);
+        return Ok(now.saturating_sub(before));
+    }
+    DateTime::parse_from_rfc3339(text)
+        .ok()
+        .and_then(|time| u64::try_from(time.timestamp_nanos_opt()?).ok())
+        .ok_or_else(|| {
+            QueryError::parameter(
+                parameter,
+                format_args!("`{text}`"),
+                "how long ago, as `90m` or `2d`, or a time as `2026-11-28T17:00:00Z`, or `now`",
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        const NOW: u64 = 1_700_000_000_000_000_000;
+        for (text, time) in [
+            ("now", NOW),
+            ("0", NOW),
+            ("1s", NOW - 1_000_000_000),
+            ("1h 30m", NOW - 5_400_000_000_000),
+            ("3000w", 0),
+            ("1970-01-01T00:00:01Z", 1_000_000_000),
+            ("1970-01-01T01:00:00.5+01:00", 500_000_000),
+        ] {
+            assert_eq!(parse_time("from", text, NOW).unwrap(), time, "{text}");
+        }
+        for text in ["", "noon", "1x", "2026-11-28", "1969-01-01T00:00:00Z"] {
+            let error = parse_time("from", text, NOW).unwrap_err().to_string();
+            assert!(error.starts_with("`from` is wrong: found `"), "{error}");
+        }
+    }
+}

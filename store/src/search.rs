@@ -1,0 +1,241 @@
+//! Searching: a snapshot of the blocks that the store is made of, read in any order and by many threads at once.
+
+use std::collections::HashMap;
+use std::io;
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::batches::Batches;
+use super::error::{FileError, ReadError};
+use super::format::{FrameHeader, FramesIn, body_is_good};
+use super::layer::read_full;
+use super::memory::FrameAt;
+use super::options::FRAME_TARGET;
+use super::reader::Reader;
+use super::scan::is_damage;
+use super::sealed::{self, BlockAt, BlockReader, Sealed, TABLE_ENTRY};
+use super::state::{Live, Segment, Shared};
+
+/// Block tables that are kept in memory, in bytes.
+const MAX_TABLES: usize = 16 << 20;
+
+/// A piece of the store: a block of a sealed segment, or neighbouring frames of one that is not sealed. Cheap to clone.
+#[derive(Clone)]
+pub struct Block {
+    shared: Arc<Shared>,
+    place: Place,
+    numbers: Range<u64>,
+}
+
+#[derive(Clone)]
+enum Place {
+    Frames(Arc<Live>, Range<usize>),
+    Block(Arc<Sealed>, BlockAt),
+}
+
+/// What is known of a block without reading it.
+#[derive(Debug, Clone)]
+pub struct BlockSummary {
+    /// The times of its records, in ns since the epoch: what a record says, else when it was received.
+    pub times: RangeInclusive<u64>,
+}
+
+/// What [`Block::read`] fills. Use one again and again: it keeps its memory.
+#[derive(Default)]
+pub struct BlockBuffer {
+    batches: Batches,
+    blocks: BlockReader,
+}
+
+impl BlockBuffer {
+    /// The batches of the block that was read last.
+    pub fn batches(&self) -> &Batches {
+        &self.batches
+    }
+}
+
+impl Reader {
+    /// All blocks, oldest first, as they are now.
+    ///
+    /// # Errors
+    /// If the table of a sealed segment cannot be read.
+    pub fn blocks(&self) -> Result<Vec<Block>, ReadError> {
+        let shared = self.shared();
+        let (segments, end) = {
+            let state = shared.state();
+            (state.segments.clone(), state.end)
+        };
+        let ends = segments.iter().skip(1).map(Segment::first).chain([end]);
+        let mut blocks = Vec::new();
+        for (segment, end) in segments.iter().zip(ends) {
+            match segment {
+                Segment::Live(live) => add_frames(shared, live, end, &mut blocks),
+                Segment::Sealed(sealed) => add_blocks(shared, sealed, &mut blocks)
+                    .map_err(|e| FileError::new("read the block table of", &sealed.path, e))?,
+            }
+        }
+        Ok(blocks)
+    }
+}
+
+/// Lists neighbouring frames together, so that a block of them is about as large as a sealed one.
+fn add_frames(shared: &Arc<Shared>, live: &Arc<Live>, end: u64, blocks: &mut Vec<Block>) {
+    let memory = live.memory();
+    let durable = memory.frames().partition_point(|frame| frame.first < end);
+    let frames = &memory.frames()[..durable];
+    let mut from = 0;
+    while from < frames.len() {
+        let mut bytes = 0;
+        let more = frames[from..].iter().take_while(|frame| {
+            bytes += frame.len as usize;
+            bytes <= FRAME_TARGET
+        });
+        let to = from + more.count().max(1);
+        let next = frames.get(to).map_or(end, |next| next.first);
+        blocks.push(Block {
+            shared: Arc::clone(shared),
+            place: Place::Frames(Arc::clone(live), from..to),
+            numbers: frames[from].first..next,
+        });
+        from = to;
+    }
+}
+
+fn add_blocks(
+    shared: &Arc<Shared>,
+    sealed: &Arc<Sealed>,
+    blocks: &mut Vec<Block>,
+) -> io::Result<()> {
+    let table = match shared.tables.get(sealed.footer.id) {
+        Some(table) => table,
+        None => match load_table(shared, sealed) {
+            Err(e) if is_gone(shared, sealed, &e) => return Ok(()),
+            other => other?,
+        },
+    };
+    let ends = table.iter().skip(1).map(|next| next.first);
+    for (at, end) in table.iter().zip(ends.chain([sealed.footer.end])) {
+        blocks.push(Block {
+            shared: Arc::clone(shared),
+            place: Place::Block(Arc::clone(sealed), *at),
+            numbers: at.first..end,
+        });
+    }
+    Ok(())
+}
+
+fn load_table(shared: &Shared, sealed: &Sealed) -> io::Result<Arc<[BlockAt]>> {
+    let file = shared.layer.open(&sealed.path)?;
+    let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_else(|| {
+        shared.note_lost(&sealed.path, sealed.footer.first..sealed.footer.end);
+        Vec::new()
+    });
+    let table: Arc<[BlockAt]> = table.into();
+    let oldest = shared.state().segments.front().map_or(0, Segment::id);
+    shared.tables.keep(sealed.footer.id, &table, oldest);
+    Ok(table)
+}
+
+/// Whether retention was quicker.
+fn is_gone(shared: &Shared, sealed: &Sealed, error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound && shared.state().place(sealed.footer.id).is_none()
+}
+
+impl Block {
+    /// The numbers of its records.
+    pub fn numbers(&self) -> Range<u64> {
+        self.numbers.clone()
+    }
+
+    /// What is known of it without reading it.
+    pub fn summary(&self) -> Option<&BlockSummary> {
+        None
+    }
+
+    /// Reads it. One that retention removed meanwhile is empty. What is damaged is left out, counted and told.
+    ///
+    /// # Errors
+    /// If a file cannot be read for a reason that may pass.
+    pub fn read(&self, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
+        buffer.batches.clear();
+        match &self.place {
+            Place::Frames(live, frames) => self
+                .read_frames(live, frames.clone(), &mut buffer.batches)
+                .map_err(|e| FileError::new("read", &live.path, e).into()),
+            Place::Block(sealed, at) => match self.read_block(sealed, at, buffer) {
+                Err(e) if is_gone(&self.shared, sealed, &e) => Ok(()),
+                other => other.map_err(|e| FileError::new("read", &sealed.path, e).into()),
+            },
+        }
+    }
+
+    fn read_block(
+        &self,
+        sealed: &Sealed,
+        at: &BlockAt,
+        buffer: &mut BlockBuffer,
+    ) -> io::Result<()> {
+        let file = self.shared.layer.open(&sealed.path)?;
+        let out = &mut buffer.batches;
+        if !buffer.blocks.read(&*file, at, &mut out.bytes)? {
+            self.shared.note_lost(&sealed.path, self.numbers());
+            return Ok(());
+        }
+        let frames: Vec<_> = FramesIn::new(&out.bytes).collect();
+        for (frame, range) in frames {
+            out.add_frame(&frame, range.start, |_, _| true);
+        }
+        Ok(())
+    }
+
+    fn read_frames(&self, live: &Live, places: Range<usize>, out: &mut Batches) -> io::Result<()> {
+        let frames: Vec<FrameAt> = live
+            .memory()
+            .frames()
+            .get(places)
+            .unwrap_or_default()
+            .to_vec();
+        for (place, frame) in frames.iter().enumerate() {
+            let start = out.bytes.len();
+            out.bytes.resize(start + frame.len as usize, 0);
+            match read_full(&*live.file, &mut out.bytes[start..], frame.offset) {
+                Err(e) if !is_damage(&e) => return Err(e),
+                _ => {}
+            }
+            let bytes = &out.bytes[start..];
+            let header = FrameHeader::decode(bytes)
+                .filter(|header| header.salt == live.header.salt && body_is_good(header, bytes));
+            match header {
+                Some(header) => out.add_frame(&header, start, |_, _| true),
+                None => {
+                    out.bytes.truncate(start);
+                    let next = frames.get(place + 1);
+                    let end = next.map_or(self.numbers.end, |next| next.first);
+                    self.shared.note_lost(&live.path, frame.first..end);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Block tables of sealed segments, by the segments' ids.
+#[derive(Default)]
+pub(super) struct Tables(Mutex<HashMap<u64, Arc<[BlockAt]>>>);
+
+impl Tables {
+    fn get(&self, id: u64) -> Option<Arc<[BlockAt]>> {
+        let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.get(&id).cloned()
+    }
+
+    /// Keeps a table while there is room; those before `oldest` are of segments that are gone.
+    fn keep(&self, id: u64, table: &Arc<[BlockAt]>, oldest: u64) {
+        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.retain(|id, _| *id >= oldest);
+        let blocks: usize = tables.values().map(|table| table.len()).sum();
+        if (blocks + table.len()) * TABLE_ENTRY <= MAX_TABLES {
+            tables.insert(id, Arc::clone(table));
+        }
+    }
+}
