@@ -1,18 +1,21 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
-//! prints its schema; `notify.rs` tells systemd; `client.rs` asks a running daemon, for itself (`tree`, `tail`, `tasks`)
-//! and for the commands with files of their own (`status.rs`); `table.rs` aligns what they print.
+//! prints its schema; `notify.rs` tells systemd; `client.rs` asks a running daemon, for itself (`tree`, `tail`) and for
+//! the commands with files of their own: `tasks.rs`, `problems.rs`, `diff.rs`, `status.rs`. `table.rs` aligns columns.
 //! `output.rs` is how all of them speak.
 
 mod check;
 mod client;
+mod diff;
 mod drain;
 mod notify;
 mod output;
+mod problems;
 mod run;
 mod status;
 mod table;
+mod tasks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -93,16 +96,12 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
-    /// List the newest top-level tasks.
-    Tasks {
-        /// Number of tasks.
-        #[arg(long, short = 'n', default_value_t = 20)]
-        limit: usize,
-        #[command(flatten)]
-        daemon: DaemonArgs,
-        #[command(flatten)]
-        look: LookArgs,
-    },
+    /// List tasks that began a trace, of all that are stored.
+    Tasks(tasks::TasksArgs),
+    /// List what fails: errors and failed tasks, grouped.
+    Problems(problems::ProblemsArgs),
+    /// Compare two trees: what only one did, what took longer, where they first differ.
+    Diff(diff::DiffArgs),
     /// Show how a running daemon does: receivers, processors, producers, store.
     Status(status::StatusArgs),
     /// Check a configuration and report all its faults.
@@ -198,6 +197,7 @@ pub fn main_from(
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
         Some(Command::Schema) => check::schema(),
+        Some(Command::Diff(args)) => diff::diff(&args),
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::Tree {
             id,
@@ -213,11 +213,8 @@ pub fn main_from(
             daemon,
             look,
         }) => client::tail(&daemon.url, (filter, task), !no_reorder, &look),
-        Some(Command::Tasks {
-            limit,
-            daemon,
-            look,
-        }) => client::tasks(&daemon.url, limit, &look),
+        Some(Command::Tasks(args)) => tasks::tasks(&args),
+        Some(Command::Problems(args)) => problems::problems(&args),
     };
     ExitCode::from(code)
 }

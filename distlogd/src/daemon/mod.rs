@@ -35,13 +35,14 @@ use crate::http::{self, Views};
 use crate::intake::{self, Writer};
 use crate::liveness::Liveness;
 use crate::processor::{Error, Processor, Token};
+use crate::query::Engine;
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::receivers::Receivers;
 use crate::self_telemetry::{Metrics, OwnRecords, ProducerDrops, RejectedInput, Scrape};
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
 use crate::supervisor::Supervisor;
-use crate::tracker::{Needs, Producers, Recent, Tracker};
+use crate::tracker::{Needs, Producers, Tracker};
 use crate::worker::Factory;
 use distlog_store::{Options, Reader, Store};
 use workers::{Begin, Running, Shared};
@@ -174,14 +175,12 @@ impl Daemon {
             runtime: runtime.clone(),
         };
         let own_records = Arc::new(OwnRecords::new(intake.clone(), hostname()));
-        let recent = Arc::new(Recent::default());
         let producers = Arc::new(Producers::default());
         let needs = Needs {
             reader: reader.clone(),
             liveness: Arc::clone(&context.liveness),
             own_records: Arc::clone(&own_records),
             lost_after: config.lost_after,
-            recent: Arc::clone(&recent),
             producers: Arc::clone(&producers),
             metrics: metrics.clone(),
             shutdown: shutdown.clone(),
@@ -226,7 +225,7 @@ impl Daemon {
             };
             let views = Views {
                 reader: reader.clone(),
-                recent,
+                engine: Engine::new(reader.clone()),
                 status: Arc::new(status),
                 registry: Arc::new(registry),
             };

@@ -1,12 +1,14 @@
 //! The HTTP API: trees, the live tail, metrics.
 //!
-//! `tasks.rs` answers with trees, `status.rs` with how the daemon does, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
-//! the task that is followed. The store is read in threads that may block; the runtime only moves bytes.
+//! `tasks.rs` answers with trees, `diff.rs` with what two do differently, `lists.rs` with tasks and problems, `status.rs`
+//! with how the daemon does; `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to the task
+//! that is followed. The store is read in threads that may block; the runtime only moves bytes.
 
 mod below;
+mod diff;
+mod lists;
 mod reorder;
 mod status;
-mod stored_tree;
 mod tail;
 mod tasks;
 
@@ -29,9 +31,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::Http as Config;
 use crate::escape;
 use crate::listen::{Guard, Listening, bind_tcp};
+use crate::query::Engine;
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
-use crate::tracker::Recent;
 use distlog_store::Reader;
 
 /// Tails that are followed at once, a thread for each.
@@ -46,8 +48,8 @@ const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Views {
     /// The store.
     pub reader: Reader,
-    /// The newest top-level tasks.
-    pub recent: Arc<Recent>,
+    /// Answers queries.
+    pub engine: Engine,
     /// How the daemon does.
     pub status: Arc<Sources>,
     /// The metrics.
@@ -65,13 +67,17 @@ pub struct BindError {
 const INDEX: &str = "\
 distlogd
 
-GET /api/v1/tasks?limit=20            the newest top-level tasks, as JSON
+GET /api/v1/tasks?limit=20            tasks that began a trace, newest first, as JSON; &failed=true &lost=true
+                                      &running=true &cancelled=true &service=NAME &name=TEXT &min_duration=2s
+                                      &from=1h &to=TIME &cursor=NEXT
 GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it,
     ?format=records lists its records;
                                       &depth=100 levels, &limit=500000 tasks and records,
                                           &cursor=NEXT of the answer before, &full=true
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
+GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
+GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
 GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
@@ -131,10 +137,12 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/", get(|| async { INDEX }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
-        .route("/api/v1/tasks", get(tasks::recent))
+        .route("/api/v1/tasks", get(lists::tasks))
+        .route("/api/v1/problems", get(lists::problems))
         .route("/api/v1/tasks/{*id}", get(tasks::tree))
         .route("/api/v1/tail", get(tail::tail))
         .route("/api/v1/status", get(status::status))
+        .route("/api/v1/diff", get(diff::diff))
         .with_state(Api {
             views,
             shutdown: shutdown.clone(),

@@ -6,19 +6,28 @@
 //!
 //! `pool.rs` has the threads, `scan.rs` one query on its way over the blocks, `filter.rs` with `phrase.rs` the tests,
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
-//! newest records for `find`, in pages (`cursor.rs`).
+//! newest records for `find`, in pages (`cursor.rs`). `tasks.rs` lists tasks, with `candidates.rs` and
+//! `trace_summary.rs`, `problems.rs` groups failures. `stored_tree.rs` builds the tree of one trace, `diff.rs` compares two.
 
 mod budget;
+mod candidates;
 mod cursor;
+pub mod diff;
 mod error;
 mod filter;
 mod newest;
 mod phrase;
 mod pool;
+pub mod problems;
 mod scan;
+pub mod stored_tree;
+pub mod tasks;
+#[cfg(test)]
+mod tasks_tests;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trace_summary;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,11 +1,9 @@
 //! The task tracker: reads all records, keeps the open tasks, and writes the ends of those that are lost.
 //!
-//! `open.rs` holds the open tasks, `recent.rs` the list of the newest traces, `producers.rs` who wrote records. The tracker is a consumer like a
-//! processor. Its cursor stands at the begin of the oldest open task: after a restart it reads the open tasks again.
+//! `open.rs` holds the open tasks, `producers.rs` who wrote records. The tracker is a consumer like a processor. Its cursor stands at the begin of the oldest open task: after a restart it reads the open tasks again.
 
 mod open;
 mod producers;
-mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +15,6 @@ use distlog_proto::wire::RecordHeader;
 use distlog_proto::{BatchRef, Kind, Outcome, Record, SpanId, TraceId};
 
 pub use producers::{Producer, Producers};
-pub use recent::{Recent, Summary};
 
 use crate::intake::now;
 use crate::liveness::{Liveness, Presence, ProducerEnd};
@@ -31,7 +28,7 @@ const READ_BYTES: usize = 1 << 20;
 /// How often it looks for lost tasks.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
-/// Records before the cursor that are read after a restart for the list of the newest traces.
+/// Records before the cursor that are read after a restart, to know who wrote them.
 const REREAD_RECORDS: u64 = 100_000;
 /// Ends in one batch.
 const MAX_ENDS: usize = 1000;
@@ -64,8 +61,6 @@ pub struct Needs {
     pub own_records: Arc<OwnRecords>,
     /// A task is lost when its producer sends nothing for this long.
     pub lost_after: Duration,
-    /// The list to keep.
-    pub recent: Arc<Recent>,
     /// Who wrote records.
     pub producers: Arc<Producers>,
     /// Counts evicted tasks.
@@ -84,7 +79,7 @@ pub struct Tracker {
     unsaved: RateLimited,
     /// Where the store ended when the tracker was made.
     stored_before: u64,
-    /// Number of the first record that counts; those before are only for the list of the newest traces.
+    /// Number of the first record that counts; those before only tell who wrote them.
     begin: u64,
 }
 
@@ -264,8 +259,6 @@ impl Tracker {
         let mut touched: Option<RecordHeader<'_>> = None;
         // Many tasks begin and end in one batch, a span that came by OTLP always: they are never tracked.
         let mut begun: Option<Begun<'_>> = None;
-        // The list has the root of this trace.
-        let mut listed: Option<TraceId> = None;
         for (number, header) in (first..).zip(batch.headers()) {
             // Batches were checked when they came in.
             let Ok(header) = header else { continue };
@@ -298,17 +291,6 @@ impl Tracker {
                     last,
                 };
                 self.follow(begun.replace(new), now);
-                if !header.may_be_top && listed == Some(ids.0) {
-                    continue;
-                }
-                if (header.may_be_top || !self.needs.recent.has_root(ids.0))
-                    && let Ok(record) = header.read()
-                    && let Some(task) = record.task
-                {
-                    self.needs.recent.begin(&record, &task, run);
-                } else {
-                    listed = Some(ids.0);
-                }
             } else {
                 let own = |begun: &mut Begun<'_>| {
                     begun.ids == ids && (run == 0 || begun.run == run || begun.run == 0)
@@ -317,9 +299,6 @@ impl Tracker {
                     let key = self.open.key(ids.0, ids.1, run);
                     self.open.remove(&key);
                 }
-                self.needs
-                    .recent
-                    .end(ids, run, header.outcome, header.duration);
             }
         }
         self.follow(begun, now);
@@ -346,14 +325,7 @@ impl Tracker {
         let Some((trace_id, span_id)) = header.task else {
             return;
         };
-        let known = self.open.touch(&(trace_id, span_id, 0), header.time, now);
-        // A trace may have nothing but logs, or they come first.
-        if !known
-            && !self.needs.recent.is_known(trace_id)
-            && let Ok(record) = header.read()
-        {
-            self.needs.recent.log(trace_id, &record);
-        }
+        self.open.touch(&(trace_id, span_id, 0), header.time, now);
     }
 
     /// Ends each task whose producer has ended or is silent as lost, and each Python task that is silent. Everything

@@ -8,6 +8,7 @@ mod daemon;
 mod dead_spools;
 mod exec;
 mod kit;
+mod lists;
 mod log_noise;
 mod otlp;
 mod session;
