@@ -19,7 +19,7 @@ pub(crate) const MAX_EVENT_BYTES: usize = 1 << 20;
 const USUAL_ATTRIBUTES: usize = 12;
 
 /// What a status says about a task whose end never arrived, where nothing else is known.
-const LOST: &str = "lost: its end was never heard of";
+const LOST: &str = "lost: the end of the task never arrived";
 
 /// The span of a task that came from distlog's own clients, as far as it is known.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serializer;
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 /// Units of sizes, in bytes.
 const SIZES: [(&str, u64); 9] = [
@@ -35,9 +35,17 @@ const DURATIONS: [(&str, u64); 8] = [
     ("w", 604_800_000_000_000),
 ];
 
+/// The longest duration that is read.
+pub const MAX_DURATION: Duration = Duration::from_nanos(u64::MAX);
+
 /// Reads `10GiB`, `1.5 MB` or a plain number of bytes.
 pub fn parse_size(text: &str) -> Option<u64> {
-    scaled(text, &SIZES, Some(1))
+    let (number, unit) = split_number(text.trim());
+    let factor = match unit.trim() {
+        "" => 1,
+        unit => factor(unit, &SIZES)?,
+    };
+    scaled(number, factor)
 }
 
 /// Reads `5ms`, `1.5h`, `7d`, `1d12h` (each unit once, the largest first), or 0.
@@ -48,56 +56,33 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     }
     let (mut sum, mut last) = (0_u64, u64::MAX);
     loop {
-        let next = part(rest);
-        let nanos = scaled(&rest[..next], &DURATIONS, None)?;
-        let unit = scaled(&unit_of(&rest[..next]), &DURATIONS, None)?;
-        if unit >= last {
-            return None;
-        }
-        last = unit;
-        sum = sum.checked_add(nanos)?;
-        rest = rest[next..].trim_start();
-        if rest.is_empty() {
+        let (number, after) = split_number(rest);
+        let (unit, next) = after.split_at(after.find(in_number).unwrap_or(after.len()));
+        let factor = factor(unit.trim(), &DURATIONS).filter(|factor| *factor < last)?;
+        sum = sum.checked_add(scaled(number, factor)?)?;
+        if next.is_empty() {
             return Some(Duration::from_nanos(sum));
         }
+        (rest, last) = (next, factor);
     }
-}
-
-/// One of the unit that a number has.
-fn unit_of(text: &str) -> String {
-    format!("1{}", text.trim_start_matches(in_number))
 }
 
 fn in_number(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '.' | '_')
 }
 
-/// The length of the number and the unit that the text begins with.
-fn part(text: &str) -> usize {
-    let unit = text.find(|c| !in_number(c)).unwrap_or(text.len());
-    let next = text[unit..].find(in_number);
-    next.map_or(text.len(), |next| unit + next)
+/// The number that the text begins with, and the rest.
+fn split_number(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c| !in_number(c)).unwrap_or(text.len()))
 }
 
-fn scaled(text: &str, units: &[(&str, u64)], without: Option<u64>) -> Option<u64> {
-    let text = text.trim();
-    let end = text.find(|c| !in_number(c)).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let unit = unit.trim();
-    let factor = match unit {
-        "" => without?,
-        unit => {
-            units
-                .iter()
-                .find(|(known, _)| *known == unit)
-                .or_else(|| {
-                    units
-                        .iter()
-                        .find(|(known, _)| known.eq_ignore_ascii_case(unit))
-                })?
-                .1
-        }
-    };
+fn factor(unit: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let mut units = units.iter();
+    let (_, factor) = units.find(|(known, _)| known.eq_ignore_ascii_case(unit))?;
+    Some(*factor)
+}
+
+fn scaled(number: &str, factor: u64) -> Option<u64> {
     let number = number.replace('_', "");
     if let Ok(whole) = number.parse::<u64>() {
         return whole.checked_mul(factor);
@@ -141,24 +126,27 @@ impl<T> Visitor<'_> for Scalar<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        (self.parse)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        self.read(text, Unexpected::Str(text))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
-        (self.parse)(&number.to_string())
-            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
+        self.read(&number.to_string(), Unexpected::Unsigned(number))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
-        (self.parse)(&number.to_string())
-            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Float(number), &self))
+        self.read(&number.to_string(), Unexpected::Float(number))
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
         // Some readers of YAML take `off` for a boolean.
         let text = if value { "true" } else { "off" };
-        (self.parse)(text)
-            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Bool(value), &self))
+        self.read(text, Unexpected::Bool(value))
+    }
+}
+
+impl<T> Scalar<T> {
+    fn read<E: Error>(&self, text: &str, found: Unexpected<'_>) -> Result<T, E> {
+        (self.parse)(text).ok_or_else(|| E::invalid_value(found, &self.expected))
     }
 }
 

@@ -23,7 +23,7 @@ macro_rules! numbered {
                 match number { $($number => $name::$variant,)* _ => $name::DEFAULT }
             }
 
-            /// Its name in lower case, as rules and JSON have it.
+            /// Its name in lower case, as rules, JSON and metrics have it.
             pub const fn name(self) -> &'static str {
                 match self { $($name::$variant => $word,)* }
             }
@@ -35,6 +35,7 @@ macro_rules! numbered {
         }
     };
 }
+pub(crate) use numbered;
 
 numbered! {
     /// What a record tells about its task.
@@ -133,9 +134,15 @@ macro_rules! lettered {
             pub const fn name(self) -> &'static str {
                 match self { $($name::$variant => $word,)* }
             }
+
+            /// From its name in lower case.
+            pub fn from_name(name: &str) -> Option<$name> {
+                match name { $($word => Some($name::$variant),)* _ => None }
+            }
         }
     };
 }
+pub(crate) use lettered;
 
 lettered! {
     /// The system that a program belongs to.

@@ -2,18 +2,19 @@
 
 use std::fmt;
 
-use crate::record::{Channel, Environment};
+use crate::record::{Channel, Environment, lettered};
 
-/// How the body of a message is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Encoding {
-    /// `J`: one LogRecord as a JSON object.
-    Json,
-    /// `P`: one LogRecord as a pickled dict.
-    Pickle,
-    /// `B`: a `distlog.v1.RecordBatch` in protobuf.
-    #[default]
-    Batch,
+lettered! {
+    /// How the body of a message is written.
+    Encoding {
+        /// `J`: one LogRecord as a JSON object.
+        Json = b'J' "json",
+        /// `P`: one LogRecord as a pickled dict.
+        Pickle = b'P' "pickle",
+        /// `B`: a `distlog.v1.RecordBatch` in protobuf.
+        #[default]
+        Batch = b'B' "batch",
+    }
 }
 
 /// The topic of a message: environment, channel and encoding, `TLJ` for instance.
@@ -37,12 +38,11 @@ pub struct ParseTopicError(String);
 impl Topic {
     /// The three letters.
     pub fn to_bytes(self) -> [u8; 3] {
-        let encoding = match self.encoding {
-            Encoding::Json => b'J',
-            Encoding::Pickle => b'P',
-            Encoding::Batch => b'B',
-        };
-        [self.environment.letter(), self.channel.letter(), encoding]
+        [
+            self.environment.letter(),
+            self.channel.letter(),
+            self.encoding.letter(),
+        ]
     }
 
     /// Reads the first frame of a message.
@@ -50,31 +50,21 @@ impl Topic {
     /// # Errors
     /// If it is not one of the known three-letter words; the text is cut to 32 characters.
     pub fn parse(frame: &[u8]) -> Result<Topic, ParseTopicError> {
-        let topic = match frame {
-            [environment, channel, encoding] => Environment::from_letter(*environment)
-                .zip(Channel::from_letter(*channel))
-                .zip(match encoding {
-                    b'J' => Some(Encoding::Json),
-                    b'P' => Some(Encoding::Pickle),
-                    b'B' => Some(Encoding::Batch),
-                    _ => None,
-                }),
-            _ => None,
+        Topic::known(frame).ok_or_else(|| {
+            let shown = frame.iter().take(32);
+            ParseTopicError(shown.map(|b| b.escape_ascii().to_string()).collect())
+        })
+    }
+
+    fn known(frame: &[u8]) -> Option<Topic> {
+        let [environment, channel, encoding] = *frame else {
+            return None;
         };
-        match topic {
-            Some(((environment, channel), encoding)) => Ok(Topic {
-                environment,
-                channel,
-                encoding,
-            }),
-            None => Err(ParseTopicError(
-                frame
-                    .iter()
-                    .take(32)
-                    .map(|b| b.escape_ascii().to_string())
-                    .collect(),
-            )),
-        }
+        Some(Topic {
+            environment: Environment::from_letter(environment)?,
+            channel: Channel::from_letter(channel)?,
+            encoding: Encoding::from_letter(encoding)?,
+        })
     }
 }
 

@@ -5,7 +5,8 @@
 //! macros, maps, conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
 //!
 //! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs` with `memo.rs`, `leaf.rs`,
-//! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`.
+//! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`; `value_path.rs`
+//! has names by themselves.
 //!
 //! | name | what |
 //! |---|---|
@@ -53,11 +54,13 @@ mod reserved;
 mod router;
 mod syntax;
 mod value;
+mod value_path;
 
 pub use condition::Condition;
 pub use fault::CompileFault;
 pub use nearest::nearest;
 pub use router::{Router, Rule};
+pub use value_path::{IdText, Named, ValuePath};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

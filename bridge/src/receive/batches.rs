@@ -1,9 +1,10 @@
 //! Batches of the records of one resource.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use distlog_proto::wire::encode::{self, CallsiteHead};
-use distlog_proto::{ProducerId, wire};
+use distlog_proto::{ProducerId, SpanId, TaskId, TraceId, wire};
 
 use super::source::Source;
 use super::{Batch, Fault, Take};
@@ -61,6 +62,21 @@ pub(super) struct Scratch {
     pub(super) path: String,
     /// A readable text.
     pub(super) text: String,
+}
+
+impl Scratch {
+    /// Sets the path of a task: that of the id that the attribute `distlog.task` names, which is believed only if the
+    /// span id follows from it, or `~` and the span id.
+    pub(super) fn set_path(&mut self, named: Option<&str>, trace_id: TraceId, span_id: SpanId) {
+        self.path.clear();
+        match named.and_then(|id| id.parse::<TaskId>().ok()) {
+            Some(id) if id.trace_id() == trace_id && id.span_id() == span_id => {
+                self.path.push_str(id.path());
+            }
+            // Writing to a string cannot fail.
+            _ => _ = write!(self.path, "~{span_id}"),
+        }
+    }
 }
 
 /// The callsites of a batch.

@@ -1,12 +1,10 @@
 //! A log record becomes an event.
 
-use std::fmt::Write;
-
 use distlog_proto::wire::encode::{CallsiteHead, Key, OTLP_BODY, OtlpRest, TaskHead};
 use distlog_proto::wire::field::record;
 use distlog_proto::wire::scan::{DecodeError, Scan};
 use distlog_proto::wire::{field_value, put};
-use distlog_proto::{Severity, SpanId, TaskId, TraceId};
+use distlog_proto::{Severity, SpanId, TraceId};
 
 use super::any::{Any, attributes};
 use super::batches::Batches;
@@ -98,16 +96,10 @@ pub(super) fn take(
             _ => known.note(name, value),
         },
     )?;
-    scratch.path.clear();
-    let task = trace_id.zip(span_id).map(|(trace_id, span_id)| {
-        let named = distlog_task.and_then(|id| id.parse::<TaskId>().ok());
-        match named.filter(|id| id.trace_id() == trace_id && id.span_id() == span_id) {
-            Some(id) => scratch.path.push_str(id.path()),
-            // Writing to a string cannot fail.
-            None => _ = write!(scratch.path, "~{span_id}"),
-        }
-        (trace_id, span_id)
-    });
+    let task = trace_id.zip(span_id);
+    if let Some((trace_id, span_id)) = task {
+        scratch.set_path(distlog_task, trace_id, span_id);
+    }
     let callsite = into.callsite(&CallsiteHead {
         target: scope.name,
         ..known.callsite()

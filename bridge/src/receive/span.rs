@@ -1,12 +1,10 @@
 //! A span becomes the begin of a task, its events, and the end.
 
-use std::fmt::Write;
-
 use distlog_proto::wire::encode::{self, CallsiteHead, LinkHead, OtlpRest, TaskHead};
 use distlog_proto::wire::field::{record, task};
 use distlog_proto::wire::put;
 use distlog_proto::wire::scan::{DecodeError, Scan};
-use distlog_proto::{Kind, Outcome, Severity, SpanId, SpanKind, TaskId, TraceId};
+use distlog_proto::{Kind, Outcome, Severity, SpanId, SpanKind, TraceId};
 
 use super::any::{Any, attributes};
 use super::batches::{Batches, Scratch};
@@ -199,15 +197,7 @@ fn put_task(
     distlog_task: Option<&str>,
     scratch: &mut Scratch,
 ) {
-    scratch.path.clear();
-    // Believed only if the span id follows from it.
-    match distlog_task.and_then(|id| id.parse::<TaskId>().ok()) {
-        Some(id) if id.trace_id() == trace_id && id.span_id() == span_id => {
-            scratch.path.push_str(id.path());
-        }
-        // Writing to a string cannot fail.
-        _ => _ = write!(scratch.path, "~{span_id}"),
-    }
+    scratch.set_path(distlog_task, trace_id, span_id);
     let head = TaskHead {
         trace_id,
         span_id,

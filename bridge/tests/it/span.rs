@@ -175,7 +175,7 @@ fn the_status_is_what_the_design_says() {
     );
     assert_eq!(
         status(end(Outcome::Lost)),
-        error("lost: its end was never heard of")
+        error("lost: the end of the task never arrived")
     );
     assert_eq!(
         status(Record {

@@ -111,13 +111,17 @@ impl ToValue {
     }
 }
 
-fn variant(name: &str, value: Value) -> Value {
-    Value::Map([(name, value)].into_iter().collect())
+/// The content of a variant, with its name; any other value as it is.
+fn named(variant: Option<&str>, value: Value) -> Value {
+    match variant {
+        Some(name) => Value::Map([(name, value)].into_iter().collect()),
+        None => value,
+    }
 }
 
 macro_rules! simple {
-    ($($method:ident: $type:ty),* $(,)?) => {
-        $(fn $method(self, v: $type) -> Result<Value, Refused> { Ok(Value::from(v)) })*
+    ($($method:ident: $type:ty => $variant:ident),* $(,)?) => {
+        $(fn $method(self, v: $type) -> Result<Value, Refused> { Ok(Value::$variant(v.into())) })*
     };
 }
 
@@ -133,24 +137,14 @@ impl Serializer for ToValue {
     type SerializeStructVariant = Entries;
 
     simple! {
-        serialize_bool: bool, serialize_i32: i32, serialize_i64: i64, serialize_u32: u32, serialize_u64: u64,
-        serialize_f64: f64, serialize_str: &str,
+        serialize_bool: bool => Bool, serialize_char: char => Str, serialize_str: &str => Str,
+        serialize_bytes: &[u8] => Bytes, serialize_f32: f32 => F64, serialize_f64: f64 => F64,
+        serialize_i8: i8 => I64, serialize_i16: i16 => I64, serialize_i32: i32 => I64, serialize_i64: i64 => I64,
+        serialize_u8: u8 => I64, serialize_u16: u16 => I64, serialize_u32: u32 => I64,
     }
 
-    fn serialize_i8(self, v: i8) -> Result<Value, Refused> {
-        Ok(Value::I64(v.into()))
-    }
-
-    fn serialize_i16(self, v: i16) -> Result<Value, Refused> {
-        Ok(Value::I64(v.into()))
-    }
-
-    fn serialize_u8(self, v: u8) -> Result<Value, Refused> {
-        Ok(Value::I64(v.into()))
-    }
-
-    fn serialize_u16(self, v: u16) -> Result<Value, Refused> {
-        Ok(Value::I64(v.into()))
+    fn serialize_u64(self, v: u64) -> Result<Value, Refused> {
+        Ok(Value::from(v))
     }
 
     fn serialize_i128(self, v: i128) -> Result<Value, Refused> {
@@ -162,18 +156,6 @@ impl Serializer for ToValue {
 
     fn serialize_u128(self, v: u128) -> Result<Value, Refused> {
         Ok(u64::try_from(v).map_or_else(|_| Value::Text(v.to_string()), Value::from))
-    }
-
-    fn serialize_f32(self, v: f32) -> Result<Value, Refused> {
-        Ok(Value::F64(v.into()))
-    }
-
-    fn serialize_char(self, v: char) -> Result<Value, Refused> {
-        Ok(Value::Str(v.to_string()))
-    }
-
-    fn serialize_bytes(self, v: &[u8]) -> Result<Value, Refused> {
-        Ok(Value::Bytes(v.to_vec()))
     }
 
     fn serialize_none(self) -> Result<Value, Refused> {
@@ -216,7 +198,7 @@ impl Serializer for ToValue {
         name: &'static str,
         value: &T,
     ) -> Result<Value, Refused> {
-        Ok(variant(name, value.serialize(self.deeper()?)?))
+        Ok(named(Some(name), value.serialize(self.deeper()?)?))
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Items, Refused> {
@@ -292,11 +274,7 @@ impl Items {
     }
 
     fn finish(self) -> Result<Value, Refused> {
-        let list = Value::List(self.items);
-        Ok(match self.variant {
-            Some(name) => variant(name, list),
-            None => list,
-        })
+        Ok(named(self.variant, Value::List(self.items)))
     }
 }
 
@@ -337,11 +315,8 @@ impl Entries {
     }
 
     fn finish(self) -> Result<Value, Refused> {
-        let map = Value::Map(self.map.into_iter().collect::<Map>());
-        Ok(match self.variant {
-            Some(name) => variant(name, map),
-            None => map,
-        })
+        let map = self.map.into_iter().collect::<Map>();
+        Ok(named(self.variant, Value::Map(map)))
     }
 }
 

@@ -20,6 +20,39 @@ const MESSAGE: &str = "message";
 /// The field that holds an error.
 const ERROR: &str = "error";
 
+/// The methods of [`Visit`] for values that are written as they are, with the visitor's `put`.
+macro_rules! record_plain {
+    () => {
+        fn record_i64(&mut self, field: &Field, value: i64) {
+            self.put(field, |writer, key| writer.scalar(key, Scalar::I64(value)));
+        }
+
+        fn record_u64(&mut self, field: &Field, value: u64) {
+            self.put(field, |writer, key| writer.scalar(key, Scalar::U64(value)));
+        }
+
+        fn record_f64(&mut self, field: &Field, value: f64) {
+            self.put(field, |writer, key| writer.scalar(key, Scalar::F64(value)));
+        }
+
+        fn record_bool(&mut self, field: &Field, value: bool) {
+            self.put(field, |writer, key| writer.scalar(key, Scalar::Bool(value)));
+        }
+
+        fn record_i128(&mut self, field: &Field, value: i128) {
+            self.put(field, |writer, key| writer.i128(key, value));
+        }
+
+        fn record_u128(&mut self, field: &Field, value: u128) {
+            self.put(field, |writer, key| writer.u128(key, value));
+        }
+
+        fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+            self.put(field, |writer, key| writer.bytes(key, value));
+        }
+    };
+}
+
 /// Writes an event's fields into its record.
 pub(crate) struct EventVisitor<'a> {
     out: &'a mut Vec<u8>,
@@ -54,10 +87,11 @@ impl<'a> EventVisitor<'a> {
         Some(Key::Index(field.index() as u32))
     }
 
+    /// Writes a field that is not the message, if it is one of the event's own.
     #[inline]
-    fn scalar(&mut self, field: &Field, value: Scalar<'_>) {
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_>, Key<'_>)) {
         if let Some(key) = self.key(field) {
-            self.writer().scalar(key, value);
+            write(&mut self.writer(), key);
         }
     }
 
@@ -89,9 +123,7 @@ impl Visit for EventVisitor<'_> {
                 format_args!("{value:?}"),
             );
         }
-        if let Some(key) = self.key(field) {
-            debug(&mut self.writer(), key, value);
-        }
+        self.put(field, |writer, key| debug(writer, key, value));
         if field.name() == ERROR {
             self.put_error(|out, limit| encode::error_text(out, limit, format_args!("{value:?}")));
         }
@@ -106,54 +138,20 @@ impl Visit for EventVisitor<'_> {
                 format_args!("{value}"),
             );
         }
-        if let Some(key) = self.key(field) {
-            self.writer().str(key, value);
-        }
+        self.put(field, |writer, key| writer.str(key, value));
         if field.name() == ERROR {
             self.put_error(|out, limit| encode::error_text(out, limit, format_args!("{value}")));
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if let Some(key) = self.key(field) {
-            self.writer().text(key, format_args!("{value}"));
-        }
+        self.put(field, |writer, key| {
+            writer.text(key, format_args!("{value}"))
+        });
         self.put_error(|out, limit| encode::error(out, limit, value));
     }
 
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.scalar(field, Scalar::I64(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.scalar(field, Scalar::U64(value));
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.scalar(field, Scalar::F64(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.scalar(field, Scalar::Bool(value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        if let Some(key) = self.key(field) {
-            self.writer().i128(key, value);
-        }
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        if let Some(key) = self.key(field) {
-            self.writer().u128(key, value);
-        }
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        if let Some(key) = self.key(field) {
-            self.writer().bytes(key, value);
-        }
-    }
+    record_plain!();
 }
 
 /// What fields of a span say that are not context.
@@ -204,6 +202,12 @@ impl<'a> SpanVisitor<'a> {
             number: task::CONTEXT,
             limit: self.limit,
         }
+    }
+
+    /// Writes a field into the context.
+    #[inline]
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_>, Key<'_>)) {
+        write(&mut self.writer(), Key::Name(field.name()));
     }
 
     /// Whether the field was one of those that are not context.
@@ -258,52 +262,23 @@ impl Visit for SpanVisitor<'_> {
         if field.name() == remote_parent::FIELD {
             self.import(value);
         } else if !self.takes(field, format_args!("{value:?}")) {
-            debug(&mut self.writer(), Key::Name(field.name()), value);
+            self.put(field, |writer, key| debug(writer, key, value));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if !self.takes(field, format_args!("{value}")) {
-            self.writer().str(Key::Name(field.name()), value);
+            self.put(field, |writer, key| writer.str(key, value));
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.writer()
-            .text(Key::Name(field.name()), format_args!("{value}"));
+        self.put(field, |writer, key| {
+            writer.text(key, format_args!("{value}"))
+        });
     }
 
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.writer()
-            .scalar(Key::Name(field.name()), Scalar::I64(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.writer()
-            .scalar(Key::Name(field.name()), Scalar::U64(value));
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.writer()
-            .scalar(Key::Name(field.name()), Scalar::F64(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.writer()
-            .scalar(Key::Name(field.name()), Scalar::Bool(value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.writer().i128(Key::Name(field.name()), value);
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.writer().u128(Key::Name(field.name()), value);
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.writer().bytes(Key::Name(field.name()), value);
-    }
+    record_plain!();
 }
 
 /// A value that came as `Debug`: text, or the value that [`crate::val()`] has hidden in it.

@@ -127,17 +127,13 @@ impl Control {
 
     /// Waits for its turn to flush; `None` if it does not come in time.
     fn turn(&self, deadline: Instant) -> Option<Turn<'_>> {
-        let mut flushing = lock(&self.flushing);
-        while *flushing {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            flushing = self
-                .flushed
-                .wait_timeout(flushing, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = self
+            .flushed
+            .wait_timeout_while(lock(&self.flushing), left, |flushing| *flushing);
+        let (mut flushing, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return None;
         }
         *flushing = true;
         Some(Turn(self))

@@ -2,13 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use distlog_spool::Loss;
 
 use crate::record::callsite::OWN;
 use crate::ring::Ring;
-use crate::send::deadline;
 
 /// Where callers wait for room.
 #[derive(Default)]
@@ -60,28 +59,18 @@ impl Room {
         timeout: Duration,
         mut attempt: impl FnMut() -> Option<bool>,
     ) -> bool {
-        let deadline = deadline::after(timeout);
         self.waiting.fetch_add(1, Ordering::SeqCst);
         // Either the attempt sees what was freed before `wake_all` looked, or that sees this caller.
         fence(Ordering::SeqCst);
-        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = loop {
-            if let Some(result) = attempt() {
-                break result;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break false;
-            }
-            guard = self
-                .freed
-                .wait_timeout(guard, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        };
-        drop(guard);
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut result = None;
+        let waited = self.freed.wait_timeout_while(guard, timeout, |()| {
+            result = attempt();
+            result.is_none()
+        });
+        drop(waited);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
-        done
+        result.unwrap_or(false)
     }
 
     /// Wakes those who wait. What they wait for happened before.
@@ -128,6 +117,7 @@ impl Reporter {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::atomic::AtomicU64;
+    use std::time::Instant;
 
     use super::*;
 

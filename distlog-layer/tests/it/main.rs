@@ -10,6 +10,8 @@ mod environments;
 mod fail_over;
 mod overflow;
 mod session;
+mod task_outcomes;
+mod task_parents;
 mod tasks;
 mod tower;
 mod without_end;

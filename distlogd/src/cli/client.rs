@@ -50,7 +50,7 @@ pub(super) fn tree(
     query.extend(depth.as_deref().map(|depth| ("depth", depth)));
     query.extend(cursor.map(|cursor| ("cursor", cursor)));
     let answer = get(url, &path, &query);
-    report(answer.and_then(|body| print_all(body, look.json).map(|()| true)))
+    report_found(answer.and_then(|body| print_all(body, look.json).map(|()| true)))
 }
 
 pub(super) fn tail(
@@ -68,15 +68,15 @@ pub(super) fn tail(
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
     query.extend(task.as_deref().map(|task| ("task", task)));
     let answer = get(url, "/api/v1/tail", &query);
-    report(answer.and_then(|body| print_events(body).map(|()| true)))
+    report_found(answer.and_then(|body| print_events(body).map(|()| true)))
 }
 
-fn flag(on: bool) -> &'static str {
+pub(super) fn flag(on: bool) -> &'static str {
     if on { "true" } else { "false" }
 }
 
-/// The exit code: `Ok(false)` if nothing was found.
-pub(super) fn report(result: Result<bool, Error>) -> u8 {
+/// The exit code of a command that finds something or not; says why it failed.
+pub(super) fn report_found(result: Result<bool, Error>) -> u8 {
     match result {
         Ok(true) => 0,
         Ok(false) => NOTHING,
@@ -99,12 +99,34 @@ pub(super) fn get(
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<impl io::Read + use<>, Error> {
+    ask(url, path, query, "*/*")
+}
+
+/// Asks for one item a line.
+pub(super) fn get_lines(
+    url: &str,
+    path: &str,
+    query: &[(&str, String)],
+) -> Result<impl io::Read + use<>, Error> {
+    let query: Vec<(&str, &str)> = query
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect();
+    ask(url, path, &query, "application/x-ndjson")
+}
+
+fn ask(
+    url: &str,
+    path: &str,
+    query: &[(&str, &str)],
+    accept: &str,
+) -> Result<impl io::Read + use<>, Error> {
     let url = url.trim_end_matches('/');
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
         .into();
-    let mut request = agent.get(format!("{url}{path}"));
+    let mut request = agent.get(format!("{url}{path}")).header("accept", accept);
     for (name, value) in query {
         request = request.query(name, value);
     }

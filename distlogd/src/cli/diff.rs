@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::client::{Error, get, print, print_all, report};
+use super::client::{Error, get, print, print_all, report_found};
 use super::table::{cut_to, terminal_width, width};
 use super::{DaemonArgs, LookArgs};
 use crate::escape::one_line;
@@ -36,7 +36,7 @@ pub(super) struct DiffArgs {
 pub(super) fn diff(args: &DiffArgs) -> u8 {
     let query = [("a", args.a.as_str()), ("b", args.b.as_str())];
     let answer = get(&args.daemon.url, "/api/v1/diff", &query);
-    report(answer.and_then(|body| {
+    report_found(answer.and_then(|body| {
         if args.look.json {
             return print_all(body, true).map(|()| true);
         }

@@ -1,18 +1,22 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
-//! prints its schema; `notify.rs` tells systemd; `client.rs` asks a running daemon, for itself (`tree`, `tail`) and for
-//! the commands with files of their own: `tasks.rs`, `problems.rs`, `diff.rs`, `status.rs`. `table.rs` aligns columns.
+//! prints its schema; `notify.rs` tells systemd. The other commands ask a running daemon, by `client.rs`, which has
+//! `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by `query_args.rs`, `tasks.rs`, `problems.rs`,
+//! `diff.rs` and `status.rs`; `table.rs` aligns columns.
 //! `output.rs` is how all of them speak.
 
 mod check;
 mod client;
 mod diff;
 mod drain;
+mod find;
 mod notify;
 mod output;
 mod problems;
+mod query_args;
 mod run;
+mod stats;
 mod status;
 mod table;
 mod tasks;
@@ -31,7 +35,7 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 /// Stopped, but a processor did not get everything; it goes on from its cursor at the next start.
 const LEFT: u8 = 3;
-/// What was asked for is not there.
+/// Nothing was found.
 const NOTHING: u8 = 4;
 
 const EXIT_CODES: &str = "\
@@ -41,7 +45,7 @@ Exit codes:
   2  wrong arguments or a wrong configuration
   3  stopped before every processor had everything;
      the rest is in the store for the next start
-  4  nothing was found";
+  4  nothing found";
 
 /// Stores the records of distributed programs, routes them by rules and shows the tree of tasks.
 ///
@@ -79,6 +83,10 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
+    /// Find records by words, fields, service, severity and time; the newest last.
+    Find(find::FindArgs),
+    /// Count records by service, severity or any field, and over time; how long tasks took.
+    Stats(stats::StatsArgs),
     /// Follow records as they come, ordered by time.
     Tail {
         /// Show only records that match this CEL condition, like 'severity >= WARN && service == "orders"'.
@@ -206,6 +214,8 @@ pub fn main_from(
             daemon,
             look,
         }) => client::tree(&daemon.url, &id, (depth, cursor.as_deref()), &look),
+        Some(Command::Find(args)) => find::find(&args),
+        Some(Command::Stats(args)) => stats::stats(&args),
         Some(Command::Tail {
             filter,
             task,

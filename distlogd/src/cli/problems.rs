@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::client::{ListArgs, Listing, list, print, report};
+use super::client::{ListArgs, Listing, list, print, report_found};
 use super::output::tell;
 use super::table::{cut_to, terminal_width, width};
 use super::{DaemonArgs, LookArgs};
@@ -41,7 +41,7 @@ pub(super) fn problems(args: &ProblemsArgs) -> u8 {
         &args.list,
         &args.look,
     );
-    report(listed.and_then(|listing: Listing<Problem>| {
+    report_found(listed.and_then(|listing: Listing<Problem>| {
         let found = !listing.items.is_empty();
         if !args.look.json {
             if !found {

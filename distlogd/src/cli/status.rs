@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::client::{Error, get, print, print_all, report};
+use super::client::{Error, get, print, print_all, report_found};
 use super::table::{Cell, Table, terminal_width};
 use super::{DaemonArgs, LookArgs};
 use crate::escape::one_line;
@@ -33,7 +33,7 @@ pub(super) fn status(args: &StatusArgs) -> u8 {
     let producers = args.producers.to_string();
     let query = [("producers", producers.as_str())];
     let answer = get(&args.daemon.url, "/api/v1/status", &query);
-    report(answer.and_then(|body| {
+    report_found(answer.and_then(|body| {
         if args.look.json {
             return print_all(body, true).map(|()| true);
         }

@@ -16,10 +16,9 @@ const GAP: &str = "  ";
 pub(super) fn terminal_width() -> Option<usize> {
     let columns = std::env::var("COLUMNS").ok();
     let set = columns.and_then(|columns| columns.parse().ok());
-    set.filter(|columns| *columns > 0).or_else(|| {
-        let (width, _) = terminal_size::terminal_size()?;
-        Some(usize::from(width.0))
-    })
+    let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    let columns = set.or_else(|| size().map(|size| usize::from(size.ws_col)));
+    columns.filter(|columns| *columns > 0)
 }
 
 /// How many columns of a terminal a text takes.

@@ -1,6 +1,6 @@
 //! `distlogd tasks`: the tasks that began a trace.
 
-use super::client::{Error, ListArgs, Listing, list, print, report};
+use super::client::{Error, ListArgs, Listing, list, print, report_found};
 use super::output::tell;
 use super::{DaemonArgs, LookArgs};
 use crate::escape::{one_line, put_cut};
@@ -74,7 +74,7 @@ pub(super) fn tasks(args: &TasksArgs) -> u8 {
         &args.list,
         &args.look,
     );
-    report(listed.and_then(|listing: Listing<TaskItem>| {
+    report_found(listed.and_then(|listing: Listing<TaskItem>| {
         let found = !listing.items.is_empty();
         if !args.look.json {
             show(&listing, args.look.look())?;

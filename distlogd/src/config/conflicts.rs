@@ -1,31 +1,28 @@
 //! Values that are valid alone and conflict with each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, PathBuf};
 
 use super::fault::Fault;
-use super::node::{Node, Tree};
+use super::node::{Node, NodeId};
 use super::sections::{Entry, Listen};
 use crate::address::conflict;
 use crate::processors::Kind;
 
-/// Finds keys that stand twice in one map, at any depth.
-pub(super) fn duplicate_keys(node: &Node, faults: &mut Vec<Fault>) {
-    match &node.tree {
-        Tree::List(items) => items.iter().for_each(|item| duplicate_keys(item, faults)),
-        Tree::Map(entries) => {
-            let mut first: HashMap<&str, usize> = HashMap::new();
-            for (key, value) in entries {
-                if let Some(line) = first.get(key.text.as_str()) {
-                    let message = format!("`{}` stands twice, first in line {line}", key.text);
-                    faults.push(key.place.fault(message));
-                } else {
-                    first.insert(&key.text, key.place.line);
-                }
-                duplicate_keys(value, faults);
-            }
+/// Finds keys that stand twice in one map, at any depth. The later values are added to `faulty`.
+pub(super) fn duplicate_keys(node: &Node, faults: &mut Vec<Fault>, faulty: &mut HashSet<NodeId>) {
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (key, value) in node.entries() {
+        if let Some(line) = first.get(key.text.as_str()) {
+            let message = format!("`{}` stands twice, first in line {line}", key.text);
+            faults.push(key.place.fault(message));
+            faulty.insert(value.id());
+        } else {
+            first.insert(&key.text, key.place.line);
         }
-        _ => {}
+    }
+    for child in node.children() {
+        duplicate_keys(child, faults, faulty);
     }
 }
 

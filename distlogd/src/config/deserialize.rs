@@ -15,12 +15,15 @@ use serde::de::{
 
 use super::error::{ReadError, one_of};
 use super::fault::Fault;
-use super::node::{Key, Node, NodeId, Tree, Variables};
+use super::node::{Key, Node, NodeId, Tree};
 
-/// Reads a `T` and adds all faults to `faults`. With faults the result is read from the rest, if that suffices.
-pub(super) fn read<T: DeserializeOwned>(node: &Node, faults: &mut Vec<Fault>) -> Option<T> {
-    let mut left_out = HashSet::new();
-    node.reported(&mut left_out);
+/// Reads a `T` without the nodes that are left out, whose faults are known, and adds all other faults to `faults`.
+/// With faults the result is read from the rest, if that suffices.
+pub(super) fn read<T: DeserializeOwned>(
+    node: &Node,
+    mut left_out: HashSet<NodeId>,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
     loop {
         let left = &left_out;
         let error = match T::deserialize(Reader { node, left }) {
@@ -59,9 +62,7 @@ impl<'n> Reader<'n> {
     /// The value of a variable, if something else than text is wanted: the environment has nothing but texts.
     fn variable_as<T: FromStr>(self) -> Option<T> {
         match &self.node.tree {
-            Tree::Text(text) if self.node.variables == Variables::Replaced => {
-                text.trim().parse().ok()
-            }
+            Tree::Text(text) if self.node.replaced => text.trim().parse().ok(),
             _ => None,
         }
     }
@@ -112,11 +113,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         match &self.node.tree {
             Tree::Null => visitor.visit_unit(),
             Tree::Bool(v) => visitor.visit_bool(*v),
-            Tree::Int(v) => match u64::try_from(*v) {
-                Ok(v) => visitor.visit_u64(v),
-                Err(_) => visitor.visit_i64(*v),
+            Tree::Int(v) => match (u64::try_from(*v), i64::try_from(*v)) {
+                (Ok(v), _) => visitor.visit_u64(v),
+                (_, Ok(v)) => visitor.visit_i64(v),
+                _ => visitor.visit_i128(*v),
             },
-            Tree::UInt(v) => visitor.visit_u64(*v),
             Tree::Float(v) => visitor.visit_f64(*v),
             Tree::Text(v) => visitor.visit_str(v),
             Tree::List(items) => self.items(items, visitor),
@@ -129,7 +130,6 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         match &self.node.tree {
             Tree::Bool(v) => visitor.visit_string(v.to_string()),
             Tree::Int(v) => visitor.visit_string(v.to_string()),
-            Tree::UInt(v) => visitor.visit_string(v.to_string()),
             Tree::Float(v) => visitor.visit_string(v.to_string()),
             _ => self.deserialize_any(visitor),
         }

@@ -3,46 +3,50 @@
 //! They are replaced in texts once the document is read, so that no variable can change its structure. Keys are left
 //! alone.
 
+use std::collections::HashSet;
 use std::env::VarError;
 
 use super::fault::Fault;
-use super::node::{Node, Place, Tree, Variables};
+use super::node::{Node, NodeId, Tree};
 use super::position;
 
 /// Looks a variable up: `std::env::var`, or that of a test.
 pub(super) type Lookup<'l> = &'l dyn Fn(&str) -> Result<String, VarError>;
 
-/// Replaces the variables in all values. A missing or malformed one is a fault, at its place in `file`.
-pub(super) fn replace(file: &str, node: &mut Node, variables: Lookup<'_>, faults: &mut Vec<Fault>) {
+/// Replaces the variables in all values. A missing or malformed one is a fault, at its place in `file`, and its node is
+/// added to `faulty`.
+pub(super) fn replace(
+    file: &str,
+    node: &mut Node,
+    variables: Lookup<'_>,
+    faults: &mut Vec<Fault>,
+    faulty: &mut HashSet<NodeId>,
+) {
     match &mut node.tree {
         Tree::Text(text) if text.contains("${") => match expand(text, variables) {
             Ok(expanded) => {
                 *text = expanded;
-                node.variables = Variables::Replaced;
+                node.replaced = true;
             }
             Err(wrong) => {
-                node.variables = Variables::Missing;
-                let place = |offset: usize| place(file, node.place, text, offset);
-                let fault = |(offset, message)| place(offset).fault(message);
-                faults.extend(wrong.into_iter().map(fault));
+                let text = text.clone();
+                let place = |offset| position::within(file, node, &text, offset);
+                faults.extend(
+                    wrong
+                        .into_iter()
+                        .map(|(at, message)| place(at).fault(message)),
+                );
+                faulty.insert(node.id());
             }
         },
         Tree::List(items) => items
             .iter_mut()
-            .for_each(|item| replace(file, item, variables, faults)),
+            .for_each(|item| replace(file, item, variables, faults, faulty)),
         Tree::Map(entries) => entries
             .iter_mut()
-            .for_each(|(_, value)| replace(file, value, variables, faults)),
+            .for_each(|(_, value)| replace(file, value, variables, faults, faulty)),
         _ => {}
     }
-}
-
-/// The place in the file of an offset in bytes into the text that begins at `start`.
-fn place(file: &str, start: Place, text: &str, offset: usize) -> Place {
-    let before = text.get(..offset).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let last = before.rsplit('\n').next().unwrap_or_default();
-    position::within(file, start, text, line, last.chars().count() + 1)
 }
 
 /// The text with its variables replaced, or all faults, each with its offset in bytes.

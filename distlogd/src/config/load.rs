@@ -1,5 +1,6 @@
 //! From the text of a file to a configuration, or to all its faults.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use distlog_rules::{Condition, Rule, nearest};
@@ -8,7 +9,7 @@ use super::deserialize::read;
 use super::document::Document;
 use super::error::unknown;
 use super::fault::{Fault, Faults};
-use super::node::{Key, Node, Tree, Variables};
+use super::node::{Key, Node, NodeId, Tree};
 use super::sections::{Config, Entry};
 use super::{conflicts, environment, position, tilde};
 use crate::processors::{Kind, Section};
@@ -24,10 +25,17 @@ pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Fault
         text,
         registered,
         faults: Vec::new(),
+        faulty: HashSet::new(),
         config: Config::default(),
     };
     let variable = |name: &str| std::env::var(name);
-    environment::replace(text, &mut document, &variable, &mut load.faults);
+    environment::replace(
+        text,
+        &mut document,
+        &variable,
+        &mut load.faults,
+        &mut load.faulty,
+    );
     load.document(&document);
     if load.faults.is_empty() {
         Ok(load.config)
@@ -40,14 +48,16 @@ struct Load<'t> {
     text: &'t str,
     registered: &'t [&'t str],
     faults: Vec<Fault>,
+    /// The nodes that faults were found in before the types are read.
+    faulty: HashSet<NodeId>,
     config: Config,
 }
 
 impl Load<'_> {
     fn document(&mut self, document: &Node) {
-        conflicts::duplicate_keys(document, &mut self.faults);
+        conflicts::duplicate_keys(document, &mut self.faults, &mut self.faulty);
         tilde::warn(document, &mut self.config.warnings);
-        let Some(read) = read::<Document>(document, &mut self.faults) else {
+        let Some(read) = read::<Document>(document, self.faulty.clone(), &mut self.faults) else {
             return;
         };
         self.config.listen = read.listen;
@@ -194,7 +204,7 @@ impl Load<'_> {
         for item in items {
             match &item.tree {
                 Tree::Text(name) => {
-                    if item.variables != Variables::Missing && !known.contains(&name.as_str()) {
+                    if !self.faulty.contains(&item.id()) && !known.contains(&name.as_str()) {
                         self.fault(item, unknown("processor", name, known));
                     }
                     names.push(name.clone());
@@ -208,7 +218,7 @@ impl Load<'_> {
     /// A condition. Its faults are reported where they are in the file.
     fn condition(&mut self, node: &Node) -> Option<Condition> {
         let text = match &node.tree {
-            Tree::Text(_) if node.variables == Variables::Missing => return None,
+            Tree::Text(_) if self.faulty.contains(&node.id()) => return None,
             Tree::Text(text) => text.clone(),
             Tree::Bool(value) => value.to_string(),
             _ => {
@@ -222,10 +232,20 @@ impl Load<'_> {
             Err(fault) => fault,
         };
         // With variables in it the text is another one than in the file.
-        let place = if node.variables == Variables::None {
-            position::within(self.text, node.place, &text, fault.line, fault.column)
-        } else {
+        let place = if node.replaced {
             node.place
+        } else {
+            let line: usize = text
+                .split_inclusive('\n')
+                .take(fault.line - 1)
+                .map(str::len)
+                .sum();
+            let column: usize = text[line..]
+                .chars()
+                .take(fault.column - 1)
+                .map(char::len_utf8)
+                .sum();
+            position::within(self.text, node, &text, line + column)
         };
         self.faults.push(place.fault(fault.message));
         None

@@ -1,7 +1,7 @@
 //! A YAML document as a tree in which every node knows its place.
 
-use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
@@ -11,19 +11,11 @@ use super::fault::Fault;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     pub(super) place: Place,
+    /// Where it is in the file.
+    pub(super) bytes: Range<usize>,
     pub(super) tree: Tree,
-    pub(super) variables: Variables,
-}
-
-/// Which of the variables in a text were replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Variables {
-    /// It has none.
-    None,
-    /// All of them.
-    Replaced,
-    /// Some are missing, which is reported.
-    Missing,
+    /// It is a text in which variables were replaced.
+    pub(super) replaced: bool,
 }
 
 /// Where a node begins in the text, counted from 1, in characters.
@@ -41,14 +33,27 @@ impl Place {
             message: message.into(),
         }
     }
+
+    /// The place behind a text that begins here.
+    pub(super) fn after(self, text: &str) -> Place {
+        match text.rsplit_once('\n') {
+            Some((lines, last)) => Place {
+                line: self.line + lines.matches('\n').count() + 1,
+                column: last.chars().count() + 1,
+            },
+            None => Place {
+                column: self.column + text.chars().count(),
+                ..self
+            },
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Tree {
     Null,
     Bool(bool),
-    Int(i64),
-    UInt(u64),
+    Int(i128),
     Float(f64),
     Text(String),
     List(Vec<Node>),
@@ -93,21 +98,12 @@ impl Node {
         NodeId(self)
     }
 
-    /// Adds the nodes that are reported elsewhere: those in which variables are missing, and repetitions of a key.
-    pub(super) fn reported(&self, ids: &mut HashSet<NodeId>) {
+    /// The items of a list, or the values of a map.
+    pub(super) fn children(&self) -> Vec<&Node> {
         match &self.tree {
-            Tree::Text(_) if self.variables == Variables::Missing => _ = ids.insert(self.id()),
-            Tree::List(items) => items.iter().for_each(|item| item.reported(ids)),
-            Tree::Map(entries) => {
-                let mut keys = HashSet::new();
-                for (key, value) in entries {
-                    if !keys.insert(&key.text) {
-                        ids.insert(value.id());
-                    }
-                    value.reported(ids);
-                }
-            }
-            _ => {}
+            Tree::List(items) => items.iter().collect(),
+            Tree::Map(entries) => entries.iter().map(|(_, value)| value).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -146,7 +142,6 @@ impl fmt::Display for Node {
             Tree::Null => f.write_str("nothing"),
             Tree::Bool(v) => write!(f, "boolean `{v}`"),
             Tree::Int(v) => write!(f, "number `{v}`"),
-            Tree::UInt(v) => write!(f, "number `{v}`"),
             Tree::Float(v) => write!(f, "number `{v}`"),
             Tree::Text(v) => write!(f, "`{v}`"),
             Tree::List(_) => f.write_str("a list"),
@@ -156,19 +151,26 @@ impl fmt::Display for Node {
 }
 
 fn place_of(location: serde_saphyr::Location) -> Place {
-    let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).max(1);
     Place {
-        line: number(location.line()),
-        column: number(location.column()),
+        line: number(location.line()).max(1),
+        column: number(location.column()).max(1),
     }
+}
+
+fn number(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
-        Spanned::deserialize(deserializer).map(|spanned| Node {
-            place: place_of(spanned.defined),
-            tree: spanned.value,
-            variables: Variables::None,
+        let Spanned { value, defined, .. } = Spanned::deserialize(deserializer)?;
+        let (start, length) = (defined.span().byte_offset(), defined.span().byte_len());
+        let start = start.map_or(0, number);
+        Ok(Node {
+            place: place_of(defined),
+            bytes: start..start.saturating_add(length.map_or(0, number)),
+            tree: value,
+            replaced: false,
         })
     }
 }
@@ -210,15 +212,15 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_i64<E>(self, v: i64) -> Result<Tree, E> {
-        Ok(Tree::Int(v))
+        Ok(Tree::Int(v.into()))
     }
 
     fn visit_u64<E>(self, v: u64) -> Result<Tree, E> {
-        Ok(i64::try_from(v).map_or(Tree::UInt(v), Tree::Int))
+        Ok(Tree::Int(v.into()))
     }
 
     fn visit_i128<E>(self, v: i128) -> Result<Tree, E> {
-        Ok(Tree::Text(v.to_string()))
+        Ok(Tree::Int(v))
     }
 
     fn visit_u128<E>(self, v: u128) -> Result<Tree, E> {

@@ -1,213 +1,71 @@
-//! Finds the place in the file of a place in a scalar: a fault in a condition has its line and column in the decoded
-//! text.
+//! Finds the place in the file of a place in a scalar: a fault in a condition has its place in the decoded text.
 
-use super::node::Place;
+use super::node::{Node, Place};
 
-/// The place of the character in line `line` and column `column` (from 1) of the scalar that begins at `start`.
+/// Stands before the place that is looked for. It continues no escape.
+const MARK: &str = "x";
+
+/// What makes a beginning of a scalar whole: plain, quoted, and blocks, which the reader gives without their head.
+const STYLES: [(&str, &str); 5] = [("", ""), ("", "'"), ("", "\""), ("|\n", ""), (">\n", "")];
+
+/// The place in the file of the character at `offset`, in bytes, of the text `decoded` that the node has there.
 ///
-/// Walks the text of the file along with the decoded one and skips quotes, escapes, folded lines and the indentation of
-/// blocks.
-pub(super) fn within(file: &str, start: Place, decoded: &str, line: usize, column: usize) -> Place {
-    let offset: usize = decoded
-        .split('\n')
-        .take(line - 1)
-        .map(|line| line.chars().count() + 1)
-        .sum::<usize>()
-        + column
-        - 1;
-    let mut raw = Raw::at(file, start);
-    match raw.peek() {
-        Some('|' | '>') => raw.block(),
-        _ if follows_block_head(file, start) => raw.indentation = Some(start.column - 1),
-        Some(quote @ ('"' | '\'')) => {
-            raw.next();
-            raw.quote = Some(quote);
-        }
-        _ => {}
-    }
-    for c in decoded.chars().take(offset) {
-        raw.step(c);
-    }
-    raw.skip_break(decoded.chars().nth(offset));
-    raw.place
-}
-
-/// Whether the line before ends as the head of a block does: readers differ in where they say that a block begins.
-fn follows_block_head(file: &str, start: Place) -> bool {
-    let mut lines = file.lines().skip(start.line.saturating_sub(2));
-    let head = if start.line > 1 {
-        lines.next().unwrap_or_default()
+/// A YAML reader tells where a scalar is, not where each of its characters is. So it reads the beginnings of the
+/// scalar, each with a mark at its end: where the mark comes right before the character, there it is. The last such
+/// place counts; those before it are line breaks and indentation.
+pub(super) fn within(file: &str, node: &Node, decoded: &str, offset: usize) -> Place {
+    let (before, after) = decoded.split_at_checked(offset).unwrap_or((decoded, ""));
+    // What ends a block has no place of its own.
+    let before = if after.trim().is_empty() {
+        decoded.trim_end()
     } else {
-        ""
+        before
     };
-    let alone = lines
-        .next()
-        .is_some_and(|line| line.chars().take(start.column - 1).all(|c| c == ' '));
-    let head = head.split(" #").next().unwrap_or_default().trim_end();
-    alone
-        && head
-            .trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'))
-            .ends_with(['|', '>'].as_slice())
-}
-
-struct Raw<'f> {
-    rest: std::str::Chars<'f>,
-    place: Place,
-    quote: Option<char>,
-    /// Of a block: the spaces before each of its lines.
-    indentation: Option<usize>,
-}
-
-impl<'f> Raw<'f> {
-    fn at(file: &'f str, place: Place) -> Raw<'f> {
-        let before: usize = file
-            .split_inclusive('\n')
-            .take(place.line - 1)
-            .map(str::len)
-            .sum();
-        let mut rest = file.get(before..).unwrap_or_default().chars();
-        (1..place.column).for_each(|_| _ = rest.next());
-        Raw {
-            rest,
-            place,
-            quote: None,
-            indentation: None,
-        }
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest.clone().next()
-    }
-
-    fn next(&mut self) -> Option<char> {
-        let c = self.rest.next()?;
-        self.place = match c {
-            '\n' => Place {
-                line: self.place.line + 1,
-                column: 1,
-            },
-            _ => Place {
-                column: self.place.column + 1,
-                ..self.place
-            },
-        };
-        Some(c)
-    }
-
-    /// Steps over the head of a block (`|`, `>-`), up to its first character.
-    fn block(&mut self) {
-        while self.next().is_some_and(|c| c != '\n') {}
-        self.spaces();
-        self.indentation = Some(self.place.column - 1);
-    }
-
-    /// Skips the indentation of a line.
-    fn indent(&mut self) {
-        match self.indentation {
-            Some(columns) => {
-                while self.place.column <= columns && self.peek() == Some(' ') {
-                    self.next();
-                }
-            }
-            None => self.spaces(),
-        }
-    }
-
-    fn spaces(&mut self) {
-        while self.peek().is_some_and(|c| c.is_whitespace()) {
-            self.next();
-        }
-    }
-
-    /// Whether there is nothing but blanks up to the end of the line.
-    fn at_break(&self) -> bool {
-        self.rest
-            .clone()
-            .find(|c| *c != ' ' && *c != '\t' && *c != '\r')
-            == Some('\n')
-    }
-
-    /// Goes to the next line where the file has a line break and the text has `c` instead.
-    fn skip_break(&mut self, c: Option<char>) {
-        if self.at_break() && !matches!(c, Some(' ' | '\n') | None) {
-            self.spaces();
-        }
-    }
-
-    /// Steps over the character `c` of the decoded text.
-    fn step(&mut self, c: char) {
-        self.skip_break(Some(c));
-        if matches!(c, ' ' | '\n') && self.at_break() {
-            // A folded line, or the next one of a block; the first of several breaks counts for all.
-            while self.next().is_some_and(|c| c != '\n') {}
-            let mut rest = self.rest.clone().skip_while(|c| *c == ' ' || *c == '\t');
-            if rest.next() != Some('\n') {
-                self.indent();
-            }
-            return;
-        }
-        match (self.next(), self.quote) {
-            (Some('\''), Some('\'')) => drop(self.next()),
-            (Some('\\'), Some('"')) => {
-                let digits = match self.next() {
-                    Some('x') => 2,
-                    Some('u') => 4,
-                    Some('U') => 8,
-                    _ => 0,
-                };
-                (0..digits).for_each(|_| _ = self.next());
-            }
-            _ => {}
-        }
-    }
+    let marked = format!("{}{MARK}", before.trim_start());
+    let indentation = " ".repeat(node.place.column - 1);
+    let ends_before = |beginning: &&str| {
+        STYLES.iter().any(|(open, close)| {
+            let scalar = format!("{open}{indentation}{beginning}{MARK}{close}");
+            serde_saphyr::from_str::<String>(&scalar).is_ok_and(|text| text.trim() == marked)
+        })
+    };
+    let raw = file.get(node.bytes.clone()).unwrap_or_default();
+    let ends = raw.char_indices().map(|(at, _)| at).chain([raw.len()]);
+    let beginning = ends.map(|end| &raw[..end]).rfind(ends_before);
+    node.place.after(beginning.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::node::Tree;
     use super::*;
 
     /// Each letter of the text in the file is found where it is in the decoded text.
-    fn found(file: &str, start: (usize, usize), decoded: &str) {
-        for letter in decoded.chars().filter(|c| c.is_ascii_uppercase()) {
-            let (mut line, mut column) = (1, 1);
-            for c in decoded.chars().take_while(|c| *c != letter) {
-                (line, column) = if c == '\n' {
-                    (line + 1, 1)
-                } else {
-                    (line, column + 1)
-                };
-            }
-            let place = within(
-                file,
-                Place {
-                    line: start.0,
-                    column: start.1,
-                },
-                decoded,
-                line,
-                column,
-            );
-            let at = file
-                .lines()
-                .nth(place.line - 1)
-                .and_then(|line| line.chars().nth(place.column - 1));
-            assert_eq!(at, Some(letter), "{file:?} {place:?}");
+    fn found(file: &str) {
+        let document = Node::parse(file).unwrap();
+        let node = document.get("x").unwrap();
+        let Tree::Text(decoded) = &node.tree else {
+            panic!("{node:?}")
+        };
+        for (offset, letter) in decoded.match_indices(|c: char| c.is_ascii_uppercase()) {
+            let place = within(file, node, decoded, offset);
+            let line = file.lines().nth(place.line - 1).unwrap();
+            let found: String = line.chars().skip(place.column - 1).take(1).collect();
+            assert_eq!(found, letter, "{file:?} {place:?}");
         }
     }
 
     #[test]
     fn places_in_scalars_of_every_style() {
-        found("when: a == B && ü < C", (1, 7), "a == B && ü < C");
-        found("- when: 'a == ''B'' && C'", (1, 9), "a == 'B' && C");
-        found(
-            r#"x: "\u00e4 \"A\" \n B \x41 C""#,
-            (1, 4),
-            "ä \"A\" \n B a C",
-        );
-        found("x:\n  y: a\n    B\n    C\nz: 1", (2, 6), "a B C");
-        found("x: |\n  a A\n    b B\n\n  C\n", (1, 4), "a A\n  b B\n\nC\n");
-        found("x: >-\n  a A\n  b B\n", (1, 4), "a A b B");
-        found("x: |\n  a A\n    b B\n", (2, 3), "a A\n  b B\n");
-        found("x: 'a\n  B\n  C'\n", (1, 4), "a B C");
+        found("x: a == B && ü < C");
+        found("x: '''A == ''B'' && C'");
+        found(r#"x: "\u00e4 \"A\" \n B \x61 C""#);
+        found("x:\n  ü a\n    B\n    C\nz: 1");
+        found("x: &a !!str a\n B # a comment\n");
+        found("z: 1\nx: |\n  a A\n    b B\n\n  C\n");
+        found("x: >-\n  a A\n  b B\n\n\n  C\n   D\n");
+        found("x: | # a comment\n\n  a A\n    b B\n");
+        found("x: 'a\n  B\n  C'\n");
+        found("x: ${A}:${B}\nz: 1");
     }
 }

@@ -228,8 +228,9 @@ impl Config {
 impl fmt::Display for Config {
     /// A short summary for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |key: &str, value: fmt::Arguments<'_>| writeln!(f, "{key:<10} {value}");
         for (receiver, address) in self.listen.addresses() {
-            writeln!(f, "{receiver:<10} {}", address.unwrap_or("off"))?;
+            line(receiver, format_args!("{}", address.unwrap_or("off")))?;
         }
         let limits = [
             self.store.keep.size.map(show_size),
@@ -241,38 +242,24 @@ impl fmt::Display for Config {
         } else {
             limits.join(" and ")
         };
-        writeln!(
-            f,
-            "{:<10} {}, keeps {keeps}",
-            "store",
-            self.store.path.display()
-        )?;
+        let store = self.store.path.display();
+        line("store", format_args!("{store}, keeps {keeps}"))?;
         for directory in &self.drain {
-            writeln!(f, "{:<10} {}", "drain", directory.display())?;
+            line("drain", format_args!("{}", directory.display()))?;
         }
-        for entry in &self.processors {
-            let filter = entry
-                .filter
-                .as_ref()
-                .map(|filter| format!(" where {filter}"))
-                .unwrap_or_default();
-            writeln!(
-                f,
-                "{:<10} {} ({}){filter}",
-                "processor",
-                entry.name,
-                entry.kind.name()
-            )?;
+        for Entry {
+            name, kind, filter, ..
+        } in &self.processors
+        {
+            let filter = filter.as_ref().map(|filter| format!(" where {filter}"));
+            let (kind, filter) = (kind.name(), filter.unwrap_or_default());
+            line("processor", format_args!("{name} ({kind}){filter}"))?;
         }
         for rule in &self.rules {
             let when = rule.when.as_ref().map_or("everything", Condition::text);
-            writeln!(
-                f,
-                "{:<10} {} → {}",
-                "rule",
-                when.split_whitespace().collect::<Vec<_>>().join(" "),
-                rule.to.join(", ")
-            )?;
+            let when: Vec<&str> = when.split_whitespace().collect();
+            let (when, to) = (when.join(" "), rule.to.join(", "));
+            line("rule", format_args!("{when} → {to}"))?;
         }
         Ok(())
     }

@@ -5,17 +5,15 @@ use super::node::{Node, Tree};
 
 /// Warns of texts that begin with a home directory: as paths they name a folder `~`.
 pub(super) fn warn(node: &Node, warnings: &mut Vec<Fault>) {
-    match &node.tree {
-        Tree::Text(text) => {
-            if let Some(meant) = meant(text) {
-                warnings.push(node.place.fault(format!(
-                    "`~` is not expanded, it is the name of a folder here: write {meant}"
-                )));
-            }
-        }
-        Tree::List(items) => items.iter().for_each(|item| warn(item, warnings)),
-        Tree::Map(entries) => entries.iter().for_each(|(_, value)| warn(value, warnings)),
-        _ => {}
+    if let Tree::Text(text) = &node.tree
+        && let Some(meant) = meant(text)
+    {
+        warnings.push(node.place.fault(format!(
+            "`~` is not expanded, it is the name of a folder here: write {meant}"
+        )));
+    }
+    for child in node.children() {
+        warn(child, warnings);
     }
 }
 

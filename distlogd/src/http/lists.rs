@@ -4,179 +4,132 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
-use super::{Api, Refusal, Shared};
-use crate::intake::now;
-use crate::query::problems::Problem;
-use crate::query::tasks::{TaskItem, TasksAsk};
-use crate::query::{Cursor, Filter, MAX_TIMEOUT, QueryError, TIMEOUT, parse_time};
-use crate::values::parse_duration;
+use super::params::Params;
+use super::records::wants_lines;
+use super::{Api, NDJSON, Refusal, Shared};
+use crate::query::tasks::TasksAsk;
+use crate::query::{Cursor, Filter};
 
-/// Items in an answer that says nothing else, and at most.
-const LIMITS: (usize, usize) = (20, 10_000);
-
-impl From<QueryError> for Refusal {
-    fn from(error: QueryError) -> Refusal {
-        let status = match error {
-            QueryError::Parameter { .. } | QueryError::Request(_) | QueryError::Slow => {
-                StatusCode::BAD_REQUEST
-            }
-            QueryError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Refusal(status, error.to_string())
-    }
-}
+/// A page has so many items at most.
+const MAX_LIMIT: usize = 10_000;
+/// A page has so many items if nothing is said.
+const LIMIT: usize = 20;
+/// No task takes longer.
+const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// A page of a list.
 #[derive(Serialize)]
-pub struct Page<T> {
+struct Page<T> {
     items: Vec<T>,
+    #[serde(flatten)]
+    end: End,
+}
+
+/// What stands behind the items.
+#[derive(Serialize)]
+struct End {
     next: Option<String>,
     complete: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TasksQuery {
-    #[serde(default)]
-    running: bool,
-    #[serde(default)]
-    failed: bool,
-    #[serde(default)]
-    lost: bool,
-    #[serde(default)]
-    cancelled: bool,
-    service: Option<String>,
-    name: Option<String>,
-    min_duration: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-    timeout: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProblemsQuery {
-    service: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-    timeout: Option<String>,
-}
-
-/// A span of time, of two parameters.
-fn times(from: Option<&str>, to: Option<&str>, now: u64) -> Result<(u64, u64), QueryError> {
-    let begin = from.map_or(Ok(0), |from| parse_time("from", from, now))?;
-    let end = to.map_or(Ok(u64::MAX), |to| parse_time("to", to, now))?;
-    if begin > end {
-        let found = format!("`{}`", to.unwrap_or_default());
-        return Err(QueryError::parameter(
-            "to",
-            found,
-            "a time after that of `from`",
-        ));
+/// A page as JSON, or one item a line.
+fn answer<T: Serialize>(headers: &HeaderMap, page: Page<T>) -> Result<Response, Refusal> {
+    if !wants_lines(headers) {
+        return Ok(Json(page).into_response());
     }
-    Ok((begin, end))
+    let written = || -> Result<Vec<u8>, serde_json::Error> {
+        let mut lines = Vec::new();
+        for item in &page.items {
+            serde_json::to_writer(&mut lines, item)?;
+            lines.push(b'\n');
+        }
+        serde_json::to_writer(&mut lines, &page.end)?;
+        lines.push(b'\n');
+        Ok(lines)
+    };
+    let lines =
+        written().map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response())
 }
 
-fn duration(parameter: &'static str, text: &str) -> Result<Duration, QueryError> {
-    let expected = "a duration as `500ms`, `2s` or `1h 30m`";
-    parse_duration(text)
-        .ok_or_else(|| QueryError::parameter(parameter, format_args!("`{text}`"), expected))
-}
-
-fn timeout(text: Option<&str>) -> Result<Duration, QueryError> {
-    let timeout = text.map_or(Ok(TIMEOUT), |text| duration("timeout", text))?;
-    Ok(timeout.min(MAX_TIMEOUT))
-}
-
-fn cursor(text: Option<&str>) -> Result<Option<Cursor>, QueryError> {
-    text.map(str::parse).transpose()
-}
-
-fn limit(limit: Option<usize>) -> Result<usize, QueryError> {
-    let limit = limit.unwrap_or(LIMITS.0);
-    if (1..=LIMITS.1).contains(&limit) {
-        return Ok(limit);
-    }
-    let expected = format!("a number from 1 to {}", LIMITS.1);
-    Err(QueryError::parameter(
-        "limit",
-        format_args!("`{limit}`"),
-        expected,
+/// Which page: cursor, limit and timeout.
+fn page(params: &mut Params) -> Result<(Option<Cursor>, usize, Duration), Refusal> {
+    let cursor = params.text("cursor").map(|text| text.parse());
+    Ok((
+        cursor.transpose()?,
+        params.number("limit", 1..=MAX_LIMIT, LIMIT)?,
+        params.timeout()?,
     ))
 }
 
 /// The tasks that began a trace, newest begin first.
 pub async fn tasks(
     State(Api { views, .. }): Shared,
-    Query(query): Query<TasksQuery>,
-) -> Result<Json<Page<TaskItem>>, Refusal> {
-    let now = now();
-    let (from, to) = times(query.from.as_deref(), query.to.as_deref(), now)?;
-    let states = [
-        (query.running, "running"),
-        (query.failed, "failed"),
-        (query.lost, "lost"),
-        (query.cancelled, "cancelled"),
-    ];
-    let min_duration = query.min_duration.as_deref();
-    let min_duration =
-        min_duration.map_or(Ok(Duration::ZERO), |text| duration("min_duration", text))?;
+    headers: HeaderMap,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let mut params = Params::new(pairs)?;
+    let (from, to) = params.times()?;
+    let mut states = Vec::new();
+    for state in ["running", "failed", "lost", "cancelled"] {
+        if params.flag(state)? {
+            states.push(state);
+        }
+    }
+    let min_duration = params.duration("min_duration", MAX_DURATION)?;
+    let min_duration = min_duration.unwrap_or_default().as_nanos();
     let ask = TasksAsk {
         from,
         to,
-        states: states
-            .iter()
-            .filter(|state| state.0)
-            .map(|state| state.1)
-            .collect(),
-        service: query.service,
-        name: query.name.map(|name| name.to_lowercase()),
-        min_duration: u64::try_from(min_duration.as_nanos()).unwrap_or(u64::MAX),
-        now,
+        states,
+        service: params.text("service"),
+        name: params.text("name").map(|name| name.to_lowercase()),
+        min_duration: u64::try_from(min_duration).unwrap_or(u64::MAX),
+        now: params.now(),
     };
-    let (cursor, limit) = (cursor(query.cursor.as_deref())?, limit(query.limit)?);
-    let timeout = timeout(query.timeout.as_deref())?;
+    let (cursor, limit, timeout) = page(&mut params)?;
+    params.finish()?;
     let page = views.engine.tasks(ask, cursor, limit, timeout).await?;
-    Ok(Json(Page {
-        items: page.items,
+    let end = End {
         next: page.next.map(|next| next.to_string()),
         complete: page.complete,
         truncated: false,
-    }))
+    };
+    let items = page.items;
+    answer(&headers, Page { items, end })
 }
 
 /// What fails, the last seen first.
 pub async fn problems(
     State(Api { views, .. }): Shared,
-    Query(query): Query<ProblemsQuery>,
-) -> Result<Json<Page<Problem>>, Refusal> {
-    let (from, to) = times(query.from.as_deref(), query.to.as_deref(), now())?;
+    headers: HeaderMap,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let mut params = Params::new(pairs)?;
+    let (from, to) = params.times()?;
     let filter = Filter {
         from,
         to,
-        service: query.service,
+        service: params.text("service"),
         ..Filter::default()
     };
-    let (cursor, limit) = (cursor(query.cursor.as_deref())?, limit(query.limit)?);
-    let timeout = timeout(query.timeout.as_deref())?;
+    let (cursor, limit, timeout) = page(&mut params)?;
+    params.finish()?;
     let page = views
         .engine
         .problems(filter, cursor, limit, timeout)
         .await?;
-    Ok(Json(Page {
-        items: page.items,
+    let end = End {
         next: page.next.map(|next| next.to_string()),
         complete: page.complete,
         truncated: page.truncated,
-    }))
+    };
+    let items = page.items;
+    answer(&headers, Page { items, end })
 }

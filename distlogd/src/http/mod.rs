@@ -1,13 +1,18 @@
 //! The HTTP API: trees, the live tail, metrics.
 //!
-//! `tasks.rs` answers with trees, `diff.rs` with what two do differently, `lists.rs` with tasks and problems, `status.rs`
-//! with how the daemon does; `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to the task
-//! that is followed. The store is read in threads that may block; the runtime only moves bytes.
+//! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
+//! the task that is followed. `records.rs`, `stats.rs` and `lists.rs` ask the query engine, with parameters that
+//! `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares two trees, `status.rs` tells how the daemon
+//! does. The store is read in threads that may block; the runtime only moves bytes.
 
 mod below;
 mod diff;
 mod lists;
+mod params;
+mod pieces;
+mod records;
 mod reorder;
+mod stats;
 mod status;
 mod tail;
 mod tasks;
@@ -22,6 +27,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -31,7 +37,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::Http as Config;
 use crate::escape;
 use crate::listen::{Guard, Listening, bind_tcp};
-use crate::query::Engine;
+use crate::query::{Engine, QueryError};
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
 use distlog_store::Reader;
@@ -48,7 +54,7 @@ const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Views {
     /// The store.
     pub reader: Reader,
-    /// Answers queries.
+    /// Answers queries over the store.
     pub engine: Engine,
     /// How the daemon does.
     pub status: Arc<Sources>,
@@ -74,6 +80,12 @@ GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text 
     ?format=records lists its records;
                                       &depth=100 levels, &limit=500000 tasks and records,
                                           &cursor=NEXT of the answer before, &full=true
+GET /api/v1/records?q=WORDS           the newest records that have these words, as JSON or, with
+                                      Accept: application/x-ndjson, one a line;
+    &filter=CEL&service=S&severity=WARN&from=1h&to=now
+                                      &limit=100, &cursor=NEXT of the answer before, &timeout=30s
+GET /api/v1/stats?by=service,severity counts of the records that match, by groups and, with &every=1m, by time;
+                                      percentiles of durations where tasks end; &q= and so on as for records
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
 GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
@@ -140,6 +152,8 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/api/v1/tasks", get(lists::tasks))
         .route("/api/v1/problems", get(lists::problems))
         .route("/api/v1/tasks/{*id}", get(tasks::tree))
+        .route("/api/v1/records", get(records::records))
+        .route("/api/v1/stats", get(stats::stats))
         .route("/api/v1/tail", get(tail::tail))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/diff", get(diff::diff))
@@ -153,6 +167,12 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
     let mut serving = JoinSet::new();
     for listener in listeners {
         let (app, stop) = (app.clone(), shutdown.clone().wait_for(Phase::Abort));
+        // Else the rest of an answer waits for the acknowledgement of its beginning, which clients delay by 40 ms.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!("an HTTP connection may answer late: {error}");
+            }
+        });
         serving.spawn(async move {
             let served = axum::serve(listener, app).with_graceful_shutdown(stop);
             if let Err(error) = served.await {
@@ -182,6 +202,9 @@ async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) 
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, exact);
     response
 }
+
+/// The media type of an answer with one item a line.
+const NDJSON: &str = "application/x-ndjson";
 
 /// What all requests share.
 #[derive(Clone)]
@@ -215,6 +238,19 @@ struct Refusal(StatusCode, String);
 impl Refusal {
     fn bad_request(why: impl std::fmt::Display) -> Refusal {
         Refusal(StatusCode::BAD_REQUEST, why.to_string())
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Refusal {
+        let status = match error {
+            QueryError::Parameter { .. } | QueryError::Request(_) => StatusCode::BAD_REQUEST,
+            QueryError::Slow => StatusCode::UNPROCESSABLE_ENTITY,
+            QueryError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+            QueryError::Thread(_) => StatusCode::SERVICE_UNAVAILABLE,
+            QueryError::Store(_) | QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Refusal(status, error.to_string())
     }
 }
 

@@ -2,18 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
 
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::TaskId;
 use distlog_python::json;
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::oneshot;
 
+use super::pieces::Pieces;
 use super::{Api, Refusal, Shared};
 use crate::query::stored_tree::{each_record, stored_tree};
 use crate::tree::paint::{Colour, Look};
@@ -22,10 +20,6 @@ use distlog_store::Reader;
 
 /// An answer has so many tasks and records at most.
 const MAX_ITEMS: u64 = 500_000;
-/// Pieces of an answer waiting for a slow reader, one of them for the word that it was too slow.
-const WAITING: usize = 4;
-/// A reader that takes nothing for so long is not waited for.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A piece of records, in bytes.
 const CHUNK: usize = 64 << 10;
 
@@ -102,7 +96,7 @@ pub async fn tree(
         .await
         .map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let (begun, begins) = oneshot::channel();
-    let (pieces, body) = mpsc::channel(WAITING);
+    let (pieces, body) = Pieces::new();
     tokio::task::spawn_blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
@@ -118,7 +112,6 @@ pub async fn tree(
     let content_type = begins
         .await
         .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??;
-    let body = Body::from_stream(ReceiverStream::new(body));
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
@@ -129,7 +122,7 @@ struct Answer {
     query: TreeQuery,
     /// To be told whether there is an answer, and what it is.
     begun: Option<oneshot::Sender<Result<&'static str, Refusal>>>,
-    pieces: mpsc::Sender<Result<Vec<u8>, &'static str>>,
+    pieces: Pieces,
 }
 
 impl Answer {
@@ -144,7 +137,7 @@ impl Answer {
             // An answer that was begun is broken off, so that nobody takes it for the whole.
             (Err(refusal), None) => {
                 tracing::warn!("an answer is broken off: {}", refusal.1);
-                let _ = self.pieces.try_send(Err("broken off"));
+                self.pieces.break_off("broken off");
             }
         }
     }
@@ -169,7 +162,7 @@ impl Answer {
             out.push(b'\n');
             self.begin("application/x-ndjson");
             if out.len() >= CHUNK {
-                gone = !self.send(std::mem::take(&mut out));
+                gone = !self.pieces.send(std::mem::take(&mut out));
             }
             !gone
         })
@@ -178,7 +171,7 @@ impl Answer {
             return Err(self.missing());
         }
         if !gone {
-            self.send(out);
+            self.pieces.send(out);
         }
         Ok(())
     }
@@ -211,7 +204,7 @@ impl Answer {
             limit: self.query.limit.unwrap_or(MAX_ITEMS).clamp(1, MAX_ITEMS),
         };
         let (tree, source) = (&found.tree, &mut found.batches);
-        let pass = &mut |piece| self.send(piece);
+        let pass = &mut |piece| self.pieces.send(piece);
         let written = if text {
             let colour = if self.query.color {
                 Colour::On
@@ -250,22 +243,8 @@ impl Answer {
                 format!("… {more}: distlogd tree {} --cursor {next}\n", self.id)
             }
         };
-        self.send(end.into_bytes());
+        self.pieces.send(end.into_bytes());
         Ok(())
-    }
-
-    /// Hands a piece to who reads; false if he is gone, or takes nothing.
-    fn send(&self, piece: Vec<u8>) -> bool {
-        let patience = Instant::now() + WRITE_TIMEOUT;
-        // One place is for the word that the answer is broken off.
-        while self.pieces.capacity() < 2 && !self.pieces.is_closed() {
-            if Instant::now() >= patience {
-                let _ = self.pieces.try_send(Err("nobody takes the answer"));
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        self.pieces.try_send(Ok(piece)).is_ok()
     }
 }
 

@@ -13,6 +13,7 @@ mod queue;
 mod tests;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -43,6 +44,21 @@ pub struct Batch {
     pub bytes: Vec<u8>,
     /// Called after the commit that made it durable. Never, if the daemon stops before that.
     pub done: Option<Done>,
+}
+
+impl Batch {
+    /// Records of a producer whose batches may come in any order and with gaps. Nobody waits for it.
+    pub fn new(producer: ProducerId, offsets: Range<u64>, count: u32, bytes: Vec<u8>) -> Batch {
+        Batch {
+            producer,
+            from: offsets.start,
+            to: offsets.end,
+            count,
+            ordered: false,
+            bytes,
+            done: None,
+        }
+    }
 }
 
 impl fmt::Debug for Batch {

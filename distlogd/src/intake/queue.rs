@@ -89,30 +89,21 @@ impl Queue {
 
     /// Puts something into the queue.
     pub(super) fn push(&self, item: Item) -> Result<(), Closed> {
-        let mut state = self.lock();
-        if state.closed {
-            return Err(Closed);
-        }
-        state.room.add(&item);
-        state.waiting.push_back(item);
-        drop(state);
-        self.filled.notify_one();
-        Ok(())
+        self.push_to(self.lock(), item)
     }
 
     /// Puts a batch into the queue once there is room.
     pub(super) fn push_when_room(&self, batch: Batch) -> Result<(), Closed> {
-        let mut state = self.lock();
-        while state.room.bytes >= MAX_UNCREDITED_BYTES && !state.closed {
-            state = self
-                .room
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        let is_full = |state: &mut State| state.room.bytes >= MAX_UNCREDITED_BYTES && !state.closed;
+        let state = self.room.wait_while(self.lock(), is_full);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        self.push_to(state, Item::Bounded(batch))
+    }
+
+    fn push_to(&self, mut state: MutexGuard<'_, State>, item: Item) -> Result<(), Closed> {
         if state.closed {
             return Err(Closed);
         }
-        let item = Item::Bounded(batch);
         state.room.add(&item);
         state.waiting.push_back(item);
         drop(state);
@@ -122,18 +113,8 @@ impl Queue {
 
     /// Takes all that waits; waits for something until `deadline`. False once it is closed and empty.
     pub(super) fn take(&self, into: &mut VecDeque<Item>, deadline: Instant) -> bool {
-        let mut state = self.lock();
-        while state.waiting.is_empty() && !state.closed {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            state = self
-                .filled
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut state = self.wait(left, |state| state.waiting.is_empty() && !state.closed);
         std::mem::swap(&mut state.waiting, into);
         !state.closed || !into.is_empty()
     }
@@ -176,19 +157,16 @@ impl Queue {
 
     /// Waits until it is closed, at most so long. Whether it is.
     pub(super) fn wait_closed(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
-        let mut state = self.lock();
-        while !state.closed {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self
-                .filled
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        state.closed
+        self.wait(timeout, |state| !state.closed).closed
+    }
+
+    /// Waits while something holds, at most so long.
+    fn wait(
+        &self,
+        timeout: Duration,
+        holds: impl FnMut(&mut State) -> bool,
+    ) -> MutexGuard<'_, State> {
+        let waited = self.filled.wait_timeout_while(self.lock(), timeout, holds);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

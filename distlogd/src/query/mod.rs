@@ -6,8 +6,9 @@
 //!
 //! `pool.rs` has the threads, `scan.rs` one query on its way over the blocks, `filter.rs` with `phrase.rs` the tests,
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
-//! newest records for `find`, in pages (`cursor.rs`). `tasks.rs` lists tasks, with `candidates.rs` and
-//! `trace_summary.rs`, `problems.rs` groups failures. `stored_tree.rs` builds the tree of one trace, `diff.rs` compares two.
+//! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups; `tasks.rs` lists tasks, with
+//! `candidates.rs` and `trace_summary.rs`; `problems.rs` groups failures. `stored_tree.rs` builds the tree of a trace,
+//! `diff.rs` compares two.
 
 mod budget;
 mod candidates;
@@ -20,6 +21,7 @@ mod phrase;
 mod pool;
 pub mod problems;
 mod scan;
+mod stats;
 pub mod stored_tree;
 pub mod tasks;
 #[cfg(test)]
@@ -39,7 +41,8 @@ pub use error::QueryError;
 pub use filter::Filter;
 pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
-pub use scan::{Collect, Outcome, Place, Progress, Running};
+pub use scan::{Collect, Progress, Running};
+pub use stats::{Grouping, MAX_GROUPS};
 pub use time::parse_time;
 
 use budget::Budget;
@@ -69,9 +72,19 @@ impl Engine {
         }
     }
 
-    /// The store.
-    pub fn reader(&self) -> &Reader {
-        &self.reader
+    /// As [`Engine::scan`], where nothing may block: which blocks there are stands in files.
+    ///
+    /// # Errors
+    /// As [`Engine::scan`].
+    pub async fn begin<C: Collect>(
+        &self,
+        filter: Filter,
+        timeout: Duration,
+        new: impl Fn() -> C + Send + 'static,
+    ) -> Result<Running<C>, QueryError> {
+        let engine = self.clone();
+        let begun = tokio::task::spawn_blocking(move || engine.scan(filter, timeout, new));
+        begun.await.map_err(|_| QueryError::Failed)?
     }
 
     /// Begins a query over all records that pass the filter. Dropping what it gives cancels it.

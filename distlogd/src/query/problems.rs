@@ -76,7 +76,7 @@ impl Engine {
         timeout: Duration,
     ) -> Result<ProblemsPage, QueryError> {
         let whole = Window {
-            numbers: 0..self.reader().end(),
+            numbers: 0..self.reader.end(),
             ..Window::ALL
         };
         let first = cursor.and_then(|cursor| cursor.windows.into_iter().next());
@@ -86,10 +86,8 @@ impl Engine {
             numbers: window.numbers.clone(),
             ..Window::ALL
         };
-        let outcome = self
-            .scan(filter, timeout, Problems::default)?
-            .outcome()
-            .await?;
+        let mut running = self.begin(filter, timeout, Problems::default).await?;
+        let outcome = running.outcome().await?;
         let complete = outcome.looked_from <= window.numbers.start;
         let (groups, truncated) = outcome.found.finish();
         let mut left = groups

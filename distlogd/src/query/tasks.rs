@@ -122,7 +122,7 @@ impl Engine {
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         let whole = Window {
-            numbers: 0..self.reader().end(),
+            numbers: 0..self.reader.end(),
             ..Window::ALL
         };
         let first = cursor.and_then(|cursor| cursor.windows.into_iter().next());
@@ -146,11 +146,11 @@ impl Engine {
                 })
             };
             let keep = limit.saturating_mul(CANDIDATES.0).max(CANDIDATES.1);
-            let new = || Candidates::new(keep, Arc::clone(&test));
-            let outcome = self.scan(filter, left(), new)?.outcome().await?;
+            let new = move || Candidates::new(keep, Arc::clone(&test));
+            let outcome = self.begin(filter, left(), new).await?.outcome().await?;
             let timely = outcome.looked_from <= window.numbers.start;
             let bound = outcome.found.bound();
-            let (reader, ask) = (self.reader().clone(), Arc::clone(&ask));
+            let (reader, ask) = (self.reader.clone(), Arc::clone(&ask));
             let (end, wanted) = (window.numbers.end, limit - page.items.len());
             let looking = tokio::task::spawn_blocking(move || {
                 let candidates = outcome.found.newest_first();
@@ -192,11 +192,12 @@ impl Engine {
             from: ask.from.saturating_sub(CLOCKS),
             ..Filter::default()
         };
-        let new = || Ended {
-            states: ask.states.clone(),
+        let states = ask.states.clone();
+        let new = move || Ended {
+            states: states.clone(),
             traces: Some(HashSet::new()),
         };
-        let outcome = self.scan(filter, timeout, new)?.outcome().await?;
+        let outcome = self.begin(filter, timeout, new).await?.outcome().await?;
         let timely = outcome.looked_from <= window.numbers.start;
         Ok(outcome.found.traces.filter(|_| timely))
     }

@@ -10,6 +10,7 @@ use distlog_store::{Append, AppendOutcome, Options, Reader, Store};
 use fastrand::Rng;
 
 use super::budget::ALL;
+use super::scan::Place;
 use super::*;
 
 const THEN: u64 = 1_700_000_000_000_000_000;
@@ -67,7 +68,7 @@ impl House {
     }
 
     fn reader(&self) -> &Reader {
-        self.engine.reader()
+        &self.engine.reader
     }
 
     fn text(&mut self) -> String {
@@ -486,4 +487,55 @@ fn a_cancelled_query_ends_and_the_next_one_runs() {
     barriers[1].wait();
     let ask = house.ask();
     assert_eq!(house.all(&ask, 50, LONG), house.plain(&ask));
+}
+
+/// What a plain look counts, by service and band of severity.
+fn counts(house: &House, ask: &Ask) -> Vec<(u64, String)> {
+    let mut counts = std::collections::BTreeMap::new();
+    for number in house.plain(ask) {
+        let at = usize::try_from(number).unwrap() - 1;
+        let (place, record) = &house.records[at];
+        assert_eq!(place.number, number);
+        let group = format!(
+            "\"service\":{:?},\"severity\":{:?},",
+            record.source.service,
+            record.severity.to_string()
+        );
+        *counts.entry(group).or_insert(0) += 1;
+    }
+    counts
+        .into_iter()
+        .map(|(group, count)| (count, group))
+        .collect()
+}
+
+#[test]
+fn groups_are_what_a_plain_look_counts() {
+    let mut house = House::new(19, None);
+    house.fill(200);
+    for _ in 0..10 {
+        let ask = house.ask();
+        let grouping = Grouping::parse("service, severity", None).unwrap();
+        let mut running = house.engine.stats(ask.filter(), grouping, LONG).unwrap();
+        let groups = block_on(running.outcome()).unwrap().found;
+        let rows = groups.rows(10_000);
+        let expected = counts(&house, &ask);
+        let all: u64 = expected.iter().map(|(count, _)| count).sum();
+        assert_eq!(
+            (rows.groups, rows.records, rows.truncated),
+            (expected.len(), all, false)
+        );
+        let mut found: Vec<String> = rows
+            .rows
+            .iter()
+            .map(|row| String::from_utf8(row.clone()).unwrap())
+            .collect();
+        let mut expected: Vec<String> = expected
+            .into_iter()
+            .map(|(count, group)| format!("{{{group}\"count\":{count}}}"))
+            .collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
 }

@@ -62,15 +62,7 @@ pub(crate) fn validate(bytes: Vec<u8>) -> Result<Validated, DecodeError> {
     // Fewer offsets than records cannot be; nor can the last offset, which has none after it.
     let sane = count > 0 && to < u64::MAX && u64::from(count) <= to - from;
     if count == 0 || (sane && left_out.is_none() && producer.is_known()) {
-        let batch = (count > 0).then_some(Batch {
-            producer,
-            from,
-            to,
-            count,
-            ordered: false,
-            bytes,
-            done: None,
-        });
+        let batch = (count > 0).then(|| Batch::new(producer, from..to, count, bytes));
         return Ok(Validated {
             batch,
             producer,
@@ -126,15 +118,7 @@ fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> (Batch, u64) {
         source = record.source;
     }
     let count = writer.count();
-    let batch = Batch {
-        producer,
-        from,
-        to,
-        count,
-        ordered: false,
-        bytes: writer.finish(),
-        done: None,
-    };
+    let batch = Batch::new(producer, from..to, count, writer.finish());
     (batch, too_many)
 }
 

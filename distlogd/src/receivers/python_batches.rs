@@ -36,15 +36,8 @@ struct Open {
 impl Open {
     fn finish(&mut self, producer: ProducerId) -> Option<Batch> {
         let count = self.writer.count();
-        (count > 0).then(|| Batch {
-            producer,
-            from: self.from,
-            to: self.to,
-            count,
-            ordered: false,
-            bytes: self.writer.finish(),
-            done: None,
-        })
+        let offsets = self.from..self.to;
+        (count > 0).then(|| Batch::new(producer, offsets, count, self.writer.finish()))
     }
 }
 

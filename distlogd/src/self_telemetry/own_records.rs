@@ -92,15 +92,7 @@ impl OwnRecords {
             return;
         }
         let from = from.max(to - u64::from(count));
-        let batch = Batch {
-            producer: self.source.producer,
-            from,
-            to,
-            count,
-            ordered: false,
-            bytes: writer.finish(),
-            done: None,
-        };
+        let batch = Batch::new(self.source.producer, from..to, count, writer.finish());
         if self.intake.submit(batch).is_err() {
             tracing::warn!(
                 "{count} records of the daemon itself were not stored, since it shuts down"

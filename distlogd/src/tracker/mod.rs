@@ -1,6 +1,7 @@
 //! The task tracker: reads all records, keeps the open tasks, and writes the ends of those that are lost.
 //!
-//! `open.rs` holds the open tasks, `producers.rs` who wrote records. The tracker is a consumer like a processor. Its cursor stands at the begin of the oldest open task: after a restart it reads the open tasks again.
+//! `open.rs` holds the open tasks, `producers.rs` who wrote records. The tracker is a consumer like a processor. Its
+//! cursor stands at the begin of the oldest open task: after a restart it reads the open tasks again.
 
 mod open;
 mod producers;

@@ -1,6 +1,6 @@
 //! The task tree: places of records in order (`source.rs`, `node.rs`, `build.rs`), walked over from place to place
-//! (`walk.rs`), outlined to be compared (`outline.rs`), drawn as text (`draw.rs`, for live views line by line `line.rs`),
-//! written as JSON (`json.rs`).
+//! (`walk.rs`), outlined to be compared (`outline.rs`), drawn as text (`draw.rs`, for live views line by line
+//! `line.rs`), written as JSON (`json.rs`).
 //!
 //! A node is (trace id, span id); the path is only its name. Two spans that share an id are two tasks. What nobody told
 //! us about (a parent that only another system knows, a begin that retention took) is shown as such and loses no

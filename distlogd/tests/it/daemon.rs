@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{Kind, ProducerId, Record, RecordRef, Task, TaskId};
 use distlog_testkit::eventually;
-use distlogd::daemon::{Builder, Daemon};
+use distlogd::daemon::Builder;
 use distlogd::processor::{Error, Processor, Token};
 
-use crate::kit::in_process::{config, get};
-use crate::kit::push_socket;
+use crate::kit::in_process::{Running, config, get};
 
 fn send(socket: &zmq::Socket, producer: u8, record: Record) {
     let mut record = record;
@@ -34,8 +33,8 @@ fn task(kind: Kind, id: &TaskId, offset: u64) -> Record {
     }
 }
 
-fn tasks(daemon: &Daemon) -> String {
-    get(daemon, "/api/v1/tasks")
+fn tasks(running: &Running) -> String {
+    get(&running.daemon, "/api/v1/tasks")
 }
 
 /// A processor that keeps nothing.
@@ -76,11 +75,8 @@ fn where_a_new_processor_begins_is_durable_before_a_door_opens() {
 
 #[test]
 fn a_lost_task_is_noticed_while_others_log_without_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = config(folder.path());
-    config.lost_after = Duration::from_millis(1500);
-    let daemon = Builder::new().start(&config).unwrap();
-    let socket = push_socket(daemon.address("push").unwrap());
+    let running = Running::start_with(|config| config.lost_after = Duration::from_millis(1500));
+    let socket = running.push_socket();
     let id = TaskId::random();
     send(&socket, 1, task(Kind::Begin, &id, 0));
     let alive = TaskId::random();
@@ -89,7 +85,7 @@ fn a_lost_task_is_noticed_while_others_log_without_end() {
     let seen = eventually("the task is lost", || {
         offset += 1;
         send(&socket, 2, task(Kind::Event, &alive, offset));
-        let seen = tasks(&daemon);
+        let seen = tasks(&running);
         if seen.contains("\"lost\"") {
             Ok(seen)
         } else {
@@ -98,26 +94,24 @@ fn a_lost_task_is_noticed_while_others_log_without_end() {
     });
     assert_eq!(seen.matches("\"running\"").count(), 1, "{seen}");
     drop(socket);
-    daemon.stop();
 
     // What was known of the newest tasks is known again.
-    let daemon = Builder::new().start(&config).unwrap();
+    let running = running.restart();
     eventually("the tasks are listed", || {
-        let seen = tasks(&daemon);
+        let seen = tasks(&running);
         let known = seen.contains(&id.to_string()) && seen.contains("\"lost\"");
         if known { Ok(()) } else { Err(seen) }
     });
-    daemon.stop();
+    running.stop();
 }
 
 #[test]
 fn a_full_store_does_not_keep_the_daemon_from_stopping() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = config(folder.path());
-    config.store.reserve = u64::MAX;
-    config.grace = Duration::from_secs(2);
-    let daemon = Builder::new().start(&config).unwrap();
-    let socket = push_socket(daemon.address("push").unwrap());
+    let running = Running::start_with(|config| {
+        config.store.reserve = u64::MAX;
+        config.grace = Duration::from_secs(2);
+    });
+    let socket = running.push_socket();
     // More than all queues take.
     for offset in 0..16 {
         let record = Record {
@@ -128,7 +122,7 @@ fn a_full_store_does_not_keep_the_daemon_from_stopping() {
         send(&socket, 1, record);
     }
     eventually("so many came that the receiver waits", || {
-        let metrics = get(&daemon, "/metrics");
+        let metrics = get(&running.daemon, "/metrics");
         let came: u64 = metrics
             .lines()
             .filter(|line| line.starts_with("distlogd_receiver_messages_total"))
@@ -137,7 +131,7 @@ fn a_full_store_does_not_keep_the_daemon_from_stopping() {
         if came >= 3 { Ok(()) } else { Err(came) }
     });
     let begun = Instant::now();
-    daemon.stop();
+    running.stop();
     assert!(
         begun.elapsed() < Duration::from_secs(20),
         "{:?}",
@@ -147,14 +141,12 @@ fn a_full_store_does_not_keep_the_daemon_from_stopping() {
 
 #[test]
 fn a_request_that_is_never_finished_does_not_keep_the_daemon_from_stopping() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path());
-    let daemon = Builder::new().start(&config).unwrap();
-    let mut half = TcpStream::connect(daemon.address("http").unwrap()).unwrap();
+    let running = Running::start();
+    let mut half = TcpStream::connect(running.daemon.address("http").unwrap()).unwrap();
     half.write_all(b"GET /api/v1/tas").unwrap();
-    tasks(&daemon);
+    tasks(&running);
     let begun = Instant::now();
-    daemon.stop();
+    running.stop();
     assert!(
         begun.elapsed() < Duration::from_secs(20),
         "{:?}",
@@ -165,8 +157,7 @@ fn a_request_that_is_never_finished_does_not_keep_the_daemon_from_stopping() {
 
 #[test]
 fn a_condition_that_is_too_deep_is_refused_and_ends_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = Builder::new().start(&config(folder.path())).unwrap();
+    let running = Running::start();
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
@@ -179,7 +170,7 @@ fn a_condition_that_is_too_deep_is_refused_and_ends_nothing() {
         format!("{}true", "true==".repeat(1000)),
         format!("{}true{}", "(".repeat(3000), ")".repeat(3000)),
     ] {
-        let address = daemon.address("http").unwrap();
+        let address = running.daemon.address("http").unwrap();
         let mut response = agent
             .get(format!("http://{address}/api/v1/tail"))
             .query("filter", &filter)
@@ -190,8 +181,8 @@ fn a_condition_that_is_too_deep_is_refused_and_ends_nothing() {
         assert!(said.contains("nested too deeply"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
-    assert_eq!(tasks(&daemon), "[]");
-    daemon.stop();
+    assert_eq!(tasks(&running), "[]");
+    running.stop();
 }
 
 #[test]
@@ -208,10 +199,7 @@ fn a_daemon_that_does_not_start_lets_go_of_its_store() {
 /// The begin of a task and what was logged in it come in one batch, and nothing after.
 #[test]
 fn a_lost_task_lasted_to_its_last_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = config(folder.path());
-    config.lost_after = Duration::from_millis(100);
-    let daemon = Builder::new().start(&config).unwrap();
+    let running = Running::start_with(|config| config.lost_after = Duration::from_millis(100));
     let id = TaskId::random();
     let mut writer = BatchWriter::new();
     for (kind, offset) in [(Kind::Begin, 0), (Kind::Event, 5_000)] {
@@ -219,17 +207,17 @@ fn a_lost_task_lasted_to_its_last_record() {
         record.source.producer = ProducerId::from_bytes([4; 16]);
         writer.push(&record);
     }
-    let socket = push_socket(daemon.address("push").unwrap());
+    let socket = running.push_socket();
     socket
         .send_multipart([b"TLB".to_vec(), writer.finish()], 0)
         .unwrap();
     eventually("the task is lost", || {
-        let seen = tasks(&daemon);
+        let seen = tasks(&running);
         if seen.contains("\"lost\"") && seen.contains("\"duration_ns\":5000") {
             Ok(())
         } else {
             Err(seen)
         }
     });
-    daemon.stop();
+    running.stop();
 }

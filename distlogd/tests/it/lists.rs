@@ -160,12 +160,12 @@ fn tasks_are_listed_over_all_that_is_stored_and_filtered() {
 
     for (query, parameter) in [
         ("from=noon", "`from`"),
-        ("from=now&to=1h", "`to`"),
+        ("from=now&to=1h", "`from`"),
         ("min_duration=5", "`min_duration`"),
         ("limit=0", "`limit`"),
         ("cursor=x", "`cursor`"),
-        ("failed=maybe", "failed"),
-        ("colour=red", "colour"),
+        ("failed=maybe", "`failed`"),
+        ("sevice=red", "did you mean `service`"),
     ] {
         let refused = daemon.get(&format!("/api/v1/tasks?{query}")).unwrap_err();
         assert!(

@@ -7,6 +7,7 @@ mod counters;
 mod daemon;
 mod dead_spools;
 mod exec;
+mod find;
 mod kit;
 mod lists;
 mod log_noise;

@@ -328,11 +328,6 @@ impl Client {
         })
     }
 
-    /// Gives up an attempt whose connection is gone.
-    pub fn disconnect(&mut self) {
-        self.state = State::Disconnected;
-    }
-
     /// For how long there was something to take and nothing was.
     pub fn stuck_for(&self, now: Instant) -> Duration {
         self.stuck

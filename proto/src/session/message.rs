@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::id::ProducerId;
+use crate::record::numbered;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -23,7 +24,7 @@ pub enum ToDaemon<'a> {
 }
 
 /// The first message of each attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hello<'a> {
     /// [`VERSION`].
     pub version: u32,
@@ -42,7 +43,7 @@ pub struct Hello<'a> {
 }
 
 /// What stands before a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BatchHeader {
     /// As the welcome said.
     pub session: u64,
@@ -53,7 +54,7 @@ pub struct BatchHeader {
 }
 
 /// Asks for an [`Ack`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ping {
     /// As the welcome said.
     pub session: u64,
@@ -66,7 +67,7 @@ pub struct Ping {
 }
 
 /// The last message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bye {
     /// As the welcome said.
     pub session: u64,
@@ -77,9 +78,10 @@ pub struct Bye {
 }
 
 /// Why a client leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ByeReason {
     /// The producer is over; nothing will come any more.
+    #[default]
     Done,
     /// It goes to another daemon.
     Moving,
@@ -99,7 +101,7 @@ pub enum ToClient<'a> {
 }
 
 /// Answers the hello.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Welcome {
     /// [`VERSION`] of the daemon.
     pub version: u32,
@@ -114,7 +116,7 @@ pub struct Welcome {
 }
 
 /// Says what is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs)] // As in Welcome.
 pub struct Ack {
     pub session: u64,
@@ -123,7 +125,7 @@ pub struct Ack {
 }
 
 /// Says where the next batch must begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs)] // As in Welcome.
 pub struct Rewind {
     pub session: u64,
@@ -134,7 +136,7 @@ pub struct Rewind {
 }
 
 /// There is no session, or no longer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refused<'a> {
     /// For the client.
     pub reason: RefusedReason,
@@ -145,48 +147,38 @@ pub struct Refused<'a> {
 }
 
 /// The daemon stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs)] // As in Welcome.
 pub struct Closing {
     pub session: u64,
 }
 
-/// Why there is no session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RefusedReason {
-    /// A later daemon said something that we do not know.
-    Unspecified,
-    /// The daemon does not speak the client's version.
-    Version,
-    /// The epoch is not higher than the last one.
-    Epoch,
-    /// Another attempt of the same producer has taken over.
-    Superseded,
-    /// The session is not, or no longer, one of this connection.
-    UnknownSession,
-    /// What came cannot be read.
-    Malformed,
-    /// The batch says that it is of another producer or of other offsets.
-    Forged,
-    /// The daemon has as many sessions as it can.
-    Busy,
+numbered! {
+    /// Why there is no session.
+    #[non_exhaustive]
+    RefusedReason {
+        /// A later daemon said something that we do not know.
+        #[default]
+        Unspecified = 0 "unspecified",
+        /// The daemon does not speak the client's version.
+        Version = 1 "version",
+        /// The epoch is not higher than the last one.
+        Epoch = 2 "epoch",
+        /// Another attempt of the same producer has taken over.
+        Superseded = 3 "superseded",
+        /// The session is not, or no longer, one of this connection.
+        UnknownSession = 4 "unknown_session",
+        /// What came cannot be read.
+        Malformed = 5 "malformed",
+        /// The batch says that it is of another producer or of other offsets.
+        Forged = 6 "forged",
+        /// The daemon has as many sessions as it can.
+        Busy = 7 "busy",
+    }
 }
 
 impl RefusedReason {
-    /// A word for it, as metrics have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            RefusedReason::Unspecified => "unspecified",
-            RefusedReason::Version => "version",
-            RefusedReason::Epoch => "epoch",
-            RefusedReason::Superseded => "superseded",
-            RefusedReason::UnknownSession => "unknown_session",
-            RefusedReason::Malformed => "malformed",
-            RefusedReason::Forged => "forged",
-            RefusedReason::Busy => "busy",
-        }
-    }
+    const DEFAULT: RefusedReason = RefusedReason::Unspecified;
 }
 
 impl fmt::Display for RefusedReason {

@@ -28,16 +28,9 @@ pub(super) fn plain_fields<S: Sink>(sink: &mut S, fields: FieldsRef<'_>, context
 
 /// Left out if there is no text.
 pub(super) fn names_of_text<S: Sink>(sink: &mut S, name: &'static str, fields: FieldsRef<'_>) {
-    let mut texts = fields
-        .iter()
-        .filter(|(_, field)| matches!(field, ValueRef::Text(_)))
-        .peekable();
-    if texts.peek().is_some() {
-        sink.name(name);
-        sink.begin_list();
-        texts.for_each(|(name, _)| sink.str(name));
-        sink.end_list();
-    }
+    let is_text = |(_, field): &(&str, ValueRef<'_>)| matches!(field, ValueRef::Text(_));
+    let texts = fields.iter().filter(is_text);
+    list(sink, name, texts, |sink, (name, _)| sink.str(name));
 }
 
 /// Any value.
@@ -110,9 +103,34 @@ pub(super) fn str<S: Sink>(sink: &mut S, name: &'static str, value: &str) {
 
 /// Left out if 0.
 #[inline]
-pub(super) fn u64<S: Sink>(sink: &mut S, name: &'static str, value: u64) {
+pub(super) fn u64<S: Sink>(sink: &mut S, name: &'static str, value: impl Into<u64>) {
+    let value = value.into();
     if value != 0 {
         sink.name(name);
         sink.u64(value);
+    }
+}
+
+/// Left out if false.
+pub(super) fn flag<S: Sink>(sink: &mut S, name: &'static str, value: bool) {
+    if value {
+        sink.name(name);
+        sink.bool(true);
+    }
+}
+
+/// Left out if empty.
+pub(super) fn list<S: Sink, T>(
+    sink: &mut S,
+    name: &'static str,
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut S, T),
+) {
+    let mut items = items.peekable();
+    if items.peek().is_some() {
+        sink.name(name);
+        sink.begin_list();
+        items.for_each(|item| write(sink, item));
+        sink.end_list();
     }
 }

@@ -17,6 +17,7 @@ mod sink;
 mod typed;
 mod write;
 
+pub(crate) use ascii::uuid;
 pub(crate) use fields::value as write_value;
 pub(crate) use fragment::{Fragment, FragmentSink};
 pub(crate) use marked::{float_word, map as marked_map, write_base64};

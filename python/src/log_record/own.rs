@@ -1,6 +1,7 @@
 //! The key `distlog`.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use super::typed::{Read, bool, i64, list, map, parsed, set, string, u32, u64};
 use distlog_proto::Severity;
@@ -51,15 +52,9 @@ impl Own {
             "error" => set(&mut self.error, value, |v| {
                 map(v).map(|entries| Some(error(entries)))
             }),
-            "trace_id" => set(&mut self.trace_id, value, |v| {
-                parsed(v, |text| text.parse().ok().map(Some))
-            }),
-            "span_id" => set(&mut self.span_id, value, |v| {
-                parsed(v, |text| text.parse().ok().map(Some))
-            }),
-            "parent_span_id" => set(&mut self.parent_span_id, value, |v| {
-                parsed(v, |text| text.parse().ok().map(Some))
-            }),
+            "trace_id" => set(&mut self.trace_id, value, id),
+            "span_id" => set(&mut self.span_id, value, id),
+            "parent_span_id" => set(&mut self.parent_span_id, value, id),
             "flags" => set(&mut self.flags, value, u32),
             "trace_state" => set(&mut self.trace_state, value, string),
             "number" => set(&mut r.number, value, u64),
@@ -76,8 +71,12 @@ impl Own {
             "literal" => set(&mut self.literal, value, bool),
             "offset" => set(&mut r.offset, value, u64),
             "producer" => set(&mut r.source.producer, value, |v| parsed(v, producer)),
-            "system" => set(&mut r.source.environment, value, |v| parsed(v, system)),
-            "stream" => set(&mut r.source.channel, value, |v| parsed(v, stream)),
+            "system" => set(&mut r.source.environment, value, |v| {
+                parsed(v, Environment::from_name)
+            }),
+            "stream" => set(&mut r.source.channel, value, |v| {
+                parsed(v, Channel::from_name)
+            }),
             "resource" => set(&mut r.source.resource, value, map),
             "schema_url" => set(&mut r.source.schema_url, value, string),
             "resource_dropped_attributes" => set(&mut r.source.dropped_attributes, value, u32),
@@ -108,25 +107,13 @@ fn severity(value: Value) -> Read<Option<Severity>> {
     u32(value).map(|number| Some(Severity::new(number)))
 }
 
+fn id<T: FromStr>(value: Value) -> Read<Option<T>> {
+    parsed(value, |text| text.parse().ok().map(Some))
+}
+
 fn producer(text: &str) -> Option<ProducerId> {
     let id: TraceId = text.parse().ok()?;
     Some(ProducerId::from_bytes(id.to_bytes()))
-}
-
-fn system(text: &str) -> Option<Environment> {
-    [
-        Environment::Test,
-        Environment::Staging,
-        Environment::Production,
-    ]
-    .into_iter()
-    .find(|system| system.name() == text)
-}
-
-fn stream(text: &str) -> Option<Channel> {
-    [Channel::Log, Channel::Performance]
-        .into_iter()
-        .find(|stream| stream.name() == text)
 }
 
 fn strings(value: Value) -> Read<Vec<String>> {
@@ -198,9 +185,7 @@ fn otlp(entries: Map) -> Otlp {
             "body" => otlp.body = Some(value),
             "span_event" => drop(set(&mut otlp.span_event, value, bool)),
             "no_time" => drop(set(&mut otlp.no_time, value, bool)),
-            "trace_id" => drop(set(&mut otlp.trace_id, value, |v| {
-                parsed(v, |text| text.parse().ok().map(Some))
-            })),
+            "trace_id" => drop(set(&mut otlp.trace_id, value, id)),
             "flags" => drop(set(&mut otlp.flags, value, u32)),
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Writes a record as a dictionary.
 
 use super::ascii::{comma_millis, date, span_hex, trace_hex, uuid};
-use super::fields::{map, names_of_text, plain_fields, str, u64, value};
+use super::fields::{flag, list, map, names_of_text, plain_fields, str, u64, value};
 use super::{Fragment, FragmentSink, Sink};
 use distlog_proto::Severity;
 use distlog_proto::wire::{CallsiteRef, ErrorRef, LinkRef, OtlpRef, RecordRef, SourceRef, TaskRef};
@@ -125,7 +125,7 @@ fn place<S: Sink>(sink: &mut S, callsite: &CallsiteRef<'_>) {
         "filename",
         callsite.file.rsplit(['/', '\\']).next().unwrap_or_default(),
     );
-    u64(sink, "lineno", callsite.line.into());
+    u64(sink, "lineno", callsite.line);
     str(sink, "module", callsite.module);
     str(sink, "funcName", callsite.function);
 }
@@ -158,15 +158,11 @@ fn own<'a, S: FragmentSink<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&
     if r.span_kind != SpanKind::Unset {
         str(sink, "span_kind", r.span_kind.name());
     }
-    u64(sink, "status_code", r.status_code.into());
+    u64(sink, "status_code", r.status_code);
     str(sink, "status_message", r.status_message);
-    let mut links = r.links().peekable();
-    if links.peek().is_some() {
-        sink.name("links");
-        sink.begin_list();
-        links.for_each(|link| self::link(sink, &link));
-        sink.end_list();
-    }
+    list(sink, "links", r.links(), |sink, link| {
+        self::link(sink, &link);
+    });
     // A float of seconds holds microseconds until 2106.
     if !r.time.is_multiple_of(1000) || r.time > u64::from(u32::MAX) * 1_000_000_000 {
         u64(sink, "time", r.time);
@@ -185,10 +181,8 @@ fn own<'a, S: FragmentSink<'a>>(sink: &mut S, r: &RecordRef<'a>, error: Option<&
         sink.name("callsite_severity");
         sink.u64(callsite.severity.number().into());
     }
-    if !r.message.is_empty() && callsite.template == r.message {
-        sink.name("literal");
-        sink.bool(true);
-    }
+    let literal = !r.message.is_empty() && callsite.template == r.message;
+    flag(sink, "literal", literal);
     u64(sink, "offset", r.offset);
     sink.fragment(Fragment::Source(r.source), |sink| source(sink, r.source));
     if let Some(otlp) = r.otlp() {
@@ -211,7 +205,7 @@ fn source<S: Sink>(sink: &mut S, source: &SourceRef<'_>) {
     u64(
         sink,
         "resource_dropped_attributes",
-        source.dropped_attributes.into(),
+        source.dropped_attributes,
     );
 }
 
@@ -223,7 +217,7 @@ fn task<S: Sink>(sink: &mut S, task: &TaskRef<'_>) {
     if let Some(parent) = task.parent_span_id {
         str(sink, "parent_span_id", span_hex(parent).as_str());
     }
-    u64(sink, "flags", task.flags.into());
+    u64(sink, "flags", task.flags);
     str(sink, "trace_state", task.trace_state);
 }
 
@@ -232,17 +226,8 @@ fn error<S: Sink>(sink: &mut S, error: &ErrorRef<'_>) {
     sink.begin_map();
     str(sink, "kind", error.kind);
     str(sink, "message", error.message);
-    let mut chain = error.chain().peekable();
-    if chain.peek().is_some() {
-        sink.name("chain");
-        sink.begin_list();
-        chain.for_each(|cause| sink.str(cause));
-        sink.end_list();
-    }
-    if !error.traceback.is_empty() {
-        sink.name("traceback");
-        sink.bool(true);
-    }
+    list(sink, "chain", error.chain(), S::str);
+    flag(sink, "traceback", !error.traceback.is_empty());
     sink.end_map();
 }
 
@@ -275,10 +260,10 @@ fn link<S: Sink>(sink: &mut S, link: &LinkRef<'_>) {
     sink.name("span_id");
     sink.str(span_hex(link.span_id).as_str());
     str(sink, "path", link.path);
-    u64(sink, "flags", link.flags.into());
+    u64(sink, "flags", link.flags);
     str(sink, "trace_state", link.trace_state);
     map(sink, "attributes", link.attributes);
-    u64(sink, "dropped_attributes", link.dropped_attributes.into());
+    u64(sink, "dropped_attributes", link.dropped_attributes);
     sink.end_map();
 }
 
@@ -291,30 +276,24 @@ fn otlp<S: Sink>(sink: &mut S, otlp: &OtlpRef<'_>) {
     u64(
         sink,
         "scope_dropped_attributes",
-        otlp.scope_dropped_attributes.into(),
+        otlp.scope_dropped_attributes,
     );
     str(sink, "scope_schema_url", otlp.scope_schema_url);
-    u64(sink, "dropped_attributes", otlp.dropped_attributes.into());
-    u64(sink, "dropped_events", otlp.dropped_events.into());
-    u64(sink, "dropped_links", otlp.dropped_links.into());
+    u64(sink, "dropped_attributes", otlp.dropped_attributes);
+    u64(sink, "dropped_events", otlp.dropped_events);
+    u64(sink, "dropped_links", otlp.dropped_links);
     str(sink, "event_name", otlp.event_name);
     if let Some(body) = otlp.body {
         sink.name("body");
         value(sink, body);
     }
-    if otlp.span_event {
-        sink.name("span_event");
-        sink.bool(true);
-    }
-    if otlp.no_time {
-        sink.name("no_time");
-        sink.bool(true);
-    }
+    flag(sink, "span_event", otlp.span_event);
+    flag(sink, "no_time", otlp.no_time);
     if let Some(trace_id) = otlp.trace_id {
         sink.name("trace_id");
         sink.str(trace_hex(trace_id).as_str());
     }
-    u64(sink, "flags", otlp.flags.into());
+    u64(sink, "flags", otlp.flags);
     sink.end_map();
 }
 

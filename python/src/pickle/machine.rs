@@ -3,17 +3,15 @@
 //!
 //! Every instruction makes at most one node and one entry of the stack or the memo, so memory is bounded by the body.
 
+use super::body::{Body, Result};
 use super::error::{Error, ErrorKind};
 use super::node::{EMPTY_TUPLE, FALSE, Id, NONE, Node, Nodes, Object, TRUE};
 use super::text::{escaped_bytes, raw_unicode, utf8};
 use std::borrow::Cow;
 
-type Result<T> = std::result::Result<T, ErrorKind>;
-
 #[derive(Debug)]
 pub(super) struct Machine<'a> {
-    body: &'a [u8],
-    at: usize,
+    body: Body<'a>,
     nodes: Nodes<'a>,
     stack: Vec<Id>,
     marks: Vec<usize>,
@@ -23,8 +21,7 @@ pub(super) struct Machine<'a> {
 /// Reads a pickle. Returns the id of its value.
 pub(super) fn run(body: &[u8]) -> std::result::Result<(Nodes<'_>, Id), Error> {
     let mut machine = Machine {
-        body,
-        at: 0,
+        body: Body { bytes: body, at: 0 },
         nodes: Nodes::new(),
         stack: Vec::new(),
         marks: Vec::new(),
@@ -37,7 +34,7 @@ pub(super) fn run(body: &[u8]) -> std::result::Result<(Nodes<'_>, Id), Error> {
         });
     }
     loop {
-        let at = machine.at;
+        let at = machine.body.at;
         match machine.step() {
             Ok(None) => {}
             Ok(Some(root)) => return Ok((machine.nodes, root)),
@@ -49,14 +46,14 @@ pub(super) fn run(body: &[u8]) -> std::result::Result<(Nodes<'_>, Id), Error> {
 impl<'a> Machine<'a> {
     /// Runs one instruction; gives the result after the last.
     fn step(&mut self) -> Result<Option<Id>> {
-        let op = self.byte()?;
+        let op = self.body.byte()?;
         match op {
-            0x80 => match self.byte()? {
+            0x80 => match self.body.byte()? {
                 0..=5 => {}
                 protocol => return Err(ErrorKind::Protocol(protocol)),
             },
             // FRAME: only a hint where the next one begins.
-            0x95 => drop(self.array::<8>()?),
+            0x95 => drop(self.body.array::<8>()?),
             b'.' => return self.pop().map(Some),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => {
@@ -78,64 +75,58 @@ impl<'a> Machine<'a> {
             0x89 => self.stack.push(FALSE),
             b')' => self.stack.push(EMPTY_TUPLE),
             b'K' => {
-                let value = self.byte()?;
+                let value = self.body.byte()?;
                 self.push(Node::Int(value.into()));
             }
             b'M' => {
-                let value = u16::from_le_bytes(self.array()?);
+                let value = u16::from_le_bytes(self.body.array()?);
                 self.push(Node::Int(value.into()));
             }
             b'J' => {
-                let value = i32::from_le_bytes(self.array()?);
+                let value = i32::from_le_bytes(self.body.array()?);
                 self.push(Node::Int(value.into()));
             }
-            0x8a => {
-                let len = self.len1()?;
-                self.long(len)?;
-            }
-            0x8b => {
-                let len = self.len4()?;
-                self.long(len)?;
-            }
+            0x8a => self.long(Body::len1)?,
+            0x8b => self.long(Body::len4)?,
             b'G' => {
-                let value = f64::from_be_bytes(self.array()?);
+                let value = f64::from_be_bytes(self.body.array()?);
                 self.push(Node::Float(value));
             }
-            b'I' => match self.line()? {
+            b'I' => match self.body.line()? {
                 "00" => self.stack.push(FALSE),
                 "01" => self.stack.push(TRUE),
                 text => self.digits(text)?,
             },
             b'L' => {
-                let text = self.line()?;
+                let text = self.body.line()?;
                 self.digits(text.strip_suffix('L').unwrap_or(text))?;
             }
             b'F' => {
-                let value = self.line()?.parse().map_err(|_| ErrorKind::Number)?;
+                let value = self.body.line()?.parse().map_err(|_| ErrorKind::Number)?;
                 self.push(Node::Float(value));
             }
 
-            b'X' => self.unicode(Machine::len4)?,
-            0x8c => self.unicode(Machine::len1)?,
-            0x8d => self.unicode(Machine::len8)?,
+            b'X' => self.unicode(Body::len4)?,
+            0x8c => self.unicode(Body::len1)?,
+            0x8d => self.unicode(Body::len8)?,
             b'V' => {
-                let text = raw_unicode(self.raw_line()?);
+                let text = raw_unicode(self.body.raw_line()?);
                 self.push(Node::Str(text.into()));
             }
             // What Python 2 calls a string: text most often.
-            b'U' => self.old_str(Machine::len1)?,
-            b'T' => self.old_str(Machine::len4)?,
+            b'U' => self.old_str(Body::len1)?,
+            b'T' => self.old_str(Body::len4)?,
             b'S' => {
-                let bytes = escaped_bytes(self.raw_line()?)
+                let bytes = escaped_bytes(self.body.raw_line()?)
                     .ok_or(ErrorKind::Expected("a string in quotes"))?;
                 self.push(match String::from_utf8(bytes) {
                     Ok(text) => Node::Str(text.into()),
                     Err(error) => Node::Bytes(error.into_bytes().into()),
                 });
             }
-            b'C' => self.bytes(Machine::len1)?,
-            b'B' => self.bytes(Machine::len4)?,
-            0x8e | 0x96 => self.bytes(Machine::len8)?,
+            b'C' => self.bytes(Body::len1)?,
+            b'B' => self.bytes(Body::len4)?,
+            0x8e | 0x96 => self.bytes(Body::len8)?,
             0x97 => self.push(Node::Opaque("<out-of-band buffer>")),
             // READONLY_BUFFER: it is the same buffer.
             0x98 => drop(self.top()?),
@@ -176,34 +167,16 @@ impl<'a> Machine<'a> {
                 self.set_items(entries)?;
             }
 
-            b'g' => {
-                let index = self.line()?.parse().map_err(|_| ErrorKind::Number)?;
-                self.recall(index)?;
-            }
-            b'h' => {
-                let index = self.byte()?;
-                self.recall(index.into())?;
-            }
-            b'j' => {
-                let index = u32::from_le_bytes(self.array()?);
-                self.recall(index.into())?;
-            }
-            b'p' => {
-                let index = self.line()?.parse().map_err(|_| ErrorKind::Number)?;
-                self.remember(index)?;
-            }
-            b'q' => {
-                let index = self.byte()?;
-                self.remember(index.into())?;
-            }
-            b'r' => {
-                let index = u32::from_le_bytes(self.array()?);
-                self.remember(index.into())?;
-            }
-            0x94 => self.remember(self.memo.len() as u64)?,
+            b'g' => self.recall(Body::number)?,
+            b'h' => self.recall(Body::len1)?,
+            b'j' => self.recall(Body::len4)?,
+            b'p' => self.remember(Body::number)?,
+            b'q' => self.remember(Body::len1)?,
+            b'r' => self.remember(Body::len4)?,
+            0x94 => self.remember_at(self.memo.len())?,
 
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.body.line()?, self.body.line()?);
                 self.push(Node::Global(module.into(), name.into()));
             }
             0x93 => {
@@ -230,7 +203,7 @@ impl<'a> Machine<'a> {
                 })));
             }
             b'i' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.body.line()?, self.body.line()?);
                 let args = self.above_mark()?;
                 let class = self.nodes.add(Node::Global(module.into(), name.into()));
                 let args = self.nodes.add(Node::Tuple(args));
@@ -252,7 +225,7 @@ impl<'a> Machine<'a> {
                 }
             }
             b'P' => {
-                self.raw_line()?;
+                self.body.raw_line()?;
                 self.push(Node::Opaque("<persistent object>"));
             }
             b'Q' => {
@@ -260,66 +233,12 @@ impl<'a> Machine<'a> {
                 self.push(Node::Opaque("<persistent object>"));
             }
             0x82..=0x84 => {
-                self.bytes_of(1 << (op - 0x82))?;
+                self.body.bytes_of(1 << (op - 0x82))?;
                 self.push(Node::Opaque("<extension object>"));
             }
             _ => return Err(ErrorKind::Unknown(op)),
         }
         Ok(None)
-    }
-
-    fn byte(&mut self) -> Result<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let array = self
-            .body
-            .get(self.at..)
-            .and_then(|rest| rest.first_chunk::<N>())
-            .ok_or(ErrorKind::End)?;
-        self.at += N;
-        Ok(*array)
-    }
-
-    fn bytes_of(&mut self, len: usize) -> Result<&'a [u8]> {
-        let bytes = self
-            .body
-            .get(self.at..)
-            .and_then(|rest| rest.get(..len))
-            .ok_or(ErrorKind::End)?;
-        self.at += len;
-        Ok(bytes)
-    }
-
-    fn len1(&mut self) -> Result<usize> {
-        self.byte().map(usize::from)
-    }
-
-    fn len4(&mut self) -> Result<usize> {
-        self.array().map(|bytes| u32::from_le_bytes(bytes) as usize)
-    }
-
-    fn len8(&mut self) -> Result<usize> {
-        self.array().and_then(|bytes| {
-            usize::try_from(u64::from_le_bytes(bytes)).map_err(|_| ErrorKind::End)
-        })
-    }
-
-    fn raw_line(&mut self) -> Result<&'a [u8]> {
-        let rest = self.body.get(self.at..).unwrap_or_default();
-        let len = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or(ErrorKind::End)?;
-        self.at += len + 1;
-        Ok(&rest[..len])
-    }
-
-    fn line(&mut self) -> Result<&'a str> {
-        std::str::from_utf8(self.raw_line()?)
-            .map(str::trim)
-            .map_err(|_| ErrorKind::Expected("UTF-8"))
     }
 
     fn push(&mut self, node: Node<'a>) {
@@ -364,16 +283,14 @@ impl<'a> Machine<'a> {
         Ok(items)
     }
 
-    fn unicode(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<()> {
-        let len = len(self)?;
-        let text = utf8(self.bytes_of(len)?);
+    fn unicode(&mut self, len: fn(&mut Body<'a>) -> Result<usize>) -> Result<()> {
+        let text = utf8(self.body.sized(len)?);
         self.push(Node::Str(text));
         Ok(())
     }
 
-    fn old_str(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<()> {
-        let len = len(self)?;
-        let bytes = self.bytes_of(len)?;
+    fn old_str(&mut self, len: fn(&mut Body<'a>) -> Result<usize>) -> Result<()> {
+        let bytes = self.body.sized(len)?;
         self.push(match std::str::from_utf8(bytes) {
             Ok(text) => Node::Str(text.into()),
             Err(_) => Node::Bytes(bytes.into()),
@@ -381,15 +298,14 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn bytes(&mut self, len: fn(&mut Self) -> Result<usize>) -> Result<()> {
-        let len = len(self)?;
-        let bytes = self.bytes_of(len)?;
+    fn bytes(&mut self, len: fn(&mut Body<'a>) -> Result<usize>) -> Result<()> {
+        let bytes = self.body.sized(len)?;
         self.push(Node::Bytes(bytes.into()));
         Ok(())
     }
 
-    fn long(&mut self, len: usize) -> Result<()> {
-        let bytes = self.bytes_of(len)?;
+    fn long(&mut self, len: fn(&mut Body<'a>) -> Result<usize>) -> Result<()> {
+        let bytes = self.body.sized(len)?;
         self.push(match bytes.len() {
             0..=8 => {
                 let sign = bytes.last().is_some_and(|byte| *byte >= 0x80);
@@ -439,21 +355,24 @@ impl<'a> Machine<'a> {
         })));
     }
 
-    fn recall(&mut self, index: u64) -> Result<()> {
-        let id = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.memo.get(index).copied().flatten());
-        self.stack.push(id.ok_or(ErrorKind::Memo(index))?);
+    fn recall(&mut self, place: fn(&mut Body<'a>) -> Result<usize>) -> Result<()> {
+        let place = place(&mut self.body)?;
+        let id = self.memo.get(place).copied().flatten();
+        self.stack.push(id.ok_or(ErrorKind::Memo(place as u64))?);
         Ok(())
     }
 
-    fn remember(&mut self, index: u64) -> Result<()> {
+    fn remember(&mut self, place: fn(&mut Body<'a>) -> Result<usize>) -> Result<()> {
+        let place = place(&mut self.body)?;
+        self.remember_at(place)
+    }
+
+    fn remember_at(&mut self, place: usize) -> Result<()> {
         let top = self.top()?;
         // Each entry takes two bytes of the body at least, so no index of a real pickle is beyond its length.
-        let place = usize::try_from(index)
-            .ok()
-            .filter(|place| *place < self.body.len())
-            .ok_or(ErrorKind::Memo(index))?;
+        if place >= self.body.bytes.len() {
+            return Err(ErrorKind::Memo(place as u64));
+        }
         if place >= self.memo.len() {
             self.memo.resize(place + 1, None);
         }

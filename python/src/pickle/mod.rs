@@ -17,9 +17,10 @@
 //! Bounded are the depth (64, deeper is text), the memory (less than 128 bytes for each byte of the body, which the
 //! caller bounds) and what shared or cyclic structures unfold to (about the body's size; the rest becomes `...`).
 //!
-//! Read it in this order: `error.rs`, `node.rs` (what a pickle builds), `text.rs`, `machine.rs` (the instructions),
-//! `value.rs` (nodes to values), `object.rs` (readable forms), `write.rs`.
+//! Read it in this order: `error.rs`, `body.rs` (numbers, lines), `node.rs` (what a pickle builds), `text.rs`,
+//! `machine.rs` (the instructions), `value.rs` (nodes to values), `object.rs` (readable forms), `write.rs`.
 
+mod body;
 mod error;
 mod machine;
 mod node;

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::node::{Id, Node, Nodes, Object};
 use super::text::decimal;
+use crate::log_record::uuid as uuid_text;
 
 /// The longest text of one object, in bytes; what follows is `...`.
 const MAX_TEXT: usize = 4096;
@@ -181,17 +182,7 @@ fn uuid(nodes: &Nodes<'_>, state: Id) -> Option<String> {
         .iter()
         .find(|(name, _)| matches!(nodes.get(*name), Node::Str(name) if name == "int"))?;
     let value = unsigned(nodes.get(*value))?;
-    let hex = format!("{value:032x}");
-    Some(
-        [
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..],
-        ]
-        .join("-"),
-    )
+    Some(uuid_text(value.to_be_bytes()).as_str().to_owned())
 }
 
 fn unsigned(node: &Node<'_>) -> Option<u128> {

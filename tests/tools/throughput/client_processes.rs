@@ -3,16 +3,12 @@
 //! What they say to each other is a line each: a client says `ready`, is told to go, and says `done TIME [TASK]`.
 
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use crate::system;
-
-/// This program.
-pub fn program() -> PathBuf {
-    std::env::current_exe().expect("this program has a path")
-}
+use distlog_tests::bench::results::program;
+use distlog_tests::bench::system;
 
 /// What a client says when it has done its work.
 #[derive(Debug, Clone)]

@@ -4,10 +4,11 @@
 //! of many sessions, and the sessions that share processes what the processes cost.
 
 use clap::Args;
+use distlog_tests::bench::{results, system};
 
 use crate::client_processes::ClientProcesses;
 use crate::load::{Load, Receiver};
-use crate::{measure, system};
+use crate::measure;
 
 /// How much.
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ pub fn run(options: &Options) {
     println!("                         stored       CPU s / million");
     println!("processes  sessions          /s       daemon  clients");
     for (processes, sessions) in CLIENTS {
-        let folder = measure::folder();
+        let folder = results::scratch_folder();
         let mut daemon = measure::daemon(folder.path(), "");
         let load = Load {
             sessions,

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::net::TcpStream;
 
+use distlog_tests::bench::system;
+
 use crate::client_processes::{self, Done};
-use crate::system;
 
 /// Does it, in a process of its own.
 pub fn run(address: &str, records: u64) {

@@ -4,12 +4,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use distlog_layer::{DistlogLayer, Flush, Guard, Overflow, Task, task};
+use distlog_tests::bench::results::TIMEOUT;
 use tracing_subscriber::prelude::*;
 
 use crate::client_processes::{self, Done};
-
-/// Nothing that is awaited here takes longer.
-pub const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A receiver of the daemon.
 #[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]

@@ -13,9 +13,9 @@
 //! the one of "written" when everything is in the file. Other daemons get the same records in their own form.
 //!
 //! Read it in this order: `load.rs` (what clients log) with `lines.rs` and `frames.rs` (clients of the others),
-//! `client_processes.rs` (client processes), `system.rs` (what the system knows of processes), `measure.rs`, `probe.rs`
-//! (latency), `variant.rs` (our daemon), `peers/` (the others), `row.rs` (the table); then `growth/`, `otlp/` and
-//! `soak.rs`.
+//! `client_processes.rs` (client processes), `measure.rs`, `probe.rs` (latency), `variant.rs` (our daemon), `peers/`
+//! (the others), `row.rs` (the table); then `growth/`, `otlp/` and `soak.rs`. What it shares with `search` is in
+//! `tests/src/bench/`.
 
 mod client_processes;
 mod clients;
@@ -29,12 +29,12 @@ mod peers;
 mod probe;
 mod row;
 mod soak;
-mod system;
 mod variant;
 
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use distlog_tests::bench::{results, system};
 
 /// Measures the way from programs through the daemon.
 #[derive(Debug, Parser)]
@@ -150,7 +150,7 @@ fn table(options: &Options) {
             Err(missing) => println!("{:39} skipped: {missing}", peer.name),
         }
     }
-    let path = measure::results().join("throughput.json");
-    row::write_json(&path, &rows).expect("the results are written");
+    let path = results::folder().join("throughput.json");
+    results::write_json(&path, &rows).expect("the results are written");
     println!("\n{}", path.display());
 }

@@ -2,35 +2,20 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use distlog_testkit::Daemon;
+use distlog_tests::bench::results::{program, until};
+use distlog_tests::bench::system;
 
-use crate::client_processes::{ClientProcesses, Done, program};
-use crate::load::TIMEOUT;
-use crate::system;
+use crate::client_processes::{ClientProcesses, Done};
 
 /// Starts the daemon in a folder of its own; `config` is added to receivers on free ports.
 pub fn daemon(folder: &Path, config: &str) -> Daemon {
     let program = program();
     let program = program.to_str().expect("a path that is text");
     Daemon::start(program, &["daemon"], folder, config)
-}
-
-/// A folder that is gone when it is dropped. On the disk where the program was built: what is in memory alone, as
-/// `/tmp` may be, costs nothing to make durable.
-pub fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in(results()).expect("a folder")
-}
-
-/// Where results are written: `target/bench`.
-pub fn results() -> PathBuf {
-    let program = program();
-    let target = program.ancestors().nth(2).expect("cargo's target folder");
-    let results = target.join("bench");
-    std::fs::create_dir_all(&results).expect("a folder for the results");
-    results
 }
 
 /// What some records took.
@@ -115,15 +100,6 @@ pub fn lag(daemon: &Daemon) -> u64 {
         value.parse().ok()
     });
     lags.max().unwrap_or(0)
-}
-
-/// Waits for a condition.
-pub fn until(what: &str, mut good: impl FnMut() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
-    while !good() {
-        assert!(Instant::now() < deadline, "{what}: waited for too long");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// Bytes of a file.

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use distlog_layer::Flush;
 use distlog_testkit::Daemon;
+use distlog_tests::bench::results::{TIMEOUT, program};
+use distlog_tests::bench::system;
 use serde::Serialize;
-
 use tracing_subscriber::prelude::*;
 
-use crate::client_processes::program;
-use crate::load::{self, Receiver, TIMEOUT};
-use crate::system;
+use crate::load::{self, Receiver};
 
 /// Between two records.
 const PAUSE: Duration = Duration::from_millis(2);

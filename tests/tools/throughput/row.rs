@@ -1,12 +1,8 @@
 //! A line of the table.
 
-use std::io::Write;
-use std::path::Path;
-
 use serde::Serialize;
 
 use crate::probe::Quantiles;
-use crate::system::Machine;
 
 /// What was measured of one daemon in one situation. What it does not do is `None`.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -65,25 +61,4 @@ impl std::fmt::Display for Row {
             millis(self.tail_micros),
         )
     }
-}
-
-/// Writes results as an array of objects, each with the machine that it was measured on.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_json<T: Serialize>(path: &Path, results: &[T]) -> std::io::Result<()> {
-    #[derive(Serialize)]
-    struct On<'a, T> {
-        #[serde(flatten)]
-        result: &'a T,
-        machine: &'a Machine,
-    }
-    let machine = &Machine::this();
-    let all: Vec<_> = results
-        .iter()
-        .map(|result| On { result, machine })
-        .collect();
-    let mut file = std::fs::File::create(path)?;
-    serde_json::to_writer_pretty(&mut file, &all)?;
-    writeln!(file)
 }

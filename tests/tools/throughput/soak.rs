@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use distlog_testkit::Daemon;
+use distlog_tests::bench::{results, system};
 
 use crate::client_processes::ClientProcesses;
 use crate::load::{Load, Receiver};
-use crate::{measure, system};
+use crate::measure;
 
 /// How long, how fast.
 #[derive(Debug, Args)]
@@ -75,7 +76,7 @@ impl std::fmt::Display for Sample {
 
 /// Lets the daemon work, and says whether all was well.
 pub fn run(options: &Options) -> ExitCode {
-    let folder = measure::folder();
+    let folder = results::scratch_folder();
     let mut daemon = measure::daemon(folder.path(), CONFIG);
     let process = daemon.process().id();
     let clients = options.clients as u64;
@@ -111,7 +112,7 @@ pub fn run(options: &Options) -> ExitCode {
     }
     client_processes.wait();
     let took = begun.elapsed();
-    measure::until("the processor's end", || measure::lag(&daemon) == 0);
+    results::until("the processor's end", || measure::lag(&daemon) == 0);
     let stored = measure::stored(&daemon);
     println!(
         "{:>5} s: {}, {stored} records",

@@ -1,12 +1,13 @@
 //! Our daemon in each situation that is measured.
 
+use distlog_tests::bench::{results, system};
+
 use crate::client_processes::ClientProcesses;
 use crate::frames::Frame;
 use crate::load::{Load, Receiver};
 use crate::measure;
 use crate::probe;
 use crate::row::Row;
-use crate::system;
 
 /// Who sends.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +106,7 @@ pub const VARIANTS: &[Variant] = &[
 impl Variant {
     /// Measures it with so many records of each client, and so many of the probe.
     pub fn measure(&self, clients: usize, records: u64, probes: u64) -> Row {
-        let folder = measure::folder();
+        let folder = results::scratch_folder();
         let mut daemon = measure::daemon(folder.path(), self.config);
         let mut row = Row {
             name: format!("distlogd: {}", self.name),

@@ -1,9 +1,9 @@
 //! Processor `otlp`: spans and log records for any receiver of OpenTelemetry.
 //!
-//! Read it in this order: `config.rs`; this file, where records become spans and log records; `open_tasks.rs`,
-//! `find.rs` and `complete_span.rs`, where the begin of a task is when it ends; `answer.rs`, what a receiver may
-//! answer; `outbox.rs`, the requests under way; `client.rs` with `grpc.rs` and `http.rs`, how one request travels and
-//! what its answer means (`tls.rs`, `fault.rs`).
+//! Read it in this order: `config.rs`; this file; `convert.rs`, where records become spans and log records;
+//! `open_tasks.rs`, `find.rs` and `complete_span.rs`, where the begin of a task is when it ends; `answer.rs`, what a
+//! receiver may answer; `outbox.rs`, the requests under way; `client.rs` with `grpc.rs` and `http.rs`, how one request
+//! travels and what its answer means (`tls.rs`, `fault.rs`).
 //!
 //! A task leaves as a span when it ends. Its begin is in memory or, after a restart or when there were too many, in the
 //! store; so none is lost. An event leaves as a log record or, where the receiver takes none (as Jaeger), as event of
@@ -13,6 +13,7 @@ mod answer;
 mod client;
 mod complete_span;
 mod config;
+mod convert;
 mod fault;
 mod find;
 mod grpc;
@@ -26,28 +27,25 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_bridge::{OpenSpan, Origin, Origins, Recent, Request, put_log_record};
-use distlog_proto::{Kind, RecordRef};
+use distlog_bridge::Origins;
+use distlog_proto::RecordRef;
 use tokio::runtime::Handle;
 
 use crate::processor::{Error, Processor, Token};
 use crate::rpc::Signal;
-use crate::self_telemetry::{Metrics, OtlpCounters};
+use crate::self_telemetry::Metrics;
 use answer::{Failure, NEEDS_A_PERSON};
-use complete_span::{CompleteSpan, EarlyLogs};
-use open_tasks::{Key, OpenTasks};
+use convert::Convert;
 use outbox::Outbox;
 
+pub use config::Config;
 #[cfg(test)]
-pub(crate) use config::{Compression, Protocol, Tls};
-pub use config::{Config, Events};
+pub(crate) use config::{Compression, Events, Protocol, Tls};
+#[cfg(test)]
+pub(crate) use convert::MAX_REQUEST_ITEMS;
 pub use fault::OpenError;
 pub use find::{FindError, FindTask};
 
-/// Bytes of one request: receivers by gRPC commonly refuse more than 4 MiB.
-pub const MAX_REQUEST_BYTES: usize = 7 << 19;
-/// Spans or log records of one request.
-pub const MAX_REQUEST_ITEMS: usize = 2048;
 /// A receiver that wants to be left alone for longer than this is asked again all the same.
 const MAX_DELAY: Duration = Duration::from_secs(300);
 
@@ -67,20 +65,7 @@ pub fn open(
     let counters = Arc::new(metrics.otlp(name));
     Ok(Otlp {
         outbox: Outbox::new(name, config, Arc::clone(&counters), runtime.clone())?,
-        convert: Convert {
-            open: OpenTasks::new(config.open_tasks),
-            whole: None,
-            early: EarlyLogs::default(),
-            find,
-            spans: Request::new(MAX_REQUEST_BYTES),
-            logs: Request::new(MAX_REQUEST_BYTES),
-            ways: Ways {
-                configured: config.events,
-                logs_refused: false,
-                logs_taken: false,
-            },
-            counters,
-        },
+        convert: Convert::new(config, find, counters),
         origins: Origins::default(),
         name: name.to_owned(),
         endpoint: config.endpoint.clone(),
@@ -96,57 +81,10 @@ pub struct Otlp {
     outbox: Outbox,
 }
 
-/// Records become requests.
-struct Convert {
-    open: OpenTasks,
-    /// A span that came by OTLP, of which the next records are the events and the end.
-    whole: Option<CompleteSpan>,
-    early: EarlyLogs,
-    find: Box<dyn FindTask>,
-    spans: Request,
-    logs: Request,
-    ways: Ways,
-    counters: Arc<OtlpCounters>,
-}
-
-/// What becomes of events.
-#[derive(Clone, Copy)]
-struct Ways {
-    configured: Events,
-    /// The receiver takes no log records.
-    logs_refused: bool,
-    /// The receiver takes log records.
-    logs_taken: bool,
-}
-
-impl Ways {
-    /// Whether an event is one of its span. What came as such by OTLP leaves as such, unless configured otherwise.
-    fn to_span(self, record: &RecordRef<'_>) -> bool {
-        match self.configured {
-            Events::Auto => self.logs_refused || record.otlp().is_some_and(|otlp| otlp.span_event),
-            Events::Logs => false,
-            Events::Span | Events::Both => true,
-        }
-    }
-
-    fn is_open_whether_logs_are_taken(self) -> bool {
-        self.configured == Events::Auto && !self.logs_refused && !self.logs_taken
-    }
-
-    /// Whether it is a log record.
-    fn to_log(self, record: &RecordRef<'_>) -> bool {
-        match self.configured {
-            Events::Auto => !self.to_span(record),
-            Events::Logs | Events::Both => true,
-            Events::Span => false,
-        }
-    }
-}
-
 impl Otlp {
     /// What was sent so far.
     #[cfg(test)]
-    fn counters(&self) -> Arc<OtlpCounters> {
+    fn counters(&self) -> Arc<crate::self_telemetry::OtlpCounters> {
         Arc::clone(&self.convert.counters)
     }
 
@@ -159,12 +97,7 @@ impl Otlp {
     /// Forgets what is not flushed, and says why.
     fn abandon(&mut self, failure: Failure) -> Error {
         self.outbox.abandon();
-        let convert = &mut self.convert;
-        // Its begin is presented again.
-        convert.whole = None;
-        convert.early.abandon();
-        convert.spans = Request::new(MAX_REQUEST_BYTES);
-        convert.logs = Request::new(MAX_REQUEST_BYTES);
+        self.convert.abandon();
         match failure {
             Failure::Retry { reason, after } => Error::Retry {
                 reason: format!("{}: {reason}", self.endpoint),
@@ -174,15 +107,13 @@ impl Otlp {
             Failure::Unimplemented {
                 signal: Signal::Logs,
                 reason,
-            } if convert.ways.configured == Events::Auto => {
-                if !std::mem::replace(&mut convert.ways.logs_refused, true) {
+            } if self.convert.adapts() => {
+                if self.convert.refuse_logs() {
                     tracing::info!(
                         processor = self.name,
                         "{reason}; it takes no log records, so events go to their spans from now on"
                     );
                 }
-                // Tasks that have begun look for the events that they now need in the store.
-                convert.open.clear();
                 Error::Again
             }
             Failure::Unimplemented { signal, reason } => {
@@ -197,14 +128,6 @@ impl Otlp {
             }
         }
     }
-}
-
-fn submit(outbox: &mut Outbox, signal: Signal, request: &mut Request) -> Result<(), Failure> {
-    if request.is_empty() {
-        return Ok(());
-    }
-    let items = request.items();
-    outbox.submit(signal, items, request.finish())
 }
 
 impl Processor for Otlp {
@@ -224,260 +147,11 @@ impl Processor for Otlp {
 
     fn flush(&mut self) -> Result<Token, Error> {
         self.send_all().map_err(|failure| self.abandon(failure))?;
-        self.convert.open.settle();
-        self.convert.early.settle();
-        self.convert.interrupt();
+        self.convert.settle();
         Ok(Token::default())
     }
 
     fn rejected(&mut self) -> u64 {
         self.outbox.rejected()
-    }
-}
-
-impl Convert {
-    fn take<'a>(
-        &mut self,
-        record: &RecordRef<'a>,
-        origins: &mut Recent<'_, 'a>,
-        outbox: &mut Outbox,
-    ) -> Result<(), Failure> {
-        match record.kind {
-            Kind::Begin => self.begin(record, origins),
-            Kind::Bind => {
-                if let Some(whole) = self.whole_of(record) {
-                    whole.span.bind(record);
-                } else if let Some(task) = Key::of(record).and_then(|key| self.open.get(&key))
-                    && task.takes(record.store_number)
-                {
-                    task.span.bind(record);
-                }
-            }
-            Kind::Event => {
-                let ways = self.ways;
-                if ways.to_span(record) {
-                    self.event(record);
-                }
-                if ways.to_log(record) {
-                    let origin = origins.of(record);
-                    while !self
-                        .logs
-                        .push_with(&origin, |out| put_log_record(out, record))
-                    {
-                        self.send(Signal::Logs, outbox)?;
-                    }
-                    if self.logs.items() >= MAX_REQUEST_ITEMS {
-                        self.send(Signal::Logs, outbox)?;
-                    }
-                }
-            }
-            Kind::End => return self.end(record, origins, outbox),
-        }
-        Ok(())
-    }
-
-    fn begin<'a>(&mut self, record: &RecordRef<'a>, origins: &mut Recent<'_, 'a>) {
-        let Some(key) = Key::of(record) else { return };
-        if record.is_by_otlp()
-            && let Some(span) = OpenSpan::begin(record)
-        {
-            self.interrupt();
-            self.whole = Some(CompleteSpan {
-                key,
-                number: record.store_number,
-                span,
-                origin: origins.of(record),
-            });
-            return;
-        }
-        // Presented again, or a repeated begin: the first one counts.
-        if self.open.get(&key).is_none()
-            && let Some(span) = OpenSpan::begin(record)
-        {
-            self.open
-                .insert(key, record.store_number, span, origins.of(record));
-        }
-    }
-
-    /// The span that is coming whole, if the record is one of it.
-    fn whole_of(&mut self, record: &RecordRef<'_>) -> Option<&mut CompleteSpan> {
-        let key = Key::of(record)?;
-        self.whole.as_mut().filter(|whole| whole.key.takes(&key))
-    }
-
-    /// It does not come whole: its begin is flushed and will not be presented again, or others come in between.
-    fn interrupt(&mut self) {
-        if let Some(whole) = self.whole.take()
-            && self.open.get(&whole.key).is_none()
-        {
-            let CompleteSpan {
-                key,
-                number,
-                span,
-                origin,
-            } = whole;
-            self.open.insert(key, number, span, origin);
-        }
-    }
-
-    /// Adds the log records that came before their span, from the store.
-    fn add_early(&mut self, whole: &mut CompleteSpan, end: &RecordRef<'_>) -> Result<(), Failure> {
-        if !self.early.place(&whole.key.ids) {
-            return Ok(());
-        }
-        let (ways, begin) = (self.ways, whole.number);
-        let mut take = |record: &RecordRef<'_>| {
-            let early = record.store_number < begin && end.store_number != 0;
-            let is_log = record.kind == Kind::Event && record.run() == 0;
-            if early && is_log && ways.to_span(record) {
-                whole.span.event(record);
-            }
-        };
-        self.find
-            .find(whole.key.ids.0, whole.key.ids.1, &mut take)
-            .map_err(|error| not_found(&error))
-    }
-
-    fn event(&mut self, record: &RecordRef<'_>) {
-        if let Some(whole) = self.whole_of(record) {
-            return whole.span.event(record);
-        }
-        let Some(key) = Key::of(record) else {
-            self.counters.unplaced_events.inc();
-            return;
-        };
-        let Some(task) = self.open.get(&key) else {
-            // Those of other tasks are looked up when the task ends in any case.
-            if record.is_by_otlp() && key.run == 0 {
-                let forgotten = self.early.note(key.ids, record.store_number);
-                self.counters.unplaced_events.inc_by(forgotten);
-            }
-            return;
-        };
-        if task.takes(record.store_number) {
-            let before = task.span.event_bytes();
-            task.span.event(record);
-            let grown = task.span.event_bytes() - before;
-            self.open.grew(&key, grown);
-        } else if task.ended.is_some_and(|end| end < record.store_number) {
-            self.counters.unplaced_events.inc();
-        }
-    }
-
-    fn end<'a>(
-        &mut self,
-        record: &RecordRef<'a>,
-        origins: &mut Recent<'_, 'a>,
-        outbox: &mut Outbox,
-    ) -> Result<(), Failure> {
-        let Some(key) = Key::of(record) else {
-            return Ok(());
-        };
-        if let Some(mut whole) = self.whole.take_if(|whole| whole.key.takes(&key)) {
-            self.add_early(&mut whole, record)?;
-            whole.span.end(record);
-            while !self
-                .spans
-                .push_with(&whole.origin, |out| whole.span.put(out))
-            {
-                self.send(Signal::Traces, outbox)?;
-            }
-            return self.send_full(outbox);
-        }
-        if self.open.get(&key).is_none() && !self.look_up(&key, record, origins)? {
-            self.counters.repeated_ends.inc();
-            return Ok(());
-        }
-        let Some(task) = self.open.get(&key) else {
-            return Ok(());
-        };
-        match task.ended {
-            None => {
-                task.span.end(record);
-                self.open.end(&key, record.store_number);
-            }
-            // Presented again, since it did not arrive.
-            Some(number) if number == record.store_number && number != 0 => {}
-            Some(_) => {
-                self.counters.repeated_ends.inc();
-                return Ok(());
-            }
-        }
-        while let Some(task) = self.open.get(&key) {
-            if self.spans.push_with(&task.origin, |out| task.span.put(out)) {
-                break;
-            }
-            self.send(Signal::Traces, outbox)?;
-        }
-        self.send_full(outbox)
-    }
-
-    fn send_full(&mut self, outbox: &mut Outbox) -> Result<(), Failure> {
-        if self.spans.items() >= MAX_REQUEST_ITEMS {
-            self.send(Signal::Traces, outbox)?;
-        }
-        Ok(())
-    }
-
-    /// Sends what there is of a signal.
-    fn send(&mut self, signal: Signal, outbox: &mut Outbox) -> Result<(), Failure> {
-        if self.ways.is_open_whether_logs_are_taken() && !self.logs.is_empty() {
-            // Spans wait for the answer: if it is no, they have events that they would not have otherwise.
-            submit(outbox, Signal::Logs, &mut self.logs)?;
-            outbox.wait_for_all()?;
-            self.ways.logs_taken = true;
-        }
-        match signal {
-            Signal::Traces => submit(outbox, signal, &mut self.spans),
-            Signal::Logs => submit(outbox, signal, &mut self.logs),
-        }
-    }
-
-    /// Gets a task, up to this end of it, from the store. False if it had ended before.
-    fn look_up<'a>(
-        &mut self,
-        key: &Key,
-        end: &RecordRef<'a>,
-        origins: &mut Recent<'_, 'a>,
-    ) -> Result<bool, Failure> {
-        self.counters.store_lookups.inc();
-        let mut found: Option<(OpenSpan, Origin)> = None;
-        let mut ended = false;
-        let ways = self.ways;
-        let mut take = |record: &RecordRef<'_>| {
-            let is_later = end.store_number != 0 && record.store_number >= end.store_number;
-            if is_later || !Key::of(record).is_some_and(|other| key.takes(&other) || key.run == 0) {
-                return;
-            }
-            match (record.kind, &mut found) {
-                (Kind::Begin, None) => {
-                    found = OpenSpan::begin(record).map(|span| (span, origins.of_another(record)))
-                }
-                (Kind::Bind, Some((span, _))) => span.bind(record),
-                (Kind::Event, Some((span, _))) if ways.to_span(record) => span.event(record),
-                (Kind::End, _) => ended = true,
-                _ => {}
-            }
-        };
-        self.find
-            .find(key.ids.0, key.ids.1, &mut take)
-            .map_err(|error| not_found(&error))?;
-        if ended {
-            return Ok(false);
-        }
-        // Without a begin anywhere its end still tells most.
-        let found =
-            found.or_else(|| OpenSpan::without_begin(end).map(|span| (span, origins.of(end))));
-        if let Some((span, origin)) = found {
-            self.open.insert(*key, end.store_number, span, origin);
-        }
-        Ok(true)
-    }
-}
-
-fn not_found(error: &FindError) -> Failure {
-    Failure::Retry {
-        reason: format!("a task cannot be looked up in the store: {error}"),
-        after: None,
     }
 }

@@ -262,24 +262,10 @@ impl Take for BatchSink<'_> {
     fn batch(&mut self, batch: receive::Batch) {
         let sender = self.stored.clone();
         self.records += u64::from(batch.count);
-        let receive::Batch {
-            producer,
-            from,
-            to,
-            count,
-            bytes,
-        } = batch;
-        self.submit(|intake| {
-            intake.submit(Batch {
-                producer,
-                from,
-                to,
-                count,
-                ordered: false,
-                bytes,
-                done: Some(Box::new(move |stored| _ = sender.send(stored))),
-            })
-        });
+        let offsets = batch.from..batch.to;
+        let mut batch = Batch::new(batch.producer, offsets, batch.count, batch.bytes);
+        batch.done = Some(Box::new(move |stored| _ = sender.send(stored)));
+        self.submit(|intake| intake.submit(batch));
     }
 }
 

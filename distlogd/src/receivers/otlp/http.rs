@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
 use distlog_bridge::receive::PartialSuccess;
 use tokio::net::TcpListener;
@@ -30,8 +30,8 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let app = Router::new()
-        .route(Signal::Traces.path(), post(traces))
-        .route(Signal::Logs.path(), post(logs))
+        .route(Signal::Traces.path(), takes(Signal::Traces))
+        .route(Signal::Logs.path(), takes(Signal::Logs))
         .fallback(unknown)
         .with_state(service)
         .layer(from_fn_with_state(guard, check_origin))
@@ -58,22 +58,14 @@ async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) 
     response
 }
 
-async fn traces(
-    State(service): State<ExportService>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    export(Signal::Traces, &service, address, &headers, body).await
-}
-
-async fn logs(
-    State(service): State<ExportService>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    export(Signal::Logs, &service, address, &headers, body).await
+/// Takes the requests of a signal.
+fn takes(signal: Signal) -> MethodRouter<ExportService> {
+    post(
+        move |State(service): State<ExportService>,
+              ConnectInfo(address): ConnectInfo<SocketAddr>,
+              headers: HeaderMap,
+              body: Body| async move { export(signal, &service, address, &headers, body).await },
+    )
 }
 
 /// Answers requests to other paths.

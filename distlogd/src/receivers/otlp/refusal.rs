@@ -67,75 +67,47 @@ impl Refusal {
     /// Not all do only that: the SDK for Python also retries `RESOURCE_EXHAUSTED` and every status from 500 on, but not
     /// 429. So what is to be retried is `UNAVAILABLE` and 503, which all retry, and what is not avoids what some retry.
     pub(super) fn answer(&self) -> Answer {
-        let (reason, code, status, again) = match self {
-            Refusal::Busy => (
-                "too much under way",
-                Code::Unavailable,
-                StatusCode::SERVICE_UNAVAILABLE,
-                true,
-            ),
-            Refusal::Away => (
-                "store away",
-                Code::Unavailable,
-                StatusCode::SERVICE_UNAVAILABLE,
-                true,
-            ),
-            Refusal::Stopping => (
-                "shutting down",
-                Code::Unavailable,
-                StatusCode::SERVICE_UNAVAILABLE,
-                true,
-            ),
-            Refusal::BrokeOff(_) => (
-                "request broke off",
-                Code::Unavailable,
-                StatusCode::SERVICE_UNAVAILABLE,
-                true,
-            ),
-            // Nothing is wrong with what was sent, but with the way.
-            Refusal::Slow => (
-                "request too slow",
-                Code::Unavailable,
-                StatusCode::SERVICE_UNAVAILABLE,
-                true,
-            ),
-            Refusal::Malformed(_) => (
-                "bad request",
-                Code::InvalidArgument,
-                StatusCode::BAD_REQUEST,
-                false,
-            ),
-            Refusal::TooLarge => (
-                "request too large",
-                Code::InvalidArgument,
-                StatusCode::PAYLOAD_TOO_LARGE,
-                false,
-            ),
-            Refusal::Unsupported(_) => (
-                "unsupported request",
-                Code::Unimplemented,
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                false,
-            ),
-            Refusal::NotTaken(_) => (
-                "not taken here",
-                Code::Unimplemented,
-                StatusCode::NOT_FOUND,
-                false,
-            ),
-            // It would fail again.
-            Refusal::Failed(_) => (
-                "failure",
-                Code::Internal,
-                StatusCode::INTERNAL_SERVER_ERROR,
-                false,
-            ),
+        let retry = |reason| Answer {
+            reason,
+            code: Code::Unavailable,
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            again: Some(RETRY_AFTER),
         };
-        Answer {
+        let never = |reason, code, status| Answer {
             reason,
             code,
             status,
-            again: again.then_some(RETRY_AFTER),
+            again: None,
+        };
+        match self {
+            Refusal::Busy => retry("too much under way"),
+            Refusal::Away => retry("store away"),
+            Refusal::Stopping => retry("shutting down"),
+            Refusal::BrokeOff(_) => retry("request broke off"),
+            // Nothing is wrong with what was sent, but with the way.
+            Refusal::Slow => retry("request too slow"),
+            Refusal::Malformed(_) => never(
+                "bad request",
+                Code::InvalidArgument,
+                StatusCode::BAD_REQUEST,
+            ),
+            Refusal::TooLarge => never(
+                "request too large",
+                Code::InvalidArgument,
+                StatusCode::PAYLOAD_TOO_LARGE,
+            ),
+            Refusal::Unsupported(_) => never(
+                "unsupported request",
+                Code::Unimplemented,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ),
+            Refusal::NotTaken(_) => {
+                never("not taken here", Code::Unimplemented, StatusCode::NOT_FOUND)
+            }
+            // It would fail again.
+            Refusal::Failed(_) => {
+                never("failure", Code::Internal, StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 }

@@ -165,20 +165,15 @@ impl Handler {
         address: Option<&str>,
         hello: &Hello<'_>,
     ) -> Result<(), Closed> {
-        let info = match producer_info(hello) {
-            Ok(info) => info,
-            Err(refused) => {
-                self.refuse(peer, address, refused);
-                return Ok(());
-            }
-        };
         let now = Instant::now();
-        let asked = match self
-            .sessions
-            .hello(Arc::clone(peer), hello, now, &mut self.replies)
-        {
-            Ok(Some(asked)) => asked,
-            Ok(None) => return Ok(()),
+        let answered = producer_info(hello).and_then(|info| {
+            let (peer, replies) = (Arc::clone(peer), &mut self.replies);
+            let asked = self.sessions.hello(peer, hello, now, replies)?;
+            Ok((info, asked))
+        });
+        let (info, asked) = match answered {
+            Ok((info, Some(asked))) => (info, asked),
+            Ok((_, None)) => return Ok(()),
             Err(refused) => {
                 self.refuse(peer, address, refused);
                 return Ok(());
@@ -232,17 +227,16 @@ impl Handler {
         let Some(producer) = self.seen(session) else {
             return Ok(());
         };
-        let authorized = match authorize(header, producer, body) {
+        let Authorized {
+            mut batch,
+            left_out,
+        } = match authorize(header, producer, body) {
             Ok(authorized) => authorized,
             Err(refused) => {
                 self.refuse(peer, address, refused);
                 return Ok(());
             }
         };
-        let Authorized {
-            mut batch,
-            left_out,
-        } = authorized;
         if let Some(left_out) = left_out {
             self.context.refused(SESSION, "B", left_out.records);
             self.fault("bad records", address, left_out);

@@ -5,6 +5,10 @@ use std::path::Path;
 use distlog_proto::{BatchRef, ProducerId, RecordRef};
 use distlog_store::{Batches, Reader};
 use distlogd::daemon::{Builder, Config, Daemon};
+use tempfile::TempDir;
+
+use super::push_socket;
+use super::session_client::{Client, id};
 
 /// All receivers on free ports, the store in a folder.
 pub fn config(folder: &Path) -> Config {
@@ -17,6 +21,69 @@ pub fn config(folder: &Path) -> Config {
     config.store.path = folder.join("store");
     config.store.reserve = 0;
     config
+}
+
+/// A daemon in a folder of its own, and the ZeroMQ context of its clients.
+pub struct Running {
+    pub daemon: Daemon,
+    pub context: zmq::Context,
+    config: Config,
+    _folder: TempDir,
+}
+
+impl Running {
+    pub fn start() -> Running {
+        Running::start_with(|_| {})
+    }
+
+    /// `change` changes its configuration.
+    pub fn start_with(change: impl FnOnce(&mut Config)) -> Running {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        change(&mut config);
+        Running {
+            daemon: Builder::new().start(&config).unwrap(),
+            context: zmq::Context::new(),
+            config,
+            _folder: folder,
+        }
+    }
+
+    /// Stops the daemon and starts another one with its store.
+    pub fn restart(self) -> Running {
+        self.daemon.stop();
+        Running {
+            daemon: Builder::new().start(&self.config).unwrap(),
+            ..self
+        }
+    }
+
+    pub fn stop(self) {
+        self.daemon.stop();
+    }
+
+    pub fn push_socket(&self) -> zmq::Socket {
+        push_socket(self.daemon.address("push").unwrap())
+    }
+
+    /// A connection of producer `n` to the session receiver.
+    pub fn connect(&self, n: u8) -> Client {
+        Client::connect(&self.context, &self.daemon, id(n))
+    }
+
+    /// Likewise, and it is welcomed.
+    pub fn join(&self, n: u8, epoch: u64) -> Client {
+        Client::join(&self.context, &self.daemon, id(n), epoch)
+    }
+
+    pub fn metric(&self, name: &str) -> u64 {
+        metric(&self.daemon, name)
+    }
+
+    /// Offset and message of all stored records of producer `n`.
+    pub fn stored(&self, n: u8) -> Vec<(u64, String)> {
+        stored(self.daemon.reader(), id(n))
+    }
 }
 
 pub fn start(folder: &Path) -> Daemon {

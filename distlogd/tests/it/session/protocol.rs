@@ -5,22 +5,20 @@ use std::time::Duration;
 use distlog_proto::ProducerId;
 use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
 use distlog_testkit::eventually;
-use distlogd::daemon::{Builder, Daemon, SyncPolicy};
+use distlogd::daemon::SyncPolicy;
 
 use crate::kit::in_process::*;
 use crate::kit::session_client::*;
 
-fn messages(daemon: &Daemon, producer: ProducerId) -> Vec<String> {
-    let stored = stored(daemon.reader(), producer);
+fn messages(running: &Running, producer: u8) -> Vec<String> {
+    let stored = running.stored(producer);
     stored.into_iter().map(|(_, message)| message).collect()
 }
 
 #[test]
 fn records_are_acked_when_they_are_stored_and_stored_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let context = zmq::Context::new();
-    let mut client = Client::connect(&context, &daemon, id(1));
+    let running = Running::start();
+    let mut client = running.connect(1);
     client.hello(1, 0);
     let welcome = client.welcomed();
     assert_eq!((welcome.epoch, welcome.stored_to), (1, 0));
@@ -29,7 +27,7 @@ fn records_are_acked_when_they_are_stored_and_stored_once() {
     client.send(0, 100, vec![record(0, "a"), record(50, "b")]);
     client.acked(100);
     let expected = [(0, "a".to_owned()), (50, "b".to_owned())];
-    assert_eq!(stored(daemon.reader(), id(1)), expected);
+    assert_eq!(running.stored(1), expected);
 
     // Its ack was lost: the same again, and cut differently.
     client.send(0, 100, vec![record(0, "a"), record(50, "b")]);
@@ -56,7 +54,7 @@ fn records_are_acked_when_they_are_stored_and_stored_once() {
     distlog_proto::wire::encode::source(&mut empty, &source(id(1)));
     client.send_as(client.session, 200, 300, empty);
     client.acked(300);
-    assert_eq!(messages(&daemon, id(1)), ["a", "b", "c", "d"]);
+    assert_eq!(messages(&running, 1), ["a", "b", "c", "d"]);
     for (name, value) in [
         ("distlogd_session_replayed_batches_total", 2),
         ("distlogd_session_rewinds_total", 1),
@@ -66,26 +64,24 @@ fn records_are_acked_when_they_are_stored_and_stored_once() {
             4,
         ),
     ] {
-        eventually(name, || match metric(&daemon, name) {
+        eventually(name, || match running.metric(name) {
             seen if seen == value => Ok(()),
             seen => Err(seen),
         });
     }
-    assert!(metric(&daemon, "distlogd_session_acks_total") >= 4);
-    assert!(metric(&daemon, "distlogd_session_credit_bytes") > 0);
-    daemon.stop();
+    assert!(running.metric("distlogd_session_acks_total") >= 4);
+    assert!(running.metric("distlogd_session_credit_bytes") > 0);
+    running.stop();
 }
 
 #[test]
 fn a_later_attempt_supersedes_and_an_earlier_one_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let context = zmq::Context::new();
-    let mut first = Client::join(&context, &daemon, id(1), 5);
+    let running = Running::start();
+    let mut first = running.join(1, 5);
     first.send(0, 10, vec![record(0, "a")]);
     first.acked(10);
     for epoch in [5, 4, 0] {
-        let late = Client::connect(&context, &daemon, id(1));
+        let late = running.connect(1);
         late.hello(epoch, 0);
         let (reason, detail, last) = late.refused();
         assert_eq!((reason, last), (RefusedReason::Epoch, 5), "{detail}");
@@ -94,29 +90,27 @@ fn a_later_attempt_supersedes_and_an_earlier_one_is_refused() {
     first.send(10, 20, vec![record(10, "b")]);
     first.acked(20);
 
-    let mut second = Client::join(&context, &daemon, id(1), 6);
+    let mut second = running.join(1, 6);
     assert_eq!(second.stored_to, 20);
     assert_eq!(first.refused().0, RefusedReason::Superseded);
     first.send(20, 30, vec![record(20, "from the old one")]);
     assert_eq!(first.refused().0, RefusedReason::UnknownSession);
     second.send(20, 30, vec![record(20, "c")]);
     second.acked(30);
-    assert_eq!(messages(&daemon, id(1)), ["a", "b", "c"]);
+    assert_eq!(messages(&running, 1), ["a", "b", "c"]);
     let refused = |reason| {
         let name = format!("distlogd_session_refused_total{{reason=\"{reason}\"}}");
-        metric(&daemon, &name)
+        running.metric(&name)
     };
     assert_eq!((refused("epoch"), refused("superseded")), (3, 1));
-    daemon.stop();
+    running.stop();
 }
 
 #[test]
 fn what_is_forged_is_refused_and_counted() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let context = zmq::Context::new();
-    let mut victim = Client::join(&context, &daemon, id(1), 1);
-    let forger = Client::join(&context, &daemon, id(2), 1);
+    let running = Running::start();
+    let mut victim = running.join(1, 1);
+    let forger = running.join(2, 1);
     // A session of another connection, and one that there is not.
     for session in [victim.session, victim.session ^ 1] {
         let bytes = body(id(1), vec![record(0, "forged")]);
@@ -137,7 +131,7 @@ fn what_is_forged_is_refused_and_counted() {
     ];
     for bytes in forged {
         epoch += 1;
-        let forger = Client::join(&context, &daemon, id(2), epoch);
+        let forger = running.join(2, epoch);
         forger.send_as(forger.session, 0, 10, bytes);
         let (reason, detail, _) = forger.refused();
         assert_eq!(reason, RefusedReason::Forged, "{detail}");
@@ -145,17 +139,15 @@ fn what_is_forged_is_refused_and_counted() {
         assert_eq!(forger.refused().0, RefusedReason::UnknownSession);
     }
     // Who has nothing to introduce but somebody else.
-    let liar = Client::connect(&context, &daemon, id(3));
+    let liar = running.connect(3);
     let mut about = Vec::new();
     distlog_proto::wire::encode::source(&mut about, &source(id(1)));
     let mut hello = Hello {
         version: 1,
         producer: id(3),
         epoch: 1,
-        acked: 0,
-        head: 0,
-        dropped: [0; 5],
         source: &about,
+        ..Hello::default()
     };
     liar.say(&ToDaemon::Hello(hello.clone()));
     assert_eq!(liar.refused().0, RefusedReason::Forged);
@@ -165,34 +157,29 @@ fn what_is_forged_is_refused_and_counted() {
 
     victim.send(0, 10, vec![record(0, "mine")]);
     victim.acked(10);
-    assert_eq!(stored(daemon.reader(), id(1)), [(0, "mine".to_owned())]);
-    assert_eq!(stored(daemon.reader(), id(2)), []);
+    assert_eq!(running.stored(1), [(0, "mine".to_owned())]);
+    assert_eq!(running.stored(2), []);
     let counted =
         "distlogd_receiver_rejected_inputs_total{receiver=\"session\",reason=\"forged batch\"}";
-    assert_eq!(metric(&daemon, counted), 4);
+    assert_eq!(running.metric(counted), 4);
     assert_eq!(
-        metric(&daemon, "distlogd_dropped_records_total{level=\"error\"}"),
+        running.metric("distlogd_dropped_records_total{level=\"error\"}"),
         0
     );
-    daemon.stop();
+    running.stop();
 }
 
 #[test]
 fn whatever_comes_is_answered_counted_and_survived() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let context = zmq::Context::new();
-    let mut honest = Client::join(&context, &daemon, id(1), 1);
+    let running = Running::start();
+    let mut honest = running.join(1, 1);
 
-    let old = Client::connect(&context, &daemon, id(2));
+    let old = running.connect(2);
     old.say(&ToDaemon::Hello(Hello {
         version: 2,
         producer: id(2),
         epoch: 1,
-        acked: 0,
-        head: 0,
-        dropped: [0; 5],
-        source: &[],
+        ..Hello::default()
     }));
     let (reason, detail, _) = old.refused();
     assert_eq!(reason, RefusedReason::Version);
@@ -201,16 +188,13 @@ fn whatever_comes_is_answered_counted_and_survived() {
         "{detail}"
     );
 
-    let stranger = Client::connect(&context, &daemon, id(3));
+    let stranger = running.connect(3);
     let mut hello = Vec::new();
     ToDaemon::Hello(Hello {
         version: 1,
         producer: id(3),
         epoch: 1,
-        acked: 0,
-        head: 0,
-        dropped: [0; 5],
-        source: &[],
+        ..Hello::default()
     })
     .encode(&mut hello);
     let garbage: Vec<Vec<Vec<u8>>> = vec![
@@ -233,16 +217,14 @@ fn whatever_comes_is_answered_counted_and_survived() {
     assert_eq!(reason, RefusedReason::Malformed);
     assert!(detail.contains("push receiver"), "{detail}");
     let counted = "distlogd_receiver_rejected_inputs_total{receiver=\"session\",reason=\"a message for push\"}";
-    assert_eq!(metric(&daemon, counted), 1);
+    assert_eq!(running.metric(counted), 1);
     // And a session at the push receiver.
-    let push = context.socket(zmq::PUSH).unwrap();
-    push.set_linger(0).unwrap();
-    push.connect(daemon.address("push").unwrap()).unwrap();
+    let push = running.push_socket();
     push.send(hello, 0).unwrap();
     eventually("it is counted", || {
         let counted =
             "distlogd_receiver_rejected_inputs_total{receiver=\"push\",reason=\"a session\"}";
-        if metric(&daemon, counted) == 1 {
+        if running.metric(counted) == 1 {
             Ok(())
         } else {
             Err(())
@@ -250,7 +232,7 @@ fn whatever_comes_is_answered_counted_and_survived() {
     });
 
     // What is said in a session and cannot be read ends it.
-    let mut careless = Client::join(&context, &daemon, id(4), 1);
+    let mut careless = running.join(4, 1);
     careless.send_as(careless.session, 0, 10, b"\xff\xff\xff".to_vec());
     assert_eq!(careless.refused().0, RefusedReason::Malformed);
     careless.hello(2, 0);
@@ -264,28 +246,24 @@ fn whatever_comes_is_answered_counted_and_survived() {
     distlog_proto::wire::put_record(&mut bytes, 5, b"\x42\x02\xff\xff");
     careless.send_as(careless.session, 0, 10, bytes);
     careless.acked(10);
-    assert_eq!(stored(daemon.reader(), id(4)), [(0, "good".to_owned())]);
+    assert_eq!(running.stored(4), [(0, "good".to_owned())]);
 
     honest.send(0, 10, vec![record(0, "fine")]);
     honest.acked(10);
-    assert!(daemon.failed().is_none());
-    daemon.stop();
+    assert!(running.daemon.failed().is_none());
+    running.stop();
 }
 
 #[test]
 fn a_daemon_started_again_says_where_it_stands() {
-    let folder = tempfile::tempdir().unwrap();
-    let context = zmq::Context::new();
     for sync in [
         SyncPolicy::Always,
         SyncPolicy::Every(Duration::from_millis(20)),
     ] {
-        let mut config = config(&folder.path().join(format!("{sync:?}")));
-        config.store.sync = sync;
-        let daemon = Builder::new().start(&config).unwrap();
-        let mut client = Client::join(&context, &daemon, id(1), 1);
+        let running = Running::start_with(|config| config.store.sync = sync);
+        let mut client = running.join(1, 1);
         // Durable elsewhere.
-        let mut moved = Client::connect(&context, &daemon, id(2));
+        let mut moved = running.connect(2);
         moved.hello(1, 1000);
         assert_eq!(moved.welcomed().stored_to, 1000);
         client.send(0, 10, vec![record(0, "a")]);
@@ -293,64 +271,59 @@ fn a_daemon_started_again_says_where_it_stands() {
         client.send(10, 20, vec![record(10, "b")]);
         moved.send(1000, 1010, vec![record(1000, "m")]);
         moved.acked(1010);
-        daemon.stop();
+        let running = running.restart();
         // What was on its way was made durable, and acked; then the daemon said that it stops.
         client.acked(20);
         assert!(matches!(client.hear(), ToClient::Closing(_)));
         assert!(matches!(moved.hear(), ToClient::Closing(_)));
 
-        let daemon = Builder::new().start(&config).unwrap();
-        let mut again = Client::connect(&context, &daemon, id(1));
+        let mut again = running.connect(1);
         again.hello(2, 10);
         assert_eq!(again.welcomed().stored_to, 20);
         again.send(20, 30, vec![record(20, "c")]);
         again.acked(30);
-        let moved = Client::join(&context, &daemon, id(2), 2);
+        let moved = running.join(2, 2);
         assert_eq!(moved.stored_to, 1010);
-        assert_eq!(messages(&daemon, id(1)), ["a", "b", "c"]);
-        daemon.stop();
+        assert_eq!(messages(&running, 1), ["a", "b", "c"]);
+        running.stop();
     }
 }
 
 #[test]
 fn what_a_producer_dropped_is_counted() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let context = zmq::Context::new();
-    let client = Client::join(&context, &daemon, id(1), 1);
+    let running = Running::start();
+    let client = running.join(1, 1);
     client.ping([0, 1, 20, 0, 0]);
     assert!(matches!(client.hear(), ToClient::Ack(_)));
     client.ping([0, 1, 25, 0, 3]);
     assert!(matches!(client.hear(), ToClient::Ack(_)));
     for (level, count) in [("error", 0), ("warn", 1), ("info", 25), ("trace", 3)] {
         let name = format!("distlogd_dropped_records_total{{level=\"{level}\"}}");
-        assert_eq!(metric(&daemon, &name), count, "{level}");
+        assert_eq!(running.metric(&name), count, "{level}");
     }
     let name = format!(
         "distlogd_producer_dropped_records_total{{service=\"shop\",host=\"here\",process=\"77\",producer=\"{}\",level=\"info\"}}",
         id(1)
     );
-    assert_eq!(metric(&daemon, &name), 25);
-    daemon.stop();
+    assert_eq!(running.metric(&name), 25);
+    running.stop();
 }
 
 /// Credit counts offsets. Whoever says much at few of them is held up before it is in memory.
 #[test]
 fn large_batches_at_few_offsets_do_not_fill_the_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = config(folder.path());
-    config.store.reserve = u64::MAX;
-    config.grace = Duration::from_millis(100);
-    let daemon = Builder::new().start(&config).unwrap();
-    let context = zmq::Context::new();
-    let client = Client::join(&context, &daemon, id(1), 1);
+    let running = Running::start_with(|config| {
+        config.store.reserve = u64::MAX;
+        config.grace = Duration::from_millis(100);
+    });
+    let client = running.join(1, 1);
     let large = "m".repeat(15 << 20);
     for n in 0..20 {
         client.send(n, n + 1, vec![record(n, &large)]);
     }
     // 128 MiB, and the one batch with which it was seen that it is enough.
     let most = (128 << 20) + (16 << 20);
-    let bytes = || metric(&daemon, "distlogd_intake_bytes");
+    let bytes = || running.metric("distlogd_intake_bytes");
     eventually("it is full", || match bytes() {
         bytes if bytes >= 128 << 20 => Ok(()),
         bytes => Err(bytes),
@@ -359,5 +332,5 @@ fn large_batches_at_few_offsets_do_not_fill_the_memory() {
     client.ping([0; 5]);
     assert!(client.hears_nothing(Duration::from_millis(300)));
     assert!(bytes() <= most, "{} bytes", bytes());
-    daemon.stop();
+    running.stop();
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use super::plot::{Plot, Series};
+use distlog_tests::bench::plot::{Plot, Series};
+use distlog_tests::bench::results;
+
 use super::{FILE, Options, cost, say};
 use crate::client_processes::ClientProcesses;
 use crate::load::{Load, Receiver};
@@ -78,7 +80,7 @@ pub fn open_tasks(options: &Options) -> Vec<Plot> {
 
 /// Records in the store: one daemon, whose store doubles again and again.
 pub fn store(options: &Options) -> Vec<Plot> {
-    let folder = measure::folder();
+    let folder = results::scratch_folder();
     let mut daemon = measure::daemon(folder.path(), "store: { keep: { size: off, age: off } }");
     let (mut rate, mut middle, mut slowest) = (
         Series::new("stored"),
@@ -103,7 +105,7 @@ pub fn store(options: &Options) -> Vec<Plot> {
         let records = load.stored() * options.clients as u64;
         let cost = measure::measure(&mut daemon, client_processes, records);
         tasks.extend(cost.done.iter().filter_map(|done| done.task.clone()));
-        measure::until("sealed segments", || {
+        results::until("sealed segments", || {
             daemon.metric("distlogd_store_unsealed_segments") == 0.0
         });
         let stored = measure::stored(&daemon);

@@ -1,21 +1,20 @@
 //! How cost grows with what there is more of: a plot for each.
 //!
-//! `programs.rs` varies what clients do, `daemon.rs` what the daemon has to do or to keep. `plot.rs` draws.
+//! `programs.rs` varies what clients do, `daemon.rs` what the daemon has to do or to keep.
 
 mod daemon;
-mod plot;
 mod programs;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, value_parser};
 use distlog_testkit::Daemon;
+use distlog_tests::bench::plot::{DOCS, Plot};
+use distlog_tests::bench::{results, system};
 
 use crate::client_processes::ClientProcesses;
 use crate::load::Load;
 use crate::measure::{self, Cost};
-use crate::{row, system};
-use plot::Plot;
 
 /// How much there may be.
 #[derive(Debug, Args)]
@@ -51,9 +50,6 @@ const ALL: &[(&str, Measure)] = &[
     ("store", daemon::store),
 ];
 
-/// Where the pages that show them are.
-const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance");
-
 /// A processor that writes everything.
 const FILE: &str = "
 processors: { all: { file: { path: all.jsonl } } }
@@ -64,25 +60,23 @@ rules: [{ to: [all] }]
 pub fn run(options: &Options) {
     println!("{}", system::Machine::this());
     let folder = options.plots.as_deref().unwrap_or(Path::new(DOCS));
-    std::fs::create_dir_all(folder).expect("a folder for the plots");
     let mut plots = Vec::new();
     for (name, measure) in ALL {
         if name.contains(&options.only) {
             for plot in measure(options) {
-                let path = folder.join(plot.name).with_extension("svg");
-                std::fs::write(&path, plot.svg()).expect("the plot is written");
+                plot.write(folder);
                 plots.push(plot);
             }
         }
     }
-    let path = measure::results().join("growth.json");
-    row::write_json(&path, &plots).expect("the results are written");
+    let path = results::folder().join("growth.json");
+    results::write_json(&path, &plots).expect("the results are written");
     println!("\n{}\n{}", path.display(), folder.display());
 }
 
 /// What it costs a new daemon that so many clients do such a work.
 fn cost(config: &str, clients: usize, load: impl FnOnce(&Daemon) -> Load) -> Cost {
-    let folder = measure::folder();
+    let folder = results::scratch_folder();
     let mut daemon = measure::daemon(folder.path(), config);
     let load = load(&daemon);
     let client_processes = ClientProcesses::start(clients, folder.path(), &load.arguments());

@@ -1,6 +1,7 @@
 //! What clients do more of: fields, tasks inside each other, clients themselves.
 
-use super::plot::{Plot, Series};
+use distlog_tests::bench::plot::{Plot, Series};
+
 use super::{FILE, Options, cost, say};
 use crate::load::{Load, Receiver};
 

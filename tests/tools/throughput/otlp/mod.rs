@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use distlog_testkit::{Daemon, Rotel};
+use distlog_tests::bench::results::{self, write_json};
+use distlog_tests::bench::system;
 use serde::Serialize;
 
-use crate::row::write_json;
-use crate::{measure, system};
+use crate::measure;
 use sink::Sink;
 use traffic::{Signal, Traffic};
 
@@ -111,7 +112,7 @@ pub fn run(options: &Options) {
     for signal in [Signal::Traces, Signal::Logs] {
         for forward in [false, true] {
             let sink = Sink::start();
-            let folder = measure::folder();
+            let folder = results::scratch_folder();
             let config = if forward {
                 format!(
                     "processors: {{ out: {{ otlp: {{ endpoint: '{}', compression: none }} }} }}\nrules: [{{ to: [out] }}]",
@@ -129,7 +130,7 @@ pub fn run(options: &Options) {
             rows.push(measure_one(name, signal, daemon, &sink, forward, options));
         }
         let sink = Sink::start();
-        let folder = measure::folder();
+        let folder = results::scratch_folder();
         if std::env::var_os("DISTLOG_TEST_ROTEL").is_some() {
             let rotel = Rotel::start(folder.path(), &sink.endpoint());
             rows.push(measure_one(
@@ -146,7 +147,7 @@ pub fn run(options: &Options) {
             );
         }
     }
-    let path = measure::results().join("otlp.json");
+    let path = results::folder().join("otlp.json");
     write_json(&path, &rows).expect("the results are written");
     println!("\n{}", path.display());
 }

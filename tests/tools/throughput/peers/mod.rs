@@ -10,16 +10,16 @@ mod rsyslog;
 mod syslog_ng;
 mod written;
 
-use std::fs::File;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
+
+use distlog_tests::bench::peer::{self, Running};
+use distlog_tests::bench::{results, system};
 
 use crate::client_processes::ClientProcesses;
 use crate::measure;
 use crate::row::Row;
-use crate::system;
 
 /// Another daemon.
 #[derive(Debug)]
@@ -90,18 +90,16 @@ impl Peer {
     pub fn measure(&self, clients: usize, records: u64) -> Result<Row, &'static str> {
         let each = records / self.share;
         let records = each * clients as u64;
-        let folder = measure::folder();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
+        let folder = results::scratch_folder();
+        let port = peer::free_port();
         let place = Place {
             folder: folder.path().to_owned(),
             port,
             records,
         };
         let command = (self.command)(&place).ok_or(self.get)?;
-        let daemon = Running::start(command, &place);
-        let process = daemon.0.id();
+        let daemon = Running::start(command, &place.folder, port);
+        let process = daemon.process();
         let each = each.to_string();
         let arguments = match self.form {
             Form::Lines => vec!["lines".into(), format!("127.0.0.1:{port}"), each],
@@ -132,49 +130,4 @@ impl Peer {
         client_processes.end();
         Ok(row)
     }
-}
-
-/// A running daemon. Killed when dropped.
-struct Running(Child);
-
-impl Running {
-    /// Starts it, and waits until it listens.
-    fn start(mut command: Command, place: &Place) -> Running {
-        let said = place.folder.join("said");
-        let file = || File::options().create(true).append(true).open(&said);
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(file().expect("a file for what it says"))
-            .stderr(file().expect("a file for what it says"))
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let mut running = Running(child);
-        measure::until("a daemon that listens", || {
-            if let Ok(Some(status)) = running.0.try_wait() {
-                let said = std::fs::read_to_string(&said).unwrap_or_default();
-                panic!("{command:?} ended with {status}: {said}");
-            }
-            TcpStream::connect(("127.0.0.1", place.port)).is_ok()
-        });
-        running
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The path that a variable of the environment has, or a program of that name where programs are.
-fn find(variable: &str, name: &str) -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os(variable) {
-        return Some(path.into());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);
-    folders
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
 }

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use super::{Form, Peer, Place, find};
+use distlog_tests::bench::peer::find;
+
+use super::{Form, Peer, Place};
 
 const GET: &str = "no otelcol; `go run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --config tests/otelcol/builder.yaml` \
                    builds one with the parts that are needed; its path in DISTLOG_BENCH_OTELCOL";

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use super::{Form, Peer, Place, find};
+use distlog_tests::bench::peer::find;
+
+use super::{Form, Peer, Place};
 
 const GET: &str = "no rsyslogd; `apt-get install rsyslog`, or its path in DISTLOG_BENCH_RSYSLOG";
 

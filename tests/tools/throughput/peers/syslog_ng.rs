@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Form, Peer, Place, find};
+use distlog_tests::bench::peer::find;
+
+use super::{Form, Peer, Place};
 
 const GET: &str = "no syslog-ng; `apt-get install syslog-ng-core`; as Debian does not install it beside rsyslog, \
                    `apt-get download syslog-ng-core`, `dpkg -x` into a folder, the path of its usr/sbin/syslog-ng in \

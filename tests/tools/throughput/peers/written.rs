@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::measure::until;
+use distlog_tests::bench::results::until;
 
 /// A file that did not grow for so long may be complete.
 const QUIET: Duration = Duration::from_millis(100);

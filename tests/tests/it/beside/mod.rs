@@ -1,22 +1,21 @@
 //! A layer of OpenTelemetry beside ours, in either order: both show the same spans, with the same ids.
 
+mod callers;
+mod sampling;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use distlog_bridge::{Propagator, otel_interop};
-use distlog_layer::{Flush, RemoteParent, Task, Trust};
+use distlog_bridge::otel_interop;
+use distlog_layer::{Flush, Task};
 use distlog_proto::{BatchRef, Kind, Record};
-use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, Tracer, TracerProvider};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    Sampler, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample, Span as SdkSpan, SpanData,
-    SpanExporter, SpanProcessor, TracerProviderBuilder,
+    SdkTracer, SdkTracerProvider, SpanData, SpanExporter, TracerProviderBuilder,
 };
 use tracing::subscriber::with_default;
-use tracing::{Span, info, info_span};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing::{info, info_span};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 
@@ -236,140 +235,6 @@ fn begin_is_written_at_the_first_enter_event_child_or_close() {
 }
 
 #[test]
-fn a_parent_from_the_headers_of_a_request_is_the_parent_of_both() {
-    let headers = [(
-        "traceparent".to_owned(),
-        "00-e252a11fd33d483dba08bc8f642b2f10-99134579e8496ab7-03".to_owned(),
-    )];
-    for order in ORDERS {
-        let heard = heard(order, || {
-            let headers = std::collections::HashMap::from(headers.clone());
-            let caller = Propagator::new().extract(&headers);
-            let span = info_span!("answer", status = tracing::field::Empty);
-            span.record("status", 200);
-            span.set_parent(caller).unwrap();
-            span.in_scope(|| info!("answering"));
-        });
-        let task = heard.same("answer");
-        assert_eq!(task[0], "e252a11fd33d483dba08bc8f642b2f10");
-        assert_eq!(task[2], "99134579e8496ab7");
-        heard.happened_in("answering", &task);
-        let event = heard.event("answering").task.as_ref().unwrap();
-        assert_eq!(event.context.get("status"), Some(&200i64.into()));
-        assert_eq!(event.flags, 3);
-        // begin, the record of the status, the event, end
-        let numbers = heard.records.iter().filter(|record| record.task.is_some());
-        let numbers: Vec<_> = numbers.map(|record| (record.kind, record.number)).collect();
-        assert_eq!(
-            numbers,
-            [
-                (Kind::Begin, 0),
-                (Kind::Bind, 1),
-                (Kind::Event, 2),
-                (Kind::End, 3)
-            ]
-        );
-    }
-}
-
-#[test]
-fn what_is_called_gets_the_span_of_opentelemetry_as_its_parent() {
-    for order in ORDERS {
-        let mut sent = Vec::new();
-        let heard = heard(order, || {
-            let call = info_span!("call");
-            let ours = Task::from(call.clone()).foreign_trace_context();
-            let mut theirs = std::collections::HashMap::new();
-            Propagator::new().inject_context(&call.context(), &mut theirs);
-            sent = vec![ours.traceparent, theirs.remove("traceparent").unwrap()];
-            assert_eq!(
-                ours.tracestate.unwrap(),
-                format!(
-                    "distlog=~{}/1",
-                    call.context().span().span_context().span_id()
-                )
-            );
-        });
-        let [trace, span, _] = heard.same("call");
-        for header in sent {
-            assert_eq!(header[..52], format!("00-{trace}-{span}"));
-        }
-    }
-}
-
-#[test]
-fn a_context_that_was_asked_for_early_has_its_parent_too() {
-    for order in ORDERS {
-        let heard = heard(order, || {
-            info_span!("above").in_scope(|| {
-                let span = info_span!("asked");
-                assert!(span.context().span().span_context().is_valid());
-            });
-        });
-        assert_eq!(heard.same("asked")[2], heard.same("above")[1]);
-    }
-}
-
-#[test]
-fn an_import_is_told_to_opentelemetry() {
-    let parent: &[u8] = b"00-e252a11fd33d483dba08bc8f642b2f10-99134579e8496ab7-01";
-    for order in ORDERS {
-        for start in [0, 1, 2] {
-            let heard = heard(order, || {
-                info_span!("elsewhere").in_scope(|| {
-                    let import = RemoteParent::from_trace_context(
-                        [parent],
-                        [&b"distlog=1/3,a=1"[..]],
-                        Trust::Continue,
-                    );
-                    let task = distlog_layer::import_task!(import, "imported");
-                    match start {
-                        0 => task.in_scope(|| info!("in it")),
-                        1 => drop(info_span!(parent: task.span(), "below")),
-                        _ => {}
-                    }
-                });
-            });
-            let [trace, _, above] = heard.same("imported");
-            assert_eq!(
-                trace, "e252a11fd33d483dba08bc8f642b2f10",
-                "{order:?} {start}"
-            );
-            assert_eq!(above, "99134579e8496ab7");
-            let state = heard.span("imported").span_context.trace_state().header();
-            assert_eq!(state, "a=1");
-            let begin = heard.record(Kind::Begin, "imported");
-            assert_eq!(begin.task.as_ref().unwrap().trace_state, "a=1");
-            assert_eq!(begin.links, []);
-        }
-    }
-}
-
-#[test]
-fn what_the_program_told_opentelemetry_of_the_caller_counts_and_ours_becomes_a_link() {
-    let parent: &[u8] = b"00-e252a11fd33d483dba08bc8f642b2f10-99134579e8496ab7-01";
-    let other = [(
-        "traceparent".to_owned(),
-        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
-    )];
-    for order in ORDERS {
-        let heard = heard(order, || {
-            let import = RemoteParent::from_trace_context([parent], [], Trust::Continue);
-            let task = distlog_layer::import_task!(import, "imported");
-            let headers = std::collections::HashMap::from(other.clone());
-            let caller = Propagator::new().extract(&headers);
-            task.span().set_parent(caller).unwrap();
-        });
-        let task = heard.same("imported");
-        assert_eq!(task[0], "0af7651916cd43dd8448eb211c80319c");
-        assert_eq!(task[2], "b7ad6b7169203331");
-        let links = &heard.record(Kind::Begin, "imported").links;
-        assert_eq!(links.len(), 1);
-        assert_eq!(links[0].span_id.to_string(), "99134579e8496ab7");
-    }
-}
-
-#[test]
 fn a_span_that_opentelemetry_does_not_see_has_ids_of_its_own() {
     for order in ORDERS {
         let heard = heard(order, || {
@@ -428,119 +293,6 @@ fn follows_from_links_to_the_ids_of_opentelemetry() {
         assert_eq!(linked, [cause[1].clone()]);
         let links = &heard.span("effect").links.links;
         assert_eq!(links[0].span_context.span_id().to_string(), cause[1]);
-    }
-}
-
-#[test]
-fn spans_that_are_not_sampled_have_the_same_ids() {
-    for order in ORDERS {
-        let mut expected = Vec::new();
-        let heard = heard_with(
-            order,
-            |provider| provider.with_sampler(Sampler::AlwaysOff),
-            |_| {
-                info_span!("top").in_scope(|| {
-                    expected.push(own_ids());
-                    info_span!("low").in_scope(|| expected.push(own_ids()));
-                });
-            },
-        );
-        assert!(heard.spans.is_empty());
-        let (top, low) = (heard.task("top"), heard.task("low"));
-        assert_eq!(
-            [&top, &low].map(|task| [task[0].clone(), task[1].clone()])[..],
-            expected
-        );
-        assert_eq!(low[2], top[1]);
-        assert_eq!(
-            heard
-                .record(Kind::Begin, "low")
-                .task
-                .as_ref()
-                .unwrap()
-                .flags
-                & 1,
-            0
-        );
-    }
-}
-
-fn own_ids() -> [String; 2] {
-    let context = Span::current().context();
-    let span = context.span();
-    let context = span.span_context();
-    [
-        context.trace_id().to_string(),
-        context.span_id().to_string(),
-    ]
-}
-
-/// A sampler and span processor that use `tracing` themselves.
-#[derive(Debug, Clone)]
-struct Talks;
-
-fn talk(what: &str) {
-    info!("{what} talks");
-    info_span!("hidden talk").in_scope(|| info!("{what} talks in a span"));
-}
-
-impl ShouldSample for Talks {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        trace_id: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        attributes: &[KeyValue],
-        links: &[Link],
-    ) -> SamplingResult {
-        talk("sampler");
-        Sampler::AlwaysOn.should_sample(parent, trace_id, name, kind, attributes, links)
-    }
-}
-
-impl SpanProcessor for Talks {
-    fn on_start(&self, _: &mut SdkSpan, _: &Context) {
-        talk("start");
-    }
-
-    fn on_end(&self, _: SpanData) {
-        // No span: the Registry does not forget one that is closed while another one is.
-        info!("end talks");
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
-#[test]
-fn samplers_and_processors_may_log() {
-    for order in ORDERS {
-        let heard = heard_with(
-            order,
-            |provider| provider.with_sampler(Talks).with_span_processor(Talks),
-            |_| {
-                info_span!("top").in_scope(|| info_span!("low").in_scope(|| info!("in low")));
-                drop(info_span!("never used"));
-                let early = info_span!("early");
-                early.context().span().end();
-            },
-        );
-        for name in ["top", "low", "never used", "early"] {
-            heard.same(name);
-        }
-        heard.happened_in("in low", &heard.task("low"));
-        for what in ["sampler", "start", "end"] {
-            heard.event(&format!("{what} talks"));
-        }
-        for what in ["sampler", "start"] {
-            heard.event(&format!("{what} talks in a span"));
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! linear one upwards from 0. It is readable on light and on dark pages.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -39,6 +40,9 @@ impl Series {
     }
 }
 
+/// Where the pages that show plots are.
+pub const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance");
+
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 80.0;
@@ -66,6 +70,16 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 }";
 
 impl Plot {
+    /// Writes it as SVG into a folder.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn write(&self, folder: &Path) {
+        std::fs::create_dir_all(folder).expect("a folder for the plots");
+        let path = folder.join(self.name).with_extension("svg");
+        std::fs::write(path, self.svg()).expect("the plot is written");
+    }
+
     /// As SVG.
     pub fn svg(&self) -> String {
         let mut out = String::new();

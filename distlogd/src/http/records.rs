@@ -1,0 +1,177 @@
+//! `GET /api/v1/records`: the newest records that match.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use distlog_proto::RecordRef;
+use distlog_python::json;
+
+use super::params::Params;
+use super::pieces::Pieces;
+use super::{Api, NDJSON, Refusal, Shared};
+use crate::query::{Cursor, Encode, Page, Progress, QueryError, Records};
+use crate::tree::paint::{Colour, Look};
+use crate::tree::put_line;
+
+/// A page has so many records at most.
+const MAX_LIMIT: usize = 10_000;
+/// A page has so many records if nothing is said.
+const LIMIT: usize = 100;
+/// How often it is said how far a query is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+/// Records are sent in pieces of about this size, in bytes.
+const PIECE: usize = 64 << 10;
+
+/// Lists the newest records that match.
+pub async fn records(
+    State(Api { views, .. }): Shared,
+    headers: HeaderMap,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let mut params = Params::new(pairs)?;
+    let filter = params.filter()?;
+    let limit = params.number("limit", 1..=MAX_LIMIT, LIMIT)?;
+    let timeout = params.timeout()?;
+    let cursor = params.text("cursor").map(|text| text.parse::<Cursor>());
+    let cursor = cursor.transpose()?;
+    let encode = encode(&mut params)?;
+    let progress = params.flag("progress")?;
+    params.finish()?;
+    let lines = wants_lines(&headers);
+    if progress && !lines {
+        let expected = "it only with `Accept: application/x-ndjson`";
+        return Err(QueryError::parameter("progress", "`true`", expected).into());
+    }
+    // Which blocks there are stands in files.
+    let asked = move || views.engine.newest(filter, cursor, limit, timeout, encode);
+    let mut records = blocking(asked).await??;
+    let (pieces, body) = Pieces::new();
+    if progress {
+        tokio::spawn(send_with_progress(records, pieces));
+    } else {
+        // A client that goes away drops this, and so cancels the query.
+        let outcome = records.running().outcome().await?;
+        let page = records.page(outcome);
+        tokio::task::spawn_blocking(move || send(page, &pieces, lines));
+    }
+    let content_type = if lines { NDJSON } else { "application/json" };
+    Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
+}
+
+/// Whether the answer is to be one item a line.
+pub(super) fn wants_lines(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    accept
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split([',', ';']).any(|part| part.trim() == NDJSON))
+}
+
+/// Runs what may block.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+/// How records are written: as JSON objects or, for people, as JSON strings of what `tail` prints.
+fn encode(params: &mut Params) -> Result<Encode, QueryError> {
+    let colour = if params.flag("color")? {
+        Colour::On
+    } else {
+        Colour::Off
+    };
+    let look = Look::new(colour, params.flag("full")?);
+    match params.text("format").as_deref() {
+        None | Some("json") => Ok(Arc::new(json::encode)),
+        Some("text") => Ok(Arc::new(
+            move |record: &RecordRef<'_>, out: &mut Vec<u8>| {
+                let mut text = String::new();
+                put_line(&mut text, look, record);
+                json::write_str(out, text.trim_end_matches('\n'));
+            },
+        )),
+        Some(other) => {
+            let found = format_args!("`{other}`");
+            Err(QueryError::parameter("format", found, "`json` or `text`"))
+        }
+    }
+}
+
+async fn send_with_progress(mut records: Records, pieces: Pieces) {
+    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+    // The first tick comes at once.
+    ticks.tick().await;
+    let outcome = loop {
+        tokio::select! {
+            outcome = records.running().outcome() => break outcome,
+            _ = ticks.tick() => {
+                if !pieces.offer(progress_line(records.running().progress())) {
+                    return;
+                }
+            }
+        }
+    };
+    match outcome {
+        Ok(outcome) => {
+            let page = records.page(outcome);
+            tokio::task::spawn_blocking(move || send(page, &pieces, true));
+        }
+        Err(error) => {
+            tracing::warn!("a query is broken off: {error}");
+            pieces.break_off("broken off");
+        }
+    }
+}
+
+/// How far a query is, as a line.
+pub(super) fn progress_line(progress: Progress) -> Vec<u8> {
+    let Progress { blocks, of, found } = progress;
+    format!("{{\"progress\":{{\"blocks\":{blocks},\"of\":{of},\"found\":{found}}}}}\n").into_bytes()
+}
+
+/// Sends a page.
+fn send(mut page: Page, pieces: &Pieces, lines: bool) {
+    let mut out = Vec::new();
+    if !lines {
+        out.extend_from_slice(b"{\"items\":[");
+    }
+    let mut first = true;
+    loop {
+        match page.next() {
+            Ok(Some(record)) => {
+                if !lines && !first {
+                    out.push(b',');
+                }
+                first = false;
+                out.extend_from_slice(&record);
+                if lines {
+                    out.push(b'\n');
+                }
+                if out.len() >= PIECE && !pieces.send(std::mem::take(&mut out)) {
+                    return;
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                tracing::warn!("an answer is broken off: {error}");
+                pieces.break_off("broken off");
+                return;
+            }
+        }
+    }
+    let next = page
+        .cursor()
+        .map_or("null".to_owned(), |next| format!("\"{next}\""));
+    let opening = if lines { "{" } else { "]," };
+    let end = format!(
+        "{opening}\"next\":{next},\"complete\":{}}}\n",
+        page.complete()
+    );
+    out.extend_from_slice(end.as_bytes());
+    pieces.send(out);
+}
