@@ -112,7 +112,23 @@ pub(super) fn get_lines(
         .iter()
         .map(|(name, value)| (*name, &**value))
         .collect();
-    ask(url, path, &query, "application/x-ndjson")
+    ask(url, path, &query, "application/x-ndjson").map_err(|error| match error {
+        Error::Refused(why) => Error::Refused(with_flags(&why)),
+        other => other,
+    })
+}
+
+/// Names a parameter that the daemon refused as the command line does.
+fn with_flags(why: &str) -> String {
+    let flags = [
+        ("`from` ", "`--since`"),
+        ("`to` ", "`--until`"),
+        ("`q` ", "TEXT"),
+    ];
+    let named = flags
+        .iter()
+        .find_map(|(name, flag)| Some(format!("{flag} {}", why.strip_prefix(name)?)));
+    named.unwrap_or_else(|| why.to_owned())
 }
 
 fn ask(

@@ -271,6 +271,12 @@ fn the_command_prints_what_it_finds_with_the_newest_last() {
     assert_eq!(output.status.code(), Some(4));
     assert!(output.stdout.is_empty());
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "nothing found\n");
+    let output = run(&daemon, &["find", "--since", "noon"]);
+    let why = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        why.starts_with("distlogd: `--since` is wrong: found `noon`"),
+        "{why}"
+    );
     let output = run(&daemon, &["find", "--severity", "loud"]);
     assert_eq!(output.status.code(), Some(1));
     let why = String::from_utf8(output.stderr).unwrap();
