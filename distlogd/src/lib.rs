@@ -37,8 +37,9 @@
 //!
 //! Around it: `config/` (what the YAML file says), `listen/` (addresses, and which web pages may ask), `daemon/` (opens
 //! and closes everything in order, by `shutdown.rs`), [`cli`]. `self_telemetry/` has the metrics, the daemon's own
-//! records and rate-limited log lines; `liveness.rs` knows when producers were last seen; `supervisor.rs` ends a daemon
-//! of which a part has failed. `escape.rs` writes all texts that people see.
+//! records and rate-limited log lines; `status.rs` puts all that together for people; `liveness.rs` knows when
+//! producers were last seen; `supervisor.rs` ends a daemon of which a part has failed. `escape.rs` writes all texts
+//! that people see.
 
 mod address;
 pub mod cli;
@@ -58,6 +59,7 @@ mod receivers;
 mod rpc;
 mod self_telemetry;
 mod shutdown;
+mod status;
 mod supervisor;
 mod tracker;
 mod tree;

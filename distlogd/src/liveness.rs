@@ -78,16 +78,20 @@ impl Liveness {
 
     /// What is known of a producer now.
     pub fn presence(&self, producer: ProducerId) -> Presence {
+        let known = self.known(producer);
+        known.unwrap_or_else(|| Presence::Silent(self.started.elapsed()))
+    }
+
+    /// As [`presence`](Liveness::presence); `None` for one that was not seen since the daemon started.
+    pub fn known(&self, producer: ProducerId) -> Option<Presence> {
         let last = self.lock();
-        let found = last
-            .newer
-            .get(&producer)
-            .or_else(|| last.older.get(&producer));
-        match found.copied().unwrap_or(Last::Seen(self.started)) {
+        let found = last.newer.get(&producer);
+        let found = found.or_else(|| last.older.get(&producer))?;
+        Some(match *found {
             Last::Seen(at) => Presence::Silent(at.elapsed()),
             Last::Moved => Presence::Moved,
             Last::Ended(end, at) => Presence::Ended(end, at),
-        }
+        })
     }
 
     fn set(&self, producer: ProducerId, value: Last) {

@@ -3,11 +3,10 @@
 use std::io::{self, BufRead, BufReader, Write};
 
 use distlog_proto::TaskId;
+use http::StatusCode;
 
 use super::output::tell;
 use super::{FAILED, LookArgs, NOTHING};
-use crate::escape::{one_line, put_cut};
-use crate::tree::paint::{Colour, Look, Style, span_or_dash};
 
 /// Why nothing came.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +17,8 @@ pub(super) enum Error {
     Unreachable { url: String, reason: String },
     #[error("{0}")]
     Refused(String),
+    #[error("{0}")]
+    NotFound(String),
     #[error("the daemon's answer cannot be read: {0}")]
     Answer(String),
     #[error("cannot write: {0}")]
@@ -48,7 +49,8 @@ pub(super) fn tree(
     ];
     query.extend(depth.as_deref().map(|depth| ("depth", depth)));
     query.extend(cursor.map(|cursor| ("cursor", cursor)));
-    report(get(url, &path, &query).and_then(|body| print_all(body, look.json)))
+    let answer = get(url, &path, &query);
+    report_found(answer.and_then(|body| print_all(body, look.json).map(|()| true)))
 }
 
 pub(super) fn tail(
@@ -65,26 +67,12 @@ pub(super) fn tail(
     ];
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
     query.extend(task.as_deref().map(|task| ("task", task)));
-    report(get(url, "/api/v1/tail", &query).and_then(print_events))
-}
-
-pub(super) fn tasks(url: &str, limit: usize, look: &LookArgs) -> u8 {
-    let answer = get(url, "/api/v1/tasks", &[("limit", &limit.to_string())]);
-    report(answer.and_then(|body| {
-        if look.json {
-            print_all(body, true)
-        } else {
-            print_tasks(body, look)
-        }
-    }))
+    let answer = get(url, "/api/v1/tail", &query);
+    report_found(answer.and_then(|body| print_events(body).map(|()| true)))
 }
 
 pub(super) fn flag(on: bool) -> &'static str {
     if on { "true" } else { "false" }
-}
-
-fn report(result: Result<(), Error>) -> u8 {
-    report_found(result.map(|()| true))
 }
 
 /// The exit code of a command that finds something or not; says why it failed.
@@ -96,12 +84,21 @@ pub(super) fn report_found(result: Result<bool, Error>) -> u8 {
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             tell!("distlogd: {error}");
-            FAILED
+            if matches!(error, Error::NotFound(_)) {
+                NOTHING
+            } else {
+                FAILED
+            }
         }
     }
 }
 
-fn get(url: &str, path: &str, query: &[(&str, &str)]) -> Result<impl io::Read + use<>, Error> {
+/// Asks the daemon at `url`.
+pub(super) fn get(
+    url: &str,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<impl io::Read + use<>, Error> {
     ask(url, path, query, "*/*")
 }
 
@@ -160,10 +157,23 @@ fn ask(
         return Ok(response.into_body().into_reader());
     }
     let why = response.body_mut().read_to_string().unwrap_or_default();
-    Err(Error::Refused(why.trim().to_owned()))
+    let why = why.trim().to_owned();
+    match response.status() {
+        StatusCode::NOT_FOUND => Err(Error::NotFound(why)),
+        _ => Err(Error::Refused(why)),
+    }
 }
 
-fn print_all(mut body: impl io::Read, line_feed: bool) -> Result<(), Error> {
+/// Prints a text.
+pub(super) fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Error::Output)
+}
+
+/// Prints an answer as it is.
+pub(super) fn print_all(mut body: impl io::Read, line_feed: bool) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     io::copy(&mut body, &mut out).map_err(Error::Output)?;
     if line_feed {
@@ -197,126 +207,78 @@ fn print_events(body: impl io::Read) -> Result<(), Error> {
     Ok(())
 }
 
-/// Names of tasks and services are cut at this length, in bytes.
-const MAX_NAME: usize = 200;
-
-/// What the list of tasks says of each.
-#[derive(serde::Deserialize)]
-struct Listed {
-    id: String,
-    name: String,
-    service: String,
-    begin_ns: Option<u64>,
-    outcome: String,
-    duration_ns: Option<u64>,
-    failed: u32,
-    #[serde(default = "yes")]
-    root: bool,
+/// Which part of a list to show.
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Show what happened since then: 90m, 2d (so long ago), or a time as 2026-11-28T17:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Show what happened before that.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Number of lines.
+    #[arg(long, short = 'n', default_value_t = 20)]
+    limit: usize,
+    /// Continue where the previous answer ended.
+    #[arg(long)]
+    cursor: Option<String>,
 }
 
-fn yes() -> bool {
-    true
+/// A page of a list.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Listing<T> {
+    /// In the order of the answer.
+    pub(super) items: Vec<T>,
+    next: Option<String>,
+    complete: bool,
+    /// Some were left out.
+    #[serde(default)]
+    pub(super) truncated: bool,
 }
 
-fn print_tasks(body: impl io::Read, look: &LookArgs) -> Result<(), Error> {
-    let tasks: Vec<Listed> =
-        serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))?;
-    let colour = if look.color() {
-        Colour::On
-    } else {
-        Colour::Off
-    };
-    let text = tasks_text(&tasks, Look::new(colour, look.full));
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Error::Output)
-}
-
-/// The list, newest last, one line for each task.
-fn tasks_text(tasks: &[Listed], look: Look) -> String {
-    let colour = look.colour;
-    let mut text = String::new();
-    for task in tasks.iter().rev() {
-        let (mark, style) = match task.outcome.as_str() {
-            "running" => ("▶", Style::Blue),
-            "failed" => ("✗", Style::Red),
-            "lost" => ("†", Style::Magenta),
-            "cancelled" => ("⊘", Style::Yellow),
-            "ended" => ("■", Style::Dim),
-            "unknown" => ("?", Style::Dim),
-            _ => ("✔", Style::Green),
-        };
-        colour.put(
-            &mut text,
-            Style::Dim,
-            look.clock(task.begin_ns.unwrap_or(0)),
-        );
-        text.push(' ');
-        colour.put(&mut text, style, mark);
-        text.push(' ');
-        colour.put(&mut text, Style::Dim, one_line(&task.id));
-        text.push(' ');
-        let (mut name, mut service) = (String::new(), String::new());
-        let first = match task.name.lines().next() {
-            Some(first) => first,
-            None if task.outcome == "unknown" => "(only logs)",
-            None => "(no name)",
-        };
-        put_cut(&mut name, look.limit(MAX_NAME), one_line(first));
-        put_cut(&mut service, look.limit(MAX_NAME), one_line(&task.service));
-        colour.put(&mut text, Style::Bold, name);
-        colour.put(&mut text, Style::Cyan, format_args!(" · {service}"));
-        if !task.root {
-            colour.put(&mut text, Style::Dim, "  (its root is not here)");
+impl<T> Listing<T> {
+    /// Says what the page does not have.
+    pub(super) fn say_rest(&self, command: &str) {
+        if !self.complete {
+            tell!("time was over before all records were looked at");
         }
-        if task.root && task.outcome != "running" {
-            let duration = span_or_dash(task.duration_ns);
-            colour.put(&mut text, Style::Dim, format_args!("  {duration}"));
-        }
-        if task.failed > 0 && task.outcome != "failed" {
-            colour.put(
-                &mut text,
-                Style::Red,
-                format_args!("  {} failed inside", task.failed),
-            );
-        }
-        text.push('\n');
-    }
-    if tasks.is_empty() {
-        text.push_str("no tasks yet\n");
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::tree::hostile::{check, texts};
-
-    proptest! {
-        #[test]
-        fn a_task_is_one_line_whatever_it_is_called(texts in texts()) {
-            let mut next = texts.iter().cycle().cloned();
-            let mut text = || next.next().unwrap();
-            let tasks: Vec<Listed> = (0..3)
-                .map(|at| Listed {
-                    id: text(),
-                    name: text(),
-                    service: text(),
-                    begin_ns: Some(1_700_049_600_000_000_000),
-                    outcome: if at == 0 { "running".into() } else { text() },
-                    duration_ns: (at == 1).then_some(at),
-                    failed: 1,
-                    root: at != 2,
-                })
-                .collect();
-            let look = Look { now: 1_700_049_600_000_000_000, ..Look::new(Colour::Off, false) };
-            let out = tasks_text(&tasks, look);
-            check(&out, |line| line.starts_with("12:00:00.000 "), tasks.len())?;
-            prop_assert_eq!(out.lines().count(), tasks.len());
+        if let Some(next) = &self.next {
+            tell!("… more: distlogd {command} --cursor {next} (with the same filters)");
         }
     }
+}
+
+/// Asks for a page of a list. With `--json` it prints the items, one a line.
+pub(super) fn list<T: serde::de::DeserializeOwned>(
+    url: &str,
+    path: &str,
+    filters: &[(&str, &str)],
+    args: &ListArgs,
+    look: &LookArgs,
+) -> Result<Listing<T>, Error> {
+    let limit = args.limit.to_string();
+    let mut query = filters.to_vec();
+    query.push(("limit", &limit));
+    let texts = [
+        ("from", &args.since),
+        ("to", &args.until),
+        ("cursor", &args.cursor),
+    ];
+    query.extend(
+        texts
+            .iter()
+            .filter_map(|(name, text)| Some((*name, text.as_deref()?))),
+    );
+    let answer = |error: serde_json::Error| Error::Answer(error.to_string());
+    let page: serde_json::Value =
+        serde_json::from_reader(get(url, path, &query)?).map_err(answer)?;
+    if look.json {
+        let mut lines = String::new();
+        for item in page["items"].as_array().into_iter().flatten() {
+            lines.push_str(&item.to_string());
+            lines.push('\n');
+        }
+        print(&lines)?;
+    }
+    serde_json::from_value(page).map_err(answer)
 }

@@ -70,7 +70,7 @@ pub(super) fn drain(
         liveness,
         own_records: Arc::new(OwnRecords::new(intake, hostname())),
         lost_after: Duration::MAX,
-        recent: Arc::default(),
+        producers: Arc::default(),
         metrics,
         shutdown: Shutdown::default(),
     });

@@ -1,19 +1,25 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
-//! prints its schema; `notify.rs` tells systemd. The other commands ask a running daemon (`client.rs`): `find.rs`
-//! and `stats.rs`, which say which records by `query_args.rs`, and those in `client.rs` itself.
+//! prints its schema; `notify.rs` tells systemd. The other commands ask a running daemon, by `client.rs`, which has
+//! `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by `query_args.rs`, `tasks.rs`, `problems.rs`,
+//! `diff.rs` and `status.rs`; `table.rs` aligns columns.
 //! `output.rs` is how all of them speak.
 
 mod check;
 mod client;
+mod diff;
 mod drain;
 mod find;
 mod notify;
 mod output;
+mod problems;
 mod query_args;
 mod run;
 mod stats;
+mod status;
+mod table;
+mod tasks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::Builder;
+use crate::tree::paint::{Colour, Look};
 
 /// It could not be done.
 const FAILED: u8 = 1;
@@ -97,16 +104,14 @@ enum Command {
         #[command(flatten)]
         look: LookArgs,
     },
-    /// List the newest top-level tasks.
-    Tasks {
-        /// Number of tasks.
-        #[arg(long, short = 'n', default_value_t = 20)]
-        limit: usize,
-        #[command(flatten)]
-        daemon: DaemonArgs,
-        #[command(flatten)]
-        look: LookArgs,
-    },
+    /// List tasks that began a trace, of all that are stored.
+    Tasks(tasks::TasksArgs),
+    /// List what fails: errors and failed tasks, grouped.
+    Problems(problems::ProblemsArgs),
+    /// Compare two trees: what only one did, what took longer, where they first differ.
+    Diff(diff::DiffArgs),
+    /// Show how a running daemon does: receivers, processors, producers, store.
+    Status(status::StatusArgs),
     /// Check a configuration and report all its faults.
     Check {
         /// The configuration, in YAML.
@@ -145,6 +150,15 @@ enum When {
 }
 
 impl LookArgs {
+    fn look(&self) -> Look {
+        let colour = if self.color() {
+            Colour::On
+        } else {
+            Colour::Off
+        };
+        Look::new(colour, self.full)
+    }
+
     fn color(&self) -> bool {
         use std::io::IsTerminal;
         match self.color {
@@ -191,6 +205,8 @@ pub fn main_from(
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
         Some(Command::Schema) => check::schema(),
+        Some(Command::Diff(args)) => diff::diff(&args),
+        Some(Command::Status(args)) => status::status(&args),
         Some(Command::Tree {
             id,
             depth,
@@ -207,11 +223,8 @@ pub fn main_from(
             daemon,
             look,
         }) => client::tail(&daemon.url, (filter, task), !no_reorder, &look),
-        Some(Command::Tasks {
-            limit,
-            daemon,
-            look,
-        }) => client::tasks(&daemon.url, limit, &look),
+        Some(Command::Tasks(args)) => tasks::tasks(&args),
+        Some(Command::Problems(args)) => problems::problems(&args),
     };
     ExitCode::from(code)
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::client::{Error, get_lines, report_found};
 use super::output::tell;
 use super::query_args::{QueryArgs, each_item};
+use super::table::terminal_width;
 use super::{DaemonArgs, LookArgs};
 use crate::escape::{one_line, put_cut};
 use crate::tree::paint::{Colour, HumanDuration, Look, Style};
@@ -118,9 +119,7 @@ fn ask(args: &StatsArgs) -> Result<bool, Error> {
 
 /// Columns of the terminal.
 fn width() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    let columns = size.map_or(0, |size| usize::from(size.ws_col));
-    if columns == 0 { 80 } else { columns }
+    terminal_width().unwrap_or(80)
 }
 
 fn time_of(row: &Row) -> u64 {

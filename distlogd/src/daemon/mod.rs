@@ -40,8 +40,9 @@ use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::receivers::Receivers;
 use crate::self_telemetry::{Metrics, OwnRecords, ProducerDrops, RejectedInput, Scrape};
 use crate::shutdown::{Phase, Shutdown};
+use crate::status::Sources;
 use crate::supervisor::Supervisor;
-use crate::tracker::{Needs, Recent, Tracker};
+use crate::tracker::{Needs, Producers, Tracker};
 use crate::worker::Factory;
 use distlog_store::{Options, Reader, Store};
 use workers::{Begin, Running, Shared};
@@ -148,6 +149,7 @@ impl Daemon {
         runtime: &Handle,
         shutdown: &Shutdown,
     ) -> Result<Daemon, StartError> {
+        let started = Instant::now();
         let mut registry = Registry::default();
         let supervisor = Supervisor::default();
         let store = Store::open(&config.store.path, options(config))?;
@@ -173,13 +175,13 @@ impl Daemon {
             runtime: runtime.clone(),
         };
         let own_records = Arc::new(OwnRecords::new(intake.clone(), hostname()));
-        let recent = Arc::new(Recent::default());
+        let producers = Arc::new(Producers::default());
         let needs = Needs {
             reader: reader.clone(),
             liveness: Arc::clone(&context.liveness),
             own_records: Arc::clone(&own_records),
             lost_after: config.lost_after,
-            recent: Arc::clone(&recent),
+            producers: Arc::clone(&producers),
             metrics: metrics.clone(),
             shutdown: shutdown.clone(),
         };
@@ -194,19 +196,37 @@ impl Daemon {
         };
         let workers = shared.start(builder.processors, config)?;
         let progress = |worker: &Running| (worker.name.clone(), Arc::clone(&worker.progress));
+        let progress: Vec<_> = workers.iter().map(progress).collect();
         registry.register_collector(Box::new(Scrape {
             reader: reader.clone(),
-            intake,
+            intake: intake.clone(),
             drops: context.drops.clone(),
-            workers: workers.iter().map(progress).collect(),
+            workers: progress.clone(),
         }));
         receivers.start(&context)?;
         let mut endpoints = receivers.endpoints();
         if let Some(http) = &mut http {
+            let status = Sources {
+                reader: reader.clone(),
+                intake,
+                metrics,
+                rejected: context.rejected,
+                drops: context.drops,
+                liveness: context.liveness,
+                producers,
+                workers: progress,
+                endpoints: endpoints.clone(),
+                http: Some(http.address()),
+                host: hostname(),
+                path: config.store.path.clone(),
+                keep_bytes: config.store.keep.size,
+                keep_age: config.store.keep.age,
+                started,
+            };
             let views = Views {
                 reader: reader.clone(),
                 engine: Engine::new(reader.clone()),
-                recent,
+                status: Arc::new(status),
                 registry: Arc::new(registry),
             };
             http.start(views, shutdown.clone());

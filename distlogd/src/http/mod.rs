@@ -1,16 +1,19 @@
 //! The HTTP API: trees, the live tail, metrics.
 //!
 //! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
-//! the task that is followed. `records.rs` and `stats.rs` ask the query engine, with parameters that `params.rs`
-//! reads; `pieces.rs` sends a long answer. The store is read in threads that may block; the runtime only moves bytes.
+//! the task that is followed. `records.rs`, `stats.rs` and `lists.rs` ask the query engine, with parameters that
+//! `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares two trees, `status.rs` tells how the daemon
+//! does. The store is read in threads that may block; the runtime only moves bytes.
 
 mod below;
+mod diff;
+mod lists;
 mod params;
 mod pieces;
 mod records;
 mod reorder;
 mod stats;
-mod stored_tree;
+mod status;
 mod tail;
 mod tasks;
 
@@ -36,7 +39,7 @@ use crate::escape;
 use crate::listen::{Guard, Listening, bind_tcp};
 use crate::query::{Engine, QueryError};
 use crate::shutdown::{Phase, Shutdown};
-use crate::tracker::Recent;
+use crate::status::Sources;
 use distlog_store::Reader;
 
 /// Tails that are followed at once, a thread for each.
@@ -53,8 +56,8 @@ pub struct Views {
     pub reader: Reader,
     /// Answers queries over the store.
     pub engine: Engine,
-    /// The newest top-level tasks.
-    pub recent: Arc<Recent>,
+    /// How the daemon does.
+    pub status: Arc<Sources>,
     /// The metrics.
     pub registry: Arc<Registry>,
 }
@@ -70,7 +73,9 @@ pub struct BindError {
 const INDEX: &str = "\
 distlogd
 
-GET /api/v1/tasks?limit=20            the newest top-level tasks, as JSON
+GET /api/v1/tasks?limit=20            tasks that began a trace, newest first, as JSON; &failed=true &lost=true
+                                      &running=true &cancelled=true &service=NAME &name=TEXT &min_duration=2s
+                                      &from=1h &to=TIME &cursor=NEXT
 GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it,
     ?format=records lists its records;
                                       &depth=100 levels, &limit=500000 tasks and records,
@@ -83,6 +88,9 @@ GET /api/v1/stats?by=service,severity counts of the records that match, by group
                                       percentiles of durations where tasks end; &q= and so on as for records
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
+GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
+GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
+GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
 GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
 ";
@@ -141,11 +149,14 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/", get(|| async { INDEX }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
-        .route("/api/v1/tasks", get(tasks::recent))
+        .route("/api/v1/tasks", get(lists::tasks))
+        .route("/api/v1/problems", get(lists::problems))
         .route("/api/v1/tasks/{*id}", get(tasks::tree))
         .route("/api/v1/records", get(records::records))
         .route("/api/v1/stats", get(stats::stats))
         .route("/api/v1/tail", get(tail::tail))
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/diff", get(diff::diff))
         .with_state(Api {
             views,
             shutdown: shutdown.clone(),

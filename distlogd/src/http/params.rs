@@ -125,11 +125,11 @@ impl Params {
             .transpose()
     }
 
-    /// Which records the query is about: what all queries have in common.
+    /// The span of time `from` … `to`, in ns since the epoch.
     ///
     /// # Errors
-    /// If one of its parameters is wrong.
-    pub(super) fn filter(&mut self) -> Result<Filter, QueryError> {
+    /// If one is no time, or the first is not before the second.
+    pub(super) fn times(&mut self) -> Result<(u64, u64), QueryError> {
         let (from, to) = (self.time("from")?, self.time("to")?);
         if let (Some(from), Some(to)) = (from, to)
             && from >= to
@@ -137,6 +137,15 @@ impl Params {
             let found = "a time that is not before `to`";
             return Err(QueryError::parameter("from", found, "an earlier one"));
         }
+        Ok((from.unwrap_or(0), to.unwrap_or(u64::MAX)))
+    }
+
+    /// Which records the query is about: what all queries have in common.
+    ///
+    /// # Errors
+    /// If one of its parameters is wrong.
+    pub(super) fn filter(&mut self) -> Result<Filter, QueryError> {
+        let (from, to) = self.times()?;
         let severity = self
             .text("severity")
             .map(|text| severity(&text))
@@ -150,8 +159,8 @@ impl Params {
             .map(|text| condition(&text))
             .transpose()?;
         Ok(Filter {
-            from: from.unwrap_or(0),
-            to: to.unwrap_or(u64::MAX),
+            from,
+            to,
             service: self.text("service"),
             severity: severity.unwrap_or_default(),
             phrases: phrases.unwrap_or_default(),

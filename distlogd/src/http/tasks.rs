@@ -1,9 +1,8 @@
-//! `GET /api/v1/tasks` and `GET /api/v1/tasks/{id}`.
+//! `GET /api/v1/tasks/{id}`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,9 +12,8 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::pieces::Pieces;
-use super::stored_tree::{each_record, stored_tree};
 use super::{Api, Refusal, Shared};
-use crate::tracker::Summary;
+use crate::query::stored_tree::{each_record, stored_tree};
 use crate::tree::paint::{Colour, Look};
 use crate::tree::{self, DEPTH, Gone, MAX_DEPTH, Part};
 use distlog_store::Reader;
@@ -24,25 +22,6 @@ use distlog_store::Reader;
 const MAX_ITEMS: u64 = 500_000;
 /// A piece of records, in bytes.
 const CHUNK: usize = 64 << 10;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RecentQuery {
-    #[serde(default = "twenty")]
-    limit: usize,
-}
-
-fn twenty() -> usize {
-    20
-}
-
-/// The newest traces.
-pub async fn recent(
-    State(Api { views, .. }): Shared,
-    Query(query): Query<RecentQuery>,
-) -> Json<Vec<Summary>> {
-    Json(views.recent.list(query.limit))
-}
 
 #[derive(Deserialize, Default, Clone, Copy)]
 #[serde(rename_all = "lowercase")]

@@ -6,20 +6,30 @@
 //!
 //! `pool.rs` has the threads, `scan.rs` one query on its way over the blocks, `filter.rs` with `phrase.rs` the tests,
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
-//! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups.
+//! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups; `tasks.rs` lists tasks, with
+//! `candidates.rs` and `trace_summary.rs`; `problems.rs` groups failures. `stored_tree.rs` builds the tree of a trace,
+//! `diff.rs` compares two.
 
 mod budget;
+mod candidates;
 mod cursor;
+pub mod diff;
 mod error;
 mod filter;
 mod newest;
 mod phrase;
 mod pool;
+pub mod problems;
 mod scan;
 mod stats;
+pub mod stored_tree;
+pub mod tasks;
+#[cfg(test)]
+mod tasks_tests;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trace_summary;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,6 +70,21 @@ impl Engine {
             pool: Arc::new(Pool::new()),
             budget: Arc::new(Budget::default()),
         }
+    }
+
+    /// As [`Engine::scan`], where nothing may block: which blocks there are stands in files.
+    ///
+    /// # Errors
+    /// As [`Engine::scan`].
+    pub async fn begin<C: Collect>(
+        &self,
+        filter: Filter,
+        timeout: Duration,
+        new: impl Fn() -> C + Send + 'static,
+    ) -> Result<Running<C>, QueryError> {
+        let engine = self.clone();
+        let begun = tokio::task::spawn_blocking(move || engine.scan(filter, timeout, new));
+        begun.await.map_err(|_| QueryError::Failed)?
     }
 
     /// Begins a query over all records that pass the filter. Dropping what it gives cancels it.

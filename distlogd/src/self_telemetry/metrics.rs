@@ -1,13 +1,17 @@
 //! All metrics of the daemon in one table. Names start with `distlogd_`; those of counters end with `_total`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
+
+use super::last_error::LastError;
 
 /// A value that goes up and down.
 pub(crate) type Gauge = prometheus_client::metrics::gauge::Gauge<u64, AtomicU64>;
@@ -20,19 +24,40 @@ type Value = Cow<'static, str>;
 pub(crate) struct Counters<const N: usize> {
     labels: [&'static str; N],
     family: Family<[(&'static str, Value); N], Counter>,
+    /// The values that have a counter: the library does not list them.
+    known: Arc<Mutex<BTreeSet<[Value; N]>>>,
 }
 
 impl<const N: usize> Counters<N> {
     fn new(labels: [&'static str; N]) -> Counters<N> {
-        let family = Family::default();
-        Counters { labels, family }
+        Counters {
+            labels,
+            family: Family::default(),
+            known: Arc::default(),
+        }
     }
 
     /// The counter with these values of its labels.
     pub(crate) fn get(&self, values: [Value; N]) -> Counter {
         let mut labels = self.labels.iter();
+        let key = values.clone();
         let labels = values.map(|value| (labels.next().copied().unwrap_or_default(), value));
+        if let Some(known) = self.family.get(&labels) {
+            return known.clone();
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(key);
         self.family.get_or_create_owned(&labels)
+    }
+
+    /// All counters: the values of their labels, and how far each has counted.
+    pub(crate) fn each(&self) -> Vec<([Value; N], u64)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.clone();
+        known
+            .into_iter()
+            .map(|values| (values.clone(), self.get(values).get()))
+            .collect()
     }
 
     /// Adds to the counter with these values of its labels.
@@ -172,6 +197,10 @@ pub struct Progress {
     pub skipped: Counter,
     /// Attempts that failed and are made again.
     pub retries: Counter,
+    /// Whether the last attempt failed.
+    pub failing: AtomicBool,
+    /// The last error or rejection.
+    pub last_error: LastError,
 }
 
 /// What one processor `otlp` has sent. What is sent again after a failure counts again.
@@ -198,6 +227,8 @@ impl Metrics {
             rejected: of(&self.processor_rejected_records),
             skipped: of(&self.processor_skipped_records),
             retries: of(&self.processor_retries),
+            failing: AtomicBool::new(false),
+            last_error: LastError::default(),
         }
     }
 

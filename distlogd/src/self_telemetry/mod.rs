@@ -3,8 +3,9 @@
 //! `metrics.rs` is the one table of all metrics (listed for users in `docs/metrics.md`), `scrape.rs` the figures that
 //! are read when somebody asks. `own_records.rs` writes records into the store, `producer_drops.rs` counts what
 //! producers dropped, `rejected_input.rs` what receivers could not take. `rate_limited.rs` keeps each of them from
-//! filling the log.
+//! filling the log, `last_error.rs` keeps the last error of each.
 
+mod last_error;
 mod metrics;
 mod own_records;
 mod producer_drops;
@@ -12,6 +13,7 @@ mod rate_limited;
 mod rejected_input;
 mod scrape;
 
+pub use last_error::TimedError;
 pub use metrics::{Metrics, OtlpCounters, Progress};
 pub use own_records::OwnRecords;
 pub(crate) use producer_drops::{ProducerDrops, ProducerInfo};

@@ -1,6 +1,6 @@
 //! Records that producers dropped before they reached the daemon. Each producer reports its own count since it began.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -118,6 +118,17 @@ impl ProducerDrops {
         {
             producers.remove(&oldest);
         }
+    }
+
+    /// Records that a producer dropped, by level, where there are any.
+    pub(crate) fn of(&self, producer: ProducerId) -> BTreeMap<String, u64> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let drops = state.producers.get(&producer).map(|drops| drops.dropped);
+        let levels = LEVELS.iter().zip(drops.unwrap_or_default());
+        levels
+            .filter(|(_, count)| *count > 0)
+            .map(|(level, count)| ((*level).to_owned(), count))
+            .collect()
     }
 
     pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {

@@ -1,9 +1,11 @@
 //! Input that was rejected: always counted, reported at a limited rate.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::last_error::{LastError, TimedError};
 use super::metrics::Metrics;
 use super::rate_limited::{OncePerKey, RateLimited};
 
@@ -19,6 +21,8 @@ pub(crate) struct RejectedInput {
     metrics: Metrics,
     faults: Mutex<RateLimited>,
     unsupported: Mutex<OncePerKey>,
+    /// Of each receiver.
+    last: Mutex<BTreeMap<&'static str, LastError>>,
 }
 
 impl RejectedInput {
@@ -27,6 +31,7 @@ impl RejectedInput {
             metrics,
             faults: Mutex::new(RateLimited::new(BURST, WINDOW)),
             unsupported: Mutex::new(OncePerKey::new(MAX_UNSUPPORTED)),
+            last: Mutex::default(),
         }
     }
 
@@ -39,11 +44,13 @@ impl RejectedInput {
         detail: impl fmt::Display,
     ) {
         self.count_only(receiver, reason);
+        let peer = peer.unwrap_or("an unknown peer");
+        let fault = format_args!("{reason} from {peer}: {detail}");
+        lock(&self.last).entry(receiver).or_default().set(fault);
         if let Some(suppressed) = lock(&self.faults).report(1) {
             if suppressed > 0 {
                 tracing::warn!("{suppressed} more rejected inputs were counted but not reported");
             }
-            let peer = peer.unwrap_or("an unknown peer");
             tracing::warn!(receiver, "{reason} from {peer}: {detail}");
         }
     }
@@ -64,6 +71,11 @@ impl RejectedInput {
         } else {
             tracing::debug!(receiver, "{reason} from {peer}: {detail}");
         }
+    }
+
+    /// The last fault that a receiver reported.
+    pub(crate) fn last(&self, receiver: &str) -> Option<TimedError> {
+        lock(&self.last).get(receiver)?.get()
     }
 
     /// Counts what concerns nobody, such as a request whose client went away.

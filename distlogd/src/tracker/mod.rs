@@ -1,10 +1,10 @@
 //! The task tracker: reads all records, keeps the open tasks, and writes the ends of those that are lost.
 //!
-//! `open.rs` holds the open tasks, `recent.rs` the list of the newest traces. The tracker is a consumer like a
-//! processor. Its cursor stands at the begin of the oldest open task: after a restart it reads the open tasks again.
+//! `open.rs` holds the open tasks, `producers.rs` who wrote records. The tracker is a consumer like a processor. Its
+//! cursor stands at the begin of the oldest open task: after a restart it reads the open tasks again.
 
 mod open;
-mod recent;
+mod producers;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use distlog_proto::wire::RecordHeader;
 use distlog_proto::{BatchRef, Kind, Outcome, Record, SpanId, TraceId};
 
-pub use recent::{Recent, Summary};
+pub use producers::{Producer, Producers};
 
 use crate::intake::now;
 use crate::liveness::{Liveness, Presence, ProducerEnd};
@@ -29,7 +29,7 @@ const READ_BYTES: usize = 1 << 20;
 /// How often it looks for lost tasks.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
-/// Records before the cursor that are read after a restart for the list of the newest traces.
+/// Records before the cursor that are read after a restart, to know who wrote them.
 const REREAD_RECORDS: u64 = 100_000;
 /// Ends in one batch.
 const MAX_ENDS: usize = 1000;
@@ -62,8 +62,8 @@ pub struct Needs {
     pub own_records: Arc<OwnRecords>,
     /// A task is lost when its producer sends nothing for this long.
     pub lost_after: Duration,
-    /// The list to keep.
-    pub recent: Arc<Recent>,
+    /// Who wrote records.
+    pub producers: Arc<Producers>,
     /// Counts evicted tasks.
     pub metrics: Metrics,
     /// The tracker ends at [`Phase::Workers`].
@@ -78,7 +78,9 @@ pub struct Tracker {
     /// One line for a store that cannot be read, and one for a cursor that cannot be saved.
     unread: RateLimited,
     unsaved: RateLimited,
-    /// Number of the first record that counts; those before are only for the list of the newest traces.
+    /// Where the store ended when the tracker was made.
+    stored_before: u64,
+    /// Number of the first record that counts; those before only tell who wrote them.
     begin: u64,
 }
 
@@ -170,6 +172,7 @@ impl Tracker {
         let begin = begin.max(needs.reader.first()).min(needs.reader.end());
         let tracker = Tracker {
             begin,
+            stored_before: needs.reader.end(),
             needs,
             open: OpenTasks::new(MAX_OPEN_TASKS),
             evictions: RateLimited::new(1, REPORT_INTERVAL),
@@ -244,6 +247,8 @@ impl Tracker {
 
     fn take(&mut self, chunk: &Chunk<'_>) {
         for (head, batch) in chunk.batches() {
+            let is_new = head.first >= self.stored_before;
+            self.needs.producers.note(head, batch.source(), is_new);
             self.take_batch(head.first, &batch);
         }
     }
@@ -255,8 +260,6 @@ impl Tracker {
         let mut touched: Option<RecordHeader<'_>> = None;
         // Many tasks begin and end in one batch, a span that came by OTLP always: they are never tracked.
         let mut begun: Option<Begun<'_>> = None;
-        // The list has the root of this trace.
-        let mut listed: Option<TraceId> = None;
         for (number, header) in (first..).zip(batch.headers()) {
             // Batches were checked when they came in.
             let Ok(header) = header else { continue };
@@ -289,17 +292,6 @@ impl Tracker {
                     last,
                 };
                 self.follow(begun.replace(new), now);
-                if !header.may_be_top && listed == Some(ids.0) {
-                    continue;
-                }
-                if (header.may_be_top || !self.needs.recent.has_root(ids.0))
-                    && let Ok(record) = header.read()
-                    && let Some(task) = record.task
-                {
-                    self.needs.recent.begin(&record, &task, run);
-                } else {
-                    listed = Some(ids.0);
-                }
             } else {
                 let own = |begun: &mut Begun<'_>| {
                     begun.ids == ids && (run == 0 || begun.run == run || begun.run == 0)
@@ -308,9 +300,6 @@ impl Tracker {
                     let key = self.open.key(ids.0, ids.1, run);
                     self.open.remove(&key);
                 }
-                self.needs
-                    .recent
-                    .end(ids, run, header.outcome, header.duration);
             }
         }
         self.follow(begun, now);
@@ -337,14 +326,7 @@ impl Tracker {
         let Some((trace_id, span_id)) = header.task else {
             return;
         };
-        let known = self.open.touch(&(trace_id, span_id, 0), header.time, now);
-        // A trace may have nothing but logs, or they come first.
-        if !known
-            && !self.needs.recent.is_known(trace_id)
-            && let Ok(record) = header.read()
-        {
-            self.needs.recent.log(trace_id, &record);
-        }
+        self.open.touch(&(trace_id, span_id, 0), header.time, now);
     }
 
     /// Ends each task whose producer has ended or is silent as lost, and each Python task that is silent. Everything

@@ -1,5 +1,6 @@
 //! The task tree: places of records in order (`source.rs`, `node.rs`, `build.rs`), walked over from place to place
-//! (`walk.rs`), drawn as text (`draw.rs`, for live views line by line `line.rs`), written as JSON (`json.rs`).
+//! (`walk.rs`), outlined to be compared (`outline.rs`), drawn as text (`draw.rs`, for live views line by line
+//! `line.rs`), written as JSON (`json.rs`).
 //!
 //! A node is (trace id, span id); the path is only its name. Two spans that share an id are two tasks. What nobody told
 //! us about (a parent that only another system knows, a begin that retention took) is shown as such and loses no
@@ -12,6 +13,7 @@ pub(crate) mod hostile;
 mod json;
 mod line;
 mod node;
+mod outline;
 pub mod paint;
 mod path;
 mod service;
@@ -26,8 +28,9 @@ pub use draw::draw;
 pub use json::write_json;
 pub use line::put_line;
 pub(crate) use node::is_python;
+pub use outline::{Alike, Outline, OutlinedTask, outline};
 pub(crate) use path::is_below;
 pub(crate) use service::service_of;
 pub use source::{Place, Source, StoredBatch};
 pub use walk::{DEPTH, Gone, MAX_DEPTH, Part};
-pub(crate) use words::{put_event_name, put_fields, traceback};
+pub(crate) use words::{put_event_name, put_fields, reason, template_of, traceback};

@@ -108,7 +108,7 @@ impl Colour {
     }
 }
 
-/// A duration in the unit that fits: `850ns`, `12.3µs`, `3.04ms`, `1.25s`, `2m 05s`, `3h 07m`.
+/// A duration in the unit that fits: `850ns`, `12.3µs`, `3.04ms`, `1.25s`, `2m 05s`, `3h 07m`, `4d 02h`.
 pub struct HumanDuration(pub u64);
 
 impl fmt::Display for HumanDuration {
@@ -136,13 +136,56 @@ impl fmt::Display for HumanDuration {
                 self.0 / 60_000_000_000,
                 self.0 / 1_000_000_000 % 60
             ),
-            _ => write!(
+            3_600_000_000_000..172_800_000_000_000 => write!(
                 f,
                 "{}h {:02}m",
                 self.0 / 3_600_000_000_000,
                 self.0 / 60_000_000_000 % 60
             ),
+            _ => write!(
+                f,
+                "{}d {:02}h",
+                self.0 / NS_PER_DAY,
+                self.0 / 3_600_000_000_000 % 24
+            ),
         }
+    }
+}
+
+/// A size in the unit that fits: `850B`, `12.3KiB`, `3.04GiB`.
+pub struct HumanSize(pub u64);
+
+impl fmt::Display for HumanSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 1024 {
+            return write!(f, "{}B", self.0);
+        }
+        let (mut scaled, mut unit) = (self.0 as f64 / 1024.0, "KiB");
+        for larger in ["MiB", "GiB", "TiB", "PiB", "EiB"] {
+            // What would be rounded to 1024 is 1.00 of the next unit.
+            if scaled < 1023.5 {
+                break;
+            }
+            (scaled, unit) = (scaled / 1024.0, larger);
+        }
+        let digits = 2_usize.saturating_sub((scaled.log10().max(0.0)) as usize);
+        write!(f, "{scaled:.digits$}{unit}")
+    }
+}
+
+/// A count with its thousands apart: `1,203,112`.
+pub struct HumanCount(pub u64);
+
+impl fmt::Display for HumanCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                f.write_char(',')?;
+            }
+            f.write_char(digit)?;
+        }
+        Ok(())
     }
 }
 

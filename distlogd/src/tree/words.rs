@@ -18,7 +18,7 @@ pub(super) fn mark(outcome: Outcome) -> (&'static str, Style) {
 }
 
 /// Why a task failed, in one line.
-pub(super) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
+pub(crate) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
     if !end.status_message.is_empty() {
         return end.status_message;
     }
@@ -29,6 +29,29 @@ pub(super) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
         None if end.outcome == Outcome::Cancelled => "cancelled",
         None => "",
     }
+}
+
+/// What records have in common that say the same of different things: the template of the place in the code, else the
+/// name of the event, else the first line of the message with `#` for numbers.
+pub(crate) fn template_of(record: &RecordRef<'_>) -> String {
+    let known = [record.callsite.template, record.event_name()];
+    if let Some(known) = known.into_iter().find(|known| !known.is_empty()) {
+        return known.to_owned();
+    }
+    let message = if record.message.is_empty() {
+        record.name
+    } else {
+        record.message
+    };
+    let mut template = String::new();
+    for c in message.lines().next().unwrap_or_default().chars() {
+        match c {
+            '0'..='9' if template.ends_with('#') => {}
+            '0'..='9' => template.push('#'),
+            c => template.push(c),
+        }
+    }
+    template
 }
 
 /// Appends the fields of a record, or those of its task. What came by OTLP has attributes for what other records have

@@ -249,6 +249,7 @@ impl Run {
         self.token = Some(token);
         self.flushed_at = Instant::now();
         self.back_off = BACK_OFF.0;
+        self.worker.progress.failing.store(false, Ordering::Relaxed);
         self.forward();
         if self.failure.over() {
             tracing::info!(processor = self.worker.name, "works again");
@@ -304,6 +305,8 @@ impl Run {
 
     /// A destination that refuses everything is reported now and then, not for each record.
     fn say_rejected(&mut self, count: u64, reason: &str) {
+        let last_error = &self.worker.progress.last_error;
+        last_error.set(format_args!("rejected: {reason}"));
         if let Some(suppressed) = self.rejections.report(count) {
             let (processor, count) = (&self.worker.name, count + suppressed);
             tracing::warn!(processor, "{count} records were rejected: {reason}");
@@ -318,7 +321,10 @@ impl Run {
             Error::Again => self.position = self.flushed,
             Error::Reject { numbers, reason } => self.reject(&numbers, &reason),
             Error::Retry { reason, after } => {
-                self.worker.progress.retries.inc();
+                let progress = &self.worker.progress;
+                progress.retries.inc();
+                progress.failing.store(true, Ordering::Relaxed);
+                progress.last_error.set(&reason);
                 if self.failure.report(1).is_some() {
                     tracing::warn!(
                         processor = self.worker.name,

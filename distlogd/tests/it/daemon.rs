@@ -181,7 +181,7 @@ fn a_condition_that_is_too_deep_is_refused_and_ends_nothing() {
         assert!(said.contains("nested too deeply"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
-    assert_eq!(tasks(&running), "[]");
+    assert!(tasks(&running).starts_with("{\"items\":[],"));
     running.stop();
 }
 

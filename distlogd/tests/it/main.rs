@@ -9,10 +9,12 @@ mod dead_spools;
 mod exec;
 mod find;
 mod kit;
+mod lists;
 mod log_noise;
 mod otlp;
 mod session;
 mod severities;
+mod status;
 mod strict_json;
 mod tail;
 

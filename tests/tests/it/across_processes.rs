@@ -89,7 +89,7 @@ fn carried_on(daemon: &Daemon, receiver: &str) {
         .unwrap();
     assert!(text.contains("✔ serve the request · first"), "{text}");
     assert!(text.contains("├─ ✔ do a part · second"), "{text}");
-    assert!(daemon.json("/api/v1/tasks").unwrap()[0]["id"] == id.as_str());
+    assert!(daemon.json("/api/v1/tasks").unwrap()["items"][0]["id"] == id.as_str());
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn lost(daemon: &Daemon, receiver: &str) {
     );
     eventually("the summary", || {
         let summary = daemon.json("/api/v1/tasks")?;
-        if summary[0]["outcome"] == "lost" {
+        if summary["items"][0]["outcome"] == "lost" {
             Ok(())
         } else {
             Err(summary.to_string())

@@ -84,7 +84,7 @@ fn a_part_that_failed_before_its_whole_came_is_counted_with_it() {
     }
     eventually("the task in the list", || {
         let tasks = daemon.json("/api/v1/tasks")?;
-        let (name, failed) = (&tasks[0]["name"], &tasks[0]["failed"]);
+        let (name, failed) = (&tasks["items"][0]["name"], &tasks["items"][0]["failed"]);
         if name == "order" && failed == 1 {
             Ok(())
         } else {

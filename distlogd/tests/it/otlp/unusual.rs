@@ -176,7 +176,7 @@ fn spans_that_share_an_id_are_two_tasks_also_where_they_leave() {
         assert_eq!(drawn.matches(wanted).count(), count, "{wanted} in {drawn}");
     }
     let listed = daemon.json("/api/v1/tasks").unwrap();
-    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed:#}");
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed:#}");
     eventually("that all left", || {
         let mut names: Vec<String> = collector
             .spans()
@@ -205,7 +205,7 @@ fn a_trace_is_listed_before_its_root_is_there() {
     let list = |good: &dyn Fn(&Value) -> bool| {
         eventually("the list", || {
             let list = daemon.json("/api/v1/tasks")?;
-            if good(&list[0]) {
+            if good(&list["items"][0]) {
                 Ok(list)
             } else {
                 Err(format!("{list:#}"))
@@ -213,15 +213,18 @@ fn a_trace_is_listed_before_its_root_is_there() {
         })
     };
     let listed = list(&|first| first["name"] == "orphan");
-    assert_eq!(listed[0]["root"], false);
-    assert_eq!(listed[0]["id"], "e252a11f-d33d-483d-ba08-bc8f642b2f10");
+    assert_eq!(listed["items"][0]["root"], false);
+    assert_eq!(
+        listed["items"][0]["id"],
+        "e252a11f-d33d-483d-ba08-bc8f642b2f10"
+    );
     send(&daemon, "shop", &[span(1, "order", json!({}))]);
     let listed = list(&|first| first["name"] == "order");
     assert_eq!(
-        (&listed[0]["root"], &listed[0]["failed"]),
+        (&listed["items"][0]["root"], &listed["items"][0]["failed"]),
         (&json!(true), &json!(1))
     );
-    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -26,9 +26,7 @@ fn task(kind: Kind, id: &TaskId, offset: u64) -> Record {
 /// How a task ended, or `running`.
 fn outcome(daemon: &Daemon, id: &TaskId) -> String {
     let tasks: serde_json::Value = serde_json::from_str(&get(daemon, "/api/v1/tasks")).unwrap();
-    let found = tasks["tasks"]
-        .as_array()
-        .unwrap_or_else(|| tasks.as_array().unwrap());
+    let found = tasks["items"].as_array().unwrap();
     let found = found.iter().find(|task| task["id"] == id.to_string());
     found
         .map_or("unknown", |task| task["outcome"].as_str().unwrap())

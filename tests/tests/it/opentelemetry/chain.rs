@@ -64,7 +64,7 @@ fn services_with_and_without_distlog_make_one_tree_and_one_trace() {
 
     let trace_id = eventually("a task", || {
         let tasks = daemon.json("/api/v1/tasks")?;
-        let id = tasks[0]["id"].as_str().ok_or("none yet")?;
+        let id = tasks["items"][0]["id"].as_str().ok_or("none yet")?;
         Ok::<_, String>(id.parse::<TaskId>().unwrap().trace_id().to_string())
     });
     // Seven tasks have ended, four records say who was asked.

@@ -18,18 +18,18 @@ const CACHE_BYTES: usize = 16 << 20;
 const TREE_BYTES: usize = 40 << 20;
 
 /// A tree, or a part of one, and where its records are.
-pub(super) struct StoredTree {
-    pub(super) tree: Tree,
-    pub(super) batches: TraceBatches,
+pub struct StoredTree {
+    pub tree: Tree,
+    pub batches: TraceBatches,
     /// Number in the store from which on the trace has more records.
-    pub(super) goes_on: Option<u64>,
+    pub goes_on: Option<u64>,
 }
 
 /// Builds the tree of a task's trace, of the batches whose numbers are in `from..end`.
 ///
 /// # Errors
 /// If the store cannot be read.
-pub(super) fn stored_tree(
+pub fn stored_tree(
     reader: &Reader,
     id: &TaskId,
     from: u64,
@@ -67,7 +67,7 @@ pub(super) fn stored_tree(
 ///
 /// # Errors
 /// If the store cannot be read.
-pub(super) fn each_record(
+pub fn each_record(
     reader: &Reader,
     id: &TaskId,
     mut take: impl FnMut(&RecordRef<'_>) -> bool,
@@ -94,7 +94,7 @@ pub(super) fn each_record(
 ///
 /// # Errors
 /// If the store cannot be read.
-pub(super) fn span_ids_below(reader: &Reader, id: &TaskId) -> Result<HashSet<SpanId>, ReadError> {
+pub fn span_ids_below(reader: &Reader, id: &TaskId) -> Result<HashSet<SpanId>, ReadError> {
     let mut children: HashMap<SpanId, Vec<SpanId>> = HashMap::new();
     let mut new = vec![id.span_id()];
     each_batch(reader, id, |_, _, _, batch| {
@@ -136,7 +136,7 @@ fn each_batch(
 }
 
 /// The batches of a trace, in memory or read again.
-pub(super) struct TraceBatches {
+pub struct TraceBatches {
     consumer: Consumer,
     /// Of each the number of its first record.
     firsts: Vec<u64>,

@@ -1,0 +1,143 @@
+//! `distlogd problems`: what fails, grouped.
+
+use std::fmt::Write as _;
+
+use super::client::{ListArgs, Listing, list, print, report_found};
+use super::output::tell;
+use super::table::{cut_to, terminal_width, width};
+use super::{DaemonArgs, LookArgs};
+use crate::escape::one_line;
+use crate::query::problems::Problem;
+use crate::tree::paint::{HumanCount, HumanDuration, Look, Style};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Errors that were logged and tasks that failed, grouped by service, place in the code and kind of error. What is logged
+and then fails its task, and those above, counts once.
+
+Examples:
+  distlogd problems --since 1d            the last one seen at the bottom
+  distlogd problems --service payment     of one service
+  distlogd tree ID                        the tree of one of its tasks")]
+pub(super) struct ProblemsArgs {
+    /// Show only problems of this service.
+    #[arg(long, short)]
+    service: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+pub(super) fn problems(args: &ProblemsArgs) -> u8 {
+    let service = args.service.as_deref().map(|service| ("service", service));
+    let query: Vec<(&str, &str)> = service.into_iter().collect();
+    let listed = list(
+        &args.daemon.url,
+        "/api/v1/problems",
+        &query,
+        &args.list,
+        &args.look,
+    );
+    report_found(listed.and_then(|listing: Listing<Problem>| {
+        let found = !listing.items.is_empty();
+        if !args.look.json {
+            if !found {
+                tell!("no problems");
+            }
+            print(&text(&listing.items, args.look.look(), terminal_width()))?;
+        }
+        if listing.truncated {
+            tell!("there are more problems than can be told from each other: ask for less time (--since)");
+        }
+        listing.say_rest("problems");
+        Ok(found)
+    }))
+}
+
+/// The problems, the last seen at the bottom: two lines each, and one for ids.
+fn text(problems: &[Problem], look: Look, columns: Option<usize>) -> String {
+    let mut out = String::new();
+    let columns = columns.filter(|_| !look.full).unwrap_or(usize::MAX);
+    for (at, problem) in problems.iter().rev().enumerate() {
+        if at > 0 {
+            out.push('\n');
+        }
+        let count = format!("{}×", HumanCount(problem.count));
+        look.colour.put(&mut out, Style::Bold, &count);
+        out.push(' ');
+        look.colour
+            .put(&mut out, Style::Red, one_line(&problem.kind));
+        let ago = |time: u64| HumanDuration(look.now.saturating_sub(time));
+        let seen = match problem.count {
+            1 => format!("{} ago", ago(problem.last_seen_ns)),
+            _ => format!(
+                "{} ago, first {} ago",
+                ago(problem.last_seen_ns),
+                ago(problem.first_seen_ns)
+            ),
+        };
+        let kind = one_line(&problem.kind).to_string();
+        let left = columns.saturating_sub(width(&count) + 1 + width(&kind) + 2);
+        let message = one_line(problem.message.lines().next().unwrap_or_default()).to_string();
+        let _ = writeln!(out, "  {}", cut_to(&message, left.max(8)));
+        let place = match (problem.place.as_str(), problem.target.as_str()) {
+            ("", target) => target,
+            (place, _) => place,
+        };
+        let mut line = String::from("  ");
+        let template = one_line(problem.template.lines().next().unwrap_or_default()).to_string();
+        let mut parts = vec![one_line(&problem.service).to_string()];
+        if template != message {
+            parts.push(template);
+        }
+        parts.push(one_line(place).to_string());
+        parts.retain(|part| !part.is_empty());
+        let _ = write!(line, "{}", parts.join(" · "));
+        let room = columns.saturating_sub(width(&seen) + 2).max(8);
+        look.colour.put(&mut out, Style::Cyan, cut_to(&line, room));
+        out.push_str("  ");
+        look.colour.put(&mut out, Style::Dim, seen);
+        out.push('\n');
+        for id in problem.ids.iter().take(look.limit(2)) {
+            let line = format!("  distlogd tree {}", one_line(id));
+            look.colour.put(&mut out, Style::Dim, line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tree::hostile::texts;
+    use crate::tree::paint::Colour;
+
+    proptest! {
+        #[test]
+        fn a_problem_has_its_lines_whatever_it_says(texts in texts()) {
+            let mut next = texts.iter().cycle().cloned();
+            let mut any = || next.next().unwrap();
+            let problem = Problem {
+                service: any(),
+                template: any(),
+                target: any(),
+                place: any(),
+                kind: any(),
+                count: 2,
+                first_seen_ns: 1,
+                last_seen_ns: 2,
+                ids: vec![any()],
+                message: any(),
+            };
+            let out = text(&[problem], Look::new(Colour::Off, false), Some(80));
+            prop_assert_eq!(out.lines().count(), 3, "{}", out);
+            prop_assert!(!out.contains(|c| c != '\n' && crate::escape::is_escaped(c)));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `GET /api/v1/tasks` and `GET /api/v1/problems`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::params::Params;
+use super::records::wants_lines;
+use super::{Api, NDJSON, Refusal, Shared};
+use crate::query::tasks::TasksAsk;
+use crate::query::{Cursor, Filter};
+
+/// A page has so many items at most.
+const MAX_LIMIT: usize = 10_000;
+/// A page has so many items if nothing is said.
+const LIMIT: usize = 20;
+/// No task takes longer.
+const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// A page of a list.
+#[derive(Serialize)]
+struct Page<T> {
+    items: Vec<T>,
+    #[serde(flatten)]
+    end: End,
+}
+
+/// What stands behind the items.
+#[derive(Serialize)]
+struct End {
+    next: Option<String>,
+    complete: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
+/// A page as JSON, or one item a line.
+fn answer<T: Serialize>(headers: &HeaderMap, page: Page<T>) -> Result<Response, Refusal> {
+    if !wants_lines(headers) {
+        return Ok(Json(page).into_response());
+    }
+    let written = || -> Result<Vec<u8>, serde_json::Error> {
+        let mut lines = Vec::new();
+        for item in &page.items {
+            serde_json::to_writer(&mut lines, item)?;
+            lines.push(b'\n');
+        }
+        serde_json::to_writer(&mut lines, &page.end)?;
+        lines.push(b'\n');
+        Ok(lines)
+    };
+    let lines =
+        written().map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response())
+}
+
+/// Which page: cursor, limit and timeout.
+fn page(params: &mut Params) -> Result<(Option<Cursor>, usize, Duration), Refusal> {
+    let cursor = params.text("cursor").map(|text| text.parse());
+    Ok((
+        cursor.transpose()?,
+        params.number("limit", 1..=MAX_LIMIT, LIMIT)?,
+        params.timeout()?,
+    ))
+}
+
+/// The tasks that began a trace, newest begin first.
+pub async fn tasks(
+    State(Api { views, .. }): Shared,
+    headers: HeaderMap,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let mut params = Params::new(pairs)?;
+    let (from, to) = params.times()?;
+    let mut states = Vec::new();
+    for state in ["running", "failed", "lost", "cancelled"] {
+        if params.flag(state)? {
+            states.push(state);
+        }
+    }
+    let min_duration = params.duration("min_duration", MAX_DURATION)?;
+    let min_duration = min_duration.unwrap_or_default().as_nanos();
+    let ask = TasksAsk {
+        from,
+        to,
+        states,
+        service: params.text("service"),
+        name: params.text("name").map(|name| name.to_lowercase()),
+        min_duration: u64::try_from(min_duration).unwrap_or(u64::MAX),
+        now: params.now(),
+    };
+    let (cursor, limit, timeout) = page(&mut params)?;
+    params.finish()?;
+    let page = views.engine.tasks(ask, cursor, limit, timeout).await?;
+    let end = End {
+        next: page.next.map(|next| next.to_string()),
+        complete: page.complete,
+        truncated: false,
+    };
+    let items = page.items;
+    answer(&headers, Page { items, end })
+}
+
+/// What fails, the last seen first.
+pub async fn problems(
+    State(Api { views, .. }): Shared,
+    headers: HeaderMap,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let mut params = Params::new(pairs)?;
+    let (from, to) = params.times()?;
+    let filter = Filter {
+        from,
+        to,
+        service: params.text("service"),
+        ..Filter::default()
+    };
+    let (cursor, limit, timeout) = page(&mut params)?;
+    params.finish()?;
+    let page = views
+        .engine
+        .problems(filter, cursor, limit, timeout)
+        .await?;
+    let end = End {
+        next: page.next.map(|next| next.to_string()),
+        complete: page.complete,
+        truncated: page.truncated,
+    };
+    let items = page.items;
+    answer(&headers, Page { items, end })
+}

@@ -1,0 +1,189 @@
+//! A trace in one line: its topmost task and how that ended.
+
+use std::collections::HashMap;
+
+use distlog_proto::wire::RecordHeader;
+use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, SpanId, TraceId};
+use distlog_store::{Batch, ReadError, Reader};
+
+use super::candidates::Rank;
+use super::scan::Place;
+use super::tasks::TaskItem;
+use crate::tree::service_of;
+
+/// Read at once, in bytes.
+const READ_BYTES: usize = 1 << 20;
+/// Longest text, in characters; longer ones are cut.
+const MAX_TEXT: usize = 256;
+/// Longest id, in characters; no valid one is longer.
+const MAX_ID: usize = 1024;
+/// Ends of one trace that are told from each other; later ones do not count.
+const MAX_ENDS: usize = 1 << 18;
+
+/// What is known of a trace.
+#[derive(Default)]
+pub(super) struct TraceSummary {
+    top: Option<Top>,
+    /// By span id and run: see [`RecordRef::run`].
+    ends: HashMap<(SpanId, u64), (Outcome, Option<u64>)>,
+}
+
+/// The topmost record.
+struct Top {
+    rank: Rank,
+    place: Place,
+    span: (SpanId, u64),
+    item: TaskItem,
+}
+
+impl TraceSummary {
+    /// Reads the records of a trace whose numbers are before `end`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub(super) fn read(
+        reader: &Reader,
+        trace_id: TraceId,
+        end: u64,
+    ) -> Result<TraceSummary, ReadError> {
+        let mut summary = TraceSummary::default();
+        let trace = reader.trace(trace_id);
+        trace.for_each(READ_BYTES, |head, _, batch| {
+            if head.first < end {
+                summary.take(trace_id, head, batch);
+            }
+            true
+        })?;
+        Ok(summary)
+    }
+
+    /// What a task is called.
+    pub(super) fn name_of<'a>(record: &RecordRef<'a>) -> &'a str {
+        match record.message {
+            "" => record.task_name(),
+            message => message,
+        }
+    }
+
+    fn take(&mut self, trace_id: TraceId, head: &Batch, batch: &BatchRef<'_>) {
+        for (number, header) in (head.first..).zip(batch.headers()) {
+            // Batches were checked when they came in.
+            let Ok(header) = header else { continue };
+            let Some((_, span_id)) = header.task.filter(|ids| ids.0 == trace_id) else {
+                continue;
+            };
+            if header.kind == Kind::End {
+                self.end((span_id, header.run()), header.outcome, header.duration);
+            }
+            let time = match header.time {
+                0 => head.received,
+                time => time,
+            };
+            self.consider(trace_id, &header, Place { time, number });
+        }
+    }
+
+    fn end(&mut self, span: (SpanId, u64), outcome: Outcome, duration: Option<u64>) {
+        if self.ends.len() >= MAX_ENDS && !self.ends.contains_key(&span) {
+            return;
+        }
+        let known = self.ends.entry(span).or_insert((outcome, duration));
+        // A real end replaces one that the daemon wrote.
+        if matches!(known.0, Outcome::Lost | Outcome::Unset) {
+            *known = (outcome, duration);
+        }
+    }
+
+    /// Takes a record for the topmost one if it is that.
+    fn consider(&mut self, trace_id: TraceId, header: &RecordHeader<'_>, place: Place) {
+        let known = self.top.as_ref().map(|top| (top.rank, top.place));
+        let is_begin = header.kind == Kind::Begin;
+        if let Some((rank, top)) = known {
+            let at_most = match (is_begin, header.may_be_top) {
+                (false, _) => Rank::Log,
+                (true, false) => Rank::Inner,
+                (true, true) => Rank::Root,
+            };
+            if at_most < rank || (at_most == rank && place >= top) {
+                return;
+            }
+        }
+        let Ok(record) = header.read() else { return };
+        let (Some(rank), Some(task)) = (Rank::of(&record), record.task) else {
+            return;
+        };
+        if known.is_some_and(|known| rank < known.0 || (rank == known.0 && place >= known.1)) {
+            return;
+        }
+        let root = rank >= Rank::Imported;
+        let id = match task.path {
+            path if root && !path.is_empty() => format!("{trace_id}/{}", cut(path, MAX_ID)),
+            _ => trace_id.to_string(),
+        };
+        let name = if is_begin {
+            TraceSummary::name_of(&record)
+        } else {
+            ""
+        };
+        self.top = Some(Top {
+            rank,
+            place,
+            span: (task.span_id, header.run()),
+            item: TaskItem {
+                id,
+                name: cut(name, MAX_TEXT).to_owned(),
+                service: service_of(&record).to_owned(),
+                begin_ns: (record.time > 0).then_some(record.time),
+                outcome: String::new(),
+                duration_ns: None,
+                failed: 0,
+                root,
+            },
+        });
+    }
+
+    /// Where its topmost record is.
+    pub(super) fn top_place(&self) -> Option<Place> {
+        self.top.as_ref().map(|top| top.place)
+    }
+
+    /// As it is answered.
+    pub(super) fn item(self) -> Option<TaskItem> {
+        let Top {
+            rank,
+            span,
+            mut item,
+            ..
+        } = self.top?;
+        let failures = self
+            .ends
+            .values()
+            .filter(|(outcome, _)| outcome.is_failure());
+        item.failed = failures.count() as u64;
+        // An end that the daemon wrote has no run.
+        let exact = self.ends.get(&span).or_else(|| self.ends.get(&(span.0, 0)));
+        let end = exact.or_else(|| {
+            let any = self
+                .ends
+                .iter()
+                .find(|((span_id, _), _)| *span_id == span.0);
+            any.filter(|_| span.1 == 0).map(|(_, end)| end)
+        });
+        item.outcome = match end {
+            _ if rank == Rank::Log => "unknown",
+            None => "running",
+            Some((Outcome::Unset, _)) => "ended",
+            Some((outcome, _)) => outcome.name(),
+        }
+        .to_owned();
+        let took = end.filter(|_| rank > Rank::Log).and_then(|end| end.1);
+        item.duration_ns = took.filter(|_| item.begin_ns.is_some());
+        Some(item)
+    }
+}
+
+fn cut(text: &str, limit: usize) -> &str {
+    text.char_indices()
+        .nth(limit)
+        .map_or(text, |(at, _)| &text[..at])
+}

@@ -1,0 +1,303 @@
+//! How the daemon does: what the metrics, the tracker and the store know, put together for people and programs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use distlog_store::Reader;
+use serde::{Deserialize, Serialize};
+
+use crate::intake::{Intake, now};
+use crate::liveness::{Liveness, Presence, ProducerEnd};
+use crate::receiver::Endpoint;
+use crate::self_telemetry::{Metrics, ProducerDrops, Progress, RejectedInput, TimedError};
+use crate::tracker::{Producer, Producers};
+
+/// How the daemon does. All counts are since it started.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Of the program.
+    pub version: String,
+    /// Its host.
+    pub host: String,
+    /// Its process id.
+    pub process_id: u32,
+    /// Now, in ns since the epoch.
+    pub time_ns: u64,
+    /// How long it has run.
+    pub uptime_ns: u64,
+    /// Where it answers.
+    pub http: Option<String>,
+    /// Ways in.
+    pub receivers: Vec<ReceiverStatus>,
+    /// Destinations.
+    pub processors: Vec<ProcessorStatus>,
+    /// Who wrote records; the newest first.
+    pub producers: Vec<ProducerStatus>,
+    /// Producers that are known and not listed.
+    pub more_producers: usize,
+    /// What is kept.
+    pub store: StoreStatus,
+}
+
+/// A way in.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReceiverStatus {
+    /// Its name in the configuration.
+    pub receiver: String,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// Records that it accepted.
+    pub accepted_records: u64,
+    /// Records left out of what was accepted otherwise.
+    pub refused_records: u64,
+    /// Input that was rejected, whole or in part.
+    pub rejected_inputs: u64,
+    /// The last fault of its input.
+    pub last_error: Option<TimedError>,
+}
+
+/// A destination.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProcessorStatus {
+    /// Its name.
+    pub processor: String,
+    /// Records in the store that it has not dealt with yet.
+    pub lag_records: u64,
+    /// How long ago the oldest of them was received.
+    pub lag_ns: u64,
+    /// Records that the destination accepted.
+    pub sent_records: u64,
+    /// Records that it will never accept.
+    pub rejected_records: u64,
+    /// Records removed before they were read.
+    pub skipped_records: u64,
+    /// Attempts that failed and are made again.
+    pub retries: u64,
+    /// Whether the last attempt failed.
+    pub failing: bool,
+    /// The last error or rejection.
+    pub last_error: Option<TimedError>,
+}
+
+/// Who wrote records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProducerStatus {
+    /// Its id.
+    pub producer: String,
+    /// Its service, else the name of its program.
+    pub service: String,
+    /// Its host.
+    pub host: String,
+    /// Its process id.
+    pub process_id: u64,
+    /// `open`, `exited`, `died`, or `moved` to another daemon.
+    pub state: String,
+    /// When something of it came last, in ns since the epoch.
+    pub last_seen_ns: u64,
+    /// Its records that were stored.
+    pub records: u64,
+    /// Records that it dropped since it began, by level.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// What is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Its directory.
+    pub path: String,
+    /// Number of the oldest record.
+    pub first: u64,
+    /// The number that the next record gets.
+    pub end: u64,
+    /// Records in it.
+    pub records: u64,
+    /// When the oldest was received, in ns since the epoch.
+    pub oldest_ns: Option<u64>,
+    /// Bytes of its segments.
+    pub bytes: u64,
+    /// Bytes that it may have; `null`: no limit.
+    pub keep_bytes: Option<u64>,
+    /// How old records may become; `null`: no limit.
+    pub keep_age_ns: Option<u64>,
+    /// Bytes that are free in its file system.
+    pub free_bytes: Option<u64>,
+    /// Bytes in memory that are not yet durable.
+    pub pending_bytes: u64,
+    /// Its files, the open one included.
+    pub segments: u64,
+    /// Segments that wait to be sealed.
+    pub unsealed_segments: u64,
+    /// Places where it is damaged.
+    pub damaged_places: u64,
+    /// Records lost by damage.
+    pub damaged_records: u64,
+    /// Batches refused because the file system is full.
+    pub no_space: u64,
+    /// Failed writes and syncs.
+    pub write_errors: u64,
+    /// Failed attempts to seal a segment.
+    pub seal_errors: u64,
+}
+
+/// Where the figures are.
+pub struct Sources {
+    pub(crate) reader: Reader,
+    pub(crate) intake: Intake,
+    pub(crate) metrics: Metrics,
+    pub(crate) rejected: Arc<RejectedInput>,
+    pub(crate) drops: ProducerDrops,
+    pub(crate) liveness: Arc<Liveness>,
+    pub(crate) producers: Arc<Producers>,
+    /// Name and progress of each worker.
+    pub(crate) workers: Vec<(String, Arc<Progress>)>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) http: Option<String>,
+    pub(crate) host: String,
+    pub(crate) path: PathBuf,
+    pub(crate) keep_bytes: Option<u64>,
+    pub(crate) keep_age: Option<Duration>,
+    pub(crate) started: Instant,
+}
+
+impl Sources {
+    /// How the daemon does now, with at most so many producers.
+    pub fn read(&self, producers: usize) -> Status {
+        let time = now();
+        let (newest, known) = self.producers.newest(producers);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.host.clone(),
+            process_id: std::process::id(),
+            time_ns: time,
+            uptime_ns: nanos(self.started.elapsed()),
+            http: self.http.clone(),
+            receivers: self.receivers(),
+            processors: self.processors(time),
+            more_producers: known - newest.len(),
+            producers: newest.iter().map(|one| self.producer(one, time)).collect(),
+            store: self.store(),
+        }
+    }
+
+    /// Those that listen, in their order, and those that counted something.
+    fn receivers(&self) -> Vec<ReceiverStatus> {
+        let mut found: Vec<ReceiverStatus> = Vec::new();
+        let mut of = |name: &str, note: &mut dyn FnMut(&mut ReceiverStatus)| {
+            let at = found.iter().position(|one| one.receiver == name);
+            let at = at.unwrap_or_else(|| {
+                found.push(ReceiverStatus {
+                    receiver: name.to_owned(),
+                    last_error: self.rejected.last(name),
+                    ..ReceiverStatus::default()
+                });
+                found.len() - 1
+            });
+            note(&mut found[at]);
+        };
+        for endpoint in &self.endpoints {
+            let address = &endpoint.address;
+            of(endpoint.receiver, &mut |one| {
+                one.addresses.push(address.clone())
+            });
+        }
+        for ([name, _], n) in self.metrics.receiver_accepted_records.each() {
+            of(&name, &mut |one| one.accepted_records += n);
+        }
+        for ([name, _], n) in self.metrics.receiver_refused_records.each() {
+            of(&name, &mut |one| one.refused_records += n);
+        }
+        for ([name, _], n) in self.metrics.receiver_rejected_inputs.each() {
+            of(&name, &mut |one| one.rejected_inputs += n);
+        }
+        found
+    }
+
+    fn processors(&self, time: u64) -> Vec<ProcessorStatus> {
+        let end = self.reader.end();
+        let status = |(name, progress): &(String, Arc<Progress>)| {
+            let done = progress.done.load(Ordering::Relaxed);
+            let lag_records = end.saturating_sub(done);
+            let oldest = (lag_records > 0).then(|| self.received(done)).flatten();
+            ProcessorStatus {
+                processor: name.clone(),
+                lag_records,
+                lag_ns: oldest.map_or(0, |received| time.saturating_sub(received)),
+                sent_records: progress.sent.get(),
+                rejected_records: progress.rejected.get(),
+                skipped_records: progress.skipped.get(),
+                retries: progress.retries.get(),
+                failing: progress.failing.load(Ordering::Relaxed),
+                last_error: progress.last_error.get(),
+            }
+        };
+        self.workers.iter().map(status).collect()
+    }
+
+    fn producer(&self, one: &Producer, time: u64) -> ProducerStatus {
+        let (state, silence) = match self.liveness.known(one.id) {
+            None => ("open", None),
+            Some(Presence::Silent(silence)) => ("open", Some(silence)),
+            Some(Presence::Moved) => ("moved", None),
+            Some(Presence::Ended(ProducerEnd::Exited, at)) => ("exited", Some(at.elapsed())),
+            Some(Presence::Ended(ProducerEnd::Died, _)) => ("died", None),
+        };
+        let seen = silence.map_or(0, |silence| time.saturating_sub(nanos(silence)));
+        ProducerStatus {
+            producer: one.id.to_string(),
+            service: one.info.service.clone(),
+            host: one.info.host.clone(),
+            process_id: one.info.process_id,
+            state: state.to_owned(),
+            last_seen_ns: seen.max(one.received),
+            records: one.records,
+            dropped: self.drops.of(one.id),
+        }
+    }
+
+    fn store(&self) -> StoreStatus {
+        let stats = self.reader.stats();
+        // A file system that does not say so has no number.
+        let free = rustix::fs::statvfs(&self.path);
+        StoreStatus {
+            path: self.path.display().to_string(),
+            first: stats.first,
+            end: stats.end,
+            records: stats
+                .end
+                .saturating_sub(stats.first)
+                .saturating_sub(stats.lost),
+            oldest_ns: self.received(stats.first),
+            bytes: stats.bytes,
+            keep_bytes: self.keep_bytes,
+            keep_age_ns: self.keep_age.map(nanos),
+            free_bytes: free
+                .ok()
+                .map(|free| free.f_bavail.saturating_mul(free.f_frsize)),
+            pending_bytes: self.intake.bytes() as u64,
+            segments: stats.segments,
+            unsealed_segments: stats.unsealed,
+            damaged_places: stats.damaged,
+            damaged_records: stats.damaged_records,
+            no_space: stats.no_space,
+            write_errors: stats.write_errors,
+            seal_errors: stats.seal_errors,
+        }
+    }
+
+    /// When the first record from a number on was received.
+    fn received(&self, number: u64) -> Option<u64> {
+        let mut from = self.reader.consumer_from(number);
+        let chunk = from.read(1).ok()?;
+        let found = chunk
+            .encoded_batches()
+            .find(|(head, _)| head.end() > number)?;
+        Some(found.0.received)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
