@@ -5,6 +5,9 @@ use super::node::{Node, Place};
 /// Stands before the place that is looked for. It continues no escape.
 const MARK: &str = "x";
 
+/// No line break with indentation is longer, in bytes.
+const FAR: usize = 256;
+
 /// What makes a beginning of a scalar whole: plain, quoted, and blocks, which the reader gives without their head.
 const STYLES: [(&str, &str); 5] = [("", ""), ("", "'"), ("", "\""), ("|\n", ""), (">\n", "")];
 
@@ -30,8 +33,16 @@ pub(super) fn within(file: &str, node: &Node, decoded: &str, offset: usize) -> P
         })
     };
     let raw = file.get(node.bytes.clone()).unwrap_or_default();
+    // What is written is hardly shorter than what it means, so the first that are tried are mostly near the place.
     let ends = raw.char_indices().map(|(at, _)| at).chain([raw.len()]);
-    let beginning = ends.map(|end| &raw[..end]).rfind(ends_before);
+    let mut beginning: Option<&str> = None;
+    for end in ends.filter(|end| *end >= before.trim_start().len()) {
+        if ends_before(&&raw[..end]) {
+            beginning = raw.get(..end);
+        } else if beginning.is_some_and(|good| end > good.len() + FAR) {
+            break;
+        }
+    }
     node.place.after(beginning.unwrap_or_default())
 }
 
