@@ -14,7 +14,7 @@ use super::super::records::{RecordsAsk, blocking};
 use super::super::stats::count;
 use super::super::tree_part::{Cursor, TreePart};
 use super::super::{Api, Refusal};
-use super::text::{self, MAX_TEXT};
+use super::text::{self, MAX_QUOTE, MAX_TEXT};
 use crate::escape;
 use crate::query::{Engine, QueryError};
 use crate::tree::paint::{Colour, Look};
@@ -69,12 +69,9 @@ pub(super) async fn call(
         "stats" => stats(api.views.engine, arguments).await,
         "problems" => problems(api.views.engine, arguments).await,
         _ => {
-            let name: String = escape::one_line(tool)
-                .to_string()
-                .chars()
-                .take(100)
-                .collect();
-            let why = format!("no tool `{name}`: there are find, tasks, tree, stats and problems");
+            let mut why = "no tool `".to_owned();
+            escape::put_cut(&mut why, MAX_QUOTE, escape::one_line(tool));
+            why.push_str("`: there are find, tasks, tree, stats and problems");
             return Err(ErrorData::invalid_params(why, None));
         }
     };

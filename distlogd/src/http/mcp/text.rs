@@ -18,6 +18,8 @@ pub(super) const MAX_TEXT: usize = 20 << 10;
 pub(super) const MAX_RECORD: usize = 4 << 10;
 /// Longest first line of one, in bytes, without its task.
 const MAX_FIRST: usize = 2 << 10;
+/// What is quoted of a request is cut at this length, in bytes.
+pub(super) const MAX_QUOTE: usize = 100;
 /// Longest name in a list, in bytes.
 const MAX_NAME: usize = 150;
 
@@ -118,7 +120,7 @@ pub(super) fn put_problem(out: &mut String, problem: &Problem) {
     }
 }
 
-/// Appends how many there are, and how the list goes on.
+/// Appends whether that is all, and how the list goes on.
 pub(super) fn put_end(
     out: &mut String,
     items: &str,
@@ -128,19 +130,18 @@ pub(super) fn put_end(
 ) {
     let _ = match (next, complete, found) {
         (None, true, 0) => writeln!(out, "no such {items}"),
-        (None, true, _) => writeln!(out, "{found} {items}, that is all"),
+        (None, true, _) => writeln!(out, "these are all"),
         (None, false, _) => writeln!(
             out,
-            "{found} {items}; time ran out before all was looked at: ask for a shorter span of time"
+            "time ran out before all was looked at: ask for a shorter span of time"
         ),
         (Some(next), true, _) => writeln!(
             out,
-            "… {found} {items}, there are older ones: call again with the same arguments and cursor {next:?}"
+            "… there are older {items}: call again with the same arguments and cursor {next:?}"
         ),
         (Some(next), false, _) => writeln!(
             out,
-            "… {found} {items}, time ran out: look on with the same arguments and cursor {next:?}, or ask for a \
-             shorter span of time"
+            "… time ran out: look on with the same arguments and cursor {next:?}, or ask for a shorter span of time"
         ),
     };
 }

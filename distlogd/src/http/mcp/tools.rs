@@ -92,8 +92,8 @@ pub(super) fn all() -> Vec<Tool> {
             "stats",
             "Count records",
             "Counts records that match by groups, largest first, each a JSON object; where ends of tasks are in a group \
-             also how long they took: p50_ns, p90_ns, p99_ns, max_ns. With `every` also by time, oldest first. How slow is \
-             what: by \"task_name\" with filter kind == \"end\".",
+             also how long they took: p50_ns, p90_ns, p99_ns, max_ns. With `every` also by time, oldest first. How slow \
+             is what: by \"task_name\" with filter kind == \"end\".",
             &[
                 (
                     "by",
@@ -120,9 +120,9 @@ pub(super) fn all() -> Vec<Tool> {
         tool(
             "problems",
             "List problems",
-            "What fails, last seen first: errors and failed tasks, grouped by service, place in the code and kind of error, \
-             with how many, since when, and ids of tasks for `tree`. An error that failed several tasks of a trace counts \
-             once.",
+            "What fails, last seen first: errors and failed tasks, grouped by service, place in the code and kind of \
+             error, with how many, since when, and ids of tasks for `tree`. An error that failed several tasks of a \
+             trace counts once.",
             &[
                 ("service", service()),
                 ("from", from()),
@@ -222,10 +222,7 @@ fn to() -> Value {
 }
 
 fn cursor() -> Value {
-    string(
-        "From the last line of the answer before: the rest of it.",
-        &[],
-    )
+    json!({"type": "string", "description": "From the last line of the answer before: the rest of it."})
 }
 
 fn timeout() -> Value {
