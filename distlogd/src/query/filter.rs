@@ -48,6 +48,18 @@ impl Filter {
         *block.times.end() >= self.from
             && *block.times.start() < self.to
             && *block.times.start() <= self.window.before.time
+            && block.counts().is_none_or(|mut counts| {
+                counts.any(|(service, severity, _)| {
+                    // A program without the name of a service may be that of its process.
+                    let named = |name| service == name || service.is_empty();
+                    severity >= self.severity && self.service.as_deref().is_none_or(named)
+                })
+            })
+    }
+
+    /// The words that each record has that passes, in lowercase.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.phrases.iter().flat_map(Phrase::whole_words)
     }
 
     /// Whether a batch may hold a record that passes, by its bytes.

@@ -241,7 +241,13 @@ impl<C: Collect> Scan<C> {
 
     /// Looks at all records of a block.
     fn work(&self, block: usize, thread: usize, buffer: &mut BlockBuffer) -> End {
-        if let Err(error) = self.blocks[block].read(buffer) {
+        let block = &self.blocks[block];
+        match block.may_hold(self.filter.words()) {
+            Ok(true) => {}
+            Ok(false) => return End::Done,
+            Err(error) => return End::Failed(error.into()),
+        }
+        if let Err(error) = block.read(buffer) {
             return End::Failed(error.into());
         }
         let Some(collector) = self.collectors.get(thread) else {

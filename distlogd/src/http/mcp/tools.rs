@@ -92,8 +92,8 @@ pub(super) fn all() -> Vec<Tool> {
             "stats",
             "Count records",
             "Counts records that match by groups, largest first, each a JSON object; where ends of tasks are in a group \
-             also how long they took: p50_ns, p90_ns, p99_ns, max_ns. With `every` also by time, oldest first. How slow \
-             is what: by \"task_name\" with filter kind == \"end\".",
+             also how long they took: p50_ns, p90_ns, p99_ns, max_ns. With `every` also by time, oldest first. How \
+             slow is what: by \"task_name\" with filter kind == \"end\".",
             &[
                 (
                     "by",
