@@ -1,10 +1,10 @@
 //! The HTTP API: trees, the live tail, metrics.
 //!
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
-//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs` ask
-//! the query engine, with parameters that `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares two
-//! trees, `status.rs` tells how the daemon does. `mcp/` has tools for agents, which call the same functions. The store
-//! is read in threads that may block; the runtime only moves bytes.
+//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
+//! ask the query engine, with parameters that `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares
+//! two trees, `status.rs` tells how the daemon does. `mcp/` has tools for agents, which call the same functions. The
+//! store is read in threads that may block; the runtime only moves bytes.
 
 mod below;
 mod diff;

@@ -113,11 +113,25 @@ fn a_long_answer_is_cut_and_goes_on_until_all_was_told() {
         assert!(answers > LOGS / 200, "{tool}: {answers} answers");
         assert!(told.iter().copied().eq(0..LOGS), "{tool}: {told:?}");
     }
-    let (text, _) = call(&daemon, "stats", json!({"by": "message", "limit": 200}));
-    assert!(
-        text.contains("in 1504 groups, of which these are the"),
-        "{text}"
-    );
+    for (every, end) in [
+        (Value::Null, "largest: for others narrow it"),
+        (
+            "1s".into(),
+            "newest: for older ones set `to` to the first time here",
+        ),
+    ] {
+        let arguments = json!({"by": "message", "every": every, "limit": 200});
+        let (text, _) = call(&daemon, "stats", arguments);
+        let lines: Vec<&str> = text.lines().collect();
+        let (last, groups) = lines.split_last().unwrap();
+        assert!(last.contains("in 1503 groups, of which"), "{last}");
+        assert!(last.contains(end), "{last}");
+        assert!(groups.len() > 50, "{text}");
+        for group in groups {
+            let group: Value = serde_json::from_str(group).unwrap();
+            assert!(group["count"].as_u64() > Some(0), "{group}");
+        }
+    }
     let (text, _) = call(&daemon, "find", json!({"q": "nothing of the kind"}));
     assert_eq!(text, "no such records\n");
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use chrono::SecondsFormat;
 use distlog_proto::RecordRef;
+use serde_json::{Map, Value};
 
 use super::super::stats::Counted;
 use crate::escape::{one_line, put_cut};
@@ -20,6 +21,8 @@ pub(super) const MAX_RECORD: usize = 4 << 10;
 const MAX_FIRST: usize = 2 << 10;
 /// What is quoted of a request is cut at this length, in bytes.
 pub(super) const MAX_QUOTE: usize = 100;
+/// A group of `stats` that is longer, in bytes, has its names cut.
+const MAX_GROUP: usize = 300;
 /// Longest name in a list, in bytes.
 const MAX_NAME: usize = 150;
 
@@ -146,36 +149,65 @@ pub(super) fn put_end(
     };
 }
 
-/// Groups of `stats`, each as a JSON object on a line.
+/// A group as a JSON object, its values not too long.
+fn group(row: &[u8]) -> String {
+    if row.len() > MAX_GROUP
+        && let Ok(mut fields) = serde_json::from_slice::<Map<String, Value>>(row)
+    {
+        for value in fields.values_mut() {
+            match value {
+                Value::String(text) => shorten(text),
+                Value::Array(_) | Value::Object(_) => {
+                    let mut text = value.to_string();
+                    shorten(&mut text);
+                    *value = text.into();
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        return Value::Object(fields).to_string();
+    }
+    String::from_utf8_lossy(row).into_owned()
+}
+
+/// Groups of `stats`, a line for each.
 pub(super) fn groups(counted: &Counted) -> String {
     let rows = &counted.rows;
-    let (mut out, mut shown) = (String::new(), 0);
+    let lines: Vec<String> = rows.rows.iter().map(|row| group(row)).collect();
+    let room = |lines: &mut dyn Iterator<Item = &String>| {
+        let mut size = 0;
+        let fits = |line: &&String| {
+            size += line.len() + 1;
+            size <= MAX_TEXT
+        };
+        lines.take_while(fits).count()
+    };
     // By time the newest come last, and count most.
-    let size = |row: &Vec<u8>| row.len() + 1;
-    let mut first = 0;
-    if counted.by_time {
-        let mut all: usize = rows.rows.iter().map(size).sum();
-        while all > MAX_TEXT && first < rows.rows.len() {
-            all -= rows.rows.get(first).map_or(0, size);
-            first += 1;
-        }
-    }
-    for row in rows.rows.iter().skip(first) {
-        if out.len() + size(row) > MAX_TEXT {
-            break;
-        }
-        out.push_str(&String::from_utf8_lossy(row));
+    let shown = if counted.by_time {
+        lines.len() - room(&mut lines.iter().rev())..lines.len()
+    } else {
+        0..room(&mut lines.iter())
+    };
+    let mut out = String::new();
+    for line in lines.get(shown.clone()).unwrap_or_default() {
+        out.push_str(line);
         out.push('\n');
-        shown += 1;
     }
     let _ = write!(out, "{} records in {} groups", rows.records, rows.groups);
-    if shown < rows.groups {
-        let which = if counted.by_time { "newest" } else { "largest" };
-        let _ = write!(out, ", of which these are the {shown} {which}");
-        out.push_str(match counted.by_time {
-            true => ": for older ones set `to` to the first time here",
-            false => ": for others narrow it with `q`, `filter` or times, or group by fewer names",
-        });
+    if shown.len() < rows.groups {
+        let (which, how) = if counted.by_time {
+            ("newest", "older ones set `to` to the first time here")
+        } else {
+            (
+                "largest",
+                "others narrow it with `q`, `filter` or times, or group by fewer names",
+            )
+        };
+        let _ = write!(
+            out,
+            ", of which these are the {} {which}: for {how}",
+            shown.len()
+        );
     }
     out.push('\n');
     if rows.truncated {
