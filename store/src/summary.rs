@@ -49,6 +49,11 @@ impl BlockSummary {
         self.ends.get(outcome as usize).copied().unwrap_or(0)
     }
 
+    /// How many tasks end in it.
+    pub fn ended(&self) -> u64 {
+        self.ends.iter().map(|count| u64::from(*count)).sum()
+    }
+
     /// Which block of the filters tells about a word.
     pub(super) fn filter_block(&self, word: u64) -> u64 {
         let within = filter::block_of_word(word, self.filter_blocks as usize);

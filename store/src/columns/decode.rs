@@ -82,9 +82,15 @@ fn tag_bytes(tag: u32) -> Tag {
 }
 
 impl Block {
+    /// Each column has its CRC, so that some can be read without the others.
     fn read(body: &[u8], most: usize, unpack: &mut Unpack) -> Option<Block> {
         let mut input = Reader::new(body);
-        let mut head = Reader::new(input.short()?);
+        let crc = input.checksum()?;
+        let head = input.short()?;
+        if crc32c::crc32c(head) != crc {
+            return None;
+        }
+        let mut head = Reader::new(head);
         let salt = u32::try_from(head.varint()?).ok()?;
         let frames = head.count(most)?;
         let numbers_of = |head: &mut Reader<'_>, count, unpack: &mut Unpack| {
@@ -123,7 +129,12 @@ impl Block {
         for key in &read.columns {
             let count = head.count(most)?;
             let len = head.count(body.len())?;
-            let mut column = Reader::new(input.take(len)?);
+            let crc = head.checksum()?;
+            let column = input.take(len)?;
+            if crc32c::crc32c(column) != crc {
+                return None;
+            }
+            let mut column = Reader::new(column);
             columns.push(Values::take(key, &mut column, count, most, unpack)?);
         }
         let shapes = read

@@ -518,9 +518,13 @@ impl Encoder {
                 Values::Numbers(values) => values.len(),
                 Values::Texts(texts) => texts.len(),
             };
+            let column = body.bytes.get(std::mem::replace(&mut before, end)..end);
+            let column = column.unwrap_or_default();
             head.varint(count as u64);
-            head.varint((end - std::mem::replace(&mut before, end)) as u64);
+            head.varint(column.len() as u64);
+            head.checksum(column);
         }
+        out.checksum(&head.bytes);
         out.short(&head.bytes);
         out.bytes.extend_from_slice(&body.bytes);
         Ok(Encoding {

@@ -45,6 +45,12 @@ impl Writer {
         distlog_proto::wire::put::raw_varint(&mut self.bytes, value);
     }
 
+    /// The CRC of some bytes, which are written elsewhere.
+    pub(in super::super) fn checksum(&mut self, bytes: &[u8]) {
+        let crc = crc32c::crc32c(bytes);
+        self.bytes.extend_from_slice(&crc.to_le_bytes());
+    }
+
     /// Bytes with their length in front.
     pub(in super::super) fn short(&mut self, bytes: &[u8]) {
         self.varint(bytes.len() as u64);
@@ -133,6 +139,11 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
         Some(taken)
+    }
+
+    pub(in super::super) fn checksum(&mut self) -> Option<u32> {
+        let bytes = self.take(4)?;
+        bytes.try_into().ok().map(u32::from_le_bytes)
     }
 
     pub(in super::super) fn short(&mut self) -> Option<&'a [u8]> {

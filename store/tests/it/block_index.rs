@@ -1,6 +1,7 @@
 //! What is known of sealed blocks without reading them agrees with their records.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use distlog_proto::wire::{BatchWriter, trace_ids};
 use distlog_proto::{
@@ -8,7 +9,8 @@ use distlog_proto::{
 };
 use distlog_store::{BlockBuffer, Options, Reader, Store, any_text, lowercase, words};
 
-use crate::fixtures::{append, producer, wait_sealed};
+use crate::earlier_version::copy;
+use crate::fixtures::{append, producer, read_all, wait_sealed};
 
 fn options() -> Options {
     Options {
@@ -84,7 +86,8 @@ fn record(random: &mut fastrand::Rng, n: u64) -> Record {
             traceback: String::new(),
         });
     }
-    let mut task = Task::from(&TaskId::random());
+    let trace = TraceId::from_bytes(random.u128(1..).to_be_bytes()).unwrap();
+    let mut task = Task::from(&TaskId::top(trace));
     task.context = [("user", Value::from(format!("u{id:x}")))]
         .into_iter()
         .collect();
@@ -92,8 +95,10 @@ fn record(random: &mut fastrand::Rng, n: u64) -> Record {
     record
 }
 
-fn fill(store: &mut Store, random: &mut fastrand::Rng, count: u64) {
+/// Stores records; gives the batches.
+fn fill(store: &mut Store, random: &mut fastrand::Rng, count: u64) -> Vec<Vec<u8>> {
     let mut from = 0;
+    let mut batches = Vec::new();
     while from < count {
         let mut writer = BatchWriter::new();
         let size = random.u64(1..60).min(count - from);
@@ -108,8 +113,10 @@ fn fill(store: &mut Store, random: &mut fastrand::Rng, count: u64) {
         store.commit().unwrap();
         // Segments that come faster are sealed in rows.
         wait_sealed(store);
+        batches.push(bytes);
         from += size;
     }
+    batches
 }
 
 /// How many blocks say something of themselves; all that they say is checked.
@@ -181,6 +188,37 @@ fn summaries_say_what_is_in_a_block() {
     store.close().unwrap();
     let store = Store::open(dir.path(), options()).unwrap();
     assert_eq!(check(&store.reader()), known);
+}
+
+/// A store of columns of November 2026. It is never written anew; a change of the format adds a folder beside it.
+const FIXTURE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/2026-11-columns"
+);
+
+fn small_segments() -> Options {
+    Options {
+        segment_size: 64 << 10,
+        ..options()
+    }
+}
+
+#[test]
+fn columns_of_an_earlier_version_are_read() {
+    // As the fixture was written.
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), small_segments()).unwrap();
+    let written = fill(&mut store, &mut fastrand::Rng::with_seed(9), 600);
+    store.close().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    copy(Path::new(FIXTURE), dir.path());
+    let store = Store::open(dir.path(), small_segments()).unwrap();
+    assert_eq!(store.stats().damaged, 0);
+    let reader = store.reader();
+    assert!(check(&reader) > 0);
+    let read: Vec<Vec<u8>> = read_all(&reader).into_iter().map(|got| got.bytes).collect();
+    assert_eq!(read.len(), written.len());
+    assert!(read == written);
 }
 
 #[test]
