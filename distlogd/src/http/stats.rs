@@ -22,6 +22,7 @@ pub(super) struct Counted {
     /// Whether there was time for all records.
     pub complete: bool,
     /// Whether the groups are those of slots of time.
+    #[cfg(feature = "mcp")]
     pub by_time: bool,
 }
 
@@ -47,6 +48,7 @@ pub(super) async fn count(
     Ok(Counted {
         complete: outcome.looked_from == 0,
         rows: blocking(move || outcome.found.rows(limit)).await?,
+        #[cfg(feature = "mcp")]
         by_time: every.is_some(),
     })
 }

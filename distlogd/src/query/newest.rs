@@ -228,6 +228,7 @@ impl Page {
     }
 
     /// Leaves out what was not taken yet: the next page begins with it.
+    #[cfg(feature = "mcp")]
     pub fn cut(&mut self) {
         self.cut |= self.items.len() > 0;
         self.items = Vec::new().into_iter();
