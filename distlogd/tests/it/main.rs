@@ -11,6 +11,8 @@ mod find;
 mod kit;
 mod lists;
 mod log_noise;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod otlp;
 mod session;
 mod severities;
