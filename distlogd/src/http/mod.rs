@@ -3,10 +3,11 @@
 //! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
 //! the task that is followed. `records.rs`, `stats.rs` and `lists.rs` ask the query engine, with parameters that
 //! `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares two trees, `status.rs` tells how the daemon
-//! does. The store is read in threads that may block; the runtime only moves bytes.
+//! does. `jaeger.rs` answers as Jaeger's query service does. The store is read in threads that may block; the runtime only moves bytes.
 
 mod below;
 mod diff;
+mod jaeger;
 mod lists;
 mod params;
 mod pieces;
@@ -91,6 +92,8 @@ GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent event
 GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
 GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
+GET /api/v3/services, operations, traces, traces/ID
+                                      as Jaeger's query service answers
 GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
 ";
@@ -157,6 +160,10 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/api/v1/tail", get(tail::tail))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/diff", get(diff::diff))
+        .route("/api/v3/services", get(jaeger::services))
+        .route("/api/v3/operations", get(jaeger::operations))
+        .route("/api/v3/traces", get(jaeger::traces))
+        .route("/api/v3/traces/{id}", get(jaeger::trace))
         .with_state(Api {
             views,
             shutdown: shutdown.clone(),
