@@ -18,6 +18,20 @@ pub enum OpenError {
         /// Who holds it, if that could be read.
         pid: Option<u32>,
     },
+    /// A later version of distlogd wrote it.
+    #[error(
+        "the store has {}, which a later version of distlogd wrote (format {version}, this one knows {known}): \
+         use that version, or another path",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version of its format.
+        version: u32,
+        /// The latest version that can be read.
+        known: u32,
+    },
     /// A file operation failed.
     #[error("cannot open the store: {0}")]
     File(#[from] FileError),

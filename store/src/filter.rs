@@ -1,4 +1,5 @@
-//! A blocked Bloom filter over trace ids: one block of 64 bytes answers whether an id may be in a segment.
+//! A blocked Bloom filter over trace ids or words: one block of 64 bytes answers whether one may be in a segment, or in
+//! a block of it.
 //!
 //! A block is 480 bits and a CRC of them, so that damage makes the answer "maybe" and never a wrong "no". With 12 bits
 //! per id about one in a hundred absent ids passes.
@@ -42,13 +43,23 @@ pub(super) fn block_of(id: &TraceKey, blocks: usize) -> usize {
     (hashes(id).0 % blocks.max(1) as u64) as usize
 }
 
-/// Builds the filter.
+/// Builds the filter of a segment's traces.
 pub(super) fn build(ids: &[TraceKey]) -> Vec<u8> {
-    let blocks = blocks_for(ids.len());
+    build_of(ids.iter().map(hashes), ids.len())
+}
+
+/// Builds the filter of words, of which the hashes are given.
+pub(super) fn build_words(words: impl ExactSizeIterator<Item = u64>) -> Vec<u8> {
+    let count = words.len();
+    build_of(words.map(|hash| (hash, mix(hash))), count)
+}
+
+fn build_of(hashes: impl Iterator<Item = (u64, u64)>, count: usize) -> Vec<u8> {
+    let blocks = blocks_for(count);
     let mut out = vec![0; blocks * BLOCK];
-    for id in ids {
-        let at = block_of(id, blocks) * BLOCK;
-        for bit in bits(hashes(id).1) {
+    for (place, hash) in hashes {
+        let at = (place % blocks as u64) as usize * BLOCK;
+        for bit in bits(hash) {
             out[at + bit / 8] |= 1 << (bit % 8);
         }
     }
@@ -59,12 +70,26 @@ pub(super) fn build(ids: &[TraceKey]) -> Vec<u8> {
     out
 }
 
+/// Which of `blocks` blocks tells about a word.
+pub(super) fn block_of_word(word: u64, blocks: usize) -> usize {
+    (word % blocks.max(1) as u64) as usize
+}
+
 /// Whether an id may be in the segment, by the one block that tells.
 pub(super) fn may_hold(block: &[u8; BLOCK], id: &TraceKey) -> bool {
+    holds(block, hashes(id).1)
+}
+
+/// Whether a word may be there, by the one block that tells.
+pub(super) fn may_hold_word(block: &[u8; BLOCK], word: u64) -> bool {
+    holds(block, mix(word))
+}
+
+fn holds(block: &[u8; BLOCK], hash: u64) -> bool {
     if crc32c::crc32c(&block[..BLOCK - 4]) != u32_at(block, BLOCK - 4) {
         return true;
     }
-    bits(hashes(id).1).all(|bit| block[bit / 8] & (1 << (bit % 8)) != 0)
+    bits(hash).all(|bit| block[bit / 8] & (1 << (bit % 8)) != 0)
 }
 
 #[cfg(test)]
@@ -89,6 +114,21 @@ mod tests {
         assert!(ids.iter().all(|id| ask(&filter, id)));
         let wrong = (20_000..120_000).filter(|n| ask(&filter, &id(*n))).count();
         assert!(wrong < 3_000, "{wrong} of 100000 absent ids pass");
+    }
+
+    #[test]
+    fn words_are_found() {
+        let hash = |n: u32| xxhash_rust::xxh3::xxh3_64(&n.to_le_bytes());
+        let filter = build_words((0..5000).map(hash));
+        let ask = |n: u32| {
+            let at = block_of_word(hash(n), filter.len() / BLOCK) * BLOCK;
+            let mut block = [0; BLOCK];
+            block.copy_from_slice(&filter[at..at + BLOCK]);
+            may_hold_word(&block, hash(n))
+        };
+        assert!((0..5000).all(ask));
+        let wrong = (5000..105_000).filter(|n| ask(*n)).count();
+        assert!(wrong < 3000, "{wrong} of 100000 absent words pass");
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! | `checkpoint` | the next record number, where in which segment the durable frames end, where each producer stands | replaced as a whole when a segment is begun, each minute, at close |
 //! | `clock` | what the clock of ages and the system's said at one time | replaced with the checkpoint |
 //! | `segments/ID.log` | a raw segment: header, frames, then zeros that were allocated ahead | appended; the last one is the open one |
-//! | `segments/ID.seal` | a sealed segment: header, compressed blocks of frames, block table, filter, trace index, footer | once, aside, then renamed; the raw one goes after that |
+//! | `segments/ID.seal` | a sealed segment: header, blocks of frames in columns, what is in each, trace index, footer | once, aside, then renamed; the raw one goes after that |
 //! | `segments/*.damaged` | a file that recovery could make nothing of | never read again |
 //! | `cursors/NAME` | a consumer's next record number and its token | replaced as a whole |
 //!
@@ -43,12 +43,17 @@
 //! | part | what |
 //! |---|---|
 //! | header | 64 bytes, as in a raw one with another magic |
-//! | blocks | each 32 bytes of header (magic, CRC of it, stored and raw length, first record number, CRC, method) and whole frames up to about 256 KiB, compressed with zstd or not |
+//! | blocks | each 32 bytes of header (magic, CRC of it, stored and raw length, first record number, CRC, method) and whole frames up to about 1 MiB, in columns (`columns/`), or compressed with zstd, or as they were |
 //! | block table | 24 bytes for each block: offset, first record number, stored and raw length |
 //! | filter | a blocked Bloom filter over the trace ids |
 //! | trace pages | 4 KiB each, with a CRC: 170 sorted entries of trace id, place and length of its list |
 //! | lists | for each trace the numbers of its blocks, and a CRC |
-//! | footer | 128 bytes: record numbers, newest time, where the parts are, CRC |
+//! | summaries | for each block the range of its times, counts by service and severity, tasks that begin and end; compressed, with a CRC in the footer |
+//! | word filters | for each block a blocked Bloom filter over the words of its texts (`words.rs`) |
+//! | footer | 128 bytes: record numbers, newest time, where the parts are, version, CRC |
+//!
+//! Segments that come faster than columns can be made are sealed in compressed rows, without summaries and word
+//! filters; so are those that earlier versions wrote (version 0). A segment of a later version is refused.
 //!
 //! A look-up of a trace reads 64 bytes of a segment that does not have it, else a few pages and the blocks. A damaged
 //! index makes it slower (it reads all blocks), a damaged table or footer is rebuilt at the next open.
@@ -65,19 +70,23 @@
 //! `writer`: the [`Store`], with `pending` (the frame under construction), `producers`, `checkpoint`, `directory` and
 //! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `search`, `batches`:
 //! reading; `words`: what a search compares.
-//! `sealer` (the thread), `seal` (writes), `sealed` (reads), `memory` and `filter`: sealed segments and the indexes.
+//! `sealer` (the thread), `effort` (its pace), `seal` (writes), `sealed` (reads), `columns` (blocks), `summary`,
+//! `memory` and `filter`: sealed segments and the indexes. `search`, `block_lists`, `words`: what queries read.
 //! `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is old.
 //! `cursor_file`, `replace`: small files. `stats`: counters.
 
 mod age_clock;
 mod append;
 mod batches;
+mod block_lists;
 mod checkpoint;
+mod columns;
 mod consumer;
 mod cursor;
 mod cursor_file;
 mod damage;
 mod directory;
+mod effort;
 mod error;
 mod filter;
 mod format;
@@ -98,6 +107,7 @@ mod sealer;
 mod search;
 mod state;
 mod stats;
+mod summary;
 mod trace;
 mod words;
 mod writer;
@@ -113,8 +123,9 @@ pub use layer::{FileLayer, Lock, OsFiles, StoreFile};
 pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT};
 pub use reader::Reader;
 pub use retention::Expired;
-pub use search::{Block, BlockBuffer, BlockSummary};
+pub use search::{Block, BlockBuffer};
 pub use stats::Stats;
+pub use summary::BlockSummary;
 pub use trace::TraceCursor;
 pub use words::{Words, any_text, begins_with, is_word, lowercase, words};
 pub use writer::Store;

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use super::checkpoint::{Checkpoint, Loaded};
 use super::damage::{Damage, DamageLog, What};
 use super::directory::{LOG, log_path};
-use super::error::FileError;
+use super::error::{FileError, OpenError};
 use super::format::{BatchesOf, FramesIn, LOG_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::FileLayer;
 use super::memory::{FrameAt, MemoryIndex};
@@ -21,7 +21,7 @@ use super::replace::ASIDE;
 use super::salvage::{Salvaged, salvage};
 use super::scan::{Bounds, Walk, Window, segment_header};
 use super::seal;
-use super::sealed::{self, BlockReader, Footer, Sealed};
+use super::sealed::{self, BlockReader, Footer, Sealed, VERSION};
 use super::state::{Live, Segment, State};
 use super::stats::{Counters, add};
 
@@ -74,7 +74,7 @@ pub(super) fn recover(
     dir: &Path,
     segments: &Path,
     options: &Options,
-) -> Result<Recovered, FileError> {
+) -> Result<Recovered, OpenError> {
     let counters = Counters::default();
     let loaded = Checkpoint::load(layer, dir)?;
     let is_damaged = matches!(loaded, Loaded::Damaged);
@@ -110,7 +110,7 @@ pub(super) fn recover(
 }
 
 impl Recovery<'_> {
-    fn run(mut self) -> Result<Recovered, FileError> {
+    fn run(mut self) -> Result<Recovered, OpenError> {
         let found = self.find()?;
         let firsts: Vec<u64> = found.iter().map(Found::first).collect();
         let mut segments = VecDeque::new();
@@ -175,7 +175,7 @@ impl Recovery<'_> {
     }
 
     /// The usable segments in order.
-    fn find(&mut self) -> Result<Vec<Found>, FileError> {
+    fn find(&mut self) -> Result<Vec<Found>, OpenError> {
         let names = self
             .layer
             .list(self.dir)
@@ -220,7 +220,7 @@ impl Recovery<'_> {
         Ok(found)
     }
 
-    fn find_sealed(&mut self, id: u64, log: bool) -> Result<Option<Arc<Sealed>>, FileError> {
+    fn find_sealed(&mut self, id: u64, log: bool) -> Result<Option<Arc<Sealed>>, OpenError> {
         let path = seal::path(self.dir, id);
         let load = || -> io::Result<Option<Sealed>> {
             let file = self.layer.open(&path)?;
@@ -237,6 +237,13 @@ impl Recovery<'_> {
             }))
         };
         if let Some(sealed) = load().map_err(|e| FileError::new("read", &path, e))? {
+            if sealed.footer.version > VERSION {
+                return Err(OpenError::Newer {
+                    path,
+                    version: sealed.footer.version,
+                    known: VERSION,
+                });
+            }
             return Ok(Some(Arc::new(sealed)));
         }
         if log {
@@ -245,14 +252,8 @@ impl Recovery<'_> {
             remove(self.layer, &path)?;
             return Ok(None);
         }
-        let saved = salvage(
-            self.layer,
-            self.dir,
-            id,
-            self.options.index,
-            self.options.compress,
-        )
-        .map_err(|e| FileError::new("rebuild", &path, e))?;
+        let saved = salvage(self.layer, self.dir, id, self.options)
+            .map_err(|e| FileError::new("rebuild", &path, e))?;
         let Some(Salvaged { sealed, lost }) = saved else {
             self.set_aside(&path)?;
             return Ok(None);

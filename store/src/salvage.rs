@@ -4,10 +4,11 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+use super::effort::Effort;
 use super::format::{BatchesOf, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::FileLayer;
 use super::memory::{FrameAt, MemoryIndex};
-use super::options::IndexFn;
+use super::options::Options;
 use super::scan::Window;
 use super::seal::{self, SealWriter};
 use super::sealed::{BLOCK_HEADER, BLOCK_MAGIC, BlockAt, BlockHeader, BlockReader, Sealed};
@@ -24,8 +25,7 @@ pub(super) fn salvage(
     layer: &dyn FileLayer,
     dir: &Path,
     id: u64,
-    index: IndexFn,
-    compress: bool,
+    options: &Options,
 ) -> io::Result<Option<Salvaged>> {
     let file = layer.open(&seal::path(dir, id))?;
     let mut window = Window::new(&*file)?;
@@ -76,7 +76,13 @@ pub(super) fn salvage(
                         first: frame.first,
                         salt: frame.salt,
                     });
-                    none.insert(SealWriter::new(layer, dir, header, compress)?)
+                    none.insert(SealWriter::new(
+                        layer,
+                        dir,
+                        header,
+                        options,
+                        Effort::Columns,
+                    )?)
                 }
             };
             let expected = if end > 0 { end } else { first };
@@ -91,7 +97,7 @@ pub(super) fn salvage(
             let bytes = &raw[range];
             for (batch, _, body) in BatchesOf::new(&frame, bytes) {
                 newest = newest.max(batch.received);
-                index(&bytes[body], &mut |trace| {
+                (options.index)(&bytes[body], &mut |trace| {
                     memory.add_trace(trace.to_bytes())
                 });
             }

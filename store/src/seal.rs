@@ -5,13 +5,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::columns::{self, BlockIndex};
+use super::effort::Effort;
 use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
-use super::options::{FRAME_TARGET, TraceKey};
+use super::options::{Options, TraceKey};
 use super::replace::ASIDE;
-use super::sealed::{BlockAt, BlockHeader, Footer, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY};
+use super::sealed::{
+    BlockAt, BlockHeader, Footer, Method, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY, VERSION,
+};
+use super::summary::Summaries;
 
 /// Ending of a sealed segment's name.
 pub(super) const ENDING: &str = ".seal";
@@ -37,6 +42,10 @@ pub(super) struct SealWriter<'a> {
     aside: PathBuf,
     file: Arc<dyn StoreFile>,
     header: SegmentHeader,
+    effort: Effort,
+    /// It need not be made anew when there is time.
+    final_form: bool,
+    block_target: usize,
     pack: Option<zstd::bulk::Compressor<'static>>,
     raw: Vec<u8>,
     packed: Vec<u8>,
@@ -44,6 +53,7 @@ pub(super) struct SealWriter<'a> {
     offset: u64,
     synced: u64,
     table: Vec<BlockAt>,
+    summaries: Summaries,
     /// For each frame the block that it went to.
     block_of: Vec<u32>,
     done: bool,
@@ -54,7 +64,8 @@ impl<'a> SealWriter<'a> {
         layer: &'a dyn FileLayer,
         dir: &'a Path,
         header: SegmentHeader,
-        compress: bool,
+        options: &Options,
+        effort: Effort,
     ) -> io::Result<Self> {
         let aside = dir.join(format!("{:020}{ENDING}{ASIDE}", header.id));
         let file = layer.create(&aside)?;
@@ -64,17 +75,23 @@ impl<'a> SealWriter<'a> {
             aside,
             file,
             header,
+            effort,
+            final_form: !options.compress || effort == Effort::Columns,
+            block_target: options.block_target(),
             pack: None,
-            raw: Vec::with_capacity(FRAME_TARGET * 2),
+            raw: Vec::new(),
             packed: Vec::new(),
             raw_first: header.first,
             offset: 0,
             synced: 0,
             table: Vec::new(),
+            summaries: Summaries::default(),
             block_of: Vec::new(),
             done: false,
         };
-        if compress {
+        if !options.compress {
+            writer.effort = Effort::Rows;
+        } else if effort != Effort::Rows {
             writer.pack = Some(zstd::bulk::Compressor::new(LEVEL)?);
         }
         writer.write(&header.encode(SEALED_MAGIC))?;
@@ -88,7 +105,7 @@ impl<'a> SealWriter<'a> {
         }
         self.raw.extend_from_slice(bytes);
         self.block_of.push(self.table.len() as u32);
-        if self.raw.len() >= FRAME_TARGET {
+        if self.raw.len() >= self.block_target {
             self.block()?;
         }
         Ok(())
@@ -134,6 +151,15 @@ impl<'a> SealWriter<'a> {
         self.write(&pages)?;
         footer.postings_at = self.offset;
         self.write(&postings)?;
+
+        let (summaries, words) = self.summaries.encode()?;
+        footer.version = if self.final_form { VERSION } else { 0 };
+        footer.summaries_at = self.offset;
+        footer.summaries = summaries.len() as u32;
+        footer.summaries_crc = crc32c::crc32c(&summaries);
+        self.write(&summaries)?;
+        footer.words_at = self.offset;
+        self.write(&words)?;
         self.write(&footer.encode())?;
         self.file.sync()?;
 
@@ -188,21 +214,19 @@ impl<'a> SealWriter<'a> {
             return Ok(());
         }
         let raw = std::mem::take(&mut self.raw);
-        let mut packed = std::mem::take(&mut self.packed);
-        let mut compressed = false;
-        if let Some(pack) = &mut self.pack {
-            packed.clear();
-            packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
-            pack.compress_to_buffer(&raw, &mut packed)?;
-            compressed = packed.len() < raw.len();
-        }
-        let body = if compressed { &packed } else { &raw };
+        let (method, packed, index) = self.pack(&raw)?;
+        self.summaries.add(index);
+        let body = if method == Method::Rows {
+            &raw
+        } else {
+            &packed
+        };
         let header = BlockHeader {
             stored: body.len() as u32,
             raw: raw.len() as u32,
             first: self.raw_first,
             crc: crc32c::crc32c(body),
-            compressed,
+            method,
         };
         self.table.push(BlockAt {
             offset: self.offset,
@@ -218,6 +242,33 @@ impl<'a> SealWriter<'a> {
         self.raw.clear();
         self.packed = packed;
         Ok(())
+    }
+
+    /// The shortest form of a block's frames, its bytes unless it is the frames themselves, and what is known of it.
+    fn pack(&mut self, raw: &[u8]) -> io::Result<(Method, Vec<u8>, Option<BlockIndex>)> {
+        let mut packed = std::mem::take(&mut self.packed);
+        packed.clear();
+        let Some(pack) = &mut self.pack else {
+            return Ok((Method::Rows, packed, None));
+        };
+        if self.effort == Effort::Columns
+            && let Some(columns) = columns::encode(raw)?
+            && columns.body.len() < raw.len()
+        {
+            // Nothing is removed that cannot be read again.
+            if columns::decode(&columns.body, raw.len(), &mut packed).is_some() && packed == raw {
+                return Ok((Method::Columns, columns.body, columns.index));
+            }
+            packed.clear();
+        }
+        packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        pack.compress_to_buffer(raw, &mut packed)?;
+        let method = if packed.len() < raw.len() {
+            Method::PackedRows
+        } else {
+            Method::Rows
+        };
+        Ok((method, packed, None))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

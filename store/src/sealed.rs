@@ -3,11 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::columns;
 use super::filter;
 use super::format::{MAX_BODY, put, take, u32_at, u64_at};
 use super::layer::{StoreFile, read_full};
-use super::options::{FRAME_TARGET, TraceKey};
+use super::options::{BLOCK_TARGET, TraceKey};
 use super::scan::is_damage;
+use super::summary::{self, BlockSummary};
 
 pub(super) const BLOCK_HEADER: usize = 32;
 pub(super) const BLOCK_MAGIC: [u8; 4] = *b"DLbk";
@@ -20,16 +22,27 @@ pub(super) const FOOTER: usize = 128;
 const FOOTER_MAGIC: [u8; 8] = *b"DLSEALft";
 
 /// No block has more bytes before compression: one large frame after frames that were just too small.
-const MAX_RAW: usize = MAX_BODY + FRAME_TARGET + 4096;
+pub(super) const MAX_RAW: usize = MAX_BODY + BLOCK_TARGET + 4096;
 
-/// The head of a block: frames as they were in the raw segment, compressed together.
+/// How the frames of a block are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// As they were.
+    Rows = 0,
+    /// As they were, compressed together.
+    PackedRows = 1,
+    /// Taken apart, see [`columns`](super::columns).
+    Columns = 2,
+}
+
+/// The head of a block: frames of the raw segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHeader {
     pub(super) stored: u32,
     pub(super) raw: u32,
     pub(super) first: u64,
     pub(super) crc: u32,
-    pub(super) compressed: bool,
+    pub(super) method: Method,
 }
 
 impl BlockHeader {
@@ -40,7 +53,7 @@ impl BlockHeader {
         put(&mut b, 12, &self.raw.to_le_bytes());
         put(&mut b, 16, &self.first.to_le_bytes());
         put(&mut b, 24, &self.crc.to_le_bytes());
-        put(&mut b, 28, &u32::from(self.compressed).to_le_bytes());
+        put(&mut b, 28, &(self.method as u32).to_le_bytes());
         let crc = crc32c::crc32c(&b[8..]);
         put(&mut b, 4, &crc.to_le_bytes());
         b
@@ -56,7 +69,12 @@ impl BlockHeader {
             raw: u32_at(b, 12),
             first: u64_at(b, 16),
             crc: u32_at(b, 24),
-            compressed: u32_at(b, 28) == 1,
+            method: match u32_at(b, 28) {
+                0 => Method::Rows,
+                1 => Method::PackedRows,
+                2 => Method::Columns,
+                _ => return None,
+            },
         };
         let sane = header.raw as usize <= MAX_RAW && header.stored as usize <= MAX_RAW;
         sane.then_some(header)
@@ -109,7 +127,18 @@ pub(super) struct Footer {
     pub(super) pages: u32,
     pub(super) pages_at: u64,
     pub(super) postings_at: u64,
+    /// Of what is known of the blocks; 0 if that is not in the file.
+    pub(super) summaries_at: u64,
+    pub(super) summaries: u32,
+    pub(super) summaries_crc: u32,
+    /// The filters of the blocks' words.
+    pub(super) words_at: u64,
+    /// 0 in files without summaries.
+    pub(super) version: u32,
 }
+
+/// What is written now.
+pub(super) const VERSION: u32 = 1;
 
 impl Footer {
     pub(super) fn encode(&self) -> [u8; FOOTER] {
@@ -126,6 +155,10 @@ impl Footer {
             u64::from(self.filter_blocks) | u64::from(self.pages) << 32,
             self.pages_at,
             self.postings_at,
+            self.summaries_at,
+            u64::from(self.summaries) | u64::from(self.summaries_crc) << 32,
+            self.words_at,
+            u64::from(self.version),
         ]
         .into_iter()
         .enumerate()
@@ -154,6 +187,11 @@ impl Footer {
             pages: u32_at(b, 68),
             pages_at: u64_at(b, 72),
             postings_at: u64_at(b, 80),
+            summaries_at: u64_at(b, 88),
+            summaries: u32_at(b, 96),
+            summaries_crc: u32_at(b, 100),
+            words_at: u64_at(b, 104),
+            version: u32_at(b, 112),
         })
     }
 
@@ -168,7 +206,14 @@ impl Footer {
             Err(e) if is_damage(&e) => Ok(None),
             Err(e) => Err(e),
             Ok(()) => Ok(Self::decode(&b).filter(|f| {
-                let parts = [f.table_at, f.filter_at, f.pages_at, f.postings_at];
+                let parts = [
+                    f.table_at,
+                    f.filter_at,
+                    f.pages_at,
+                    f.postings_at,
+                    f.summaries_at,
+                    f.words_at,
+                ];
                 f.id == id && f.first <= f.end && parts.iter().all(|part| *part <= size)
             })),
         }
@@ -207,6 +252,38 @@ pub(super) fn table(file: &dyn StoreFile, footer: &Footer) -> io::Result<Option<
             .map(BlockAt::decode)
             .collect(),
     ))
+}
+
+/// What is known of the blocks without reading them; nothing where the file does not say it, or the part is damaged.
+pub(super) fn summaries(file: &dyn StoreFile, f: &Footer) -> io::Result<Vec<Option<BlockSummary>>> {
+    let blocks = f.blocks as usize;
+    if f.summaries_at == 0 || f.summaries as usize > MAX_RAW {
+        return Ok(vec![None; blocks]);
+    }
+    let mut bytes = vec![0; f.summaries as usize];
+    match exactly(file, &mut bytes, f.summaries_at) {
+        Err(e) if is_damage(&e) => return Ok(vec![None; blocks]),
+        other => other?,
+    }
+    let good = crc32c::crc32c(&bytes) == f.summaries_crc;
+    let read = good.then(|| summary::decode(&bytes, blocks)).flatten();
+    Ok(read.unwrap_or_else(|| vec![None; blocks]))
+}
+
+/// Whether a block may hold a word, of which the hash is given; true where the filter is damaged.
+pub(super) fn may_hold_word(
+    file: &dyn StoreFile,
+    f: &Footer,
+    block: &BlockSummary,
+    word: u64,
+) -> io::Result<bool> {
+    let mut bytes = [0; filter::BLOCK];
+    let at = f.words_at + block.filter_block(word) * filter::BLOCK as u64;
+    match exactly(file, &mut bytes, at) {
+        Err(e) if is_damage(&e) => Ok(true),
+        Err(e) => Err(e),
+        Ok(()) => Ok(filter::may_hold_word(&bytes, word)),
+    }
 }
 
 /// Where the index says that a trace is.
@@ -311,9 +388,20 @@ impl BlockReader {
         if header.stored != at.stored || crc32c::crc32c(body) != header.crc {
             return Ok(false);
         }
-        if !header.compressed {
-            out.extend_from_slice(body);
-            return Ok(true);
+        match header.method {
+            Method::PackedRows => {}
+            Method::Rows => {
+                out.extend_from_slice(body);
+                return Ok(true);
+            }
+            Method::Columns => {
+                let start = out.len();
+                let good = columns::decode(body, header.raw as usize, out).is_some();
+                if !good {
+                    out.truncate(start);
+                }
+                return Ok(good);
+            }
         }
         let unpack = match &mut self.unpack {
             Some(unpack) => unpack,

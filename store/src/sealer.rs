@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::age_clock::Reading;
 use super::checkpoint::Checkpoint;
+use super::effort::{Effort, Pace};
 use super::error::FileError;
 use super::format::{FrameHeader, body_is_good};
 use super::layer::read_full;
 use super::memory::FrameAt;
-use super::options::HURRY_BACKLOG;
 use super::scan::is_damage;
 use super::seal::SealWriter;
 use super::sealed::Sealed;
@@ -20,8 +21,8 @@ use super::state::{Live, Segment, Shared};
 use super::stats::add;
 
 enum Job {
-    /// Seal a segment that ends before a record number.
-    Seal(Arc<Live>, u64),
+    /// Seal a segment that ends before a record number, and was full then.
+    Seal(Arc<Live>, u64, Instant),
     Checkpoint(Checkpoint),
     Clock(Reading),
 }
@@ -56,7 +57,7 @@ impl Sealer {
     /// Has a segment sealed that ends before `end`.
     pub(super) fn seal(&self, shared: &Shared, live: Arc<Live>, end: u64) {
         shared.update(|state| state.backlog += 1);
-        if !self.send(Job::Seal(live, end)) {
+        if !self.send(Job::Seal(live, end, Instant::now())) {
             shared.update(|state| state.backlog -= 1);
         }
     }
@@ -104,11 +105,12 @@ impl Sealer {
 }
 
 fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>) {
+    let mut pace = Pace::new();
     while let Ok(job) = queue.recv() {
         match job {
-            Job::Seal(live, end) => {
+            Job::Seal(live, end, full) => {
                 if !shared.stopping.load(Ordering::Relaxed)
-                    && seal_and_swap(shared, &live, end).is_err()
+                    && seal_at_pace(shared, &mut pace, &live, (end, full)).is_err()
                 {
                     add(&shared.counters.seal_errors, 1);
                 }
@@ -128,6 +130,22 @@ fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>) {
     }
 }
 
+fn seal_at_pace(
+    shared: &Shared,
+    pace: &mut Pace,
+    live: &Live,
+    (end, full): (u64, Instant),
+) -> io::Result<()> {
+    let bytes = live.durable.load(Ordering::Relaxed);
+    let effort = pace.effort(full, bytes, shared.state().backlog);
+    let begun = Instant::now();
+    seal_and_swap(shared, live, end, effort)?;
+    if effort == Effort::Columns {
+        pace.took(bytes, begun.elapsed());
+    }
+    Ok(())
+}
+
 fn save(shared: &Shared, saved: &Saved, checkpoint: &Checkpoint) -> Result<(), FileError> {
     let mut saved = saved.lock().unwrap_or_else(PoisonError::into_inner);
     // One that waited in the queue must not replace a later one.
@@ -141,14 +159,19 @@ fn save(shared: &Shared, saved: &Saved, checkpoint: &Checkpoint) -> Result<(), F
 }
 
 /// Seals a segment, puts it in the place of the raw one and removes that.
-pub(super) fn seal_and_swap(shared: &Shared, live: &Live, end: u64) -> io::Result<()> {
+pub(super) fn seal_and_swap(
+    shared: &Shared,
+    live: &Live,
+    end: u64,
+    effort: Effort,
+) -> io::Result<()> {
     // What is written here is given back when the raw file goes; until then it must not take the last room.
     let free = shared.layer.free_space(&shared.segments_dir)?;
     let raw = live.durable.load(Ordering::Acquire);
     if free < raw.saturating_mul(2) {
         return Err(io::ErrorKind::StorageFull.into());
     }
-    let sealed = Arc::new(seal(shared, live, end)?);
+    let sealed = Arc::new(seal(shared, live, end, effort)?);
     let kept = shared.update(|state| {
         let place = state.place(live.header.id);
         if let Some(segment) = place.and_then(|at| state.segments.get_mut(at)) {
@@ -166,14 +189,14 @@ pub(super) fn seal_and_swap(shared: &Shared, live: &Live, end: u64) -> io::Resul
     }
 }
 
-fn seal(shared: &Shared, live: &Live, end: u64) -> io::Result<Sealed> {
-    let hurry = shared.state().backlog >= HURRY_BACKLOG;
+fn seal(shared: &Shared, live: &Live, end: u64, effort: Effort) -> io::Result<Sealed> {
     let memory = live.memory();
     let mut writer = SealWriter::new(
         &*shared.layer,
         &shared.segments_dir,
         live.header,
-        shared.options.compress && !hurry,
+        &shared.options,
+        effort,
     )?;
     let mut bytes = Vec::new();
     for (number, frame) in memory.frames().iter().enumerate() {

@@ -1,11 +1,11 @@
 //! Searching: a snapshot of the blocks that the store is made of, read in any order and by many threads at once.
 
-use std::collections::HashMap;
 use std::io;
-use std::ops::{Range, RangeInclusive};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::batches::Batches;
+use super::block_lists::BlockList;
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::read_full;
@@ -13,11 +13,10 @@ use super::memory::FrameAt;
 use super::options::FRAME_TARGET;
 use super::reader::Reader;
 use super::scan::is_damage;
-use super::sealed::{self, BlockAt, BlockReader, Sealed, TABLE_ENTRY};
+use super::sealed::{self, BlockAt, BlockReader, Sealed};
 use super::state::{Live, Segment, Shared};
-
-/// Block tables that are kept in memory, in bytes.
-const MAX_TABLES: usize = 16 << 20;
+use super::summary::BlockSummary;
+use super::words::hash;
 
 /// A piece of the store: a block of a sealed segment, or neighbouring frames of one that is not sealed. Cheap to clone.
 #[derive(Clone)]
@@ -30,14 +29,7 @@ pub struct Block {
 #[derive(Clone)]
 enum Place {
     Frames(Arc<Live>, Range<usize>),
-    Block(Arc<Sealed>, BlockAt),
-}
-
-/// What is known of a block without reading it.
-#[derive(Debug, Clone)]
-pub struct BlockSummary {
-    /// The times of its records, in ns since the epoch: what a record says, else when it was received.
-    pub times: RangeInclusive<u64>,
+    Block(Arc<Sealed>, Arc<BlockList>, usize),
 }
 
 /// What [`Block::read`] fills. Use one again and again: it keeps its memory.
@@ -106,34 +98,36 @@ fn add_blocks(
     sealed: &Arc<Sealed>,
     blocks: &mut Vec<Block>,
 ) -> io::Result<()> {
-    let table = match shared.tables.get(sealed.footer.id) {
-        Some(table) => table,
-        None => match load_table(shared, sealed) {
+    let list = match shared.block_lists.get(sealed.footer.id) {
+        Some(list) => list,
+        None => match load_list(shared, sealed) {
             Err(e) if is_gone(shared, sealed, &e) => return Ok(()),
             other => other?,
         },
     };
-    let ends = table.iter().skip(1).map(|next| next.first);
-    for (at, end) in table.iter().zip(ends.chain([sealed.footer.end])) {
+    let ends = list.table.iter().skip(1).map(|next| next.first);
+    let ends = ends.chain([sealed.footer.end]);
+    for (place, (at, end)) in list.table.iter().zip(ends).enumerate() {
         blocks.push(Block {
             shared: Arc::clone(shared),
-            place: Place::Block(Arc::clone(sealed), *at),
+            place: Place::Block(Arc::clone(sealed), Arc::clone(&list), place),
             numbers: at.first..end,
         });
     }
     Ok(())
 }
 
-fn load_table(shared: &Shared, sealed: &Sealed) -> io::Result<Arc<[BlockAt]>> {
+fn load_list(shared: &Shared, sealed: &Sealed) -> io::Result<Arc<BlockList>> {
     let file = shared.layer.open(&sealed.path)?;
     let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_else(|| {
         shared.note_lost(&sealed.path, sealed.footer.first..sealed.footer.end);
         Vec::new()
     });
-    let table: Arc<[BlockAt]> = table.into();
+    let summaries = sealed::summaries(&*file, &sealed.footer)?;
+    let list = Arc::new(BlockList { table, summaries });
     let oldest = shared.state().segments.front().map_or(0, Segment::id);
-    shared.tables.keep(sealed.footer.id, &table, oldest);
-    Ok(table)
+    shared.block_lists.keep(sealed.footer.id, &list, oldest);
+    Ok(list)
 }
 
 /// Whether retention was quicker.
@@ -149,7 +143,41 @@ impl Block {
 
     /// What is known of it without reading it.
     pub fn summary(&self) -> Option<&BlockSummary> {
-        None
+        match &self.place {
+            Place::Frames(..) => None,
+            Place::Block(_, list, place) => list.summaries.get(*place)?.as_ref(),
+        }
+    }
+
+    /// Whether a record in it may have all of these words in the texts that [`any_text`](crate::any_text) shows. They
+    /// are given as [`lowercase`](crate::lowercase) makes them. Reads 64 bytes for each; true where nothing is known.
+    ///
+    /// # Errors
+    /// As [`Block::read`].
+    pub fn may_hold<'w>(
+        &self,
+        words: impl IntoIterator<Item = &'w str>,
+    ) -> Result<bool, ReadError> {
+        let (Some(summary), Place::Block(sealed, ..)) = (self.summary(), &self.place) else {
+            return Ok(true);
+        };
+        let ask = || -> io::Result<bool> {
+            let mut file = None;
+            for word in words {
+                let file = match &mut file {
+                    Some(file) => file,
+                    none => none.insert(self.shared.layer.open(&sealed.path)?),
+                };
+                if !sealed::may_hold_word(&**file, &sealed.footer, summary, hash(word))? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        match ask() {
+            Err(e) if is_gone(&self.shared, sealed, &e) => Ok(false),
+            other => other.map_err(|e| FileError::new("read", &sealed.path, e).into()),
+        }
     }
 
     /// Reads it. One that retention removed meanwhile is empty. What is damaged is left out, counted and told.
@@ -162,10 +190,15 @@ impl Block {
             Place::Frames(live, frames) => self
                 .read_frames(live, frames.clone(), &mut buffer.batches)
                 .map_err(|e| FileError::new("read", &live.path, e).into()),
-            Place::Block(sealed, at) => match self.read_block(sealed, at, buffer) {
-                Err(e) if is_gone(&self.shared, sealed, &e) => Ok(()),
-                other => other.map_err(|e| FileError::new("read", &sealed.path, e).into()),
-            },
+            Place::Block(sealed, list, place) => {
+                let Some(at) = list.table.get(*place) else {
+                    return Ok(());
+                };
+                match self.read_block(sealed, at, buffer) {
+                    Err(e) if is_gone(&self.shared, sealed, &e) => Ok(()),
+                    other => other.map_err(|e| FileError::new("read", &sealed.path, e).into()),
+                }
+            }
         }
     }
 
@@ -216,26 +249,5 @@ impl Block {
             }
         }
         Ok(())
-    }
-}
-
-/// Block tables of sealed segments, by the segments' ids.
-#[derive(Default)]
-pub(super) struct Tables(Mutex<HashMap<u64, Arc<[BlockAt]>>>);
-
-impl Tables {
-    fn get(&self, id: u64) -> Option<Arc<[BlockAt]>> {
-        let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.get(&id).cloned()
-    }
-
-    /// Keeps a table while there is room; those before `oldest` are of segments that are gone.
-    fn keep(&self, id: u64, table: &Arc<[BlockAt]>, oldest: u64) {
-        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.retain(|id, _| *id >= oldest);
-        let blocks: usize = tables.values().map(|table| table.len()).sum();
-        if (blocks + table.len()) * TABLE_ENTRY <= MAX_TABLES {
-            tables.insert(id, Arc::clone(table));
-        }
     }
 }

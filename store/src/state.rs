@@ -9,13 +9,13 @@ use std::sync::{
 };
 use std::time::{Duration, Instant};
 
+use super::block_lists::BlockLists;
 use super::damage::{Damage, DamageLog, What};
 use super::format::SegmentHeader;
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
 use super::options::Options;
 use super::sealed::Sealed;
-use super::search::Tables;
 use super::stats::{Counters, Stats, add};
 
 /// A segment that is not sealed: the open one, or one that waits for it.
@@ -153,7 +153,7 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) counters: Counters,
     pub(super) damage: DamageLog,
-    pub(super) tables: Tables,
+    pub(super) block_lists: BlockLists,
     /// The sealing thread is to leave off.
     pub(super) stopping: AtomicBool,
     state: Mutex<State>,
@@ -176,7 +176,7 @@ impl Shared {
             options,
             counters,
             damage,
-            tables: Tables::default(),
+            block_lists: BlockLists::default(),
             stopping: AtomicBool::new(false),
             state: Mutex::new(state),
             changed: Condvar::new(),

@@ -5,6 +5,7 @@
 
 use distlog_proto::wire::FieldsRef;
 use distlog_proto::{RecordRef, ValueRef};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The words of a text, in order.
 pub fn words(text: &str) -> Words<'_> {
@@ -54,6 +55,20 @@ fn find(text: &str, wanted: bool) -> Option<usize> {
 /// A word as it is compared.
 pub fn lowercase(word: &str) -> String {
     word.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// The hash of a word as it is compared. It stands in files: XXH3, 64 bits
+/// (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>).
+pub(super) fn hash(word: &str) -> u64 {
+    let mut short = [0; 64];
+    match short.get_mut(..word.len()) {
+        Some(short) if word.is_ascii() => {
+            short.copy_from_slice(word.as_bytes());
+            short.make_ascii_lowercase();
+            xxh3_64(short)
+        }
+        _ => xxh3_64(lowercase(word).as_bytes()),
+    }
 }
 
 /// Whether a word is another one, which is in lowercase.
@@ -119,7 +134,7 @@ fn any_of(value: ValueRef<'_>, show: &mut dyn FnMut(&str) -> bool) -> bool {
 }
 
 /// A number in digits, without an allocation.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
+pub(super) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &str {
     let mut at = digits.len();
     loop {
         at -= 1;

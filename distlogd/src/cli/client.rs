@@ -112,10 +112,7 @@ pub(super) fn get_lines(
         .iter()
         .map(|(name, value)| (*name, &**value))
         .collect();
-    ask(url, path, &query, "application/x-ndjson").map_err(|error| match error {
-        Error::Refused(why) => Error::Refused(with_flags(&why)),
-        other => other,
-    })
+    ask(url, path, &query, "application/x-ndjson")
 }
 
 /// Names a parameter that the daemon refused as the command line does.
@@ -124,6 +121,8 @@ fn with_flags(why: &str) -> String {
         ("`from` ", "`--since`"),
         ("`to` ", "`--until`"),
         ("`q` ", "TEXT"),
+        ("`min_duration` ", "`--min-duration`"),
+        ("`limit` ", "`-n`"),
     ];
     let named = flags
         .iter()
@@ -160,7 +159,7 @@ fn ask(
     let why = why.trim().to_owned();
     match response.status() {
         StatusCode::NOT_FOUND => Err(Error::NotFound(why)),
-        _ => Err(Error::Refused(why)),
+        _ => Err(Error::Refused(with_flags(&why))),
     }
 }
 

@@ -129,6 +129,7 @@ mod tests {
                 target: any(),
                 place: any(),
                 kind: any(),
+                error: any(),
                 count: 2,
                 first_seen_ns: 1,
                 last_seen_ns: 2,

@@ -1,5 +1,7 @@
 //! Which records a query is about.
 
+use std::ops::Range;
+
 use distlog_proto::wire::SourceRef;
 use distlog_proto::{RecordRef, Severity};
 use distlog_rules::Condition;
@@ -48,6 +50,42 @@ impl Filter {
         *block.times.end() >= self.from
             && *block.times.start() < self.to
             && *block.times.start() <= self.window.before.time
+            && block.counts().is_none_or(|mut counts| {
+                counts.any(|(service, severity, _)| {
+                    // A program without the name of a service may be that of its process.
+                    let named = |name| service == name || service.is_empty();
+                    severity >= self.severity && self.service.as_deref().is_none_or(named)
+                })
+            })
+    }
+
+    /// How many records of a block pass, by service and severity, where what is known of it is enough to tell.
+    pub(super) fn counts<'b>(
+        &'b self,
+        block: &'b BlockSummary,
+        numbers: &Range<u64>,
+    ) -> Option<impl Iterator<Item = (&'b str, Severity, u32)>> {
+        let all = self.window.numbers.start <= numbers.start
+            && numbers.end <= self.window.numbers.end
+            && self.from <= *block.times.start()
+            && *block.times.end() < self.to
+            && *block.times.end() < self.window.before.time
+            && self.phrases.is_empty()
+            && self.condition.is_none();
+        // A program without the name of a service may be that of its process.
+        let unnamed = |service: &str| self.service.is_some() && service.is_empty();
+        if !all || block.counts()?.any(|(service, ..)| unnamed(service)) {
+            return None;
+        }
+        let counts = block.counts()?;
+        Some(counts.filter(|(service, severity, _)| {
+            *severity >= self.severity && self.service.as_deref().is_none_or(|s| s == *service)
+        }))
+    }
+
+    /// The words that each record has that passes, in lowercase.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.phrases.iter().flat_map(Phrase::whole_words)
     }
 
     /// Whether a batch may hold a record that passes, by its bytes.

@@ -69,6 +69,12 @@ impl Phrase {
         })
     }
 
+    /// Its words, in lowercase, without the beginning of one.
+    pub fn whole_words(&self) -> impl Iterator<Item = &str> {
+        let whole = self.words.len() - usize::from(self.prefix);
+        self.words.iter().take(whole).map(String::as_str)
+    }
+
     /// Whether the bytes of a batch may hold it.
     pub fn may_be_in(&self, batch: &[u8]) -> bool {
         self.stored.as_ref().is_none_or(|word| word.is_match(batch))

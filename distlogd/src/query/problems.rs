@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::cursor::{Cursor, Window};
 use super::scan::{Collect, Place};
 use super::{Engine, Filter, QueryError};
-use crate::tree::{reason, service_of, template_of};
+use crate::tree::{reason, service_of, template_of, without_numbers};
 
 /// Groups that are kept.
 const MAX_GROUPS: usize = 10_000;
@@ -38,6 +38,8 @@ pub struct Problem {
     pub place: String,
     /// The type of the error, else `failed` or `lost` of tasks, else the severity.
     pub kind: String,
+    /// Of an error without a type: what is said of it, with `#` for numbers and ids.
+    pub error: String,
     /// How many.
     pub count: u64,
     /// In ns since the epoch.
@@ -118,6 +120,7 @@ struct Key {
     target: String,
     place: String,
     kind: String,
+    error: String,
 }
 
 /// The failures of a group.
@@ -196,6 +199,10 @@ impl Group {
             _ if is_end => record.outcome.name(),
             _ => record.severity.name(),
         };
+        let error = match record.error() {
+            Some(error) if !error.kind.is_empty() => String::new(),
+            _ => without_numbers(reason(record)),
+        };
         let message = match reason(record) {
             "" => record.message,
             reason if is_end => reason,
@@ -216,6 +223,7 @@ impl Group {
                     (file, line) => format!("{}:{line}", cut(file)),
                 },
                 kind: cut(kind),
+                error: cut(&error),
             },
             count: 1,
             first: place.time,
@@ -251,6 +259,7 @@ impl Group {
             target: self.key.target,
             place: self.key.place,
             kind: self.key.kind,
+            error: self.key.error,
             count: self.count,
             first_seen_ns: self.first,
             last_seen_ns: self.last.time,

@@ -1,11 +1,12 @@
 //! One query on its way over the blocks of the store, the newest first.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use distlog_proto::RecordRef;
-use distlog_store::{Block, BlockBuffer};
+use distlog_store::{Block, BlockBuffer, BlockSummary};
 use tokio::sync::oneshot;
 
 use super::pool::Job;
@@ -37,6 +38,12 @@ impl Place {
 pub trait Collect: Send + 'static {
     /// Takes a record that passed the filter.
     fn take(&mut self, record: &RecordRef<'_>, place: Place);
+    /// Takes all records of a block that pass, if it needs no more of them than how many there are, by what is known
+    /// of the block.
+    fn take_counts(&mut self, block: &BlockSummary, filter: &Filter, numbers: &Range<u64>) -> bool {
+        let _ = (block, filter, numbers);
+        false
+    }
     /// Takes what another one has.
     fn merge(&mut self, other: Self);
     /// Records that are older than this change nothing any more; in ns since the epoch.
@@ -241,8 +248,11 @@ impl<C: Collect> Scan<C> {
 
     /// Looks at all records of a block.
     fn work(&self, block: usize, thread: usize, buffer: &mut BlockBuffer) -> End {
-        if let Err(error) = self.blocks[block].read(buffer) {
-            return End::Failed(error.into());
+        let block = &self.blocks[block];
+        match block.may_hold(self.filter.words()) {
+            Ok(true) => {}
+            Ok(false) => return End::Done,
+            Err(error) => return End::Failed(error.into()),
         }
         let Some(collector) = self.collectors.get(thread) else {
             return End::Failed(QueryError::Failed);
@@ -251,6 +261,14 @@ impl<C: Collect> Scan<C> {
         let Some(collector) = collector.as_mut() else {
             return End::Left;
         };
+        if let Some(summary) = block.summary()
+            && collector.take_counts(summary, &self.filter, &block.numbers())
+        {
+            return End::Done;
+        }
+        if let Err(error) = block.read(buffer) {
+            return End::Failed(error.into());
+        }
         // A block that was begun is read to its end, so that it is known what is left.
         let too_late = self.deadline + GRACE;
         let (mut looked, mut found) = (0_u32, 0);

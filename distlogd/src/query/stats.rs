@@ -2,13 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
-use distlog_proto::{Kind, RecordRef};
+use distlog_proto::{Kind, RecordRef, Severity};
 use distlog_python::json::{write_str, write_value};
 use distlog_rules::{Named, ValuePath};
+use distlog_store::BlockSummary;
 use sketches_ddsketch::DDSketch;
 
 use super::budget::{Budget, Held};
@@ -16,6 +18,8 @@ use super::scan::{Collect, Place, Running};
 use super::{Engine, Filter, QueryError};
 use crate::tree::paint::utc;
 
+/// The name by which blocks count their records.
+const SERVICE: &str = "service";
 /// A query has so many groups at most.
 pub const MAX_GROUPS: usize = 10_000;
 /// Records are grouped by so many names at most.
@@ -85,6 +89,31 @@ impl Grouping {
             write_str(key, name.text());
             key.push(b':');
             name.put(record, key);
+            key.push(b',');
+        }
+    }
+}
+
+impl Grouping {
+    /// Whether how many records there are of each service and severity is enough.
+    fn is_counted(&self) -> bool {
+        self.by.iter().all(|name| match name {
+            Name::Severity => true,
+            Name::Task => false,
+            Name::Value(path) => path.text() == SERVICE,
+        })
+    }
+
+    /// The group of the records of a service and severity.
+    fn key_of_counts(&self, service: &str, severity: Severity, begin: u64, key: &mut Vec<u8>) {
+        key.extend_from_slice(&begin.to_be_bytes());
+        for name in &self.by {
+            write_str(key, name.text());
+            key.push(b':');
+            match name {
+                Name::Severity => write_str(key, &severity.to_string()),
+                Name::Task | Name::Value(_) => write_str(key, service),
+            }
             key.push(b',');
         }
     }
@@ -204,6 +233,17 @@ impl Groups {
         }
     }
 
+    /// Adds records to a group, if there is room for it.
+    fn add(&mut self, key: &[u8], count: u64) {
+        if !self.groups.contains_key(key) && self.has_room(key.len() + GROUP) {
+            self.groups.insert(key.into(), Group::default());
+        }
+        if let Some(group) = self.groups.get_mut(key) {
+            group.count += count;
+            self.records += count;
+        }
+    }
+
     fn has_room(&mut self, bytes: usize) -> bool {
         let room = self.groups.len() < MAX_GROUPS
             && self.held.bytes() + bytes <= MAX_HELD
@@ -242,27 +282,44 @@ impl Collect for Groups {
         let mut key = std::mem::take(&mut self.key);
         key.clear();
         self.grouping.key(record, place.time, &mut key);
-        if !self.groups.contains_key(&*key) && self.has_room(key.len() + GROUP) {
-            self.groups.insert(key.as_slice().into(), Group::default());
-        }
-        if let Some(group) = self.groups.get_mut(&*key) {
-            group.count += 1;
-            self.records += 1;
-            if let Some(took) = record.took() {
-                group.longest = group.longest.max(took);
-                match &mut group.durations {
-                    Some(durations) => durations.add(took as f64),
-                    none => {
-                        if self.held.bytes() + SKETCH <= MAX_HELD && self.held.grow(SKETCH) {
-                            none.insert(Box::default()).add(took as f64);
-                        } else {
-                            self.truncated = true;
-                        }
+        self.add(&key, 1);
+        if let Some(took) = record.took()
+            && let Some(group) = self.groups.get_mut(&*key)
+        {
+            group.longest = group.longest.max(took);
+            match &mut group.durations {
+                Some(durations) => durations.add(took as f64),
+                none => {
+                    if self.held.bytes() + SKETCH <= MAX_HELD && self.held.grow(SKETCH) {
+                        none.insert(Box::default()).add(took as f64);
+                    } else {
+                        self.truncated = true;
                     }
                 }
             }
         }
         self.key = key;
+    }
+
+    fn take_counts(&mut self, block: &BlockSummary, filter: &Filter, numbers: &Range<u64>) -> bool {
+        let bucket = |time: &u64| self.grouping.every.map_or(0, |every| time - time % every);
+        let begin = bucket(block.times.start());
+        // Of tasks that end it must be read how long they took.
+        if block.ended() > 0 || bucket(block.times.end()) != begin || !self.grouping.is_counted() {
+            return false;
+        }
+        let Some(counts) = filter.counts(block, numbers) else {
+            return false;
+        };
+        for (service, severity, count) in counts {
+            let mut key = std::mem::take(&mut self.key);
+            key.clear();
+            self.grouping
+                .key_of_counts(service, severity, begin, &mut key);
+            self.add(&key, u64::from(count));
+            self.key = key;
+        }
+        true
     }
 
     fn merge(&mut self, other: Groups) {

@@ -19,7 +19,7 @@ const SERVICES: [&str; 3] = ["shop", "payment", "mail"];
 const STATES: [&str; 4] = ["running", "failed", "lost", "cancelled"];
 const LONG: Duration = Duration::from_secs(60);
 
-struct House {
+struct Model {
     rng: Rng,
     store: Store,
     engine: Engine,
@@ -27,8 +27,8 @@ struct House {
     _folder: tempfile::TempDir,
 }
 
-impl House {
-    fn new(seed: u64) -> House {
+impl Model {
+    fn new(seed: u64) -> Model {
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
             segment_size: 1 << 20,
@@ -41,7 +41,7 @@ impl House {
             ..Options::default()
         };
         let store = Store::open(folder.path(), options).unwrap();
-        House {
+        Model {
             rng: Rng::with_seed(seed),
             engine: Engine::new(store.reader()),
             store,
@@ -300,15 +300,15 @@ impl House {
 #[test]
 fn the_list_is_what_a_plain_look_finds() {
     for seed in 0..3 {
-        let mut house = House::new(seed);
+        let mut model = Model::new(seed);
         let (mut found, mut pages) = (0, 0);
         for round in 0..8 {
-            house.fill(60);
+            model.fill(60);
             for _ in 0..4 {
-                let ask = house.ask();
-                let expected = house.plain(&ask);
-                let limit = house.rng.usize(1..40);
-                let (all, parts) = house.all(&ask, limit, LONG);
+                let ask = model.ask();
+                let expected = model.plain(&ask);
+                let limit = model.rng.usize(1..40);
+                let (all, parts) = model.all(&ask, limit, LONG);
                 assert_eq!(all, expected, "{seed} {round} {ask:?}");
                 (found, pages) = (found + all.len(), pages + parts);
             }
@@ -319,14 +319,14 @@ fn the_list_is_what_a_plain_look_finds() {
 
 #[test]
 fn more_traces_than_candidates_are_all_listed() {
-    let mut house = House::new(9);
-    house.fill(2600);
+    let mut model = Model::new(9);
+    model.fill(2600);
     let ask = TasksAsk {
         to: u64::MAX,
         now: THEN + 10_000 * SECOND,
         ..TasksAsk::default()
     };
-    let (all, pages) = house.all(&ask, 400, LONG);
-    assert_eq!(all, house.plain(&ask));
+    let (all, pages) = model.all(&ask, 400, LONG);
+    assert_eq!(all, model.plain(&ask));
     assert!(pages > 5);
 }

@@ -37,7 +37,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A store that is filled at random, and what it was told.
-struct House {
+struct Model {
     rng: Rng,
     store: Store,
     engine: Engine,
@@ -46,8 +46,8 @@ struct House {
     _folder: tempfile::TempDir,
 }
 
-impl House {
-    fn new(seed: u64, keep_size: Option<u64>) -> House {
+impl Model {
+    fn new(seed: u64, keep_size: Option<u64>) -> Model {
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
             segment_size: 1 << 20,
@@ -57,7 +57,7 @@ impl House {
             ..Options::default()
         };
         let store = Store::open(folder.path(), options).unwrap();
-        House {
+        Model {
             rng: Rng::with_seed(seed),
             engine: Engine::new(store.reader()),
             store,
@@ -235,6 +235,70 @@ impl House {
         }
     }
 
+    fn wait_sealed(&self) {
+        distlog_testkit::eventually("sealed", || match self.store.stats().unsealed {
+            0 => Ok(()),
+            left => Err(left),
+        });
+    }
+
+    /// One that blocks may answer by their counts.
+    fn ask_for_counts(&mut self) -> Ask {
+        let mut ask = self.ask();
+        if self.rng.u32(..3) > 0 {
+            (ask.q, ask.condition, ask.from, ask.to) = (String::new(), None, 0, u64::MAX);
+        }
+        ask
+    }
+
+    /// Records by service and severity, and by time in seconds, as JSON.
+    fn counts(&self, ask: &Ask, every: Option<u64>) -> Vec<String> {
+        let grouping = Grouping::parse("service,severity", every.map(Duration::from_secs));
+        let mut running = self
+            .engine
+            .stats(ask.filter(), grouping.unwrap(), LONG)
+            .unwrap();
+        let rows = block_on(running.outcome()).unwrap().found.rows(ALL_ROWS);
+        assert!(!rows.truncated);
+        let mut rows: Vec<String> = rows
+            .rows
+            .into_iter()
+            .map(|row| String::from_utf8(row).unwrap())
+            .collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    fn plain_counts(&self, ask: &Ask, every: Option<u64>) -> Vec<String> {
+        let mut counts = std::collections::BTreeMap::<_, u64>::new();
+        for (place, record) in self
+            .records
+            .iter()
+            .filter(|(place, record)| ask.meets(*place, record))
+        {
+            let begin = every.map(|every| place.time - place.time % (every * SECOND));
+            let key = (
+                begin,
+                record.source.service.clone(),
+                record.severity.to_string(),
+            );
+            *counts.entry(key).or_default() += 1;
+        }
+        let row = |((begin, service, severity), count): ((Option<u64>, String, String), u64)| {
+            let time = begin.map_or(String::new(), |begin| {
+                let time = crate::tree::paint::utc(begin);
+                let time = time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+                format!("\"time\":\"{time}\",")
+            });
+            format!(
+                "{{{time}\"service\":\"{service}\",\"severity\":\"{severity}\",\"count\":{count}}}"
+            )
+        };
+        let mut rows: Vec<String> = counts.into_iter().map(row).collect();
+        rows.sort_unstable();
+        rows
+    }
+
     /// All pages.
     fn all(&self, ask: &Ask, limit: usize, timeout: Duration) -> Vec<u64> {
         let mut all = Vec::new();
@@ -360,50 +424,57 @@ fn has(record: &Record, (words, prefix): &(Vec<String>, bool)) -> bool {
     })
 }
 
+const ALL_ROWS: usize = 10_000;
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn queries_find_what_a_plain_look_finds() {
     for seed in 0..3 {
-        let mut house = House::new(seed, None);
+        let mut model = Model::new(seed, None);
         let mut found = 0;
         for round in 0..20 {
-            house.fill(12);
-            if round == 14 {
-                distlog_testkit::eventually("sealed", || match house.store.stats().unsealed {
-                    0 => Ok(()),
-                    left => Err(left),
-                });
+            model.fill(12);
+            if round > 5 {
+                model.wait_sealed();
             }
-            let ask = house.ask();
-            let expected = house.plain(&ask);
+            let ask = model.ask();
+            let expected = model.plain(&ask);
             found += expected.len();
-            let limit = house.rng.usize(1..200);
+            let limit = model.rng.usize(1..200);
             assert_eq!(
-                house.all(&ask, limit, LONG),
+                model.all(&ask, limit, LONG),
                 expected,
                 "{seed} {round} {ask:?}"
             );
-            let one = house.page(&ask, None, 10_000, LONG);
+            let one = model.page(&ask, None, 10_000, LONG);
             assert_eq!((one.numbers, one.complete), (expected, true));
             assert_eq!(one.next, None);
+            let ask = model.ask_for_counts();
+            let every = [None, Some(1 << 20), Some(10)][model.rng.usize(..3)];
+            assert_eq!(
+                model.counts(&ask, every),
+                model.plain_counts(&ask, every),
+                "{ask:?} {every:?}"
+            );
         }
+        let blocks = model.reader().blocks().unwrap();
+        assert!(blocks.iter().any(|block| block.summary().is_some()));
         assert!(found > 100, "{found}");
-        assert!(house.reader().stats().segments > 1);
+        assert!(model.reader().stats().segments > 1);
     }
 }
 
 #[test]
 fn pages_cut_short_by_time_give_each_record_once() {
-    let mut house = House::new(7, None);
-    house.fill(300);
+    let mut model = Model::new(7, None);
+    model.fill(300);
     for _ in 0..6 {
-        let ask = house.ask();
-        let mut expected = house.plain(&ask);
-        let limit = house.rng.usize(20..200);
-        let first = house.page(&ask, None, limit, Duration::ZERO);
+        let ask = model.ask();
+        let mut expected = model.plain(&ask);
+        let limit = model.rng.usize(20..200);
+        let first = model.page(&ask, None, limit, Duration::ZERO);
         assert!(!first.complete);
-        let mut all = house.all(&ask, limit, Duration::ZERO);
+        let mut all = model.all(&ask, limit, Duration::ZERO);
         all.sort_unstable();
         expected.sort_unstable();
         assert_eq!(all, expected, "{ask:?}");
@@ -412,8 +483,8 @@ fn pages_cut_short_by_time_give_each_record_once() {
 
 #[test]
 fn pages_stay_right_while_records_come_and_segments_go() {
-    let mut house = House::new(11, Some(3 << 20));
-    house.fill(500);
+    let mut model = Model::new(11, Some(3 << 20));
+    model.fill(500);
     let ask = Ask {
         q: String::new(),
         from: 0,
@@ -422,17 +493,17 @@ fn pages_stay_right_while_records_come_and_segments_go() {
         severity: 0,
         condition: None,
     };
-    let before = house.plain(&ask);
+    let before = model.plain(&ask);
     let (mut all, mut cursor, mut gone) = (Vec::new(), None, 0);
     loop {
-        let answer = house.page(&ask, cursor, 500, LONG);
+        let answer = model.page(&ask, cursor, 500, LONG);
         all.extend(answer.numbers);
         cursor = answer.next;
         if cursor.is_none() {
             break;
         }
-        house.fill(40);
-        gone += house.store.maintain(THEN).unwrap().records;
+        model.fill(40);
+        gone += model.store.maintain(THEN).unwrap().records;
     }
     assert!(gone > 0);
     assert!(all.len() < before.len());
@@ -441,7 +512,7 @@ fn pages_stay_right_while_records_come_and_segments_go() {
     sorted.dedup();
     assert_eq!(sorted.len(), all.len(), "a record came twice");
     assert!(all.iter().all(|number| before.contains(number)));
-    let first = house.reader().first();
+    let first = model.reader().first();
     let kept: Vec<u64> = before
         .into_iter()
         .filter(|number| *number >= first)
@@ -452,12 +523,12 @@ fn pages_stay_right_while_records_come_and_segments_go() {
 
 #[test]
 fn what_there_is_no_memory_for_is_read_again() {
-    let mut house = House::new(13, None);
-    house.fill(100);
-    let ask = house.ask();
-    let mut held = house.engine.budget.hold();
+    let mut model = Model::new(13, None);
+    model.fill(100);
+    let ask = model.ask();
+    let mut held = model.engine.budget.hold();
     assert!(held.grow(ALL));
-    assert_eq!(house.all(&ask, 70, LONG), house.plain(&ask));
+    assert_eq!(model.all(&ask, 70, LONG), model.plain(&ask));
 }
 
 /// Holds up its thread at the first record: until all are there, and until they may go on.
@@ -475,26 +546,26 @@ impl Collect for Waits {
 
 #[test]
 fn a_cancelled_query_ends_and_the_next_one_runs() {
-    let mut house = House::new(17, None);
-    house.fill(300);
-    let all = house.engine.pool.threads() + 1;
+    let mut model = Model::new(17, None);
+    model.fill(300);
+    let all = model.engine.pool.threads() + 1;
     let barriers = Arc::new([Barrier::new(all), Barrier::new(all)]);
     let new = || Waits(Arc::clone(&barriers), false);
-    let running = house.engine.scan(Filter::default(), LONG, new).unwrap();
+    let running = model.engine.scan(Filter::default(), LONG, new).unwrap();
     barriers[0].wait();
     assert_eq!(running.progress().blocks, 0);
     drop(running);
     barriers[1].wait();
-    let ask = house.ask();
-    assert_eq!(house.all(&ask, 50, LONG), house.plain(&ask));
+    let ask = model.ask();
+    assert_eq!(model.all(&ask, 50, LONG), model.plain(&ask));
 }
 
 /// What a plain look counts, by service and band of severity.
-fn counts(house: &House, ask: &Ask) -> Vec<(u64, String)> {
+fn counts(model: &Model, ask: &Ask) -> Vec<(u64, String)> {
     let mut counts = std::collections::BTreeMap::new();
-    for number in house.plain(ask) {
+    for number in model.plain(ask) {
         let at = usize::try_from(number).unwrap() - 1;
-        let (place, record) = &house.records[at];
+        let (place, record) = &model.records[at];
         assert_eq!(place.number, number);
         let group = format!(
             "\"service\":{:?},\"severity\":{:?},",
@@ -511,15 +582,15 @@ fn counts(house: &House, ask: &Ask) -> Vec<(u64, String)> {
 
 #[test]
 fn groups_are_what_a_plain_look_counts() {
-    let mut house = House::new(19, None);
-    house.fill(200);
+    let mut model = Model::new(19, None);
+    model.fill(200);
     for _ in 0..10 {
-        let ask = house.ask();
+        let ask = model.ask();
         let grouping = Grouping::parse("service, severity", None).unwrap();
-        let mut running = house.engine.stats(ask.filter(), grouping, LONG).unwrap();
+        let mut running = model.engine.stats(ask.filter(), grouping, LONG).unwrap();
         let groups = block_on(running.outcome()).unwrap().found;
         let rows = groups.rows(10_000);
-        let expected = counts(&house, &ask);
+        let expected = counts(&model, &ask);
         let all: u64 = expected.iter().map(|(count, _)| count).sum();
         assert_eq!(
             (rows.groups, rows.records, rows.truncated),

@@ -33,4 +33,6 @@ pub(crate) use path::is_below;
 pub(crate) use service::service_of;
 pub use source::{Place, Source, StoredBatch};
 pub use walk::{DEPTH, Gone, MAX_DEPTH, Part};
-pub(crate) use words::{put_event_name, put_fields, reason, template_of, traceback};
+pub(crate) use words::{
+    put_event_name, put_fields, reason, template_of, traceback, without_numbers,
+};

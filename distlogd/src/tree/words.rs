@@ -32,26 +32,33 @@ pub(crate) fn reason<'a>(end: &RecordRef<'a>) -> &'a str {
 }
 
 /// What records have in common that say the same of different things: the template of the place in the code, else the
-/// name of the event, else the first line of the message with `#` for numbers.
+/// name of the event, else the first line of the message without numbers.
 pub(crate) fn template_of(record: &RecordRef<'_>) -> String {
     let known = [record.callsite.template, record.event_name()];
     if let Some(known) = known.into_iter().find(|known| !known.is_empty()) {
         return known.to_owned();
     }
-    let message = if record.message.is_empty() {
+    without_numbers(if record.message.is_empty() {
         record.name
     } else {
         record.message
-    };
-    let mut template = String::new();
-    for c in message.lines().next().unwrap_or_default().chars() {
-        match c {
-            '0'..='9' if template.ends_with('#') => {}
-            '0'..='9' => template.push('#'),
-            c => template.push(c),
+    })
+}
+
+/// The first line of a text, with `#` for words that have a digit: numbers, ids, times.
+pub(crate) fn without_numbers(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let mut out = String::new();
+    for part in line.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let word = part.trim_end_matches(|c: char| !c.is_alphanumeric());
+        if word.contains(|c: char| c.is_ascii_digit()) {
+            out.push('#');
+            out.push_str(&part[word.len()..]);
+        } else {
+            out.push_str(part);
         }
     }
-    template
+    out
 }
 
 /// Appends the fields of a record, or those of its task. What came by OTLP has attributes for what other records have

@@ -1,5 +1,6 @@
 //! The store. Crashes are in `store_crash.rs`, since one of them kills its own process.
 
+mod block_index;
 mod consumer;
 mod earlier_version;
 mod fixtures;

@@ -1,0 +1,47 @@
+//! Blocks in columns: the records of a block, taken apart, so that what is alike stands together.
+//!
+//! A block of rows is whole frames, as they came. A columnar block holds the same frames, to the last byte: for each
+//! record its *shape* (`shape.rs`: which fields it has, in which order), and for each field a column with its values
+//! (`numbers.rs`, `decimals.rs`, `texts.rs`). What follows from something else is not stored: offsets that count up,
+//! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes,
+//! `decode.rs` reads; `stream.rs` has the bytes of both. `index.rs` gathers what is known of a
+//! block without reading it.
+//!
+//! A batch that would not be put together as it was (protobuf that is not canonical, from a foreign encoder) is stored
+//! as it is, within the block; a block with too many of them, or with too many different fields, is stored in rows.
+
+mod canonical;
+mod decimals;
+mod decode;
+mod encode;
+mod index;
+mod numbers;
+mod pattern;
+mod shape;
+mod stream;
+mod task_ids;
+mod texts;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;
+pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};
+pub(super) use stream::{Reader, Unpack, Writer};
+
+use shape::ColumnKey;
+
+/// Of a `Field`: a value that is a fraction, with its wire type.
+const FRACTION: u32 = 6 << 3 | 1;
+
+/// Whether the values of a column are the bits of fractions.
+fn is_fraction(key: &ColumnKey) -> bool {
+    key.message.is_named() && key.tag == FRACTION
+}
+
+/// 16 hexadecimal digits, as in the path of a task that only OpenTelemetry knows.
+fn hex(id: u64) -> [u8; 16] {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    std::array::from_fn(|at| DIGITS[(id >> (60 - 4 * at) & 15) as usize])
+}
