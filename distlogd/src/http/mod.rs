@@ -3,7 +3,8 @@
 //! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
 //! the task that is followed. `records.rs`, `stats.rs` and `lists.rs` ask the query engine, with parameters that
 //! `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares two trees, `status.rs` tells how the daemon
-//! does. `jaeger.rs` answers as Jaeger's query service does. The store is read in threads that may block; the runtime only moves bytes.
+//! does. `jaeger.rs` answers as Jaeger's query service does. The store is read in threads that may block; the runtime
+//! only moves bytes.
 
 mod below;
 mod diff;

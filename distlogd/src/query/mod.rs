@@ -8,7 +8,8 @@
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
 //! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups; `tasks.rs` lists tasks, with
 //! `candidates.rs` and `trace_summary.rs`; `problems.rs` groups failures. `stored_tree.rs` builds the tree of a trace,
-//! `diff.rs` compares two. `span_names.rs`, `trace_search.rs` and `trace_spans.rs` see tasks as spans, for Jaeger's API.
+//! `diff.rs` compares two. `span_names.rs`, `trace_search.rs` and `trace_spans.rs` see tasks as spans, for Jaeger's
+//! API.
 
 mod budget;
 mod candidates;
