@@ -31,9 +31,12 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", lines(text));
 }
 
+/// What is logged if nothing is said. `rmcp` tells of each request.
+const LEVELS: &str = "info,rmcp=off";
+
 /// What the daemon logs goes to standard error.
 pub(super) fn log() {
-    let filter = EnvFilter::try_from_env("DISTLOGD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("DISTLOGD_LOG").unwrap_or_else(|_| EnvFilter::new(LEVELS));
     let plain = !std::io::stderr().is_terminal()
         || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     // A program that embeds the daemon may have its own subscriber.

@@ -8,16 +8,18 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::params::Params;
+use super::params::{Limit, Params};
 use super::records::wants_lines;
 use super::{Api, NDJSON, Refusal, Shared};
-use crate::query::tasks::TasksAsk;
-use crate::query::{Cursor, Filter};
+use crate::query::problems::ProblemsPage;
+use crate::query::tasks::{TasksAsk, TasksPage};
+use crate::query::{Cursor, Engine, Filter};
 
-/// A page has so many items at most.
-const MAX_LIMIT: usize = 10_000;
-/// A page has so many items if nothing is said.
-const LIMIT: usize = 20;
+/// Items of a page.
+const LIMIT: Limit = Limit {
+    default: 20,
+    most: 10_000,
+};
 /// No task takes longer.
 const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -59,22 +61,20 @@ fn answer<T: Serialize>(headers: &HeaderMap, page: Page<T>) -> Result<Response, 
 }
 
 /// Which page: cursor, limit and timeout.
-fn page(params: &mut Params) -> Result<(Option<Cursor>, usize, Duration), Refusal> {
+fn page(params: &mut Params, limit: Limit) -> Result<(Option<Cursor>, usize, Duration), Refusal> {
     let cursor = params.text("cursor").map(|text| text.parse());
-    Ok((
-        cursor.transpose()?,
-        params.number("limit", 1..=MAX_LIMIT, LIMIT)?,
-        params.timeout()?,
-    ))
+    Ok((cursor.transpose()?, params.limit(limit)?, params.timeout()?))
 }
 
-/// The tasks that began a trace, newest begin first.
-pub async fn tasks(
-    State(Api { views, .. }): Shared,
-    headers: HeaderMap,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, Refusal> {
-    let mut params = Params::new(pairs)?;
+/// The tasks that the parameters say.
+///
+/// # Errors
+/// If one of them is wrong, or as [`Engine::tasks`].
+pub(super) async fn list_tasks(
+    engine: Engine,
+    mut params: Params,
+    limit: Limit,
+) -> Result<TasksPage, Refusal> {
     let (from, to) = params.times()?;
     let mut states = Vec::new();
     for state in ["running", "failed", "lost", "cancelled"] {
@@ -93,9 +93,18 @@ pub async fn tasks(
         min_duration: u64::try_from(min_duration).unwrap_or(u64::MAX),
         now: params.now(),
     };
-    let (cursor, limit, timeout) = page(&mut params)?;
+    let (cursor, limit, timeout) = page(&mut params, limit)?;
     params.finish()?;
-    let page = views.engine.tasks(ask, cursor, limit, timeout).await?;
+    Ok(engine.tasks(ask, cursor, limit, timeout).await?)
+}
+
+/// The tasks that began a trace, newest begin first.
+pub async fn tasks(
+    State(Api { views, .. }): Shared,
+    headers: HeaderMap,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let page = list_tasks(views.engine, Params::new(pairs)?, LIMIT).await?;
     let end = End {
         next: page.next.map(|next| next.to_string()),
         complete: page.complete,
@@ -105,13 +114,15 @@ pub async fn tasks(
     answer(&headers, Page { items, end })
 }
 
-/// What fails, the last seen first.
-pub async fn problems(
-    State(Api { views, .. }): Shared,
-    headers: HeaderMap,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, Refusal> {
-    let mut params = Params::new(pairs)?;
+/// The problems that the parameters say.
+///
+/// # Errors
+/// If one of them is wrong, or as [`Engine::problems`].
+pub(super) async fn list_problems(
+    engine: Engine,
+    mut params: Params,
+    limit: Limit,
+) -> Result<ProblemsPage, Refusal> {
     let (from, to) = params.times()?;
     let filter = Filter {
         from,
@@ -119,12 +130,18 @@ pub async fn problems(
         service: params.text("service"),
         ..Filter::default()
     };
-    let (cursor, limit, timeout) = page(&mut params)?;
+    let (cursor, limit, timeout) = page(&mut params, limit)?;
     params.finish()?;
-    let page = views
-        .engine
-        .problems(filter, cursor, limit, timeout)
-        .await?;
+    Ok(engine.problems(filter, cursor, limit, timeout).await?)
+}
+
+/// What fails, the last seen first.
+pub async fn problems(
+    State(Api { views, .. }): Shared,
+    headers: HeaderMap,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Refusal> {
+    let page = list_problems(views.engine, Params::new(pairs)?, LIMIT).await?;
     let end = End {
         next: page.next.map(|next| next.to_string()),
         complete: page.complete,

@@ -1,15 +1,18 @@
 //! The HTTP API: trees, the live tail, metrics.
 //!
-//! `tasks.rs` answers with trees, `tail.rs` streams, in the order of `reorder.rs`; `below.rs` tells what belongs to
-//! the task that is followed. `records.rs`, `stats.rs` and `lists.rs` ask the query engine, with parameters that
-//! `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares two trees, `status.rs` tells how the daemon
-//! does. `jaeger.rs` answers as Jaeger's query service does. The store is read in threads that may block; the runtime
-//! only moves bytes.
+//! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
+//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
+//! ask the query engine, with parameters that `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares
+//! two trees, `status.rs` tells how the daemon does. `mcp/` has tools for agents, which call the same functions. The
+//! store is read in threads that may block; the runtime only moves bytes.
+//! `jaeger.rs` answers as Jaeger's query service does.
 
 mod below;
 mod diff;
 mod jaeger;
 mod lists;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod params;
 mod pieces;
 mod records;
@@ -18,6 +21,7 @@ mod stats;
 mod status;
 mod tail;
 mod tasks;
+mod tree_part;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,6 +103,12 @@ GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
 ";
 
+#[cfg(feature = "mcp")]
+const INDEX_OF_MCP: &str =
+    "POST /mcp                             tools for agents, by the Model Context Protocol\n";
+#[cfg(not(feature = "mcp"))]
+const INDEX_OF_MCP: &str = "";
+
 /// The server, bound to its address.
 pub(crate) struct Server {
     listeners: Vec<TcpListener>,
@@ -149,8 +159,14 @@ impl Server {
 }
 
 async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown: Shutdown) {
+    let api = Api {
+        views,
+        shutdown: shutdown.clone(),
+        tails: Arc::new(Semaphore::new(MAX_TAILS)),
+        trees: Arc::new(Semaphore::new(MAX_TREES)),
+    };
     let app = Router::new()
-        .route("/", get(|| async { INDEX }))
+        .route("/", get(|| async { [INDEX, INDEX_OF_MCP].concat() }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
         .route("/api/v1/tasks", get(lists::tasks))
@@ -164,13 +180,10 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/api/v3/services", get(jaeger::services))
         .route("/api/v3/operations", get(jaeger::operations))
         .route("/api/v3/traces", get(jaeger::traces))
-        .route("/api/v3/traces/{id}", get(jaeger::trace))
-        .with_state(Api {
-            views,
-            shutdown: shutdown.clone(),
-            tails: Arc::new(Semaphore::new(MAX_TAILS)),
-            trees: Arc::new(Semaphore::new(MAX_TREES)),
-        });
+        .route("/api/v3/traces/{id}", get(jaeger::trace));
+    #[cfg(feature = "mcp")]
+    let app = app.route("/mcp", mcp::route(api.clone()));
+    let app = app.with_state(api);
     let app = app.layer(from_fn_with_state(guard, check_origin));
     let mut serving = JoinSet::new();
     for listener in listeners {

@@ -10,6 +10,15 @@ use distlog_rules::{Condition, nearest};
 use crate::query::{Filter, MAX_TEXT, MAX_TIMEOUT, Phrase, QueryError, TIMEOUT, parse_time};
 use crate::values::{parse_duration, show_duration};
 
+/// How many items an answer has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    /// If nothing is said.
+    pub default: usize,
+    /// At most.
+    pub most: usize,
+}
+
 /// The parameters of a request.
 pub(super) struct Params {
     given: BTreeMap<String, String>,
@@ -67,6 +76,14 @@ impl Params {
             let expected = format!("a number from {} to {}", bounds.start(), bounds.end());
             QueryError::parameter(name, format_args!("`{text}`"), expected)
         })
+    }
+
+    /// How many items are wanted.
+    ///
+    /// # Errors
+    /// If that is no number, or too many.
+    pub(super) fn limit(&mut self, limit: Limit) -> Result<usize, QueryError> {
+        self.number("limit", 1..=limit.most, limit.default)
     }
 
     /// `true` or `false`, which is the default.

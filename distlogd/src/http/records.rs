@@ -9,21 +9,63 @@ use axum::response::{IntoResponse, Response};
 use distlog_proto::RecordRef;
 use distlog_python::json;
 
-use super::params::Params;
+use super::params::{Limit, Params};
 use super::pieces::Pieces;
 use super::{Api, NDJSON, Refusal, Shared};
-use crate::query::{Cursor, Encode, Page, Progress, QueryError, Records};
+use crate::query::{Cursor, Encode, Engine, Filter, Page, Progress, QueryError, Records};
 use crate::tree::paint::{Colour, Look};
 use crate::tree::put_line;
 
-/// A page has so many records at most.
-const MAX_LIMIT: usize = 10_000;
-/// A page has so many records if nothing is said.
-const LIMIT: usize = 100;
+/// Records of a page.
+const LIMIT: Limit = Limit {
+    default: 100,
+    most: 10_000,
+};
 /// How often it is said how far a query is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Records are sent in pieces of about this size, in bytes.
 const PIECE: usize = 64 << 10;
+
+/// Which records are wanted.
+pub(super) struct RecordsAsk {
+    filter: Filter,
+    cursor: Option<Cursor>,
+    limit: usize,
+    timeout: Duration,
+}
+
+impl RecordsAsk {
+    /// # Errors
+    /// If one of the parameters is wrong.
+    pub(super) fn new(params: &mut Params, limit: Limit) -> Result<RecordsAsk, QueryError> {
+        let filter = params.filter()?;
+        let limit = params.limit(limit)?;
+        let timeout = params.timeout()?;
+        let cursor = params.text("cursor").map(|text| text.parse::<Cursor>());
+        Ok(RecordsAsk {
+            filter,
+            cursor: cursor.transpose()?,
+            limit,
+            timeout,
+        })
+    }
+
+    /// Begins the query.
+    ///
+    /// # Errors
+    /// As [`Engine::newest`].
+    pub(super) async fn begin(self, engine: Engine, encode: Encode) -> Result<Records, Refusal> {
+        let RecordsAsk {
+            filter,
+            cursor,
+            limit,
+            timeout,
+        } = self;
+        // Which blocks there are stands in files.
+        let asked = move || engine.newest(filter, cursor, limit, timeout, encode);
+        Ok(blocking(asked).await??)
+    }
+}
 
 /// Lists the newest records that match.
 pub async fn records(
@@ -32,11 +74,7 @@ pub async fn records(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refusal> {
     let mut params = Params::new(pairs)?;
-    let filter = params.filter()?;
-    let limit = params.number("limit", 1..=MAX_LIMIT, LIMIT)?;
-    let timeout = params.timeout()?;
-    let cursor = params.text("cursor").map(|text| text.parse::<Cursor>());
-    let cursor = cursor.transpose()?;
+    let ask = RecordsAsk::new(&mut params, LIMIT)?;
     let encode = encode(&mut params)?;
     let progress = params.flag("progress")?;
     params.finish()?;
@@ -45,9 +83,7 @@ pub async fn records(
         let expected = "it only with `Accept: application/x-ndjson`";
         return Err(QueryError::parameter("progress", "`true`", expected).into());
     }
-    // Which blocks there are stands in files.
-    let asked = move || views.engine.newest(filter, cursor, limit, timeout, encode);
-    let mut records = blocking(asked).await??;
+    let mut records = ask.begin(views.engine, encode).await?;
     let (pieces, body) = Pieces::new();
     if progress {
         tokio::spawn(send_with_progress(records, pieces));

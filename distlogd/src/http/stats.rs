@@ -4,14 +4,54 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
-use super::params::Params;
+use super::params::{Limit, Params};
 use super::records::{blocking, wants_lines};
 use super::{Api, NDJSON, Refusal, Shared};
-use crate::query::{Grouping, MAX_GROUPS};
+use crate::query::{Engine, Grouping, MAX_GROUPS, Rows};
 use crate::values::MAX_DURATION;
 
-/// An answer has so many groups if nothing is said.
-const LIMIT: usize = 1000;
+/// Groups of an answer.
+const LIMIT: Limit = Limit {
+    default: 1000,
+    most: MAX_GROUPS,
+};
+
+/// The groups of the records that match.
+pub(super) struct Counted {
+    pub rows: Rows,
+    /// Whether there was time for all records.
+    pub complete: bool,
+    /// Whether the groups are those of slots of time.
+    #[cfg(feature = "mcp")]
+    pub by_time: bool,
+}
+
+/// Counts what the parameters say.
+///
+/// # Errors
+/// If one of them is wrong, or as [`Engine::stats`].
+pub(super) async fn count(
+    engine: Engine,
+    mut params: Params,
+    limit: Limit,
+) -> Result<Counted, Refusal> {
+    let filter = params.filter()?;
+    let limit = params.limit(limit)?;
+    let timeout = params.timeout()?;
+    let by = params.text("by").unwrap_or_default();
+    let every = params.duration("every", MAX_DURATION)?;
+    params.finish()?;
+    let grouping = Grouping::parse(&by, every)?;
+    let asked = move || engine.stats(filter, grouping, timeout);
+    let mut running = blocking(asked).await??;
+    let outcome = running.outcome().await?;
+    Ok(Counted {
+        complete: outcome.looked_from == 0,
+        rows: blocking(move || outcome.found.rows(limit)).await?,
+        #[cfg(feature = "mcp")]
+        by_time: every.is_some(),
+    })
+}
 
 /// Counts the records that match.
 pub async fn stats(
@@ -19,20 +59,9 @@ pub async fn stats(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refusal> {
-    let mut params = Params::new(pairs)?;
-    let filter = params.filter()?;
-    let limit = params.number("limit", 1..=MAX_GROUPS, LIMIT)?;
-    let timeout = params.timeout()?;
-    let by = params.text("by").unwrap_or_default();
-    let every = params.duration("every", MAX_DURATION)?;
-    params.finish()?;
-    let grouping = Grouping::parse(&by, every)?;
+    let counted = count(views.engine, Params::new(pairs)?, LIMIT).await?;
+    let Counted { rows, complete, .. } = counted;
     let lines = wants_lines(&headers);
-    let asked = move || views.engine.stats(filter, grouping, timeout);
-    let mut running = blocking(asked).await??;
-    let outcome = running.outcome().await?;
-    let complete = outcome.looked_from == 0;
-    let rows = blocking(move || outcome.found.rows(limit)).await?;
 
     let mut out = Vec::new();
     let separator = if lines { b'\n' } else { b',' };

@@ -46,7 +46,7 @@ pub use filter::Filter;
 pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
 pub use scan::{Collect, Progress, Running};
-pub use stats::{Grouping, MAX_GROUPS};
+pub use stats::{Grouping, MAX_GROUPS, Rows};
 pub use time::parse_time;
 pub use trace_search::SpanTest;
 pub use trace_spans::trace_spans;

@@ -227,6 +227,13 @@ impl Page {
         }
     }
 
+    /// Leaves out what was not taken yet: the next page begins with it.
+    #[cfg(feature = "mcp")]
+    pub fn cut(&mut self) {
+        self.cut |= self.items.len() > 0;
+        self.items = Vec::new().into_iter();
+    }
+
     fn read_again(&mut self, number: u64) -> Result<Option<Vec<u8>>, ReadError> {
         let holds = |batches: &Batches| {
             let mut all = batches.iter();

@@ -12,6 +12,8 @@ mod jaeger;
 mod kit;
 mod lists;
 mod log_noise;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod otlp;
 mod session;
 mod severities;

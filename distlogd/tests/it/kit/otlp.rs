@@ -149,17 +149,23 @@ pub fn post(
     headers: &[(&str, &str)],
     body: impl ureq::AsSendBody,
 ) -> Answer {
+    let url = format!("http://{}{path}", daemon.otlp_http());
+    post_to(&url, headers, body)
+}
+
+/// As [`post`], to any URL.
+pub fn post_to(url: &str, headers: &[(&str, &str)], body: impl ureq::AsSendBody) -> Answer {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
         .into();
-    let mut request = agent.post(format!("http://{}{path}", daemon.otlp_http()));
+    let mut request = agent.post(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let response = request
         .send(body)
-        .unwrap_or_else(|error| panic!("{path} {headers:?}: {error}"));
+        .unwrap_or_else(|error| panic!("{url} {headers:?}: {error}"));
     let (head, mut body) = response.into_parts();
     Answer {
         status: head.status.as_u16(),

@@ -1,0 +1,276 @@
+//! Calls of tools: their arguments are the parameters of the API, and the API's functions answer.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use distlog_proto::TaskId;
+use rmcp::model::{CallToolResult, ContentBlock, ErrorData, JsonObject};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::super::lists::{list_problems, list_tasks};
+use super::super::params::{Limit, Params};
+use super::super::records::{RecordsAsk, blocking};
+use super::super::stats::count;
+use super::super::tree_part::{Cursor, TreePart};
+use super::super::{Api, Refusal};
+use super::text::{self, MAX_QUOTE, MAX_TEXT};
+use crate::escape;
+use crate::query::{Engine, QueryError};
+use crate::tree::paint::{Colour, Look};
+use crate::tree::{DEPTH, Gone, MAX_DEPTH};
+use distlog_store::Reader;
+
+/// Records of an answer.
+pub(super) const RECORDS: Limit = Limit {
+    default: 50,
+    most: 200,
+};
+/// Tasks of an answer.
+pub(super) const TASKS: Limit = Limit {
+    default: 20,
+    most: 50,
+};
+/// Groups of an answer of `stats`.
+pub(super) const GROUPS: Limit = Limit {
+    default: 50,
+    most: 200,
+};
+/// Problems of an answer.
+pub(super) const PROBLEMS: Limit = Limit {
+    default: 10,
+    most: 15,
+};
+/// Tasks and records of a tree that are drawn at once: more are over [`MAX_TEXT`] anyhow.
+const TREE_ITEMS: u64 = 400;
+/// An answer ends after the record with which it is so long, in bytes.
+const ENOUGH: usize = MAX_TEXT - text::MAX_RECORD;
+
+/// What a tool answers.
+struct Answer {
+    text: String,
+    /// The same for programs, where the text is not all that there is to say.
+    structured: Option<Value>,
+}
+
+/// Calls a tool. Wrong arguments are told to the agent, who can do better then.
+///
+/// # Errors
+/// If there is no such tool.
+pub(super) async fn call(
+    api: Api,
+    tool: &str,
+    arguments: JsonObject,
+) -> Result<CallToolResult, ErrorData> {
+    let answer = match tool {
+        "find" => find(api.views.engine, arguments).await,
+        "tasks" => tasks(api.views.engine, arguments).await,
+        "tree" => tree(api, arguments).await,
+        "stats" => stats(api.views.engine, arguments).await,
+        "problems" => problems(api.views.engine, arguments).await,
+        _ => {
+            let mut why = "no tool `".to_owned();
+            escape::put_cut(&mut why, MAX_QUOTE, escape::one_line(tool));
+            why.push_str("`: there are find, tasks, tree, stats and problems");
+            return Err(ErrorData::invalid_params(why, None));
+        }
+    };
+    Ok(match answer {
+        Ok(Answer { text, structured }) => {
+            let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+            result.structured_content = structured;
+            result
+        }
+        Err(Refusal(_, why)) => {
+            let mut text = String::new();
+            escape::put_cut(&mut text, MAX_TEXT, escape::lines(&why));
+            CallToolResult::error(vec![ContentBlock::text(text)])
+        }
+    })
+}
+
+/// Arguments as the parameters of a request.
+fn params(arguments: Map<String, Value>) -> Result<Params, Refusal> {
+    let mut pairs = Vec::new();
+    for (name, value) in arguments {
+        let text = match value {
+            // An optional argument that is not given.
+            Value::Null => continue,
+            Value::String(text) => text,
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::Array(_) | Value::Object(_) => {
+                let kind = if value.is_array() {
+                    "a list"
+                } else {
+                    "an object"
+                };
+                let why = format!(
+                    "`{name}` is wrong: found {kind}, expected a text, a number, true or false"
+                );
+                return Err(Refusal::bad_request(why));
+            }
+        };
+        pairs.push((name, text));
+    }
+    Ok(Params::new(pairs)?)
+}
+
+async fn find(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
+    let mut params = params(arguments)?;
+    let ask = RecordsAsk::new(&mut params, RECORDS)?;
+    params.finish()?;
+    let mut records = ask.begin(engine, Arc::new(text::put_record)).await?;
+    // An agent that goes away drops this, and so cancels the query.
+    let outcome = records.running().outcome().await?;
+    let mut page = records.page(outcome);
+    let written = blocking(move || {
+        let (mut out, mut found) = (Vec::new(), 0_usize);
+        while let Some(record) = page.next()? {
+            out.extend_from_slice(&record);
+            found += 1;
+            if out.len() >= ENOUGH {
+                page.cut();
+            }
+        }
+        let mut text = String::from_utf8_lossy(&out).into_owned();
+        let next = page.cursor().map(|cursor| cursor.to_string());
+        text::put_end(
+            &mut text,
+            "records",
+            found,
+            next.as_deref(),
+            page.complete(),
+        );
+        Ok(text)
+    });
+    let text = written
+        .await?
+        .map_err(|error| Refusal::from(QueryError::Store(error)))?;
+    Ok(Answer {
+        text,
+        structured: None,
+    })
+}
+
+/// A page of a list, as the API has it.
+fn structured<T: Serialize>(items: &[T], next: Option<&str>, complete: bool) -> Option<Value> {
+    Some(json!({"items": items, "next": next, "complete": complete}))
+}
+
+async fn tasks(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
+    let mut page = list_tasks(engine, params(arguments)?, TASKS).await?;
+    let mut text = String::new();
+    for task in &mut page.items {
+        text::shorten(&mut task.name);
+        text::shorten(&mut task.service);
+        text::put_task(&mut text, task);
+    }
+    let next = page.next.map(|next| next.to_string());
+    let next = next.as_deref();
+    text::put_end(&mut text, "tasks", page.items.len(), next, page.complete);
+    let structured = structured(&page.items, next, page.complete);
+    Ok(Answer { text, structured })
+}
+
+async fn problems(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
+    let mut page = list_problems(engine, params(arguments)?, PROBLEMS).await?;
+    let mut text = String::new();
+    for problem in &mut page.items {
+        for part in [
+            &mut problem.service,
+            &mut problem.template,
+            &mut problem.target,
+            &mut problem.place,
+            &mut problem.kind,
+        ] {
+            text::shorten(part);
+        }
+        problem.ids.truncate(2);
+        text::put_problem(&mut text, problem);
+    }
+    let next = page.next.map(|next| next.to_string());
+    let next = next.as_deref();
+    let found = page.items.len();
+    text::put_end(&mut text, "problems", found, next, page.complete);
+    if page.truncated {
+        text.push_str(
+            "There are too many to tell all apart: ask for a shorter time or a service.\n",
+        );
+    }
+    let structured = structured(&page.items, next, page.complete);
+    Ok(Answer { text, structured })
+}
+
+async fn stats(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
+    let counted = count(engine, params(arguments)?, GROUPS).await?;
+    Ok(Answer {
+        text: text::groups(&counted),
+        structured: None,
+    })
+}
+
+async fn tree(api: Api, arguments: JsonObject) -> Result<Answer, Refusal> {
+    let mut params = params(arguments)?;
+    let Some(id) = params.text("id") else {
+        let expected = "the id of a task, as `tasks`, `problems` and `find` give it";
+        return Err(QueryError::parameter("id", "nothing", expected).into());
+    };
+    let depth = params.number("depth", 1..=MAX_DEPTH, DEPTH)?;
+    let cursor = params.text("cursor");
+    params.finish()?;
+    let id: TaskId = id
+        .trim()
+        .parse()
+        .map_err(|error| Refusal::bad_request(format_args!("`id` is wrong: {error}")))?;
+    let cursor = cursor.as_deref().map(str::parse).transpose();
+    let cursor: Option<Cursor> = cursor.map_err(Refusal::bad_request)?;
+    let permit = api.trees.acquire_owned().await;
+    let permit =
+        permit.map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let drawn = blocking(move || {
+        // Held until the work is done, also if nobody waits for it any more.
+        let _permit = permit;
+        draw(&api.views.reader, &id, cursor, depth)
+    });
+    Ok(Answer {
+        text: drawn.await??,
+        structured: None,
+    })
+}
+
+/// Draws as many tasks and records of a tree as an answer has room for.
+fn draw(
+    reader: &Reader,
+    id: &TaskId,
+    cursor: Option<Cursor>,
+    depth: usize,
+) -> Result<String, Refusal> {
+    let mut part = TreePart::find(reader, id, cursor)?;
+    let look = Look::new(Colour::Off, false);
+    let mut limit = TREE_ITEMS;
+    loop {
+        let mut out = Vec::new();
+        let drawn = part.draw(depth, limit, look, &mut |piece| {
+            out.extend_from_slice(&piece);
+            out.len() <= MAX_TEXT || limit == 1
+        });
+        let rest = match drawn {
+            Ok(rest) => rest,
+            Err(Gone) => {
+                limit = (limit / 2).max(1);
+                continue;
+            }
+        };
+        let drawn = String::from_utf8_lossy(&out);
+        let mut text = String::new();
+        escape::put_cut(&mut text, MAX_TEXT, drawn.trim_end());
+        text.push('\n');
+        if let Some(rest) = rest {
+            let next = rest.next.to_string();
+            text.push_str(&format!(
+                "… {rest}: call `tree` with the same id and cursor {next:?}\n"
+            ));
+        }
+        return Ok(text);
+    }
+}
