@@ -51,6 +51,7 @@ mod intake;
 mod listen;
 mod liveness;
 mod lookup;
+mod otlp_json;
 pub mod processor;
 mod processors;
 mod query;

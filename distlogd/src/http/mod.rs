@@ -5,9 +5,11 @@
 //! ask the query engine, with parameters that `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares
 //! two trees, `status.rs` tells how the daemon does. `mcp/` has tools for agents, which call the same functions. The
 //! store is read in threads that may block; the runtime only moves bytes.
+//! `jaeger.rs` answers as Jaeger's query service does.
 
 mod below;
 mod diff;
+mod jaeger;
 mod lists;
 #[cfg(feature = "mcp")]
 mod mcp;
@@ -95,6 +97,8 @@ GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent event
 GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
 GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
+GET /api/v3/services, operations, traces, traces/ID
+                                      as Jaeger's query service answers
 GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
 ";
@@ -172,7 +176,11 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/api/v1/stats", get(stats::stats))
         .route("/api/v1/tail", get(tail::tail))
         .route("/api/v1/status", get(status::status))
-        .route("/api/v1/diff", get(diff::diff));
+        .route("/api/v1/diff", get(diff::diff))
+        .route("/api/v3/services", get(jaeger::services))
+        .route("/api/v3/operations", get(jaeger::operations))
+        .route("/api/v3/traces", get(jaeger::traces))
+        .route("/api/v3/traces/{id}", get(jaeger::trace));
     #[cfg(feature = "mcp")]
     let app = app.route("/mcp", mcp::route(api.clone()));
     let app = app.with_state(api);

@@ -8,7 +8,8 @@
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
 //! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups; `tasks.rs` lists tasks, with
 //! `candidates.rs` and `trace_summary.rs`; `problems.rs` groups failures. `stored_tree.rs` builds the tree of a trace,
-//! `diff.rs` compares two.
+//! `diff.rs` compares two. `span_names.rs`, `trace_search.rs` and `trace_spans.rs` see tasks as spans, for Jaeger's
+//! API.
 
 mod budget;
 mod candidates;
@@ -21,6 +22,7 @@ mod phrase;
 mod pool;
 pub mod problems;
 mod scan;
+mod span_names;
 mod stats;
 pub mod stored_tree;
 pub mod tasks;
@@ -29,6 +31,8 @@ mod tasks_tests;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trace_search;
+mod trace_spans;
 mod trace_summary;
 
 use std::sync::Arc;
@@ -44,6 +48,8 @@ pub use phrase::{MAX_TEXT, Phrase};
 pub use scan::{Collect, Progress, Running};
 pub use stats::{Grouping, MAX_GROUPS, Rows};
 pub use time::parse_time;
+pub use trace_search::SpanTest;
+pub use trace_spans::trace_spans;
 
 use budget::Budget;
 use pool::Pool;

@@ -8,6 +8,7 @@ mod daemon;
 mod dead_spools;
 mod exec;
 mod find;
+mod jaeger;
 mod kit;
 mod lists;
 mod log_noise;

@@ -1,14 +1,14 @@
 //! OTLP in JSON: written as protobuf, so that both go the same way from there
 //! (<https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>).
 //!
-//! `schema.rs` says which fields there are, `transcode.rs` walks through the text, `scalar.rs` writes single values.
+//! `otlp_json` says which fields there are; `transcode.rs` walks through the text, `scalar.rs` writes single values.
 
 mod scalar;
-mod schema;
 mod transcode;
 
 use serde_json::json;
 
+use crate::otlp_json::schema;
 use crate::rpc::Signal;
 
 /// The request in protobuf.

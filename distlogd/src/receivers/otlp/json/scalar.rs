@@ -5,7 +5,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use distlog_proto::wire::put;
 
-use super::schema::{Field, Kind};
+use crate::otlp_json::schema::{Field, Kind};
 
 /// A value that is no list and no object.
 #[derive(Debug, Clone, Copy)]

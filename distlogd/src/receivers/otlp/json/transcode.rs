@@ -10,7 +10,7 @@ use distlog_proto::wire::put;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::scalar::{self, Scalar};
-use super::schema::{Field, Kind, Message, Times};
+use crate::otlp_json::schema::{Field, Kind, Message, Times};
 
 /// Appends the fields of a message.
 ///

@@ -4,21 +4,21 @@
 
 /// A message: its fields.
 #[derive(Debug)]
-pub(super) struct Message(pub(super) &'static [Field]);
+pub(crate) struct Message(pub(crate) &'static [Field]);
 
 /// A field of a message.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(crate) struct Field {
     /// As it stands in JSON.
-    pub(super) name: &'static str,
-    pub(super) number: u32,
-    pub(super) kind: Kind,
-    pub(super) times: Times,
+    pub(crate) name: &'static str,
+    pub(crate) number: u32,
+    pub(crate) kind: Kind,
+    pub(crate) times: Times,
 }
 
 /// What the value of a field is.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Message(&'static Message),
     Text,
     /// Bytes that are an id: hexadecimal, unlike other bytes.
@@ -36,7 +36,7 @@ pub(super) enum Kind {
 
 /// How often a field has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Times {
+pub(crate) enum Times {
     /// Once; what proto3 has by default need not be written.
     Once,
     /// Once, as one of several kinds: what is there is written, whatever it is.
@@ -46,7 +46,7 @@ pub(super) enum Times {
 }
 
 impl Message {
-    pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
+    pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
         self.0.iter().find(|field| field.name == name)
     }
 }
@@ -82,8 +82,8 @@ const fn many(number: u32, name: &'static str, message: &'static Message) -> Fie
     }
 }
 
-pub(super) static TRACES: Message = Message(&[many(1, "resourceSpans", &RESOURCE_SPANS)]);
-pub(super) static LOGS: Message = Message(&[many(1, "resourceLogs", &RESOURCE_LOGS)]);
+pub(crate) static TRACES: Message = Message(&[many(1, "resourceSpans", &RESOURCE_SPANS)]);
+pub(crate) static LOGS: Message = Message(&[many(1, "resourceLogs", &RESOURCE_LOGS)]);
 
 static RESOURCE_SPANS: Message = Message(&[
     one(1, "resource", &RESOURCE),
