@@ -233,7 +233,7 @@ fn the_command_line_says_what_is_wrong() {
     assert_eq!(
         (code, said.as_str()),
         (
-            Some(1),
+            Some(4),
             "distlogd: no record of task e252a11f-d33d-483d-ba08-bc8f642b2f10 is stored here\n"
         )
     );
