@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::eventually;
 
@@ -114,9 +115,17 @@ impl Process {
     /// # Panics
     /// If it does not end.
     pub fn wait(&mut self) -> ExitStatus {
-        eventually("the end of the program", || {
+        let status = eventually("the end of the program", || {
             self.child.try_wait().unwrap().ok_or_else(|| self.stderr())
-        })
+        });
+        // What it printed last is read by then. A program that it started may hold the pipes open, and is not waited
+        // for.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let is_read = |lines: &Arc<_>| Arc::strong_count(lines) == 1;
+        while !(is_read(&self.stdout) && is_read(&self.stderr)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        status
     }
 }
 
