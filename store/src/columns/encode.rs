@@ -210,7 +210,9 @@ impl Encoder {
         self.known.clear();
         if let Some(head) = self.heads.get(head as usize) {
             self.service = head.service;
-            self.known.extend(head.callsites.iter().copied());
+            for (id, place) in head.callsites.clone() {
+                self.know(id, place)?;
+            }
         }
         let (mut found, mut between) = (0, 0);
         while !rest.is_empty() {
@@ -224,9 +226,8 @@ impl Encoder {
                 CALLSITES => {
                     let bytes = scan.bytes().ok_or(Odd::Bytes)?;
                     let place = self.callsite(bytes);
-                    if let Some(callsite) = self.callsites.get(place) {
-                        self.known.insert(callsite.id, place);
-                    }
+                    let id = self.callsites.get(place).map_or(0, |callsite| callsite.id);
+                    self.know(id, place)?;
                     self.between.push(&rest[..rest.len() - scan.rest.len()]);
                     self.rows.push(0);
                     between += 1;
@@ -240,6 +241,14 @@ impl Encoder {
             return Err(Odd::Bytes);
         }
         Ok(())
+    }
+
+    /// Notes a callsite of the batch. Readers may take either of two with one id.
+    fn know(&mut self, id: u32, place: usize) -> Result<(), Odd> {
+        match self.known.insert(id, place) {
+            Some(other) if other != place => Err(Odd::Bytes),
+            _ => Ok(()),
+        }
     }
 
     /// The number of what a batch's records share.
@@ -446,6 +455,10 @@ impl Encoder {
                 CALLSITE => {
                     let id = u32::try_from(number).unwrap_or_default();
                     self.callsite = self.known.get(&id).copied();
+                    // Readers find one that comes later, too, and its severity.
+                    if self.callsite.is_none() && id != 0 {
+                        return Err(Odd::Bytes);
+                    }
                     number
                 }
                 OBSERVED_TIME => number.wrapping_sub(row.time),

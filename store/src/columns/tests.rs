@@ -231,6 +231,34 @@ fn a_batch_that_is_written_otherwise_is_kept_as_it_is() {
     assert_eq!(round(&frames(&[vec![odd; 20]])), None);
 }
 
+/// A reader takes the severity of a callsite that stands behind the record, or of either of two.
+#[test]
+fn a_block_whose_callsites_are_not_clear_says_nothing_of_itself() {
+    let callsite = |out: &mut Vec<u8>, severity| {
+        put::nested(out, 2, |out| {
+            put::varint(out, 1, 5);
+            put::varint(out, 2, severity);
+        });
+    };
+    let record = |out: &mut Vec<u8>| put::nested(out, 3, |out| put::varint(out, 3, 5));
+    let (mut clear, mut late, mut twice) = (Vec::new(), Vec::new(), Vec::new());
+    callsite(&mut clear, 17);
+    record(&mut clear);
+    record(&mut late);
+    callsite(&mut late, 17);
+    callsite(&mut twice, 9);
+    callsite(&mut twice, 17);
+    record(&mut twice);
+    let known = |bytes| {
+        let raw = frames(&[vec![(bytes, 1)]]);
+        round(&raw).unwrap();
+        encode(&raw).unwrap().unwrap().index
+    };
+    assert_eq!(known(clear).unwrap().counts[0].1[17], 1);
+    assert_eq!(known(late), None);
+    assert_eq!(known(twice), None);
+}
+
 #[test]
 fn too_many_different_fields_stay_in_rows() {
     let records: Vec<Record> = (0..3000)

@@ -1,7 +1,7 @@
 //! The receiver for dead spools: stores what dead processes left in their spools as if they had sent it.
 //!
 //! `import.rs` stores one spool; here is the thread that looks into the directories of the configuration. The command
-//! line does the same once (`cli/drain.rs`).
+//! line does the same once (`--drain`).
 
 mod import;
 
