@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::{Kind, Outcome as TaskOutcome, RecordRef, TraceId};
 use distlog_store::{ReadError, Reader};
-use serde::{Deserialize, Serialize};
 
 use super::candidates::{Candidates, Rank, Test};
 use super::cursor::{Cursor, Window};
 use super::scan::{Collect, Place};
+pub use super::trace_summary::TaskItem;
 use super::trace_summary::TraceSummary;
 use super::{Engine, Filter, QueryError};
 
@@ -43,27 +43,6 @@ pub struct TasksAsk {
     pub min_duration: u64,
     /// The present time, in ns since the epoch.
     pub now: u64,
-}
-
-/// A trace: its topmost task, as far as it has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskItem {
-    /// Id of the root; that of the trace if the root has not come.
-    pub id: String,
-    /// Its goal; that of the earliest known task if the root has not come.
-    pub name: String,
-    /// The service where it began.
-    pub service: String,
-    /// Time of its begin, in ns since the epoch, where it is known.
-    pub begin_ns: Option<u64>,
-    /// `running`, or how it ended; `unknown` while only logs have come.
-    pub outcome: String,
-    /// In ns, where it is known.
-    pub duration_ns: Option<u64>,
-    /// Tasks of its trace that failed or were lost, itself included.
-    pub failed: u64,
-    /// Whether it is the root. Spans come when they end, that of the root last, and some roots never come.
-    pub root: bool,
 }
 
 /// A page of tasks, newest begin first.

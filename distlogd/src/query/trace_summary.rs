@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use distlog_proto::wire::RecordHeader;
 use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, SpanId, TraceId};
 use distlog_store::{Batch, ReadError, Reader};
+use serde::{Deserialize, Serialize};
 
 use super::candidates::Rank;
 use super::scan::Place;
-use super::tasks::TaskItem;
 use crate::tree::service_of;
 
 /// Read at once, in bytes.
@@ -19,6 +19,27 @@ const MAX_TEXT: usize = 256;
 const MAX_ID: usize = 1024;
 /// Ends of one trace that are told from each other; later ones do not count.
 const MAX_ENDS: usize = 1 << 18;
+
+/// A trace: its topmost task, as far as it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskItem {
+    /// Id of the root; that of the trace if the root has not come.
+    pub id: String,
+    /// Its goal; that of the earliest known task if the root has not come.
+    pub name: String,
+    /// The service where it began.
+    pub service: String,
+    /// Time of its begin, in ns since the epoch, where it is known.
+    pub begin_ns: Option<u64>,
+    /// `running`, or how it ended; `unknown` while only logs have come.
+    pub outcome: String,
+    /// In ns, where it is known.
+    pub duration_ns: Option<u64>,
+    /// Tasks of its trace that failed or were lost, itself included.
+    pub failed: u64,
+    /// Whether it is the root. Spans come when they end, that of the root last, and some roots never come.
+    pub root: bool,
+}
 
 /// What is known of a trace.
 #[derive(Default)]
