@@ -7,7 +7,7 @@
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// So many spools a process can have open at once. What is dead beyond them is claimed later.
@@ -24,6 +24,8 @@ struct Slot {
     process: AtomicU32,
     device: AtomicU64,
     inode: AtomicU64,
+    /// The file is about to be closed, or just was: the system may have given its inode to another one.
+    closing: AtomicBool,
 }
 
 impl Slot {
@@ -32,8 +34,18 @@ impl Slot {
             process: AtomicU32::new(0),
             device: AtomicU64::new(0),
             inode: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
         }
     }
+}
+
+/// What this process does with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    None,
+    Open,
+    /// It is being closed. What has its identity afterwards may be a new file: ask again.
+    Closing,
 }
 
 /// Identifies a file, whatever its name.
@@ -83,12 +95,17 @@ impl Section {
     }
 
     /// Whether this process has the file open.
-    pub(crate) fn has(&self, file: FileId) -> bool {
-        OPEN.iter().any(|slot| {
+    pub(crate) fn use_of(&self, file: FileId) -> Use {
+        let slot = OPEN.iter().find(|slot| {
             slot.process.load(Ordering::Acquire) == self.process
                 && slot.device.load(Ordering::Relaxed) == file.device
                 && slot.inode.load(Ordering::Relaxed) == file.inode
-        })
+        });
+        match slot {
+            None => Use::None,
+            Some(slot) if slot.closing.load(Ordering::Relaxed) => Use::Closing,
+            Some(_) => Use::Open,
+        }
     }
 
     /// Notes that this process has the file open, until the result is dropped. `None` if it has too many.
@@ -99,6 +116,7 @@ impl Section {
             .find(|slot| slot.process.load(Ordering::Acquire) != self.process)?;
         slot.device.store(file.device, Ordering::Relaxed);
         slot.inode.store(file.inode, Ordering::Relaxed);
+        slot.closing.store(false, Ordering::Relaxed);
         slot.process.store(self.process, Ordering::Release);
         Some(Registration {
             slot,
@@ -124,6 +142,13 @@ impl Registration {
     pub(crate) fn is_mine(&self) -> bool {
         self.process == std::process::id()
     }
+
+    /// Says that the file is about to be closed.
+    pub(crate) fn closing(&self) {
+        if self.is_mine() {
+            self.slot.closing.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for Registration {
@@ -146,10 +171,14 @@ mod tests {
             inode: 7,
         };
         let section = Section::enter().unwrap();
-        assert!(!section.has(file));
+        assert_eq!(section.use_of(file), Use::None);
         let registration = section.register(file).unwrap();
-        assert!(section.has(file));
+        assert_eq!(section.use_of(file), Use::Open);
+        registration.closing();
+        assert_eq!(section.use_of(file), Use::Closing);
         drop(registration);
-        assert!(!section.has(file));
+        assert_eq!(section.use_of(file), Use::None);
+        let _registration = section.register(file).unwrap();
+        assert_eq!(section.use_of(file), Use::Open);
     }
 }

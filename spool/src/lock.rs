@@ -14,9 +14,9 @@ use rustix::fs::{FlockOperation, OFlags, fcntl_lock};
 use rustix::io::Errno;
 
 use crate::error::SpoolError;
-use crate::live::{FileId, Registration, Section};
+use crate::live::{FileId, Registration, Section, Use};
 
-/// So long a new file may be in the hands of somebody who takes it for a dead one's.
+/// So long a new file may be in the hands of somebody who takes it for a dead one's, and a file may take to be closed.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A file that this process alone has.
@@ -46,21 +46,29 @@ impl Locked {
             },
             error => SpoolError::of(action, path, 0, error.into()),
         };
-        let section = Section::enter().map_err(|error| SpoolError::of("claim", path, 0, error))?;
-        let metadata = match fs::symlink_metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(SpoolError::of("look at", path, 0, error)),
+        let deadline = Instant::now() + TIMEOUT;
+        let (section, id) = loop {
+            let section =
+                Section::enter().map_err(|error| SpoolError::of("claim", path, 0, error))?;
+            let metadata = match fs::symlink_metadata(path) {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(SpoolError::of("look at", path, 0, error)),
+            };
+            if !metadata.is_file() {
+                return Err(SpoolError::NotASpool {
+                    path: path.to_owned(),
+                });
+            }
+            let id = FileId::of(&metadata);
+            match section.use_of(id) {
+                Use::None => break (section, id),
+                Use::Closing if Instant::now() < deadline => {}
+                Use::Open | Use::Closing => return Ok(None),
+            }
+            drop(section);
+            std::thread::sleep(Duration::from_millis(1));
         };
-        if !metadata.is_file() {
-            return Err(SpoolError::NotASpool {
-                path: path.to_owned(),
-            });
-        }
-        let id = FileId::of(&metadata);
-        if section.has(id) {
-            return Ok(None);
-        }
         let file = match options().open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -143,6 +151,12 @@ impl Locked {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.registration.closing();
     }
 }
 

@@ -141,6 +141,23 @@ fn a_claimed_spool_is_claimed_by_one_thread() {
     }
 }
 
+/// The system gives the inode of a removed file to the next new one, while its spool is still being closed here.
+#[test]
+fn a_new_file_is_not_taken_for_one_that_is_being_closed() {
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    let dir = tempfile::tempdir().unwrap();
+                    Image::new(4096).leave(dir.path());
+                    let spool = only(dir.path());
+                    std::fs::remove_file(spool.path()).unwrap();
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn a_spool_in_the_making_that_is_given_up_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
