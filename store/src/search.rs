@@ -4,8 +4,12 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::batches::Batches;
+use distlog_proto::{BatchRef, RecordRef};
+
+use super::batches::{Batch, Batches};
 use super::block_lists::BlockList;
+use super::block_reader::{BlockReader, Selected};
+use super::columns::{Selection, SomeRecords};
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::read_full;
@@ -13,7 +17,7 @@ use super::memory::FrameAt;
 use super::options::FRAME_TARGET;
 use super::reader::Reader;
 use super::scan::is_damage;
-use super::sealed::{self, BlockAt, BlockReader, Sealed};
+use super::sealed::{self, BlockAt, Sealed};
 use super::state::{Live, Segment, Shared};
 use super::summary::BlockSummary;
 use super::words::hash;
@@ -37,12 +41,66 @@ enum Place {
 pub struct BlockBuffer {
     batches: Batches,
     blocks: BlockReader,
+    /// Of batches that were not read as a whole which of its records are there, one after the other.
+    places: Vec<u32>,
+    /// Where those of each batch end; none where all were read as a whole.
+    ends: Vec<usize>,
+}
+
+/// A batch of a block, with the records that were read.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockBatch<'b> {
+    /// What it is as a whole.
+    pub head: &'b Batch,
+    /// Its bytes, without the records that were not read.
+    pub bytes: &'b [u8],
+    places: Option<&'b [u32]>,
 }
 
 impl BlockBuffer {
     /// The batches of the block that was read last.
-    pub fn batches(&self) -> &Batches {
-        &self.batches
+    pub fn batches(&self) -> impl Iterator<Item = BlockBatch<'_>> {
+        let mut start = 0;
+        self.batches
+            .iter()
+            .enumerate()
+            .map(move |(at, (head, bytes))| BlockBatch {
+                head,
+                bytes,
+                places: self.ends.get(at).and_then(|end| {
+                    let start = std::mem::replace(&mut start, *end);
+                    self.places.get(start..*end)
+                }),
+            })
+    }
+
+    fn clear(&mut self) {
+        self.batches.clear();
+        self.places.clear();
+        self.ends.clear();
+    }
+}
+
+impl<'b> BlockBatch<'b> {
+    /// Its records that were read, with their numbers in the store; `parsed` is the batch itself.
+    pub fn records<'a>(
+        &self,
+        parsed: &'a BatchRef<'a>,
+    ) -> impl Iterator<Item = RecordRef<'a>> + use<'a, 'b> {
+        let (first, places) = (self.head.first, self.places);
+        let place = move |at: usize| match places {
+            Some(places) => places.get(at).copied().map(u64::from),
+            None => Some(at as u64),
+        };
+        parsed
+            .records()
+            .enumerate()
+            .filter_map(move |(at, record)| {
+                // Valid when it was stored.
+                let mut record = record.ok()?;
+                record.store_number = first + place(at)?;
+                Some(record)
+            })
     }
 }
 
@@ -180,12 +238,13 @@ impl Block {
         }
     }
 
-    /// Reads it. One that retention removed meanwhile is empty. What is damaged is left out, counted and told.
+    /// Reads what is wanted of it. One that retention removed meanwhile is empty. What is damaged is left out, counted
+    /// and told.
     ///
     /// # Errors
     /// If a file cannot be read for a reason that may pass.
-    pub fn read(&self, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
-        buffer.batches.clear();
+    pub fn read(&self, wanted: &Selection<'_>, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
+        buffer.clear();
         match &self.place {
             Place::Frames(live, frames) => self
                 .read_frames(live, frames.clone(), &mut buffer.batches)
@@ -194,7 +253,7 @@ impl Block {
                 let Some(at) = list.table.get(*place) else {
                     return Ok(());
                 };
-                match self.read_block(sealed, at, buffer) {
+                match self.read_block(sealed, at, wanted, buffer) {
                     Err(e) if is_gone(&self.shared, sealed, &e) => Ok(()),
                     other => other.map_err(|e| FileError::new("read", &sealed.path, e).into()),
                 }
@@ -206,17 +265,33 @@ impl Block {
         &self,
         sealed: &Sealed,
         at: &BlockAt,
+        wanted: &Selection<'_>,
         buffer: &mut BlockBuffer,
     ) -> io::Result<()> {
         let file = self.shared.layer.open(&sealed.path)?;
         let out = &mut buffer.batches;
-        if !buffer.blocks.read(&*file, at, &mut out.bytes)? {
-            self.shared.note_lost(&sealed.path, self.numbers());
-            return Ok(());
-        }
-        let frames: Vec<_> = FramesIn::new(&out.bytes).collect();
-        for (frame, range) in frames {
-            out.add_frame(&frame, range.start, |_, _| true);
+        let mut bytes = std::mem::take(&mut out.bytes);
+        let (places, ends) = (&mut buffer.places, &mut buffer.ends);
+        let mut add = |some: SomeRecords<'_>| {
+            out.add(&some.header, some.first, some.range);
+            places.extend_from_slice(some.places);
+            ends.push(places.len());
+        };
+        let read = (buffer.blocks).select(&*file, at, wanted, &mut bytes, &mut add);
+        buffer.batches.bytes = bytes;
+        match read? {
+            Some(Selected::Batches) => {}
+            Some(Selected::Frames) => {
+                let out = &mut buffer.batches;
+                let frames: Vec<_> = FramesIn::new(&out.bytes).collect();
+                for (frame, range) in frames {
+                    out.add_frame(&frame, range.start, |_, _| true);
+                }
+            }
+            None => {
+                buffer.clear();
+                self.shared.note_lost(&sealed.path, self.numbers());
+            }
         }
         Ok(())
     }

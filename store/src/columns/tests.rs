@@ -1,14 +1,14 @@
 //! Whatever is in a block comes back to the last byte.
 
 use distlog_proto::wire::{BatchWriter, put};
-use distlog_proto::{ProducerId, Record, SpanId, Task, TaskId, TraceId, Value};
+use distlog_proto::{ProducerId, Record, Severity, SpanId, Task, TaskId, TraceId, Value};
 use proptest::prelude::*;
 
 use super::*;
 use crate::format::{BATCH_HEADER, BatchHeader, FRAME_HEADER, FrameHeader, padded, put as put_at};
 
 /// Frames, each of some batches: bytes and number of records.
-fn frames(frames: &[Vec<(Vec<u8>, u32)>]) -> Vec<u8> {
+pub(super) fn frames(frames: &[Vec<(Vec<u8>, u32)>]) -> Vec<u8> {
     let mut out = Vec::new();
     let (mut first, mut from) = (1, 0);
     for batches in frames {
@@ -57,7 +57,7 @@ fn round(raw: &[u8]) -> Option<usize> {
     Some(body.len())
 }
 
-fn batch(records: &[Record]) -> (Vec<u8>, u32) {
+pub(super) fn batch(records: &[Record]) -> (Vec<u8>, u32) {
     let mut writer = BatchWriter::new();
     for record in records {
         writer.push(record);
@@ -110,7 +110,7 @@ fn task() -> impl Strategy<Value = Task> {
     )
 }
 
-fn record() -> impl Strategy<Value = Record> {
+pub(super) fn record() -> impl Strategy<Value = Record> {
     let fields = proptest::collection::vec(("[a-d]", value()), 0..4);
     let texts = (
         "[a-z]{0,3} [0-9]{0,6} [0-9a-f]{0,8}",
@@ -138,6 +138,8 @@ fn record() -> impl Strategy<Value = Record> {
                 };
                 record.source.service = service;
                 record.callsite.line = small as u32 % 3;
+                record.callsite.severity = Severity::new(small as u32 % 3 * 8);
+                record.severity = Severity::new((small as u32 % 5).saturating_sub(2) * 7);
                 record.callsite.template = "order {id}".into();
                 record.fields = fields
                     .iter()

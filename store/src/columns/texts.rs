@@ -290,6 +290,17 @@ impl Column {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Column::Plain(texts) => texts.len(),
+            Column::Dictionary(_, places) => places.len(),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map_while(|at| self.get(at))
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&[u8]> {
         match self {
             Column::Plain(texts) => texts.get(at),

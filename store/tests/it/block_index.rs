@@ -7,7 +7,9 @@ use distlog_proto::wire::{BatchWriter, trace_ids};
 use distlog_proto::{
     BatchRef, ErrorInfo, Kind, Outcome, Record, Severity, Task, TaskId, TraceId, Value,
 };
-use distlog_store::{BlockBuffer, Options, Reader, Store, any_text, lowercase, words};
+use distlog_store::{
+    BlockBatch, BlockBuffer, Options, Reader, Selection, Store, any_text, lowercase, words,
+};
 
 use crate::earlier_version::copy;
 use crate::fixtures::{append, producer, read_all, wait_sealed};
@@ -124,7 +126,7 @@ fn check(reader: &Reader) -> usize {
     let mut buffer = BlockBuffer::default();
     let mut known = 0;
     for block in reader.blocks().unwrap() {
-        block.read(&mut buffer).unwrap();
+        block.read(&Selection::ALL, &mut buffer).unwrap();
         let Some(summary) = block.summary() else {
             continue;
         };
@@ -132,7 +134,7 @@ fn check(reader: &Reader) -> usize {
         let mut counts: BTreeMap<(String, u32), u32> = BTreeMap::new();
         let (mut begins, mut longest, mut failed) = (0, 0, 0);
         let (mut first, mut last) = (u64::MAX, 0);
-        for (head, bytes) in buffer.batches().iter() {
+        for BlockBatch { head, bytes, .. } in buffer.batches() {
             let batch = BatchRef::parse(bytes).unwrap();
             for record in batch.records() {
                 let record = record.unwrap();
