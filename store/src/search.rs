@@ -32,8 +32,17 @@ pub struct Block {
 
 #[derive(Clone)]
 enum Place {
-    Frames(Arc<Live>, Range<usize>),
+    Frames(Arc<Live>, Frames),
     Block(Arc<Sealed>, Arc<BlockList>, usize),
+}
+
+/// Neighbouring frames.
+#[derive(Clone)]
+struct Frames {
+    places: Range<usize>,
+    /// More were too much: these stay together.
+    full: bool,
+    known: Option<Arc<BlockSummary>>,
 }
 
 /// What [`Block::read`] fills. Use one again and again: it keeps its memory.
@@ -142,9 +151,14 @@ fn add_frames(shared: &Arc<Shared>, live: &Arc<Live>, end: u64, blocks: &mut Vec
         });
         let to = from + more.count().max(1);
         let next = frames.get(to).map_or(end, |next| next.first);
+        let group = Frames {
+            places: from..to,
+            full: to < frames.len(),
+            known: live.known(from),
+        };
         blocks.push(Block {
             shared: Arc::clone(shared),
-            place: Place::Frames(Arc::clone(live), from..to),
+            place: Place::Frames(Arc::clone(live), group),
             numbers: frames[from].first..next,
         });
         from = to;
@@ -202,7 +216,7 @@ impl Block {
     /// What is known of it without reading it.
     pub fn summary(&self) -> Option<&BlockSummary> {
         match &self.place {
-            Place::Frames(..) => None,
+            Place::Frames(_, frames) => frames.known.as_deref(),
             Place::Block(_, list, place) => list.summaries.get(*place)?.as_ref(),
         }
     }
@@ -246,9 +260,19 @@ impl Block {
     pub fn read(&self, wanted: &Selection<'_>, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
         buffer.clear();
         match &self.place {
-            Place::Frames(live, frames) => self
-                .read_frames(live, frames.clone(), &mut buffer.batches)
-                .map_err(|e| FileError::new("read", &live.path, e).into()),
+            Place::Frames(live, frames) => {
+                let batches = &mut buffer.batches;
+                self.read_frames(live, frames.places.clone(), batches)
+                    .map_err(|e| FileError::new("read", &live.path, e))?;
+                // Whoever asks next need not read them if he only counts.
+                if frames.full
+                    && frames.known.is_none()
+                    && let Some(summary) = BlockSummary::of(batches)
+                {
+                    live.learn(frames.places.start, summary);
+                }
+                Ok(())
+            }
             Place::Block(sealed, list, place) => {
                 let Some(at) = list.table.get(*place) else {
                     return Ok(());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use distlog_proto::{Outcome, Severity};
 
+use super::batches::Batches;
 use super::columns::{BlockIndex, OUTCOMES, Reader, SEVERITIES, Unpack, Writer};
 use super::filter;
 
@@ -36,6 +37,39 @@ pub struct BlockSummary {
 }
 
 impl BlockSummary {
+    /// What there is to know of batches; none if they have no records. Nothing is known of their words.
+    pub(super) fn of(batches: &Batches) -> Option<BlockSummary> {
+        let mut index = BlockIndex::default();
+        for (head, batch) in batches.parsed() {
+            let service = index.service(batch.source().service.as_bytes());
+            for record in head.records(&batch) {
+                let time = if record.time > 0 {
+                    record.time
+                } else {
+                    head.received
+                };
+                index.add(time, record.severity, service);
+                index.add_task(record.kind, record.outcome, record.duration);
+            }
+        }
+        let (first, last) = index.times?;
+        let counts = index.counts.into_iter().flat_map(|(service, counts)| {
+            let service: Arc<str> = service.into();
+            let counts = counts.into_iter().enumerate();
+            counts.map(move |(severity, count)| (Arc::clone(&service), severity as u8, count))
+        });
+        Some(BlockSummary {
+            times: first..=last,
+            begins: index.begins,
+            longest: index.longest,
+            counts: (!index.many_services)
+                .then(|| counts.filter(|(.., count)| *count > 0).collect()),
+            ends: index.ends,
+            filter_at: 0,
+            filter_blocks: 0,
+        })
+    }
+
     /// Its records by service and severity; none where it has too many services.
     pub fn counts(&self) -> Option<impl Iterator<Item = (&str, Severity, u32)>> {
         let counts = self.counts.as_ref()?.iter();

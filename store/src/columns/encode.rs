@@ -314,7 +314,8 @@ impl Encoder {
         let node = self.message(Message::Record, bytes, 0, &mut row)?;
         let callsite = self.callsite.and_then(|place| self.callsites.get(place));
         let severity = callsite.map(|c| c.severity).unwrap_or_default();
-        self.index.add(&row, self.service, severity, self.received);
+        self.index
+            .add_row(&row, self.service, severity, self.received);
         let shape = self.shapes.shape(node);
         self.rows.push(u64::from(shape) + 1);
         self.offset = self.offset.wrapping_add(1);
