@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::columns::{self, Selection, SomeRecords};
+use super::columns::{self, Selection, SomeRecords, Unpack};
 use super::layer::StoreFile;
 use super::scan::is_damage;
 use super::sealed::{BLOCK_HEADER, BlockAt, BlockHeader, MAX_RAW, Method, exactly};
@@ -20,7 +20,7 @@ pub(super) enum Selected {
 #[derive(Default)]
 pub(super) struct BlockReader {
     stored: Vec<u8>,
-    unpack: Option<zstd::bulk::Decompressor<'static>>,
+    unpack: Unpack,
 }
 
 impl BlockReader {
@@ -32,7 +32,7 @@ impl BlockReader {
         out: &mut Vec<u8>,
     ) -> io::Result<bool> {
         match self.header(file, at)? {
-            Some(header) => self.unpack(&header, out),
+            Some(header) => Ok(self.frames(&header, out)),
             None => Ok(false),
         }
     }
@@ -51,12 +51,20 @@ impl BlockReader {
             return Ok(None);
         };
         if header.method != Method::Columns {
-            return Ok(self.unpack(&header, out)?.then_some(Selected::Frames));
+            return Ok(self.frames(&header, out).then_some(Selected::Frames));
         }
         // What is read of it has checksums of its own.
         let body = self.stored.get(BLOCK_HEADER..).unwrap_or_default();
         let start = out.len();
-        let good = columns::select(body, header.raw as usize, wanted, out, show).is_some();
+        let read = columns::select(
+            body,
+            header.raw as usize,
+            wanted,
+            &mut self.unpack,
+            out,
+            show,
+        );
+        let good = read.is_some();
         if !good {
             out.truncate(start);
         }
@@ -77,38 +85,28 @@ impl BlockReader {
         Ok(header.filter(|header| header.stored == at.stored))
     }
 
-    fn unpack(&mut self, header: &BlockHeader, out: &mut Vec<u8>) -> io::Result<bool> {
+    /// Appends the frames of the block that was read.
+    fn frames(&mut self, header: &BlockHeader, out: &mut Vec<u8>) -> bool {
         let body = self.stored.get(BLOCK_HEADER..).unwrap_or_default();
         if crc32c::crc32c(body) != header.crc {
-            return Ok(false);
+            return false;
         }
-        match header.method {
-            Method::PackedRows => {}
+        let (start, raw) = (out.len(), header.raw as usize);
+        let unpack = &mut self.unpack;
+        let good = match header.method {
             Method::Rows => {
                 out.extend_from_slice(body);
-                return Ok(true);
+                Some(())
             }
-            Method::Columns => {
-                let start = out.len();
-                let good = columns::decode(body, header.raw as usize, out).is_some();
-                if !good {
-                    out.truncate(start);
-                }
-                return Ok(good);
+            Method::PackedRows => {
+                out.resize(start + raw, 0);
+                unpack.fill(body, &mut out[start..])
             }
-        }
-        let unpack = match &mut self.unpack {
-            Some(unpack) => unpack,
-            none => none.insert(zstd::bulk::Decompressor::new()?),
+            Method::Columns => columns::decode(body, raw, unpack, out),
         };
-        let start = out.len();
-        out.resize(start + header.raw as usize, 0);
-        let good = unpack
-            .decompress_to_buffer(body, &mut out[start..])
-            .is_ok_and(|n| n == header.raw as usize);
-        if !good {
+        if good.is_none() {
             out.truncate(start);
         }
-        Ok(good)
+        good.is_some()
     }
 }

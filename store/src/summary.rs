@@ -109,7 +109,7 @@ impl Summaries {
 
     /// The summaries and the filters, as they are written.
     pub(super) fn encode(&self) -> io::Result<(Vec<u8>, Vec<u8>)> {
-        let mut out = Writer::new()?;
+        let mut out = Writer::default();
         let mut filters = Vec::new();
         for index in &self.list {
             let Some((index, (first, last))) = index.as_ref().and_then(|i| Some((i, i.times?)))
@@ -143,7 +143,7 @@ impl Summaries {
             out.varint((filter.len() / filter::BLOCK) as u64);
             filters.extend_from_slice(&filter);
         }
-        let mut packed = Writer::new()?;
+        let mut packed = Writer::default();
         packed.varint(out.bytes.len() as u64);
         packed.run(&out.bytes)?;
         Ok((packed.bytes, filters))
@@ -155,7 +155,7 @@ pub(super) fn decode(bytes: &[u8], blocks: usize) -> Option<Vec<Option<BlockSumm
     let mut input = Reader::new(bytes);
     let len = input.count(MAX_SUMMARIES)?;
     let mut all = Vec::new();
-    input.run(len, &mut Unpack::new().ok()?, &mut all)?;
+    input.run(len, &mut Unpack::default(), &mut all)?;
     let mut input = Reader::new(&all);
     let mut services: Vec<Arc<str>> = Vec::new();
     let mut filter_at = 0;

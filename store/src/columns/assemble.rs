@@ -7,13 +7,17 @@ use distlog_proto::{TaskId, TraceId};
 use super::block::{Block, Values};
 use super::canonical::{BYTES, FIXED64};
 use super::hex;
-use super::operations::Op;
+use super::operations::{Op, Plan};
 
-/// Puts the records of a batch together.
+/// Puts the records of a block together, in order.
 pub(super) struct Assembly<'b> {
     block: &'b Block<'b>,
+    plans: &'b [Plan],
     /// For each column the place of its next value.
-    next: &'b mut [usize],
+    next: Vec<usize>,
+    /// For each shape the records that were passed over and are not in `next` yet, and which shapes have such.
+    passed: Vec<usize>,
+    shapes_passed: Vec<usize>,
     offset: u64,
     time: u64,
     trace: &'b [u8],
@@ -23,18 +27,26 @@ pub(super) struct Assembly<'b> {
 }
 
 impl<'b> Assembly<'b> {
-    /// For a batch whose first record has the offset `from`.
-    pub(super) fn new(block: &'b Block<'b>, next: &'b mut [usize], from: u64) -> Assembly<'b> {
+    /// With how the records of each shape are put together.
+    pub(super) fn new(block: &'b Block<'b>, plans: &'b [Plan]) -> Assembly<'b> {
         Assembly {
             block,
-            next,
-            offset: from,
+            plans,
+            next: vec![0; block.columns.len()],
+            passed: vec![0; plans.len()],
+            shapes_passed: Vec::new(),
+            offset: 0,
             time: 0,
             trace: &[],
             span: 0,
             task: None,
             open: Vec::new(),
         }
+    }
+
+    /// Begins a batch whose first record has the offset `from`.
+    pub(super) fn batch(&mut self, from: u64) {
+        self.offset = from;
     }
 
     #[inline]
@@ -62,38 +74,49 @@ impl<'b> Assembly<'b> {
         }
     }
 
-    /// Passes over a record.
+    /// Passes over a record of a shape.
     #[inline]
-    pub(super) fn pass(&mut self, ops: &[Op]) -> Option<()> {
-        for op in ops {
-            match op {
-                Op::Offset(_, column) => {
-                    self.offset = self.offset.wrapping_add(self.number(*column)?);
-                }
-                Op::Varint(_, column)
-                | Op::Fixed64(_, column)
-                | Op::Fixed32(_, column)
-                | Op::Text(_, column)
-                | Op::Time(_, column)
-                | Op::Observed(_, column)
-                | Op::TraceId(_, column)
-                | Op::SpanId(_, column)
-                | Op::Pass(column) => *self.next.get_mut(*column as usize)? += 1,
-                Op::Bytes(_) | Op::Open(_) | Op::Close | Op::PathOfSpan => {}
-                Op::SpanOfPath(_) | Op::ParentOfPath => {}
-            }
+    pub(super) fn pass(&mut self, shape: u64) -> Option<()> {
+        let shape = usize::try_from(shape).ok()?;
+        let passed = self.passed.get_mut(shape)?;
+        if *passed == 0 {
+            self.shapes_passed.push(shape);
+        }
+        *passed += 1;
+        // Offsets build on each other.
+        if self.plans.get(shape)?.offset.is_some() {
+            self.go_on()?;
         }
         self.offset = self.offset.wrapping_add(1);
         Some(())
     }
 
-    /// Appends a record, as a field of its batch.
-    pub(super) fn record(&mut self, ops: &[Op], out: &mut Vec<u8>) -> Option<()> {
+    /// Goes to the values behind the records that were passed over.
+    fn go_on(&mut self) -> Option<()> {
+        for shape in self.shapes_passed.drain(..) {
+            let plan = self.plans.get(shape)?;
+            let passed = std::mem::take(self.passed.get_mut(shape)?);
+            if let Some(column) = plan.offset {
+                let at = *self.next.get(column as usize)?;
+                let more = *self.block.numbers(column as usize)?.get(at)?;
+                self.offset = self.offset.wrapping_add(more);
+            }
+            for column in &plan.columns {
+                *self.next.get_mut(*column as usize)? += passed;
+            }
+        }
+        Some(())
+    }
+
+    /// Appends a record of a shape, as a field of its batch.
+    pub(super) fn record(&mut self, shape: u64, out: &mut Vec<u8>) -> Option<()> {
+        self.go_on()?;
+        let plan = self.plans.get(usize::try_from(shape).ok()?)?;
         self.time = 0;
         self.open.clear();
         raw_varint(out, u64::from(batch::RECORDS << 3 | BYTES));
         self.begin(out);
-        for op in ops {
+        for op in &plan.ops {
             match op {
                 Op::Bytes(bytes) => out.extend_from_slice(bytes),
                 Op::Varint(tag, column) => {

@@ -2,29 +2,33 @@
 
 use super::assemble::Assembly;
 use super::block::Block;
-use super::operations::{Op, ops};
+use super::operations::{Plan, plan};
 use super::stream::Unpack;
 use crate::format::{BATCH_HEADER, BatchHeader, FRAME_HEADER, FrameHeader, padded, put};
 
 /// Appends the frames of a block to `out`. `None` if it is not what [`encode`](super::encode) wrote for `raw` bytes;
 /// then there may be anything behind what was in `out`.
-pub(in super::super) fn decode(body: &[u8], raw: usize, out: &mut Vec<u8>) -> Option<()> {
-    let mut unpack = Unpack::new().ok()?;
-    let mut block = Block::read(body, raw, &mut unpack)?;
-    block.load_all(&mut unpack)?;
+pub(in super::super) fn decode(
+    body: &[u8],
+    raw: usize,
+    unpack: &mut Unpack,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    let mut block = Block::read(body, raw, unpack)?;
+    block.load_all(unpack)?;
     let shapes = block.shapes.shapes.iter();
-    let shapes = shapes.map(|steps| ops(&block.shapes, steps, |_| true, |_| true));
-    let shapes = shapes.collect::<Option<Vec<_>>>()?;
+    let plans = shapes.map(|steps| plan(&block.shapes, steps, |_| true, |_| true));
+    let plans = plans.collect::<Option<Vec<_>>>()?;
     let start = out.len();
-    block.put_frames(&shapes, out, raw)?;
+    block.put_frames(&plans, out, raw)?;
     (out.len() - start == raw).then_some(())
 }
 
 impl Block<'_> {
     /// Appends the frames, which are `most` bytes at most.
-    fn put_frames(&self, shapes: &[Vec<Op>], out: &mut Vec<u8>, most: usize) -> Option<()> {
+    fn put_frames(&self, plans: &[Plan], out: &mut Vec<u8>, most: usize) -> Option<()> {
         let limit = out.len() + most;
-        let mut next = vec![0usize; self.columns.len()];
+        let mut assembly = Assembly::new(self, plans);
         let mut rows = self.rows.iter();
         let (mut number, mut raw, mut between) = (0, 0, 0);
         let heads = self.frames.iter().zip(&self.firsts).zip(&self.crcs);
@@ -43,14 +47,11 @@ impl Block<'_> {
                     }
                     head => {
                         out.extend_from_slice(self.heads.get(head - 1)?);
-                        let mut assembly = Assembly::new(self, &mut next, header.from);
+                        assembly.batch(header.from);
                         let items = self.items(number)?;
                         for _ in 0..items {
                             match rows.next()?.checked_sub(1) {
-                                Some(shape) => {
-                                    let ops = shapes.get(usize::try_from(shape).ok()?)?;
-                                    assembly.record(ops, out)?;
-                                }
+                                Some(shape) => assembly.record(shape, out)?,
                                 None => {
                                     out.extend_from_slice(self.between.get(between)?);
                                     between += 1;

@@ -11,7 +11,7 @@ use distlog_proto::wire::scan as proto;
 use super::canonical::{BYTES, FIXED32, FIXED64, Scan, VARINT};
 use super::index::{BlockIndex, Row};
 use super::shape::{ColumnKey, KEY, Message, NAME, NO_NAME, Shapes, Step, TooMany};
-use super::stream::Writer;
+use super::stream::{Pack, Writer};
 use super::task_ids::{Ids, TaskIds};
 use super::texts::{Encoded, Texts};
 use super::{decimals, is_fraction, numbers};
@@ -60,11 +60,11 @@ pub(in super::super) struct Encoding {
 ///
 /// # Errors
 /// If the compressor fails.
-pub(in super::super) fn encode(frames: &[u8]) -> io::Result<Option<Encoding>> {
+pub(in super::super) fn encode(frames: &[u8], pack: &mut Pack) -> io::Result<Option<Encoding>> {
     let mut odd = Vec::new();
     loop {
         match Encoder::new().frames(frames, &odd) {
-            Ok(encoder) => return encoder.finish().map(Some),
+            Ok(encoder) => return encoder.finish(pack).map(Some),
             Err((_, Odd::TooMany)) => return Ok(None),
             Err((batch, Odd::Bytes)) if odd.len() < MAX_ODD => odd.push(batch),
             Err((_, Odd::Bytes)) => return Ok(None),
@@ -475,9 +475,8 @@ impl Encoder {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<Encoding> {
-        let mut out = Writer::new()?;
-        let mut body = Writer::new()?;
+    fn finish(mut self, pack: &mut Pack) -> io::Result<Encoding> {
+        let mut body = Writer::with(std::mem::take(pack));
         let mut ends = Vec::new();
         for (key, values) in self.shapes.columns.iter().zip(&self.columns) {
             match values {
@@ -495,7 +494,7 @@ impl Encoder {
             ends.push(body.bytes.len());
         }
         let batches = &self.batches;
-        let mut head = Writer::new()?;
+        let mut head = Writer::with(std::mem::take(&mut body.pack));
         head.varint(u64::from(self.salt));
         head.varint(self.frames.len() as u64);
         numbers::put(&self.frames, &mut head)?;
@@ -520,7 +519,7 @@ impl Encoder {
             head.varint(texts.len() as u64);
             Encoded::of(texts).put(&mut head)?;
         }
-        let mut shapes = Writer::new()?;
+        let mut shapes = Writer::default();
         self.shapes.put(&mut shapes);
         head.varint(shapes.bytes.len() as u64);
         head.run(&shapes.bytes)?;
@@ -538,6 +537,8 @@ impl Encoder {
             head.varint(column.len() as u64);
             head.checksum(column);
         }
+        *pack = head.pack;
+        let mut out = Writer::default();
         out.checksum(&head.bytes);
         out.short(&head.bytes);
         out.bytes.extend_from_slice(&body.bytes);

@@ -38,7 +38,7 @@ pub(super) use encode::encode;
 pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};
 pub use select::Selection;
 pub(super) use select::{SomeRecords, select};
-pub(super) use stream::{Reader, Unpack, Writer};
+pub(super) use stream::{Pack, Reader, Unpack, Writer};
 
 use shape::ColumnKey;
 

@@ -29,6 +29,46 @@ pub(super) enum Op {
     Pass(u32),
 }
 
+/// How the records of a shape are put together.
+pub(super) struct Plan {
+    pub(super) ops: Vec<Op>,
+    /// The columns of its values, those that nobody reads included; once for each value.
+    pub(super) columns: Vec<u32>,
+    /// The column of the offset among them.
+    pub(super) offset: Option<u32>,
+}
+
+impl Plan {
+    fn new(ops: Vec<Op>) -> Plan {
+        let mut plan = Plan {
+            ops: Vec::new(),
+            columns: Vec::new(),
+            offset: None,
+        };
+        for op in &ops {
+            match op {
+                Op::Varint(_, column)
+                | Op::Fixed64(_, column)
+                | Op::Fixed32(_, column)
+                | Op::Text(_, column)
+                | Op::Time(_, column)
+                | Op::Observed(_, column)
+                | Op::TraceId(_, column)
+                | Op::SpanId(_, column)
+                | Op::Pass(column) => plan.columns.push(*column),
+                Op::Offset(_, column) => {
+                    plan.columns.push(*column);
+                    plan.offset = Some(*column);
+                }
+                Op::Bytes(_) | Op::Open(_) | Op::Close | Op::PathOfSpan => {}
+                Op::SpanOfPath(_) | Op::ParentOfPath => {}
+            }
+        }
+        plan.ops = ops;
+        plan
+    }
+}
+
 /// A tag as it is written.
 pub(super) type Tag = Vec<u8>;
 
@@ -38,14 +78,14 @@ fn tag_bytes(tag: u32) -> Tag {
     bytes
 }
 
-/// The steps of a shape as operations. Of those that are not `kept`, values of columns that were `read` are passed
-/// over; a message goes as a whole.
-pub(super) fn ops(
+/// How the records of a shape are put together from its steps. Of those that are not `kept`, values of columns that
+/// were read are passed over; a message goes as a whole.
+pub(super) fn plan(
     read: &ReadShapes,
     steps: &[(Step, u32)],
     kept: impl Fn(usize) -> bool,
     is_read: impl Fn(u32) -> bool,
-) -> Option<Vec<Op>> {
+) -> Option<Plan> {
     let mut ops: Vec<Op> = Vec::new();
     let mut within = vec![Message::Record];
     for (at, (step, column)) in steps.iter().enumerate() {
@@ -112,5 +152,5 @@ pub(super) fn ops(
             (_, op) => ops.push(op),
         }
     }
-    (within.len() == 1).then_some(ops)
+    (within.len() == 1).then(|| Plan::new(ops))
 }

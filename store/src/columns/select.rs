@@ -12,7 +12,7 @@ use distlog_proto::wire::scan::Scan;
 use super::assemble::Assembly;
 use super::block::Block;
 use super::canonical::VARINT;
-use super::operations::{Op, ops};
+use super::operations::{Plan, plan};
 use super::shape::{Message, NO_NAME, ReadShapes, Step};
 use super::stream::Unpack;
 use crate::format::BatchHeader;
@@ -61,18 +61,18 @@ pub(in super::super) fn select(
     body: &[u8],
     raw: usize,
     wanted: &Selection<'_>,
+    unpack: &mut Unpack,
     out: &mut Vec<u8>,
     show: &mut dyn FnMut(SomeRecords<'_>),
 ) -> Option<()> {
-    let mut unpack = Unpack::new().ok()?;
-    let mut block = Block::read(body, raw, &mut unpack)?;
+    let mut block = Block::read(body, raw, unpack)?;
     let heads: Vec<bool> = block.heads.iter().map(wanted.source).collect();
-    let rows = block.rows_of(wanted.severity, &mut unpack)?;
+    let rows = block.rows_of(wanted.severity, unpack)?;
     if block.raw.len() == 0 && (!rows.contains(&true) || !heads.contains(&true)) {
         return Some(());
     }
-    let shapes = block.load_parts(wanted.parts, &mut unpack)?;
-    block.put_records(&shapes, &rows, &heads, out, show)
+    let plans = block.load_parts(wanted.parts, unpack)?;
+    block.put_records(&plans, &rows, &heads, out, show)
 }
 
 impl Block<'_> {
@@ -166,7 +166,7 @@ impl Block<'_> {
     }
 
     /// Reads the columns of the wanted parts; gives how the records of each shape are put together from these.
-    fn load_parts(&mut self, parts: &Parts, unpack: &mut Unpack) -> Option<Vec<Vec<Op>>> {
+    fn load_parts(&mut self, parts: &Parts, unpack: &mut Unpack) -> Option<Vec<Plan>> {
         let kept = (self.shapes.shapes.iter())
             .map(|steps| kept_steps(&self.shapes, steps, parts))
             .collect::<Option<Vec<_>>>()?;
@@ -186,7 +186,7 @@ impl Block<'_> {
         shapes
             .map(|(steps, kept)| {
                 let kept = |at: usize| kept.get(at).is_some_and(|kept| *kept);
-                ops(&self.shapes, steps, kept, is_read)
+                plan(&self.shapes, steps, kept, is_read)
             })
             .collect()
     }
@@ -194,13 +194,13 @@ impl Block<'_> {
     /// Appends the records of the rows that are wanted.
     fn put_records(
         &self,
-        shapes: &[Vec<Op>],
+        plans: &[Plan],
         wanted: &[bool],
         heads: &[bool],
         out: &mut Vec<u8>,
         show: &mut dyn FnMut(SomeRecords<'_>),
     ) -> Option<()> {
-        let mut next = vec![0usize; self.columns.len()];
+        let mut assembly = Assembly::new(self, plans);
         let mut rows = self.rows.iter().zip(wanted);
         let (mut number, mut raw, mut between) = (0, 0, 0);
         let mut places = Vec::new();
@@ -219,7 +219,7 @@ impl Block<'_> {
                     head => {
                         let is_wanted = *heads.get(head - 1)?;
                         out.extend_from_slice(self.heads.get(head - 1)?);
-                        let mut assembly = Assembly::new(self, &mut next, header.from);
+                        assembly.batch(header.from);
                         let mut place = 0;
                         for _ in 0..self.items(number)? {
                             let (row, row_is_wanted) = rows.next()?;
@@ -228,12 +228,11 @@ impl Block<'_> {
                                 between += 1;
                                 continue;
                             };
-                            let ops = shapes.get(usize::try_from(shape).ok()?)?;
                             if *row_is_wanted && is_wanted {
-                                assembly.record(ops, out)?;
+                                assembly.record(shape, out)?;
                                 places.push(place);
                             } else {
-                                assembly.pass(ops)?;
+                                assembly.pass(shape)?;
                             }
                             place += 1;
                         }

@@ -5,7 +5,7 @@ use distlog_proto::wire::field::record as field;
 use distlog_proto::{BatchRef, Record, Severity};
 use proptest::prelude::*;
 
-use super::tests::{batch, frames, record};
+use super::tests::{batch, frames, record, unpack};
 use super::*;
 use crate::format::{BatchesOf, FramesIn};
 
@@ -46,12 +46,12 @@ fn all(raw: &[u8]) -> Vec<Seen> {
 
 /// What is read of a block.
 fn read(raw: &[u8], wanted: &Selection<'_>) -> Vec<Seen> {
-    let body = encode(raw).unwrap().unwrap().body;
+    let body = encode(raw, &mut Pack::default()).unwrap().unwrap().body;
     let (mut out, mut batches) = (Vec::new(), Vec::new());
     let mut show = |some: SomeRecords<'_>| {
         batches.push((some.first, some.range, some.places.to_vec()));
     };
-    select(&body, raw.len(), wanted, &mut out, &mut show).unwrap();
+    select(&body, raw.len(), wanted, &mut unpack(), &mut out, &mut show).unwrap();
     let batches = batches.into_iter();
     batches
         .flat_map(|(first, range, places)| {
@@ -134,13 +134,13 @@ proptest! {
         byte in any::<u8>(),
     ) {
         let raw = frames(&[vec![batch(&records)]]);
-        let mut body = encode(&raw).unwrap().unwrap().body;
+        let mut body = encode(&raw, &mut Pack::default()).unwrap().unwrap().body;
         let at = at.index(body.len());
         body[at] ^= byte;
         let least = Selection { severity: Severity::WARN, ..Selection::ALL };
         for wanted in [least, Selection::ALL] {
-            let _ = select(&body, raw.len(), &wanted, &mut Vec::new(), &mut |_| {});
-            let _ = select(&body[..at], raw.len(), &wanted, &mut Vec::new(), &mut |_| {});
+            let _ = select(&body, raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
+            let _ = select(&body[..at], raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
         }
     }
 }

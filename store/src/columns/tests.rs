@@ -48,11 +48,15 @@ pub(super) fn frames(frames: &[Vec<(Vec<u8>, u32)>]) -> Vec<u8> {
     out
 }
 
+pub(super) fn unpack() -> Unpack {
+    Unpack::default()
+}
+
 /// The length of the block in columns, if it has that form.
 fn round(raw: &[u8]) -> Option<usize> {
-    let body = encode(raw).unwrap()?.body;
+    let body = encode(raw, &mut Pack::default()).unwrap()?.body;
     let mut back = b"before".to_vec();
-    decode(&body, raw.len(), &mut back).unwrap();
+    decode(&body, raw.len(), &mut unpack(), &mut back).unwrap();
     assert_eq!(&back[6..], raw);
     Some(body.len())
 }
@@ -180,14 +184,14 @@ proptest! {
         byte in any::<u8>(),
     ) {
         let raw = frames(&[vec![batch(&records)]]);
-        let mut body = encode(&raw).unwrap().unwrap().body;
+        let mut body = encode(&raw, &mut Pack::default()).unwrap().unwrap().body;
         let at = at.index(body.len());
         body[at] = byte;
         let mut out = Vec::new();
-        if decode(&body, raw.len(), &mut out).is_some() {
+        if decode(&body, raw.len(), &mut unpack(), &mut out).is_some() {
             prop_assert_eq!(out.len(), raw.len());
         }
-        let _ = decode(&body[..at], raw.len(), &mut out);
+        let _ = decode(&body[..at], raw.len(), &mut unpack(), &mut out);
     }
 }
 
@@ -254,7 +258,7 @@ fn a_block_whose_callsites_are_not_clear_says_nothing_of_itself() {
     let known = |bytes| {
         let raw = frames(&[vec![(bytes, 1)]]);
         round(&raw).unwrap();
-        encode(&raw).unwrap().unwrap().index
+        encode(&raw, &mut Pack::default()).unwrap().unwrap().index
     };
     assert_eq!(known(clear).unwrap().counts[0].1[17], 1);
     assert_eq!(known(late), None);
