@@ -217,7 +217,7 @@ fn without_others(record: &Record, parts: &Parts) -> Record {
         .iter()
         .filter(|(name, _)| parts.has_field(name));
     less.fields = fields
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .map(|(name, value)| (name.to_owned(), value.clone()))
         .collect();
     less
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use distlog_proto::{BatchRef, RecordRef};
+use distlog_proto::{BatchRef, RecordRef, Severity};
 
 use super::batches::{Batch, Batches};
 use super::block_lists::BlockList;
@@ -91,25 +91,29 @@ impl BlockBuffer {
 }
 
 impl<'b> BlockBatch<'b> {
-    /// Its records that were read, with their numbers in the store; `parsed` is the batch itself.
+    /// Its records that were read, with their numbers in the store, except some that are less severe; `parsed` is the
+    /// batch itself.
     pub fn records<'a>(
         &self,
         parsed: &'a BatchRef<'a>,
+        least: Severity,
     ) -> impl Iterator<Item = RecordRef<'a>> + use<'a, 'b> {
         let (first, places) = (self.head.first, self.places);
         let place = move |at: usize| match places {
             Some(places) => places.get(at).copied().map(u64::from),
             None => Some(at as u64),
         };
-        parsed
-            .records()
-            .enumerate()
-            .filter_map(move |(at, record)| {
-                // Valid when it was stored.
-                let mut record = record.ok()?;
-                record.store_number = first + place(at)?;
-                Some(record)
-            })
+        // What was selected was so by its severity.
+        let least = match places {
+            Some(_) => Severity::UNSET,
+            None => least,
+        };
+        parsed.records_from(least).filter_map(move |(at, record)| {
+            // Valid when it was stored.
+            let mut record = record.ok()?;
+            record.store_number = first + place(at)?;
+            Some(record)
+        })
     }
 }
 

@@ -307,7 +307,7 @@ impl<C: Collect> Scan<C> {
             if !self.filter.takes_source(batch.source()) {
                 continue;
             }
-            for record in stored.records(&batch) {
+            for record in stored.records(&batch, self.severity) {
                 looked += 1;
                 if looked.is_multiple_of(LOOK_EVERY) {
                     if self.is_cancelled() {
