@@ -3,7 +3,8 @@
 //! A block of rows is whole frames, as they came. A columnar block holds the same frames, to the last byte: for each
 //! record its *shape* (`shape.rs`: which fields it has, in which order), and for each field a column with its values
 //! (`numbers.rs`, `decimals.rs`, `texts.rs`). What follows from something else is not stored: offsets that count up,
-//! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes.
+//! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes, with
+//! `heads.rs` for what batches share.
 //! `block.rs` reads what all records share and the columns, `assemble.rs` puts records together, as `operations.rs`
 //! says for each shape; `decode.rs` makes the frames again, `select.rs` only the records and the parts of them that a
 //! query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what is known of a block without reading
@@ -18,6 +19,7 @@ mod canonical;
 mod decimals;
 mod decode;
 mod encode;
+mod heads;
 mod index;
 mod numbers;
 mod operations;

@@ -96,22 +96,8 @@ impl Block<'_> {
         let [severities, callsites] = [values[0]?, values[1]?];
         let severe = self.callsites_of(least)?;
         // How often a record of each shape has either.
-        let count = |steps: &[(Step, u32)], tag| {
-            let has = |(step, _): &&(Step, u32)| *step == Step::Value(tag);
-            // In other messages such a tag means something else.
-            let mut depth = 0;
-            let own = steps.iter().filter(|(step, _)| {
-                match step {
-                    Step::Open(_) => depth += 1,
-                    Step::Close => depth -= 1,
-                    _ => {}
-                }
-                depth == 0
-            });
-            own.filter(has).count()
-        };
         let shapes: Vec<[usize; 2]> = (self.shapes.shapes.iter())
-            .map(|steps| [count(steps, SEVERITY), count(steps, CALLSITE)])
+            .map(|steps| [own_values(steps, SEVERITY), own_values(steps, CALLSITE)])
             .collect();
         let least = u64::from(least.number());
         let mut next = [0, 0];
@@ -256,11 +242,27 @@ impl Block<'_> {
     }
 }
 
+/// How many values with a tag a record has itself: in messages in it the tag means something else.
+fn own_values(steps: &[(Step, u32)], tag: u32) -> usize {
+    let mut depth = 0;
+    let own = steps.iter().filter(|(step, _)| {
+        match step {
+            Step::Open(_) => depth += 1,
+            Step::Close => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    own.filter(|(step, _)| *step == Step::Value(tag)).count()
+}
+
 /// For each step of a shape whether it makes one of the parts.
 fn kept_steps(read: &ReadShapes, steps: &[(Step, u32)], parts: &Parts) -> Option<Vec<bool>> {
     if *parts == Parts::ALL {
         return Some(vec![true; steps.len()]);
     }
+    // Who reads a record with two callsites takes the names of the last one.
+    let clear = own_values(steps, CALLSITE) <= 1;
     let mut kept = Vec::with_capacity(steps.len());
     let mut at = 0;
     while let Some((step, _)) = steps.get(at) {
@@ -279,6 +281,7 @@ fn kept_steps(read: &ReadShapes, steps: &[(Step, u32)], parts: &Parts) -> Option
                 let message = steps.get(at..=at + len)?;
                 let is_kept = parts.has(tag >> 3)
                     && (Message::Record.inner(tag >> 3) != Some(Message::Field)
+                        || !clear
                         || names(message).all(|name| name == NO_NAME)
                         || names(message).any(|name| is_wanted(read, name, parts)));
                 kept.resize(kept.len() + message.len(), is_kept);
