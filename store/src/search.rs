@@ -4,20 +4,21 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use distlog_proto::{BatchRef, RecordRef, Severity};
+use distlog_proto::{BatchRef, RecordRef, Severity, TraceId};
 
 use super::batches::{Batch, Batches};
 use super::block_lists::BlockList;
 use super::block_reader::{BlockReader, Selected};
 use super::columns::{Selection, SomeRecords};
+use super::damage::{Damage, What};
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::read_full;
 use super::memory::FrameAt;
-use super::options::FRAME_TARGET;
+use super::options::{FRAME_TARGET, TraceKey};
 use super::reader::Reader;
 use super::scan::is_damage;
-use super::sealed::{self, BlockAt, Sealed};
+use super::sealed::{self, BlockAt, Found, Sealed};
 use super::state::{Live, Segment, Shared};
 use super::summary::BlockSummary;
 use super::words::hash;
@@ -139,6 +140,90 @@ impl Reader {
         }
         Ok(blocks)
     }
+}
+
+impl Reader {
+    /// The blocks in which records of a trace are, oldest first, as they are now: [`Block::read`] reads of them what is
+    /// wanted, of other traces, too.
+    ///
+    /// # Errors
+    /// If a file cannot be read for a reason that may pass.
+    pub fn blocks_of(&self, trace: TraceId) -> Result<Vec<Block>, ReadError> {
+        let (shared, trace) = (self.shared(), trace.to_bytes());
+        let (segments, end) = {
+            let state = shared.state();
+            (state.segments.clone(), state.end)
+        };
+        let mut blocks = Vec::new();
+        for segment in &segments {
+            match segment {
+                Segment::Live(live) => add_frames_of(shared, live, &trace, end, &mut blocks),
+                Segment::Sealed(sealed) => match add_blocks_of(shared, sealed, &trace, &mut blocks)
+                {
+                    Err(e) if is_gone(shared, sealed, &e) => {}
+                    other => other.map_err(|e| FileError::new("look up in", &sealed.path, e))?,
+                },
+            }
+        }
+        Ok(blocks)
+    }
+}
+
+fn add_frames_of(
+    shared: &Arc<Shared>,
+    live: &Arc<Live>,
+    trace: &TraceKey,
+    end: u64,
+    blocks: &mut Vec<Block>,
+) {
+    let memory = live.memory();
+    let mut found = Vec::new();
+    memory.frames_of(trace, &mut found);
+    let all = memory.frames();
+    for at in found {
+        let at = at as usize;
+        let Some(frame) = all.get(at).filter(|frame| frame.first < end) else {
+            continue;
+        };
+        let next = all.get(at + 1).map_or(end, |next| next.first);
+        let frames = Frames {
+            places: at..at + 1,
+            full: false,
+            known: None,
+        };
+        blocks.push(Block {
+            shared: Arc::clone(shared),
+            place: Place::Frames(Arc::clone(live), frames),
+            numbers: frame.first..next,
+        });
+    }
+}
+
+fn add_blocks_of(
+    shared: &Arc<Shared>,
+    sealed: &Arc<Sealed>,
+    trace: &TraceKey,
+    blocks: &mut Vec<Block>,
+) -> io::Result<()> {
+    let file = shared.layer.open(&sealed.path)?;
+    match sealed::look_up(&*file, &sealed.footer, trace)? {
+        Found::Blocks(places) if places.is_empty() => {}
+        Found::Blocks(places) => {
+            let mut all = Vec::new();
+            add_blocks(shared, sealed, &mut all)?;
+            let found = places.iter().filter_map(|at| all.get(*at as usize));
+            blocks.extend(found.cloned());
+        }
+        Found::Anywhere => {
+            shared.note_damage(Damage {
+                path: sealed.path.clone(),
+                what: What::Index,
+                lost: 0..0,
+            });
+            add_blocks(shared, sealed, blocks)?;
+        }
+    }
+    Ok(())
 }
 
 /// Lists neighbouring frames together, so that a block of them is about as large as a sealed one.

@@ -6,7 +6,7 @@ use super::client::{Error, get, print, print_all, report_found};
 use super::table::{cut_to, terminal_width, width};
 use super::{DaemonArgs, LookArgs};
 use crate::escape::one_line;
-use crate::query::diff::{Diff, DiffNode, DiffTask};
+use crate::query::diff::{Diff, DiffNode, DiffTask, TreeHead};
 use crate::tree::paint::{HumanDuration, Look, Style, span_or_dash};
 
 /// From this width on the trees stand side by side.
@@ -21,12 +21,16 @@ Lines begin with - (only the first tree has it), + (only the second has it) or ~
 Examples:
   distlogd diff ID ID                    a good run and a bad one
   distlogd diff ID ID --full             also what is alike
+  distlogd diff ID ID --cursor NEXT      the next part of large trees
   distlogd diff ID ID --json | jq .first_difference")]
 pub(super) struct DiffArgs {
     /// The first task: a trace id, or the id of a subtask.
     a: String,
     /// The second task.
     b: String,
+    /// Continue where the previous answer ended.
+    #[arg(long)]
+    cursor: Option<String>,
     #[command(flatten)]
     daemon: DaemonArgs,
     #[command(flatten)]
@@ -34,7 +38,8 @@ pub(super) struct DiffArgs {
 }
 
 pub(super) fn diff(args: &DiffArgs) -> u8 {
-    let query = [("a", args.a.as_str()), ("b", args.b.as_str())];
+    let mut query = vec![("a", args.a.as_str()), ("b", args.b.as_str())];
+    query.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
     let answer = get(&args.daemon.url, "/api/v1/diff", &query);
     report_found(answer.and_then(|body| {
         if args.look.json {
@@ -68,21 +73,8 @@ fn signed(difference: i64) -> String {
 /// Heads, the first difference, and the tasks that differ.
 fn text(diff: &Diff, look: Look, columns: Option<usize>) -> String {
     let mut out = String::new();
-    let top = diff.nodes.first().filter(|node| node.depth == 0);
-    put_head(
-        &mut out,
-        look,
-        "a",
-        &diff.a.id,
-        top.and_then(|top| top.a.as_ref()),
-    );
-    put_head(
-        &mut out,
-        look,
-        "b",
-        &diff.b.id,
-        top.and_then(|top| top.b.as_ref()),
-    );
+    put_head(&mut out, look, "a", &diff.a);
+    put_head(&mut out, look, "b", &diff.b);
     for (side, tree) in [("a", &diff.a), ("b", &diff.b)] {
         if tree.cut {
             let cut = format!(
@@ -114,15 +106,16 @@ fn text(diff: &Diff, look: Look, columns: Option<usize>) -> String {
     }
     out.push('\n');
     put_nodes(&mut out, diff, look, columns);
-    if diff.next.is_some() {
-        let more = format!("… only the first {} tasks are shown", diff.nodes.len());
+    if let Some(next) = &diff.next {
+        let (a, b) = (one_line(&diff.a.id), one_line(&diff.b.id));
+        let more = format!("… more tasks: distlogd diff {a} {b} --cursor {next}");
         look.colour.put(&mut out, Style::Dim, more);
         out.push('\n');
     }
     out
 }
 
-fn put_head(out: &mut String, look: Look, side: &str, id: &str, top: Option<&DiffTask>) {
+fn put_head(out: &mut String, look: Look, side: &str, TreeHead { id, top, .. }: &TreeHead) {
     look.colour.put(out, Style::Bold, side);
     out.push(' ');
     look.colour.put(out, Style::Dim, one_line(id));
@@ -147,7 +140,8 @@ fn duration(task: Option<&DiffTask>) -> String {
 
 /// The innermost task to which most of the difference of time is due.
 fn slowest(diff: &Diff) -> Option<&DiffNode> {
-    let whole = diff.nodes.first()?.difference_ns?.unsigned_abs();
+    let took = |head: &TreeHead| head.top.as_ref()?.duration_ns;
+    let whole = took(&diff.a)?.abs_diff(took(&diff.b)?);
     let due = |node: &&DiffNode| {
         let own = node.difference_ns.map_or(0, i64::unsigned_abs);
         own > 0 && own >= whole / 2
@@ -157,9 +151,8 @@ fn slowest(diff: &Diff) -> Option<&DiffNode> {
 
 /// Whether the time that a task took differs so much that people want to see it.
 fn is_notable(diff: &Diff, node: &DiffNode) -> bool {
-    let top = diff.nodes.first();
-    let of = |task: &Option<DiffTask>| task.as_ref().and_then(|task| task.duration_ns);
-    let whole = top.map_or(0, |top| of(&top.a).max(of(&top.b)).unwrap_or(0));
+    let took = |head: &TreeHead| head.top.as_ref().and_then(|task| task.duration_ns);
+    let whole = took(&diff.a).max(took(&diff.b)).unwrap_or(0);
     let own = node.difference_ns.map_or(0, i64::unsigned_abs);
     own > 0 && own >= whole / NOTABLE
 }

@@ -7,8 +7,7 @@ use distlog_proto::TaskId;
 use serde::Deserialize;
 
 use super::{Api, MAX_TREES, Refusal, Shared};
-use crate::query::QueryError;
-use crate::query::diff::{Diff, compare, stored_outline};
+use crate::query::diff::{Cursor, Diff, compare, stored_outline};
 use crate::tree::Outline;
 use distlog_store::Reader;
 
@@ -37,15 +36,11 @@ pub async fn diff(
             .map_err(|error| Refusal::bad_request(format_args!("`{parameter}` is wrong: {error}")))
     };
     let (a, b) = (id("a", &query.a)?, id("b", &query.b)?);
-    let skip = match query.cursor.as_deref().map(|text| (text, text.parse())) {
-        None => 0,
-        Some((_, Ok(skip))) => skip,
-        Some((text, Err(_))) => {
-            let expected = "the `next` of the answer before";
-            let error = QueryError::parameter("cursor", format_args!("`{text}`"), expected);
-            return Err(Refusal::bad_request(error));
-        }
-    };
+    let cursor = query.cursor.as_deref().map(str::parse::<Cursor>);
+    let cursor = cursor.transpose()?.unwrap_or_else(|| Cursor {
+        end: views.reader.end(),
+        skip: 0,
+    });
     let limit = query.limit.unwrap_or(MAX_NODES).clamp(1, MAX_NODES);
     let failed = |error: String| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error);
     // Both trees are in memory.
@@ -53,14 +48,15 @@ pub async fn diff(
     let permits = permits.map_err(|error| failed(error.to_string()))?;
     let compared = tokio::task::spawn_blocking(move || {
         let _permits = permits;
-        let (of_a, of_b) = (outline(&views.reader, &a)?, outline(&views.reader, &b)?);
-        Ok(Json(compare((&a, &of_a), (&b, &of_b), (skip, limit))))
+        let outlined = |id| outline(&views.reader, id, cursor.end);
+        let (of_a, of_b) = (outlined(&a)?, outlined(&b)?);
+        Ok(Json(compare((&a, &of_a), (&b, &of_b), (cursor, limit))))
     });
     compared.await.map_err(|error| failed(error.to_string()))?
 }
 
-fn outline(reader: &Reader, id: &TaskId) -> Result<Outline, Refusal> {
-    let found = stored_outline(reader, id);
+fn outline(reader: &Reader, id: &TaskId, end: u64) -> Result<Outline, Refusal> {
+    let found = stored_outline(reader, id, end);
     let found =
         found.map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let missing = || format!("no record of task {id} is stored here");

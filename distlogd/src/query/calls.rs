@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{Kind, RecordRef, SpanId, TraceId};
 
 use super::only::Only;
-use super::scan::{Collect, Place};
+use super::scan::{Collect, Place, parts_of};
 use super::span_names::otlp_service;
 use super::{Engine, Filter, QueryError};
 
@@ -96,6 +97,10 @@ impl Tasks {
 
 impl Collect for Tasks {
     const COUNTED: bool = false;
+
+    fn parts(&self) -> Parts {
+        parts_of(&[field::KIND, field::TASK, field::OTLP])
+    }
 
     fn take(&mut self, record: &RecordRef<'_>, place: Place) {
         let Some(task) = record.task.filter(|_| record.kind == Kind::Begin) else {

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use distlog_proto::wire::TaskRef;
+use distlog_proto::wire::{Parts, TaskRef, field::record as field};
 use distlog_proto::{Kind, Outcome, RecordRef, TraceId};
 
-use super::scan::{Collect, Place};
+use super::scan::{Collect, Place, parts_of};
 
 /// Tasks that are remembered as not wanted.
 const MAX_REFUSED: usize = 1 << 17;
@@ -99,6 +99,8 @@ impl Cut {
 
 /// What is known of a trace by its topmost record, or by how its topmost task ended.
 pub(super) trait Judge: Send + Sync + 'static {
+    /// Whether traces are told by their names, and by how they ended.
+    fn needs(&self) -> (bool, bool);
     /// Whether a trace may be wanted if that record is its topmost one.
     fn may_take(&self, rank: Rank, record: &RecordRef<'_>) -> bool;
     /// Whether a trace is not wanted, whatever else is known, if its topmost task ended so, after so long.
@@ -187,6 +189,20 @@ impl<J: Judge> Candidates<J> {
 
 impl<J: Judge> Collect for Candidates<J> {
     const COUNTED: bool = false;
+
+    fn parts(&self) -> Parts {
+        let (names, ends) = self.judge.needs();
+        let mut parts = parts_of(&[field::KIND, field::TASK]);
+        if names {
+            parts.add_all(&parts_of(&[field::NAME, field::MESSAGE]));
+        }
+        if ends {
+            parts.add_all(&parts_of(&[field::OUTCOME, field::DURATION]));
+            // Of these a run is told.
+            parts.add_all(&parts_of(&[field::OFFSET, field::NUMBER, field::OTLP]));
+        }
+        parts
+    }
 
     fn take(&mut self, record: &RecordRef<'_>, place: Place) {
         let Some(((rank, task), hash)) = Rank::of(record).zip(record.task).zip(task_of(record))

@@ -1,11 +1,15 @@
 //! Two trees compared: which tasks only one has, what took longer, and where they first differ.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 use distlog_proto::TaskId;
 use distlog_store::{ReadError, Reader};
 use serde::{Deserialize, Serialize};
 
+use super::QueryError;
+use super::diff_pairs::{Pair, Side, pair};
 use super::stored_tree::stored_tree;
 use crate::tree::{Alike, Outline, OutlinedTask, outline};
 
@@ -36,6 +40,41 @@ pub struct TreeHead {
     pub tasks: usize,
     /// It has more, which was not compared.
     pub cut: bool,
+    /// Its topmost task.
+    pub top: Option<DiffTask>,
+}
+
+/// Where the next part begins. As text `END.SKIP`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// Records from this number in the store on are left out: they came after the first part was asked for.
+    pub end: u64,
+    /// So many nodes were shown before.
+    pub skip: usize,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.end, self.skip)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Cursor, QueryError> {
+        let numbers = text.split_once('.');
+        let cursor = numbers.and_then(|(end, skip)| {
+            Some(Cursor {
+                end: end.parse().ok()?,
+                skip: skip.parse().ok()?,
+            })
+        });
+        cursor.ok_or_else(|| {
+            let expected = "the `next` of the answer before";
+            QueryError::parameter("cursor", format_args!("`{text}`"), expected)
+        })
+    }
 }
 
 /// Where two trees differ first.
@@ -112,12 +151,15 @@ impl DiffNode {
     }
 }
 
-/// Outlines a stored tree; `None` if nothing of it is stored.
+/// Outlines a stored tree, of the records before `end`; `None` if nothing of it is stored.
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn stored_outline(reader: &Reader, id: &TaskId) -> Result<Option<Outline>, ReadError> {
-    let end = reader.end();
+pub fn stored_outline(
+    reader: &Reader,
+    id: &TaskId,
+    end: u64,
+) -> Result<Option<Outline>, ReadError> {
     let mut from = 0;
     loop {
         let mut found = stored_tree(reader, id, from, end)?;
@@ -135,11 +177,11 @@ pub fn stored_outline(reader: &Reader, id: &TaskId) -> Result<Option<Outline>, R
     }
 }
 
-/// Compares two trees, given with their ids: at most `limit` nodes after `skip`.
+/// Compares two trees, given with their ids: at most `limit` nodes behind those before the cursor.
 pub fn compare(
     (a_id, a): (&TaskId, &Outline),
     (b_id, b): (&TaskId, &Outline),
-    (skip, limit): (usize, usize),
+    (Cursor { end, skip }, limit): (Cursor, usize),
 ) -> Diff {
     let sides = [Side::new(a), Side::new(b)];
     let pairs = pair(&sides);
@@ -164,170 +206,43 @@ pub fn compare(
             nodes.push(node);
         }
     }
-    let head = |id: &TaskId, outline: &Outline| TreeHead {
+    let top = pairs.first().filter(|pair| pair.depth == 0);
+    let head = |id: &TaskId, outline: &Outline, side: usize| TreeHead {
         id: id.to_string(),
         tasks: outline.tasks.len(),
         cut: outline.cut,
+        top: top.and_then(|top| shown_task(&sides, side, top.places[side])),
     };
-    let shown = skip.saturating_add(nodes.len());
+    let skip = skip.saturating_add(nodes.len());
     Diff {
-        a: head(a_id, a),
-        b: head(b_id, b),
+        a: head(a_id, a, 0),
+        b: head(b_id, b, 1),
         first_difference: first.map(|(_, _, difference)| difference),
-        next: (shown < pairs.len()).then(|| shown.to_string()),
+        next: (skip < pairs.len()).then(|| Cursor { end, skip }.to_string()),
         nodes,
     }
-}
-
-/// One tree.
-struct Side<'o> {
-    tasks: &'o [OutlinedTask],
-    children: Vec<Vec<usize>>,
-    roots: Vec<usize>,
-    begin: u64,
-}
-
-impl<'o> Side<'o> {
-    fn new(outline: &'o Outline) -> Side<'o> {
-        let tasks = &outline.tasks[..];
-        let mut children = vec![Vec::new(); tasks.len()];
-        let mut roots = Vec::new();
-        for (at, task) in tasks.iter().enumerate() {
-            match task.parent.and_then(|parent| children.get_mut(parent)) {
-                Some(siblings) => siblings.push(at),
-                None => roots.push(at),
-            }
-        }
-        let begins = tasks
-            .iter()
-            .map(|task| task.begin)
-            .filter(|begin| *begin > 0);
-        Side {
-            tasks,
-            children,
-            roots,
-            begin: begins.min().unwrap_or(0),
-        }
-    }
-
-    fn offset(&self, time: u64) -> u64 {
-        time.saturating_sub(self.begin)
-    }
-
-    fn begin_of(&self, at: usize) -> u64 {
-        self.offset(self.tasks[at].begin)
-    }
-}
-
-/// A task of both trees, or of one, by its place in each; how deep it stands.
-#[derive(Debug, Clone, Copy)]
-struct Pair {
-    depth: usize,
-    places: [Option<usize>; 2],
-    /// Both trees have the task above it.
-    parent_in_both: bool,
-    /// To be added to times of the first tree to compare them with those of the second.
-    shift: i64,
-}
-
-/// Finds for each task that of the other tree: below the same one, of the same name and service, in order among equals.
-fn pair(sides: &[Side<'_>; 2]) -> Vec<Pair> {
-    let [a, b] = sides;
-    let mut pairs = Vec::new();
-    let mut left = match (&a.roots[..], &b.roots[..]) {
-        // They were asked for: whatever they are called.
-        (&[a], &[b]) => vec![Pair {
-            depth: 0,
-            places: [Some(a), Some(b)],
-            parent_in_both: true,
-            shift: 0,
-        }],
-        (a, b) => below(sides, [a, b], 0, true, 0),
-    };
-    left.reverse();
-    while let Some(next) = left.pop() {
-        pairs.push(next);
-        let [in_a, in_b] = next.places;
-        let of =
-            |side: usize, at: Option<usize>| at.map_or(&[][..], |at| &sides[side].children[at]);
-        let both = in_a.is_some() && in_b.is_some();
-        let shift = match (in_a, in_b) {
-            (Some(a), Some(b)) => sides[1].begin_of(b).wrapping_sub(sides[0].begin_of(a)) as i64,
-            _ => next.shift,
-        };
-        let inner = below(
-            sides,
-            [of(0, in_a), of(1, in_b)],
-            next.depth + 1,
-            both,
-            shift,
-        );
-        left.extend(inner.into_iter().rev());
-    }
-    pairs
-}
-
-/// Pairs siblings, in order of time.
-fn below(
-    sides: &[Side<'_>; 2],
-    [in_a, in_b]: [&[usize]; 2],
-    depth: usize,
-    parent_in_both: bool,
-    shift: i64,
-) -> Vec<Pair> {
-    let [a, b] = sides;
-    let key = |task: &'_ OutlinedTask| (task.template.clone(), task.service.clone());
-    let mut equals: HashMap<(String, String), VecDeque<usize>> = HashMap::new();
-    for at in in_b {
-        equals.entry(key(&b.tasks[*at])).or_default().push_back(*at);
-    }
-    let mut pairs: Vec<(u64, Pair)> = Vec::new();
-    let mut add = |time: u64, places: [Option<usize>; 2]| {
-        pairs.push((
-            time,
-            Pair {
-                depth,
-                places,
-                parent_in_both,
-                shift,
-            },
-        ));
-    };
-    for at in in_a {
-        let other = equals
-            .get_mut(&key(&a.tasks[*at]))
-            .and_then(VecDeque::pop_front);
-        let begin = match other {
-            Some(other) => b.begin_of(other),
-            None => a.begin_of(*at).saturating_add_signed(shift),
-        };
-        add(begin, [Some(*at), other]);
-    }
-    for at in equals.into_values().flatten() {
-        add(b.begin_of(at), [None, Some(at)]);
-    }
-    pairs.sort_by_key(|(time, pair)| (*time, pair.places));
-    pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 
 /// When, what kind, and in words.
 type Difference = (u64, &'static str, String);
 
+/// A task of one tree, as it is answered.
+fn shown_task(sides: &[Side<'_>; 2], side: usize, at: Option<usize>) -> Option<DiffTask> {
+    let task = sides[side].tasks.get(at?)?;
+    Some(DiffTask {
+        id: task.id.clone(),
+        name: task.name.clone(),
+        begin_ns: (task.begin > 0).then_some(task.begin),
+        offset_ns: sides[side].offset(task.begin),
+        duration_ns: task.duration,
+        outcome: task.outcome.to_owned(),
+        error: task.error.clone(),
+    })
+}
+
 fn describe(sides: &[Side<'_>; 2], pair: Pair) -> (DiffNode, Option<Difference>) {
     let task = |side: usize| pair.places[side].and_then(|at| sides[side].tasks.get(at));
     let (a, b) = (task(0), task(1));
-    let shown = |side: usize| {
-        let task = task(side)?;
-        Some(DiffTask {
-            id: task.id.clone(),
-            name: task.name.clone(),
-            begin_ns: (task.begin > 0).then_some(task.begin),
-            offset_ns: sides[side].offset(task.begin),
-            duration_ns: task.duration,
-            outcome: task.outcome.to_owned(),
-            error: task.error.clone(),
-        })
-    };
     let known = b.or(a);
     let own_shift = match pair.places {
         [Some(a), Some(b)] => sides[1].begin_of(b).wrapping_sub(sides[0].begin_of(a)) as i64,
@@ -372,8 +287,8 @@ fn describe(sides: &[Side<'_>; 2], pair: Pair) -> (DiffNode, Option<Difference>)
         depth: pair.depth,
         template: known.map_or(String::new(), |task| task.template.clone()),
         service: known.map_or(String::new(), |task| task.service.clone()),
-        a: shown(0),
-        b: shown(1),
+        a: shown_task(sides, 0, pair.places[0]),
+        b: shown_task(sides, 1, pair.places[1]),
         difference_ns,
         records,
     };

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{Kind, Outcome, RecordRef, SpanId, TraceId};
 
 use super::candidates::{Candidate, Cut, Rank};
-use super::scan::{Collect, Place};
+use super::scan::{Collect, Place, parts_of};
 
 /// Roots that are remembered.
 const MAX_ROOTS: usize = 1 << 16;
@@ -98,6 +99,10 @@ impl EndedTasks {
 
 impl Collect for EndedTasks {
     const COUNTED: bool = false;
+
+    fn parts(&self) -> Parts {
+        parts_of(&[field::KIND, field::TASK, field::OUTCOME, field::DURATION])
+    }
 
     fn take(&mut self, record: &RecordRef<'_>, place: Place) {
         let Some(task) = &record.task else { return };

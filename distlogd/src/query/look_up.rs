@@ -130,8 +130,12 @@ impl LookUps {
         })
     }
 
-    fn look_up(&self, candidate: Candidate) -> Result<Option<TaskItem>, QueryError> {
-        let summary = TraceSummary::read(&self.reader, candidate.trace_id, self.end)?;
+    fn look_up(
+        &self,
+        candidate: Candidate,
+        buffer: &mut BlockBuffer,
+    ) -> Result<Option<TaskItem>, QueryError> {
+        let summary = TraceSummary::read(&self.reader, candidate.trace_id, self.end, buffer)?;
         Ok((self.choose)(candidate, summary))
     }
 
@@ -185,11 +189,11 @@ impl Drop for Work<'_> {
 }
 
 impl Job for LookUps {
-    fn step(&self, _: usize, _: &mut BlockBuffer) -> bool {
+    fn step(&self, _: usize, buffer: &mut BlockBuffer) -> bool {
         let Some(mut work) = self.next() else {
             return false;
         };
-        work.result = self.look_up(self.candidates[work.place]);
+        work.result = self.look_up(self.candidates[work.place], buffer);
         true
     }
 

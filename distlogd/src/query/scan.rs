@@ -60,6 +60,13 @@ pub trait Collect: Send + 'static {
     }
 }
 
+/// Parts of records, by their numbers.
+pub(super) fn parts_of(numbers: &[u32]) -> Parts {
+    let mut parts = Parts::default();
+    numbers.iter().for_each(|number| parts.add(*number));
+    parts
+}
+
 /// What a query found.
 #[derive(Debug)]
 pub struct Outcome<C> {

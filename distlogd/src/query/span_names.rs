@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{Kind, RecordRef, SpanKind};
 use distlog_store::BlockSummary;
 
 use super::budget::{Budget, Held};
 use super::only::Only;
-use super::scan::{Collect, Place};
+use super::scan::{Collect, Place, parts_of};
 use super::{Engine, Filter, QueryError};
 
 /// So many names are listed at most.
@@ -136,6 +137,15 @@ impl SpanNames {
 
 impl Collect for SpanNames {
     const COUNTED: bool = false;
+
+    fn parts(&self) -> Parts {
+        let of_names = [field::NAME, field::MESSAGE, field::SPAN_KIND];
+        let mut parts = parts_of(&[field::KIND, field::TASK, field::OTLP]);
+        if self.service.is_some() {
+            parts.add_all(&parts_of(&of_names));
+        }
+        parts
+    }
 
     fn take(&mut self, record: &RecordRef<'_>, place: Place) {
         if record.kind != Kind::Begin || record.task.is_none() {

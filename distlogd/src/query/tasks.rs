@@ -100,6 +100,11 @@ impl TasksAsk {
 }
 
 impl Judge for TasksAsk {
+    fn needs(&self) -> (bool, bool) {
+        let by_end = !self.states.is_empty() || self.min_duration > 0;
+        (self.name.is_some(), by_end)
+    }
+
     fn may_take(&self, rank: Rank, record: &RecordRef<'_>) -> bool {
         match rank {
             Rank::Log => self.states.is_empty() && self.min_duration == 0 && self.name.is_none(),

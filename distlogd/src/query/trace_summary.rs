@@ -2,17 +2,29 @@
 
 use std::collections::HashMap;
 
-use distlog_proto::wire::RecordHeader;
-use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, SpanId, TraceId};
-use distlog_store::{Batch, ReadError, Reader};
+use distlog_proto::wire::field::record as field;
+use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, Severity, SpanId, TraceId};
+use distlog_store::{BlockBuffer, ReadError, Reader, Selection};
 use serde::{Deserialize, Serialize};
 
 use super::candidates::Rank;
-use super::scan::Place;
+use super::scan::{Place, parts_of};
 use crate::tree::service_of;
 
-/// Read at once, in bytes.
-const READ_BYTES: usize = 1 << 20;
+/// What is read of records.
+const PARTS: [u32; 9] = [
+    field::KIND,
+    field::TASK,
+    field::OUTCOME,
+    field::DURATION,
+    // Of these a run is told.
+    field::OFFSET,
+    field::NUMBER,
+    field::OTLP,
+    // Of these a name.
+    field::NAME,
+    field::MESSAGE,
+];
 /// Longest text, in characters; longer ones are cut.
 const MAX_TEXT: usize = 256;
 /// Longest id, in characters; no valid one is longer.
@@ -74,15 +86,31 @@ impl TraceSummary {
         reader: &Reader,
         trace_id: TraceId,
         end: u64,
+        buffer: &mut BlockBuffer,
     ) -> Result<TraceSummary, ReadError> {
         let mut summary = TraceSummary::default();
-        let trace = reader.trace(trace_id);
-        trace.for_each(READ_BYTES, |head, _, batch| {
-            if head.first < end {
-                summary.take(trace_id, head, batch);
+        let parts = parts_of(&PARTS);
+        let wanted = Selection {
+            parts: &parts,
+            ..Selection::ALL
+        };
+        for block in reader.blocks_of(trace_id)? {
+            if block.numbers().start >= end {
+                break;
             }
-            true
-        })?;
+            block.read(&wanted, buffer)?;
+            for stored in buffer.batches() {
+                // Valid when it was stored.
+                let Ok(batch) = BatchRef::parse(stored.bytes) else {
+                    continue;
+                };
+                for record in stored.records(&batch, Severity::UNSET) {
+                    if record.store_number < end {
+                        summary.take(trace_id, &record, stored.head.received);
+                    }
+                }
+            }
+        }
         Ok(summary)
     }
 
@@ -94,28 +122,25 @@ impl TraceSummary {
         }
     }
 
-    fn take(&mut self, trace_id: TraceId, head: &Batch, batch: &BatchRef<'_>) {
-        for (number, header) in (head.first..).zip(batch.headers()) {
-            // Batches were checked when they came in.
-            let Ok(header) = header else { continue };
-            let Some((_, span_id)) = header.task.filter(|ids| ids.0 == trace_id) else {
-                continue;
+    fn take(&mut self, trace_id: TraceId, record: &RecordRef<'_>, received: u64) {
+        let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
+            return;
+        };
+        let time = match record.time {
+            0 => received,
+            time => time,
+        };
+        let number = record.store_number;
+        let place = Place { time, number };
+        if record.kind == Kind::End {
+            let end = End {
+                outcome: record.outcome,
+                duration: record.took(),
+                place,
             };
-            let time = match header.time {
-                0 => head.received,
-                time => time,
-            };
-            let place = Place { time, number };
-            if header.kind == Kind::End {
-                let end = End {
-                    outcome: header.outcome,
-                    duration: header.duration,
-                    place,
-                };
-                self.end((span_id, header.run()), end);
-            }
-            self.consider(trace_id, &header, place);
+            self.end((task.span_id, record.run()), end);
         }
+        self.consider(trace_id, record, place);
     }
 
     fn end(&mut self, span: (SpanId, u64), end: End) {
@@ -130,23 +155,11 @@ impl TraceSummary {
     }
 
     /// Takes a record for the topmost one if it is that.
-    fn consider(&mut self, trace_id: TraceId, header: &RecordHeader<'_>, place: Place) {
-        let known = self.top.as_ref().map(|top| (top.rank, top.place));
-        let is_begin = header.kind == Kind::Begin;
-        if let Some((rank, top)) = known {
-            let at_most = match (is_begin, header.may_be_top) {
-                (false, _) => Rank::Log,
-                (true, false) => Rank::Inner,
-                (true, true) => Rank::Root,
-            };
-            if at_most < rank || (at_most == rank && place >= top) {
-                return;
-            }
-        }
-        let Ok(record) = header.read() else { return };
-        let (Some(rank), Some(task)) = (Rank::of(&record), record.task) else {
+    fn consider(&mut self, trace_id: TraceId, record: &RecordRef<'_>, place: Place) {
+        let (Some(rank), Some(task)) = (Rank::of(record), record.task) else {
             return;
         };
+        let known = self.top.as_ref().map(|top| (top.rank, top.place));
         if known.is_some_and(|known| rank < known.0 || (rank == known.0 && place >= known.1)) {
             return;
         }
@@ -155,19 +168,19 @@ impl TraceSummary {
             path if root && !path.is_empty() => format!("{trace_id}/{}", cut(path, MAX_ID)),
             _ => trace_id.to_string(),
         };
-        let name = if is_begin {
-            TraceSummary::name_of(&record)
+        let name = if record.kind == Kind::Begin {
+            TraceSummary::name_of(record)
         } else {
             ""
         };
         self.top = Some(Top {
             rank,
             place,
-            span: (task.span_id, header.run()),
+            span: (task.span_id, record.run()),
             item: TaskItem {
                 id,
                 name: cut(name, MAX_TEXT).to_owned(),
-                service: service_of(&record).to_owned(),
+                service: service_of(record).to_owned(),
                 begin_ns: (record.time > 0).then_some(record.time),
                 outcome: String::new(),
                 duration_ns: None,

@@ -272,11 +272,16 @@ fn two_trees_are_compared() {
     let part = daemon
         .json(&format!("/api/v1/diff?a={a}&b={b}&limit=3"))
         .unwrap();
-    assert_eq!(part["next"], "3");
+    let next = part["next"].as_str().unwrap();
     let rest = daemon
-        .json(&format!("/api/v1/diff?a={a}&b={b}&cursor=3"))
+        .json(&format!("/api/v1/diff?a={a}&b={b}&cursor={next}"))
         .unwrap();
     assert_eq!(rest["nodes"].as_array().unwrap()[..], nodes[3..]);
+    assert_eq!(rest["next"], Value::Null);
+    let last = said(&command(&daemon, &["diff", &a, &b, "--cursor", next]));
+    assert!(last.starts_with(&format!("a {a}")), "{last}");
+    let refused = daemon.get(&format!("/api/v1/diff?a={a}&b={b}&cursor=3"));
+    assert!(refused.unwrap_err().contains("`cursor` is wrong"));
 
     let text = said(&command(&daemon, &["diff", &a, &b]));
     let has = |line: &str| {

@@ -30,6 +30,15 @@ fn blocks(reader: &Reader) -> Vec<Block> {
     blocks
 }
 
+/// The blocks of the trace of batch `n` have that batch, and are few.
+fn check_blocks_of(reader: &Reader, n: u64) {
+    let of_trace = reader.blocks_of(trace(n)).unwrap();
+    let all = read_all(reader);
+    let found = read_blocks(&of_trace);
+    assert!(found.contains(&all[n as usize]));
+    assert!(of_trace.len() <= 2 && found.len() <= all.len().max(100) / 2);
+}
+
 #[test]
 fn blocks_are_all_that_is_stored_through_sealing() {
     let dir = tempfile::tempdir().unwrap();
@@ -42,6 +51,7 @@ fn blocks_are_all_that_is_stored_through_sealing() {
         if n % 5 == 0 {
             store.commit().unwrap();
             assert_eq!(read_blocks(&blocks(&reader)), read_all(&reader));
+            check_blocks_of(&reader, n);
         }
     }
     store.commit().unwrap();
@@ -50,6 +60,9 @@ fn blocks_are_all_that_is_stored_through_sealing() {
     assert!(snapshot.len() > 10);
     let all = read_all(&reader);
     assert_eq!(read_blocks(&snapshot), all);
+    for n in [0, 150, 299] {
+        check_blocks_of(&reader, n);
+    }
 
     // What comes later is in no block of before.
     append(&mut store, producer(0), 1, &body(&[], b"later"));
