@@ -45,7 +45,7 @@ pub use error::QueryError;
 pub use filter::Filter;
 pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
-pub use scan::{Collect, Progress, Running};
+pub use scan::{Collect, Place, Progress, Running};
 pub use stats::{Grouping, MAX_GROUPS, Rows};
 pub use time::parse_time;
 pub use trace_search::SpanTest;

@@ -5,6 +5,7 @@ use std::io;
 use hashbrown::HashMap;
 
 use distlog_proto::Severity;
+use distlog_proto::wire::REMOVED;
 use distlog_proto::wire::field::{batch, record, task};
 use distlog_proto::wire::scan as proto;
 
@@ -314,7 +315,10 @@ impl Encoder {
         let node = self.message(Message::Record, bytes, 0, &mut row)?;
         let callsite = self.callsite.and_then(|place| self.callsites.get(place));
         let severity = callsite.map(|c| c.severity).unwrap_or_default();
-        self.index.add(&row, self.service, severity, self.received);
+        // What was deleted is not counted.
+        if *bytes != REMOVED {
+            self.index.add(&row, self.service, severity, self.received);
+        }
         let shape = self.shapes.shape(node);
         self.rows.push(u64::from(shape) + 1);
         self.offset = self.offset.wrapping_add(1);
