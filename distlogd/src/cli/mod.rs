@@ -12,6 +12,7 @@ mod delete;
 mod diff;
 mod drain;
 mod find;
+mod listing;
 mod notify;
 mod output;
 mod problems;

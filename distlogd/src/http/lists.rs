@@ -1,5 +1,6 @@
 //! `GET /api/v1/tasks` and `GET /api/v1/problems`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -10,10 +11,10 @@ use serde::Serialize;
 
 use super::params::{Limit, Params};
 use super::records::wants_lines;
-use super::{Api, NDJSON, Refusal, Shared};
+use super::{Api, NDJSON, Refusal, Shared, progress};
 use crate::query::problems::ProblemsPage;
 use crate::query::tasks::{TasksAsk, TasksPage};
-use crate::query::{Cursor, Engine, Filter};
+use crate::query::{Counters, Cursor, Engine, Filter};
 
 /// Items of a page.
 const LIMIT: Limit = Limit {
@@ -40,11 +41,8 @@ struct End {
     truncated: bool,
 }
 
-/// A page as JSON, or one item a line.
-fn answer<T: Serialize>(headers: &HeaderMap, page: Page<T>) -> Result<Response, Refusal> {
-    if !wants_lines(headers) {
-        return Ok(Json(page).into_response());
-    }
+/// A page, one item a line.
+fn lines<T: Serialize>(page: &Page<T>) -> Result<Vec<u8>, Refusal> {
     let written = || -> Result<Vec<u8>, serde_json::Error> {
         let mut lines = Vec::new();
         for item in &page.items {
@@ -55,9 +53,32 @@ fn answer<T: Serialize>(headers: &HeaderMap, page: Page<T>) -> Result<Response, 
         lines.push(b'\n');
         Ok(lines)
     };
-    let lines =
-        written().map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response())
+    written().map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+/// Answers with a page as JSON or, one item a line, with progress where it is asked for.
+async fn answer<T: Serialize, F>(
+    headers: &HeaderMap,
+    pairs: Vec<(String, String)>,
+    list: impl FnOnce(Params, Arc<Counters>) -> F,
+) -> Result<Response, Refusal>
+where
+    F: Future<Output = Result<Page<T>, Refusal>> + Send + 'static,
+{
+    let mut params = Params::new(pairs)?;
+    let in_lines = wants_lines(headers);
+    let with_progress = progress::is_wanted(&mut params, in_lines)?;
+    let counters = Arc::<Counters>::default();
+    let page = list(params, Arc::clone(&counters));
+    if with_progress {
+        return progress::answer(counters, async move { lines(&page.await?) }).await;
+    }
+    // A client that goes away drops this, and so cancels the query.
+    let page = page.await?;
+    if in_lines {
+        return Ok(([(header::CONTENT_TYPE, NDJSON)], lines(&page)?).into_response());
+    }
+    Ok(Json(page).into_response())
 }
 
 /// Which page: cursor, limit and timeout.
@@ -74,6 +95,7 @@ pub(super) async fn list_tasks(
     engine: Engine,
     mut params: Params,
     limit: Limit,
+    counters: &Arc<Counters>,
 ) -> Result<TasksPage, Refusal> {
     let (from, to) = params.times()?;
     let mut states = Vec::new();
@@ -95,7 +117,8 @@ pub(super) async fn list_tasks(
     };
     let (cursor, limit, timeout) = page(&mut params, limit)?;
     params.finish()?;
-    Ok(engine.tasks(ask, cursor, limit, timeout).await?)
+    let page = engine.tasks(ask, cursor, limit, timeout, counters);
+    Ok(page.await?)
 }
 
 /// The tasks that began a trace, newest begin first.
@@ -104,14 +127,17 @@ pub async fn tasks(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refusal> {
-    let page = list_tasks(views.engine, Params::new(pairs)?, LIMIT).await?;
-    let end = End {
-        next: page.next.map(|next| next.to_string()),
-        complete: page.complete,
-        truncated: false,
+    let list = |params, counters| async move {
+        let page = list_tasks(views.engine, params, LIMIT, &counters).await?;
+        let end = End {
+            next: page.next.map(|next| next.to_string()),
+            complete: page.complete,
+            truncated: false,
+        };
+        let items = page.items;
+        Ok(Page { items, end })
     };
-    let items = page.items;
-    answer(&headers, Page { items, end })
+    answer(&headers, pairs, list).await
 }
 
 /// The problems that the parameters say.
@@ -122,6 +148,7 @@ pub(super) async fn list_problems(
     engine: Engine,
     mut params: Params,
     limit: Limit,
+    counters: &Arc<Counters>,
 ) -> Result<ProblemsPage, Refusal> {
     let (from, to) = params.times()?;
     let filter = Filter {
@@ -132,7 +159,8 @@ pub(super) async fn list_problems(
     };
     let (cursor, limit, timeout) = page(&mut params, limit)?;
     params.finish()?;
-    Ok(engine.problems(filter, cursor, limit, timeout).await?)
+    let page = engine.problems(filter, cursor, limit, timeout, counters);
+    Ok(page.await?)
 }
 
 /// What fails, the last seen first.
@@ -141,12 +169,15 @@ pub async fn problems(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refusal> {
-    let page = list_problems(views.engine, Params::new(pairs)?, LIMIT).await?;
-    let end = End {
-        next: page.next.map(|next| next.to_string()),
-        complete: page.complete,
-        truncated: page.truncated,
+    let list = |params, counters| async move {
+        let page = list_problems(views.engine, params, LIMIT, &counters).await?;
+        let end = End {
+            next: page.next.map(|next| next.to_string()),
+            complete: page.complete,
+            truncated: page.truncated,
+        };
+        let items = page.items;
+        Ok(Page { items, end })
     };
-    let items = page.items;
-    answer(&headers, Page { items, end })
+    answer(&headers, pairs, list).await
 }

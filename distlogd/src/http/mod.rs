@@ -2,9 +2,10 @@
 //!
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
 //! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
-//! ask the query engine, with parameters that `params.rs` reads; `pieces.rs` sends a long answer; `diff.rs` compares
-//! two trees, `status.rs` tells how the daemon does, `delete.rs` deletes records. `mcp/` has tools for agents, which
-//! call the same functions. The store is read in threads that may block; the runtime only moves bytes.
+//! ask the query engine, with parameters that `params.rs` reads; `pieces.rs` sends a long answer, `progress.rs` tells
+//! how far it is; `diff.rs` compares two trees, `status.rs` tells how the daemon does, `delete.rs` deletes records.
+//! `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block; the runtime
+//! only moves bytes.
 //! `jaeger.rs` answers as Jaeger's query service does.
 
 mod below;
@@ -16,6 +17,7 @@ mod lists;
 mod mcp;
 mod params;
 mod pieces;
+mod progress;
 mod records;
 mod reorder;
 mod stats;

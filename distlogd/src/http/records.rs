@@ -11,8 +11,8 @@ use distlog_python::json;
 
 use super::params::{Limit, Params};
 use super::pieces::Pieces;
-use super::{Api, NDJSON, Refusal, Shared};
-use crate::query::{Cursor, Encode, Engine, Filter, Page, Progress, QueryError, Records};
+use super::{Api, NDJSON, Refusal, Shared, progress};
+use crate::query::{Counters, Cursor, Encode, Engine, Filter, Page, QueryError, Records};
 use crate::tree::paint::{Colour, Look};
 use crate::tree::put_line;
 
@@ -21,8 +21,6 @@ const LIMIT: Limit = Limit {
     default: 100,
     most: 10_000,
 };
-/// How often it is said how far a query is.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Records are sent in pieces of about this size, in bytes.
 const PIECE: usize = 64 << 10;
 
@@ -54,7 +52,12 @@ impl RecordsAsk {
     ///
     /// # Errors
     /// As [`Engine::newest`].
-    pub(super) async fn begin(self, engine: Engine, encode: Encode) -> Result<Records, Refusal> {
+    pub(super) async fn begin(
+        self,
+        engine: Engine,
+        counters: Arc<Counters>,
+        encode: Encode,
+    ) -> Result<Records, Refusal> {
         let RecordsAsk {
             filter,
             cursor,
@@ -62,7 +65,7 @@ impl RecordsAsk {
             timeout,
         } = self;
         // Which blocks there are stands in files.
-        let asked = move || engine.newest(filter, cursor, limit, timeout, encode);
+        let asked = move || engine.newest(filter, cursor, limit, timeout, counters, encode);
         Ok(blocking(asked).await??)
     }
 }
@@ -76,17 +79,15 @@ pub async fn records(
     let mut params = Params::new(pairs)?;
     let ask = RecordsAsk::new(&mut params, LIMIT)?;
     let encode = encode(&mut params)?;
-    let progress = params.flag("progress")?;
-    params.finish()?;
     let lines = wants_lines(&headers);
-    if progress && !lines {
-        let expected = "it only with `Accept: application/x-ndjson`";
-        return Err(QueryError::parameter("progress", "`true`", expected).into());
-    }
-    let mut records = ask.begin(views.engine, encode).await?;
+    let with_progress = progress::is_wanted(&mut params, lines)?;
+    params.finish()?;
+    let counters = Arc::<Counters>::default();
+    let begun = ask.begin(views.engine, Arc::clone(&counters), encode);
+    let mut records = begun.await?;
     let (pieces, body) = Pieces::new();
-    if progress {
-        tokio::spawn(send_with_progress(records, pieces));
+    if with_progress {
+        tokio::spawn(send_with_progress(records, counters, pieces));
     } else {
         // A client that goes away drops this, and so cancels the query.
         let outcome = records.running().outcome().await?;
@@ -138,15 +139,15 @@ fn encode(params: &mut Params) -> Result<Encode, QueryError> {
     }
 }
 
-async fn send_with_progress(mut records: Records, pieces: Pieces) {
-    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+async fn send_with_progress(mut records: Records, counters: Arc<Counters>, pieces: Pieces) {
+    let mut ticks = tokio::time::interval(progress::INTERVAL);
     // The first tick comes at once.
     ticks.tick().await;
     let outcome = loop {
         tokio::select! {
             outcome = records.running().outcome() => break outcome,
             _ = ticks.tick() => {
-                if !pieces.offer(progress_line(records.running().progress())) {
+                if !pieces.offer(progress::line(counters.progress())) {
                     return;
                 }
             }
@@ -162,12 +163,6 @@ async fn send_with_progress(mut records: Records, pieces: Pieces) {
             pieces.break_off("broken off");
         }
     }
-}
-
-/// How far a query is, as a line.
-pub(super) fn progress_line(progress: Progress) -> Vec<u8> {
-    let Progress { blocks, of, found } = progress;
-    format!("{{\"progress\":{{\"blocks\":{blocks},\"of\":{of},\"found\":{found}}}}}\n").into_bytes()
 }
 
 /// Sends a page.

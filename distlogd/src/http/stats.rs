@@ -1,13 +1,15 @@
 //! `GET /api/v1/stats`: counts by groups.
 
+use std::sync::Arc;
+
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
 use super::params::{Limit, Params};
 use super::records::{blocking, wants_lines};
-use super::{Api, NDJSON, Refusal, Shared};
-use crate::query::{Engine, Grouping, MAX_GROUPS, Rows};
+use super::{Api, NDJSON, Refusal, Shared, progress};
+use crate::query::{Counters, Engine, Grouping, MAX_GROUPS, Rows};
 use crate::values::MAX_DURATION;
 
 /// Groups of an answer.
@@ -34,6 +36,7 @@ pub(super) async fn count(
     engine: Engine,
     mut params: Params,
     limit: Limit,
+    counters: Arc<Counters>,
 ) -> Result<Counted, Refusal> {
     let filter = params.filter()?;
     let limit = params.limit(limit)?;
@@ -42,7 +45,7 @@ pub(super) async fn count(
     let every = params.duration("every", MAX_DURATION)?;
     params.finish()?;
     let grouping = Grouping::parse(&by, every)?;
-    let asked = move || engine.stats(filter, grouping, timeout);
+    let asked = move || engine.stats(filter, grouping, timeout, counters);
     let mut running = blocking(asked).await??;
     let outcome = running.outcome().await?;
     Ok(Counted {
@@ -59,10 +62,22 @@ pub async fn stats(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refusal> {
-    let counted = count(views.engine, Params::new(pairs)?, LIMIT).await?;
-    let Counted { rows, complete, .. } = counted;
+    let mut params = Params::new(pairs)?;
     let lines = wants_lines(&headers);
+    let with_progress = progress::is_wanted(&mut params, lines)?;
+    let counters = Arc::<Counters>::default();
+    let counted = count(views.engine, params, LIMIT, Arc::clone(&counters));
+    if with_progress {
+        return progress::answer(counters, async move { Ok(written(&counted.await?, true)) }).await;
+    }
+    // A client that goes away drops this, and so cancels the query.
+    let out = written(&counted.await?, lines);
+    let content_type = if lines { NDJSON } else { "application/json" };
+    Ok(([(header::CONTENT_TYPE, content_type)], out).into_response())
+}
 
+/// The groups, one a line or as a list.
+fn written(Counted { rows, complete, .. }: &Counted, lines: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let separator = if lines { b'\n' } else { b',' };
     if !lines {
@@ -84,6 +99,5 @@ pub async fn stats(
         rows.groups, rows.records, rows.truncated
     );
     out.extend_from_slice(end.as_bytes());
-    let content_type = if lines { NDJSON } else { "application/json" };
-    Ok(([(header::CONTENT_TYPE, content_type)], out).into_response())
+    out
 }

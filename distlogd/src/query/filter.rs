@@ -8,6 +8,7 @@ use distlog_rules::Condition;
 use distlog_store::BlockSummary;
 
 use super::cursor::Window;
+use super::only::Only;
 use super::phrase::Phrase;
 use super::scan::Place;
 
@@ -28,6 +29,8 @@ pub struct Filter {
     pub phrases: Vec<Phrase>,
     /// Meeting this condition.
     pub condition: Option<Condition>,
+    /// Only blocks, or records, of one kind.
+    pub only: Only,
 }
 
 impl Default for Filter {
@@ -40,6 +43,7 @@ impl Default for Filter {
             severity: Severity::UNSET,
             phrases: Vec::new(),
             condition: None,
+            only: Only::All,
         }
     }
 }
@@ -50,6 +54,7 @@ impl Filter {
         *block.times.end() >= self.from
             && *block.times.start() < self.to
             && *block.times.start() <= self.window.before.time
+            && self.only.may_pass(block)
             && block.counts().is_none_or(|mut counts| {
                 counts.any(|(service, severity, _)| {
                     // A program without the name of a service may be that of its process.
@@ -71,7 +76,8 @@ impl Filter {
             && *block.times.end() < self.to
             && *block.times.end() < self.window.before.time
             && self.phrases.is_empty()
-            && self.condition.is_none();
+            && self.condition.is_none()
+            && self.only == Only::All;
         // A program without the name of a service may be that of its process.
         let unnamed = |service: &str| self.service.is_some() && service.is_empty();
         if !all || block.counts()?.any(|(service, ..)| unnamed(service)) {
@@ -112,6 +118,7 @@ impl Filter {
     /// Whether a record, of a source and at a place that may, passes.
     pub(super) fn takes(&self, record: &RecordRef<'_>) -> bool {
         record.severity >= self.severity
+            && self.only.takes(record)
             && self.phrases.iter().all(|phrase| phrase.is_in(record))
             && self
                 .condition

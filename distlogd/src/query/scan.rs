@@ -36,6 +36,9 @@ impl Place {
 
 /// Takes the records of a query. Each thread has one of its own; they are merged in the end.
 pub trait Collect: Send + 'static {
+    /// Whether records that pass are what is looked for, and counted as found.
+    const COUNTED: bool = true;
+
     /// Takes a record that passed the filter.
     fn take(&mut self, record: &RecordRef<'_>, place: Place);
     /// Takes all records of a block that pass, if it needs no more of them than how many there are, by what is known
@@ -72,6 +75,34 @@ pub struct Progress {
     pub found: u64,
 }
 
+/// Counts how far one query is, or several that answer together.
+#[derive(Debug, Default)]
+pub struct Counters {
+    blocks: AtomicU64,
+    of: AtomicU64,
+    found: AtomicU64,
+}
+
+impl Counters {
+    /// How far they are.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            blocks: self.blocks.load(Ordering::Relaxed),
+            of: self.of.load(Ordering::Relaxed),
+            found: self.found.load(Ordering::Relaxed),
+        }
+    }
+
+    /// So many more were found.
+    pub(super) fn add_found(&self, found: u64) {
+        self.found.fetch_add(found, Ordering::Relaxed);
+    }
+
+    fn add_blocks(&self, blocks: usize) {
+        self.blocks.fetch_add(blocks as u64, Ordering::Relaxed);
+    }
+}
+
 /// A query that runs. Dropping it cancels the query.
 pub struct Running<C> {
     shared: Arc<Shared>,
@@ -81,9 +112,7 @@ pub struct Running<C> {
 /// What the query and who waits for it both see.
 struct Shared {
     cancelled: AtomicBool,
-    blocks: AtomicU64,
-    of: u64,
-    found: AtomicU64,
+    counters: Arc<Counters>,
 }
 
 impl<C> Running<C> {
@@ -93,15 +122,6 @@ impl<C> Running<C> {
     /// If the store cannot be read.
     pub async fn outcome(&mut self) -> Result<Outcome<C>, QueryError> {
         (&mut self.outcome).await.unwrap_or(Err(QueryError::Failed))
-    }
-
-    /// How far it is.
-    pub fn progress(&self) -> Progress {
-        Progress {
-            blocks: self.shared.blocks.load(Ordering::Relaxed),
-            of: self.shared.of,
-            found: self.shared.found.load(Ordering::Relaxed),
-        }
     }
 }
 
@@ -160,14 +180,16 @@ impl<C: Collect> Scan<C> {
         filter: Filter,
         collectors: Vec<C>,
         deadline: Instant,
+        counters: Arc<Counters>,
     ) -> (Arc<Scan<C>>, Running<C>) {
         let mut newest = 0;
         let known = |block: &Block| block.summary().map_or(u64::MAX, |known| *known.times.end());
+        counters
+            .of
+            .fetch_add(blocks.len() as u64, Ordering::Relaxed);
         let shared = Arc::new(Shared {
             cancelled: AtomicBool::new(false),
-            blocks: AtomicU64::new(0),
-            of: blocks.len() as u64,
-            found: AtomicU64::new(0),
+            counters,
         });
         let (answer, outcome) = oneshot::channel();
         let scan = Scan {
@@ -217,6 +239,7 @@ impl<C: Collect> Scan<C> {
                 state.from = state.from.max(state.next);
                 state.next = 0;
             } else if self.newest[block] < self.enough.load(Ordering::Relaxed) {
+                self.shared.counters.add_blocks(state.next);
                 state.next = 0;
             } else if self.may_pass(&self.blocks[block]) {
                 state.next = block;
@@ -230,7 +253,7 @@ impl<C: Collect> Scan<C> {
                 });
             } else {
                 state.next = block;
-                self.shared.blocks.fetch_add(1, Ordering::Relaxed);
+                self.shared.counters.add_blocks(1);
             }
         }
         self.finish(&mut state);
@@ -310,7 +333,9 @@ impl<C: Collect> Scan<C> {
                 }
             }
         }
-        self.shared.found.fetch_add(found, Ordering::Relaxed);
+        if C::COUNTED {
+            self.shared.counters.add_found(found);
+        }
         self.enough.fetch_max(collector.enough(), Ordering::Relaxed);
         End::Done
     }
@@ -359,7 +384,7 @@ impl<C: Collect> Drop for Work<'_, C> {
                 state.next = 0;
             }
         }
-        self.scan.shared.blocks.fetch_add(1, Ordering::Relaxed);
+        self.scan.shared.counters.add_blocks(1);
         state.in_work -= 1;
         self.scan.finish(&mut state);
     }

@@ -14,7 +14,7 @@ use distlog_store::BlockSummary;
 use sketches_ddsketch::DDSketch;
 
 use super::budget::{Budget, Held};
-use super::scan::{Collect, Place, Running};
+use super::scan::{Collect, Counters, Place, Running};
 use super::{Engine, Filter, QueryError};
 use crate::tree::paint::utc;
 
@@ -156,9 +156,12 @@ impl Engine {
         filter: Filter,
         grouping: Grouping,
         timeout: Duration,
+        counters: Arc<Counters>,
     ) -> Result<Running<Groups>, QueryError> {
         let grouping = Arc::new(grouping);
-        self.scan(filter, timeout, || Groups::new(&grouping, &self.budget))
+        self.scan(filter, timeout, counters, || {
+            Groups::new(&grouping, &self.budget)
+        })
     }
 }
 

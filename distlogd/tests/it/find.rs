@@ -146,6 +146,18 @@ fn what_is_asked_wrongly_is_refused_with_a_sentence() {
             "true",
             "only with `Accept: application/x-ndjson`",
         ),
+        (
+            "tasks",
+            "progress",
+            "true",
+            "only with `Accept: application/x-ndjson`",
+        ),
+        (
+            "stats",
+            "progress",
+            "true",
+            "only with `Accept: application/x-ndjson`",
+        ),
         ("stats", "by", "servce", "did you mean `service`?"),
         ("stats", "every", "0", "`every` is wrong"),
     ] {

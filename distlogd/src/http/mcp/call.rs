@@ -119,7 +119,9 @@ async fn find(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> 
     let mut params = params(arguments)?;
     let ask = RecordsAsk::new(&mut params, RECORDS)?;
     params.finish()?;
-    let mut records = ask.begin(engine, Arc::new(text::put_record)).await?;
+    let mut records = ask
+        .begin(engine, Arc::default(), Arc::new(text::put_record))
+        .await?;
     // An agent that goes away drops this, and so cancels the query.
     let outcome = records.running().outcome().await?;
     let mut page = records.page(outcome);
@@ -158,7 +160,7 @@ fn structured<T: Serialize>(items: &[T], next: Option<&str>, complete: bool) -> 
 }
 
 async fn tasks(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
-    let mut page = list_tasks(engine, params(arguments)?, TASKS).await?;
+    let mut page = list_tasks(engine, params(arguments)?, TASKS, &Arc::default()).await?;
     let mut text = String::new();
     for task in &mut page.items {
         text::shorten(&mut task.name);
@@ -173,7 +175,7 @@ async fn tasks(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal>
 }
 
 async fn problems(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
-    let mut page = list_problems(engine, params(arguments)?, PROBLEMS).await?;
+    let mut page = list_problems(engine, params(arguments)?, PROBLEMS, &Arc::default()).await?;
     let mut text = String::new();
     for problem in &mut page.items {
         for part in [
@@ -202,7 +204,7 @@ async fn problems(engine: Engine, arguments: JsonObject) -> Result<Answer, Refus
 }
 
 async fn stats(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
-    let counted = count(engine, params(arguments)?, GROUPS).await?;
+    let counted = count(engine, params(arguments)?, GROUPS, Arc::default()).await?;
     Ok(Answer {
         text: text::groups(&counted),
         structured: None,
