@@ -1,5 +1,7 @@
 //! `DELETE /api/v1/records`: deletes the records of a trace, or those that match a condition, for good.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::header::ORIGIN;
@@ -104,7 +106,10 @@ async fn count_trace(views: &Views, id: TraceId) -> Result<u64, Refusal> {
 
 /// How many records match, and whether all were looked at.
 async fn count(views: &Views, filter: Filter) -> Result<(u64, bool), Refusal> {
-    let mut running = views.engine.begin(filter, TIMEOUT, || Count(0)).await?;
+    let mut running = views
+        .engine
+        .begin(filter, TIMEOUT, &Arc::default(), || Count(0))
+        .await?;
     let outcome = running.outcome().await?;
     Ok((outcome.found.0, outcome.looked_from == 0))
 }
