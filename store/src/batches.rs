@@ -139,6 +139,11 @@ impl Batches {
         }
     }
 
+    /// Lists a batch that stands in `bytes`.
+    pub(super) fn add(&mut self, head: &BatchHeader, first: u64, range: Range<usize>) {
+        self.list.push(Batch::new(head, first, range));
+    }
+
     /// Drops the bytes from `at` on except those of the batches from number `from` on in the list, which are moved
     /// there.
     pub(super) fn compact(&mut self, at: usize, from: usize) {

@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::batches::Batch;
+use super::block_reader::BlockReader;
 use super::error::FileError;
 use super::format::{BatchesOf, FramesIn};
 use super::reader::Reader;
 use super::removal::Removal;
 use super::replace;
 use super::rewrite::Rewrite;
-use super::sealed::{self, BlockReader, Found, Sealed};
+use super::sealed::{self, Found, Sealed};
 use super::search::is_replaced;
 use super::state::{Segment, Shared};
 

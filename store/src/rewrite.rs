@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use super::batches::Batch;
+use super::block_reader::BlockReader;
 use super::effort::Effort;
 use super::format::{
     BatchesOf, FRAME_HEADER, FrameHeader, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader,
@@ -13,7 +14,7 @@ use super::format::{
 use super::layer::{StoreFile, read_full};
 use super::memory::{FrameAt, MemoryIndex};
 use super::seal::SealWriter;
-use super::sealed::{self, BlockReader, Sealed};
+use super::sealed::{self, Sealed};
 use super::state::{Segment, Shared};
 use super::stats::add;
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use distlog_proto::wire::SourceRef;
+use distlog_proto::wire::{Parts, SourceRef};
 use distlog_proto::{RecordRef, Severity};
 use distlog_rules::Condition;
 use distlog_store::BlockSummary;
@@ -49,8 +49,30 @@ impl Default for Filter {
 }
 
 impl Filter {
+    /// The parts of records that it looks at.
+    pub(super) fn parts(&self) -> Parts {
+        if !self.phrases.is_empty() {
+            return Parts::ALL;
+        }
+        let mut parts = Parts::default();
+        if self.severity > Severity::UNSET {
+            parts.add_severity();
+        }
+        if let Some(condition) = &self.condition {
+            parts.add_all(condition.parts());
+        }
+        parts
+    }
+
+    /// No record that is less severe passes.
+    pub(super) fn least_severity(&self) -> Severity {
+        let condition = self.condition.as_ref().map(Condition::least_severity);
+        self.severity.max(condition.unwrap_or_default())
+    }
+
     /// Whether a block may hold a record that passes, by what is known of it.
     pub(super) fn may_pass(&self, block: &BlockSummary) -> bool {
+        let least = self.least_severity();
         *block.times.end() >= self.from
             && *block.times.start() < self.to
             && *block.times.start() <= self.window.before.time
@@ -59,7 +81,7 @@ impl Filter {
                 counts.any(|(service, severity, _)| {
                     // A program without the name of a service may be that of its process.
                     let named = |name| service == name || service.is_empty();
-                    severity >= self.severity && self.service.as_deref().is_none_or(named)
+                    severity >= least && self.service.as_deref().is_none_or(named)
                 })
             })
     }

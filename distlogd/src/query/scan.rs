@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use distlog_proto::RecordRef;
-use distlog_store::{Block, BlockBuffer, BlockSummary};
+use distlog_proto::wire::Parts;
+use distlog_proto::{BatchRef, RecordRef, Severity};
+use distlog_store::{Block, BlockBuffer, BlockSummary, Selection};
 use tokio::sync::oneshot;
 
 use super::pool::Job;
@@ -41,6 +42,10 @@ pub trait Collect: Send + 'static {
 
     /// Takes a record that passed the filter.
     fn take(&mut self, record: &RecordRef<'_>, place: Place);
+    /// The parts of records that it looks at: the others may be missing in what it takes.
+    fn parts(&self) -> Parts {
+        Parts::ALL
+    }
     /// Takes all records of a block that pass, if it needs no more of them than how many there are, by what is known
     /// of the block.
     fn take_counts(&mut self, block: &BlockSummary, filter: &Filter, numbers: &Range<u64>) -> bool {
@@ -138,6 +143,10 @@ pub struct Scan<C> {
     /// Of each block the newest time in it and all before it, as far as it is known.
     newest: Vec<u64>,
     filter: Filter,
+    /// What is read of records.
+    parts: Parts,
+    /// No record that is less severe passes.
+    severity: Severity,
     deadline: Instant,
     collectors: Vec<Mutex<Option<C>>>,
     /// See [`Collect::enough`].
@@ -192,7 +201,13 @@ impl<C: Collect> Scan<C> {
             counters,
         });
         let (answer, outcome) = oneshot::channel();
+        let mut parts = filter.parts();
+        if let Some(collector) = collectors.first() {
+            parts.add_all(&collector.parts());
+        }
         let scan = Scan {
+            parts,
+            severity: filter.least_severity(),
             newest: blocks
                 .iter()
                 .map(|block| {
@@ -290,25 +305,33 @@ impl<C: Collect> Scan<C> {
         {
             return End::Done;
         }
-        if let Err(error) = block.read(buffer) {
+        let source = |head: &[u8]| {
+            BatchRef::parse(head).is_ok_and(|head| self.filter.takes_source(head.source()))
+        };
+        let wanted = Selection {
+            severity: self.severity,
+            parts: &self.parts,
+            source: &source,
+        };
+        if let Err(error) = block.read(&wanted, buffer) {
             return End::Failed(error.into());
         }
         // A block that was begun is read to its end, so that it is known what is left.
         let too_late = self.deadline + GRACE;
         let (mut looked, mut found) = (0_u32, 0);
         let enough = self.enough.load(Ordering::Relaxed);
-        for (head, bytes) in buffer.batches().iter() {
-            if !self.filter.may_pass_in(bytes) {
+        for stored in buffer.batches() {
+            if !self.filter.may_pass_in(stored.bytes) {
                 continue;
             }
             // Valid when it was stored.
-            let Ok(batch) = distlog_proto::BatchRef::parse(bytes) else {
+            let Ok(batch) = BatchRef::parse(stored.bytes) else {
                 continue;
             };
             if !self.filter.takes_source(batch.source()) {
                 continue;
             }
-            for record in head.records(&batch) {
+            for record in stored.records(&batch, self.severity) {
                 looked += 1;
                 if looked.is_multiple_of(LOOK_EVERY) {
                     if self.is_cancelled() {
@@ -319,7 +342,7 @@ impl<C: Collect> Scan<C> {
                     }
                 }
                 let time = if record.time == 0 {
-                    head.received
+                    stored.head.received
                 } else {
                     record.time
                 };

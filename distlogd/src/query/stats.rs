@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
+use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{Kind, RecordRef, Severity};
 use distlog_python::json::{write_str, write_value};
 use distlog_rules::{Named, ValuePath};
@@ -102,6 +103,25 @@ impl Grouping {
             Name::Task => false,
             Name::Value(path) => path.text() == SERVICE,
         })
+    }
+
+    /// The parts of records that groups are made of, and how long tasks took.
+    fn parts(&self) -> Parts {
+        let mut parts = Parts::default();
+        for number in [field::KIND, field::DURATION] {
+            parts.add(number);
+        }
+        for name in &self.by {
+            match name {
+                Name::Severity => parts.add_severity(),
+                Name::Task => {
+                    parts.add(field::NAME);
+                    parts.add(field::MESSAGE);
+                }
+                Name::Value(path) => path.add_parts(&mut parts),
+            }
+        }
+        parts
     }
 
     /// The group of the records of a service and severity.
@@ -302,6 +322,10 @@ impl Collect for Groups {
             }
         }
         self.key = key;
+    }
+
+    fn parts(&self) -> Parts {
+        self.grouping.parts()
     }
 
     fn take_counts(&mut self, block: &BlockSummary, filter: &Filter, numbers: &Range<u64>) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use distlog_proto::TraceId;
-use distlog_store::{BlockBuffer, Options, Reader, Removal, Store};
+use distlog_store::{BlockBuffer, Options, Reader, Removal, Selection, Store};
 use distlog_testkit::store_double::{Double, Fault};
 
 use crate::earlier_version::copy;
@@ -46,8 +46,8 @@ fn read_blocks(reader: &Reader) -> Vec<Got> {
     let mut buffer = BlockBuffer::default();
     let mut all = Vec::new();
     for block in reader.blocks().unwrap() {
-        block.read(&mut buffer).unwrap();
-        all.extend(got(buffer.batches()));
+        block.read(&Selection::ALL, &mut buffer).unwrap();
+        all.extend(buffer.batches().map(|b| one(b.head, b.bytes)));
     }
     all
 }
@@ -166,8 +166,8 @@ fn they_are_gone_at_once_and_then_from_the_files() {
         let mut seen = Vec::new();
         for block in &blocks {
             assert!(!block.is_whole());
-            block.read(&mut buffer).unwrap();
-            seen.extend(got(buffer.batches()));
+            block.read(&Selection::ALL, &mut buffer).unwrap();
+            seen.extend(buffer.batches().map(|b| one(b.head, b.bytes)));
         }
         assert_eq!(seen, left);
 
