@@ -117,7 +117,7 @@ impl Eraser {
                     shared,
                     sealed: &sealed,
                     change: &|batch, bytes| removal.apply(batch, bytes),
-                    drop_damaged: true,
+                    must: true,
                     go_on: &|| go_on(shared),
                 };
                 // Else it is another one meanwhile.

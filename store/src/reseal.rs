@@ -34,7 +34,7 @@ pub(super) fn run(shared: &Shared, woken: &Receiver<()>) {
                 shared,
                 sealed: &sealed,
                 change: &|_, _| None,
-                drop_damaged: false,
+                must: false,
                 go_on: &|| go_on(shared),
             };
             match rewrite.run() {

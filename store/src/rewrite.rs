@@ -27,8 +27,9 @@ pub(super) struct Rewrite<'r> {
     pub(super) sealed: &'r Arc<Sealed>,
     /// Takes records out of batches.
     pub(super) change: &'r Change<'r>,
-    /// Whether blocks that cannot be read may go; else the segment stays as it is.
-    pub(super) drop_damaged: bool,
+    /// It must be done: blocks that cannot be read go, and the reserve of the disk may be used. Else the segment stays as
+    /// it is.
+    pub(super) must: bool,
     /// Asked before each block; an error ends it, and the segment stays as it was.
     pub(super) go_on: &'r dyn Fn() -> io::Result<()>,
 }
@@ -45,7 +46,8 @@ impl Rewrite<'_> {
             return Ok(None);
         }
         let free = shared.layer.free_space(&shared.segments_dir)?;
-        if free < self.sealed.size.saturating_mul(2) {
+        let reserve = if self.must { 0 } else { shared.options.reserve };
+        if free < self.sealed.size.saturating_mul(2).saturating_add(reserve) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let (new, removed) = self.write()?;
@@ -94,7 +96,7 @@ impl Rewrite<'_> {
             (self.go_on)()?;
             raw.clear();
             if !reader.read(&*file, block, &mut raw)? {
-                if !self.drop_damaged {
+                if !self.must {
                     return Err(damaged());
                 }
                 let next = table.get(n + 1);
