@@ -27,8 +27,8 @@ pub(super) struct Rewrite<'r> {
     pub(super) sealed: &'r Arc<Sealed>,
     /// Takes records out of batches.
     pub(super) change: &'r Change<'r>,
-    /// It must be done: blocks that cannot be read go, and the reserve of the disk may be used. Else the segment stays as
-    /// it is.
+    /// It must be done: blocks that cannot be read go, and the reserve of the disk may be used. Else the segment stays
+    /// as it is.
     pub(super) must: bool,
     /// Asked before each block; an error ends it, and the segment stays as it was.
     pub(super) go_on: &'r dyn Fn() -> io::Result<()>,
