@@ -80,7 +80,7 @@ impl Block<'_> {
                 body_crc: crc32c::crc32c(body),
                 salt: self.salt,
             };
-            if u64::from(header.body_crc) != *crc {
+            if u64::from(header.body_crc) != *crc && !cfg!(feature = "fuzzing") {
                 return None;
             }
             put(out, at, &header.encode());
