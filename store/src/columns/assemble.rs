@@ -11,7 +11,7 @@ use super::operations::{Op, Plan};
 
 /// Puts the records of a block together, in order.
 pub(super) struct Assembly<'b> {
-    block: &'b Block<'b>,
+    block: &'b Block,
     plans: &'b [Plan],
     /// For each column the place of its next value.
     next: Vec<usize>,
@@ -28,7 +28,7 @@ pub(super) struct Assembly<'b> {
 
 impl<'b> Assembly<'b> {
     /// With how the records of each shape are put together.
-    pub(super) fn new(block: &'b Block<'b>, plans: &'b [Plan]) -> Assembly<'b> {
+    pub(super) fn new(block: &'b Block, plans: &'b [Plan]) -> Assembly<'b> {
         Assembly {
             block,
             plans,

@@ -41,7 +41,7 @@ fn as_block(body: &[u8], raw: usize) {
     let whole = decode(body, raw, unpack, &mut frames);
     let mut batches = Vec::new();
     let all = select(
-        body,
+        &mut &*body,
         raw,
         &Selection::ALL,
         unpack,
@@ -68,7 +68,14 @@ fn as_block(body: &[u8], raw: usize) {
         parts: &parts,
         ..Selection::ALL
     };
-    let _ = select(body, raw, &some, unpack, &mut Vec::new(), &mut |_| {});
+    let _ = select(
+        &mut &*body,
+        raw,
+        &some,
+        unpack,
+        &mut Vec::new(),
+        &mut |_| {},
+    );
 }
 
 /// A frame of one batch.

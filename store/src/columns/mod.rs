@@ -5,16 +5,17 @@
 //! (`numbers.rs`, `decimals.rs`, `texts.rs`). What follows from something else is not stored: offsets that count up,
 //! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes, with
 //! `heads.rs` for what batches share.
-//! `block.rs` reads what all records share and the columns, `assemble.rs` puts records together, as `operations.rs`
-//! says for each shape; `decode.rs` makes the frames again, `select.rs` only the records and the parts of them that a
-//! query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what is known of a block without reading
-//! it.
+//! `block.rs` reads what all records share and the columns (`body.rs`), `assemble.rs` puts records together, as
+//! `operations.rs` says for each shape; `decode.rs` makes the frames again, `select.rs` only the records and the parts
+//! of them that a query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what is known of a block
+//! without reading it.
 //!
 //! A batch that would not be put together as it was (protobuf that is not canonical, from a foreign encoder) is stored
 //! as it is, within the block; a block with too many of them, or with too many different fields, is stored in rows.
 
 mod assemble;
 mod block;
+mod body;
 mod canonical;
 mod decimals;
 mod decode;
@@ -37,6 +38,7 @@ mod select_tests;
 #[cfg(test)]
 mod tests;
 
+pub(super) use body::{Body, HEAD};
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};
