@@ -5,7 +5,7 @@
 //! ask the query engine, with parameters that `params.rs` reads; `pieces.rs` sends a long answer, `progress.rs` tells
 //! how far it is; `diff.rs` compares two trees, `status.rs` tells how the daemon does. `mcp/` has tools for agents,
 //! which call the same functions. The store is read in threads that may block; the runtime only moves bytes.
-//! `jaeger.rs` answers as Jaeger's query service does.
+//! `jaeger/` answers as Jaeger's query service does.
 
 mod below;
 mod diff;
@@ -34,16 +34,17 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
+use jaeger::{legacy, v3};
+
 use crate::config::Http as Config;
 use crate::escape;
-use crate::listen::{Guard, Listening, bind_tcp};
+use crate::listen::{Guard, Listening, bind_tcp, without_delay};
 use crate::query::{Engine, QueryError};
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
@@ -98,7 +99,8 @@ GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent event
 GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
 GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
-GET /api/v3/services, operations, traces, traces/ID
+GET /api/v3/services, operations, traces, traces/ID, trace-summaries
+GET /api/services, services/NAME/operations, operations, traces, traces/ID, dependencies
                                       as Jaeger's query service answers
 GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
@@ -178,10 +180,17 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         .route("/api/v1/tail", get(tail::tail))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/diff", get(diff::diff))
-        .route("/api/v3/services", get(jaeger::services))
-        .route("/api/v3/operations", get(jaeger::operations))
-        .route("/api/v3/traces", get(jaeger::traces))
-        .route("/api/v3/traces/{id}", get(jaeger::trace));
+        .route("/api/v3/services", get(v3::services))
+        .route("/api/v3/operations", get(v3::operations))
+        .route("/api/v3/traces", get(v3::traces))
+        .route("/api/v3/traces/{id}", get(v3::trace))
+        .route("/api/v3/trace-summaries", get(v3::trace_summaries))
+        .route("/api/services", get(legacy::services))
+        .route("/api/services/{id}/operations", get(legacy::operations_of))
+        .route("/api/operations", get(legacy::operations))
+        .route("/api/traces", get(legacy::traces))
+        .route("/api/traces/{id}", get(legacy::trace))
+        .route("/api/dependencies", get(legacy::dependencies));
     #[cfg(feature = "mcp")]
     let app = app.route("/mcp", mcp::route(api.clone()));
     let app = app.with_state(api);
@@ -189,12 +198,7 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
     let mut serving = JoinSet::new();
     for listener in listeners {
         let (app, stop) = (app.clone(), shutdown.clone().wait_for(Phase::Abort));
-        // Else the rest of an answer waits for the acknowledgement of its beginning, which clients delay by 40 ms.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!("an HTTP connection may answer late: {error}");
-            }
-        });
+        let listener = without_delay(listener);
         serving.spawn(async move {
             let served = axum::serve(listener, app).with_graceful_shutdown(stop);
             if let Err(error) = served.await {
