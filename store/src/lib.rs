@@ -87,6 +87,7 @@
 
 mod age_clock;
 mod append;
+mod batch;
 mod batches;
 mod block_lists;
 mod block_reader;
@@ -130,7 +131,8 @@ mod writer;
 
 pub use age_clock::ClockJump;
 pub use append::{Append, AppendOutcome};
-pub use batches::{Batch, Batches};
+pub use batch::Batch;
+pub use batches::Batches;
 pub use columns::Selection;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
