@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use distlog_store::Reader;
 use serde::{Deserialize, Serialize};
 
+use crate::deletions::{Deletion, Deletions};
 use crate::intake::{Intake, now};
 use crate::liveness::{Liveness, Presence, ProducerEnd};
 use crate::receiver::Endpoint;
@@ -40,6 +41,9 @@ pub struct Status {
     pub more_producers: usize,
     /// What is kept.
     pub store: StoreStatus,
+    /// What is being deleted.
+    #[serde(default)]
+    pub deletions: Vec<Deletion>,
 }
 
 /// A way in.
@@ -151,6 +155,7 @@ pub struct Sources {
     pub(crate) drops: ProducerDrops,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) producers: Arc<Producers>,
+    pub(crate) deletions: Arc<Deletions>,
     /// Name and progress of each worker.
     pub(crate) workers: Vec<(String, Arc<Progress>)>,
     pub(crate) endpoints: Vec<Endpoint>,
@@ -179,6 +184,7 @@ impl Sources {
             more_producers: known - newest.len(),
             producers: newest.iter().map(|one| self.producer(one, time)).collect(),
             store: self.store(),
+            deletions: self.deletions.pending(),
         }
     }
 

@@ -1,49 +1,10 @@
 //! The buffer that readers fill: many batches, their heads in one list and their bytes in one allocation.
 
-use distlog_proto::ProducerId;
 use std::ops::Range;
 
+use super::batch::Batch;
 use super::format::{BatchHeader, BatchesOf, FrameHeader};
-
-/// One batch of a [`Batches`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// Who sent it.
-    pub producer: ProducerId,
-    /// The offset of its first record at the producer.
-    pub from: u64,
-    /// The offset after its last record; holes are included.
-    pub to: u64,
-    /// The number of its first record in the store.
-    pub first: u64,
-    /// How many records it has; their numbers follow each other.
-    pub count: u32,
-    /// When it was received, in ns since the epoch.
-    pub received: u64,
-    /// Whether the producer's batches come in order and without gaps.
-    pub ordered: bool,
-    range: Range<usize>,
-}
-
-impl Batch {
-    fn new(head: &BatchHeader, first: u64, range: Range<usize>) -> Batch {
-        Batch {
-            producer: head.producer,
-            from: head.from,
-            to: head.to,
-            first,
-            count: head.count,
-            received: head.received,
-            ordered: head.ordered,
-            range,
-        }
-    }
-
-    /// The number after its last record.
-    pub fn end(&self) -> u64 {
-        self.first + u64::from(self.count)
-    }
-}
+use super::removal::Removal;
 
 /// Batches read from the store. Use one again and again: it keeps its memory.
 #[derive(Debug, Default)]
@@ -86,19 +47,54 @@ impl Batches {
         self.list.clear();
     }
 
-    /// Lists the batches of a frame that stands in `bytes` from `at` on, if `wanted` says so.
+    /// Lists the batches of a frame that stands in `bytes` from `at` on, if `wanted` says so, without what is deleted.
     pub(super) fn add_frame(
         &mut self,
         frame: &FrameHeader,
         at: usize,
+        removals: &[Removal],
         mut wanted: impl FnMut(&Batch, &[u8]) -> bool,
     ) {
-        for (head, first, body) in BatchesOf::new(frame, &self.bytes[at..]) {
-            let batch = Batch::new(&head, first, at + body.start..at + body.end);
-            // A batch of holes only has nothing to read.
-            if head.count > 0 && wanted(&batch, &self.bytes[batch.range.clone()]) {
+        let batch_of = |(head, first, body): (BatchHeader, u64, Range<usize>)| {
+            Batch::new(&head, first, at + body.start..at + body.end)
+        };
+        let batches = BatchesOf::new(frame, &self.bytes[at..]).map(batch_of);
+        if removals.is_empty() {
+            let wanted = batches.filter(|batch| {
+                // A batch of holes only has nothing to read.
+                batch.count > 0 && wanted(batch, &self.bytes[batch.range.clone()])
+            });
+            self.list.extend(wanted);
+            return;
+        }
+        for mut batch in batches.collect::<Vec<_>>() {
+            for removal in removals {
+                self.remove(&mut batch, removal);
+            }
+            if batch.count > 0 && wanted(&batch, &self.bytes[batch.range.clone()]) {
                 self.list.push(batch);
             }
+        }
+    }
+
+    /// Takes records out of a batch, which stays where it is and becomes shorter.
+    fn remove(&mut self, batch: &mut Batch, removal: &Removal) {
+        let Some((new, _)) = removal.apply(batch, &self.bytes[batch.range.clone()]) else {
+            return;
+        };
+        batch.range.end = batch.range.start + new.len();
+        self.bytes[batch.range.clone()].copy_from_slice(&new);
+    }
+
+    /// Adds those of another one whose numbers are in a range.
+    pub(super) fn append(&mut self, other: &Batches, numbers: &Range<u64>) {
+        for (batch, bytes) in other.iter().filter(|(b, _)| numbers.contains(&b.first)) {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(bytes);
+            self.list.push(Batch {
+                range: start..self.bytes.len(),
+                ..batch.clone()
+            });
         }
     }
 

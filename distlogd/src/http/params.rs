@@ -214,7 +214,11 @@ fn severity(text: &str) -> Result<Severity, QueryError> {
         })
 }
 
-fn condition(text: &str) -> Result<Condition, QueryError> {
+/// Reads a condition.
+///
+/// # Errors
+/// If it is none, or too long.
+pub(super) fn condition(text: &str) -> Result<Condition, QueryError> {
     if text.len() > MAX_TEXT {
         let found = format!("{} bytes", text.len());
         let expected = format!("at most {MAX_TEXT} bytes");
