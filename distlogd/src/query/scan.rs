@@ -61,9 +61,10 @@ pub trait Collect: Send + 'static {
     }
 }
 
-/// Parts of records, by their numbers.
+/// Parts of records, by their numbers, and their times.
 pub(super) fn parts_of(numbers: &[u32]) -> Parts {
     let mut parts = Parts::default();
+    parts.add(record::TIME);
     numbers.iter().for_each(|number| parts.add(*number));
     parts
 }
