@@ -6,7 +6,7 @@ use distlog_proto::ProducerId;
 
 use super::format::BatchHeader;
 
-/// One batch of a [`Batches`].
+/// One batch of a [`Batches`](crate::Batches).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Who sent it.
