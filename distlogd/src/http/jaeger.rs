@@ -4,18 +4,20 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use distlog_proto::{SpanKind, TraceId};
 use serde_json::json;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::endpoint::{JSON, pairs};
 use super::params::Params;
 use super::pieces::Pieces;
-use super::{Api, Refusal, Shared};
+use super::problem::{Problem, quoted};
+use super::{Api, Shared};
 use crate::otlp_json::{self, schema};
-use crate::query::{MAX_TEXT, QueryError, SpanTest, trace_spans};
+use crate::query::{MAX_TEXT, SpanTest, trace_spans};
 use crate::values::parse_duration;
 use distlog_store::Reader;
 
@@ -50,37 +52,52 @@ mod name {
     /// Traces leave as they came in any case: no clock is adjusted.
     pub const RAW: &[&str] = &["query.raw_traces", "query.rawTraces"];
     pub const RAW_TRACE: &[&str] = &["raw_traces", "rawTraces"];
+    /// All of a search.
+    pub const SEARCH: &[&[&str]] = &[
+        SERVICE,
+        OPERATION,
+        ATTRIBUTES,
+        TIME_MIN,
+        TIME_MAX,
+        DURATION_MIN,
+        DURATION_MAX,
+        LIMIT,
+        RAW,
+    ];
 }
 
-type Pairs = Query<Vec<(String, String)>>;
+/// The parameters of a request.
+fn params(query: RawQuery, names: &[&[&'static str]]) -> Result<Params, Problem> {
+    Params::new(pairs(&query.0.unwrap_or_default())?, &names.concat())
+}
 
 /// A request that cannot be answered, and why, as Jaeger says it.
-pub struct Fault(StatusCode, String);
+pub struct Fault(Problem);
 
-impl<R: Into<Refusal>> From<R> for Fault {
-    fn from(refusal: R) -> Fault {
-        let Refusal(status, why) = refusal.into();
-        Fault(status, why)
+impl<P: Into<Problem>> From<P> for Fault {
+    fn from(problem: P) -> Fault {
+        Fault(problem.into())
     }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let error = json!({ "error": { "httpCode": self.0.as_u16(), "message": self.1 } });
-        (self.0, Json(error)).into_response()
+        let (status, why) = (self.0.status(), self.0.detail());
+        let error = json!({ "error": { "httpCode": status.as_u16(), "message": why } });
+        (status, Json(error)).into_response()
     }
 }
 
 fn nothing_found() -> Fault {
-    Fault(StatusCode::NOT_FOUND, "No traces found".to_owned())
+    Fault(Problem::not_found("No traces found"))
 }
 
 /// The services.
 pub async fn services(
     State(Api { views, .. }): Shared,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    Params::new(pairs)?.finish()?;
+    params(query, &[])?;
     let services = views.engine.span_services(TIMEOUT).await?;
     Ok(Json(json!({ "services": services })).into_response())
 }
@@ -88,21 +105,20 @@ pub async fn services(
 /// The names of the spans of a service.
 pub async fn operations(
     State(Api { views, .. }): Shared,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
-    let service = given(&mut params, &["service"]).map(|(_, service)| service);
-    let kind = given(&mut params, name::SPAN_KIND);
-    params.finish()?;
+    let params = params(query, &[&["service"], name::SPAN_KIND])?;
+    let service = given(&params, &["service"]).map(|(_, service)| service.to_owned());
+    let kind = given(&params, name::SPAN_KIND);
     let kind = kind.map(|(name, text)| {
         let expected = "internal, server, client, producer or consumer";
         SpanKind::from_name(&text.to_lowercase())
-            .ok_or_else(|| QueryError::parameter(name, format_args!("`{text}`"), expected))
+            .ok_or_else(|| Problem::parameter(name, quoted(text), expected))
     });
     let kind = kind.transpose()?.map(SpanKind::name);
     let Some(service) = service else {
         let expected = "the name of a service";
-        return Err(QueryError::parameter("service", "nothing", expected).into());
+        return Err(Problem::parameter("service", "nothing", expected).into());
     };
     let all = views.engine.span_operations(service, TIMEOUT).await?;
     let operations: Vec<serde_json::Value> = all
@@ -116,11 +132,10 @@ pub async fn operations(
 /// The newest traces with a span that is as asked for.
 pub async fn traces(
     State(Api { views, trees, .. }): Shared,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
-    let (test, limit) = search(&mut params)?;
-    params.finish()?;
+    let params = params(query, name::SEARCH)?;
+    let (test, limit) = search(&params)?;
     let found = views.engine.find_traces(test, limit, TIMEOUT).await?;
     answer(views.reader, &trees, found).await
 }
@@ -129,28 +144,27 @@ pub async fn traces(
 pub async fn trace(
     State(Api { views, trees, .. }): Shared,
     Path(id): Path<String>,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
+    let params = params(query, &[name::START, name::END, name::RAW_TRACE])?;
     // The store finds a trace wherever it is; the times need only be such.
-    time(&mut params, name::START)?;
-    time(&mut params, name::END)?;
-    flag(&mut params, name::RAW_TRACE)?;
-    params.finish()?;
+    time(&params, name::START)?;
+    time(&params, name::END)?;
+    flag(&params, name::RAW_TRACE)?;
     let id = trace_id(&id)?;
     answer(views.reader, &trees, vec![id]).await
 }
 
 /// Which traces are looked for, and how many.
-fn search(params: &mut Params) -> Result<(SpanTest, usize), QueryError> {
+fn search(params: &Params) -> Result<(SpanTest, usize), Problem> {
     let (first, last) = (time(params, name::TIME_MIN)?, time(params, name::TIME_MAX)?);
     let (Some(first), Some(last)) = (first, last) else {
         let why = "query.start_time_min and query.start_time_max are required";
-        return Err(QueryError::Request(why.to_owned()));
+        return Err(Problem::bad_request(why));
     };
     if first > last {
         let found = "a time after `query.start_time_max`";
-        return Err(QueryError::parameter(
+        return Err(Problem::parameter(
             name::TIME_MIN[0],
             found,
             "an earlier one",
@@ -162,11 +176,11 @@ fn search(params: &mut Params) -> Result<(SpanTest, usize), QueryError> {
         && least > most
     {
         let found = "more than `query.duration_max`";
-        return Err(QueryError::parameter(name::DURATION_MIN[0], found, "less"));
+        return Err(Problem::parameter(name::DURATION_MIN[0], found, "less"));
     }
     let test = SpanTest {
-        service: given(params, name::SERVICE).map(|(_, service)| service),
-        name: given(params, name::OPERATION).map(|(_, name)| name),
+        service: given(params, name::SERVICE).map(|(_, service)| service.to_owned()),
+        name: given(params, name::OPERATION).map(|(_, name)| name.to_owned()),
         began: Some((first, last)),
         shortest,
         longest,
@@ -177,91 +191,84 @@ fn search(params: &mut Params) -> Result<(SpanTest, usize), QueryError> {
 }
 
 /// A parameter by one of its names; an empty one is none.
-fn given(params: &mut Params, names: &[&'static str]) -> Option<(&'static str, String)> {
+fn given<'p>(params: &'p Params, names: &[&'static str]) -> Option<(&'static str, &'p str)> {
     let mut all = names.iter().map(|name| (*name, params.text(name)));
-    // All are known, also behind the one that counts.
-    let all: Vec<_> = all.by_ref().collect();
-    all.into_iter()
-        .find_map(|(name, value)| value.filter(|value| !value.is_empty()).map(|v| (name, v)))
+    all.find_map(|(name, text)| Some((name, text.filter(|text| !text.is_empty())?)))
 }
 
 /// A time as RFC 3339, in ns since the epoch.
-fn time(params: &mut Params, names: &[&'static str]) -> Result<Option<u64>, QueryError> {
+fn time(params: &Params, names: &[&'static str]) -> Result<Option<u64>, Problem> {
     let now = params.now();
     let time = given(params, names).map(|(name, text)| {
         // Grafana does not escape the `+` before a time zone.
         crate::query::parse_time(name, &text.replace(' ', "+"), now)
     });
-    time.transpose()
+    Ok(time.transpose()?)
 }
 
 /// A duration as Go writes it, in ns; none is not asked for.
-fn duration(params: &mut Params, names: &[&'static str]) -> Result<Option<u64>, QueryError> {
+fn duration(params: &Params, names: &[&'static str]) -> Result<Option<u64>, Problem> {
     let Some((name, text)) = given(params, names) else {
         return Ok(None);
     };
     let read = parse_duration(&text.replace(['µ', 'μ'], "u"));
     let Some(duration) = read else {
         let expected = "a duration as `1.5s` or `1m30s`";
-        return Err(QueryError::parameter(
-            name,
-            format_args!("`{text}`"),
-            expected,
-        ));
+        return Err(Problem::parameter(name, quoted(text), expected));
     };
     let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     Ok(Some(nanos).filter(|nanos| *nanos > 0))
 }
 
-fn flag(params: &mut Params, names: &[&'static str]) -> Result<(), QueryError> {
+fn flag(params: &Params, names: &[&'static str]) -> Result<(), Problem> {
     match given(params, names) {
-        Some((name, text)) if !matches!(&*text, "true" | "false" | "1" | "0") => {
-            let found = format_args!("`{text}`");
-            Err(QueryError::parameter(name, found, "`true` or `false`"))
+        Some((name, text)) if !matches!(text, "true" | "false" | "1" | "0") => {
+            let found = quoted(text);
+            Err(Problem::parameter(name, found, "`true` or `false`"))
         }
         _ => Ok(()),
     }
 }
 
-fn limit(params: &mut Params) -> Result<usize, QueryError> {
+fn limit(params: &Params) -> Result<usize, Problem> {
     let Some((name, text)) = given(params, name::LIMIT) else {
         return Ok(TRACES);
     };
     let limit = text.parse().ok().filter(|n| (1..=MAX_TRACES).contains(n));
     limit.ok_or_else(|| {
         let expected = format!("a number from 1 to {MAX_TRACES}");
-        QueryError::parameter(name, format_args!("`{text}`"), expected)
+        Problem::parameter(name, quoted(text), expected)
     })
 }
 
 /// Names and values, as a JSON object of strings.
-fn attributes(params: &mut Params) -> Result<Vec<(String, String)>, QueryError> {
+fn attributes(params: &Params) -> Result<Vec<(String, String)>, Problem> {
     let Some((name, text)) = given(params, name::ATTRIBUTES) else {
         return Ok(Vec::new());
     };
     if text.len() > MAX_TEXT {
         let expected = format!("at most {MAX_TEXT} bytes");
-        return Err(QueryError::parameter(
+        return Err(Problem::parameter(
             name,
             format_args!("{} bytes", text.len()),
             expected,
         ));
     }
-    let read: Result<std::collections::BTreeMap<String, String>, _> = serde_json::from_str(&text);
+    let read: Result<std::collections::BTreeMap<String, String>, _> = serde_json::from_str(text);
     let attributes = read.map_err(|error| {
         let expected = "a JSON object of strings, as `{\"http.route\":\"/orders\"}`";
-        QueryError::parameter(name, format_args!("`{text}` ({error})"), expected)
+        Problem::parameter(name, format_args!("{} ({error})", quoted(text)), expected)
     })?;
     if attributes.len() > MAX_ATTRIBUTES {
         let expected = format!("at most {MAX_ATTRIBUTES}");
         let found = format_args!("{} attributes", attributes.len());
-        return Err(QueryError::parameter(name, found, expected));
+        return Err(Problem::parameter(name, found, expected));
     }
     Ok(attributes.into_iter().collect())
 }
 
 /// Up to 32 hexadecimal digits; zeros in front may be missing.
-fn trace_id(text: &str) -> Result<TraceId, QueryError> {
+fn trace_id(text: &str) -> Result<TraceId, Problem> {
     let is_hex = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     let id = is_hex
         .then(|| u128::from_str_radix(text, 16).ok())
@@ -269,7 +276,7 @@ fn trace_id(text: &str) -> Result<TraceId, QueryError> {
     id.and_then(|id| TraceId::from_bytes(id.to_be_bytes()))
         .ok_or_else(|| {
             let expected = "up to 32 hexadecimal digits, not all zero";
-            QueryError::parameter("trace_id", format_args!("`{text}`"), expected)
+            Problem::parameter("trace_id", quoted(text), expected)
         })
 }
 
@@ -283,7 +290,7 @@ async fn answer(
         return Err(nothing_found());
     }
     let permit = std::sync::Arc::clone(trees).acquire_owned().await;
-    let permit = permit.map_err(|e| Fault(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
+    let permit = permit.map_err(Problem::failed)?;
     let (begun, begins) = oneshot::channel();
     let (pieces, body) = Pieces::new();
     tokio::task::spawn_blocking(move || {
@@ -297,10 +304,8 @@ async fn answer(
         };
         answer.run(&reader, &traces);
     });
-    let failed =
-        |e: oneshot::error::RecvError| Fault(StatusCode::INTERNAL_SERVER_ERROR, e.to_string());
-    begins.await.map_err(failed)??;
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    begins.await.map_err(Problem::failed)??;
+    Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
 }
 
 /// An answer that is sent while it is read.
@@ -323,8 +328,7 @@ impl Answer {
             match (read, self.begun.take()) {
                 (Ok(()), begun) => self.begun = begun,
                 (Err(error), Some(begun)) => {
-                    let fault = Fault(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-                    let _ = begun.send(Err(fault));
+                    let _ = begun.send(Err(Problem::failed(error).into()));
                     return;
                 }
                 // An answer that was begun is broken off, so that nobody takes it for the whole.

@@ -3,28 +3,122 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::params::{Limit, Params};
-use super::records::wants_lines;
-use super::{Api, NDJSON, Refusal, Shared};
-use crate::query::problems::ProblemsPage;
-use crate::query::tasks::{TasksAsk, TasksPage};
-use crate::query::{Cursor, Engine, Filter};
+use super::answers;
+use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON};
+use super::filter_params::{CURSOR, FROM, PageAsk, SERVICE, TIMEOUT_PARAM, TO, limit, times};
+use super::params::{Param, Params};
+use super::problem::Problem;
+use super::shapes::{Flag, Number, Span, Text};
+use crate::query::problems::{Problem as StoredProblem, ProblemsPage};
+use crate::query::tasks::{TaskItem, TasksAsk, TasksPage};
+use crate::query::{Engine, Filter};
 
 /// Items of a page.
-const LIMIT: Limit = Limit {
-    default: 20,
-    most: 10_000,
-};
+const LIMIT: Param<Number> = limit(20, 10_000);
 /// No task takes longer.
 const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+pub(super) const STATES: [Param<Flag>; 4] = [
+    state("running", "Those that have not ended."),
+    state("failed", "Those that failed."),
+    state("lost", "Those whose process died."),
+    state("cancelled", "Those that were dropped before their end."),
+];
+
+const fn state(name: &'static str, about: &'static str) -> Param<Flag> {
+    Param {
+        name,
+        about,
+        examples: &[],
+        shape: Flag { default: false },
+    }
+}
+
+pub(super) const NAME: Param<Text> = Param {
+    name: "name",
+    about: "A part of the name, in any case.",
+    examples: &["order"],
+    shape: Text { format: None },
+};
+
+pub(super) const MIN_DURATION: Param<Span> = Param {
+    name: "min_duration",
+    about: "Those that took at least so long.",
+    examples: &["2s", "500ms", "1m30s"],
+    shape: Span {
+        most: MAX_DURATION,
+        default: Duration::ZERO,
+    },
+};
+
+pub(super) const TASKS: Endpoint = Endpoint {
+    path: "/api/v1/tasks",
+    name: "listTasks",
+    title: "List tasks",
+    about: "Requests, jobs and other tasks that began a trace, newest first. One or more of running, failed, lost and \
+            cancelled list only these.",
+    params: &[
+        &STATES[0],
+        &STATES[1],
+        &STATES[2],
+        &STATES[3],
+        &SERVICE,
+        &NAME,
+        &MIN_DURATION,
+        &FROM,
+        &TO,
+        &LIMIT,
+        &CURSOR,
+        &TIMEOUT_PARAM,
+    ],
+    headers: &[],
+    contents: &[
+        Content {
+            media_type: JSON,
+            about: "The tasks, and the cursor of older ones.",
+            schema: |generator| generator.subschema_for::<Page<TaskItem>>(),
+        },
+        LINES,
+    ],
+    problems: &[],
+    answer: |ask| Box::pin(tasks(ask)),
+};
+
+pub(super) const PROBLEMS: Endpoint = Endpoint {
+    path: "/api/v1/problems",
+    name: "listProblems",
+    title: "List problems",
+    about: "What fails, last seen first: errors and failed tasks, grouped by service, place in the code and kind of \
+            error, with how many, since when, and ids of tasks. An error that failed several tasks of a trace counts \
+            once.",
+    params: &[&SERVICE, &FROM, &TO, &LIMIT, &CURSOR, &TIMEOUT_PARAM],
+    headers: &[],
+    contents: &[
+        Content {
+            media_type: JSON,
+            about: "The problems, and the cursor of those seen before.",
+            schema: |generator| generator.subschema_for::<Page<StoredProblem>>(),
+        },
+        LINES,
+    ],
+    problems: &[],
+    answer: |ask| Box::pin(problems(ask)),
+};
+
+const LINES: Content = Content {
+    media_type: NDJSON,
+    about: "One item a line; the last line is an object with `next` and `complete`.",
+    schema: answers::text,
+};
+
 /// A page of a list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 struct Page<T> {
     items: Vec<T>,
     #[serde(flatten)]
@@ -32,17 +126,20 @@ struct Page<T> {
 }
 
 /// What stands behind the items.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct End {
+    /// The cursor of the next page.
     next: Option<String>,
+    /// Whether there was time for all records.
     complete: bool,
+    /// Whether there are more than can be told.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
 
 /// A page as JSON, or one item a line.
-fn answer<T: Serialize>(headers: &HeaderMap, page: Page<T>) -> Result<Response, Refusal> {
-    if !wants_lines(headers) {
+fn answer<T: Serialize>(lines: bool, page: Page<T>) -> Result<Response, Problem> {
+    if !lines {
         return Ok(Json(page).into_response());
     }
     let written = || -> Result<Vec<u8>, serde_json::Error> {
@@ -55,15 +152,8 @@ fn answer<T: Serialize>(headers: &HeaderMap, page: Page<T>) -> Result<Response, 
         lines.push(b'\n');
         Ok(lines)
     };
-    let lines =
-        written().map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let lines = written().map_err(Problem::failed)?;
     Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response())
-}
-
-/// Which page: cursor, limit and timeout.
-fn page(params: &mut Params, limit: Limit) -> Result<(Option<Cursor>, usize, Duration), Refusal> {
-    let cursor = params.text("cursor").map(|text| text.parse());
-    Ok((cursor.transpose()?, params.limit(limit)?, params.timeout()?))
 }
 
 /// The tasks that the parameters say.
@@ -72,46 +162,45 @@ fn page(params: &mut Params, limit: Limit) -> Result<(Option<Cursor>, usize, Dur
 /// If one of them is wrong, or as [`Engine::tasks`].
 pub(super) async fn list_tasks(
     engine: Engine,
-    mut params: Params,
-    limit: Limit,
-) -> Result<TasksPage, Refusal> {
-    let (from, to) = params.times()?;
+    params: &Params,
+    limit: &Param<Number>,
+) -> Result<TasksPage, Problem> {
+    let (from, to) = times(params)?;
     let mut states = Vec::new();
-    for state in ["running", "failed", "lost", "cancelled"] {
-        if params.flag(state)? {
-            states.push(state);
+    for state in &STATES {
+        if params.get(state)? {
+            states.push(state.name);
         }
     }
-    let min_duration = params.duration("min_duration", MAX_DURATION)?;
-    let min_duration = min_duration.unwrap_or_default().as_nanos();
+    let min_duration = params.get(&MIN_DURATION)?.as_nanos();
     let ask = TasksAsk {
         from,
         to,
         states,
-        service: params.text("service"),
-        name: params.text("name").map(|name| name.to_lowercase()),
+        service: params.get(&SERVICE)?,
+        name: params.get(&NAME)?.map(|name| name.to_lowercase()),
         min_duration: u64::try_from(min_duration).unwrap_or(u64::MAX),
         now: params.now(),
     };
-    let (cursor, limit, timeout) = page(&mut params, limit)?;
-    params.finish()?;
+    let PageAsk {
+        cursor,
+        limit,
+        timeout,
+    } = PageAsk::new(params, limit)?;
     Ok(engine.tasks(ask, cursor, limit, timeout).await?)
 }
 
 /// The tasks that began a trace, newest begin first.
-pub async fn tasks(
-    State(Api { views, .. }): Shared,
-    headers: HeaderMap,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, Refusal> {
-    let page = list_tasks(views.engine, Params::new(pairs)?, LIMIT).await?;
+async fn tasks(ask: Ask) -> Result<Response, Problem> {
+    let lines = ask.wants_lines();
+    let page = list_tasks(ask.api.views.engine, &ask.params, &LIMIT).await?;
     let end = End {
         next: page.next.map(|next| next.to_string()),
         complete: page.complete,
         truncated: false,
     };
     let items = page.items;
-    answer(&headers, Page { items, end })
+    answer(lines, Page { items, end })
 }
 
 /// The problems that the parameters say.
@@ -120,33 +209,33 @@ pub async fn tasks(
 /// If one of them is wrong, or as [`Engine::problems`].
 pub(super) async fn list_problems(
     engine: Engine,
-    mut params: Params,
-    limit: Limit,
-) -> Result<ProblemsPage, Refusal> {
-    let (from, to) = params.times()?;
+    params: &Params,
+    limit: &Param<Number>,
+) -> Result<ProblemsPage, Problem> {
+    let (from, to) = times(params)?;
     let filter = Filter {
         from,
         to,
-        service: params.text("service"),
+        service: params.get(&SERVICE)?,
         ..Filter::default()
     };
-    let (cursor, limit, timeout) = page(&mut params, limit)?;
-    params.finish()?;
+    let PageAsk {
+        cursor,
+        limit,
+        timeout,
+    } = PageAsk::new(params, limit)?;
     Ok(engine.problems(filter, cursor, limit, timeout).await?)
 }
 
 /// What fails, the last seen first.
-pub async fn problems(
-    State(Api { views, .. }): Shared,
-    headers: HeaderMap,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, Refusal> {
-    let page = list_problems(views.engine, Params::new(pairs)?, LIMIT).await?;
+async fn problems(ask: Ask) -> Result<Response, Problem> {
+    let lines = ask.wants_lines();
+    let page = list_problems(ask.api.views.engine, &ask.params, &LIMIT).await?;
     let end = End {
         next: page.next.map(|next| next.to_string()),
         complete: page.complete,
         truncated: page.truncated,
     };
     let items = page.items;
-    answer(&headers, Page { items, end })
+    answer(lines, Page { items, end })
 }

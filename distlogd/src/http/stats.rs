@@ -1,19 +1,73 @@
 //! `GET /api/v1/stats`: counts by groups.
 
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, header};
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::params::{Limit, Params};
-use super::records::{blocking, wants_lines};
-use super::{Api, NDJSON, Refusal, Shared};
+use super::answers;
+use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON};
+use super::filter_params::{FILTER, FROM, Q, SERVICE, SEVERITY, TIMEOUT_PARAM, TO, filter, limit};
+use super::params::{Param, Params};
+use super::problem::Problem;
+use super::records::blocking;
+use super::shapes::{Number, Span, Text};
 use crate::query::{Engine, Grouping, MAX_GROUPS, Rows};
 use crate::values::MAX_DURATION;
 
 /// Groups of an answer.
-const LIMIT: Limit = Limit {
-    default: 1000,
-    most: MAX_GROUPS,
+const LIMIT: Param<Number> = limit(1000, MAX_GROUPS);
+pub(super) const BY: Param<Text> = Param {
+    name: "by",
+    about: "Names to group by, with commas: those of conditions, and task_name. Without: one group.",
+    examples: &["service,severity", "task_name,outcome", "fields.route"],
+    shape: Text {
+        format: Some("names"),
+    },
+};
+pub(super) const EVERY: Param<Span> = Param {
+    name: "every",
+    about: "Length of a slot of time: also counts by time.",
+    examples: &["1m", "10s", "1h"],
+    shape: Span {
+        most: MAX_DURATION,
+        default: Duration::ZERO,
+    },
+};
+
+pub(super) const STATS: Endpoint = Endpoint {
+    path: "/api/v1/stats",
+    name: "countRecords",
+    title: "Count records",
+    about: "Counts the records that match by groups, largest first, and with `every` by time, oldest first. Where ends \
+            of tasks are in a group it says how long they took: percentiles with an error of at most 1 %.",
+    params: &[
+        &BY,
+        &EVERY,
+        &Q,
+        &FILTER,
+        &SERVICE,
+        &SEVERITY,
+        &FROM,
+        &TO,
+        &LIMIT,
+        &TIMEOUT_PARAM,
+    ],
+    headers: &[],
+    contents: &[
+        Content {
+            media_type: JSON,
+            about: "The groups, and how many there are.",
+            schema: answers::stats,
+        },
+        Content {
+            media_type: NDJSON,
+            about: "One group a line; the last line is an object with `groups`, `records`, `truncated`, `complete`.",
+            schema: answers::text,
+        },
+    ],
+    problems: &[StatusCode::UNPROCESSABLE_ENTITY],
+    answer: |ask| Box::pin(stats(ask)),
 };
 
 /// The groups of the records that match.
@@ -32,15 +86,14 @@ pub(super) struct Counted {
 /// If one of them is wrong, or as [`Engine::stats`].
 pub(super) async fn count(
     engine: Engine,
-    mut params: Params,
-    limit: Limit,
-) -> Result<Counted, Refusal> {
-    let filter = params.filter()?;
-    let limit = params.limit(limit)?;
-    let timeout = params.timeout()?;
-    let by = params.text("by").unwrap_or_default();
-    let every = params.duration("every", MAX_DURATION)?;
-    params.finish()?;
+    params: &Params,
+    limit: &Param<Number>,
+) -> Result<Counted, Problem> {
+    let filter = filter(params)?;
+    let limit = params.get(limit)?;
+    let timeout = params.get(&TIMEOUT_PARAM)?;
+    let by = params.get(&BY)?.unwrap_or_default();
+    let every = Some(params.get(&EVERY)?).filter(|every| !every.is_zero());
     let grouping = Grouping::parse(&by, every)?;
     let asked = move || engine.stats(filter, grouping, timeout);
     let mut running = blocking(asked).await??;
@@ -54,14 +107,10 @@ pub(super) async fn count(
 }
 
 /// Counts the records that match.
-pub async fn stats(
-    State(Api { views, .. }): Shared,
-    headers: HeaderMap,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, Refusal> {
-    let counted = count(views.engine, Params::new(pairs)?, LIMIT).await?;
+async fn stats(ask: Ask) -> Result<Response, Problem> {
+    let lines = ask.wants_lines();
+    let counted = count(ask.api.views.engine, &ask.params, &LIMIT).await?;
     let Counted { rows, complete, .. } = counted;
-    let lines = wants_lines(&headers);
 
     let mut out = Vec::new();
     let separator = if lines { b'\n' } else { b',' };
@@ -84,6 +133,5 @@ pub async fn stats(
         rows.groups, rows.records, rows.truncated
     );
     out.extend_from_slice(end.as_bytes());
-    let content_type = if lines { NDJSON } else { "application/json" };
-    Ok(([(header::CONTENT_TYPE, content_type)], out).into_response())
+    Ok(([(header::CONTENT_TYPE, ask.media_type)], out).into_response())
 }

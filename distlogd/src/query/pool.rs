@@ -60,6 +60,16 @@ impl Pool {
         self.threads
     }
 
+    /// How many jobs run, and how many wait for a place.
+    pub fn load(&self) -> (usize, usize) {
+        let state = self.queue.state();
+        let wanted = |jobs: &VecDeque<Arc<dyn Job>>| {
+            let wanted = jobs.iter().filter(|job| job.is_wanted());
+            wanted.count()
+        };
+        (wanted(&state.running), wanted(&state.waiting))
+    }
+
     /// Adds a job.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use distlog_proto::{Kind, RecordRef, Severity, TraceId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::{Cursor, Window};
@@ -26,7 +27,8 @@ const MAX_TEXT: usize = 300;
 const MAX_FAILURES: usize = 200_000;
 
 /// Failures of one kind from one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "StoredProblem")]
 pub struct Problem {
     /// The service.
     pub service: String,

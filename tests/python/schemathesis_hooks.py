@@ -1,0 +1,69 @@
+"""What schemathesis makes up for the formats that distlogd's description of its API names.
+
+A pattern cannot say what these are, so that texts made up without this would be refused.
+"""
+
+import datetime
+import os
+
+import schemathesis
+from hypothesis import strategies as st
+
+TRACE = os.environ["DISTLOG_TRACE"]
+
+words = st.sampled_from(["order", "late", "card", "declined", "17", "größe", "漢字"])
+numbers = st.integers(min_value=0, max_value=2**64 - 1).map(str)
+places = st.builds("{}.{}.{}".format, numbers, numbers, numbers)
+conditions = st.sampled_from(
+    [
+        "severity >= WARN",
+        "message.contains('late')",
+        "fields.amount > 100",
+        "kind == 'end' && outcome == 'failed'",
+        "duration > duration('1ms') || !(service in ['shop', 'pay'])",
+        "resource['service.name'].startsWith('s')",
+        "message.matches('[0-9]+')",
+    ]
+)
+names = st.sampled_from(["service", "severity", "kind", "outcome", "task_name", "message", "fields.route", "resource.x"])
+spans = st.builds(
+    "{}{}".format, st.integers(min_value=1, max_value=59), st.sampled_from(["ns", "us", "ms", "s"])
+)
+times = st.one_of(
+    st.just("now"),
+    st.builds("{}{}".format, st.integers(min_value=1, max_value=500), st.sampled_from("smhd")),
+    st.datetimes(min_value=datetime.datetime(1971, 1, 1), max_value=datetime.datetime(2200, 1, 1)).map(
+        lambda time: time.isoformat() + "Z"
+    ),
+)
+ids = st.one_of(
+    st.just(TRACE),
+    st.builds("{}/{}".format, st.just(TRACE), st.sampled_from(["1", "1/2", "2.00000001", "~0000000000000001"])),
+    st.uuids(version=4).map(str),
+    st.uuids(version=4).map(lambda id: id.hex),
+)
+
+schemathesis.openapi.format("words", st.lists(words, min_size=1, max_size=5).map(" ".join))
+schemathesis.openapi.format("cel", conditions)
+schemathesis.openapi.format("names", st.lists(names, max_size=4, unique=True).map(",".join))
+schemathesis.openapi.format("time-span", spans)
+schemathesis.openapi.format("time-or-ago", times)
+schemathesis.openapi.format("task-id", ids)
+schemathesis.openapi.format("cursor", places)
+schemathesis.openapi.format("tree-cursor", places)
+schemathesis.openapi.format("diff-cursor", numbers)
+
+
+@schemathesis.hook
+def map_query(context, query):
+    """What a format alone cannot say."""
+    if not query:
+        return query
+    operation = context.operation.definition.raw["operationId"]
+    # Both together have to be in order, and they are drawn one by one.
+    if "from" in query and "to" in query:
+        del query["to"]
+    # Else it is followed until the client goes away.
+    if operation == "followRecords" and "timeout" not in query:
+        query["timeout"] = "1ms"
+    return query
