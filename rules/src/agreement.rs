@@ -1,7 +1,7 @@
 //! Our operations and the interpreter come to the same, for random conditions and records.
 
 use cel::parser::Parser;
-use distlog_proto::wire::BatchWriter;
+use distlog_proto::wire::{BatchWriter, Parts, field::record as field};
 use distlog_proto::{
     BatchRef, Callsite, Kind, Map, Outcome, Record, Severity, Source, Task, TaskId, Value,
 };
@@ -187,6 +187,64 @@ prop_compose! {
     }
 }
 
+/// A record without the parts that nobody reads.
+fn without_others(record: &Record, parts: &Parts) -> Record {
+    let mut less = Record {
+        source: record.source.clone(),
+        callsite: record.callsite.clone(),
+        ..Record::default()
+    };
+    if parts.has(field::SEVERITY) {
+        less.severity = record.severity;
+    }
+    if parts.has(field::MESSAGE) {
+        less.message.clone_from(&record.message);
+    }
+    if parts.has(field::TASK) {
+        less.task.clone_from(&record.task);
+    }
+    if parts.has(field::KIND) {
+        less.kind = record.kind;
+    }
+    if parts.has(field::OUTCOME) {
+        less.outcome = record.outcome;
+    }
+    if parts.has(field::DURATION) {
+        less.duration = record.duration;
+    }
+    let fields = record
+        .fields
+        .iter()
+        .filter(|(name, _)| parts.has_field(name));
+    less.fields = fields
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
+    less
+}
+
+/// Both sides of the bounds that a condition has.
+#[test]
+fn the_least_severity_is_that_of_all_that_must_be() {
+    for (text, least) in [
+        ("severity >= ERROR", Severity::ERROR),
+        ("severity > 12 && service == 'a'", Severity::WARN),
+        ("ERROR <= severity", Severity::ERROR),
+        ("12u < severity", Severity::WARN),
+        ("severity == FATAL || severity == ERROR", Severity::ERROR),
+        ("severity >= ERROR || service == 'a'", Severity::UNSET),
+        ("!(severity >= ERROR)", Severity::UNSET),
+        ("severity <= ERROR", Severity::UNSET),
+        ("severity >= 99", Severity::new(24)),
+        ("severity > -1", Severity::UNSET),
+    ] {
+        assert_eq!(
+            Condition::compile(text).unwrap().least_severity(),
+            least,
+            "{text}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
@@ -202,6 +260,27 @@ proptest! {
             let batch = BatchRef::parse(&bytes).unwrap();
             let record = batch.records().next().unwrap().unwrap();
             prop_assert_eq!(compiled.matches(&record), interpreted.test(&record, &Memo::NONE) == Ok(true), "{} for {:?}", text, record);
+        }
+    }
+
+    #[test]
+    fn parts_that_are_not_read_change_nothing(
+        text in condition(), records in proptest::collection::vec(record(), 1..4),
+    ) {
+        let compiled = Condition::compile(&text);
+        prop_assume!(compiled.is_ok());
+        let compiled = compiled.unwrap();
+        for record in records {
+            let less = without_others(&record, compiled.parts());
+            let mut batch = BatchWriter::new();
+            batch.push(&record);
+            batch.push(&less);
+            let bytes = batch.finish();
+            let batch = BatchRef::parse(&bytes).unwrap();
+            let both: Vec<_> = batch.records().map(Result::unwrap).collect();
+            let matches = compiled.matches(&both[0]);
+            prop_assert_eq!(compiled.matches(&both[1]), matches, "{} for {:?}", text, record);
+            prop_assert!(!matches || both[0].severity >= compiled.least_severity(), "{} for {:?}", text, record);
         }
     }
 

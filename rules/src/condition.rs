@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use distlog_proto::RecordRef;
+use distlog_proto::wire::Parts;
+use distlog_proto::{RecordRef, Severity};
 
 use super::compile::compile;
 use super::fault::CompileFault;
@@ -16,6 +17,7 @@ use super::node::Node;
 pub struct Condition {
     text: Arc<str>,
     node: Arc<Node>,
+    parts: Arc<Parts>,
 }
 
 impl Condition {
@@ -24,15 +26,29 @@ impl Condition {
     /// # Errors
     /// The first fault in it, with its line and column: syntax, unknown names, types that never meet.
     pub fn compile(text: &str) -> Result<Condition, CompileFault> {
+        let mut node = compile(text)?;
+        let mut parts = Parts::default();
+        node.each_leaf(&mut |leaf| leaf.add_parts(&mut parts));
         Ok(Condition {
             text: text.into(),
-            node: Arc::new(compile(text)?),
+            node: Arc::new(node),
+            parts: Arc::new(parts),
         })
     }
 
     /// Whether the record matches. What it does not have makes it not match.
     pub fn matches(&self, record: &RecordRef<'_>) -> bool {
         self.node.test(record, &Memo::NONE) == Ok(true)
+    }
+
+    /// The parts of a record that it reads: without the others it matches the same.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// No record of a lower severity matches.
+    pub fn least_severity(&self) -> Severity {
+        self.node.least_severity()
     }
 
     /// The operations.

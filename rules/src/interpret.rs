@@ -11,7 +11,6 @@ use distlog_proto::wire::FieldsRef;
 
 use super::leaf::Leaf;
 use super::memo::Memo;
-use super::path::Path;
 use super::value::{NoValue, Val};
 
 /// The standard library, and the string functions of cel-go (`lowerAscii`, `split`, …).
@@ -113,13 +112,9 @@ impl Interpreted {
         }
     }
 
-    /// Shows all paths in it.
-    pub(super) fn each_path(&mut self, visit: &mut dyn FnMut(&mut Path)) {
-        let paths = self
-            .inputs
-            .iter_mut()
-            .filter_map(|(_, leaf)| leaf.path_mut());
-        paths.for_each(visit);
+    /// Shows all values of the record in it.
+    pub(super) fn each_leaf(&mut self, visit: &mut dyn FnMut(&mut Leaf)) {
+        self.inputs.iter_mut().for_each(|(_, leaf)| visit(leaf));
     }
 
     /// Whether it is true for this record.

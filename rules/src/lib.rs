@@ -48,6 +48,7 @@ mod leaf;
 mod memo;
 mod names;
 mod nearest;
+mod needs;
 mod node;
 mod path;
 mod reserved;

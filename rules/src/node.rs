@@ -7,7 +7,6 @@ use distlog_proto::RecordRef;
 use super::interpret::Interpreted;
 use super::leaf::Leaf;
 use super::memo::Memo;
-use super::path::Path;
 use super::value::{NoValue, Out, Val};
 
 /// An operation.
@@ -171,12 +170,12 @@ impl TextTest {
 }
 
 impl Node {
-    /// Shows all paths in it.
-    pub(super) fn each_path(&mut self, visit: &mut dyn FnMut(&mut Path)) {
+    /// Shows all values that it begins with.
+    pub(super) fn each_leaf(&mut self, visit: &mut dyn FnMut(&mut Leaf)) {
         match self {
-            Node::Leaf(leaf) => leaf.path_mut().into_iter().for_each(visit),
-            Node::Interpreted(expression) => expression.each_path(visit),
-            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) => a.each_path(visit),
+            Node::Leaf(leaf) => visit(leaf),
+            Node::Interpreted(expression) => expression.each_leaf(visit),
+            Node::Not(a) | Node::Matches(a, _) | Node::Size(a) => a.each_leaf(visit),
             Node::And(a, b)
             | Node::Or(a, b)
             | Node::Equal(a, b)
@@ -184,12 +183,12 @@ impl Node {
             | Node::In(a, b)
             | Node::Order(_, a, b)
             | Node::Text(_, a, b) => {
-                a.each_path(visit);
-                b.each_path(visit);
+                a.each_leaf(visit);
+                b.each_leaf(visit);
             }
             Node::InList(item, list) => {
-                item.each_path(visit);
-                list.iter_mut().for_each(|item| item.each_path(visit));
+                item.each_leaf(visit);
+                list.iter_mut().for_each(|item| item.each_leaf(visit));
             }
         }
     }

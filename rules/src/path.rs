@@ -64,6 +64,14 @@ impl Path {
         });
     }
 
+    /// Shows the names in its map that it may begin with; none if it is the map itself.
+    pub(super) fn each_first(&self, mut show: impl FnMut(Option<&str>)) {
+        match self.runs.first() {
+            None => show(None),
+            Some(run) => run.ends.iter().for_each(|end| show(run.text.get(..*end))),
+        }
+    }
+
     /// The value at its end.
     #[inline]
     pub(super) fn value<'a>(&self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Out<'a> {

@@ -85,6 +85,6 @@ fn assign_slots(conditions: &mut [&mut Node]) -> usize {
 
 fn each_path(conditions: &mut [&mut Node], visit: &mut dyn FnMut(&mut Path)) {
     for condition in conditions {
-        condition.each_path(visit);
+        condition.each_leaf(&mut |leaf| leaf.path_mut().into_iter().for_each(&mut *visit));
     }
 }

@@ -1,6 +1,7 @@
 //! A value of a record by its name alone, for those who group records by it.
 
 use cel::common::ast::Expr;
+use distlog_proto::wire::Parts;
 use distlog_proto::{RecordRef, ValueRef};
 
 use super::compile::taken;
@@ -69,6 +70,11 @@ impl ValuePath {
     /// The name.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Adds the parts of a record that it is read from.
+    pub fn add_parts(&self, parts: &mut Parts) {
+        self.leaf.add_parts(parts);
     }
 
     /// What it stands for in a record; `None` if the record has no such value.

@@ -3,7 +3,7 @@
 use distlog_proto::ProducerId;
 use std::ops::Range;
 
-use super::format::{BatchesOf, FrameHeader};
+use super::format::{BatchHeader, BatchesOf, FrameHeader};
 
 /// One batch of a [`Batches`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,19 @@ pub struct Batch {
 }
 
 impl Batch {
+    fn new(head: &BatchHeader, first: u64, range: Range<usize>) -> Batch {
+        Batch {
+            producer: head.producer,
+            from: head.from,
+            to: head.to,
+            first,
+            count: head.count,
+            received: head.received,
+            ordered: head.ordered,
+            range,
+        }
+    }
+
     /// The number after its last record.
     pub fn end(&self) -> u64 {
         self.first + u64::from(self.count)
@@ -81,21 +94,17 @@ impl Batches {
         mut wanted: impl FnMut(&Batch, &[u8]) -> bool,
     ) {
         for (head, first, body) in BatchesOf::new(frame, &self.bytes[at..]) {
-            let batch = Batch {
-                producer: head.producer,
-                from: head.from,
-                to: head.to,
-                first,
-                count: head.count,
-                received: head.received,
-                ordered: head.ordered,
-                range: at + body.start..at + body.end,
-            };
+            let batch = Batch::new(&head, first, at + body.start..at + body.end);
             // A batch of holes only has nothing to read.
             if head.count > 0 && wanted(&batch, &self.bytes[batch.range.clone()]) {
                 self.list.push(batch);
             }
         }
+    }
+
+    /// Lists a batch that stands in `bytes`.
+    pub(super) fn add(&mut self, head: &BatchHeader, first: u64, range: Range<usize>) {
+        self.list.push(Batch::new(head, first, range));
     }
 
     /// Drops the bytes from `at` on except those of the batches from number `from` on in the list, which are moved

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::batches::Batches;
+use super::block_reader::BlockReader;
 use super::error::{FileError, ReadError};
 use super::format::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, body_is_good};
 use super::layer::{StoreFile, read_full};
 use super::scan::is_damage;
-use super::sealed::{self, BlockAt, BlockReader, Sealed};
+use super::sealed::{self, BlockAt, Sealed};
 use super::state::{Live, Segment, Shared};
 
 /// At most so much of a raw segment is read at once, in bytes; a larger frame is read whole.

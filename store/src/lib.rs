@@ -70,15 +70,16 @@
 //! `writer`: the [`Store`], with `pending` (the frame under construction), `producers`, `checkpoint`, `directory` and
 //! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `search`, `batches`:
 //! reading; `words`: what a search compares.
-//! `sealer` (the thread), `effort` (its pace), `seal` (writes), `sealed` (reads), `columns` (blocks), `summary`,
-//! `memory` and `filter`: sealed segments and the indexes. `search`, `block_lists`, `words`: what queries read.
-//! `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is old.
-//! `cursor_file`, `replace`: small files. `stats`: counters.
+//! `sealer` (the thread), `effort` (its pace), `seal` (writes), `sealed` and `block_reader` (read), `columns` (blocks),
+//! `summary`, `memory` and `filter`: sealed segments and the indexes. `search`, `block_lists`, `words`: what queries
+//! read. `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is
+//! old. `cursor_file`, `replace`: small files. `stats`: counters.
 
 mod age_clock;
 mod append;
 mod batches;
 mod block_lists;
+mod block_reader;
 mod checkpoint;
 mod columns;
 mod consumer;
@@ -115,6 +116,7 @@ mod writer;
 pub use age_clock::ClockJump;
 pub use append::{Append, AppendOutcome};
 pub use batches::{Batch, Batches};
+pub use columns::Selection;
 pub use consumer::{Chunk, Consumer};
 pub use cursor::{Cursor, Progress};
 pub use cursor_file::{CursorFile, SavedCursor};
@@ -123,7 +125,7 @@ pub use layer::{FileLayer, Lock, OsFiles, StoreFile};
 pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT};
 pub use reader::Reader;
 pub use retention::Expired;
-pub use search::{Block, BlockBuffer};
+pub use search::{Block, BlockBatch, BlockBuffer};
 pub use stats::Stats;
 pub use summary::BlockSummary;
 pub use trace::TraceCursor;

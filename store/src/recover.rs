@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::block_reader::BlockReader;
 use super::checkpoint::{Checkpoint, Loaded};
 use super::damage::{Damage, DamageLog, What};
 use super::directory::{LOG, log_path};
@@ -21,7 +22,7 @@ use super::replace::ASIDE;
 use super::salvage::{Salvaged, salvage};
 use super::scan::{Bounds, Walk, Window, segment_header};
 use super::seal;
-use super::sealed::{self, BlockReader, Footer, Sealed, VERSION};
+use super::sealed::{self, Footer, Sealed, VERSION};
 use super::state::{Live, Segment, State};
 use super::stats::{Counters, add};
 

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+use super::block_reader::BlockReader;
 use super::effort::Effort;
 use super::format::{BatchesOf, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::FileLayer;
@@ -11,7 +12,7 @@ use super::memory::{FrameAt, MemoryIndex};
 use super::options::Options;
 use super::scan::Window;
 use super::seal::{self, SealWriter};
-use super::sealed::{BLOCK_HEADER, BLOCK_MAGIC, BlockAt, BlockHeader, BlockReader, Sealed};
+use super::sealed::{BLOCK_HEADER, BLOCK_MAGIC, BlockAt, BlockHeader, Sealed};
 
 /// A segment that was written anew.
 pub(super) struct Salvaged {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::columns::{self, BlockIndex};
+use super::columns::{self, BlockIndex, Unpack};
 use super::effort::Effort;
 use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
@@ -47,6 +47,8 @@ pub(super) struct SealWriter<'a> {
     final_form: bool,
     block_target: usize,
     pack: Option<zstd::bulk::Compressor<'static>>,
+    columns: columns::Pack,
+    unpack: Unpack,
     raw: Vec<u8>,
     packed: Vec<u8>,
     raw_first: u64,
@@ -79,6 +81,8 @@ impl<'a> SealWriter<'a> {
             final_form: !options.compress || effort == Effort::Columns,
             block_target: options.block_target(),
             pack: None,
+            columns: columns::Pack::default(),
+            unpack: Unpack::default(),
             raw: Vec::new(),
             packed: Vec::new(),
             raw_first: header.first,
@@ -252,11 +256,12 @@ impl<'a> SealWriter<'a> {
             return Ok((Method::Rows, packed, None));
         };
         if self.effort == Effort::Columns
-            && let Some(columns) = columns::encode(raw)?
+            && let Some(columns) = columns::encode(raw, &mut self.columns)?
             && columns.body.len() < raw.len()
         {
             // Nothing is removed that cannot be read again.
-            if columns::decode(&columns.body, raw.len(), &mut packed).is_some() && packed == raw {
+            let (body, unpack) = (&columns.body, &mut self.unpack);
+            if columns::decode(body, raw.len(), unpack, &mut packed).is_some() && packed == raw {
                 return Ok((Method::Columns, columns.body, columns.index));
             }
             packed.clear();

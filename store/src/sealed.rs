@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::columns;
 use super::filter;
 use super::format::{MAX_BODY, put, take, u32_at, u64_at};
 use super::layer::{StoreFile, read_full};
@@ -228,7 +227,8 @@ pub(super) struct Sealed {
     pub(super) size: u64,
 }
 
-fn exactly(file: &dyn StoreFile, buf: &mut [u8], offset: u64) -> io::Result<()> {
+/// Fills a buffer, or fails.
+pub(super) fn exactly(file: &dyn StoreFile, buf: &mut [u8], offset: u64) -> io::Result<()> {
     if read_full(file, buf, offset)? == buf.len() {
         Ok(())
     } else {
@@ -356,65 +356,4 @@ fn postings(file: &dyn StoreFile, f: &Footer, at: u32, count: u32) -> io::Result
         return Ok(None);
     }
     Ok(Some(list.chunks_exact(4).map(|b| u32_at(b, 0)).collect()))
-}
-
-/// Reads blocks, with buffers that are used again.
-#[derive(Default)]
-pub(super) struct BlockReader {
-    stored: Vec<u8>,
-    unpack: Option<zstd::bulk::Decompressor<'static>>,
-}
-
-impl BlockReader {
-    /// Appends the frames of a block to `out`; false if the block is damaged (`out` is as before then).
-    pub(super) fn read(
-        &mut self,
-        file: &dyn StoreFile,
-        at: &BlockAt,
-        out: &mut Vec<u8>,
-    ) -> io::Result<bool> {
-        if at.stored as usize > MAX_RAW {
-            return Ok(false);
-        }
-        self.stored.resize(BLOCK_HEADER + at.stored as usize, 0);
-        match exactly(file, &mut self.stored, at.offset) {
-            Err(e) if is_damage(&e) => return Ok(false),
-            other => other?,
-        }
-        let (head, body) = self.stored.split_at(BLOCK_HEADER);
-        let Some(header) = BlockHeader::decode(head) else {
-            return Ok(false);
-        };
-        if header.stored != at.stored || crc32c::crc32c(body) != header.crc {
-            return Ok(false);
-        }
-        match header.method {
-            Method::PackedRows => {}
-            Method::Rows => {
-                out.extend_from_slice(body);
-                return Ok(true);
-            }
-            Method::Columns => {
-                let start = out.len();
-                let good = columns::decode(body, header.raw as usize, out).is_some();
-                if !good {
-                    out.truncate(start);
-                }
-                return Ok(good);
-            }
-        }
-        let unpack = match &mut self.unpack {
-            Some(unpack) => unpack,
-            none => none.insert(zstd::bulk::Decompressor::new()?),
-        };
-        let start = out.len();
-        out.resize(start + header.raw as usize, 0);
-        let good = unpack
-            .decompress_to_buffer(body, &mut out[start..])
-            .is_ok_and(|n| n == header.raw as usize);
-        if !good {
-            out.truncate(start);
-        }
-        Ok(good)
-    }
 }

@@ -4,8 +4,12 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::batches::Batches;
+use distlog_proto::{BatchRef, RecordRef, Severity};
+
+use super::batches::{Batch, Batches};
 use super::block_lists::BlockList;
+use super::block_reader::{BlockReader, Selected};
+use super::columns::{Selection, SomeRecords};
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::read_full;
@@ -13,7 +17,7 @@ use super::memory::FrameAt;
 use super::options::FRAME_TARGET;
 use super::reader::Reader;
 use super::scan::is_damage;
-use super::sealed::{self, BlockAt, BlockReader, Sealed};
+use super::sealed::{self, BlockAt, Sealed};
 use super::state::{Live, Segment, Shared};
 use super::summary::BlockSummary;
 use super::words::hash;
@@ -28,8 +32,17 @@ pub struct Block {
 
 #[derive(Clone)]
 enum Place {
-    Frames(Arc<Live>, Range<usize>),
+    Frames(Arc<Live>, Frames),
     Block(Arc<Sealed>, Arc<BlockList>, usize),
+}
+
+/// Neighbouring frames.
+#[derive(Clone)]
+struct Frames {
+    places: Range<usize>,
+    /// More were too much: these stay together.
+    full: bool,
+    known: Option<Arc<BlockSummary>>,
 }
 
 /// What [`Block::read`] fills. Use one again and again: it keeps its memory.
@@ -37,12 +50,70 @@ enum Place {
 pub struct BlockBuffer {
     batches: Batches,
     blocks: BlockReader,
+    /// Of batches that were not read as a whole which of its records are there, one after the other.
+    places: Vec<u32>,
+    /// Where those of each batch end; none where all were read as a whole.
+    ends: Vec<usize>,
+}
+
+/// A batch of a block, with the records that were read.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockBatch<'b> {
+    /// What it is as a whole.
+    pub head: &'b Batch,
+    /// Its bytes, without the records that were not read.
+    pub bytes: &'b [u8],
+    places: Option<&'b [u32]>,
 }
 
 impl BlockBuffer {
     /// The batches of the block that was read last.
-    pub fn batches(&self) -> &Batches {
-        &self.batches
+    pub fn batches(&self) -> impl Iterator<Item = BlockBatch<'_>> {
+        let mut start = 0;
+        self.batches
+            .iter()
+            .enumerate()
+            .map(move |(at, (head, bytes))| BlockBatch {
+                head,
+                bytes,
+                places: self.ends.get(at).and_then(|end| {
+                    let start = std::mem::replace(&mut start, *end);
+                    self.places.get(start..*end)
+                }),
+            })
+    }
+
+    fn clear(&mut self) {
+        self.batches.clear();
+        self.places.clear();
+        self.ends.clear();
+    }
+}
+
+impl<'b> BlockBatch<'b> {
+    /// Its records that were read, with their numbers in the store, except some that are less severe; `parsed` is the
+    /// batch itself.
+    pub fn records<'a>(
+        &self,
+        parsed: &'a BatchRef<'a>,
+        least: Severity,
+    ) -> impl Iterator<Item = RecordRef<'a>> + use<'a, 'b> {
+        let (first, places) = (self.head.first, self.places);
+        let place = move |at: usize| match places {
+            Some(places) => places.get(at).copied().map(u64::from),
+            None => Some(at as u64),
+        };
+        // What was selected was so by its severity.
+        let least = match places {
+            Some(_) => Severity::UNSET,
+            None => least,
+        };
+        parsed.records_from(least).filter_map(move |(at, record)| {
+            // Valid when it was stored.
+            let mut record = record.ok()?;
+            record.store_number = first + place(at)?;
+            Some(record)
+        })
     }
 }
 
@@ -84,9 +155,14 @@ fn add_frames(shared: &Arc<Shared>, live: &Arc<Live>, end: u64, blocks: &mut Vec
         });
         let to = from + more.count().max(1);
         let next = frames.get(to).map_or(end, |next| next.first);
+        let group = Frames {
+            places: from..to,
+            full: to < frames.len(),
+            known: live.known(from),
+        };
         blocks.push(Block {
             shared: Arc::clone(shared),
-            place: Place::Frames(Arc::clone(live), from..to),
+            place: Place::Frames(Arc::clone(live), group),
             numbers: frames[from].first..next,
         });
         from = to;
@@ -144,7 +220,7 @@ impl Block {
     /// What is known of it without reading it.
     pub fn summary(&self) -> Option<&BlockSummary> {
         match &self.place {
-            Place::Frames(..) => None,
+            Place::Frames(_, frames) => frames.known.as_deref(),
             Place::Block(_, list, place) => list.summaries.get(*place)?.as_ref(),
         }
     }
@@ -180,21 +256,32 @@ impl Block {
         }
     }
 
-    /// Reads it. One that retention removed meanwhile is empty. What is damaged is left out, counted and told.
+    /// Reads what is wanted of it. One that retention removed meanwhile is empty. What is damaged is left out, counted
+    /// and told.
     ///
     /// # Errors
     /// If a file cannot be read for a reason that may pass.
-    pub fn read(&self, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
-        buffer.batches.clear();
+    pub fn read(&self, wanted: &Selection<'_>, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
+        buffer.clear();
         match &self.place {
-            Place::Frames(live, frames) => self
-                .read_frames(live, frames.clone(), &mut buffer.batches)
-                .map_err(|e| FileError::new("read", &live.path, e).into()),
+            Place::Frames(live, frames) => {
+                let batches = &mut buffer.batches;
+                self.read_frames(live, frames.places.clone(), batches)
+                    .map_err(|e| FileError::new("read", &live.path, e))?;
+                // Whoever asks next need not read them if he only counts.
+                if frames.full
+                    && frames.known.is_none()
+                    && let Some(summary) = BlockSummary::of(batches)
+                {
+                    live.learn(frames.places.start, summary);
+                }
+                Ok(())
+            }
             Place::Block(sealed, list, place) => {
                 let Some(at) = list.table.get(*place) else {
                     return Ok(());
                 };
-                match self.read_block(sealed, at, buffer) {
+                match self.read_block(sealed, at, wanted, buffer) {
                     Err(e) if is_gone(&self.shared, sealed, &e) => Ok(()),
                     other => other.map_err(|e| FileError::new("read", &sealed.path, e).into()),
                 }
@@ -206,17 +293,33 @@ impl Block {
         &self,
         sealed: &Sealed,
         at: &BlockAt,
+        wanted: &Selection<'_>,
         buffer: &mut BlockBuffer,
     ) -> io::Result<()> {
         let file = self.shared.layer.open(&sealed.path)?;
         let out = &mut buffer.batches;
-        if !buffer.blocks.read(&*file, at, &mut out.bytes)? {
-            self.shared.note_lost(&sealed.path, self.numbers());
-            return Ok(());
-        }
-        let frames: Vec<_> = FramesIn::new(&out.bytes).collect();
-        for (frame, range) in frames {
-            out.add_frame(&frame, range.start, |_, _| true);
+        let mut bytes = std::mem::take(&mut out.bytes);
+        let (places, ends) = (&mut buffer.places, &mut buffer.ends);
+        let mut add = |some: SomeRecords<'_>| {
+            out.add(&some.header, some.first, some.range);
+            places.extend_from_slice(some.places);
+            ends.push(places.len());
+        };
+        let read = (buffer.blocks).select(&*file, at, wanted, &mut bytes, &mut add);
+        buffer.batches.bytes = bytes;
+        match read? {
+            Some(Selected::Batches) => {}
+            Some(Selected::Frames) => {
+                let out = &mut buffer.batches;
+                let frames: Vec<_> = FramesIn::new(&out.bytes).collect();
+                for (frame, range) in frames {
+                    out.add_frame(&frame, range.start, |_, _| true);
+                }
+            }
+            None => {
+                buffer.clear();
+                self.shared.note_lost(&sealed.path, self.numbers());
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What the writer, the sealing thread and the readers share: the list of segments and up to where they are durable.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use super::memory::MemoryIndex;
 use super::options::Options;
 use super::sealed::Sealed;
 use super::stats::{Counters, Stats, add};
+use super::summary::BlockSummary;
 
 /// A segment that is not sealed: the open one, or one that waits for it.
 pub(super) struct Live {
@@ -30,6 +31,8 @@ pub(super) struct Live {
     /// Bytes of the file.
     pub(super) size: AtomicU64,
     memory: RwLock<MemoryIndex>,
+    /// What is known of groups of frames that were read, by the first frame of each.
+    known: Mutex<HashMap<usize, Arc<BlockSummary>>>,
 }
 
 impl Live {
@@ -49,7 +52,20 @@ impl Live {
             newest: AtomicU64::new(0),
             size: AtomicU64::new(size),
             memory: RwLock::new(memory),
+            known: Mutex::default(),
         }
+    }
+
+    /// What is known of the frames from one on that are read together.
+    pub(super) fn known(&self, from: usize) -> Option<Arc<BlockSummary>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&from).cloned()
+    }
+
+    /// Notes what is known of these frames, to which none will be added.
+    pub(super) fn learn(&self, from: usize, summary: BlockSummary) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(from, Arc::new(summary));
     }
 
     /// The index, to read. A thread that panicked while it held the lock can have left no half-done change behind: the

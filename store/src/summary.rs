@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use distlog_proto::{Outcome, Severity};
 
+use super::batches::Batches;
 use super::columns::{BlockIndex, OUTCOMES, Reader, SEVERITIES, Unpack, Writer};
 use super::filter;
 
@@ -36,6 +37,39 @@ pub struct BlockSummary {
 }
 
 impl BlockSummary {
+    /// What there is to know of batches; none if they have no records. Nothing is known of their words.
+    pub(super) fn of(batches: &Batches) -> Option<BlockSummary> {
+        let mut index = BlockIndex::default();
+        for (head, batch) in batches.parsed() {
+            let service = index.service(batch.source().service.as_bytes());
+            for record in head.records(&batch) {
+                let time = if record.time > 0 {
+                    record.time
+                } else {
+                    head.received
+                };
+                index.add(time, record.severity, service);
+                index.add_task(record.kind, record.outcome, record.duration);
+            }
+        }
+        let (first, last) = index.times?;
+        let counts = index.counts.into_iter().flat_map(|(service, counts)| {
+            let service: Arc<str> = service.into();
+            let counts = counts.into_iter().enumerate();
+            counts.map(move |(severity, count)| (Arc::clone(&service), severity as u8, count))
+        });
+        Some(BlockSummary {
+            times: first..=last,
+            begins: index.begins,
+            longest: index.longest,
+            counts: (!index.many_services)
+                .then(|| counts.filter(|(.., count)| *count > 0).collect()),
+            ends: index.ends,
+            filter_at: 0,
+            filter_blocks: 0,
+        })
+    }
+
     /// Its records by service and severity; none where it has too many services.
     pub fn counts(&self) -> Option<impl Iterator<Item = (&str, Severity, u32)>> {
         let counts = self.counts.as_ref()?.iter();
@@ -75,7 +109,7 @@ impl Summaries {
 
     /// The summaries and the filters, as they are written.
     pub(super) fn encode(&self) -> io::Result<(Vec<u8>, Vec<u8>)> {
-        let mut out = Writer::new()?;
+        let mut out = Writer::default();
         let mut filters = Vec::new();
         for index in &self.list {
             let Some((index, (first, last))) = index.as_ref().and_then(|i| Some((i, i.times?)))
@@ -109,7 +143,7 @@ impl Summaries {
             out.varint((filter.len() / filter::BLOCK) as u64);
             filters.extend_from_slice(&filter);
         }
-        let mut packed = Writer::new()?;
+        let mut packed = Writer::default();
         packed.varint(out.bytes.len() as u64);
         packed.run(&out.bytes)?;
         Ok((packed.bytes, filters))
@@ -121,7 +155,7 @@ pub(super) fn decode(bytes: &[u8], blocks: usize) -> Option<Vec<Option<BlockSumm
     let mut input = Reader::new(bytes);
     let len = input.count(MAX_SUMMARIES)?;
     let mut all = Vec::new();
-    input.run(len, &mut Unpack::new().ok()?, &mut all)?;
+    input.run(len, &mut Unpack::default(), &mut all)?;
     let mut input = Reader::new(&all);
     let mut services: Vec<Arc<str>> = Vec::new();
     let mut filter_at = 0;

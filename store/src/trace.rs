@@ -7,6 +7,7 @@ use std::sync::Arc;
 use distlog_proto::BatchRef;
 
 use super::batches::{Batch, Batches};
+use super::block_reader::BlockReader;
 use super::damage::{Damage, What};
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
@@ -14,7 +15,7 @@ use super::layer::{StoreFile, read_full};
 use super::memory::FrameAt;
 use super::options::TraceKey;
 use super::scan::is_damage;
-use super::sealed::{self, BlockAt, BlockReader, Found};
+use super::sealed::{self, BlockAt, Found};
 use super::state::{Live, Segment, Shared};
 
 /// Places in a segment, each with the number behind its last record.

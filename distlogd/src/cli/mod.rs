@@ -11,6 +11,7 @@ mod client;
 mod diff;
 mod drain;
 mod find;
+mod listing;
 mod notify;
 mod output;
 mod problems;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::client::{ListArgs, Listing, list, print, report_found};
+use super::client::{print, report_found};
+use super::listing::{ListArgs, Listing, list};
 use super::output::tell;
 use super::table::{cut_to, terminal_width, width};
 use super::{DaemonArgs, LookArgs};
@@ -33,7 +34,7 @@ pub(super) struct ProblemsArgs {
 
 pub(super) fn problems(args: &ProblemsArgs) -> u8 {
     let service = args.service.as_deref().map(|service| ("service", service));
-    let query: Vec<(&str, &str)> = service.into_iter().collect();
+    let query: Vec<(&'static str, &str)> = service.into_iter().collect();
     let listed = list(
         &args.daemon.url,
         "/api/v1/problems",
@@ -42,14 +43,14 @@ pub(super) fn problems(args: &ProblemsArgs) -> u8 {
         &args.look,
     );
     report_found(listed.and_then(|listing: Listing<Problem>| {
-        let found = !listing.items.is_empty();
+        let found = listing.found;
         if !args.look.json {
             if !found {
                 tell!("no problems");
             }
             print(&text(&listing.items, args.look.look(), terminal_width()))?;
         }
-        if listing.truncated {
+        if listing.truncated() {
             tell!("there are more problems than can be told from each other: ask for less time (--since)");
         }
         listing.say_rest("problems");

@@ -73,6 +73,7 @@ fn ask(args: &StatsArgs) -> Result<bool, Error> {
     };
     let mut query = args.query.parameters();
     query.push(("by", by.join(",")));
+    query.push(("progress", "true".to_owned()));
     query.push(("limit", args.limit.unwrap_or(usual).to_string()));
     query.extend(args.every.clone().map(|every| ("every", every)));
     let body = get_lines(&args.daemon.url, "/api/v1/stats", &query)?;

@@ -1,6 +1,7 @@
 //! `distlogd tasks`: the tasks that began a trace.
 
-use super::client::{Error, ListArgs, Listing, list, print, report_found};
+use super::client::{Error, print, report_found};
+use super::listing::{ListArgs, Listing, list};
 use super::output::tell;
 use super::{DaemonArgs, LookArgs};
 use crate::escape::{one_line, put_cut};
@@ -48,7 +49,7 @@ pub(super) struct TasksArgs {
 }
 
 pub(super) fn tasks(args: &TasksArgs) -> u8 {
-    let mut query: Vec<(&str, &str)> = Vec::new();
+    let mut query: Vec<(&'static str, &str)> = Vec::new();
     for (set, name) in [
         (args.running, "running"),
         (args.failed, "failed"),
@@ -75,7 +76,7 @@ pub(super) fn tasks(args: &TasksArgs) -> u8 {
         &args.look,
     );
     report_found(listed.and_then(|listing: Listing<TaskItem>| {
-        let found = !listing.items.is_empty();
+        let found = listing.found;
         if !args.look.json {
             show(&listing, args.look.look())?;
         }

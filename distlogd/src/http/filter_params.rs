@@ -10,7 +10,7 @@ use crate::query::{Cursor, Filter, MAX_TIMEOUT, TIMEOUT};
 pub(super) const Q: Param<Words> = Param {
     name: "q",
     about: "Words that a record must have, all of them, in its message, its texts, error or name; in any case. Quotes \
-            make a phrase, * at the end of a word any ending.",
+            make a phrase, * at the end of a word any ending. At most 64 words and 16 KiB.",
     examples: &["timeout 4711", "\"card declined\"", "connect*"],
     shape: Words,
 };
@@ -19,7 +19,7 @@ pub(super) const FILTER: Param<Cel> = Param {
     name: "filter",
     about: "Condition in CEL. Names: severity (TRACE, DEBUG, INFO, WARN, ERROR, FATAL), message, service, host, target, \
             file, line, kind (event, begin, bind, end of a task), outcome (ok, failed, lost, cancelled), duration, \
-            task, trace_id, fields.NAME, context.NAME (of the task), resource.NAME.",
+            task, trace_id, fields.NAME, context.NAME (of the task), resource.NAME. At most 16 KiB.",
     examples: &[
         "severity >= WARN && fields.amount > 100",
         "message.contains(\"refused\") && resource[\"k8s.pod.name\"].startsWith(\"pay\")",

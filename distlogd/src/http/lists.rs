@@ -1,5 +1,6 @@
 //! `GET /api/v1/tasks` and `GET /api/v1/problems`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -13,10 +14,11 @@ use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON};
 use super::filter_params::{CURSOR, FROM, PageAsk, SERVICE, TIMEOUT_PARAM, TO, limit, times};
 use super::params::{Param, Params};
 use super::problem::Problem;
+use super::progress::{self, PROGRESS};
 use super::shapes::{Flag, Number, Span, Text};
 use crate::query::problems::{Problem as StoredProblem, ProblemsPage};
 use crate::query::tasks::{TaskItem, TasksAsk, TasksPage};
-use crate::query::{Engine, Filter};
+use crate::query::{Counters, Engine, Filter};
 
 /// Items of a page.
 const LIMIT: Param<Number> = limit(20, 10_000);
@@ -75,6 +77,7 @@ pub(super) const TASKS: Endpoint = Endpoint {
         &LIMIT,
         &CURSOR,
         &TIMEOUT_PARAM,
+        &PROGRESS,
     ],
     headers: &[],
     contents: &[
@@ -96,7 +99,15 @@ pub(super) const PROBLEMS: Endpoint = Endpoint {
     about: "What fails, last seen first: errors and failed tasks, grouped by service, place in the code and kind of \
             error, with how many, since when, and ids of tasks. An error that failed several tasks of a trace counts \
             once.",
-    params: &[&SERVICE, &FROM, &TO, &LIMIT, &CURSOR, &TIMEOUT_PARAM],
+    params: &[
+        &SERVICE,
+        &FROM,
+        &TO,
+        &LIMIT,
+        &CURSOR,
+        &TIMEOUT_PARAM,
+        &PROGRESS,
+    ],
     headers: &[],
     contents: &[
         Content {
@@ -137,11 +148,8 @@ struct End {
     truncated: bool,
 }
 
-/// A page as JSON, or one item a line.
-fn answer<T: Serialize>(lines: bool, page: Page<T>) -> Result<Response, Problem> {
-    if !lines {
-        return Ok(Json(page).into_response());
-    }
+/// A page, one item a line.
+fn lines<T: Serialize>(page: &Page<T>) -> Result<Vec<u8>, Problem> {
     let written = || -> Result<Vec<u8>, serde_json::Error> {
         let mut lines = Vec::new();
         for item in &page.items {
@@ -152,8 +160,30 @@ fn answer<T: Serialize>(lines: bool, page: Page<T>) -> Result<Response, Problem>
         lines.push(b'\n');
         Ok(lines)
     };
-    let lines = written().map_err(Problem::failed)?;
-    Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response())
+    written().map_err(Problem::failed)
+}
+
+/// Answers with a page as JSON or, one item a line, with progress where it is asked for.
+async fn answer<T: Serialize, F>(
+    ask: Ask,
+    list: impl FnOnce(Engine, Params, Arc<Counters>) -> F,
+) -> Result<Response, Problem>
+where
+    F: Future<Output = Result<Page<T>, Problem>> + Send + 'static,
+{
+    let in_lines = ask.wants_lines();
+    let with_progress = ask.params.get(&PROGRESS)?;
+    let counters = Arc::<Counters>::default();
+    let page = list(ask.api.views.engine, ask.params, Arc::clone(&counters));
+    if with_progress {
+        return progress::answer(counters, async move { lines(&page.await?) }).await;
+    }
+    // A client that goes away drops this, and so cancels the query.
+    let page = page.await?;
+    if in_lines {
+        return Ok(([(header::CONTENT_TYPE, NDJSON)], lines(&page)?).into_response());
+    }
+    Ok(Json(page).into_response())
 }
 
 /// The tasks that the parameters say.
@@ -164,6 +194,7 @@ pub(super) async fn list_tasks(
     engine: Engine,
     params: &Params,
     limit: &Param<Number>,
+    counters: &Arc<Counters>,
 ) -> Result<TasksPage, Problem> {
     let (from, to) = times(params)?;
     let mut states = Vec::new();
@@ -187,20 +218,23 @@ pub(super) async fn list_tasks(
         limit,
         timeout,
     } = PageAsk::new(params, limit)?;
-    Ok(engine.tasks(ask, cursor, limit, timeout).await?)
+    let page = engine.tasks(ask, cursor, limit, timeout, counters);
+    Ok(page.await?)
 }
 
 /// The tasks that began a trace, newest begin first.
 async fn tasks(ask: Ask) -> Result<Response, Problem> {
-    let lines = ask.wants_lines();
-    let page = list_tasks(ask.api.views.engine, &ask.params, &LIMIT).await?;
-    let end = End {
-        next: page.next.map(|next| next.to_string()),
-        complete: page.complete,
-        truncated: false,
+    let list = |engine, params, counters| async move {
+        let page = list_tasks(engine, &params, &LIMIT, &counters).await?;
+        let end = End {
+            next: page.next.map(|next| next.to_string()),
+            complete: page.complete,
+            truncated: false,
+        };
+        let items = page.items;
+        Ok(Page { items, end })
     };
-    let items = page.items;
-    answer(lines, Page { items, end })
+    answer(ask, list).await
 }
 
 /// The problems that the parameters say.
@@ -211,6 +245,7 @@ pub(super) async fn list_problems(
     engine: Engine,
     params: &Params,
     limit: &Param<Number>,
+    counters: &Arc<Counters>,
 ) -> Result<ProblemsPage, Problem> {
     let (from, to) = times(params)?;
     let filter = Filter {
@@ -224,18 +259,21 @@ pub(super) async fn list_problems(
         limit,
         timeout,
     } = PageAsk::new(params, limit)?;
-    Ok(engine.problems(filter, cursor, limit, timeout).await?)
+    let page = engine.problems(filter, cursor, limit, timeout, counters);
+    Ok(page.await?)
 }
 
 /// What fails, the last seen first.
 async fn problems(ask: Ask) -> Result<Response, Problem> {
-    let lines = ask.wants_lines();
-    let page = list_problems(ask.api.views.engine, &ask.params, &LIMIT).await?;
-    let end = End {
-        next: page.next.map(|next| next.to_string()),
-        complete: page.complete,
-        truncated: page.truncated,
+    let list = |engine, params, counters| async move {
+        let page = list_problems(engine, &params, &LIMIT, &counters).await?;
+        let end = End {
+            next: page.next.map(|next| next.to_string()),
+            complete: page.complete,
+            truncated: page.truncated,
+        };
+        let items = page.items;
+        Ok(Page { items, end })
     };
-    let items = page.items;
-    answer(lines, Page { items, end })
+    answer(ask, list).await
 }

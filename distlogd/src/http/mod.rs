@@ -3,7 +3,7 @@
 //! A path of the API is an `Endpoint` (`endpoint.rs`): its parameters (`params.rs`, of the shapes in `shapes.rs`; what
 //! several paths have is in `filter_params.rs` and `look_params.rs`), its answers (`answers.rs`), its handler.
 //! `openapi.rs` has the list of them and describes them. `problem.rs` is every error. `server.rs` serves connections
-//! with limits; `pieces.rs` sends a long answer.
+//! with limits; `pieces.rs` sends a long answer, `progress.rs` tells how far it is.
 //!
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
 //! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
@@ -25,6 +25,7 @@ mod openapi;
 mod params;
 mod pieces;
 mod problem;
+mod progress;
 mod records;
 mod reorder;
 mod server;

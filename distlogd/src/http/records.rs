@@ -1,7 +1,6 @@
 //! `GET /api/v1/records`: the newest records that match.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +16,9 @@ use super::look_params::{COLOR, FULL, look};
 use super::params::{Param, Params};
 use super::pieces::{Live, Pieces};
 use super::problem::Problem;
-use super::shapes::{Flag, Number, OneOf};
-use crate::query::{Encode, Engine, Filter, Page, Progress, Records};
+use super::progress::{self, PROGRESS};
+use super::shapes::{Number, OneOf};
+use crate::query::{Counters, Encode, Engine, Filter, Page, Records};
 use crate::tree::put_line;
 
 /// Records of a page.
@@ -31,14 +31,6 @@ const FORMAT: Param<OneOf<bool>> = Param {
         values: &[("json", false), ("text", true)],
     },
 };
-const PROGRESS: Param<Flag> = Param {
-    name: "progress",
-    about: "Answer in NDJSON, and say in between how far the query is.",
-    examples: &[],
-    shape: Flag { default: false },
-};
-/// How often it is said how far a query is.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Records are sent in pieces of about this size, in bytes.
 const PIECE: usize = 64 << 10;
 
@@ -100,10 +92,20 @@ impl RecordsAsk {
     ///
     /// # Errors
     /// As [`Engine::newest`].
-    pub(super) async fn begin(self, engine: Engine, encode: Encode) -> Result<Records, Problem> {
+    pub(super) async fn begin(
+        self,
+        engine: Engine,
+        counters: Arc<Counters>,
+        encode: Encode,
+    ) -> Result<Records, Problem> {
         let RecordsAsk { filter, page } = self;
         // Which blocks there are stands in files.
-        let asked = move || engine.newest(filter, page.cursor, page.limit, page.timeout, encode);
+        let PageAsk {
+            cursor,
+            limit,
+            timeout,
+        } = page;
+        let asked = move || engine.newest(filter, cursor, limit, timeout, counters, encode);
         Ok(blocking(asked).await??)
     }
 }
@@ -112,12 +114,14 @@ impl RecordsAsk {
 async fn records(ask: Ask) -> Result<Response, Problem> {
     let wanted = RecordsAsk::new(&ask.params, &LIMIT)?;
     let encode = encode(&ask.params)?;
-    let progress = ask.params.get(&PROGRESS)?;
-    let lines = progress || ask.wants_lines();
-    let mut records = wanted.begin(ask.api.views.engine, encode).await?;
+    let with_progress = ask.params.get(&PROGRESS)?;
+    let lines = with_progress || ask.wants_lines();
+    let counters = Arc::<Counters>::default();
+    let begun = wanted.begin(ask.api.views.engine, Arc::clone(&counters), encode);
+    let mut records = begun.await?;
     let (pieces, body) = Pieces::new();
-    if progress {
-        tokio::spawn(send_with_progress(records, pieces));
+    if with_progress {
+        tokio::spawn(send_with_progress(records, counters, pieces));
     } else {
         // A client that goes away drops this, and so cancels the query.
         let outcome = records.running().outcome().await?;
@@ -126,7 +130,7 @@ async fn records(ask: Ask) -> Result<Response, Problem> {
     }
     let media_type = if lines { NDJSON } else { JSON };
     let mut response = ([(header::CONTENT_TYPE, media_type)], body).into_response();
-    if progress {
+    if with_progress {
         response.extensions_mut().insert(Live);
     }
     Ok(response)
@@ -156,15 +160,15 @@ fn encode(params: &Params) -> Result<Encode, Problem> {
     ))
 }
 
-async fn send_with_progress(mut records: Records, pieces: Pieces) {
-    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+async fn send_with_progress(mut records: Records, counters: Arc<Counters>, pieces: Pieces) {
+    let mut ticks = tokio::time::interval(progress::INTERVAL);
     // The first tick comes at once.
     ticks.tick().await;
     let outcome = loop {
         tokio::select! {
             outcome = records.running().outcome() => break outcome,
             _ = ticks.tick() => {
-                if !pieces.offer(progress_line(records.running().progress())) {
+                if !pieces.offer(progress::line(counters.progress())) {
                     return;
                 }
             }
@@ -180,12 +184,6 @@ async fn send_with_progress(mut records: Records, pieces: Pieces) {
             pieces.break_off("broken off");
         }
     }
-}
-
-/// How far a query is, as a line.
-pub(super) fn progress_line(progress: Progress) -> Vec<u8> {
-    let Progress { blocks, of, found } = progress;
-    format!("{{\"progress\":{{\"blocks\":{blocks},\"of\":{of},\"found\":{found}}}}}\n").into_bytes()
 }
 
 /// Sends a page.

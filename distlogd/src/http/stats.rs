@@ -1,5 +1,6 @@
 //! `GET /api/v1/stats`: counts by groups.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
@@ -10,9 +11,10 @@ use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON};
 use super::filter_params::{FILTER, FROM, Q, SERVICE, SEVERITY, TIMEOUT_PARAM, TO, filter, limit};
 use super::params::{Param, Params};
 use super::problem::Problem;
+use super::progress::{self, PROGRESS};
 use super::records::blocking;
 use super::shapes::{Number, Span, Text};
-use crate::query::{Engine, Grouping, MAX_GROUPS, Rows};
+use crate::query::{Counters, Engine, Grouping, MAX_GROUPS, Rows};
 use crate::values::MAX_DURATION;
 
 /// Groups of an answer.
@@ -52,6 +54,7 @@ pub(super) const STATS: Endpoint = Endpoint {
         &TO,
         &LIMIT,
         &TIMEOUT_PARAM,
+        &PROGRESS,
     ],
     headers: &[],
     contents: &[
@@ -88,6 +91,7 @@ pub(super) async fn count(
     engine: Engine,
     params: &Params,
     limit: &Param<Number>,
+    counters: Arc<Counters>,
 ) -> Result<Counted, Problem> {
     let filter = filter(params)?;
     let limit = params.get(limit)?;
@@ -95,7 +99,7 @@ pub(super) async fn count(
     let by = params.get(&BY)?.unwrap_or_default();
     let every = Some(params.get(&EVERY)?).filter(|every| !every.is_zero());
     let grouping = Grouping::parse(&by, every)?;
-    let asked = move || engine.stats(filter, grouping, timeout);
+    let asked = move || engine.stats(filter, grouping, timeout, counters);
     let mut running = blocking(asked).await??;
     let outcome = running.outcome().await?;
     Ok(Counted {
@@ -108,10 +112,24 @@ pub(super) async fn count(
 
 /// Counts the records that match.
 async fn stats(ask: Ask) -> Result<Response, Problem> {
-    let lines = ask.wants_lines();
-    let counted = count(ask.api.views.engine, &ask.params, &LIMIT).await?;
-    let Counted { rows, complete, .. } = counted;
+    let Ask { api, params, .. } = ask;
+    let counters = Arc::<Counters>::default();
+    let with_progress = params.get(&PROGRESS)?;
+    let counting = {
+        let counters = Arc::clone(&counters);
+        async move { count(api.views.engine, &params, &LIMIT, counters).await }
+    };
+    if with_progress {
+        let work = async move { Ok(written(&counting.await?, true)) };
+        return progress::answer(counters, work).await;
+    }
+    // A client that goes away drops this, and so cancels the query.
+    let out = written(&counting.await?, ask.media_type == NDJSON);
+    Ok(([(header::CONTENT_TYPE, ask.media_type)], out).into_response())
+}
 
+/// The groups, one a line or as a list.
+fn written(Counted { rows, complete, .. }: &Counted, lines: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let separator = if lines { b'\n' } else { b',' };
     if !lines {
@@ -133,5 +151,5 @@ async fn stats(ask: Ask) -> Result<Response, Problem> {
         rows.groups, rows.records, rows.truncated
     );
     out.extend_from_slice(end.as_bytes());
-    Ok(([(header::CONTENT_TYPE, ask.media_type)], out).into_response())
+    out
 }

@@ -75,7 +75,7 @@ const REORDER: Param<Flag> = Param {
 const TIMEOUT: Param<Span> = Param {
     name: "timeout",
     about: "The stream ends after it; else when the client goes away.",
-    examples: &["10s", "1h"],
+    examples: &[],
     shape: Span {
         most: MAX_DURATION,
         default: Duration::ZERO,
@@ -115,11 +115,9 @@ pub(super) const TAIL: Endpoint = Endpoint {
 async fn tail(ask: Ask) -> Result<Response, Problem> {
     let Ask { api, params, .. } = ask;
     let timeout = params.get(&TIMEOUT)?;
+    let from = params.get(&FROM)?;
     let last = params.get(&LAST_EVENT_ID)?;
-    let from = match last {
-        Some(last) => Some(last.saturating_add(1)),
-        None => params.get(&FROM)?,
-    };
+    let from = last.map(|last| last.saturating_add(1)).or(from);
     let (sender, receiver) = mpsc::channel(MAX_PENDING_EVENTS);
     let reader = api.views.reader;
     let feed = Feed {

@@ -31,19 +31,33 @@ impl Window {
 /// first asked.
 ///
 /// A query that ran out of time has read the records from some number on. What is left are several windows then, which
-/// are looked at one after the other: `END.TIME.NUMBER.FROM_…`.
+/// are looked at one after the other: `END.TIME.NUMBER.FROM_…`. Where records beyond them still matter, the end of
+/// all that were stored stands behind them: `…_END`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// Never empty; the first one is looked at next.
     pub(super) windows: Vec<Window>,
+    /// Records from this number on came later.
+    pub(super) end: u64,
 }
 
 impl Cursor {
     /// A cursor over these windows; `None` when nothing is left.
     pub(super) fn over(windows: Vec<Window>) -> Option<Cursor> {
-        let left = windows.iter().any(|window| !window.numbers.is_empty());
-        left.then_some(Cursor { windows })
+        Cursor::until(0, windows)
     }
+
+    /// A cursor over these windows of all records before `end`; `None` when nothing is left.
+    pub(super) fn until(end: u64, windows: Vec<Window>) -> Option<Cursor> {
+        let left = windows.iter().any(|window| !window.numbers.is_empty());
+        let end = end.max(last_of(&windows));
+        left.then_some(Cursor { windows, end })
+    }
+}
+
+fn last_of(windows: &[Window]) -> u64 {
+    let ends = windows.iter().map(|window| window.numbers.end);
+    ends.max().unwrap_or(0)
 }
 
 impl fmt::Display for Cursor {
@@ -56,6 +70,9 @@ impl fmt::Display for Cursor {
                 write!(f, ".{}", window.numbers.start)?;
             }
         }
+        if self.end > last_of(&self.windows) {
+            write!(f, "_{}", self.end)?;
+        }
         Ok(())
     }
 }
@@ -64,10 +81,18 @@ impl FromStr for Cursor {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Cursor, QueryError> {
-        let windows: Option<Vec<Window>> = text.split('_').map(window).collect();
+        let (windows, end) = match text.rsplit_once('_') {
+            Some((windows, end)) if !end.contains('.') => (windows, end.parse().ok()),
+            _ => (text, Some(0)),
+        };
+        let windows: Option<Vec<Window>> = windows.split('_').map(window).collect();
         windows
             .filter(|windows| windows.len() <= MAX_WINDOWS)
-            .map(|windows| Cursor { windows })
+            .zip(end)
+            .map(|(windows, end)| Cursor {
+                end: last_of(&windows).max(end),
+                windows,
+            })
             .ok_or_else(|| {
                 QueryError::parameter(
                     "cursor",
@@ -82,7 +107,7 @@ fn window(text: &str) -> Option<Window> {
     let numbers: Option<Vec<u64>> = text.split('.').map(|part| part.parse().ok()).collect();
     let (end, time, number, start) = match numbers?[..] {
         [end, time, number] => (end, time, number, 0),
-        [end, time, number, start] => (end, time, number, start),
+        [end, time, number, start] if start <= end => (end, time, number, start),
         _ => return None,
     };
     Some(Window {
@@ -97,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_what_was_given() {
-        for text in ["17.4.3", "17.4.18446744073709551615.3_3.9.9"] {
+        for text in ["17.4.3", "17.4.18446744073709551615.3_3.9.9", "3.9.9_17"] {
             let cursor: Cursor = text.parse().unwrap();
             assert_eq!(cursor.to_string(), text);
         }
@@ -108,6 +133,9 @@ mod tests {
             "1.-2.3",
             "a.b.c",
             "1.2.3_",
+            "5.2.3.6",
+            "17",
+            "_17",
             "1.2.99999999999999999999",
         ] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use distlog_proto::wire::SourceRef;
+use distlog_proto::wire::{Parts, SourceRef};
 use distlog_proto::{RecordRef, Severity};
 use distlog_rules::Condition;
 use distlog_store::BlockSummary;
 
 use super::cursor::Window;
+use super::only::Only;
 use super::phrase::Phrase;
 use super::scan::Place;
 
@@ -28,6 +29,8 @@ pub struct Filter {
     pub phrases: Vec<Phrase>,
     /// Meeting this condition.
     pub condition: Option<Condition>,
+    /// Only blocks, or records, of one kind.
+    pub only: Only,
 }
 
 impl Default for Filter {
@@ -40,21 +43,45 @@ impl Default for Filter {
             severity: Severity::UNSET,
             phrases: Vec::new(),
             condition: None,
+            only: Only::All,
         }
     }
 }
 
 impl Filter {
+    /// The parts of records that it looks at.
+    pub(super) fn parts(&self) -> Parts {
+        if !self.phrases.is_empty() {
+            return Parts::ALL;
+        }
+        let mut parts = Parts::default();
+        if self.severity > Severity::UNSET {
+            parts.add_severity();
+        }
+        if let Some(condition) = &self.condition {
+            parts.add_all(condition.parts());
+        }
+        parts
+    }
+
+    /// No record that is less severe passes.
+    pub(super) fn least_severity(&self) -> Severity {
+        let condition = self.condition.as_ref().map(Condition::least_severity);
+        self.severity.max(condition.unwrap_or_default())
+    }
+
     /// Whether a block may hold a record that passes, by what is known of it.
     pub(super) fn may_pass(&self, block: &BlockSummary) -> bool {
+        let least = self.least_severity();
         *block.times.end() >= self.from
             && *block.times.start() < self.to
             && *block.times.start() <= self.window.before.time
+            && self.only.may_pass(block)
             && block.counts().is_none_or(|mut counts| {
                 counts.any(|(service, severity, _)| {
                     // A program without the name of a service may be that of its process.
                     let named = |name| service == name || service.is_empty();
-                    severity >= self.severity && self.service.as_deref().is_none_or(named)
+                    severity >= least && self.service.as_deref().is_none_or(named)
                 })
             })
     }
@@ -71,7 +98,8 @@ impl Filter {
             && *block.times.end() < self.to
             && *block.times.end() < self.window.before.time
             && self.phrases.is_empty()
-            && self.condition.is_none();
+            && self.condition.is_none()
+            && self.only == Only::All;
         // A program without the name of a service may be that of its process.
         let unnamed = |service: &str| self.service.is_some() && service.is_empty();
         if !all || block.counts()?.any(|(service, ..)| unnamed(service)) {
@@ -112,6 +140,7 @@ impl Filter {
     /// Whether a record, of a source and at a place that may, passes.
     pub(super) fn takes(&self, record: &RecordRef<'_>) -> bool {
         record.severity >= self.severity
+            && self.only.takes(record)
             && self.phrases.iter().all(|phrase| phrase.is_in(record))
             && self
                 .condition

@@ -7,17 +7,20 @@
 //! `pool.rs` has the threads, `scan.rs` one query on its way over the blocks, `filter.rs` with `phrase.rs` the tests,
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
 //! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups; `tasks.rs` lists tasks, with
-//! `candidates.rs` and `trace_summary.rs`; `problems.rs` groups failures. `stored_tree.rs` builds the tree of a trace,
-//! `diff.rs` compares two. `span_names.rs`, `trace_search.rs` and `trace_spans.rs` see tasks as spans, for Jaeger's
-//! API.
+//! `candidates.rs`, `ended.rs`, `look_up.rs` and `trace_summary.rs`; `problems.rs` groups failures (`only.rs`).
+//! `stored_tree.rs` builds the tree of a trace, `diff.rs` compares two. `span_names.rs`, `trace_search.rs` and
+//! `trace_spans.rs` see tasks as spans, for Jaeger's API.
 
 mod budget;
 mod candidates;
 mod cursor;
 pub mod diff;
+mod ended;
 mod error;
 mod filter;
+mod look_up;
 mod newest;
+mod only;
 mod phrase;
 mod pool;
 pub mod problems;
@@ -45,7 +48,7 @@ pub use error::QueryError;
 pub use filter::Filter;
 pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
-pub use scan::{Collect, Progress, Running};
+pub use scan::{Collect, Counters, Progress, Running};
 pub use stats::{Grouping, MAX_GROUPS, Rows};
 pub use time::parse_time;
 pub use trace_search::SpanTest;
@@ -91,10 +94,12 @@ impl Engine {
         &self,
         filter: Filter,
         timeout: Duration,
+        counters: &Arc<Counters>,
         new: impl Fn() -> C + Send + 'static,
     ) -> Result<Running<C>, QueryError> {
-        let engine = self.clone();
-        let begun = tokio::task::spawn_blocking(move || engine.scan(filter, timeout, new));
+        let (engine, counters) = (self.clone(), Arc::clone(counters));
+        let begun =
+            tokio::task::spawn_blocking(move || engine.scan(filter, timeout, counters, new));
         begun.await.map_err(|_| QueryError::Failed)?
     }
 
@@ -106,12 +111,13 @@ impl Engine {
         &self,
         filter: Filter,
         timeout: Duration,
+        counters: Arc<Counters>,
         new: impl Fn() -> C,
     ) -> Result<Running<C>, QueryError> {
         let blocks = self.reader.blocks()?;
         let collectors = (0..self.pool.threads()).map(|_| new()).collect();
         let deadline = Instant::now() + timeout.min(MAX_TIMEOUT);
-        let (scan, running) = Scan::new(blocks, filter, collectors, deadline);
+        let (scan, running) = Scan::new(blocks, filter, collectors, deadline, counters);
         self.pool.add(scan)?;
         Ok(running)
     }

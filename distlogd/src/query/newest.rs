@@ -10,7 +10,7 @@ use distlog_store::{Batches, ReadError, Reader};
 
 use super::budget::{Budget, Held};
 use super::cursor::{Cursor, Window};
-use super::scan::{Collect, Outcome, Place, Running};
+use super::scan::{Collect, Counters, Outcome, Place, Running};
 use super::{Engine, Filter, QueryError};
 
 /// Writes a record as it is answered.
@@ -41,6 +41,7 @@ impl Engine {
         cursor: Option<Cursor>,
         limit: usize,
         timeout: Duration,
+        counters: Arc<Counters>,
         encode: Encode,
     ) -> Result<Records, QueryError> {
         let first = Window {
@@ -50,7 +51,7 @@ impl Engine {
         let mut windows = cursor.map_or_else(|| vec![first], |cursor| cursor.windows);
         filter.window = windows.remove(0);
         let window = filter.window.clone();
-        let running = self.scan(filter, timeout, || Newest {
+        let running = self.scan(filter, timeout, counters, || Newest {
             limit,
             kept: BinaryHeap::new(),
             cut: false,

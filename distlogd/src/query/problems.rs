@@ -6,14 +6,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_proto::{Kind, RecordRef, Severity, TraceId};
+use distlog_proto::{Kind, RecordRef, TraceId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::{Cursor, Window};
-use super::scan::{Collect, Place};
+use super::only::Only;
+use super::scan::{Collect, Counters, Place};
 use super::{Engine, Filter, QueryError};
 use crate::tree::{reason, service_of, template_of, without_numbers};
 
@@ -78,6 +80,7 @@ impl Engine {
         cursor: Option<Cursor>,
         limit: usize,
         timeout: Duration,
+        counters: &Arc<Counters>,
     ) -> Result<ProblemsPage, QueryError> {
         let whole = Window {
             numbers: 0..self.reader.end(),
@@ -90,7 +93,9 @@ impl Engine {
             numbers: window.numbers.clone(),
             ..Window::ALL
         };
-        let mut running = self.begin(filter, timeout, Problems::default).await?;
+        filter.only = Only::Failures;
+        let new = Problems::default;
+        let mut running = self.begin(filter, timeout, counters, new).await?;
         let outcome = running.outcome().await?;
         let complete = outcome.looked_from <= window.numbers.start;
         let (groups, truncated) = outcome.found.finish();
@@ -320,15 +325,16 @@ impl Problems {
 
 impl Collect for Problems {
     fn take(&mut self, record: &RecordRef<'_>, place: Place) {
+        // Only failures pass the filter.
         if record.kind == Kind::End {
-            if let Some(task) = record.task.filter(|_| record.outcome.is_failure()) {
+            if let Some(task) = record.task {
                 self.end(FailedEnd {
                     group: Group::of(record, place),
                     trace_id: task.trace_id,
                     errors: errors(record),
                 });
             }
-        } else if record.severity >= Severity::ERROR && record.kind != Kind::Begin {
+        } else {
             if let Some(task) = record.task {
                 for error in errors(record) {
                     self.log((task.trace_id, error));

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use distlog_proto::RecordRef;
-use distlog_store::{Block, BlockBuffer, BlockSummary};
+use distlog_proto::wire::Parts;
+use distlog_proto::{BatchRef, RecordRef, Severity};
+use distlog_store::{Block, BlockBuffer, BlockSummary, Selection};
 use tokio::sync::oneshot;
 
 use super::pool::Job;
@@ -36,8 +37,15 @@ impl Place {
 
 /// Takes the records of a query. Each thread has one of its own; they are merged in the end.
 pub trait Collect: Send + 'static {
+    /// Whether records that pass are what is looked for, and counted as found.
+    const COUNTED: bool = true;
+
     /// Takes a record that passed the filter.
     fn take(&mut self, record: &RecordRef<'_>, place: Place);
+    /// The parts of records that it looks at: the others may be missing in what it takes.
+    fn parts(&self) -> Parts {
+        Parts::ALL
+    }
     /// Takes all records of a block that pass, if it needs no more of them than how many there are, by what is known
     /// of the block.
     fn take_counts(&mut self, block: &BlockSummary, filter: &Filter, numbers: &Range<u64>) -> bool {
@@ -72,6 +80,34 @@ pub struct Progress {
     pub found: u64,
 }
 
+/// Counts how far one query is, or several that answer together.
+#[derive(Debug, Default)]
+pub struct Counters {
+    blocks: AtomicU64,
+    of: AtomicU64,
+    found: AtomicU64,
+}
+
+impl Counters {
+    /// How far they are.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            blocks: self.blocks.load(Ordering::Relaxed),
+            of: self.of.load(Ordering::Relaxed),
+            found: self.found.load(Ordering::Relaxed),
+        }
+    }
+
+    /// So many more were found.
+    pub(super) fn add_found(&self, found: u64) {
+        self.found.fetch_add(found, Ordering::Relaxed);
+    }
+
+    fn add_blocks(&self, blocks: usize) {
+        self.blocks.fetch_add(blocks as u64, Ordering::Relaxed);
+    }
+}
+
 /// A query that runs. Dropping it cancels the query.
 pub struct Running<C> {
     shared: Arc<Shared>,
@@ -81,9 +117,7 @@ pub struct Running<C> {
 /// What the query and who waits for it both see.
 struct Shared {
     cancelled: AtomicBool,
-    blocks: AtomicU64,
-    of: u64,
-    found: AtomicU64,
+    counters: Arc<Counters>,
 }
 
 impl<C> Running<C> {
@@ -93,15 +127,6 @@ impl<C> Running<C> {
     /// If the store cannot be read.
     pub async fn outcome(&mut self) -> Result<Outcome<C>, QueryError> {
         (&mut self.outcome).await.unwrap_or(Err(QueryError::Failed))
-    }
-
-    /// How far it is.
-    pub fn progress(&self) -> Progress {
-        Progress {
-            blocks: self.shared.blocks.load(Ordering::Relaxed),
-            of: self.shared.of,
-            found: self.shared.found.load(Ordering::Relaxed),
-        }
     }
 }
 
@@ -118,6 +143,10 @@ pub struct Scan<C> {
     /// Of each block the newest time in it and all before it, as far as it is known.
     newest: Vec<u64>,
     filter: Filter,
+    /// What is read of records.
+    parts: Parts,
+    /// No record that is less severe passes.
+    severity: Severity,
     deadline: Instant,
     collectors: Vec<Mutex<Option<C>>>,
     /// See [`Collect::enough`].
@@ -160,17 +189,25 @@ impl<C: Collect> Scan<C> {
         filter: Filter,
         collectors: Vec<C>,
         deadline: Instant,
+        counters: Arc<Counters>,
     ) -> (Arc<Scan<C>>, Running<C>) {
         let mut newest = 0;
         let known = |block: &Block| block.summary().map_or(u64::MAX, |known| *known.times.end());
+        counters
+            .of
+            .fetch_add(blocks.len() as u64, Ordering::Relaxed);
         let shared = Arc::new(Shared {
             cancelled: AtomicBool::new(false),
-            blocks: AtomicU64::new(0),
-            of: blocks.len() as u64,
-            found: AtomicU64::new(0),
+            counters,
         });
         let (answer, outcome) = oneshot::channel();
+        let mut parts = filter.parts();
+        if let Some(collector) = collectors.first() {
+            parts.add_all(&collector.parts());
+        }
         let scan = Scan {
+            parts,
+            severity: filter.least_severity(),
             newest: blocks
                 .iter()
                 .map(|block| {
@@ -217,6 +254,7 @@ impl<C: Collect> Scan<C> {
                 state.from = state.from.max(state.next);
                 state.next = 0;
             } else if self.newest[block] < self.enough.load(Ordering::Relaxed) {
+                self.shared.counters.add_blocks(state.next);
                 state.next = 0;
             } else if self.may_pass(&self.blocks[block]) {
                 state.next = block;
@@ -230,7 +268,7 @@ impl<C: Collect> Scan<C> {
                 });
             } else {
                 state.next = block;
-                self.shared.blocks.fetch_add(1, Ordering::Relaxed);
+                self.shared.counters.add_blocks(1);
             }
         }
         self.finish(&mut state);
@@ -266,25 +304,33 @@ impl<C: Collect> Scan<C> {
         {
             return End::Done;
         }
-        if let Err(error) = block.read(buffer) {
+        let source = |head: &[u8]| {
+            BatchRef::parse(head).is_ok_and(|head| self.filter.takes_source(head.source()))
+        };
+        let wanted = Selection {
+            severity: self.severity,
+            parts: &self.parts,
+            source: &source,
+        };
+        if let Err(error) = block.read(&wanted, buffer) {
             return End::Failed(error.into());
         }
         // A block that was begun is read to its end, so that it is known what is left.
         let too_late = self.deadline + GRACE;
         let (mut looked, mut found) = (0_u32, 0);
         let enough = self.enough.load(Ordering::Relaxed);
-        for (head, bytes) in buffer.batches().iter() {
-            if !self.filter.may_pass_in(bytes) {
+        for stored in buffer.batches() {
+            if !self.filter.may_pass_in(stored.bytes) {
                 continue;
             }
             // Valid when it was stored.
-            let Ok(batch) = distlog_proto::BatchRef::parse(bytes) else {
+            let Ok(batch) = BatchRef::parse(stored.bytes) else {
                 continue;
             };
             if !self.filter.takes_source(batch.source()) {
                 continue;
             }
-            for record in head.records(&batch) {
+            for record in stored.records(&batch, self.severity) {
                 looked += 1;
                 if looked.is_multiple_of(LOOK_EVERY) {
                     if self.is_cancelled() {
@@ -295,7 +341,7 @@ impl<C: Collect> Scan<C> {
                     }
                 }
                 let time = if record.time == 0 {
-                    head.received
+                    stored.head.received
                 } else {
                     record.time
                 };
@@ -309,7 +355,9 @@ impl<C: Collect> Scan<C> {
                 }
             }
         }
-        self.shared.found.fetch_add(found, Ordering::Relaxed);
+        if C::COUNTED {
+            self.shared.counters.add_found(found);
+        }
         self.enough.fetch_max(collector.enough(), Ordering::Relaxed);
         End::Done
     }
@@ -358,7 +406,7 @@ impl<C: Collect> Drop for Work<'_, C> {
                 state.next = 0;
             }
         }
-        self.scan.shared.blocks.fetch_add(1, Ordering::Relaxed);
+        self.scan.shared.counters.add_blocks(1);
         state.in_work -= 1;
         self.scan.finish(&mut state);
     }

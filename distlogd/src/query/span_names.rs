@@ -81,7 +81,7 @@ impl Engine {
     ) -> Result<BTreeSet<(String, &'static str)>, QueryError> {
         let budget = Arc::clone(&self.budget);
         let new = move || SpanNames::new(service.clone(), &budget);
-        let mut running = self.begin(filter, timeout, new).await?;
+        let mut running = self.begin(filter, timeout, &Arc::default(), new).await?;
         Ok(running.outcome().await?.found.names)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
+use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{Kind, RecordRef, Severity};
 use distlog_python::json::{write_str, write_value};
 use distlog_rules::{Named, ValuePath};
@@ -14,7 +15,7 @@ use distlog_store::BlockSummary;
 use sketches_ddsketch::DDSketch;
 
 use super::budget::{Budget, Held};
-use super::scan::{Collect, Place, Running};
+use super::scan::{Collect, Counters, Place, Running};
 use super::{Engine, Filter, QueryError};
 use crate::tree::paint::utc;
 
@@ -104,6 +105,25 @@ impl Grouping {
         })
     }
 
+    /// The parts of records that groups are made of, and how long tasks took.
+    fn parts(&self) -> Parts {
+        let mut parts = Parts::default();
+        for number in [field::KIND, field::DURATION] {
+            parts.add(number);
+        }
+        for name in &self.by {
+            match name {
+                Name::Severity => parts.add_severity(),
+                Name::Task => {
+                    parts.add(field::NAME);
+                    parts.add(field::MESSAGE);
+                }
+                Name::Value(path) => path.add_parts(&mut parts),
+            }
+        }
+        parts
+    }
+
     /// The group of the records of a service and severity.
     fn key_of_counts(&self, service: &str, severity: Severity, begin: u64, key: &mut Vec<u8>) {
         key.extend_from_slice(&begin.to_be_bytes());
@@ -156,9 +176,12 @@ impl Engine {
         filter: Filter,
         grouping: Grouping,
         timeout: Duration,
+        counters: Arc<Counters>,
     ) -> Result<Running<Groups>, QueryError> {
         let grouping = Arc::new(grouping);
-        self.scan(filter, timeout, || Groups::new(&grouping, &self.budget))
+        self.scan(filter, timeout, counters, || {
+            Groups::new(&grouping, &self.budget)
+        })
     }
 }
 
@@ -299,6 +322,10 @@ impl Collect for Groups {
             }
         }
         self.key = key;
+    }
+
+    fn parts(&self) -> Parts {
+        self.grouping.parts()
     }
 
     fn take_counts(&mut self, block: &BlockSummary, filter: &Filter, numbers: &Range<u64>) -> bool {

@@ -2,29 +2,38 @@
 //!
 //! A record can be the topmost of its trace or not; that is known only when all of the trace was seen. So a scan
 //! collects the newest records that might be, of each trace the likeliest (`candidates.rs`), and the whole trace is
-//! looked up by its index then (`trace_summary.rs`). A candidate that is not the topmost one is dropped: the topmost
-//! one is a candidate itself, at its own place in time. So nothing is left out, and nothing comes twice.
+//! looked up by its index then (`look_up.rs`). A candidate that is not the topmost one is dropped: the topmost one is a
+//! candidate itself, at its own place. So nothing is left out, and nothing comes twice.
+//!
+//! Where only tasks are wanted that ended in some way, the candidates are ends (`ended.rs`), and that of the topmost
+//! task tells: few blocks have any.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distlog_proto::{Kind, Outcome as TaskOutcome, RecordRef, TraceId};
-use distlog_store::{ReadError, Reader};
+use distlog_proto::{Outcome, RecordRef};
 
-use super::candidates::{Candidates, Rank, Test};
+use super::candidates::{Candidate, Candidates, Judge, Rank};
 use super::cursor::{Cursor, Window};
-use super::scan::{Collect, Place};
+use super::ended::EndedTasks;
+use super::look_up::{Choose, Found, LookUps};
+use super::only::{Ends, Only};
+use super::scan::{Counters, Place};
 pub use super::trace_summary::TaskItem;
 use super::trace_summary::TraceSummary;
 use super::{Engine, Filter, QueryError};
 
-/// Candidates that a scan keeps for each task that is wanted, and at least.
-const CANDIDATES: (usize, usize) = (4, 2048);
-/// So many traces in which a task ended as wanted are told from the others.
-const MAX_ENDED: usize = 1 << 20;
-/// An end may stand so long before the begin of its trace, where clocks differ.
-const CLOCKS: u64 = 24 * 3_600_000_000_000;
+/// Candidates that the first scan keeps: for each task that is wanted, and as many more.
+const FIRST: (usize, usize) = (2, 16);
+/// Each scan keeps so many times more than the one before, at most so many for each task, or in all.
+const MORE: usize = 8;
+const CANDIDATES: (usize, usize) = (4, 4096);
+/// By its duration a task may have begun so much earlier than its begin says, in ns: clocks are set while it runs.
+const CLOCKS: u64 = 60_000_000_000;
+/// The state of a task that has not ended.
+const RUNNING: &str = "running";
+/// Outcomes that are asked for by name.
+const OUTCOMES: [Outcome; 3] = [Outcome::Failed, Outcome::Lost, Outcome::Cancelled];
 
 /// Which tasks are wanted.
 #[derive(Debug, Clone, Default)]
@@ -77,13 +86,44 @@ impl TasksAsk {
         wanted.is_none_or(|wanted| name.to_lowercase().contains(wanted))
     }
 
-    /// Whether a trace may be wanted if this record is its topmost one.
+    /// How tasks ended that are wanted; `None` where others are, too.
+    fn outcomes(&self) -> Option<Vec<Outcome>> {
+        if self.states.is_empty() || self.states.contains(&RUNNING) {
+            return None;
+        }
+        let all = OUTCOMES.into_iter();
+        Some(
+            all.filter(|outcome| self.states.contains(&outcome.name()))
+                .collect(),
+        )
+    }
+}
+
+impl Judge for TasksAsk {
     fn may_take(&self, rank: Rank, record: &RecordRef<'_>) -> bool {
         match rank {
             Rank::Log => self.states.is_empty() && self.min_duration == 0 && self.name.is_none(),
             _ => self.has_name(TraceSummary::name_of(record)),
         }
     }
+
+    fn refuses(&self, outcome: Outcome, took: Option<u64>) -> bool {
+        let only_running = !self.states.is_empty() && self.states.iter().all(|s| *s == RUNNING);
+        // A real end may come behind one that the daemon wrote.
+        let is_last = !matches!(outcome, Outcome::Lost | Outcome::Unset);
+        let is_other = !self.states.is_empty() && !self.states.contains(&outcome.name());
+        let is_quick = self.min_duration > 0 && took.is_none_or(|took| took < self.min_duration);
+        only_running || (is_last && (is_other || is_quick))
+    }
+}
+
+/// What was found in a window.
+struct Part {
+    items: Vec<TaskItem>,
+    /// What is before this place was not looked at; `None`: all was.
+    before: Option<Place>,
+    /// Records from this number on were looked at.
+    looked_from: u64,
 }
 
 impl Engine {
@@ -97,167 +137,183 @@ impl Engine {
         cursor: Option<Cursor>,
         limit: usize,
         timeout: Duration,
+        counters: &Arc<Counters>,
     ) -> Result<TasksPage, QueryError> {
         let deadline = Instant::now() + timeout;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let whole = Window {
-            numbers: 0..self.reader.end(),
-            ..Window::ALL
-        };
-        let first = cursor.and_then(|cursor| cursor.windows.into_iter().next());
-        let mut window = first.unwrap_or(whole);
         let ask = Arc::new(ask);
-        let ended = self.ended(&ask, &window, left()).await?.map(Arc::new);
-        let mut page = TasksPage::default();
-        loop {
-            let filter = Filter {
-                window: window.clone(),
-                from: ask.from,
-                to: ask.to,
-                service: ask.service.clone(),
-                ..Filter::default()
-            };
-            let test: Test = {
-                let (ask, ended) = (Arc::clone(&ask), ended.clone());
-                Arc::new(move |rank, trace_id: TraceId, record: &RecordRef<'_>| {
-                    ended.as_ref().is_none_or(|ended| ended.contains(&trace_id))
-                        && ask.may_take(rank, record)
-                })
-            };
-            let keep = limit.saturating_mul(CANDIDATES.0).max(CANDIDATES.1);
-            let new = move || Candidates::new(keep, Arc::clone(&test));
-            let outcome = self.begin(filter, left(), new).await?.outcome().await?;
-            let timely = outcome.looked_from <= window.numbers.start;
-            let bound = outcome.found.bound();
-            let (reader, ask) = (self.reader.clone(), Arc::clone(&ask));
-            let (end, wanted) = (window.numbers.end, limit - page.items.len());
-            let looking = tokio::task::spawn_blocking(move || {
-                let candidates = outcome.found.newest_first();
-                look_up(&reader, &ask, candidates, end, wanted, deadline)
-            });
-            let found = looking.await.map_err(|_| QueryError::Failed)??;
-            page.items.extend(found.items);
-            let before = found.stopped_at.or(bound);
-            page.complete = timely && !found.late;
-            let done = found.late || page.items.len() >= limit || !timely || left().is_zero();
-            match before {
-                Some(before) if done => {
-                    window.before = before;
-                    page.next = Cursor::over(vec![window]);
-                    page.complete &= page.items.len() >= limit;
-                    return Ok(page);
-                }
-                Some(before) => window.before = before,
-                None => return Ok(page),
+        let cursor = cursor.unwrap_or_else(|| {
+            let end = self.reader.end();
+            let windows = vec![Window {
+                numbers: 0..end,
+                ..Window::ALL
+            }];
+            Cursor { windows, end }
+        });
+        let Cursor { mut windows, end } = cursor;
+        let mut items: Vec<TaskItem> = Vec::new();
+        let mut rounds = 0;
+        while items.len() < limit && !windows.is_empty() {
+            // A part of each page is looked at whatever the time, so that it gets on.
+            if rounds > 0 && Instant::now() >= deadline {
+                break;
             }
+            let window = windows.remove(0);
+            let wanted = limit - items.len();
+            let keep = keep(wanted, rounds);
+            let part = match ask.outcomes() {
+                Some(outcomes) => {
+                    let scan = self.ended(&ask, outcomes, &window, keep, deadline, counters);
+                    let (found, looked_from) = scan.await?;
+                    let told = told_by_end(Arc::clone(&ask));
+                    self.look_up((found, looked_from), end, wanted, deadline, told)
+                        .await?
+                }
+                None => {
+                    let scan = self.begun(&ask, &window, keep, deadline, counters);
+                    let (found, looked_from) = scan.await?;
+                    let told = told_by_top(Arc::clone(&ask));
+                    self.look_up((found, looked_from), end, wanted, deadline, told)
+                        .await?
+                }
+            };
+            counters.add_found(part.items.len() as u64);
+            items.extend(part.items);
+            let Window { numbers, before } = window;
+            let looked_from = part.looked_from.clamp(numbers.start, numbers.end);
+            let rest = [
+                part.before.map(|before| Window {
+                    numbers: looked_from..numbers.end,
+                    before,
+                }),
+                Some(Window {
+                    numbers: numbers.start..looked_from,
+                    before,
+                }),
+            ];
+            let rest = rest.into_iter().flatten();
+            windows.splice(0..0, rest.filter(|window| !window.numbers.is_empty()));
+            rounds += 1;
         }
+        let next = Cursor::until(end, windows);
+        Ok(TasksPage {
+            complete: next.is_none() || items.len() >= limit,
+            items,
+            next,
+        })
     }
 
-    /// The traces in which a task ended as wanted; `None` where others may be wanted, too, or there are too many.
+    /// The newest begins that may be those of wanted tasks.
+    async fn begun(
+        &self,
+        ask: &Arc<TasksAsk>,
+        window: &Window,
+        keep: usize,
+        deadline: Instant,
+        counters: &Arc<Counters>,
+    ) -> Result<(Collected, u64), QueryError> {
+        let filter = Filter {
+            window: window.clone(),
+            from: ask.from,
+            to: ask.to,
+            service: ask.service.clone(),
+            ..Filter::default()
+        };
+        let judge = Arc::clone(ask);
+        let new = move || Candidates::new(keep, Arc::clone(&judge));
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let mut running = self.begin(filter, timeout, counters, new).await?;
+        let outcome = running.outcome().await?;
+        Ok((outcome.found.newest_first(), outcome.looked_from))
+    }
+
+    /// The newest ends that may be those of wanted tasks.
     async fn ended(
         &self,
-        ask: &TasksAsk,
+        ask: &Arc<TasksAsk>,
+        outcomes: Vec<Outcome>,
         window: &Window,
-        timeout: Duration,
-    ) -> Result<Option<HashSet<TraceId>>, QueryError> {
-        if ask.states.is_empty() || ask.states.contains(&"running") {
-            return Ok(None);
-        }
+        keep: usize,
+        deadline: Instant,
+        counters: &Arc<Counters>,
+    ) -> Result<(Collected, u64), QueryError> {
+        let newest = ask.to.saturating_add(CLOCKS);
+        let before = window.before.min(Place {
+            time: newest,
+            number: 0,
+        });
+        let at_least = ask.min_duration;
         let filter = Filter {
             window: Window {
                 numbers: window.numbers.clone(),
                 ..Window::ALL
             },
             from: ask.from.saturating_sub(CLOCKS),
+            only: Only::WithEnds(Ends {
+                outcomes: outcomes.clone(),
+                at_least,
+                began_by: before.time,
+            }),
             ..Filter::default()
         };
-        let states = ask.states.clone();
-        let new = move || Ended {
-            states: states.clone(),
-            traces: Some(HashSet::new()),
-        };
-        let outcome = self.begin(filter, timeout, new).await?.outcome().await?;
-        let timely = outcome.looked_from <= window.numbers.start;
-        Ok(outcome.found.traces.filter(|_| timely))
+        let new = move || EndedTasks::new(keep, &outcomes, at_least, before);
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let mut running = self.begin(filter, timeout, counters, new).await?;
+        let outcome = running.outcome().await?;
+        Ok((outcome.found.newest_first(), outcome.looked_from))
+    }
+
+    /// Looks candidates up until so many are wanted.
+    async fn look_up(
+        &self,
+        ((candidates, bound), looked_from): (Collected, u64),
+        end: u64,
+        wanted: usize,
+        deadline: Instant,
+        choose: Choose,
+    ) -> Result<Part, QueryError> {
+        let store = (self.reader.clone(), end);
+        let (job, waiting) = LookUps::new(store, candidates, wanted, deadline, choose);
+        self.pool.add(job)?;
+        let Found { items, stopped_at } = waiting.outcome().await?;
+        Ok(Part {
+            items,
+            before: stopped_at.or(bound),
+            looked_from,
+        })
     }
 }
 
-/// Collects the traces in which a task ended in one of some ways.
-struct Ended {
-    states: Vec<&'static str>,
-    /// `None`: too many.
-    traces: Option<HashSet<TraceId>>,
+/// Candidates, and the place before which some may be missing.
+type Collected = (Vec<Candidate>, Option<Place>);
+
+/// How many candidates a scan keeps.
+fn keep(wanted: usize, rounds: u32) -> usize {
+    let first = wanted.saturating_mul(FIRST.0).saturating_add(FIRST.1);
+    let most = wanted.saturating_mul(CANDIDATES.0).max(CANDIDATES.1);
+    first
+        .saturating_mul(MORE.saturating_pow(rounds))
+        .min(most.max(first))
 }
 
-impl Collect for Ended {
-    fn take(&mut self, record: &RecordRef<'_>, _: Place) {
-        if record.kind != Kind::End || record.outcome == TaskOutcome::Unset {
-            return;
-        }
-        let (Some(task), Some(traces)) = (record.task, &mut self.traces) else {
-            return;
-        };
-        if self.states.contains(&record.outcome.name()) {
-            traces.insert(task.trace_id);
-        }
-        if traces.len() > MAX_ENDED {
-            self.traces = None;
-        }
-    }
-
-    fn merge(&mut self, other: Ended) {
-        self.traces = match (self.traces.take(), other.traces) {
-            (Some(mut traces), Some(more)) => {
-                traces.extend(more);
-                Some(traces)
-            }
-            _ => None,
-        };
-    }
+/// A trace is told where its topmost record is.
+fn told_by_top(ask: Arc<TasksAsk>) -> Choose {
+    Box::new(move |candidate, summary| {
+        (summary.top_place() == Some(candidate.place))
+            .then(|| summary.item())
+            .flatten()
+            .filter(|item| ask.takes(item))
+    })
 }
 
-/// What was found of the candidates.
-struct Found {
-    items: Vec<TaskItem>,
-    /// Candidates before this place were not looked at.
-    stopped_at: Option<Place>,
-    /// Time was over.
-    late: bool,
-}
-
-/// Looks up the traces of candidates, given newest first: until so many are wanted, or the deadline.
-fn look_up(
-    reader: &Reader,
-    ask: &TasksAsk,
-    candidates: Vec<(Place, TraceId)>,
-    end: u64,
-    wanted: usize,
-    deadline: Instant,
-) -> Result<Found, ReadError> {
-    let mut found = Found {
-        items: Vec::new(),
-        stopped_at: None,
-        late: false,
-    };
-    for (at, (place, trace_id)) in candidates.into_iter().enumerate() {
-        // One is looked up whatever the time, so that each page gets on.
-        found.late = at > 0 && Instant::now() >= deadline;
-        if found.late {
-            return Ok(found);
-        }
-        let summary = TraceSummary::read(reader, trace_id, end)?;
-        found.stopped_at = Some(place);
-        if summary.top_place() != Some(place) {
-            continue;
-        }
-        found
-            .items
-            .extend(summary.item().filter(|item| ask.takes(item)));
-        if found.items.len() >= wanted {
-            return Ok(found);
-        }
-    }
-    // All were looked at.
-    found.stopped_at = None;
-    Ok(found)
+/// A trace is told where its topmost task ended.
+fn told_by_end(ask: Arc<TasksAsk>) -> Choose {
+    Box::new(move |candidate, summary| {
+        let number = summary.end_place().map(|end| end.number);
+        let begun = summary.top_place().map(|top| top.time);
+        (number == Some(candidate.place.number)
+            && begun.is_some_and(|begun| (ask.from..ask.to).contains(&begun)))
+        .then(|| summary.item())
+        .flatten()
+        .filter(|item| ask.takes(item))
+    })
 }

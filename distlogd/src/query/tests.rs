@@ -216,7 +216,7 @@ impl Model {
         });
         let mut records = self
             .engine
-            .newest(ask.filter(), cursor, limit, timeout, encode)
+            .newest(ask.filter(), cursor, limit, timeout, Arc::default(), encode)
             .unwrap();
         let outcome = block_on(records.running().outcome()).unwrap();
         let mut page = records.page(outcome);
@@ -256,7 +256,7 @@ impl Model {
         let grouping = Grouping::parse("service,severity", every.map(Duration::from_secs));
         let mut running = self
             .engine
-            .stats(ask.filter(), grouping.unwrap(), LONG)
+            .stats(ask.filter(), grouping.unwrap(), LONG, Arc::default())
             .unwrap();
         let rows = block_on(running.outcome()).unwrap().found.rows(ALL_ROWS);
         assert!(!rows.truncated);
@@ -551,9 +551,13 @@ fn a_cancelled_query_ends_and_the_next_one_runs() {
     let all = model.engine.pool.threads() + 1;
     let barriers = Arc::new([Barrier::new(all), Barrier::new(all)]);
     let new = || Waits(Arc::clone(&barriers), false);
-    let running = model.engine.scan(Filter::default(), LONG, new).unwrap();
+    let counters = Arc::<Counters>::default();
+    let running = model
+        .engine
+        .scan(Filter::default(), LONG, Arc::clone(&counters), new)
+        .unwrap();
     barriers[0].wait();
-    assert_eq!(running.progress().blocks, 0);
+    assert_eq!(counters.progress().blocks, 0);
     drop(running);
     barriers[1].wait();
     let ask = model.ask();
@@ -587,7 +591,10 @@ fn groups_are_what_a_plain_look_counts() {
     for _ in 0..10 {
         let ask = model.ask();
         let grouping = Grouping::parse("service, severity", None).unwrap();
-        let mut running = model.engine.stats(ask.filter(), grouping, LONG).unwrap();
+        let mut running = model
+            .engine
+            .stats(ask.filter(), grouping, LONG, Arc::default())
+            .unwrap();
         let groups = block_on(running.outcome()).unwrap().found;
         let rows = groups.rows(10_000);
         let expected = counts(&model, &ask);

@@ -149,7 +149,7 @@ impl Engine {
         };
         let test = Arc::new(test);
         let new = move || Found::new(&test, limit);
-        let mut running = self.begin(filter, timeout, new).await?;
+        let mut running = self.begin(filter, timeout, &Arc::default(), new).await?;
         let newest = running.outcome().await?.found.newest_first();
         Ok(newest
             .into_iter()

@@ -47,7 +47,15 @@ pub struct TaskItem {
 pub(super) struct TraceSummary {
     top: Option<Top>,
     /// By span id and run: see [`RecordRef::run`].
-    ends: HashMap<(SpanId, u64), (Outcome, Option<u64>)>,
+    ends: HashMap<(SpanId, u64), End>,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    outcome: Outcome,
+    duration: Option<u64>,
+    place: Place,
 }
 
 /// The topmost record.
@@ -94,25 +102,31 @@ impl TraceSummary {
             let Some((_, span_id)) = header.task.filter(|ids| ids.0 == trace_id) else {
                 continue;
             };
-            if header.kind == Kind::End {
-                self.end((span_id, header.run()), header.outcome, header.duration);
-            }
             let time = match header.time {
                 0 => head.received,
                 time => time,
             };
-            self.consider(trace_id, &header, Place { time, number });
+            let place = Place { time, number };
+            if header.kind == Kind::End {
+                let end = End {
+                    outcome: header.outcome,
+                    duration: header.duration,
+                    place,
+                };
+                self.end((span_id, header.run()), end);
+            }
+            self.consider(trace_id, &header, place);
         }
     }
 
-    fn end(&mut self, span: (SpanId, u64), outcome: Outcome, duration: Option<u64>) {
+    fn end(&mut self, span: (SpanId, u64), end: End) {
         if self.ends.len() >= MAX_ENDS && !self.ends.contains_key(&span) {
             return;
         }
-        let known = self.ends.entry(span).or_insert((outcome, duration));
+        let known = self.ends.entry(span).or_insert(end);
         // A real end replaces one that the daemon wrote.
-        if matches!(known.0, Outcome::Lost | Outcome::Unset) {
-            *known = (outcome, duration);
+        if matches!(known.outcome, Outcome::Lost | Outcome::Unset) {
+            *known = end;
         }
     }
 
@@ -169,36 +183,44 @@ impl TraceSummary {
         self.top.as_ref().map(|top| top.place)
     }
 
-    /// As it is answered.
-    pub(super) fn item(self) -> Option<TaskItem> {
-        let Top {
-            rank,
-            span,
-            mut item,
-            ..
-        } = self.top?;
-        let failures = self
-            .ends
-            .values()
-            .filter(|(outcome, _)| outcome.is_failure());
-        item.failed = failures.count() as u64;
+    /// How its topmost task ended.
+    fn end_of_top(&self) -> Option<&End> {
+        let (span_id, run) = self.top.as_ref().filter(|top| top.rank > Rank::Log)?.span;
         // An end that the daemon wrote has no run.
-        let exact = self.ends.get(&span).or_else(|| self.ends.get(&(span.0, 0)));
-        let end = exact.or_else(|| {
+        let exact = self.ends.get(&(span_id, run));
+        let exact = exact.or_else(|| self.ends.get(&(span_id, 0)));
+        exact.or_else(|| {
             let any = self
                 .ends
                 .iter()
-                .find(|((span_id, _), _)| *span_id == span.0);
-            any.filter(|_| span.1 == 0).map(|(_, end)| end)
-        });
+                .filter(|((of, _), _)| run == 0 && *of == span_id);
+            any.map(|(_, end)| end).min_by_key(|end| end.place)
+        })
+    }
+
+    /// Where the record is that tells how its topmost task ended.
+    pub(super) fn end_place(&self) -> Option<Place> {
+        Some(self.end_of_top()?.place)
+    }
+
+    /// As it is answered.
+    pub(super) fn item(self) -> Option<TaskItem> {
+        let end = self.end_of_top().copied();
+        let failed = self.ends.values().filter(|end| end.outcome.is_failure());
+        let failed = failed.count() as u64;
+        let Top { rank, mut item, .. } = self.top?;
+        item.failed = failed;
         item.outcome = match end {
             _ if rank == Rank::Log => "unknown",
             None => "running",
-            Some((Outcome::Unset, _)) => "ended",
-            Some((outcome, _)) => outcome.name(),
+            Some(End {
+                outcome: Outcome::Unset,
+                ..
+            }) => "ended",
+            Some(end) => end.outcome.name(),
         }
         .to_owned();
-        let took = end.filter(|_| rank > Rank::Log).and_then(|end| end.1);
+        let took = end.and_then(|end| end.duration);
         item.duration_ns = took.filter(|_| item.begin_ns.is_some());
         Some(item)
     }

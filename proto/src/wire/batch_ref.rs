@@ -2,9 +2,10 @@
 
 use super::batch_head::{BatchHead, SourceRef};
 use super::field::batch as field;
-use super::record_ref::RecordRef;
+use super::record_ref::{RecordRef, is_less_severe};
 use super::scan::{DecodeError, Field, Payload, Scan};
 use super::task_ref::LastTask;
+use crate::severity::Severity;
 
 /// A `RecordBatch`, borrowed from its bytes. What the records share is read once, here.
 #[derive(Debug)]
@@ -38,6 +39,28 @@ impl<'a> BatchRef<'a> {
             scan: self.fields(),
             last: LastTask::default(),
         }
+    }
+
+    /// The records in order, each with how many stand before it. Those that are known to be less severe without
+    /// being read are left out; so there may be others that are.
+    pub fn records_from(
+        &self,
+        least: Severity,
+    ) -> impl Iterator<Item = (usize, Result<RecordRef<'_>, DecodeError>)> {
+        let mut last = LastTask::default();
+        let items = self.fields().filter_map(|item| match item {
+            Ok(item) if item.number == field::RECORDS => Some(item.bytes()),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        });
+        let may_be = move |(_, bytes): &(usize, Result<&[u8], DecodeError>)| {
+            least == Severity::UNSET
+                || !bytes.is_ok_and(|bytes| is_less_severe(&self.head, bytes, least))
+        };
+        items.enumerate().filter(may_be).map(move |(at, bytes)| {
+            let record = |bytes| RecordRef::parse(&self.head, bytes, &mut last);
+            (at, bytes.and_then(record))
+        })
     }
 
     /// The records in order, each with its place: see [`BatchRef::bytes_at`].
@@ -143,5 +166,55 @@ fn nested(item: Result<Field<'_>, DecodeError>, number: u32) -> Option<&[u8]> {
             ..
         }) if n == number => Some(bytes),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+    use crate::wire::BatchWriter;
+
+    #[test]
+    fn records_that_are_less_severe_are_not_read() {
+        let mut writer = BatchWriter::new();
+        // The record's own severity, that of its callsite, its text; whether it is read.
+        let records = [
+            (9, 0, "", false),
+            (17, 0, "", true),
+            (0, 9, "", false),
+            (0, 17, "", true),
+            (9, 17, "", false),
+            (17, 9, "", true),
+            (0, 0, "ERROR", true),
+            (0, 0, "", true),
+            (24, 0, "", true),
+        ];
+        for (own, callsite, text, _) in records {
+            let mut record = Record {
+                severity: Severity::new(own),
+                severity_text: text.into(),
+                message: "what it says".into(),
+                ..Record::default()
+            };
+            record.callsite.severity = Severity::new(callsite);
+            record.callsite.line = callsite;
+            writer.push(&record);
+        }
+        let bytes = writer.finish();
+        let batch = BatchRef::parse(&bytes).unwrap();
+        let read = batch.records_from(Severity::ERROR);
+        let places: Vec<usize> = read
+            .map(|(at, record)| record.map(|_| at).unwrap())
+            .collect();
+        let expected: Vec<usize> = (0..records.len()).filter(|at| records[*at].3).collect();
+        assert_eq!(places, expected);
+        assert_eq!(batch.records_from(Severity::UNSET).count(), records.len());
+        // What was cut off is an error in any case.
+        let cut = BatchRef::parse(&bytes[..bytes.len() - 1]).unwrap();
+        assert!(
+            cut.records_from(Severity::FATAL)
+                .any(|(_, record)| record.is_err())
+        );
     }
 }

@@ -5,7 +5,8 @@
 //! encoding](https://protobuf.dev/programming-guides/encoding/)). Read it in this order: `scan.rs` (tags and lengths,
 //! bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`, `batch_head.rs` (what
 //! records share), `record_ref.rs` with `task_ref.rs`, `error_ref.rs`, `link_ref.rs` and `otlp_ref.rs`, `batch_ref.rs`,
-//! `record_header.rs` (reading), `encode/`, `batch_writer.rs` and `raw_batch.rs` (writing).
+//! `record_header.rs` (reading), `parts.rs` (what of it somebody reads), `encode/`, `batch_writer.rs` and
+//! `raw_batch.rs` (writing).
 //!
 //! ```
 //! use distlog_proto::{BatchRef, Record, wire::BatchWriter};
@@ -29,6 +30,7 @@ mod error_ref;
 mod link_ref;
 mod once;
 mod otlp_ref;
+mod parts;
 pub mod put;
 mod raw_batch;
 mod record_header;
@@ -43,6 +45,7 @@ pub use batch_writer::{BatchWriter, record as put_record};
 pub use error_ref::ErrorRef;
 pub use link_ref::LinkRef;
 pub use otlp_ref::OtlpRef;
+pub use parts::Parts;
 pub use raw_batch::RawBatch;
 pub use record_header::RecordHeader;
 pub use record_ref::{LevelName, RecordRef};

@@ -312,6 +312,30 @@ impl<'a> RecordRef<'a> {
     }
 }
 
+/// Whether a record is known to be less severe without being read.
+pub(super) fn is_less_severe(head: &BatchHead<'_>, bytes: &[u8], least: Severity) -> bool {
+    let (mut own, mut callsite) = (0, 0);
+    for item in Scan::new("Record", bytes) {
+        let number = match item {
+            Ok(item) => match item.number {
+                field::SEVERITY => item.u32().map(|number| own = number),
+                field::CALLSITE => item.u32().map(|id| callsite = id),
+                _ => Ok(()),
+            },
+            Err(error) => Err(error),
+        };
+        // Who reads it meets the error, too.
+        if number.is_err() {
+            return false;
+        }
+    }
+    let known = match (own, head.callsite(callsite)) {
+        (0, Ok(callsite)) => callsite.severity,
+        (own, _) => Severity::new(own),
+    };
+    known != Severity::UNSET && known < least
+}
+
 /// Whether a template has letters or digits beside its placeholders: those of Rust and Python's `format` (`{}`,
 /// `{id:>4}`), and of Python's `%` (`%s`, `%(id)d`).
 fn says_something(template: &str) -> bool {

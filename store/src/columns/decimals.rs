@@ -63,10 +63,10 @@ mod tests {
 
     fn round(values: &[f64]) -> usize {
         let bits: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
-        let mut out = Writer::new().unwrap();
+        let mut out = Writer::default();
         put(&bits, &mut out).unwrap();
         let mut back = Vec::new();
-        let mut unpack = Unpack::new().unwrap();
+        let mut unpack = Unpack::default();
         take(
             &mut Reader::new(&out.bytes),
             bits.len(),

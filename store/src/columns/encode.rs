@@ -4,14 +4,13 @@ use std::io;
 
 use hashbrown::HashMap;
 
-use distlog_proto::Severity;
 use distlog_proto::wire::field::{batch, record, task};
-use distlog_proto::wire::scan as proto;
 
 use super::canonical::{BYTES, FIXED32, FIXED64, Scan, VARINT};
+use super::heads::Heads;
 use super::index::{BlockIndex, Row};
 use super::shape::{ColumnKey, KEY, Message, NAME, NO_NAME, Shapes, Step, TooMany};
-use super::stream::Writer;
+use super::stream::{Pack, Writer};
 use super::task_ids::{Ids, TaskIds};
 use super::texts::{Encoded, Texts};
 use super::{decimals, is_fraction, numbers};
@@ -19,9 +18,6 @@ use crate::format::{BatchesOf, FramesIn};
 
 /// Batches that are no canonical protobuf, in a block, before it is stored in rows.
 const MAX_ODD: usize = 8;
-
-/// Of a source: the name of its service.
-const SERVICE: u32 = 5;
 
 const RECORD: u32 = batch::RECORDS << 3 | BYTES;
 const CALLSITES: u32 = batch::CALLSITES << 3 | BYTES;
@@ -60,32 +56,16 @@ pub(in super::super) struct Encoding {
 ///
 /// # Errors
 /// If the compressor fails.
-pub(in super::super) fn encode(frames: &[u8]) -> io::Result<Option<Encoding>> {
+pub(in super::super) fn encode(frames: &[u8], pack: &mut Pack) -> io::Result<Option<Encoding>> {
     let mut odd = Vec::new();
     loop {
         match Encoder::new().frames(frames, &odd) {
-            Ok(encoder) => return encoder.finish().map(Some),
+            Ok(encoder) => return encoder.finish(pack).map(Some),
             Err((_, Odd::TooMany)) => return Ok(None),
             Err((batch, Odd::Bytes)) if odd.len() < MAX_ODD => odd.push(batch),
             Err((_, Odd::Bytes)) => return Ok(None),
         }
     }
-}
-
-/// What the batches of a block share mostly: source and callsites.
-struct Head {
-    /// The place of the service in the index.
-    service: usize,
-    /// Of each its id and its place among all.
-    callsites: Vec<(u32, usize)>,
-}
-
-#[derive(Default)]
-struct Callsite {
-    id: u32,
-    severity: Severity,
-    /// Names of its fields.
-    names: Vec<u32>,
 }
 
 #[derive(Default)]
@@ -115,11 +95,7 @@ struct Encoder {
     firsts: Vec<u64>,
     crcs: Vec<u64>,
     salt: u32,
-    heads: Vec<Head>,
-    head_bytes: Texts,
-    by_head: HashMap<Vec<u8>, u64>,
-    callsites: Vec<Callsite>,
-    by_callsite: HashMap<Vec<u8>, usize>,
+    heads: Heads,
     raw: Texts,
     task_ids: TaskIds,
     index: BlockIndex,
@@ -145,11 +121,7 @@ impl Encoder {
             firsts: Vec::new(),
             crcs: Vec::new(),
             salt: 0,
-            heads: Vec::new(),
-            head_bytes: Texts::default(),
-            by_head: HashMap::new(),
-            callsites: Vec::new(),
-            by_callsite: HashMap::new(),
+            heads: Heads::default(),
             raw: Texts::default(),
             task_ids: TaskIds::default(),
             index: BlockIndex::default(),
@@ -205,10 +177,10 @@ impl Encoder {
             }
         };
         let (shared, mut rest) = bytes.split_at(shared);
-        let head = self.head(shared);
+        let head = (self.heads).number(shared, &mut self.index, &mut self.shapes);
         self.batches.head.push(head + 1);
         self.known.clear();
-        if let Some(head) = self.heads.get(head as usize) {
+        if let Some(head) = self.heads.list.get(head as usize) {
             self.service = head.service;
             for (id, place) in head.callsites.clone() {
                 self.know(id, place)?;
@@ -225,8 +197,8 @@ impl Encoder {
                 // A batch names callsites as its records need them.
                 CALLSITES => {
                     let bytes = scan.bytes().ok_or(Odd::Bytes)?;
-                    let place = self.callsite(bytes);
-                    let id = self.callsites.get(place).map_or(0, |callsite| callsite.id);
+                    let (id, place) =
+                        (self.heads).callsite(bytes, &mut self.index, &mut self.shapes);
                     self.know(id, place)?;
                     self.between.push(&rest[..rest.len() - scan.rest.len()]);
                     self.rows.push(0);
@@ -251,70 +223,16 @@ impl Encoder {
         }
     }
 
-    /// The number of what a batch's records share.
-    fn head(&mut self, bytes: &[u8]) -> u64 {
-        if let Some(known) = self.by_head.get(bytes) {
-            return *known;
-        }
-        let number = self.heads.len() as u64;
-        let mut head = Head {
-            service: 0,
-            callsites: Vec::new(),
-        };
-        let mut service: &[u8] = b"";
-        for item in proto::Scan::new("RecordBatch", bytes).flatten() {
-            match (item.number, item.bytes()) {
-                (batch::SOURCE, Ok(source)) => {
-                    let fields = proto::Scan::new("Source", source).flatten();
-                    let name = fields.filter(|field| field.number == SERVICE).last();
-                    service = name.and_then(|name| name.bytes().ok()).unwrap_or_default();
-                }
-                (batch::CALLSITES, Ok(callsite)) => {
-                    let place = self.callsite(callsite);
-                    let id = self.callsites.get(place).map_or(0, |callsite| callsite.id);
-                    head.callsites.push((id, place));
-                }
-                _ => {}
-            }
-        }
-        head.service = self.index.service(service);
-        self.heads.push(head);
-        self.head_bytes.push(bytes);
-        self.by_head.insert(bytes.to_vec(), number);
-        number
-    }
-
-    /// The place of a callsite among all.
-    fn callsite(&mut self, bytes: &[u8]) -> usize {
-        if let Some(known) = self.by_callsite.get(bytes) {
-            return *known;
-        }
-        let mut callsite = Callsite::default();
-        for field in proto::Scan::new("Callsite", bytes).flatten() {
-            match field.number {
-                1 => callsite.id = field.u32().unwrap_or_default(),
-                2 => callsite.severity = Severity::new(field.u32().unwrap_or_default()),
-                8 => self.index.add_text(field.bytes().unwrap_or_default()),
-                9 => {
-                    let name = self.shapes.name(field.bytes().unwrap_or_default());
-                    callsite.names.push(name);
-                }
-                _ => {}
-            }
-        }
-        self.callsites.push(callsite);
-        let place = self.callsites.len() - 1;
-        self.by_callsite.insert(bytes.to_vec(), place);
-        place
-    }
-
     fn record(&mut self, bytes: &[u8]) -> Result<(), Odd> {
         self.callsite = None;
         let mut row = Row::default();
         let node = self.message(Message::Record, bytes, 0, &mut row)?;
-        let callsite = self.callsite.and_then(|place| self.callsites.get(place));
+        let callsite = self
+            .callsite
+            .and_then(|place| self.heads.callsites.get(place));
         let severity = callsite.map(|c| c.severity).unwrap_or_default();
-        self.index.add(&row, self.service, severity, self.received);
+        self.index
+            .add_row(&row, self.service, severity, self.received);
         let shape = self.shapes.shape(node);
         self.rows.push(u64::from(shape) + 1);
         self.offset = self.offset.wrapping_add(1);
@@ -385,7 +303,10 @@ impl Encoder {
                 let key =
                     u32::try_from(scan.varint().ok_or(Odd::Bytes)?).map_err(|_| Odd::Bytes)?;
                 let callsite = match message {
-                    Message::Field => self.callsite.and_then(|place| self.callsites.get(place)),
+                    Message::Field => {
+                        let place = self.callsite;
+                        place.and_then(|place| self.heads.callsites.get(place))
+                    }
                     _ => None,
                 };
                 let place = (key as usize).wrapping_sub(1);
@@ -474,9 +395,8 @@ impl Encoder {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<Encoding> {
-        let mut out = Writer::new()?;
-        let mut body = Writer::new()?;
+    fn finish(mut self, pack: &mut Pack) -> io::Result<Encoding> {
+        let mut body = Writer::with(std::mem::take(pack));
         let mut ends = Vec::new();
         for (key, values) in self.shapes.columns.iter().zip(&self.columns) {
             match values {
@@ -494,7 +414,7 @@ impl Encoder {
             ends.push(body.bytes.len());
         }
         let batches = &self.batches;
-        let mut head = Writer::new()?;
+        let mut head = Writer::with(std::mem::take(&mut body.pack));
         head.varint(u64::from(self.salt));
         head.varint(self.frames.len() as u64);
         numbers::put(&self.frames, &mut head)?;
@@ -513,13 +433,13 @@ impl Encoder {
         ] {
             numbers::put(column, &mut head)?;
         }
-        head.varint(self.heads.len() as u64);
-        Encoded::of(&self.head_bytes).put(&mut head)?;
+        head.varint(self.heads.list.len() as u64);
+        Encoded::of(&self.heads.bytes).put(&mut head)?;
         for texts in [&self.raw, &self.between] {
             head.varint(texts.len() as u64);
             Encoded::of(texts).put(&mut head)?;
         }
-        let mut shapes = Writer::new()?;
+        let mut shapes = Writer::default();
         self.shapes.put(&mut shapes);
         head.varint(shapes.bytes.len() as u64);
         head.run(&shapes.bytes)?;
@@ -537,6 +457,8 @@ impl Encoder {
             head.varint(column.len() as u64);
             head.checksum(column);
         }
+        *pack = head.pack;
+        let mut out = Writer::default();
         out.checksum(&head.bytes);
         out.short(&head.bytes);
         out.bytes.extend_from_slice(&body.bytes);

@@ -100,7 +100,7 @@ impl<'a> Row<'a> {
 
 impl BlockIndex {
     /// The place of a service in the counts; beyond all places where there are too many.
-    pub(super) fn service(&mut self, name: &[u8]) -> usize {
+    pub(in super::super) fn service(&mut self, name: &[u8]) -> usize {
         if self.many_services {
             return MAX_SERVICES;
         }
@@ -120,28 +120,45 @@ impl BlockIndex {
         })
     }
 
-    /// Adds a record of a service, whose callsite has a severity.
-    pub(super) fn add(&mut self, row: &Row<'_>, service: usize, callsite: Severity, received: u64) {
-        let time = if row.time > 0 { row.time } else { received };
+    /// Adds a record of a service.
+    #[inline]
+    pub(in super::super) fn add(&mut self, time: u64, severity: Severity, service: usize) {
         let (first, last) = self.times.unwrap_or((time, time));
         self.times = Some((first.min(time), last.max(time)));
-        let severity = usize::from(row.severity(callsite).number());
         if let Some((_, counts)) = self.counts.get_mut(service)
-            && let Some(count) = counts.get_mut(severity)
+            && let Some(count) = counts.get_mut(usize::from(severity.number()))
         {
             *count += 1;
         }
-        match Kind::from_number(row.kind) {
+    }
+
+    /// Adds what a record says of its task.
+    #[inline]
+    pub(in super::super) fn add_task(&mut self, kind: Kind, outcome: Outcome, duration: u64) {
+        match kind {
             Kind::Begin => self.begins += 1,
             Kind::End => {
-                self.longest = self.longest.max(row.duration);
-                let outcome = Outcome::from_number(row.outcome) as usize;
-                if let Some(count) = self.ends.get_mut(outcome) {
+                self.longest = self.longest.max(duration);
+                if let Some(count) = self.ends.get_mut(outcome as usize) {
                     *count += 1;
                 }
             }
             Kind::Event | Kind::Bind => {}
         }
+    }
+
+    /// Adds a record of a service, whose callsite has a severity.
+    pub(super) fn add_row(
+        &mut self,
+        row: &Row<'_>,
+        service: usize,
+        callsite: Severity,
+        received: u64,
+    ) {
+        let time = if row.time > 0 { row.time } else { received };
+        self.add(time, row.severity(callsite), service);
+        let outcome = Outcome::from_number(row.outcome);
+        self.add_task(Kind::from_number(row.kind), outcome, row.duration);
     }
 
     fn word(&mut self, word: &str) {

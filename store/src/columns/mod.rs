@@ -3,32 +3,44 @@
 //! A block of rows is whole frames, as they came. A columnar block holds the same frames, to the last byte: for each
 //! record its *shape* (`shape.rs`: which fields it has, in which order), and for each field a column with its values
 //! (`numbers.rs`, `decimals.rs`, `texts.rs`). What follows from something else is not stored: offsets that count up,
-//! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes,
-//! `decode.rs` reads; `stream.rs` has the bytes of both. `index.rs` gathers what is known of a
-//! block without reading it.
+//! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes, with
+//! `heads.rs` for what batches share.
+//! `block.rs` reads what all records share and the columns, `assemble.rs` puts records together, as `operations.rs`
+//! says for each shape; `decode.rs` makes the frames again, `select.rs` only the records and the parts of them that a
+//! query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what is known of a block without reading
+//! it.
 //!
 //! A batch that would not be put together as it was (protobuf that is not canonical, from a foreign encoder) is stored
 //! as it is, within the block; a block with too many of them, or with too many different fields, is stored in rows.
 
+mod assemble;
+mod block;
 mod canonical;
 mod decimals;
 mod decode;
 mod encode;
+mod heads;
 mod index;
 mod numbers;
+mod operations;
 mod pattern;
+mod select;
 mod shape;
 mod stream;
 mod task_ids;
 mod texts;
 
 #[cfg(test)]
+mod select_tests;
+#[cfg(test)]
 mod tests;
 
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};
-pub(super) use stream::{Reader, Unpack, Writer};
+pub use select::Selection;
+pub(super) use select::{SomeRecords, select};
+pub(super) use stream::{Pack, Reader, Unpack, Writer};
 
 use shape::ColumnKey;
 

@@ -168,9 +168,15 @@ fn unplane(
     let least = input.varint()?;
     let divisor = input.varint()?;
     let width = usize::from(input.byte()?);
+    let whole = |value: u64| value.wrapping_mul(divisor).wrapping_add(least);
+    let mut plane = Vec::with_capacity(count);
+    if width == 1 {
+        input.run(count, unpack, &mut plane)?;
+        out.extend(plane.iter().map(|byte| whole(u64::from(*byte))));
+        return Some(());
+    }
     let start = out.len();
     out.resize(start + count, 0);
-    let mut plane = Vec::with_capacity(count);
     for at in 0..width {
         plane.clear();
         input.run(count, unpack, &mut plane)?;
@@ -180,7 +186,7 @@ fn unplane(
         }
     }
     for value in &mut out[start..] {
-        *value = value.wrapping_mul(divisor).wrapping_add(least);
+        *value = whole(*value);
     }
     Some(())
 }
@@ -192,10 +198,10 @@ mod tests {
     use super::*;
 
     fn round(values: &[u64]) -> usize {
-        let mut out = Writer::new().unwrap();
+        let mut out = Writer::default();
         put(values, &mut out).unwrap();
         let mut back = Vec::new();
-        let mut unpack = Unpack::new().unwrap();
+        let mut unpack = Unpack::default();
         let mut input = Reader::new(&out.bytes);
         take(&mut input, values.len(), &mut unpack, &mut back).unwrap();
         assert_eq!(back, values);
@@ -230,7 +236,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_borne(bytes in proptest::collection::vec(any::<u8>(), 0..200), count in 0usize..400) {
-            let mut unpack = Unpack::new().unwrap();
+            let mut unpack = Unpack::default();
             let _ = take(&mut Reader::new(&bytes), count, &mut unpack, &mut Vec::new());
         }
     }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use distlog_proto::wire::put::raw_varint;
+
 /// Text shrinks a fifth more at this level than at 1, at half the speed; level 6 gives another hundredth.
 const LEVEL: i32 = 3;
 
@@ -14,27 +16,47 @@ const MIN_PACKED: usize = 48;
 const RAW: u8 = 0;
 const PACKED: u8 = 1;
 
-/// Writes the parts of a block.
-pub(in super::super) struct Writer {
-    pub(in super::super) bytes: Vec<u8>,
-    pack: zstd::bulk::Compressor<'static>,
-    pack_plane: zstd::bulk::Compressor<'static>,
+/// Packs bytes. Use one again and again: it keeps its memory.
+#[derive(Default)]
+pub(in super::super) struct Pack {
+    levels: Option<[zstd::bulk::Compressor<'static>; 2]>,
     packed: Vec<u8>,
 }
 
-impl Writer {
-    pub(in super::super) fn new() -> io::Result<Writer> {
-        let pack = |level| -> io::Result<_> {
+impl Pack {
+    /// What bytes of text, or of numbers, become.
+    fn pack(&mut self, bytes: &[u8], plane: bool) -> io::Result<&[u8]> {
+        let compressor = |level| -> io::Result<_> {
             let mut pack = zstd::bulk::Compressor::new(level)?;
             pack.include_contentsize(false)?;
             Ok(pack)
         };
-        Ok(Writer {
+        let levels = match &mut self.levels {
+            Some(levels) => levels,
+            none => none.insert([compressor(LEVEL)?, compressor(PLANE_LEVEL)?]),
+        };
+        self.packed.clear();
+        self.packed
+            .reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        levels[usize::from(plane)].compress_to_buffer(bytes, &mut self.packed)?;
+        Ok(&self.packed)
+    }
+}
+
+/// Writes the parts of a block.
+#[derive(Default)]
+pub(in super::super) struct Writer {
+    pub(in super::super) bytes: Vec<u8>,
+    pub(in super::super) pack: Pack,
+}
+
+impl Writer {
+    /// One that packs with this.
+    pub(in super::super) fn with(pack: Pack) -> Writer {
+        Writer {
             bytes: Vec::new(),
-            pack: pack(LEVEL)?,
-            pack_plane: pack(PLANE_LEVEL)?,
-            packed: Vec::new(),
-        })
+            pack,
+        }
     }
 
     pub(in super::super) fn byte(&mut self, byte: u8) {
@@ -42,7 +64,7 @@ impl Writer {
     }
 
     pub(in super::super) fn varint(&mut self, value: u64) {
-        distlog_proto::wire::put::raw_varint(&mut self.bytes, value);
+        raw_varint(&mut self.bytes, value);
     }
 
     /// The CRC of some bytes, which are written elsewhere.
@@ -69,19 +91,11 @@ impl Writer {
 
     fn put_run(&mut self, bytes: &[u8], plane: bool) -> io::Result<()> {
         if bytes.len() >= MIN_PACKED {
-            self.packed.clear();
-            self.packed
-                .reserve(zstd::zstd_safe::compress_bound(bytes.len()));
-            let pack = if plane {
-                &mut self.pack_plane
-            } else {
-                &mut self.pack
-            };
-            pack.compress_to_buffer(bytes, &mut self.packed)?;
-            if self.packed.len() + bytes.len() / 32 < bytes.len() {
-                self.byte(PACKED);
-                self.varint(self.packed.len() as u64);
-                self.bytes.extend_from_slice(&self.packed);
+            let packed = self.pack.pack(bytes, plane)?;
+            if packed.len() + bytes.len() / 32 < bytes.len() {
+                self.bytes.push(PACKED);
+                raw_varint(&mut self.bytes, packed.len() as u64);
+                self.bytes.extend_from_slice(packed);
                 return Ok(());
             }
         }
@@ -91,13 +105,19 @@ impl Writer {
     }
 }
 
-/// Unpacks runs of bytes.
-pub(in super::super) struct Unpack(zstd::bulk::Decompressor<'static>);
+/// Unpacks bytes. Use one again and again: it keeps its memory.
+#[derive(Default)]
+pub(in super::super) struct Unpack(Option<zstd::bulk::Decompressor<'static>>);
 
 impl Unpack {
-    pub(in super::super) fn new() -> io::Result<Unpack> {
-        let unpack = zstd::bulk::Decompressor::new()?;
-        Ok(Unpack(unpack))
+    /// Fills a buffer. `None` if the bytes are not what was packed of as many.
+    pub(in super::super) fn fill(&mut self, packed: &[u8], out: &mut [u8]) -> Option<()> {
+        let unpack = match &mut self.0 {
+            Some(unpack) => unpack,
+            none => none.insert(zstd::bulk::Decompressor::new().ok()?),
+        };
+        let unpacked = unpack.decompress_to_buffer(packed, out).ok()?;
+        (unpacked == out.len()).then_some(())
     }
 }
 
@@ -164,8 +184,7 @@ impl<'a> Reader<'a> {
                 let packed = self.short()?;
                 let start = out.len();
                 out.resize(start + len, 0);
-                let unpacked = unpack.0.decompress_to_buffer(packed, &mut out[start..]);
-                unpacked.ok().filter(|n| *n == len)?;
+                unpack.fill(packed, &mut out[start..])?;
             }
             _ => return None,
         }

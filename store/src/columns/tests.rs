@@ -1,14 +1,14 @@
 //! Whatever is in a block comes back to the last byte.
 
 use distlog_proto::wire::{BatchWriter, put};
-use distlog_proto::{ProducerId, Record, SpanId, Task, TaskId, TraceId, Value};
+use distlog_proto::{ProducerId, Record, Severity, SpanId, Task, TaskId, TraceId, Value};
 use proptest::prelude::*;
 
 use super::*;
 use crate::format::{BATCH_HEADER, BatchHeader, FRAME_HEADER, FrameHeader, padded, put as put_at};
 
 /// Frames, each of some batches: bytes and number of records.
-fn frames(frames: &[Vec<(Vec<u8>, u32)>]) -> Vec<u8> {
+pub(super) fn frames(frames: &[Vec<(Vec<u8>, u32)>]) -> Vec<u8> {
     let mut out = Vec::new();
     let (mut first, mut from) = (1, 0);
     for batches in frames {
@@ -48,16 +48,20 @@ fn frames(frames: &[Vec<(Vec<u8>, u32)>]) -> Vec<u8> {
     out
 }
 
+pub(super) fn unpack() -> Unpack {
+    Unpack::default()
+}
+
 /// The length of the block in columns, if it has that form.
 fn round(raw: &[u8]) -> Option<usize> {
-    let body = encode(raw).unwrap()?.body;
+    let body = encode(raw, &mut Pack::default()).unwrap()?.body;
     let mut back = b"before".to_vec();
-    decode(&body, raw.len(), &mut back).unwrap();
+    decode(&body, raw.len(), &mut unpack(), &mut back).unwrap();
     assert_eq!(&back[6..], raw);
     Some(body.len())
 }
 
-fn batch(records: &[Record]) -> (Vec<u8>, u32) {
+pub(super) fn batch(records: &[Record]) -> (Vec<u8>, u32) {
     let mut writer = BatchWriter::new();
     for record in records {
         writer.push(record);
@@ -110,7 +114,7 @@ fn task() -> impl Strategy<Value = Task> {
     )
 }
 
-fn record() -> impl Strategy<Value = Record> {
+pub(super) fn record() -> impl Strategy<Value = Record> {
     let fields = proptest::collection::vec(("[a-d]", value()), 0..4);
     let texts = (
         "[a-z]{0,3} [0-9]{0,6} [0-9a-f]{0,8}",
@@ -138,6 +142,8 @@ fn record() -> impl Strategy<Value = Record> {
                 };
                 record.source.service = service;
                 record.callsite.line = small as u32 % 3;
+                record.callsite.severity = Severity::new(small as u32 % 3 * 8);
+                record.severity = Severity::new((small as u32 % 5).saturating_sub(2) * 7);
                 record.callsite.template = "order {id}".into();
                 record.fields = fields
                     .iter()
@@ -178,14 +184,14 @@ proptest! {
         byte in any::<u8>(),
     ) {
         let raw = frames(&[vec![batch(&records)]]);
-        let mut body = encode(&raw).unwrap().unwrap().body;
+        let mut body = encode(&raw, &mut Pack::default()).unwrap().unwrap().body;
         let at = at.index(body.len());
         body[at] = byte;
         let mut out = Vec::new();
-        if decode(&body, raw.len(), &mut out).is_some() {
+        if decode(&body, raw.len(), &mut unpack(), &mut out).is_some() {
             prop_assert_eq!(out.len(), raw.len());
         }
-        let _ = decode(&body[..at], raw.len(), &mut out);
+        let _ = decode(&body[..at], raw.len(), &mut unpack(), &mut out);
     }
 }
 
@@ -252,7 +258,7 @@ fn a_block_whose_callsites_are_not_clear_says_nothing_of_itself() {
     let known = |bytes| {
         let raw = frames(&[vec![(bytes, 1)]]);
         round(&raw).unwrap();
-        encode(&raw).unwrap().unwrap().index
+        encode(&raw, &mut Pack::default()).unwrap().unwrap().index
     };
     assert_eq!(known(clear).unwrap().counts[0].1[17], 1);
     assert_eq!(known(late), None);

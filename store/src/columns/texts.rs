@@ -290,6 +290,17 @@ impl Column {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Column::Plain(texts) => texts.len(),
+            Column::Dictionary(_, places) => places.len(),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map_while(|at| self.get(at))
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&[u8]> {
         match self {
             Column::Plain(texts) => texts.get(at),
@@ -371,10 +382,10 @@ mod tests {
     fn round<T: AsRef<[u8]>>(values: &[T]) -> usize {
         let mut texts = Texts::default();
         values.iter().for_each(|value| texts.push(value.as_ref()));
-        let mut out = Writer::new().unwrap();
+        let mut out = Writer::default();
         Encoded::of(&texts).put(&mut out).unwrap();
         let mut input = Reader::new(&out.bytes);
-        let mut unpack = Unpack::new().unwrap();
+        let mut unpack = Unpack::default();
         let column =
             Column::take(&mut input, values.len(), texts.bytes.len(), &mut unpack).unwrap();
         for (at, value) in values.iter().enumerate() {
@@ -424,7 +435,7 @@ mod tests {
 
         #[test]
         fn any_column_is_borne(bytes in proptest::collection::vec(any::<u8>(), 0..200), count in 0usize..400) {
-            let mut unpack = Unpack::new().unwrap();
+            let mut unpack = Unpack::default();
             let _ = Column::take(&mut Reader::new(&bytes), count, 1 << 16, &mut unpack);
         }
     }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use distlog_proto::{ProducerId, TraceId};
-use distlog_store::{Append, AppendOutcome, Batches, Options, Progress, Reader, Store};
+use distlog_store::{Append, AppendOutcome, Batch, Batches, Options, Progress, Reader, Store};
 
 /// The bytes of a test batch: a count, so many trace ids, a payload.
 pub fn body(traces: &[TraceId], payload: &[u8]) -> Vec<u8> {
@@ -55,18 +55,20 @@ pub struct Got {
 }
 
 pub fn got(batches: &Batches) -> Vec<Got> {
-    batches
-        .iter()
-        .map(|(batch, bytes)| Got {
-            producer: batch.producer,
-            from: batch.from,
-            to: batch.to,
-            first: batch.first,
-            count: batch.count,
-            received: batch.received,
-            bytes: bytes.to_vec(),
-        })
-        .collect()
+    let batches = batches.iter();
+    batches.map(|(batch, bytes)| one(batch, bytes)).collect()
+}
+
+pub fn one(batch: &Batch, bytes: &[u8]) -> Got {
+    Got {
+        producer: batch.producer,
+        from: batch.from,
+        to: batch.to,
+        first: batch.first,
+        count: batch.count,
+        received: batch.received,
+        bytes: bytes.to_vec(),
+    }
 }
 
 /// Everything from a record number on, with what was skipped.

@@ -3,15 +3,15 @@
 use std::fs;
 
 use crate::fixtures::*;
-use distlog_store::{Block, BlockBuffer, Reader, Store};
+use distlog_store::{Block, BlockBuffer, Reader, Selection, Store};
 
 /// All batches of these blocks. Their numbers are within those that the block says.
 fn read_blocks(blocks: &[Block]) -> Vec<Got> {
     let mut buffer = BlockBuffer::default();
     let mut all = Vec::new();
     for block in blocks {
-        block.read(&mut buffer).unwrap();
-        let batches = got(buffer.batches());
+        block.read(&Selection::ALL, &mut buffer).unwrap();
+        let batches: Vec<Got> = buffer.batches().map(|b| one(b.head, b.bytes)).collect();
         let numbers = block.numbers();
         for batch in &batches {
             let end = batch.first + u64::from(batch.count);

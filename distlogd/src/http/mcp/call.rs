@@ -109,7 +109,9 @@ fn params(
 
 async fn find(engine: Engine, params: Params) -> Result<Answer, Problem> {
     let ask = RecordsAsk::new(&params, &RECORDS)?;
-    let mut records = ask.begin(engine, Arc::new(text::put_record)).await?;
+    let mut records = ask
+        .begin(engine, Arc::default(), Arc::new(text::put_record))
+        .await?;
     // An agent that goes away drops this, and so cancels the query.
     let outcome = records.running().outcome().await?;
     let mut page = records.page(outcome);
@@ -145,7 +147,7 @@ fn structured<T: Serialize>(items: &[T], next: Option<&str>, complete: bool) -> 
 }
 
 async fn tasks(engine: Engine, params: Params) -> Result<Answer, Problem> {
-    let mut page = list_tasks(engine, &params, &TASKS).await?;
+    let mut page = list_tasks(engine, &params, &TASKS, &Arc::default()).await?;
     let mut text = String::new();
     for task in &mut page.items {
         text::shorten(&mut task.name);
@@ -160,7 +162,7 @@ async fn tasks(engine: Engine, params: Params) -> Result<Answer, Problem> {
 }
 
 async fn problems(engine: Engine, params: Params) -> Result<Answer, Problem> {
-    let mut page = list_problems(engine, &params, &PROBLEMS).await?;
+    let mut page = list_problems(engine, &params, &PROBLEMS, &Arc::default()).await?;
     let mut text = String::new();
     for problem in &mut page.items {
         for part in [
@@ -189,7 +191,7 @@ async fn problems(engine: Engine, params: Params) -> Result<Answer, Problem> {
 }
 
 async fn stats(engine: Engine, params: Params) -> Result<Answer, Problem> {
-    let counted = count(engine, &params, &GROUPS).await?;
+    let counted = count(engine, &params, &GROUPS, Arc::default()).await?;
     Ok(Answer {
         text: text::groups(&counted),
         structured: None,

@@ -1,0 +1,59 @@
+//! Records of one kind, and the blocks that may hold some.
+
+use distlog_proto::{Kind, Outcome, RecordRef, Severity};
+use distlog_store::BlockSummary;
+
+/// Of which kind the records are that a query is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Only {
+    /// Of any.
+    All,
+    /// All records of blocks in which such a task may end.
+    WithEnds(Ends),
+    /// Errors that were logged, and ends of tasks that failed or were lost.
+    Failures,
+}
+
+/// Tasks that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ends {
+    /// In one of these ways.
+    pub outcomes: Vec<Outcome>,
+    /// After so long at least, in ns.
+    pub at_least: u64,
+    /// Having begun not after this, in ns since the epoch.
+    pub began_by: u64,
+}
+
+impl Only {
+    /// Whether a block may hold such a record.
+    pub(super) fn may_pass(&self, block: &BlockSummary) -> bool {
+        match self {
+            Only::All => true,
+            Only::WithEnds(ends) => {
+                ends.outcomes.iter().any(|outcome| block.ends(*outcome) > 0)
+                    && block.longest >= ends.at_least
+                    && block.times.start().saturating_sub(block.longest) <= ends.began_by
+            }
+            Only::Failures => {
+                block.ends(Outcome::Failed) > 0
+                    || block.ends(Outcome::Lost) > 0
+                    || block.counts().is_none_or(|mut counts| {
+                        counts.any(|(_, severity, _)| severity >= Severity::ERROR)
+                    })
+            }
+        }
+    }
+
+    /// Whether a record is such a one.
+    pub(super) fn takes(&self, record: &RecordRef<'_>) -> bool {
+        match self {
+            Only::All | Only::WithEnds(_) => true,
+            Only::Failures => match record.kind {
+                Kind::Begin => false,
+                Kind::End => record.task.is_some() && record.outcome.is_failure(),
+                Kind::Event | Kind::Bind => record.severity >= Severity::ERROR,
+            },
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Reads of a block only the records, and of these only the parts, that somebody wants.
+
+use std::ops::Range;
+
+use hashbrown::HashSet;
+
+use distlog_proto::Severity;
+use distlog_proto::wire::Parts;
+use distlog_proto::wire::field::{batch, record};
+use distlog_proto::wire::scan::Scan;
+
+use super::assemble::Assembly;
+use super::block::Block;
+use super::canonical::VARINT;
+use super::operations::{Plan, plan};
+use super::shape::{Message, NO_NAME, ReadShapes, Step};
+use super::stream::Unpack;
+use crate::format::BatchHeader;
+
+const SEVERITY: u32 = record::SEVERITY << 3 | VARINT;
+const CALLSITE: u32 = record::CALLSITE << 3 | VARINT;
+/// Of a callsite.
+const ID: u32 = 1;
+const LEVEL: u32 = 2;
+
+/// Which records of a block somebody wants, and what of them. There may be more in what is read than was wanted, of
+/// both: who needs it exactly tests the records.
+#[derive(Clone, Copy)]
+pub struct Selection<'s> {
+    /// Records at least so severe.
+    pub severity: Severity,
+    /// The parts of records that are read.
+    pub parts: &'s Parts,
+    /// Whether records of a source may be wanted, which is given as a batch without records.
+    pub source: &'s dyn Fn(&[u8]) -> bool,
+}
+
+impl Selection<'static> {
+    /// Everything.
+    pub const ALL: Selection<'static> = Selection {
+        severity: Severity::UNSET,
+        parts: &Parts::ALL,
+        source: &|_| true,
+    };
+}
+
+/// A batch of which some records were read.
+pub(in super::super) struct SomeRecords<'s> {
+    pub(in super::super) header: BatchHeader,
+    /// The number of its first record in the store.
+    pub(in super::super) first: u64,
+    /// Where its bytes are.
+    pub(in super::super) range: Range<usize>,
+    /// For each record that was read its place in the batch.
+    pub(in super::super) places: &'s [u32],
+}
+
+/// Appends batches with the wanted records of a block to `out` and shows them. `None` if the block is damaged, as far
+/// as it was looked at.
+pub(in super::super) fn select(
+    body: &[u8],
+    raw: usize,
+    wanted: &Selection<'_>,
+    unpack: &mut Unpack,
+    out: &mut Vec<u8>,
+    show: &mut dyn FnMut(SomeRecords<'_>),
+) -> Option<()> {
+    let mut block = Block::read(body, raw, unpack)?;
+    let heads: Vec<bool> = block.heads.iter().map(wanted.source).collect();
+    let rows = block.rows_of(wanted.severity, unpack)?;
+    if block.raw.len() == 0 && (!rows.contains(&true) || !heads.contains(&true)) {
+        return Some(());
+    }
+    let plans = block.load_parts(wanted.parts, unpack)?;
+    block.put_records(&plans, &rows, &heads, out, show)
+}
+
+impl Block<'_> {
+    /// For each row whether the record may be so severe.
+    fn rows_of(&mut self, least: Severity, unpack: &mut Unpack) -> Option<Vec<bool>> {
+        if least == Severity::UNSET {
+            return Some(vec![true; self.rows.len()]);
+        }
+        let column = |tag| {
+            let mut columns = self.shapes.columns.iter();
+            columns.position(|key| key.message == Message::Record && key.tag == tag)
+        };
+        let columns = [column(SEVERITY), column(CALLSITE)];
+        for column in columns.into_iter().flatten() {
+            self.load(column, unpack)?;
+        }
+        let values = columns.map(|column| match column {
+            Some(column) => self.numbers(column),
+            None => Some(&[][..]),
+        });
+        let [severities, callsites] = [values[0]?, values[1]?];
+        let severe = self.callsites_of(least)?;
+        // How often a record of each shape has either.
+        let shapes: Vec<[usize; 2]> = (self.shapes.shapes.iter())
+            .map(|steps| [own_values(steps, SEVERITY), own_values(steps, CALLSITE)])
+            .collect();
+        let least = u64::from(least.number());
+        let mut next = [0, 0];
+        let row = |row: &u64| {
+            let Some(shape) = row.checked_sub(1) else {
+                return Some(false);
+            };
+            let has = shapes.get(usize::try_from(shape).ok()?)?;
+            let here = next;
+            (next[0], next[1]) = (next[0] + has[0], next[1] + has[1]);
+            // What stands there twice counts once, and each row has a value of its own.
+            if has[0] > 1 || has[1] > 1 {
+                return Some(true);
+            }
+            let own = match has[0] {
+                0 => 0,
+                _ => *severities.get(here[0])?,
+            };
+            Some(match (own, has[1]) {
+                // It may follow from its text.
+                (0, 0) => true,
+                (0, _) => severe.contains(callsites.get(here[1])?),
+                (own, _) => own >= least,
+            })
+        };
+        self.rows.iter().map(row).collect()
+    }
+
+    /// The ids of callsites whose records may be so severe, and of none.
+    fn callsites_of(&self, least: Severity) -> Option<HashSet<u64>> {
+        let mut severe = HashSet::from([0]);
+        let shared = self.heads.iter().chain(self.between.iter());
+        for item in shared.flat_map(|bytes| Scan::new("RecordBatch", bytes)) {
+            let item = item.ok()?;
+            if item.number != batch::CALLSITES {
+                continue;
+            }
+            let (mut id, mut severity) = (0, 0);
+            for field in Scan::new("Callsite", item.bytes().ok()?) {
+                let field = field.ok()?;
+                match field.number {
+                    ID => id = field.varint().ok()?,
+                    LEVEL => severity = field.u32().ok()?,
+                    _ => {}
+                }
+            }
+            if severity == 0 || Severity::new(severity) >= least {
+                severe.insert(id);
+            }
+        }
+        Some(severe)
+    }
+
+    /// Reads the columns of the wanted parts; gives how the records of each shape are put together from these.
+    fn load_parts(&mut self, parts: &Parts, unpack: &mut Unpack) -> Option<Vec<Plan>> {
+        let kept = (self.shapes.shapes.iter())
+            .map(|steps| kept_steps(&self.shapes, steps, parts))
+            .collect::<Option<Vec<_>>>()?;
+        let mut read = vec![false; self.columns.len()];
+        for (steps, kept) in self.shapes.shapes.iter().zip(&kept) {
+            for ((step, column), kept) in steps.iter().zip(kept) {
+                if *kept && matches!(step, Step::Value(_)) {
+                    *read.get_mut(*column as usize)? = true;
+                }
+            }
+        }
+        for (column, _) in read.iter().enumerate().filter(|(_, read)| **read) {
+            self.load(column, unpack)?;
+        }
+        let is_read = |column: u32| read.get(column as usize).is_some_and(|read| *read);
+        let shapes = self.shapes.shapes.iter().zip(&kept);
+        shapes
+            .map(|(steps, kept)| {
+                let kept = |at: usize| kept.get(at).is_some_and(|kept| *kept);
+                plan(&self.shapes, steps, kept, is_read)
+            })
+            .collect()
+    }
+
+    /// Appends the records of the rows that are wanted.
+    fn put_records(
+        &self,
+        plans: &[Plan],
+        wanted: &[bool],
+        heads: &[bool],
+        out: &mut Vec<u8>,
+        show: &mut dyn FnMut(SomeRecords<'_>),
+    ) -> Option<()> {
+        let mut assembly = Assembly::new(self, plans);
+        let mut rows = self.rows.iter().zip(wanted);
+        let (mut number, mut raw, mut between) = (0, 0, 0);
+        let mut places = Vec::new();
+        for (batches, first) in self.frames.iter().zip(&self.firsts) {
+            let mut first = *first;
+            for _ in 0..*batches {
+                let start = out.len();
+                let header = self.header(number)?;
+                places.clear();
+                match usize::try_from(*self.batches.head.get(number)?).ok()? {
+                    0 => {
+                        out.extend_from_slice(self.raw.get(raw)?);
+                        raw += 1;
+                        places.extend(0..header.count);
+                    }
+                    head => {
+                        let is_wanted = *heads.get(head - 1)?;
+                        out.extend_from_slice(self.heads.get(head - 1)?);
+                        assembly.batch(header.from);
+                        let mut place = 0;
+                        for _ in 0..self.items(number)? {
+                            let (row, row_is_wanted) = rows.next()?;
+                            let Some(shape) = row.checked_sub(1) else {
+                                out.extend_from_slice(self.between.get(between)?);
+                                between += 1;
+                                continue;
+                            };
+                            if *row_is_wanted && is_wanted {
+                                assembly.record(shape, out)?;
+                                places.push(place);
+                            } else {
+                                assembly.pass(shape)?;
+                            }
+                            place += 1;
+                        }
+                    }
+                }
+                if places.is_empty() {
+                    out.truncate(start);
+                } else {
+                    show(SomeRecords {
+                        first,
+                        range: start..out.len(),
+                        places: &places,
+                        header,
+                    });
+                }
+                first += u64::from(header.count);
+                number += 1;
+            }
+        }
+        Some(())
+    }
+}
+
+/// How many values with a tag a record has itself: in messages in it the tag means something else.
+fn own_values(steps: &[(Step, u32)], tag: u32) -> usize {
+    let mut depth = 0;
+    let own = steps.iter().filter(|(step, _)| {
+        match step {
+            Step::Open(_) => depth += 1,
+            Step::Close => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    own.filter(|(step, _)| *step == Step::Value(tag)).count()
+}
+
+/// For each step of a shape whether it makes one of the parts.
+fn kept_steps(read: &ReadShapes, steps: &[(Step, u32)], parts: &Parts) -> Option<Vec<bool>> {
+    if *parts == Parts::ALL {
+        return Some(vec![true; steps.len()]);
+    }
+    // Who reads a record with two callsites takes the names of the last one.
+    let clear = own_values(steps, CALLSITE) <= 1;
+    let mut kept = Vec::with_capacity(steps.len());
+    let mut at = 0;
+    while let Some((step, _)) = steps.get(at) {
+        match step {
+            Step::Value(tag) => kept.push(parts.has(tag >> 3)),
+            Step::Open(tag) => {
+                let mut depth = 0;
+                let len = steps.get(at..)?.iter().position(|(step, _)| {
+                    match step {
+                        Step::Open(_) => depth += 1,
+                        Step::Close => depth -= 1,
+                        _ => {}
+                    }
+                    depth == 0
+                })?;
+                let message = steps.get(at..=at + len)?;
+                let is_kept = parts.has(tag >> 3)
+                    && (Message::Record.inner(tag >> 3) != Some(Message::Field)
+                        || !clear
+                        || names(message).all(|name| name == NO_NAME)
+                        || names(message).any(|name| is_wanted(read, name, parts)));
+                kept.resize(kept.len() + message.len(), is_kept);
+                at += len;
+            }
+            // Only messages in a record have other steps.
+            _ => kept.push(true),
+        }
+        at += 1;
+    }
+    Some(kept)
+}
+
+/// The names that a field gives itself.
+fn names(field: &[(Step, u32)]) -> impl Iterator<Item = u32> {
+    field.iter().filter_map(|(step, _)| match step {
+        Step::Key(_, name) | Step::Name(name) => Some(*name),
+        _ => None,
+    })
+}
+
+fn is_wanted(read: &ReadShapes, name: u32, parts: &Parts) -> bool {
+    let name = read.names.get(name as usize);
+    name.and_then(|name| std::str::from_utf8(name).ok())
+        .is_none_or(|name| parts.has_field(name))
+}

@@ -1,0 +1,181 @@
+//! What is read of a block is what was wanted of it, as it is in the whole.
+
+use distlog_proto::wire::Parts;
+use distlog_proto::wire::field::record as field;
+use distlog_proto::{BatchRef, Record, Severity};
+use proptest::prelude::*;
+
+use super::tests::{batch, frames, record, unpack};
+use super::*;
+use crate::format::{BatchesOf, FramesIn};
+
+/// A record as a reader sees it.
+#[derive(Debug)]
+struct Seen {
+    number: u64,
+    severity: Severity,
+    record: Record,
+}
+
+/// The records of a batch, with their numbers.
+fn seen(bytes: &[u8], numbers: impl Iterator<Item = u64>) -> Vec<Seen> {
+    let batch = BatchRef::parse(bytes).unwrap();
+    let records: Vec<_> = batch.records().map(Result::unwrap).collect();
+    let numbers: Vec<u64> = numbers.take(records.len()).collect();
+    assert_eq!(records.len(), numbers.len());
+    let seen = numbers.into_iter().zip(records);
+    seen.map(|(number, record)| Seen {
+        number,
+        severity: record.severity,
+        record: record.to_record(),
+    })
+    .collect()
+}
+
+/// All records of some frames.
+fn all(raw: &[u8]) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for (frame, range) in FramesIn::new(raw) {
+        let bytes = &raw[range];
+        for (_, first, body) in BatchesOf::new(&frame, bytes) {
+            all.extend(seen(&bytes[body], first..));
+        }
+    }
+    all
+}
+
+/// What is read of a block.
+fn read(raw: &[u8], wanted: &Selection<'_>) -> Vec<Seen> {
+    let body = encode(raw, &mut Pack::default()).unwrap().unwrap().body;
+    let (mut out, mut batches) = (Vec::new(), Vec::new());
+    let mut show = |some: SomeRecords<'_>| {
+        batches.push((some.first, some.range, some.places.to_vec()));
+    };
+    select(&body, raw.len(), wanted, &mut unpack(), &mut out, &mut show).unwrap();
+    let batches = batches.into_iter();
+    batches
+        .flat_map(|(first, range, places)| {
+            let numbers = places.iter().map(|place| first + u64::from(*place));
+            seen(&out[range], numbers)
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_read_is_as_in_the_whole(
+        batches in proptest::collection::vec(
+            proptest::collection::vec(proptest::collection::vec(record(), 0..12), 0..4), 1..4),
+        least in prop_oneof![Just(0u32), 1u32..24],
+        numbers in proptest::option::of(proptest::collection::vec(1u32..25, 0..6)),
+        names in proptest::collection::vec("[a-e]", 0..3),
+        service in proptest::option::of("(shop|bank)?"),
+    ) {
+        let batches: Vec<Vec<_>> = batches
+            .iter()
+            .map(|frame| frame.iter().map(|records| batch(records)).collect())
+            .collect();
+        let raw = frames(&batches);
+        let mut parts = Parts::default();
+        for number in numbers.iter().flatten() {
+            parts.add(*number);
+        }
+        names.iter().for_each(|name| parts.add_field(name));
+        if numbers.is_none() {
+            parts = Parts::ALL;
+        }
+        let least = Severity::new(least);
+        let of_service = |head: &[u8]| {
+            let head = BatchRef::parse(head).unwrap();
+            service.as_ref().is_none_or(|service| head.source().service == service)
+        };
+        let wanted = Selection { severity: least, parts: &parts, source: &of_service };
+        let read = read(&raw, &wanted);
+        let mut whole = all(&raw).into_iter();
+        for part in &read {
+            let known = whole.find(|known| known.number == part.number).unwrap();
+            let mut record = known.record;
+            prop_assert!(service.as_ref().is_none_or(|service| record.source.service == *service));
+            if [field::SEVERITY, field::SEVERITY_TEXT, field::LEVEL].into_iter().all(|n| parts.has(n)) {
+                prop_assert_eq!(part.severity, known.severity);
+            }
+            let mut kept: Vec<_> = Vec::new();
+            for (name, value) in record.fields.iter() {
+                if parts.has(field::FIELDS) && parts.has_field(name) {
+                    kept.push((name.to_owned(), value.clone()));
+                }
+            }
+            record.fields = kept.into_iter().collect();
+            let less = Record::default();
+            if !parts.has(field::OFFSET) { record.offset = less.offset; }
+            if !parts.has(field::OBSERVED_TIME) { record.observed_time = less.observed_time; }
+            if !parts.has(field::SEVERITY) { record.severity = less.severity; }
+            if !parts.has(field::SEVERITY_TEXT) { record.severity_text = less.severity_text; }
+            if !parts.has(field::MESSAGE) { record.message = less.message; }
+            if !parts.has(field::TASK) { record.task = less.task; }
+            if !parts.has(field::THREAD_ID) { record.thread_id = less.thread_id; }
+            prop_assert_eq!(&part.record, &record);
+        }
+        // Nothing that was wanted is missing.
+        let numbers: Vec<u64> = read.iter().map(|part| part.number).collect();
+        for known in all(&raw) {
+            let is_wanted = known.severity >= least
+                && service.as_ref().is_none_or(|service| known.record.source.service == *service);
+            prop_assert!(!is_wanted || numbers.contains(&known.number), "{:?} is missing", known);
+        }
+    }
+
+    #[test]
+    fn damage_is_borne(
+        records in proptest::collection::vec(record(), 1..12),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let raw = frames(&[vec![batch(&records)]]);
+        let mut body = encode(&raw, &mut Pack::default()).unwrap().unwrap().body;
+        let at = at.index(body.len());
+        body[at] ^= byte;
+        let least = Selection { severity: Severity::WARN, ..Selection::ALL };
+        for wanted in [least, Selection::ALL] {
+            let _ = select(&body, raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
+            let _ = select(&body[..at], raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
+        }
+    }
+}
+
+#[test]
+fn what_is_not_severe_is_not_put_together() {
+    let records: Vec<Record> = (0..1000u64)
+        .map(|n| {
+            let mut record = Record {
+                time: n + 1,
+                message: format!("order {n}"),
+                ..Record::default()
+            };
+            // Half of them say it themselves, the others where they are logged.
+            let severity = Severity::new(if n % 100 < 2 { 17 } else { 9 });
+            match n % 2 {
+                0 => record.severity = severity,
+                _ => record.callsite.severity = severity,
+            }
+            record
+        })
+        .collect();
+    let raw = frames(&[vec![batch(&records)]]);
+    let mut parts = Parts::default();
+    parts.add_severity();
+    let wanted = Selection {
+        severity: Severity::ERROR,
+        parts: &parts,
+        ..Selection::ALL
+    };
+    let read = read(&raw, &wanted);
+    let numbers: Vec<u64> = read.iter().map(|part| part.number % 100).collect();
+    assert_eq!(numbers, [1, 2].repeat(10));
+    assert!(
+        read.iter()
+            .all(|part| part.record.message.is_empty() && part.record.time > 0)
+    );
+}
