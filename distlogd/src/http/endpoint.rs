@@ -105,17 +105,16 @@ impl Endpoint {
             .filter(|name| !in_path.contains(name))
             .collect();
         // What stands in the path and in headers is none of the query's names.
-        Params::new(pairs.clone(), &known)?;
+        Params::new(pairs.clone())?.only(&known)?;
         pairs.extend(path.iter().map(|(name, text)| (name.into(), text.into())));
         for header in names(self.headers) {
             for value in request.headers().get_all(header) {
                 pairs.push((header.into(), text_of(header, value)?));
             }
         }
-        let all: Vec<&str> = names(self.params).chain(names(self.headers)).collect();
         Ok(Ask {
             api,
-            params: Params::new(pairs, &all)?,
+            params: Params::new(pairs)?,
             media_type: self.media_type(request.headers())?,
         })
     }

@@ -171,7 +171,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let names: Vec<&str> = KNOWN.iter().map(|param| param.name()).collect();
-        let params = Params::new(pairs, &names)?;
+        let params = Params::new(pairs)?.only(&names)?;
         PageAsk::new(&params, &LIMIT)?;
         params.get(&FULL)?;
         filter(&params)

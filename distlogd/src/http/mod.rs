@@ -9,7 +9,7 @@
 //! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
 //! ask the query engine; `diff.rs` compares two trees, `status.rs` tells how the daemon does. `mcp/` has tools for
 //! agents, which call the same functions. The store is read in threads that may block; the runtime only moves bytes.
-//! `jaeger.rs` answers as Jaeger's query service does.
+//! `jaeger/` answers as Jaeger's query service does.
 
 mod answers;
 mod below;
@@ -54,6 +54,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
+use self::jaeger::{legacy, v3};
 use self::pieces::Live;
 use self::problem::{Problem, quoted};
 use self::server::Limits;
@@ -120,7 +121,8 @@ GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAM
 GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/openapi.json              all of this, described by OpenAPI
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
-GET /api/v3/services, operations, traces, traces/ID
+GET /api/v3/services, operations, traces, traces/ID, trace-summaries
+GET /api/services, services/NAME/operations, operations, traces, traces/ID, dependencies
                                       as Jaeger's query service answers
 GET /metrics                          counters, in the format of Prometheus
 GET /healthz                          200 while the daemon runs
@@ -211,10 +213,17 @@ fn routes(api: Api, guard: Guard) -> Router {
         .route("/", get(|| async { [INDEX, INDEX_OF_MCP].concat() }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
-        .route("/api/v3/services", get(jaeger::services))
-        .route("/api/v3/operations", get(jaeger::operations))
-        .route("/api/v3/traces", get(jaeger::traces))
-        .route("/api/v3/traces/{id}", get(jaeger::trace));
+        .route("/api/v3/services", get(v3::services))
+        .route("/api/v3/operations", get(v3::operations))
+        .route("/api/v3/traces", get(v3::traces))
+        .route("/api/v3/traces/{id}", get(v3::trace))
+        .route("/api/v3/trace-summaries", get(v3::trace_summaries))
+        .route("/api/services", get(legacy::services))
+        .route("/api/services/{id}/operations", get(legacy::operations_of))
+        .route("/api/operations", get(legacy::operations))
+        .route("/api/traces", get(legacy::traces))
+        .route("/api/traces/{id}", get(legacy::trace))
+        .route("/api/dependencies", get(legacy::dependencies));
     for endpoint in openapi::ENDPOINTS {
         app = app.route(&endpoint.router_path(), endpoint.route());
     }

@@ -60,20 +60,15 @@ pub(super) struct Params {
 
 impl Params {
     /// # Errors
-    /// If one is not known, or stands there twice.
+    /// If one stands there twice.
     pub(super) fn new(
         pairs: impl IntoIterator<Item = (String, String)>,
-        known: &[&'static str],
     ) -> Result<Params, Problem> {
         let mut given = BTreeMap::new();
         for (name, value) in pairs {
-            if !known.contains(&&*name) {
-                return Err(unknown(&name, known));
-            }
             if given.insert(name.clone(), value).is_some() {
-                let why =
-                    Problem::bad_request(format_args!("`{name}` is given twice: give it once"));
-                return Err(why.about(&name, None, None));
+                let why = format_args!("{} is given twice: give it once", quoted(&name));
+                return Err(Problem::bad_request(why).about(&name, None, None));
             }
         }
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -81,6 +76,18 @@ impl Params {
             u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
         });
         Ok(Params { given, now })
+    }
+
+    /// The same, where there are no other ones than these.
+    ///
+    /// # Errors
+    /// If one is not known.
+    pub(super) fn only(self, known: &[&'static str]) -> Result<Params, Problem> {
+        let mut names = self.given.keys();
+        match names.find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(unknown(name, known)),
+            None => Ok(self),
+        }
     }
 
     /// The present time, in ns since the epoch.

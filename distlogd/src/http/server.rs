@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -15,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::problem::Problem;
+use crate::listen::without_delay;
 
 /// Longest path with query, in bytes: a condition of 16 KiB has three times as many where each byte is escaped.
 const MAX_URI: usize = 60_000;
@@ -26,8 +28,6 @@ const MAX_HEAD: usize = 128 << 10;
 const MAX_TURNED_AWAY: usize = 32;
 /// Time for a client to read that.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
-/// When no connection can be accepted, it is tried again after so long.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// What clients may have at once, all listeners together.
 #[derive(Clone)]
@@ -86,28 +86,18 @@ pub(super) async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(MAX_HEAD);
+    let mut listener = without_delay(listener);
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!("cannot accept HTTP connections: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
+            (stream, _) = listener.accept() => stream,
             () = &mut stop => break,
         };
         let Ok(permit) = Arc::clone(&limits.connections).try_acquire_owned() else {
             turn_away(stream, &limits);
             continue;
         };
-        // Else the rest of an answer waits for the acknowledgement of its beginning, which clients delay by 40 ms.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("an HTTP connection may answer late: {error}");
-        }
         let service = TowerToHyperService::new(app.clone());
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 pub use origin::Origin;
 pub(crate) use origin::{Guard, Refused, is_host, origin};
 pub use tcp::Listening;
-pub(crate) use tcp::bind as bind_tcp;
+pub(crate) use tcp::{bind as bind_tcp, without_delay};
 pub(crate) use zmq::bind as bind_zmq;
 
 /// A port that is free for 127.0.0.1 may be taken for ::1: so many ports are tried.

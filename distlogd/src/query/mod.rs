@@ -8,10 +8,11 @@
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
 //! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups; `tasks.rs` lists tasks, with
 //! `candidates.rs`, `ended.rs`, `look_up.rs` and `trace_summary.rs`; `problems.rs` groups failures (`only.rs`).
-//! `stored_tree.rs` builds the tree of a trace, `diff.rs` compares two. `span_names.rs`, `trace_search.rs` and
-//! `trace_spans.rs` see tasks as spans, for Jaeger's API.
+//! `stored_tree.rs` builds the tree of a trace, `diff.rs` compares two. `span_names.rs`, `trace_search.rs`,
+//! `trace_spans.rs` and `calls.rs` see tasks as spans, for Jaeger's API.
 
 mod budget;
+mod calls;
 mod candidates;
 mod cursor;
 pub mod diff;

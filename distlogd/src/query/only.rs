@@ -8,6 +8,8 @@ use distlog_store::BlockSummary;
 pub enum Only {
     /// Of any.
     All,
+    /// All records of blocks in which a task may begin.
+    WithBegins,
     /// All records of blocks in which such a task may end.
     WithEnds(Ends),
     /// Errors that were logged, and ends of tasks that failed or were lost.
@@ -30,6 +32,7 @@ impl Only {
     pub(super) fn may_pass(&self, block: &BlockSummary) -> bool {
         match self {
             Only::All => true,
+            Only::WithBegins => block.begins > 0,
             Only::WithEnds(ends) => {
                 ends.outcomes.iter().any(|outcome| block.ends(*outcome) > 0)
                     && block.longest >= ends.at_least
@@ -48,7 +51,7 @@ impl Only {
     /// Whether a record is such a one.
     pub(super) fn takes(&self, record: &RecordRef<'_>) -> bool {
         match self {
-            Only::All | Only::WithEnds(_) => true,
+            Only::All | Only::WithBegins | Only::WithEnds(_) => true,
             Only::Failures => match record.kind {
                 Kind::Begin => false,
                 Kind::End => record.task.is_some() && record.outcome.is_failure(),

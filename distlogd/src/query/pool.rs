@@ -60,14 +60,12 @@ impl Pool {
         self.threads
     }
 
-    /// How many jobs run, and how many wait for a place.
+    /// How many jobs run, also those that nobody wants any more until their threads have left them, and how many wait
+    /// for a place.
     pub fn load(&self) -> (usize, usize) {
         let state = self.queue.state();
-        let wanted = |jobs: &VecDeque<Arc<dyn Job>>| {
-            let wanted = jobs.iter().filter(|job| job.is_wanted());
-            wanted.count()
-        };
-        (wanted(&state.running), wanted(&state.waiting))
+        let wanted = state.waiting.iter().filter(|job| job.is_wanted());
+        (state.running.len(), wanted.count())
     }
 
     /// Adds a job.

@@ -1,17 +1,22 @@
 //! Which services there are, and the names of their spans.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use distlog_proto::{Kind, RecordRef, SpanKind};
+use distlog_store::BlockSummary;
 
 use super::budget::{Budget, Held};
+use super::only::Only;
 use super::scan::{Collect, Place};
 use super::{Engine, Filter, QueryError};
 
 /// So many names are listed at most.
 const MAX_NAMES: usize = 10_000;
+/// After so many spans none of which had a new name a thread looks no further.
+const ENOUGH: u64 = 200_000;
 /// What a name takes beside its text, in bytes.
 const NAME: usize = 64;
 /// Where neither the service nor the process has a name.
@@ -45,13 +50,20 @@ pub(super) fn kind_of(record: &RecordRef<'_>) -> SpanKind {
     }
 }
 
+fn with_begins() -> Filter {
+    Filter {
+        only: Only::WithBegins,
+        ..Filter::default()
+    }
+}
+
 impl Engine {
     /// The services that have spans, sorted: of the newest records that can be looked at within the time.
     ///
     /// # Errors
     /// As [`Engine::scan`].
     pub async fn span_services(&self, timeout: Duration) -> Result<Vec<String>, QueryError> {
-        let names = self.span_names(Filter::default(), None, timeout).await?;
+        let names = self.span_names(with_begins(), None, timeout).await?;
         Ok(names.into_iter().map(|(name, _)| name).collect())
     }
 
@@ -67,7 +79,7 @@ impl Engine {
     ) -> Result<Vec<(String, &'static str)>, QueryError> {
         let filter = Filter {
             service: Some(filtered_service(&service)),
-            ..Filter::default()
+            ..with_begins()
         };
         let names = self.span_names(filter, Some(service), timeout).await?;
         Ok(names.into_iter().collect())
@@ -92,6 +104,10 @@ struct SpanNames {
     names: BTreeSet<(String, &'static str)>,
     /// The last one that was added: mostly the next is the same.
     last: (String, &'static str),
+    /// Spans since a name was new.
+    since_new: u64,
+    /// Older ones are not looked at.
+    floor: u64,
     held: Held,
 }
 
@@ -101,6 +117,8 @@ impl SpanNames {
             service,
             names: BTreeSet::new(),
             last: Default::default(),
+            since_new: 0,
+            floor: 0,
             held: budget.hold(),
         }
     }
@@ -111,12 +129,15 @@ impl SpanNames {
             && self.held.grow(name.0.len() + NAME)
         {
             self.names.insert(name);
+            self.since_new = 0;
         }
     }
 }
 
 impl Collect for SpanNames {
-    fn take(&mut self, record: &RecordRef<'_>, _: Place) {
+    const COUNTED: bool = false;
+
+    fn take(&mut self, record: &RecordRef<'_>, place: Place) {
         if record.kind != Kind::Begin || record.task.is_none() {
             return;
         }
@@ -127,15 +148,31 @@ impl Collect for SpanNames {
             }
             Some(_) => return,
         };
+        self.since_new += 1;
+        if self.since_new > ENOUGH {
+            self.floor = self.floor.max(place.time);
+        }
         if !name.0.is_empty() && name != self.last {
             self.add(name.clone());
             self.last = name;
         }
     }
 
+    fn take_counts(&mut self, block: &BlockSummary, _: &Filter, _: &Range<u64>) -> bool {
+        let is_known = |name: &str| self.names.contains(&(name.to_owned(), ""));
+        self.service.is_none()
+            && block
+                .counts()
+                .is_some_and(|mut counts| counts.all(|(name, ..)| is_known(name)))
+    }
+
     fn merge(&mut self, other: SpanNames) {
         for name in other.names {
             self.add(name);
         }
+    }
+
+    fn enough(&self) -> u64 {
+        self.floor
     }
 }

@@ -565,7 +565,7 @@ fn schemathesis_finds_nothing() {
         .arg(format!("{}/api/v1/openapi.json", daemon.http()))
         .args([
             "--checks=all",
-            "--max-examples=30",
+            "--max-examples=100",
             "--workers=2",
             "--no-color",
         ])

@@ -19,11 +19,15 @@ const TIMES: [(&str, &str); 2] = [
 
 /// Status and answer, which is JSON in any case.
 fn ask(daemon: &Daemon, path: &str, query: &[(&str, &str)]) -> (u16, Value) {
+    ask_api(daemon, &format!("v3/{path}"), query)
+}
+
+fn ask_api(daemon: &Daemon, path: &str, query: &[(&str, &str)]) -> (u16, Value) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
         .into();
-    let mut request = agent.get(format!("{}/api/v3/{path}", daemon.http()));
+    let mut request = agent.get(format!("{}/api/{path}", daemon.http()));
     for (name, value) in query {
         request = request.query(name, value);
     }
@@ -385,4 +389,161 @@ fn what_is_asked_wrongly_is_refused_as_jaeger_does() {
         let message = answer["error"]["message"].as_str().unwrap();
         assert!(message.contains(why), "{message}");
     }
+}
+
+/// What was sent to Jaeger 2.13 by OTLP in JSON, and its answer for the trace.
+const SENT: &str = include_str!("../fixtures/jaeger/sent.json");
+const ANSWERED: &str = include_str!("../fixtures/jaeger/answered.json");
+
+fn send_as_to_jaeger(daemon: &Daemon) {
+    let answer = post(daemon, "/v1/traces", &[JSON], SENT.as_bytes());
+    assert_eq!(answer.status, 200);
+}
+
+/// Spans by their ids, each with its process; without what Jaeger says of clocks.
+fn comparable(mut answer: Value) -> Value {
+    let trace = answer["data"][0].as_object_mut().unwrap();
+    let processes = trace.remove("processes").unwrap();
+    let mut spans = trace.remove("spans").unwrap();
+    for span in spans.as_array_mut().unwrap() {
+        let process = span["processID"].take();
+        span["processID"] = processes[process.as_str().unwrap()].clone();
+        span["warnings"].take();
+        let tags = span["tags"].as_array_mut().unwrap();
+        tags.sort_by_key(|tag| tag["key"].to_string());
+    }
+    let spans = spans.as_array_mut().unwrap();
+    spans.sort_by_key(|span| span["spanID"].to_string());
+    json!([trace, spans])
+}
+
+#[test]
+fn the_older_api_answers_with_a_trace_as_jaeger_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder);
+    send_as_to_jaeger(&daemon);
+    let expected: Value = serde_json::from_str(ANSWERED).unwrap();
+    let ends = |answer: &Value| {
+        let ends = ["total", "limit", "offset", "errors"].map(|name| answer[name].clone());
+        json!(ends)
+    };
+    for (path, query) in [
+        (format!("traces/{HEX}"), &[][..]),
+        ("traces".to_owned(), &[("traceID", HEX)]),
+        (
+            "traces".to_owned(),
+            &[
+                ("service", "shop"),
+                ("operation", "pay"),
+                ("tags", r#"{"error":"true","card":"visa"}"#),
+                ("start", "1789999999000000"),
+                ("end", "1790000001000000"),
+                ("lookback", "custom"),
+                ("limit", "20"),
+                ("minDuration", "900us"),
+                ("maxDuration", ""),
+            ],
+        ),
+        (
+            "traces".to_owned(),
+            &[("service", "bank"), ("tag", "service.name:bank")],
+        ),
+    ] {
+        let (status, answer) = ask_api(&daemon, &path, query);
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(ends(&answer), ends(&expected));
+        assert_eq!(
+            comparable(answer),
+            comparable(expected.clone()),
+            "{query:?}"
+        );
+    }
+}
+
+#[test]
+fn the_older_api_lists_services_operations_and_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder);
+    send_as_to_jaeger(&daemon);
+    let data = |path: &str, query: &[(&str, &str)]| {
+        let (status, mut answer) = ask_api(&daemon, path, query);
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["errors"], Value::Null);
+        answer["data"].take()
+    };
+    assert_eq!(data("services", &[]), json!(["bank", "shop"]));
+    let names = json!(["int", "order", "pay"]);
+    assert_eq!(data("services/shop/operations", &[]), names);
+    let server = json!([{"name": "order", "spanKind": "server"}]);
+    let query = [("service", "shop"), ("spanKind", "server")];
+    assert_eq!(data("operations", &query), server);
+    let times = [("endTs", "1790000100000"), ("lookback", "604800000")];
+    let calls = json!([
+        {"parent": "shop", "child": "bank", "callCount": 1},
+        {"parent": "shop", "child": "shop", "callCount": 2},
+    ]);
+    assert_eq!(data("dependencies", &times), calls);
+    let before = [("endTs", "1780000000000"), ("lookback", "1000")];
+    assert_eq!(data("dependencies", &before), json!([]));
+    let query = [("service", "nobody"), ("limit", "20")];
+    assert_eq!(data("traces", &query), json!([]));
+
+    for (path, query, status, why) in [
+        ("traces/beef", &[][..], 404, "trace not found"),
+        ("traces/zzz", &[], 400, "`trace_id` is wrong"),
+        ("traces", &[], 400, "parameter 'service' is required"),
+        ("operations", &[], 400, "parameter 'service' is required"),
+        (
+            "traces",
+            &[("service", "a"), ("start", "noon")],
+            400,
+            "`start` is wrong: found `noon`",
+        ),
+        (
+            "traces",
+            &[("service", "a"), ("limit", "0")],
+            400,
+            "`limit`",
+        ),
+    ] {
+        let (found, answer) = ask_api(&daemon, path, query);
+        assert_eq!((found, &answer["data"]), (status, &Value::Null), "{answer}");
+        assert_eq!(answer["errors"][0]["code"], status);
+        let message = answer["errors"][0]["msg"].as_str().unwrap();
+        assert!(message.contains(why), "{message}");
+    }
+}
+
+#[test]
+fn traces_are_summed_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder);
+    send_as_to_jaeger(&daemon);
+    let query = [
+        ("query.serviceName", "shop"),
+        ("query.startTimeMin", "2026-09-21T14:13:00.000Z"),
+        ("query.startTimeMax", "2026-09-21T14:14:00.000Z"),
+        ("query.searchDepth", "20"),
+    ];
+    let expected = json!({"summaries": [{
+        "traceId": HEX,
+        "rootServiceName": "shop",
+        "rootOperationName": "order",
+        "minStartTimeUnixNano": "1790000000000001234",
+        "maxEndTimeUnixNano": "1790000000005003456",
+        "spanCount": 5,
+        "errorSpanCount": 1,
+        "orphanSpanCount": 1,
+        "services": [
+            {"name": "bank", "spanCount": 1},
+            {"name": "shop", "spanCount": 4, "errorSpanCount": 1},
+        ],
+    }]});
+    assert_eq!(get(&daemon, "trace-summaries", &query), expected);
+    let later = [
+        ("query.startTimeMin", "2026-09-22T14:13:00.000Z"),
+        ("query.startTimeMax", "2026-09-22T14:14:00.000Z"),
+    ];
+    let none = json!({"summaries": []});
+    assert_eq!(get(&daemon, "trace-summaries", &later), none);
 }

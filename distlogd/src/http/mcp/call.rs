@@ -104,7 +104,7 @@ fn params(
         pairs.push((name, text));
     }
     let names: Vec<&str> = known.iter().map(|param| param.name()).collect();
-    Params::new(pairs, &names)
+    Params::new(pairs)?.only(&names)
 }
 
 async fn find(engine: Engine, params: Params) -> Result<Answer, Problem> {

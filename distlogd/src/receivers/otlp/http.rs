@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use super::export_service::{ExportService, Peer};
 use super::refusal::{Refusal, other_signal, partial};
 use super::{body, grpc, json};
-use crate::listen::Guard;
+use crate::listen::{Guard, without_delay};
 use crate::rpc::{Signal, status};
 
 pub(super) const OTLP_HTTP: &str = "otlp_http";
@@ -36,7 +36,7 @@ pub(super) async fn serve(
         .with_state(service)
         .layer(from_fn_with_state(guard, check_origin))
         .into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, app)
+    let served = axum::serve(without_delay(listener), app)
         .with_graceful_shutdown(stop)
         .await;
     if let Err(error) = served {
