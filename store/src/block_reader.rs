@@ -1,8 +1,12 @@
 //! Reads the blocks of sealed segments.
 
 use std::io;
+use std::ops::Range;
 
-use super::columns::{self, Selection, SomeRecords, Unpack};
+use distlog_proto::Severity;
+use distlog_proto::wire::Parts;
+
+use super::columns::{self, Body, HEAD, Selection, SomeRecords, Unpack};
 use super::layer::StoreFile;
 use super::scan::is_damage;
 use super::sealed::{BLOCK_HEADER, BlockAt, BlockHeader, MAX_RAW, Method, exactly};
@@ -47,36 +51,56 @@ impl BlockReader {
         out: &mut Vec<u8>,
         show: &mut dyn FnMut(SomeRecords<'_>),
     ) -> io::Result<Option<Selected>> {
-        let Some(header) = self.header(file, at)? else {
+        let stored = at.stored as usize;
+        // Of what is read as a whole the parts are not read one by one.
+        let whole = *wanted.parts == Parts::ALL && wanted.severity == Severity::UNSET;
+        let first = if whole { stored } else { HEAD.min(stored) };
+        let Some(header) = self.first(file, at, first)? else {
             return Ok(None);
         };
         if header.method != Method::Columns {
-            return Ok(self.frames(&header, out).then_some(Selected::Frames));
+            return Ok(match self.header(file, at)? {
+                Some(header) if self.frames(&header, out) => Some(Selected::Frames),
+                _ => None,
+            });
         }
+        let mut body = Stored {
+            file,
+            offset: at.offset + BLOCK_HEADER as u64,
+            len: stored,
+            bytes: &mut self.stored,
+            range: 0..first,
+            skip: BLOCK_HEADER,
+            error: None,
+        };
         // What is read of it has checksums of its own.
-        let body = self.stored.get(BLOCK_HEADER..).unwrap_or_default();
-        let start = out.len();
-        let read = columns::select(
-            body,
-            header.raw as usize,
-            wanted,
-            &mut self.unpack,
-            out,
-            show,
-        );
-        let good = read.is_some();
+        let (start, raw) = (out.len(), header.raw as usize);
+        let good = columns::select(&mut body, raw, wanted, &mut self.unpack, out, show).is_some();
         if !good {
             out.truncate(start);
         }
-        Ok(good.then_some(Selected::Batches))
+        match body.error {
+            Some(error) if !is_damage(&error) => Err(error),
+            _ => Ok(good.then_some(Selected::Batches)),
+        }
     }
 
     /// Reads a block as it is stored; its header, unless that is damaged.
     fn header(&mut self, file: &dyn StoreFile, at: &BlockAt) -> io::Result<Option<BlockHeader>> {
+        self.first(file, at, at.stored as usize)
+    }
+
+    /// Reads the header of a block and the first bytes behind it; gives the header unless that is damaged.
+    fn first(
+        &mut self,
+        file: &dyn StoreFile,
+        at: &BlockAt,
+        bytes: usize,
+    ) -> io::Result<Option<BlockHeader>> {
         if at.stored as usize > MAX_RAW {
             return Ok(None);
         }
-        self.stored.resize(BLOCK_HEADER + at.stored as usize, 0);
+        self.stored.resize(BLOCK_HEADER + bytes, 0);
         match exactly(file, &mut self.stored, at.offset) {
             Err(e) if is_damage(&e) => return Ok(None),
             other => other?,
@@ -108,5 +132,42 @@ impl BlockReader {
             out.truncate(start);
         }
         good.is_some()
+    }
+}
+
+/// The bytes of a block in a file.
+struct Stored<'f> {
+    file: &'f dyn StoreFile,
+    /// Where they begin in the file, and how many there are.
+    offset: u64,
+    len: usize,
+    /// Those that were read last, behind some others.
+    bytes: &'f mut Vec<u8>,
+    range: Range<usize>,
+    skip: usize,
+    error: Option<io::Error>,
+}
+
+impl Body for Stored<'_> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn get(&mut self, range: Range<usize>) -> Option<&[u8]> {
+        if range.start > range.end || range.end > self.len {
+            return None;
+        }
+        if range.start < self.range.start || range.end > self.range.end {
+            self.bytes.resize(range.len(), 0);
+            (self.range, self.skip) = (range.clone(), 0);
+            let at = self.offset + range.start as u64;
+            if let Err(error) = exactly(self.file, self.bytes, at) {
+                self.range = 0..0;
+                self.error = Some(error);
+                return None;
+            }
+        }
+        let start = self.skip + range.start - self.range.start;
+        self.bytes.get(start..start + range.len())
     }
 }

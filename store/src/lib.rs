@@ -117,6 +117,9 @@ pub use age_clock::ClockJump;
 pub use append::{Append, AppendOutcome};
 pub use batches::{Batch, Batches};
 pub use columns::Selection;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use columns::fuzzing;
 pub use consumer::{Chunk, Consumer};
 pub use cursor::{Cursor, Progress};
 pub use cursor_file::{CursorFile, SavedCursor};

@@ -61,6 +61,7 @@ impl Filter {
         if let Some(condition) = &self.condition {
             parts.add_all(condition.parts());
         }
+        self.only.add_parts(&mut parts);
         parts
     }
 
@@ -86,6 +87,13 @@ impl Filter {
             })
     }
 
+    /// Whether the times of all records of a block pass.
+    pub(super) fn takes_times_of(&self, block: &BlockSummary) -> bool {
+        self.from <= *block.times.start()
+            && *block.times.end() < self.to
+            && *block.times.end() < self.window.before.time
+    }
+
     /// How many records of a block pass, by service and severity, where what is known of it is enough to tell.
     pub(super) fn counts<'b>(
         &'b self,
@@ -94,9 +102,7 @@ impl Filter {
     ) -> Option<impl Iterator<Item = (&'b str, Severity, u32)>> {
         let all = self.window.numbers.start <= numbers.start
             && numbers.end <= self.window.numbers.end
-            && self.from <= *block.times.start()
-            && *block.times.end() < self.to
-            && *block.times.end() < self.window.before.time
+            && self.takes_times_of(block)
             && self.phrases.is_empty()
             && self.condition.is_none()
             && self.only == Only::All;

@@ -1,5 +1,6 @@
 //! Records of one kind, and the blocks that may hold some.
 
+use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{Kind, Outcome, RecordRef, Severity};
 use distlog_store::BlockSummary;
 
@@ -44,6 +45,16 @@ impl Only {
                     || block.counts().is_none_or(|mut counts| {
                         counts.any(|(_, severity, _)| severity >= Severity::ERROR)
                     })
+            }
+        }
+    }
+
+    /// Adds the parts of records that tell.
+    pub(super) fn add_parts(&self, parts: &mut Parts) {
+        if *self == Only::Failures {
+            parts.add_severity();
+            for number in [field::KIND, field::TASK, field::OUTCOME] {
+                parts.add(number);
             }
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use distlog_proto::wire::Parts;
+use distlog_proto::wire::field::record;
 use distlog_proto::{BatchRef, RecordRef, Severity};
 use distlog_store::{Block, BlockBuffer, BlockSummary, Selection};
 use tokio::sync::oneshot;
@@ -143,8 +144,9 @@ pub struct Scan<C> {
     /// Of each block the newest time in it and all before it, as far as it is known.
     newest: Vec<u64>,
     filter: Filter,
-    /// What is read of records.
+    /// What is read of records, and the same with their times.
     parts: Parts,
+    timed: Parts,
     /// No record that is less severe passes.
     severity: Severity,
     deadline: Instant,
@@ -205,8 +207,11 @@ impl<C: Collect> Scan<C> {
         if let Some(collector) = collectors.first() {
             parts.add_all(&collector.parts());
         }
+        let mut timed = parts.clone();
+        timed.add(record::TIME);
         let scan = Scan {
             parts,
+            timed,
             severity: filter.least_severity(),
             newest: blocks
                 .iter()
@@ -307,9 +312,19 @@ impl<C: Collect> Scan<C> {
         let source = |head: &[u8]| {
             BatchRef::parse(head).is_ok_and(|head| self.filter.takes_source(head.source()))
         };
+        // Where the times of all pass and nobody else looks at them, one of them will do.
+        let any_time = match block.summary() {
+            Some(known) if !self.parts.has(record::TIME) && self.filter.takes_times_of(known) => {
+                Some(*known.times.start())
+            }
+            _ => None,
+        };
         let wanted = Selection {
             severity: self.severity,
-            parts: &self.parts,
+            parts: match any_time {
+                Some(_) => &self.parts,
+                None => &self.timed,
+            },
             source: &source,
         };
         if let Err(error) = block.read(&wanted, buffer) {
@@ -340,10 +355,10 @@ impl<C: Collect> Scan<C> {
                         return End::Failed(QueryError::Slow);
                     }
                 }
-                let time = if record.time == 0 {
-                    stored.head.received
-                } else {
-                    record.time
+                let time = match (any_time, record.time) {
+                    (Some(time), _) => time,
+                    (None, 0) => stored.head.received,
+                    (None, time) => time,
                 };
                 let place = Place {
                     time,

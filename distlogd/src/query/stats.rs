@@ -111,6 +111,9 @@ impl Grouping {
         for number in [field::KIND, field::DURATION] {
             parts.add(number);
         }
+        if self.every.is_some() {
+            parts.add(field::TIME);
+        }
         for name in &self.by {
             match name {
                 Name::Severity => parts.add_severity(),

@@ -2,8 +2,8 @@
 
 use super::field::record as field;
 
-/// Which parts of records somebody reads: who makes records for him may leave out the others. Times and callsites are
-/// always among them.
+/// Which parts of records somebody reads: who makes records for him may leave out the others. Callsites are always
+/// among them.
 ///
 /// ```
 /// use distlog_proto::wire::{Parts, field::record};
@@ -32,7 +32,7 @@ enum Names {
 impl Default for Parts {
     fn default() -> Parts {
         Parts {
-            numbers: 1 << field::TIME | 1 << field::CALLSITE,
+            numbers: 1 << field::CALLSITE,
             names: Names::These(Vec::new()),
         }
     }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn parts_add_up() {
         let mut some = Parts::default();
-        assert!(some.has(field::TIME) && !some.has(field::SEVERITY) && !some.has(99));
+        assert!(some.has(field::CALLSITE) && !some.has(field::SEVERITY) && !some.has(99));
         some.add_field("a");
         some.add_field("a");
         assert!(some.has(field::FIELDS) && !some.has_field("b"));

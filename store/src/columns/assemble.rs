@@ -11,7 +11,7 @@ use super::operations::{Op, Plan};
 
 /// Puts the records of a block together, in order.
 pub(super) struct Assembly<'b> {
-    block: &'b Block<'b>,
+    block: &'b Block,
     plans: &'b [Plan],
     /// For each column the place of its next value.
     next: Vec<usize>,
@@ -23,12 +23,15 @@ pub(super) struct Assembly<'b> {
     trace: &'b [u8],
     span: u64,
     task: Option<TaskId>,
-    open: Vec<usize>,
+    /// Of messages that are not whole yet, where they begin, and the bytes left there for the length.
+    open: Vec<(usize, usize)>,
+    /// What the length of the last record took.
+    room: usize,
 }
 
 impl<'b> Assembly<'b> {
     /// With how the records of each shape are put together.
-    pub(super) fn new(block: &'b Block<'b>, plans: &'b [Plan]) -> Assembly<'b> {
+    pub(super) fn new(block: &'b Block, plans: &'b [Plan]) -> Assembly<'b> {
         Assembly {
             block,
             plans,
@@ -41,6 +44,7 @@ impl<'b> Assembly<'b> {
             span: 0,
             task: None,
             open: Vec::new(),
+            room: 1,
         }
     }
 
@@ -115,7 +119,7 @@ impl<'b> Assembly<'b> {
         self.time = 0;
         self.open.clear();
         raw_varint(out, u64::from(batch::RECORDS << 3 | BYTES));
-        self.begin(out);
+        self.begin(self.room, out);
         for op in &plan.ops {
             match op {
                 Op::Bytes(bytes) => out.extend_from_slice(bytes),
@@ -139,9 +143,9 @@ impl<'b> Assembly<'b> {
                 }
                 Op::Open(tag) => {
                     out.extend_from_slice(tag);
-                    self.begin(out);
+                    self.begin(1, out);
                 }
-                Op::Close => self.end(out)?,
+                Op::Close => _ = self.end(out)?,
                 Op::Offset(tag, column) => {
                     self.offset = self.offset.wrapping_add(self.number(*column)?);
                     out.extend_from_slice(tag);
@@ -179,35 +183,35 @@ impl<'b> Assembly<'b> {
                 }
             }
         }
-        self.end(out)?;
+        self.room = self.end(out)?;
         self.offset = self.offset.wrapping_add(1);
         Some(())
     }
 
-    /// A message with its length in front begins.
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        self.open.push(out.len());
-        out.push(0);
+    /// A message begins, whose length probably takes so many bytes in front of it.
+    fn begin(&mut self, room: usize, out: &mut Vec<u8>) {
+        self.open.push((out.len(), room));
+        out.resize(out.len() + room, 0);
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) -> Option<()> {
-        let at = self.open.pop()?;
-        let len = out.len() - at - 1;
-        if len < 0x80 {
-            out[at] = len as u8;
-            return Some(());
-        }
-        let more = varint_len(len as u64) - 1;
+    /// Writes the length of the message that ends; gives how many bytes that takes.
+    fn end(&mut self, out: &mut Vec<u8>) -> Option<usize> {
+        let (at, room) = self.open.pop()?;
         let end = out.len();
-        out.resize(end + more, 0);
-        out.copy_within(at + 1..end, at + 1 + more);
+        let len = end - at - room;
+        let needed = varint_len(len as u64);
+        if needed != room {
+            out.resize(end.max(end + needed - room), 0);
+            out.copy_within(at + room..end, at + needed);
+            out.truncate(end + needed - room);
+        }
         let mut rest = len;
-        for byte in &mut out[at..=at + more] {
+        for byte in &mut out[at..at + needed] {
             *byte = rest as u8 | 0x80;
             rest >>= 7;
         }
-        out[at + more] &= 0x7f;
-        Some(())
+        out[at + needed - 1] &= 0x7f;
+        Some(needed)
     }
 
     /// Works out the ids of the task whose path comes next.

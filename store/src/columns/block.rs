@@ -1,12 +1,15 @@
 //! A columnar block as it is read: what its records share and, of their columns, those that are asked for.
 
+use std::ops::Range;
+
 use distlog_proto::ProducerId;
 
+use super::body::{Body, HEAD};
 use super::canonical::BYTES;
 use super::shape::{ColumnKey, ReadShapes};
 use super::stream::{Reader, Unpack};
 use super::texts::Column;
-use super::{decimals, is_fraction, numbers};
+use super::{decimals, is_fraction, is_sound, numbers};
 use crate::format::BatchHeader;
 
 /// What the batches of a block are: of each its values, in order.
@@ -22,7 +25,7 @@ pub(super) struct Batches {
 }
 
 /// See `encode.rs` for what each is.
-pub(super) struct Block<'b> {
+pub(super) struct Block {
     pub(super) salt: u32,
     pub(super) frames: Vec<u64>,
     pub(super) firsts: Vec<u64>,
@@ -34,7 +37,7 @@ pub(super) struct Block<'b> {
     pub(super) shapes: ReadShapes,
     pub(super) rows: Vec<u64>,
     pub(super) columns: Vec<Values>,
-    stored: Vec<Stored<'b>>,
+    stored: Vec<Stored>,
     most: usize,
 }
 
@@ -47,19 +50,25 @@ pub(super) enum Values {
 }
 
 /// A column that was not read yet. It has a CRC of its own, so that it can be read without the others.
-struct Stored<'b> {
-    bytes: &'b [u8],
+struct Stored {
+    /// Where it is in the block.
+    range: Range<usize>,
     count: usize,
     crc: u32,
 }
 
-impl<'b> Block<'b> {
+impl Block {
     /// Reads what all records share. `most` is the length of the frames that are in it.
-    pub(super) fn read(body: &'b [u8], most: usize, unpack: &mut Unpack) -> Option<Block<'b>> {
-        let mut input = Reader::new(body);
+    pub(super) fn read(body: &mut dyn Body, most: usize, unpack: &mut Unpack) -> Option<Block> {
+        let len = body.len();
+        let first = body.get(0..HEAD.min(len))?;
+        let mut input = Reader::new(first);
         let crc = input.checksum()?;
-        let head = input.short()?;
-        if crc32c::crc32c(head) != crc {
+        let head_len = input.count(len)?;
+        let start = first.len() - input.len();
+        let mut at = start.checked_add(head_len)?;
+        let head = body.get(start..at)?;
+        if !is_sound(head, crc) {
             return None;
         }
         let mut head = Reader::new(head);
@@ -92,18 +101,18 @@ impl<'b> Block<'b> {
         let between = head.count(most)?;
         let between = Column::take(&mut head, between, most, unpack)?;
         let mut shapes = Vec::new();
-        let len = head.count(most.saturating_mul(2).max(1 << 20))?;
-        head.run(len, unpack, &mut shapes)?;
+        let shapes_len = head.count(most.saturating_mul(2).max(1 << 20))?;
+        head.run(shapes_len, unpack, &mut shapes)?;
         let shapes = ReadShapes::take(&mut Reader::new(&shapes))?;
         let count = head.count(most)?;
         let rows = numbers_of(&mut head, count, unpack)?;
         let mut stored = Vec::with_capacity(shapes.columns.len());
         for _ in &shapes.columns {
             let count = head.count(most)?;
-            let len = head.count(body.len())?;
+            let end = at.checked_add(head.count(len)?).filter(|end| *end <= len)?;
             stored.push(Stored {
                 crc: head.checksum()?,
-                bytes: input.take(len)?,
+                range: std::mem::replace(&mut at, end)..end,
                 count,
             });
         }
@@ -125,22 +134,28 @@ impl<'b> Block<'b> {
     }
 
     /// Reads a column, if it was not before.
-    pub(super) fn load(&mut self, column: usize, unpack: &mut Unpack) -> Option<()> {
+    pub(super) fn load(
+        &mut self,
+        column: usize,
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<()> {
         let key = self.shapes.columns.get(column)?;
         let stored = self.stored.get(column)?;
         let values = self.columns.get_mut(column)?;
         if matches!(values, Values::Unread) {
-            if crc32c::crc32c(stored.bytes) != stored.crc {
+            let bytes = body.get(stored.range.clone())?;
+            if !is_sound(bytes, stored.crc) {
                 return None;
             }
-            *values = Values::take(key, stored, self.most, unpack)?;
+            *values = Values::take(key, bytes, stored.count, self.most, unpack)?;
         }
         Some(())
     }
 
     /// Reads all columns.
-    pub(super) fn load_all(&mut self, unpack: &mut Unpack) -> Option<()> {
-        (0..self.columns.len()).try_for_each(|column| self.load(column, unpack))
+    pub(super) fn load_all(&mut self, body: &mut dyn Body, unpack: &mut Unpack) -> Option<()> {
+        (0..self.columns.len()).try_for_each(|column| self.load(column, body, unpack))
     }
 
     /// The header of a batch, but for its length.
@@ -176,19 +191,20 @@ impl<'b> Block<'b> {
 impl Values {
     fn take(
         key: &ColumnKey,
-        stored: &Stored<'_>,
+        bytes: &[u8],
+        count: usize,
         most: usize,
         unpack: &mut Unpack,
     ) -> Option<Values> {
-        let mut input = Reader::new(stored.bytes);
+        let mut input = Reader::new(bytes);
         if key.tag & 7 == BYTES {
-            return Column::take(&mut input, stored.count, most, unpack).map(Values::Texts);
+            return Column::take(&mut input, count, most, unpack).map(Values::Texts);
         }
         let mut values = Vec::new();
         if is_fraction(key) {
-            decimals::take(&mut input, stored.count, unpack, &mut values)?;
+            decimals::take(&mut input, count, unpack, &mut values)?;
         } else {
-            numbers::take(&mut input, stored.count, unpack, &mut values)?;
+            numbers::take(&mut input, count, unpack, &mut values)?;
         }
         Some(Values::Numbers(values))
     }

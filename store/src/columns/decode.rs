@@ -9,13 +9,13 @@ use crate::format::{BATCH_HEADER, BatchHeader, FRAME_HEADER, FrameHeader, padded
 /// Appends the frames of a block to `out`. `None` if it is not what [`encode`](super::encode) wrote for `raw` bytes;
 /// then there may be anything behind what was in `out`.
 pub(in super::super) fn decode(
-    body: &[u8],
+    mut body: &[u8],
     raw: usize,
     unpack: &mut Unpack,
     out: &mut Vec<u8>,
 ) -> Option<()> {
-    let mut block = Block::read(body, raw, unpack)?;
-    block.load_all(unpack)?;
+    let mut block = Block::read(&mut body, raw, unpack)?;
+    block.load_all(&mut body, unpack)?;
     let shapes = block.shapes.shapes.iter();
     let plans = shapes.map(|steps| plan(&block.shapes, steps, |_| true, |_| true));
     let plans = plans.collect::<Option<Vec<_>>>()?;
@@ -24,7 +24,7 @@ pub(in super::super) fn decode(
     (out.len() - start == raw).then_some(())
 }
 
-impl Block<'_> {
+impl Block {
     /// Appends the frames, which are `most` bytes at most.
     fn put_frames(&self, plans: &[Plan], out: &mut Vec<u8>, most: usize) -> Option<()> {
         let limit = out.len() + most;
@@ -80,7 +80,7 @@ impl Block<'_> {
                 body_crc: crc32c::crc32c(body),
                 salt: self.salt,
             };
-            if u64::from(header.body_crc) != *crc {
+            if u64::from(header.body_crc) != *crc && !cfg!(feature = "fuzzing") {
                 return None;
             }
             put(out, at, &header.encode());

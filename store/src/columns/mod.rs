@@ -5,20 +5,23 @@
 //! (`numbers.rs`, `decimals.rs`, `texts.rs`). What follows from something else is not stored: offsets that count up,
 //! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes, with
 //! `heads.rs` for what batches share.
-//! `block.rs` reads what all records share and the columns, `assemble.rs` puts records together, as `operations.rs`
-//! says for each shape; `decode.rs` makes the frames again, `select.rs` only the records and the parts of them that a
-//! query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what is known of a block without reading
-//! it.
+//! `block.rs` reads what all records share and the columns (`body.rs`), `assemble.rs` puts records together, as
+//! `operations.rs` says for each shape; `decode.rs` makes the frames again, `select.rs` only the records and the parts
+//! of them that a query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what is known of a block
+//! without reading it.
 //!
 //! A batch that would not be put together as it was (protobuf that is not canonical, from a foreign encoder) is stored
 //! as it is, within the block; a block with too many of them, or with too many different fields, is stored in rows.
 
 mod assemble;
 mod block;
+mod body;
 mod canonical;
 mod decimals;
 mod decode;
 mod encode;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod heads;
 mod index;
 mod numbers;
@@ -35,6 +38,7 @@ mod select_tests;
 #[cfg(test)]
 mod tests;
 
+pub(super) use body::{Body, HEAD};
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};
@@ -43,6 +47,11 @@ pub(super) use select::{SomeRecords, select};
 pub(super) use stream::{Pack, Reader, Unpack, Writer};
 
 use shape::ColumnKey;
+
+/// Whether bytes have a checksum; to the fuzzer, which finds none, all have it.
+fn is_sound(bytes: &[u8], crc: u32) -> bool {
+    cfg!(feature = "fuzzing") || crc32c::crc32c(bytes) == crc
+}
 
 /// Of a `Field`: a value that is a fraction, with its wire type.
 const FRACTION: u32 = 6 << 3 | 1;

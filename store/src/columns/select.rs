@@ -11,6 +11,7 @@ use distlog_proto::wire::scan::Scan;
 
 use super::assemble::Assembly;
 use super::block::Block;
+use super::body::Body;
 use super::canonical::VARINT;
 use super::operations::{Plan, plan};
 use super::shape::{Message, NO_NAME, ReadShapes, Step};
@@ -58,7 +59,7 @@ pub(in super::super) struct SomeRecords<'s> {
 /// Appends batches with the wanted records of a block to `out` and shows them. `None` if the block is damaged, as far
 /// as it was looked at.
 pub(in super::super) fn select(
-    body: &[u8],
+    body: &mut dyn Body,
     raw: usize,
     wanted: &Selection<'_>,
     unpack: &mut Unpack,
@@ -67,17 +68,22 @@ pub(in super::super) fn select(
 ) -> Option<()> {
     let mut block = Block::read(body, raw, unpack)?;
     let heads: Vec<bool> = block.heads.iter().map(wanted.source).collect();
-    let rows = block.rows_of(wanted.severity, unpack)?;
+    let rows = block.rows_of(wanted.severity, body, unpack)?;
     if block.raw.len() == 0 && (!rows.contains(&true) || !heads.contains(&true)) {
         return Some(());
     }
-    let plans = block.load_parts(wanted.parts, unpack)?;
+    let plans = block.load_parts(wanted.parts, body, unpack)?;
     block.put_records(&plans, &rows, &heads, out, show)
 }
 
-impl Block<'_> {
+impl Block {
     /// For each row whether the record may be so severe.
-    fn rows_of(&mut self, least: Severity, unpack: &mut Unpack) -> Option<Vec<bool>> {
+    fn rows_of(
+        &mut self,
+        least: Severity,
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<Vec<bool>> {
         if least == Severity::UNSET {
             return Some(vec![true; self.rows.len()]);
         }
@@ -87,7 +93,7 @@ impl Block<'_> {
         };
         let columns = [column(SEVERITY), column(CALLSITE)];
         for column in columns.into_iter().flatten() {
-            self.load(column, unpack)?;
+            self.load(column, body, unpack)?;
         }
         let values = columns.map(|column| match column {
             Some(column) => self.numbers(column),
@@ -152,7 +158,12 @@ impl Block<'_> {
     }
 
     /// Reads the columns of the wanted parts; gives how the records of each shape are put together from these.
-    fn load_parts(&mut self, parts: &Parts, unpack: &mut Unpack) -> Option<Vec<Plan>> {
+    fn load_parts(
+        &mut self,
+        parts: &Parts,
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<Vec<Plan>> {
         let kept = (self.shapes.shapes.iter())
             .map(|steps| kept_steps(&self.shapes, steps, parts))
             .collect::<Option<Vec<_>>>()?;
@@ -165,7 +176,7 @@ impl Block<'_> {
             }
         }
         for (column, _) in read.iter().enumerate().filter(|(_, read)| **read) {
-            self.load(column, unpack)?;
+            self.load(column, body, unpack)?;
         }
         let is_read = |column: u32| read.get(column as usize).is_some_and(|read| *read);
         let shapes = self.shapes.shapes.iter().zip(&kept);
@@ -267,6 +278,10 @@ fn kept_steps(read: &ReadShapes, steps: &[(Step, u32)], parts: &Parts) -> Option
     let mut at = 0;
     while let Some((step, _)) = steps.get(at) {
         match step {
+            // Observed times are differences to times.
+            Step::Value(tag) if tag >> 3 == record::TIME => {
+                kept.push(parts.has(record::TIME) || parts.has(record::OBSERVED_TIME));
+            }
             Step::Value(tag) => kept.push(parts.has(tag >> 3)),
             Step::Open(tag) => {
                 let mut depth = 0;

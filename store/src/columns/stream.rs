@@ -132,6 +132,11 @@ impl<'a> Reader<'a> {
         Reader { rest: bytes }
     }
 
+    /// How many bytes are left.
+    pub(in super::super) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
     pub(in super::super) fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.rest.split_first()?;
         self.rest = rest;
