@@ -33,7 +33,7 @@
 //! 5. `processors/`: the destinations, one file or folder each.
 //! 6. `tracker/`: which tasks are open, and which are lost.
 //! 7. `tree/` and `lookup.rs`: from the records of a trace to its tree; `http/` shows it and the live tail.
-//! 8. `query/`: everything else that is asked about stored records.
+//! 8. `query/`: everything else that is asked about stored records. `deletions.rs` has records forgotten.
 //!
 //! Around it: `config/` (what the YAML file says), `listen/` (addresses, and which web pages may ask), `daemon/` (opens
 //! and closes everything in order, by `shutdown.rs`), [`cli`]. `self_telemetry/` has the metrics, the daemon's own
@@ -45,6 +45,7 @@ mod address;
 pub mod cli;
 mod config;
 pub mod daemon;
+mod deletions;
 mod escape;
 mod http;
 mod intake;

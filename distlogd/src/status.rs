@@ -10,6 +10,7 @@ use distlog_store::Reader;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::deletions::{Deletion, Deletions};
 use crate::intake::{Intake, now};
 use crate::liveness::{Liveness, Presence, ProducerEnd};
 use crate::receiver::Endpoint;
@@ -41,6 +42,9 @@ pub struct Status {
     pub more_producers: usize,
     /// What is kept.
     pub store: StoreStatus,
+    /// What is being deleted.
+    #[serde(default)]
+    pub deletions: Vec<Deletion>,
 }
 
 /// A way in.
@@ -152,6 +156,7 @@ pub struct Sources {
     pub(crate) drops: ProducerDrops,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) producers: Arc<Producers>,
+    pub(crate) deletions: Arc<Deletions>,
     /// Name and progress of each worker.
     pub(crate) workers: Vec<(String, Arc<Progress>)>,
     pub(crate) endpoints: Vec<Endpoint>,
@@ -180,6 +185,7 @@ impl Sources {
             more_producers: known - newest.len(),
             producers: newest.iter().map(|one| self.producer(one, time)).collect(),
             store: self.store(),
+            deletions: self.deletions.pending(),
         }
     }
 

@@ -4,6 +4,7 @@ use distlog_proto::ProducerId;
 use std::ops::Range;
 
 use super::format::{BatchHeader, BatchesOf, FrameHeader};
+use super::removal::Removal;
 
 /// One batch of a [`Batches`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn new(head: &BatchHeader, first: u64, range: Range<usize>) -> Batch {
+    /// That of a head, with the number of its first record; its bytes stand in `range`.
+    pub(super) fn new(head: &BatchHeader, first: u64, range: Range<usize>) -> Batch {
         Batch {
             producer: head.producer,
             from: head.from,
@@ -86,19 +88,54 @@ impl Batches {
         self.list.clear();
     }
 
-    /// Lists the batches of a frame that stands in `bytes` from `at` on, if `wanted` says so.
+    /// Lists the batches of a frame that stands in `bytes` from `at` on, if `wanted` says so, without what is deleted.
     pub(super) fn add_frame(
         &mut self,
         frame: &FrameHeader,
         at: usize,
+        removals: &[Removal],
         mut wanted: impl FnMut(&Batch, &[u8]) -> bool,
     ) {
-        for (head, first, body) in BatchesOf::new(frame, &self.bytes[at..]) {
-            let batch = Batch::new(&head, first, at + body.start..at + body.end);
-            // A batch of holes only has nothing to read.
-            if head.count > 0 && wanted(&batch, &self.bytes[batch.range.clone()]) {
+        let batch_of = |(head, first, body): (BatchHeader, u64, Range<usize>)| {
+            Batch::new(&head, first, at + body.start..at + body.end)
+        };
+        let batches = BatchesOf::new(frame, &self.bytes[at..]).map(batch_of);
+        if removals.is_empty() {
+            let wanted = batches.filter(|batch| {
+                // A batch of holes only has nothing to read.
+                batch.count > 0 && wanted(batch, &self.bytes[batch.range.clone()])
+            });
+            self.list.extend(wanted);
+            return;
+        }
+        for mut batch in batches.collect::<Vec<_>>() {
+            for removal in removals {
+                self.remove(&mut batch, removal);
+            }
+            if batch.count > 0 && wanted(&batch, &self.bytes[batch.range.clone()]) {
                 self.list.push(batch);
             }
+        }
+    }
+
+    /// Takes records out of a batch, which stays where it is and becomes shorter.
+    fn remove(&mut self, batch: &mut Batch, removal: &Removal) {
+        let Some((new, _)) = removal.apply(batch, &self.bytes[batch.range.clone()]) else {
+            return;
+        };
+        batch.range.end = batch.range.start + new.len();
+        self.bytes[batch.range.clone()].copy_from_slice(&new);
+    }
+
+    /// Adds those of another one whose numbers are in a range.
+    pub(super) fn append(&mut self, other: &Batches, numbers: &Range<u64>) {
+        for (batch, bytes) in other.iter().filter(|(b, _)| numbers.contains(&b.first)) {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(bytes);
+            self.list.push(Batch {
+                range: start..self.bytes.len(),
+                ..batch.clone()
+            });
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::sealed::BlockAt;
+use super::sealed::{BlockAt, Sealed};
 use super::summary::BlockSummary;
 
 /// Blocks that are kept, with what is known of each: some 300 bytes.
@@ -15,23 +15,31 @@ pub(super) struct BlockList {
     pub(super) summaries: Vec<Option<BlockSummary>>,
 }
 
-/// The blocks of sealed segments, by the segments' ids.
+/// Id and generation of a sealed segment.
+type Key = (u64, u32);
+
+/// The blocks of sealed segments.
 #[derive(Default)]
-pub(super) struct BlockLists(Mutex<HashMap<u64, Arc<BlockList>>>);
+pub(super) struct BlockLists(Mutex<HashMap<Key, Arc<BlockList>>>);
 
 impl BlockLists {
-    pub(super) fn get(&self, id: u64) -> Option<Arc<BlockList>> {
+    pub(super) fn get(&self, sealed: &Sealed) -> Option<Arc<BlockList>> {
         let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.get(&id).cloned()
+        lists.get(&key(sealed)).cloned()
     }
 
     /// Keeps a list while there is room; those before `oldest` are of segments that are gone.
-    pub(super) fn keep(&self, id: u64, list: &Arc<BlockList>, oldest: u64) {
+    pub(super) fn keep(&self, sealed: &Sealed, list: &Arc<BlockList>, oldest: u64) {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.retain(|id, _| *id >= oldest);
+        let of = key(sealed);
+        lists.retain(|known, _| known.0 >= oldest && (known.0 != of.0 || known.1 > of.1));
         let blocks: usize = lists.values().map(|list| list.table.len()).sum();
         if blocks + list.table.len() <= MAX_BLOCKS {
-            lists.insert(id, Arc::clone(list));
+            lists.insert(of, Arc::clone(list));
         }
     }
+}
+
+fn key(sealed: &Sealed) -> Key {
+    (sealed.footer.id, sealed.generation)
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,8 +11,9 @@ use super::block_reader::BlockReader;
 use super::error::{FileError, ReadError};
 use super::format::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, body_is_good};
 use super::layer::{StoreFile, read_full};
+use super::removal::Removal;
 use super::scan::is_damage;
-use super::sealed::{self, BlockAt, Sealed};
+use super::sealed::{self, BlockAt};
 use super::state::{Live, Segment, Shared};
 
 /// At most so much of a raw segment is read at once, in bytes; a larger frame is read whole.
@@ -40,7 +42,8 @@ enum View {
         offset: u64,
     },
     Sealed {
-        sealed: Arc<Sealed>,
+        id: u64,
+        path: PathBuf,
         file: Arc<dyn StoreFile>,
         table: Vec<BlockAt>,
         at: usize,
@@ -52,7 +55,7 @@ impl View {
         match self {
             Self::None => None,
             Self::Live { live, .. } => Some(live.header.id),
-            Self::Sealed { sealed, .. } => Some(sealed.footer.id),
+            Self::Sealed { id, .. } => Some(*id),
         }
     }
 
@@ -72,11 +75,14 @@ pub struct Cursor {
     position: u64,
     view: View,
     blocks: BlockReader,
+    /// How often records had been erased when the view was opened.
+    erased: u64,
 }
 
 impl Cursor {
     pub(super) fn new(shared: Arc<Shared>, position: u64) -> Self {
         Self {
+            erased: shared.erased(),
             shared,
             position,
             view: View::None,
@@ -122,10 +128,16 @@ impl Cursor {
         max_bytes: usize,
         progress: &mut Progress,
     ) -> Result<bool, ReadError> {
+        let removals = self.shared.removals();
+        let erased = self.shared.erased();
+        if self.erased != erased {
+            // The file at hand may have what is in none any more.
+            (self.erased, self.view) = (erased, View::None);
+        }
         if self.view.is_exhausted() && !self.enter(progress)? {
             return Ok(false);
         }
-        self.read(out, max_bytes, progress)?;
+        self.read(out, max_bytes, progress, &removals)?;
         Ok(true)
     }
 
@@ -188,7 +200,8 @@ impl Cursor {
                 let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_default();
                 let after = table.partition_point(|b| b.first <= self.position);
                 Ok(View::Sealed {
-                    sealed: Arc::clone(sealed),
+                    id: sealed.footer.id,
+                    path: sealed.path.clone(),
                     file,
                     table,
                     at: after.saturating_sub(1),
@@ -203,6 +216,7 @@ impl Cursor {
         out: &mut Batches,
         max_bytes: usize,
         progress: &mut Progress,
+        removals: &[Removal],
     ) -> Result<(), FileError> {
         match &mut self.view {
             View::None => Ok(()),
@@ -211,16 +225,17 @@ impl Cursor {
                 offset,
                 &mut self.position,
                 out,
-                max_bytes,
+                (max_bytes, removals),
                 progress,
                 &self.shared,
             )
             .map_err(|e| FileError::new("read", &live.path, e)),
             View::Sealed {
-                sealed,
+                path,
                 file,
                 table,
                 at,
+                ..
             } => {
                 while let Some(block) = table.get(*at) {
                     let start = out.bytes.len();
@@ -230,12 +245,12 @@ impl Cursor {
                     let good = self
                         .blocks
                         .read(&**file, block, &mut out.bytes)
-                        .map_err(|e| FileError::new("read", &sealed.path, e))?;
+                        .map_err(|e| FileError::new("read", &*path, e))?;
                     *at += 1;
                     // What a damaged block had is missing before the next frame.
                     if good {
-                        let lost = |numbers| self.shared.note_lost(&sealed.path, numbers);
-                        take_frames(out, start, &mut self.position, progress, lost);
+                        let lost = |numbers| self.shared.note_lost(path, numbers);
+                        take_frames(out, start, &mut self.position, removals, progress, lost);
                     }
                 }
                 Ok(())
@@ -249,11 +264,12 @@ fn take_frames(
     out: &mut Batches,
     mut at: usize,
     position: &mut u64,
+    removals: &[Removal],
     progress: &mut Progress,
     lost: impl Fn(Range<u64>),
 ) {
     while let Some(frame) = FrameHeader::decode(&out.bytes[at..]) {
-        take_frame(out, &frame, at, position, progress, &lost);
+        take_frame(out, (&frame, at), position, removals, progress, &lost);
         at += frame.total();
         if at >= out.bytes.len() {
             break;
@@ -263,9 +279,9 @@ fn take_frames(
 
 fn take_frame(
     out: &mut Batches,
-    frame: &FrameHeader,
-    at: usize,
+    (frame, at): (&FrameHeader, usize),
     position: &mut u64,
+    removals: &[Removal],
     progress: &mut Progress,
     lost: impl Fn(Range<u64>),
 ) {
@@ -277,7 +293,7 @@ fn take_frame(
         lost(*position..frame.first);
         *position = frame.first;
     }
-    out.add_frame(frame, at, |batch, _| batch.end() > *position);
+    out.add_frame(frame, at, removals, |batch, _| batch.end() > *position);
     *position = frame.end();
 }
 
@@ -287,7 +303,7 @@ fn read_live(
     offset: &mut u64,
     position: &mut u64,
     out: &mut Batches,
-    max_bytes: usize,
+    (max_bytes, removals): (usize, &[Removal]),
     progress: &mut Progress,
     shared: &Shared,
 ) -> io::Result<()> {
@@ -312,7 +328,7 @@ fn read_live(
             match header {
                 Some(h) if rest.len() >= h.total() && body_is_good(&h, rest) => {
                     let lost = |numbers| shared.note_lost(&live.path, numbers);
-                    take_frame(out, &h, done, position, progress, lost);
+                    take_frame(out, (&h, done), position, removals, progress, lost);
                     done += h.total();
                 }
                 Some(h) if rest.len() < h.total() => {

@@ -15,6 +15,8 @@
 //! | `clock` | what the clock of ages and the system's said at one time | replaced with the checkpoint |
 //! | `segments/ID.log` | a raw segment: header, frames, then zeros that were allocated ahead | appended; the last one is the open one |
 //! | `segments/ID.seal` | a sealed segment: header, blocks of frames in columns, what is in each, trace index, footer | once, aside, then renamed; the raw one goes after that |
+//! | `segments/ID.G.seal` | the same, written anew for the Gth time: in columns, or without deleted records | as that; the one before goes after that |
+//! | `deletions` | what is being deleted, as who deletes wrote it | replaced as a whole; not there when nothing is |
 //! | `segments/*.damaged` | a file that recovery could make nothing of | never read again |
 //! | `cursors/NAME` | a consumer's next record number and its token | replaced as a whole |
 //!
@@ -53,7 +55,13 @@
 //! | footer | 128 bytes: record numbers, newest time, where the parts are, version, CRC |
 //!
 //! Segments that come faster than columns can be made are sealed in compressed rows, without summaries and word
-//! filters; so are those that earlier versions wrote (version 0). A segment of a later version is refused.
+//! filters; so are those that earlier versions wrote (version 0). They are written anew in columns when there is time.
+//! A segment of a later version is refused.
+//!
+//! A record that was deleted leaves a mark in its batch (`removed` of `Record`, which stands in its place alone)
+//! and so keeps its number and those of the others; heads of batches and frames stay as they are, but for lengths and
+//! CRCs. A batch of which all records were deleted has no source any more. Readers get an error for each mark, and pass
+//! over it.
 //!
 //! A look-up of a trace reads 64 bytes of a segment that does not have it, else a few pages and the blocks. A damaged
 //! index makes it slower (it reads all blocks), a damaged table or footer is rebuilt at the next open.
@@ -62,7 +70,8 @@
 //!
 //! The checkpoint is read, then every raw segment walked. In the last one the first bad frame after the checkpoint ends
 //! it: the file is cut there and synced before anything else. Everywhere else bad frames are stepped over and counted.
-//! A segment that could not be sealed before is sealed again.
+//! A segment that could not be sealed before is sealed again. Of several generations of a sealed one the newest counts
+//! whose footer and table are good; then the others go.
 //!
 //! # Reading order
 //!
@@ -71,7 +80,8 @@
 //! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `search`, `batches`:
 //! reading; `words`: what a search compares.
 //! `sealer` (the thread), `effort` (its pace), `seal` (writes), `sealed` and `block_reader` (read), `columns` (blocks),
-//! `summary`, `memory` and `filter`: sealed segments and the indexes. `search`, `block_lists`, `words`: what queries
+//! `summary`, `memory` and `filter`: sealed segments and the indexes. `rewrite` writes one anew, for `reseal` (in
+//! columns) and `erase` (without what is deleted, which `removal` says). `search`, `block_lists`, `words`: what queries
 //! read. `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is
 //! old. `cursor_file`, `replace`: small files. `stats`: counters.
 
@@ -88,6 +98,7 @@ mod cursor_file;
 mod damage;
 mod directory;
 mod effort;
+mod erase;
 mod error;
 mod filter;
 mod format;
@@ -98,8 +109,11 @@ mod pending;
 mod producers;
 mod reader;
 mod recover;
+mod removal;
 mod replace;
+mod reseal;
 mod retention;
+mod rewrite;
 mod salvage;
 mod scan;
 mod seal;
@@ -123,10 +137,12 @@ pub use columns::fuzzing;
 pub use consumer::{Chunk, Consumer};
 pub use cursor::{Cursor, Progress};
 pub use cursor_file::{CursorFile, SavedCursor};
+pub use erase::Eraser;
 pub use error::{CursorFileError, FileError, OpenError, ReadError, StoreError};
 pub use layer::{FileLayer, Lock, OsFiles, StoreFile};
 pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT};
 pub use reader::Reader;
+pub use removal::{ChangeFn, Removal};
 pub use retention::Expired;
 pub use search::{Block, BlockBatch, BlockBuffer};
 pub use stats::Stats;

@@ -45,6 +45,11 @@ impl Reader {
         self.end() > beyond
     }
 
+    /// Waits until the store is closed; false if it was not within the time.
+    pub fn wait_closed(&self, timeout: Duration) -> bool {
+        self.shared.wait(timeout, |state| state.closed)
+    }
+
     /// Whether the store was closed, so that nothing more will come.
     pub fn is_closed(&self) -> bool {
         self.shared.state().closed

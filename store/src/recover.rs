@@ -181,28 +181,24 @@ impl Recovery<'_> {
             .layer
             .list(self.dir)
             .map_err(|e| FileError::new("list", self.dir, e))?;
-        // By id: whether there is a raw and whether there is a sealed file.
-        let mut ids: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
+        // By id: whether there is a raw file, and the generations of the sealed ones.
+        let mut ids: BTreeMap<u64, (bool, Vec<u32>)> = BTreeMap::new();
         for name in names {
             if name.ends_with(ASIDE) {
                 remove(self.layer, &self.dir.join(&name))?;
                 continue;
             }
-            let id = |ending| name.strip_suffix(ending).and_then(|id| id.parse().ok());
-            if let Some(id) = id(LOG) {
+            if let Some(id) = name.strip_suffix(LOG).and_then(|id| id.parse().ok()) {
                 ids.entry(id).or_default().0 = true;
-            } else if let Some(id) = id(seal::ENDING) {
-                ids.entry(id).or_default().1 = true;
+            } else if let Some((id, generation)) = seal::parse_name(&name) {
+                ids.entry(id).or_default().1.push(generation);
             }
         }
         let mut found: Vec<Found> = Vec::new();
-        for (id, (log, sealed)) in ids {
+        for (id, (log, generations)) in ids {
             self.out.next_id = self.out.next_id.max(id + 1);
             let raw = log_path(self.dir, id);
-            let mut segment = None;
-            if sealed {
-                segment = self.find_sealed(id, log)?.map(Found::Sealed);
-            }
+            let mut segment = self.find_sealed(id, generations, log)?.map(Found::Sealed);
             if log {
                 if segment.is_some() {
                     remove(self.layer, &raw)?;
@@ -221,8 +217,50 @@ impl Recovery<'_> {
         Ok(found)
     }
 
-    fn find_sealed(&mut self, id: u64, log: bool) -> Result<Option<Arc<Sealed>>, OpenError> {
-        let path = seal::path(self.dir, id);
+    /// Of several generations the newest that is whole; what else there is goes when that one is known to be good.
+    fn find_sealed(
+        &mut self,
+        id: u64,
+        mut generations: Vec<u32>,
+        log: bool,
+    ) -> Result<Option<Arc<Sealed>>, OpenError> {
+        generations.sort_unstable_by(|a, b| b.cmp(a));
+        let Some(newest) = generations.first().copied() else {
+            return Ok(None);
+        };
+        let mut found = None;
+        for generation in &generations {
+            found = self.load_sealed(id, *generation)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        if found.is_none() && log {
+            // The raw one is still there and makes a new one.
+            for generation in generations {
+                let path = seal::path(self.dir, id, generation);
+                self.note(path.clone(), What::Index, 0..0);
+                remove(self.layer, &path)?;
+            }
+            return Ok(None);
+        }
+        let found = match found {
+            Some(found) => Some(found),
+            None => self.salvage(id, newest)?,
+        };
+        if let Some(found) = &found {
+            for generation in generations {
+                if generation != found.generation {
+                    remove(self.layer, &seal::path(self.dir, id, generation))?;
+                }
+            }
+        }
+        Ok(found.map(Arc::new))
+    }
+
+    /// A sealed segment; none if its footer or table is damaged.
+    fn load_sealed(&self, id: u64, generation: u32) -> Result<Option<Sealed>, OpenError> {
+        let path = seal::path(self.dir, id, generation);
         let load = || -> io::Result<Option<Sealed>> {
             let file = self.layer.open(&path)?;
             let Some(footer) = Footer::load(&*file, id)? else {
@@ -233,27 +271,25 @@ impl Recovery<'_> {
             }
             Ok(Some(Sealed {
                 path: path.clone(),
+                generation,
                 footer,
                 size: file.size()?,
             }))
         };
-        if let Some(sealed) = load().map_err(|e| FileError::new("read", &path, e))? {
-            if sealed.footer.version > VERSION {
-                return Err(OpenError::Newer {
-                    path,
-                    version: sealed.footer.version,
-                    known: VERSION,
-                });
-            }
-            return Ok(Some(Arc::new(sealed)));
+        match load().map_err(|e| FileError::new("read", &path, e))? {
+            Some(sealed) if sealed.footer.version > VERSION => Err(OpenError::Newer {
+                version: sealed.footer.version,
+                known: VERSION,
+                path,
+            }),
+            other => Ok(other),
         }
-        if log {
-            // The raw one is still there and makes a new one.
-            self.note(path.clone(), What::Index, 0..0);
-            remove(self.layer, &path)?;
-            return Ok(None);
-        }
-        let saved = salvage(self.layer, self.dir, id, self.options)
+    }
+
+    /// Rebuilds a segment from its good blocks; sets it aside if it has none.
+    fn salvage(&mut self, id: u64, generation: u32) -> Result<Option<Sealed>, OpenError> {
+        let path = seal::path(self.dir, id, generation);
+        let saved = salvage(self.layer, self.dir, (id, generation), self.options)
             .map_err(|e| FileError::new("rebuild", &path, e))?;
         let Some(Salvaged { sealed, lost }) = saved else {
             self.set_aside(&path)?;
@@ -265,7 +301,7 @@ impl Recovery<'_> {
         for lost in lost {
             self.note(path.clone(), What::Unreadable { kept: None }, lost);
         }
-        Ok(Some(Arc::new(sealed)))
+        Ok(Some(sealed))
     }
 
     fn find_log(&mut self, id: u64, path: &Path) -> Result<Option<SegmentHeader>, FileError> {

@@ -25,10 +25,10 @@ pub(super) struct Salvaged {
 pub(super) fn salvage(
     layer: &dyn FileLayer,
     dir: &Path,
-    id: u64,
+    (id, generation): (u64, u32),
     options: &Options,
 ) -> io::Result<Option<Salvaged>> {
-    let file = layer.open(&seal::path(dir, id))?;
+    let file = layer.open(&seal::path(dir, id, generation))?;
     let mut window = Window::new(&*file)?;
     let known = window
         .get(0, SEGMENT_HEADER)?
@@ -80,7 +80,7 @@ pub(super) fn salvage(
                     none.insert(SealWriter::new(
                         layer,
                         dir,
-                        header,
+                        (header, generation),
                         options,
                         Effort::Columns,
                     )?)

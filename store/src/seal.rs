@@ -30,9 +30,21 @@ const SYNC_EVERY: u64 = 8 << 20;
 /// Marks a frame that could not be read and is in no block.
 const LOST: u32 = u32::MAX;
 
-/// The name of a sealed segment.
-pub(super) fn path(dir: &Path, id: u64) -> PathBuf {
-    dir.join(format!("{id:020}{ENDING}"))
+/// The name of a sealed segment, which was written anew so many times.
+pub(super) fn path(dir: &Path, id: u64, generation: u32) -> PathBuf {
+    match generation {
+        0 => dir.join(format!("{id:020}{ENDING}")),
+        _ => dir.join(format!("{id:020}.{generation}{ENDING}")),
+    }
+}
+
+/// The id and the generation in the name of a sealed segment.
+pub(super) fn parse_name(name: &str) -> Option<(u64, u32)> {
+    let name = name.strip_suffix(ENDING)?;
+    match name.split_once('.') {
+        Some((id, generation)) => Some((id.parse().ok()?, generation.parse().ok()?)),
+        None => Some((name.parse().ok()?, 0)),
+    }
 }
 
 /// A sealed segment being written.
@@ -41,7 +53,9 @@ pub(super) struct SealWriter<'a> {
     dir: &'a Path,
     aside: PathBuf,
     file: Arc<dyn StoreFile>,
+    path: PathBuf,
     header: SegmentHeader,
+    generation: u32,
     effort: Effort,
     /// It need not be made anew when there is time.
     final_form: bool,
@@ -65,18 +79,23 @@ impl<'a> SealWriter<'a> {
     pub(super) fn new(
         layer: &'a dyn FileLayer,
         dir: &'a Path,
-        header: SegmentHeader,
+        (header, generation): (SegmentHeader, u32),
         options: &Options,
         effort: Effort,
     ) -> io::Result<Self> {
-        let aside = dir.join(format!("{:020}{ENDING}{ASIDE}", header.id));
+        let path = path(dir, header.id, generation);
+        let mut aside = path.clone().into_os_string();
+        aside.push(ASIDE);
+        let aside = PathBuf::from(aside);
         let file = layer.create(&aside)?;
         let mut writer = Self {
             layer,
             dir,
             aside,
             file,
+            path,
             header,
+            generation,
             effort,
             final_form: !options.compress || effort == Effort::Columns,
             block_target: options.block_target(),
@@ -167,12 +186,12 @@ impl<'a> SealWriter<'a> {
         self.write(&footer.encode())?;
         self.file.sync()?;
 
-        let path = path(self.dir, self.header.id);
-        self.layer.rename(&self.aside, &path)?;
+        self.layer.rename(&self.aside, &self.path)?;
         self.done = true;
         self.layer.sync_dir(self.dir)?;
         Ok(Sealed {
-            path,
+            path: std::mem::take(&mut self.path),
+            generation: self.generation,
             footer,
             size: self.offset,
         })

@@ -223,6 +223,8 @@ impl Footer {
 #[derive(Debug)]
 pub(super) struct Sealed {
     pub(super) path: PathBuf,
+    /// How often it was written anew.
+    pub(super) generation: u32,
     pub(super) footer: Footer,
     pub(super) size: u64,
 }

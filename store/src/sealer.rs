@@ -1,4 +1,5 @@
-//! The thread that seals segments and saves checkpoints, so that appends do not wait for either.
+//! The thread that seals segments and saves checkpoints, so that appends do not wait for either. Another one seals
+//! again what was sealed in a hurry (`reseal.rs`).
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,7 @@ use super::error::FileError;
 use super::format::{FrameHeader, body_is_good};
 use super::layer::read_full;
 use super::memory::FrameAt;
+use super::reseal;
 use super::scan::is_damage;
 use super::seal::SealWriter;
 use super::sealed::Sealed;
@@ -30,10 +32,10 @@ enum Job {
 /// Where the last saved checkpoint stands, see [`Checkpoint::order`].
 type Saved = Arc<Mutex<(u64, u64, u64)>>;
 
-/// The sealing thread, owned by the store.
+/// The sealing threads, owned by the store.
 pub(super) struct Sealer {
     jobs: Option<Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     saved: Saved,
 }
 
@@ -41,15 +43,19 @@ impl Sealer {
     pub(super) fn start(shared: &Arc<Shared>, saved: (u64, u64, u64)) -> io::Result<Self> {
         let (jobs, queue) = channel();
         let saved = Arc::new(Mutex::new(saved));
-        let thread = {
+        let (sealed, woken) = channel();
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        let again = {
+            let shared = Arc::clone(shared);
+            thread("store-reseal").spawn(move || reseal::run(&shared, &woken))?
+        };
+        let first = {
             let (shared, saved) = (Arc::clone(shared), Arc::clone(&saved));
-            std::thread::Builder::new()
-                .name("store-seal".into())
-                .spawn(move || run(&shared, &saved, &queue))?
+            thread("store-seal").spawn(move || run(&shared, &saved, &queue, &sealed))?
         };
         Ok(Self {
             jobs: Some(jobs),
-            thread: Some(thread),
+            threads: vec![first, again],
             saved,
         })
     }
@@ -93,18 +99,20 @@ impl Sealer {
             .is_some_and(|jobs| jobs.send(job).is_ok())
     }
 
-    /// Ends the thread. A segment being sealed is left as it was.
+    /// Ends the threads. A segment being sealed is left as it was.
     pub(super) fn stop(&mut self, shared: &Shared) {
-        shared.stopping.store(true, Ordering::Relaxed);
+        shared.update(|_| shared.stopping.store(true, Ordering::Relaxed));
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // It panics never; if it did, the segments wait for the next start.
             let _ = thread.join();
         }
+        // Nobody else writes a segment now.
+        let _left = shared.rewriting.lock();
     }
 }
 
-fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>) {
+fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>, sealed: &Sender<()>) {
     let mut pace = Pace::new();
     while let Ok(job) = queue.recv() {
         match job {
@@ -115,6 +123,7 @@ fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>) {
                     add(&shared.counters.seal_errors, 1);
                 }
                 shared.update(|state| state.backlog = state.backlog.saturating_sub(1));
+                let _ = sealed.send(());
             }
             Job::Checkpoint(checkpoint) => {
                 if save(shared, saved, &checkpoint).is_err() {
@@ -172,6 +181,8 @@ pub(super) fn seal_and_swap(
         return Err(io::ErrorKind::StorageFull.into());
     }
     let sealed = Arc::new(seal(shared, live, end, effort)?);
+    // Before anybody takes it for sealed: who erases sees that no raw file is left.
+    shared.left_files().push(live.path.clone());
     let kept = shared.update(|state| {
         let place = state.place(live.header.id);
         if let Some(segment) = place.and_then(|at| state.segments.get_mut(at)) {
@@ -181,12 +192,10 @@ pub(super) fn seal_and_swap(
     });
     if !kept {
         // Retention was quicker.
-        shared.layer.remove(&sealed.path)?;
+        shared.discard(&sealed.path);
     }
-    match shared.layer.remove(&live.path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
+    shared.discard(&live.path);
+    Ok(())
 }
 
 fn seal(shared: &Shared, live: &Live, end: u64, effort: Effort) -> io::Result<Sealed> {
@@ -194,7 +203,7 @@ fn seal(shared: &Shared, live: &Live, end: u64, effort: Effort) -> io::Result<Se
     let mut writer = SealWriter::new(
         &*shared.layer,
         &shared.segments_dir,
-        live.header,
+        (live.header, 0),
         &shared.options,
         effort,
     )?;

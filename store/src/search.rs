@@ -10,12 +10,14 @@ use super::batches::{Batch, Batches};
 use super::block_lists::BlockList;
 use super::block_reader::{BlockReader, Selected};
 use super::columns::{Selection, SomeRecords};
+use super::cursor::Cursor;
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::read_full;
 use super::memory::FrameAt;
 use super::options::FRAME_TARGET;
 use super::reader::Reader;
+use super::removal::Removal;
 use super::scan::is_damage;
 use super::sealed::{self, BlockAt, Sealed};
 use super::state::{Live, Segment, Shared};
@@ -28,6 +30,8 @@ pub struct Block {
     shared: Arc<Shared>,
     place: Place,
     numbers: Range<u64>,
+    /// How often records had been erased when it was listed.
+    erased: u64,
 }
 
 #[derive(Clone)]
@@ -123,7 +127,17 @@ impl Reader {
     /// # Errors
     /// If the table of a sealed segment cannot be read.
     pub fn blocks(&self) -> Result<Vec<Block>, ReadError> {
+        loop {
+            if let Some(blocks) = self.try_blocks()? {
+                return Ok(blocks);
+            }
+        }
+    }
+
+    /// `None` if a segment was written anew meanwhile.
+    fn try_blocks(&self) -> Result<Option<Vec<Block>>, ReadError> {
         let shared = self.shared();
+        let erased = shared.erased();
         let (segments, end) = {
             let state = shared.state();
             (state.segments.clone(), state.end)
@@ -132,17 +146,29 @@ impl Reader {
         let mut blocks = Vec::new();
         for (segment, end) in segments.iter().zip(ends) {
             match segment {
-                Segment::Live(live) => add_frames(shared, live, end, &mut blocks),
-                Segment::Sealed(sealed) => add_blocks(shared, sealed, &mut blocks)
-                    .map_err(|e| FileError::new("read the block table of", &sealed.path, e))?,
+                Segment::Live(live) => add_frames(shared, live, (end, erased), &mut blocks),
+                Segment::Sealed(sealed) => match add_blocks(shared, sealed, erased, &mut blocks) {
+                    Ok(()) => {}
+                    Err(e) if is_gone(shared, sealed, &e) => {}
+                    Err(e) if is_replaced(shared, sealed, &e) => return Ok(None),
+                    Err(e) => {
+                        let action = "read the block table of";
+                        return Err(FileError::new(action, &sealed.path, e).into());
+                    }
+                },
             }
         }
-        Ok(blocks)
+        Ok(Some(blocks))
     }
 }
 
 /// Lists neighbouring frames together, so that a block of them is about as large as a sealed one.
-fn add_frames(shared: &Arc<Shared>, live: &Arc<Live>, end: u64, blocks: &mut Vec<Block>) {
+fn add_frames(
+    shared: &Arc<Shared>,
+    live: &Arc<Live>,
+    (end, erased): (u64, u64),
+    blocks: &mut Vec<Block>,
+) {
     let memory = live.memory();
     let durable = memory.frames().partition_point(|frame| frame.first < end);
     let frames = &memory.frames()[..durable];
@@ -164,6 +190,7 @@ fn add_frames(shared: &Arc<Shared>, live: &Arc<Live>, end: u64, blocks: &mut Vec
             shared: Arc::clone(shared),
             place: Place::Frames(Arc::clone(live), group),
             numbers: frames[from].first..next,
+            erased,
         });
         from = to;
     }
@@ -172,14 +199,12 @@ fn add_frames(shared: &Arc<Shared>, live: &Arc<Live>, end: u64, blocks: &mut Vec
 fn add_blocks(
     shared: &Arc<Shared>,
     sealed: &Arc<Sealed>,
+    erased: u64,
     blocks: &mut Vec<Block>,
 ) -> io::Result<()> {
-    let list = match shared.block_lists.get(sealed.footer.id) {
+    let list = match shared.block_lists.get(sealed) {
         Some(list) => list,
-        None => match load_list(shared, sealed) {
-            Err(e) if is_gone(shared, sealed, &e) => return Ok(()),
-            other => other?,
-        },
+        None => load_list(shared, sealed)?,
     };
     let ends = list.table.iter().skip(1).map(|next| next.first);
     let ends = ends.chain([sealed.footer.end]);
@@ -188,6 +213,7 @@ fn add_blocks(
             shared: Arc::clone(shared),
             place: Place::Block(Arc::clone(sealed), Arc::clone(&list), place),
             numbers: at.first..end,
+            erased,
         });
     }
     Ok(())
@@ -202,13 +228,22 @@ fn load_list(shared: &Shared, sealed: &Sealed) -> io::Result<Arc<BlockList>> {
     let summaries = sealed::summaries(&*file, &sealed.footer)?;
     let list = Arc::new(BlockList { table, summaries });
     let oldest = shared.state().segments.front().map_or(0, Segment::id);
-    shared.block_lists.keep(sealed.footer.id, &list, oldest);
+    shared.block_lists.keep(sealed, &list, oldest);
     Ok(list)
 }
 
 /// Whether retention was quicker.
 fn is_gone(shared: &Shared, sealed: &Sealed, error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound && shared.state().place(sealed.footer.id).is_none()
+}
+
+/// Whether it was written anew.
+pub(super) fn is_replaced(shared: &Shared, sealed: &Sealed, error: &io::Error) -> bool {
+    let state = shared.state();
+    let now = state
+        .place(sealed.footer.id)
+        .and_then(|at| state.segments.get(at));
+    error.kind() == io::ErrorKind::NotFound && now.is_some_and(|now| now.path() != sealed.path)
 }
 
 impl Block {
@@ -223,6 +258,17 @@ impl Block {
             Place::Frames(_, frames) => frames.known.as_deref(),
             Place::Block(_, list, place) => list.summaries.get(*place)?.as_ref(),
         }
+    }
+
+    /// Whether what is known of it is true of all its records. Else some of them are deleted, and are not read.
+    pub fn is_whole(&self) -> bool {
+        !self.is_left_out(&self.shared.removals()) && self.erased == self.shared.erased()
+    }
+
+    /// Whether some of its records may be deleted.
+    fn is_left_out(&self, removals: &[Removal]) -> bool {
+        let left_out = |removal: &Removal| self.numbers.start < removal.before;
+        removals.iter().any(left_out)
     }
 
     /// Whether a record in it may have all of these words in the texts that [`any_text`](crate::any_text) shows. They
@@ -252,6 +298,7 @@ impl Block {
         };
         match ask() {
             Err(e) if is_gone(&self.shared, sealed, &e) => Ok(false),
+            Err(e) if is_replaced(&self.shared, sealed, &e) => Ok(true),
             other => other.map_err(|e| FileError::new("read", &sealed.path, e).into()),
         }
     }
@@ -263,10 +310,15 @@ impl Block {
     /// If a file cannot be read for a reason that may pass.
     pub fn read(&self, wanted: &Selection<'_>, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
         buffer.clear();
+        // In this order: see `Shared::removals`.
+        let removals = self.shared.removals();
+        if self.erased != self.shared.erased() {
+            return self.read_anew(buffer);
+        }
         match &self.place {
             Place::Frames(live, frames) => {
                 let batches = &mut buffer.batches;
-                self.read_frames(live, frames.places.clone(), batches)
+                self.read_frames(live, frames.places.clone(), &removals, batches)
                     .map_err(|e| FileError::new("read", &live.path, e))?;
                 // Whoever asks next need not read them if he only counts.
                 if frames.full
@@ -281,12 +333,53 @@ impl Block {
                 let Some(at) = list.table.get(*place) else {
                     return Ok(());
                 };
-                match self.read_block(sealed, at, wanted, buffer) {
+                let read = if self.is_left_out(&removals) {
+                    self.read_whole(sealed, at, &removals, buffer)
+                } else {
+                    self.read_block(sealed, at, wanted, buffer)
+                };
+                match read {
                     Err(e) if is_gone(&self.shared, sealed, &e) => Ok(()),
+                    Err(e) if is_replaced(&self.shared, sealed, &e) => self.read_anew(buffer),
                     other => other.map_err(|e| FileError::new("read", &sealed.path, e).into()),
                 }
             }
         }
+    }
+
+    /// Reads its records from where they stand now.
+    fn read_anew(&self, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
+        let mut cursor = Cursor::new(Arc::clone(&self.shared), self.numbers.start);
+        let mut batches = Batches::new();
+        while cursor.position() < self.numbers.end {
+            cursor.next_batches(&mut batches, FRAME_TARGET)?;
+            if batches.is_empty() {
+                break;
+            }
+            buffer.batches.append(&batches, &self.numbers);
+        }
+        Ok(())
+    }
+
+    /// Reads all of its records, except those that are deleted: to tell these, all of each must be known.
+    fn read_whole(
+        &self,
+        sealed: &Sealed,
+        at: &BlockAt,
+        removals: &[Removal],
+        buffer: &mut BlockBuffer,
+    ) -> io::Result<()> {
+        let file = self.shared.layer.open(&sealed.path)?;
+        let out = &mut buffer.batches;
+        if !buffer.blocks.read(&*file, at, &mut out.bytes)? {
+            self.shared.note_lost(&sealed.path, self.numbers());
+            return Ok(());
+        }
+        let frames: Vec<_> = FramesIn::new(&out.bytes).collect();
+        for (frame, range) in frames {
+            out.add_frame(&frame, range.start, removals, |_, _| true);
+        }
+        Ok(())
     }
 
     fn read_block(
@@ -313,7 +406,7 @@ impl Block {
                 let out = &mut buffer.batches;
                 let frames: Vec<_> = FramesIn::new(&out.bytes).collect();
                 for (frame, range) in frames {
-                    out.add_frame(&frame, range.start, |_, _| true);
+                    out.add_frame(&frame, range.start, &[], |_, _| true);
                 }
             }
             None => {
@@ -324,7 +417,13 @@ impl Block {
         Ok(())
     }
 
-    fn read_frames(&self, live: &Live, places: Range<usize>, out: &mut Batches) -> io::Result<()> {
+    fn read_frames(
+        &self,
+        live: &Live,
+        places: Range<usize>,
+        removals: &[Removal],
+        out: &mut Batches,
+    ) -> io::Result<()> {
         let frames: Vec<FrameAt> = live
             .memory()
             .frames()
@@ -342,7 +441,7 @@ impl Block {
             let header = FrameHeader::decode(bytes)
                 .filter(|header| header.salt == live.header.salt && body_is_good(header, bytes));
             match header {
-                Some(header) => out.add_frame(&header, start, |_, _| true),
+                Some(header) => out.add_frame(&header, start, removals, |_, _| true),
                 None => {
                     out.bytes.truncate(start);
                     let next = frames.get(place + 1);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
@@ -15,6 +15,7 @@ use super::format::SegmentHeader;
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
 use super::options::Options;
+use super::removal::Removals;
 use super::sealed::Sealed;
 use super::stats::{Counters, Stats, add};
 use super::summary::BlockSummary;
@@ -170,8 +171,19 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) damage: DamageLog,
     pub(super) block_lists: BlockLists,
-    /// The sealing thread is to leave off.
+    /// The threads that write segments are to leave off.
     pub(super) stopping: AtomicBool,
+    /// Held while a sealed segment is written anew.
+    pub(super) rewriting: Mutex<()>,
+    /// How many erase records.
+    pub(super) erasing: AtomicUsize,
+    /// Segments with records before this number are to be closed.
+    pub(super) close_before: AtomicU64,
+    /// How often records were erased: who opened a file before then must not read on in it.
+    pub(super) erased: AtomicU64,
+    removals: RwLock<Removals>,
+    /// Files that could not be removed.
+    left: Mutex<Vec<PathBuf>>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -194,6 +206,12 @@ impl Shared {
             damage,
             block_lists: BlockLists::default(),
             stopping: AtomicBool::new(false),
+            rewriting: Mutex::new(()),
+            erasing: AtomicUsize::new(0),
+            close_before: AtomicU64::new(0),
+            erased: AtomicU64::new(0),
+            removals: RwLock::new(Arc::new([])),
+            left: Mutex::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -231,6 +249,27 @@ impl Shared {
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// What readers leave out. To be asked for before [`Shared::erased`], and both before a file is read: what is not
+    /// left out any more is not in the files any more.
+    pub(super) fn removals(&self) -> Removals {
+        let removals = self.removals.read();
+        Arc::clone(&removals.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_removals(&self, removals: Removals) {
+        let known = self.removals.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = removals;
+    }
+
+    /// How often records were erased.
+    pub(super) fn erased(&self) -> u64 {
+        self.erased.load(Ordering::Acquire)
+    }
+
+    pub(super) fn left_files(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts and tells damage that was met while reading, if it is new.

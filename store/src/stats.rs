@@ -37,6 +37,8 @@ pub struct Stats {
     pub write_errors: u64,
     /// Segments that could not be sealed; it is tried again.
     pub seal_errors: u64,
+    /// Sealed segments that were written anew: in columns, or without deleted records.
+    pub rewritten: u64,
     /// Places where the store was found damaged.
     pub damaged: u64,
     /// Records lost by damage, each counted once, as far as it was met.
@@ -61,6 +63,7 @@ pub(super) struct Counters {
     pub(super) no_space: AtomicU64,
     pub(super) write_errors: AtomicU64,
     pub(super) seal_errors: AtomicU64,
+    pub(super) rewritten: AtomicU64,
     pub(super) damaged: AtomicU64,
     pub(super) damaged_records: AtomicU64,
     pub(super) truncated_bytes: AtomicU64,
@@ -87,6 +90,7 @@ impl Counters {
             no_space: get(&self.no_space),
             write_errors: get(&self.write_errors),
             seal_errors: get(&self.seal_errors),
+            rewritten: get(&self.rewritten),
             damaged: get(&self.damaged),
             damaged_records: get(&self.damaged_records),
             truncated_bytes: get(&self.truncated_bytes),

@@ -14,6 +14,7 @@ use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::{StoreFile, read_full};
 use super::memory::FrameAt;
 use super::options::TraceKey;
+use super::removal::Removal;
 use super::scan::is_damage;
 use super::sealed::{self, BlockAt, Found};
 use super::state::{Live, Segment, Shared};
@@ -30,13 +31,18 @@ pub struct TraceCursor {
     shared: Arc<Shared>,
     trace: TraceKey,
     end: u64,
+    /// Batches from this number on were not looked at.
+    next: u64,
     segments: VecDeque<Segment>,
     hits: Option<Hits>,
     blocks: BlockReader,
+    /// How often records had been erased when the files were opened.
+    erased: u64,
 }
 
 impl TraceCursor {
     pub(super) fn new(shared: Arc<Shared>, trace: TraceKey) -> Self {
+        let erased = shared.erased();
         let (segments, end) = {
             let state = shared.state();
             (state.segments.clone(), state.end)
@@ -45,6 +51,8 @@ impl TraceCursor {
             shared,
             trace,
             end,
+            next: 0,
+            erased,
             segments,
             hits: None,
             blocks: BlockReader::default(),
@@ -84,21 +92,34 @@ impl TraceCursor {
     pub fn next_batches(&mut self, out: &mut Batches, max_bytes: usize) -> Result<(), ReadError> {
         out.clear();
         while out.bytes.len() < max_bytes.max(1) {
+            let removals = self.shared.removals();
+            if self.erased != self.shared.erased() {
+                // The files at hand may have what is in none any more.
+                self.look_anew();
+            }
             if self.hits.is_none() {
                 let Some(segment) = self.segments.front() else {
                     return Ok(());
                 };
                 match self.look_up(segment) {
                     Ok(hits) => self.hits = Some(hits),
-                    // Gone by retention, or sealed meanwhile, which a raw segment's open file does not mind.
+                    // Gone by retention, or written anew. A raw segment's open file does not mind.
                     Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                        self.segments.pop_front();
+                        let missing = segment.path().to_owned();
+                        self.look_anew();
+                        if self
+                            .segments
+                            .front()
+                            .is_some_and(|now| now.path() == missing)
+                        {
+                            self.segments.pop_front();
+                        }
                         continue;
                     }
                     Err(e) => return Err(FileError::new("look up in", segment.path(), e).into()),
                 }
             }
-            let more = self.read_hit(out).map_err(|e| {
+            let more = self.read_hit(out, &removals).map_err(|e| {
                 let path = self
                     .segments
                     .front()
@@ -111,6 +132,18 @@ impl TraceCursor {
             }
         }
         Ok(())
+    }
+
+    /// Goes on in the segments that there are now.
+    fn look_anew(&mut self) {
+        self.erased = self.shared.erased();
+        let state = self.shared.state();
+        let ends = state.segments.iter().skip(1).map(Segment::first);
+        let with_ends = state.segments.iter().zip(ends.chain([u64::MAX]));
+        let left =
+            with_ends.filter(|(segment, end)| *end > self.next && segment.first() < self.end);
+        self.segments = left.map(|(segment, _)| segment.clone()).collect();
+        self.hits = None;
     }
 
     /// Where the trace is in a segment.
@@ -163,7 +196,7 @@ impl TraceCursor {
     }
 
     /// Reads the next frame or block that has the trace; false if there is none left in the segment.
-    fn read_hit(&mut self, out: &mut Batches) -> io::Result<bool> {
+    fn read_hit(&mut self, out: &mut Batches, removals: &[Removal]) -> io::Result<bool> {
         let start = out.bytes.len();
         let listed = out.len();
         let (good, numbers) = match &mut self.hits {
@@ -205,13 +238,17 @@ impl TraceCursor {
             return Ok(true);
         }
         let (trace, index) = (self.trace, self.shared.options.index);
+        let left = self.next..self.end;
         let frames: Vec<_> = FramesIn::new(&out.bytes[start..]).collect();
         for (frame, range) in frames {
-            out.add_frame(&frame, start + range.start, |_, bytes| {
+            out.add_frame(&frame, start + range.start, removals, |batch, bytes| {
                 let mut has = false;
-                index(bytes, &mut |found| has |= found.to_bytes() == trace);
+                if left.contains(&batch.first) {
+                    index(bytes, &mut |found| has |= found.to_bytes() == trace);
+                }
                 has
             });
+            self.next = self.next.max(frame.end());
         }
         out.compact(start, listed);
         Ok(true)

@@ -9,8 +9,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
-use distlog_store::{AppendOutcome, Batches, Options, Store, StoreError};
+use distlog_store::{AppendOutcome, Batch, Batches, Options, Removal, Store, StoreError};
 use distlog_testkit::store_double::{Double, Fault};
 use fixtures::*;
 use proptest::prelude::*;
@@ -39,6 +40,10 @@ enum Action {
     },
     Kill,
     Close,
+    /// Deletes a trace, and erases what was deleted so far.
+    Erase {
+        of: u64,
+    },
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -51,6 +56,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => (1..40u64).prop_map(|steps| Action::PowerOff { steps }),
         1 => Just(Action::Kill),
         1 => Just(Action::Close),
+        2 => (0..5u64).prop_map(|of| Action::Erase { of }),
     ];
     prop::collection::vec(action, 1..120)
 }
@@ -65,6 +71,10 @@ struct Model {
     /// Batches of holes that were not acked. As they have no records, recovery may find them again after a failure took
     /// them back; it does no harm.
     ghosts: Vec<Got>,
+    /// What was deleted.
+    removals: Vec<Removal>,
+    /// Those of them that may still be in files.
+    pending: Vec<Removal>,
 }
 
 impl Model {
@@ -73,8 +83,12 @@ impl Model {
     fn check(&mut self, store: &Store) -> Result<(), TestCaseError> {
         let (found, progress) = read_from(&store.reader(), 1, 5_000);
         prop_assert_eq!(progress.skipped(), 0);
-        let with_records =
-            |list: &[Got]| -> Vec<Got> { list.iter().filter(|g| g.count > 0).cloned().collect() };
+        let with_records = |list: &[Got]| -> Vec<Got> {
+            let with_records = list.iter().filter(|got| got.count > 0);
+            with_records
+                .map(|got| without(got, &self.removals))
+                .collect()
+        };
         let acked = with_records(&self.acked);
         prop_assert!(
             found.len() >= acked.len(),
@@ -148,6 +162,54 @@ impl Model {
     }
 }
 
+/// A removal of a trace. The batches that have it become a mark.
+fn removal(of: u64, before: u64) -> Removal {
+    let of = trace(of);
+    let change = move |batch: &Batch, bytes: &[u8]| {
+        let mut has = false;
+        find_traces(bytes, &mut |trace| has |= trace == of);
+        has.then(|| (vec![0], u64::from(batch.count)))
+    };
+    Removal {
+        before,
+        trace: Some(of),
+        change: Arc::new(change),
+    }
+}
+
+/// A batch as it is to be read.
+fn without(got: &Got, removals: &[Removal]) -> Got {
+    let mut got = got.clone();
+    for removal in removals.iter().filter(|removal| got.first < removal.before) {
+        let mut has = false;
+        find_traces(&got.bytes, &mut |trace| has |= Some(trace) == removal.trace);
+        if has {
+            got.bytes = vec![0];
+        }
+    }
+    got
+}
+
+/// Erases what is pending, as far as that goes.
+fn erase(store: &mut Store, model: &mut Model) {
+    if !model.tail.is_empty() {
+        // Segments are closed between commits.
+        return;
+    }
+    let eraser = store.eraser();
+    let pending = std::mem::take(&mut model.pending);
+    for removal in pending {
+        eraser.seal_before(removal.before, Duration::ZERO);
+        let _ = store.maintain(1);
+        if !eraser.seal_before(removal.before, Duration::from_millis(50))
+            || eraser.erase(&removal, |_| {}).is_err()
+        {
+            model.pending.push(removal);
+        }
+    }
+    store.reader().leave_out(model.pending.clone());
+}
+
 fn play(seed: u64, actions: Vec<Action>, compress: bool) -> Result<(), TestCaseError> {
     let disk = Double::new(seed);
     let options = Options {
@@ -199,6 +261,14 @@ fn play(seed: u64, actions: Vec<Action>, compress: bool) -> Result<(), TestCaseE
                 Err(_) => failed = true,
             },
             Action::Maintain => drop(store.maintain(number)),
+            Action::Erase { of } => {
+                let removal = removal(of, store.reader().end());
+                model.removals.push(removal.clone());
+                model.pending.push(removal);
+                store.reader().leave_out(model.pending.clone());
+                erase(&mut store, &mut model);
+                failed = disk.is_off();
+            }
             Action::Fail { steps, fault } => disk.fail_in(steps, fault),
             Action::PowerOff { steps } => disk.fail_in(steps, Fault::Power),
             // The process dies; the machine and its page cache stay.
@@ -233,15 +303,20 @@ fn play(seed: u64, actions: Vec<Action>, compress: bool) -> Result<(), TestCaseE
             }
         }
         if reopen {
+            store.reader().leave_out(model.pending.clone());
             model.check(&store)?;
         }
     }
     disk.power_off();
     drop(store);
     disk.restart();
-    let store = open(&disk, &options);
+    let mut store = open(&disk, &options);
+    store.reader().leave_out(model.pending.clone());
     model.check(&store)?;
     prop_assert_eq!(store.stats().damaged, 0);
+    erase(&mut store, &mut model);
+    prop_assert!(model.pending.is_empty());
+    model.check(&store)?;
     Ok(())
 }
 

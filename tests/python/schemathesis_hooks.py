@@ -48,6 +48,7 @@ schemathesis.openapi.format("names", st.lists(names, max_size=4, unique=True).ma
 schemathesis.openapi.format("time-span", spans)
 schemathesis.openapi.format("time-or-ago", times)
 schemathesis.openapi.format("task-id", ids)
+schemathesis.openapi.format("trace-id", st.one_of(st.just(TRACE), st.uuids(version=4).map(str)))
 schemathesis.openapi.format("cursor", places)
 schemathesis.openapi.format("tree-cursor", places)
 schemathesis.openapi.format("diff-cursor", numbers)
@@ -63,6 +64,19 @@ def map_query(context, query):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """The live tail goes on until the client goes away, unless it is told when it ends."""
-    if case.operation.path == "/api/v1/tail" and "timeout" not in (case.query or {}):
-        case.query = {**(case.query or {}), "timeout": "1ms"}
+    """What one parameter says of another."""
+    query = dict(case.query or {})
+    if case.operation.path == "/api/v1/tail":
+        # It goes on until the client goes away, unless it is told when it ends.
+        query.setdefault("timeout", "1ms")
+    elif case.method == "DELETE":
+        # What is deleted is not there for the others.
+        query.setdefault("dry_run", "true")
+        if case.meta is None or case.meta.generation.mode.is_positive:
+            query["dry_run"] = "true"
+            if "trace" in query:
+                query = {name: query[name] for name in ("trace", "dry_run")}
+            else:
+                query = {"filter": "severity >= WARN", "to": "now", **query}
+                query.pop("from", None)
+    case.query = query

@@ -99,7 +99,17 @@ pub(super) fn get(
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<impl io::Read + use<>, Error> {
-    ask(url, path, query, "*/*")
+    ask(ureq::Agent::get, url, path, (query, "*/*"))
+}
+
+/// Has the daemon at `url` delete something; its answer in JSON.
+pub(super) fn delete<T: serde::de::DeserializeOwned>(
+    url: &str,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<T, Error> {
+    let body = ask(ureq::Agent::delete, url, path, (query, "*/*"))?;
+    serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))
 }
 
 /// Asks for one item a line.
@@ -112,7 +122,12 @@ pub(super) fn get_lines(
         .iter()
         .map(|(name, value)| (*name, &**value))
         .collect();
-    ask(url, path, &query, "application/x-ndjson")
+    ask(
+        ureq::Agent::get,
+        url,
+        path,
+        (&query, "application/x-ndjson"),
+    )
 }
 
 /// Names a parameter that the daemon refused as the command line does.
@@ -137,17 +152,17 @@ struct Problem {
 }
 
 fn ask(
+    method: fn(&ureq::Agent, String) -> ureq::RequestBuilder<ureq::typestate::WithoutBody>,
     url: &str,
     path: &str,
-    query: &[(&str, &str)],
-    accept: &str,
+    (query, accept): (&[(&str, &str)], &str),
 ) -> Result<impl io::Read + use<>, Error> {
     let url = url.trim_end_matches('/');
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
         .into();
-    let mut request = agent.get(format!("{url}{path}")).header("accept", accept);
+    let mut request = method(&agent, format!("{url}{path}")).header("accept", accept);
     for (name, value) in query {
         request = request.query(name, value);
     }

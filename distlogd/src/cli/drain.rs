@@ -10,6 +10,7 @@ use distlog_spool::SpoolError;
 use super::output::{log, tell};
 use super::{FAILED, WRONG, check};
 use crate::daemon::{Builder, hostname, options, sync};
+use crate::deletions::Deletions;
 use crate::intake;
 use crate::liveness::Liveness;
 use crate::receivers::dead_spools::{ImportError, SpoolImporter, open_directory};
@@ -46,6 +47,11 @@ pub(super) fn drain(
         }
     };
     let reader = store.reader();
+    // What is deleted must not come back in the ends of tasks.
+    if let Err(error) = Deletions::open(reader.clone(), store.eraser()) {
+        tell!("distlogd: {error}");
+        return FAILED;
+    }
     let (intake, writer) = match intake::start(store, sync(&config), &Supervisor::default()) {
         Ok(started) => started,
         Err(error) => {

@@ -3,11 +3,12 @@
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
 //! prints its schema; `notify.rs` tells systemd. The other commands ask a running daemon, by `client.rs`, which has
 //! `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by `query_args.rs`, `tasks.rs`, `problems.rs`,
-//! `diff.rs` and `status.rs`; `table.rs` aligns columns.
+//! `diff.rs` and `status.rs`; `delete.rs` deletes records. `table.rs` aligns columns.
 //! `output.rs` is how all of them speak.
 
 mod check;
 mod client;
+mod delete;
 mod diff;
 mod drain;
 mod find;
@@ -109,6 +110,8 @@ enum Command {
     Tasks(tasks::TasksArgs),
     /// List what fails: errors and failed tasks, grouped.
     Problems(problems::ProblemsArgs),
+    /// Delete records for good: those of a trace, or those that match a condition.
+    Delete(delete::DeleteArgs),
     /// Compare two trees: what only one did, what took longer, where they first differ.
     Diff(diff::DiffArgs),
     /// Show how a running daemon does: receivers, processors, producers, store.
@@ -206,6 +209,7 @@ pub fn main_from(
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
         Some(Command::Schema) => check::schema(),
+        Some(Command::Delete(args)) => delete::delete(&args),
         Some(Command::Diff(args)) => diff::diff(&args),
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::Tree {

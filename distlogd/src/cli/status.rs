@@ -112,6 +112,15 @@ fn put_store(out: &mut String, look: Look, status: &Status) {
         let _ = write!(out, ", {} not yet durable", HumanSize(store.pending_bytes));
     }
     out.push('\n');
+    for deletion in &status.deletions {
+        let age = HumanDuration(status.time_ns.saturating_sub(deletion.asked_ns));
+        let _ = write!(out, "  deleting {}", one_line(&deletion.which.said()));
+        let records = HumanCount(deletion.records);
+        let _ = writeln!(
+            out,
+            ", asked {age} ago: {records} records are out of its files"
+        );
+    }
     for (count, what) in wrong(store) {
         if count > 0 {
             let line = format!("  {} {what}", HumanCount(count));

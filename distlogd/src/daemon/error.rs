@@ -1,6 +1,6 @@
 //! Why a daemon did not start.
 
-use crate::{http, receivers, tracker};
+use crate::{deletions, http, receivers, tracker};
 use distlog_store::{CursorFileError, OpenError};
 
 /// The daemon did not start.
@@ -13,6 +13,9 @@ pub enum StartError {
     /// A cursor cannot be read.
     #[error("{0}")]
     Cursor(#[from] CursorFileError),
+    /// It is not known what is to be deleted.
+    #[error("{0}")]
+    Deletions(#[from] deletions::Error),
     /// A receiver cannot be bound to its address.
     #[error("{0}")]
     Receiver(#[from] receivers::BindError),

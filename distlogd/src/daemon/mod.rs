@@ -31,6 +31,7 @@ pub use error::StartError;
 pub(crate) use runtime::Runtime;
 
 use crate::config;
+use crate::deletions::Deletions;
 use crate::http::{self, Views};
 use crate::intake::{self, Writer};
 use crate::liveness::Liveness;
@@ -154,6 +155,8 @@ impl Daemon {
         let supervisor = Supervisor::default();
         let store = Store::open(&config.store.path, options(config))?;
         let reader = store.reader();
+        // First of all, so that nobody reads what is deleted.
+        let deletions = Deletions::open(reader.clone(), store.eraser())?;
         let begin = Begin {
             first: reader.first(),
             end: reader.end(),
@@ -216,6 +219,7 @@ impl Daemon {
                 drops: context.drops,
                 liveness: context.liveness,
                 producers,
+                deletions: Arc::clone(&deletions),
                 workers: progress,
                 endpoints: endpoints.clone(),
                 http: Some(http.address()),
@@ -228,6 +232,7 @@ impl Daemon {
             let views = Views {
                 reader: reader.clone(),
                 engine,
+                deletions,
                 status: Arc::new(status),
                 registry: Arc::new(registry),
             };

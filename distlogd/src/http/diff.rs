@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use distlog_proto::TaskId;
 
 use super::MAX_TREES;
-use super::endpoint::{Ask, Content, Endpoint, JSON};
+use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::filter_params::limit;
 use super::params::Param;
 use super::problem::Problem;
@@ -41,6 +41,7 @@ const CURSOR: Param<CursorOf<usize>> = Param {
 };
 
 pub(super) const DIFF: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/diff",
     name: "compareTrees",
     title: "Compare two trees",
@@ -48,6 +49,7 @@ pub(super) const DIFF: Endpoint = Endpoint {
     params: &[&A, &B, &LIMIT, &CURSOR],
     headers: &[],
     contents: &[Content {
+        status: StatusCode::OK,
         media_type: JSON,
         about: "The tasks of both trees, side by side.",
         schema: |generator| generator.subschema_for::<Diff>(),

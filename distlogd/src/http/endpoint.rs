@@ -7,7 +7,7 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use http_body::Body as _;
 use schemars::{Schema, SchemaGenerator};
 
@@ -24,8 +24,33 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// Server-sent events.
 pub(super) const EVENTS: &str = "text/event-stream";
 
-/// A path that is asked with GET.
+/// How a path is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Delete,
+}
+
+impl Verb {
+    /// As a description has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Verb::Get => "get",
+            Verb::Delete => "delete",
+        }
+    }
+
+    fn filter(self) -> MethodFilter {
+        match self {
+            Verb::Get => MethodFilter::GET,
+            Verb::Delete => MethodFilter::DELETE,
+        }
+    }
+}
+
+/// A path, and how it is asked.
 pub(super) struct Endpoint {
+    pub verb: Verb,
     /// With `{id}` where a parameter stands.
     pub path: &'static str,
     /// Its name for programs that make clients.
@@ -45,6 +70,7 @@ pub(super) struct Endpoint {
 
 /// A form of an answer.
 pub(super) struct Content {
+    pub status: StatusCode,
     pub media_type: &'static str,
     pub about: &'static str,
     /// Of the whole answer, or of a text.
@@ -58,6 +84,7 @@ pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem
 pub(super) struct Ask {
     pub api: Api,
     pub params: Params,
+    pub headers: HeaderMap,
     /// What the answer is to be.
     pub media_type: &'static str,
 }
@@ -77,7 +104,8 @@ impl Endpoint {
 
     /// Its route.
     pub(super) fn route(&'static self) -> MethodRouter<Api> {
-        get(
+        on(
+            self.verb.filter(),
             async |State(api): State<Api>,
                    path: Result<RawPathParams, RawPathParamsRejection>,
                    request: Request| {
@@ -95,7 +123,7 @@ impl Endpoint {
     /// Reads a request.
     fn read(&self, api: Api, path: &RawPathParams, request: &Request) -> Result<Ask, Problem> {
         if !request.body().is_end_stream() {
-            let why = "a request with GET has no body here: write what you ask for as parameters";
+            let why = "a request has no body here: write what you ask for as parameters";
             return Err(Problem::bad_request(why));
         }
         let names = |known: Known| known.iter().map(|param| param.name());
@@ -115,6 +143,7 @@ impl Endpoint {
         Ok(Ask {
             api,
             params: Params::new(pairs)?,
+            headers: request.headers().clone(),
             media_type: self.media_type(request.headers())?,
         })
     }
@@ -213,12 +242,14 @@ mod tests {
     #[test]
     fn the_form_of_an_answer_is_what_the_client_likes_best() {
         let content = |media_type| Content {
+            status: StatusCode::OK,
             media_type,
             about: "",
             schema: |_| true.into(),
         };
         let contents: &'static [Content] = Box::leak(Box::new([content(JSON), content(NDJSON)]));
         let endpoint = Endpoint {
+            verb: Verb::Get,
             path: "/",
             name: "",
             title: "",

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answers;
-use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON};
+use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, Verb};
 use super::filter_params::{CURSOR, FROM, PageAsk, SERVICE, TIMEOUT_PARAM, TO, limit, times};
 use super::params::{Param, Params};
 use super::problem::Problem;
@@ -59,6 +59,7 @@ pub(super) const MIN_DURATION: Param<Span> = Param {
 };
 
 pub(super) const TASKS: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/tasks",
     name: "listTasks",
     title: "List tasks",
@@ -82,6 +83,7 @@ pub(super) const TASKS: Endpoint = Endpoint {
     headers: &[],
     contents: &[
         Content {
+            status: StatusCode::OK,
             media_type: JSON,
             about: "The tasks, and the cursor of older ones.",
             schema: |generator| generator.subschema_for::<Page<TaskItem>>(),
@@ -93,6 +95,7 @@ pub(super) const TASKS: Endpoint = Endpoint {
 };
 
 pub(super) const PROBLEMS: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/problems",
     name: "listProblems",
     title: "List problems",
@@ -111,6 +114,7 @@ pub(super) const PROBLEMS: Endpoint = Endpoint {
     headers: &[],
     contents: &[
         Content {
+            status: StatusCode::OK,
             media_type: JSON,
             about: "The problems, and the cursor of those seen before.",
             schema: |generator| generator.subschema_for::<Page<StoredProblem>>(),
@@ -122,6 +126,7 @@ pub(super) const PROBLEMS: Endpoint = Endpoint {
 };
 
 const LINES: Content = Content {
+    status: StatusCode::OK,
     media_type: NDJSON,
     about: "One item a line; the last line is an object with `next` and `complete`.",
     schema: answers::text,

@@ -7,12 +7,14 @@
 //!
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
 //! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
-//! ask the query engine; `diff.rs` compares two trees, `status.rs` tells how the daemon does. `mcp/` has tools for
-//! agents, which call the same functions. The store is read in threads that may block; the runtime only moves bytes.
+//! ask the query engine; `diff.rs` compares two trees, `status.rs` tells how the daemon does, `delete.rs` deletes
+//! records. `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block;
+//! the runtime only moves bytes.
 //! `jaeger/` answers as Jaeger's query service does.
 
 mod answers;
 mod below;
+mod delete;
 mod diff;
 mod endpoint;
 mod filter_params;
@@ -59,6 +61,7 @@ use self::pieces::Live;
 use self::problem::{Problem, quoted};
 use self::server::Limits;
 use crate::config::Http as Config;
+use crate::deletions::Deletions;
 use crate::listen::{Guard, Listening, bind_tcp};
 use crate::query::Engine;
 use crate::shutdown::{Phase, Shutdown};
@@ -85,6 +88,8 @@ pub struct Views {
     pub reader: Reader,
     /// Answers queries over the store.
     pub engine: Engine,
+    /// What is being deleted.
+    pub deletions: Arc<Deletions>,
     /// How the daemon does.
     pub status: Arc<Sources>,
     /// The metrics.
@@ -113,6 +118,8 @@ GET /api/v1/records?q=WORDS           the newest records that have these words, 
                                       Accept: application/x-ndjson, one a line;
     &filter=CEL&service=S&severity=WARN&from=1h&to=now
                                       &limit=100, &cursor=NEXT of the answer before, &timeout=30s
+DELETE /api/v1/records?trace=ID       deletes the records of a trace for good, or those that match a condition:
+    &filter=CEL&from=TIME&to=TIME     &dry_run=true only counts them
 GET /api/v1/stats?by=service,severity counts of the records that match, by groups and, with &every=1m, by time;
                                       percentiles of durations where tasks end; &q= and so on as for records
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;

@@ -9,14 +9,15 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::endpoint::{Ask, Content, Endpoint, JSON};
+use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::params::Known;
 use super::problem::{self, PROBLEM, Problem};
-use super::{diff, lists, records, stats, status, tail, tasks};
+use super::{delete, diff, lists, records, stats, status, tail, tasks};
 
 /// All that is described.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     records::RECORDS,
+    delete::DELETE,
     stats::STATS,
     lists::TASKS,
     tasks::TREE,
@@ -28,6 +29,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 ];
 
 const OPENAPI: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/openapi.json",
     name: "describe",
     title: "Read this description",
@@ -35,6 +37,7 @@ const OPENAPI: Endpoint = Endpoint {
     params: &[],
     headers: &[],
     contents: &[Content {
+        status: StatusCode::OK,
         media_type: JSON,
         about: "The description.",
         schema: |_| schemars::json_schema!({ "type": "object", "required": ["openapi", "paths"] }),
@@ -79,13 +82,11 @@ fn description() -> Value {
     });
     let mut generator = settings.for_serialize().into_generator();
     let problem = generator.subschema_for::<problem::Fields>();
-    let paths: Map<String, Value> = ENDPOINTS
-        .iter()
-        .map(|endpoint| {
-            let operation = operation(endpoint, &mut generator);
-            (endpoint.path.to_owned(), json!({ "get": operation }))
-        })
-        .collect();
+    let mut paths = json!({});
+    for endpoint in ENDPOINTS {
+        let operation = operation(endpoint, &mut generator);
+        paths[endpoint.path][endpoint.verb.name()] = operation;
+    }
     let all = PROBLEMS
         .iter()
         .chain(ENDPOINTS.iter().flat_map(|one| one.problems));
@@ -114,33 +115,30 @@ fn description() -> Value {
 }
 
 fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
-    let mut contents = Map::new();
-    let mut about = Vec::new();
+    let mut responses = json!({});
     for content in endpoint.contents {
         let mut schema: Value = (content.schema)(generator).into();
         if schema["type"] == "string" {
             schema["description"] = content.about.into();
         }
+        let response = &mut responses[content.status.as_str()];
+        let about = response["description"].as_str();
+        let about = about.map_or(content.about.to_owned(), |known| {
+            format!("{known} {}", content.about)
+        });
+        response["description"] = about.into();
+        response["headers"] = json!({
+            "Cache-Control": {
+                "description": "`no-store`, unless it changes with the program alone.",
+                "schema": { "type": "string" },
+            },
+        });
         let essence = content.media_type.split(';').next().unwrap_or_default();
-        contents.insert(essence.to_owned(), json!({ "schema": schema }));
-        about.push(content.about);
+        response["content"][essence] = json!({ "schema": schema });
     }
-    let mut responses = Map::new();
-    let cache = json!({
-        "description": "`no-store`, unless it changes with the program alone.",
-        "schema": { "type": "string" },
-    });
-    responses.insert(
-        "200".to_owned(),
-        json!({
-            "description": about.join(" "),
-            "headers": { "Cache-Control": cache },
-            "content": contents,
-        }),
-    );
     for status in PROBLEMS.iter().chain(endpoint.problems) {
         let reference = format!("#/components/responses/{}", problem_name(*status));
-        responses.insert(status.as_u16().to_string(), json!({ "$ref": reference }));
+        responses[status.as_str()] = json!({ "$ref": reference });
     }
     let is_in_path = |name: &str| endpoint.path.contains(&format!("{{{name}}}"));
     let place = |name: &str| if is_in_path(name) { "path" } else { "query" };
@@ -198,9 +196,11 @@ mod tests {
     fn the_description_has_each_path_of_the_router_and_no_other() {
         let described = description();
         let paths = described["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), ENDPOINTS.len());
+        let operations = paths.values().map(|path| path.as_object().unwrap().len());
+        assert_eq!(operations.sum::<usize>(), ENDPOINTS.len());
         for endpoint in ENDPOINTS {
-            let operation = &paths[endpoint.path]["get"];
+            let operation = &paths[endpoint.path][endpoint.verb.name()];
+            assert_eq!(operation["operationId"], endpoint.name);
             let parameters = operation["parameters"].as_array().unwrap();
             assert_eq!(
                 parameters.len(),
@@ -213,10 +213,10 @@ mod tests {
                 );
                 assert!(parameter["schema"].is_object(), "{parameter}");
             }
-            let contents = operation["responses"]["200"]["content"]
-                .as_object()
-                .unwrap();
-            assert_eq!(contents.len(), endpoint.contents.len(), "{}", endpoint.path);
+            for content in endpoint.contents {
+                let response = &operation["responses"][content.status.as_str()];
+                assert!(response["content"].is_object(), "{}", endpoint.path);
+            }
         }
     }
 

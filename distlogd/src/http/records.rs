@@ -8,7 +8,7 @@ use distlog_proto::RecordRef;
 use distlog_python::json;
 
 use super::answers;
-use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON};
+use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, Verb};
 use super::filter_params::{
     CURSOR, FILTER, FROM, PageAsk, Q, SERVICE, SEVERITY, TIMEOUT_PARAM, TO, filter, limit,
 };
@@ -35,6 +35,7 @@ const FORMAT: Param<OneOf<bool>> = Param {
 const PIECE: usize = 64 << 10;
 
 pub(super) const RECORDS: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/records",
     name: "findRecords",
     title: "Find records",
@@ -57,11 +58,13 @@ pub(super) const RECORDS: Endpoint = Endpoint {
     headers: &[],
     contents: &[
         Content {
+            status: StatusCode::OK,
             media_type: JSON,
             about: "The records, and the cursor of older ones.",
             schema: answers::records,
         },
         Content {
+            status: StatusCode::OK,
             media_type: NDJSON,
             about: "One record a line; the last line is an object with `next` and `complete`. With `progress=true` \
                     also lines as `{\"progress\":{\"blocks\":12,\"of\":400,\"found\":3}}`.",

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
-use distlog_proto::{Severity, TaskId};
+use distlog_proto::{Severity, TaskId, TraceId};
 use distlog_rules::Condition;
 use serde_json::{Value, json};
 
@@ -373,5 +373,29 @@ impl Shape for MaybeId {
 
     fn schema(&self) -> Value {
         Id.schema()
+    }
+}
+
+/// The id of a trace.
+pub(super) struct Trace;
+
+impl Shape for Trace {
+    type Value = Option<TraceId>;
+
+    fn read(
+        &self,
+        name: &'static str,
+        text: Option<&str>,
+        _: u64,
+    ) -> Result<Option<TraceId>, Problem> {
+        let read = |text: &str| {
+            let id = text.trim().parse();
+            id.map_err(|_| Problem::parameter(name, quoted(text), "the id of a trace"))
+        };
+        text.map(read).transpose()
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "trace-id" })
     }
 }

@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::answers;
-use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON};
+use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, Verb};
 use super::filter_params::{FILTER, FROM, Q, SERVICE, SEVERITY, TIMEOUT_PARAM, TO, filter, limit};
 use super::params::{Param, Params};
 use super::problem::Problem;
@@ -38,6 +38,7 @@ pub(super) const EVERY: Param<Span> = Param {
 };
 
 pub(super) const STATS: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/stats",
     name: "countRecords",
     title: "Count records",
@@ -59,11 +60,13 @@ pub(super) const STATS: Endpoint = Endpoint {
     headers: &[],
     contents: &[
         Content {
+            status: StatusCode::OK,
             media_type: JSON,
             about: "The groups, and how many there are.",
             schema: answers::stats,
         },
         Content {
+            status: StatusCode::OK,
             media_type: NDJSON,
             about: "One group a line; the last line is an object with `groups`, `records`, `truncated`, `complete`.",
             schema: answers::text,

@@ -1,9 +1,10 @@
 //! `GET /api/v1/status`.
 
 use axum::Json;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::endpoint::{Ask, Content, Endpoint, JSON};
+use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::params::Param;
 use super::problem::Problem;
 use super::records::blocking;
@@ -22,6 +23,7 @@ const PRODUCERS: Param<Number> = Param {
 };
 
 pub(super) const STATUS: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/status",
     name: "getStatus",
     title: "Read the status",
@@ -30,6 +32,7 @@ pub(super) const STATUS: Endpoint = Endpoint {
     params: &[&PRODUCERS],
     headers: &[],
     contents: &[Content {
+        status: StatusCode::OK,
         media_type: JSON,
         about: "The status.",
         schema: |generator| generator.subschema_for::<Status>(),

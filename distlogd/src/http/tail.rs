@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::RecordRef;
@@ -12,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::answers;
 use super::below::Below;
-use super::endpoint::{Ask, Content, EVENTS, Endpoint};
+use super::endpoint::{Ask, Content, EVENTS, Endpoint, Verb};
 use super::filter_params::FILTER;
 use super::look_params::{COLOR, FULL, look};
 use super::params::Param;
@@ -91,6 +92,7 @@ const LAST_EVENT_ID: Param<RecordNumber> = Param {
 };
 
 pub(super) const TAIL: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/tail",
     name: "followRecords",
     title: "Follow records",
@@ -102,6 +104,7 @@ pub(super) const TAIL: Endpoint = Endpoint {
     ],
     headers: &[&LAST_EVENT_ID],
     contents: &[Content {
+        status: StatusCode::OK,
         media_type: EVENTS,
         about: "One record an event, as a JSON object or, with `format=text`, as text.",
         schema: answers::event,

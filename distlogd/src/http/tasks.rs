@@ -7,7 +7,7 @@ use distlog_python::json;
 use tokio::sync::oneshot;
 
 use super::answers;
-use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, TEXT};
+use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, TEXT, Verb};
 use super::look_params::{COLOR, FULL, look};
 use super::params::Param;
 use super::pieces::Pieces;
@@ -82,6 +82,7 @@ const LIMIT: Param<Number> = Param {
 };
 
 pub(super) const TREE: Endpoint = Endpoint {
+    verb: Verb::Get,
     path: "/api/v1/tasks/{id}",
     name: "getTree",
     title: "Read a task's tree",
@@ -91,16 +92,19 @@ pub(super) const TREE: Endpoint = Endpoint {
     headers: &[],
     contents: &[
         Content {
+            status: StatusCode::OK,
             media_type: JSON,
             about: "The tree, with `format=json`.",
             schema: answers::tree,
         },
         Content {
+            status: StatusCode::OK,
             media_type: TEXT,
             about: "The tree as people read it, with `format=text`.",
             schema: answers::text,
         },
         Content {
+            status: StatusCode::OK,
             media_type: NDJSON,
             about: "The records, one a line, with `format=records`.",
             schema: answers::text,

@@ -49,7 +49,7 @@ pub use error::QueryError;
 pub use filter::Filter;
 pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
-pub use scan::{Collect, Counters, Progress, Running};
+pub use scan::{Collect, Counters, Place, Progress, Running};
 pub use stats::{Grouping, MAX_GROUPS, Rows};
 pub use time::parse_time;
 pub use trace_search::SpanTest;

@@ -304,7 +304,8 @@ impl<C: Collect> Scan<C> {
         let Some(collector) = collector.as_mut() else {
             return End::Left;
         };
-        if let Some(summary) = block.summary()
+        if block.is_whole()
+            && let Some(summary) = block.summary()
             && collector.take_counts(summary, &self.filter, &block.numbers())
         {
             return End::Done;

@@ -12,6 +12,7 @@ use fastrand::Rng;
 use super::budget::ALL;
 use super::scan::Place;
 use super::*;
+use crate::deletions::{Deletions, Which};
 
 const THEN: u64 = 1_700_000_000_000_000_000;
 const SECOND: u64 = 1_000_000_000;
@@ -43,7 +44,7 @@ struct Model {
     engine: Engine,
     records: Vec<(Place, Record)>,
     sent: u64,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Model {
@@ -63,7 +64,7 @@ impl Model {
             store,
             records: Vec::new(),
             sent: 0,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -615,5 +616,88 @@ fn groups_are_what_a_plain_look_counts() {
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected);
+    }
+}
+
+impl Model {
+    /// Deletes what the condition holds for, in the store and of what is known to be there.
+    fn delete(&mut self, deletions: &Arc<Deletions>, ask: &Ask) {
+        let which = Which::Matching {
+            filter: ask.condition.unwrap().to_owned(),
+            from: ask.from,
+            to: ask.to,
+        };
+        let deletion = deletions.delete(which).unwrap();
+        assert_eq!(deletion.before, self.reader().end());
+        self.records
+            .retain(|(place, record)| !ask.meets(*place, record));
+    }
+
+    /// Ends the process, as it were, and starts another one.
+    fn restart(&mut self) -> Arc<Deletions> {
+        let other = tempfile::tempdir().unwrap();
+        let options = |segment_size| Options {
+            segment_size,
+            reserve: 0,
+            ..Options::default()
+        };
+        let other = Store::open(other.path(), options(1 << 16)).unwrap();
+        drop(std::mem::replace(&mut self.store, other));
+        self.store = Store::open(self.folder.path(), options(1 << 20)).unwrap();
+        let deletions = Deletions::open(self.store.reader(), self.store.eraser()).unwrap();
+        self.engine = Engine::new(self.store.reader());
+        deletions
+    }
+}
+
+#[test]
+fn what_is_deleted_is_found_no_more() {
+    for seed in 0..3 {
+        let mut model = Model::new(seed, None);
+        let mut deletions = model.restart();
+        let (mut found, mut deleted) = (0, 0);
+        for round in 0..24 {
+            model.fill(12);
+            if round % 3 == 0 {
+                let before = model.records.len();
+                let mut ask = model.ask();
+                (ask.q, ask.service, ask.severity) = (String::new(), None, 0);
+                ask.condition = ask.condition.or(Some("fields.amount > 3"));
+                model.delete(&deletions, &ask);
+                deleted += before - model.records.len();
+            }
+            if round % 5 == 1 {
+                deletions = model.restart();
+            }
+            if round % 4 == 2 {
+                // Segments are closed where the store is looked after.
+                distlog_testkit::eventually("the end of deletions", || {
+                    model.store.maintain(THEN).unwrap();
+                    match deletions.pending() {
+                        none if none.is_empty() => Ok(()),
+                        pending => Err(pending),
+                    }
+                });
+            }
+            let ask = model.ask();
+            let expected = model.plain(&ask);
+            found += expected.len();
+            let limit = model.rng.usize(1..200);
+            assert_eq!(
+                model.all(&ask, limit, LONG),
+                expected,
+                "{seed} {round} {ask:?}"
+            );
+            let ask = model.ask_for_counts();
+            let every = [None, Some(1 << 20), Some(10)][model.rng.usize(..3)];
+            assert_eq!(
+                model.counts(&ask, every),
+                model.plain_counts(&ask, every),
+                "{seed} {round} {ask:?} {every:?}"
+            );
+        }
+        assert!(found > 100 && deleted > 100, "{found} {deleted}");
+        assert!(model.store.stats().rewritten > 0);
+        assert_eq!(model.store.stats().damaged, 0);
     }
 }

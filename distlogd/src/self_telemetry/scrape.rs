@@ -89,6 +89,7 @@ figures! {
     counter store_damaged "Places where the store is damaged" |s, _| s.damaged;
     counter store_damaged_records "Records lost by damage" |s, _| s.damaged_records;
     counter store_truncated_bytes "Bytes of incomplete writes that were cut off at a start" |s, _| s.truncated_bytes;
+    counter store_rewritten_segments "Sealed segments written anew: in columns, or without deleted records" |s, _| s.rewritten;
     counter store_expired_segments "Segments removed by retention" |s, _| s.expired_segments;
     counter store_expired_records "Records removed by retention" |s, _| s.expired_records;
 }

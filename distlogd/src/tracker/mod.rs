@@ -248,7 +248,10 @@ impl Tracker {
     fn take(&mut self, chunk: &Chunk<'_>) {
         for (head, batch) in chunk.batches() {
             let is_new = head.first >= self.stored_before;
-            self.needs.producers.note(head, batch.source(), is_new);
+            // A batch of which all was deleted does not say who sent it.
+            if batch.source().producer.is_known() {
+                self.needs.producers.note(head, batch.source(), is_new);
+            }
             self.take_batch(head.first, &batch);
         }
     }
@@ -349,13 +352,18 @@ impl Tracker {
                 return;
             }
             let mut begins = self.needs.reader.consumer_from(self.needs.reader.first());
-            let ends: Vec<Record> = overdue
-                .into_iter()
-                .map(|(key, open, why)| {
-                    let begin = begins.record(open.number).ok().flatten();
-                    end(key, &open, why, begin.unwrap_or_default())
-                })
-                .collect();
+            let first = self.needs.reader.first();
+            let mut ends = Vec::new();
+            for (key, open, why) in overdue {
+                match begins.record(open.number) {
+                    // Its begin was deleted, and nothing is to be said of it any more.
+                    Ok(None) if open.number >= first => self.open.remove(&key),
+                    begin => {
+                        let begin = begin.ok().flatten().unwrap_or_default();
+                        ends.push(end(key, &open, why, begin));
+                    }
+                }
+            }
             self.needs.own_records.store(ends);
         }
     }

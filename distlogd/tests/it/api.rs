@@ -196,7 +196,7 @@ fn whatever_is_wrong_is_told_as_a_problem() {
     );
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "ZORK"] {
         let host = address(&daemon);
-        let request = format!("{method} /api/v1/records HTTP/1.0\r\nhost: {host}\r\n\r\n");
+        let request = format!("{method} /api/v1/stats HTTP/1.0\r\nhost: {host}\r\n\r\n");
         let reply = send(&daemon, request.as_bytes());
         assert_eq!(
             (reply.0, reply.header("allow")),

@@ -7,6 +7,7 @@ mod config;
 mod counters;
 mod daemon;
 mod dead_spools;
+mod delete;
 mod exec;
 mod find;
 mod jaeger;

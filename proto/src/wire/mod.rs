@@ -6,7 +6,7 @@
 //! bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`, `batch_head.rs` (what
 //! records share), `record_ref.rs` with `task_ref.rs`, `error_ref.rs`, `link_ref.rs` and `otlp_ref.rs`, `batch_ref.rs`,
 //! `record_header.rs` (reading), `parts.rs` (what of it somebody reads), `encode/`, `batch_writer.rs` and
-//! `raw_batch.rs` (writing).
+//! `raw_batch.rs` (writing), `removed.rs` (deleting).
 //!
 //! ```
 //! use distlog_proto::{BatchRef, Record, wire::BatchWriter};
@@ -35,6 +35,7 @@ pub mod put;
 mod raw_batch;
 mod record_header;
 mod record_ref;
+mod removed;
 pub mod scan;
 mod task_ref;
 mod value_ref;
@@ -49,6 +50,7 @@ pub use parts::Parts;
 pub use raw_batch::RawBatch;
 pub use record_header::RecordHeader;
 pub use record_ref::{LevelName, RecordRef};
+pub use removed::{REMOVED, without_records};
 pub use scan::DecodeError;
 pub use task_ref::TaskRef;
 pub use value_ref::{FieldsRef, ListRef, ValueRef, field_value};
@@ -89,6 +91,7 @@ pub mod field {
         pub const NAME: u32 = 22;
         pub const OTLP: u32 = 23;
         pub const LEVEL: u32 = 24;
+        pub const REMOVED: u32 = 25;
     }
     /// `Task`.
     pub mod task {

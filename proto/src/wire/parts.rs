@@ -3,7 +3,7 @@
 use super::field::record as field;
 
 /// Which parts of records somebody reads: who makes records for him may leave out the others. Callsites are always
-/// among them.
+/// among them, and that a record was deleted.
 ///
 /// ```
 /// use distlog_proto::wire::{Parts, field::record};
@@ -32,7 +32,7 @@ enum Names {
 impl Default for Parts {
     fn default() -> Parts {
         Parts {
-            numbers: 1 << field::CALLSITE,
+            numbers: 1 << field::CALLSITE | 1 << field::REMOVED,
             names: Names::These(Vec::new()),
         }
     }

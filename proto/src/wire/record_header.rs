@@ -58,6 +58,7 @@ impl<'a> RecordHeader<'a> {
                 record::OFFSET => outline.offset = item.varint()?,
                 record::NUMBER => outline.number = item.varint()?,
                 record::OTLP => outline.by_otlp = true,
+                record::REMOVED => return Err(DecodeError::Removed),
                 _ => {}
             }
         }

@@ -138,6 +138,7 @@ impl<'a> RecordRef<'a> {
                     record.otlp = Some(item.bytes()?);
                 }
                 field::LEVEL => record.level = unzigzag(item.varint()?),
+                field::REMOVED => return Err(DecodeError::Removed),
                 _ => {}
             }
         }
@@ -157,6 +158,11 @@ impl<'a> RecordRef<'a> {
             record.fields = FieldsRef::new(bytes, field::FIELDS, head.names(record.callsite))?;
         }
         Ok(record)
+    }
+
+    /// Bytes of the record.
+    pub(super) fn encoded_len(&self) -> usize {
+        self.whole.len()
     }
 
     /// The error that was logged, or that the task failed with.

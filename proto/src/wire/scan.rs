@@ -22,6 +22,9 @@ pub enum DecodeError {
     /// Something that a record has once stands in it twice.
     #[error("field {1} of {0} stands there twice")]
     Repeated(&'static str, u32),
+    /// The record was deleted; only its place is left.
+    #[error("the record was deleted")]
+    Removed,
     /// The record names a callsite that its batch does not have.
     #[error("the record names callsite {0}, which its batch does not describe")]
     NoCallsite(u32),

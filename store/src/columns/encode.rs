@@ -4,6 +4,7 @@ use std::io;
 
 use hashbrown::HashMap;
 
+use distlog_proto::wire::REMOVED;
 use distlog_proto::wire::field::{batch, record, task};
 
 use super::canonical::{BYTES, FIXED32, FIXED64, Scan, VARINT};
@@ -231,8 +232,11 @@ impl Encoder {
             .callsite
             .and_then(|place| self.heads.callsites.get(place));
         let severity = callsite.map(|c| c.severity).unwrap_or_default();
-        self.index
-            .add_row(&row, self.service, severity, self.received);
+        // What was deleted is not counted.
+        if *bytes != REMOVED {
+            self.index
+                .add_row(&row, self.service, severity, self.received);
+        }
         let shape = self.shapes.shape(node);
         self.rows.push(u64::from(shape) + 1);
         self.offset = self.offset.wrapping_add(1);

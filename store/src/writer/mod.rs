@@ -13,6 +13,7 @@ use super::checkpoint::Checkpoint;
 use super::cursor_file::CURSORS;
 use super::damage::Report;
 use super::directory::{remove_aside, take_lock};
+use super::erase::Eraser;
 use super::error::{FileError, OpenError, StoreError};
 use super::layer::{FileLayer, Lock, OsFiles};
 use super::options::{FRAME_TARGET, MAX_BATCH, Options};
@@ -162,6 +163,11 @@ impl Store {
         Reader::new(Arc::clone(&self.shared))
     }
 
+    /// Takes deleted records out of its files, from any thread.
+    pub fn eraser(&self) -> Eraser {
+        Eraser::new(Arc::clone(&self.shared))
+    }
+
     /// What the store has and has done.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
@@ -261,6 +267,7 @@ impl Store {
             self.sealer.checkpoint(checkpoint);
             self.checkpoint_due = false;
         }
+        self.close_if_asked();
         self.count_producers();
         Ok(self.durable)
     }
@@ -275,6 +282,8 @@ impl Store {
         let for_ages = if self.clock.is_sure() { now } else { 0 };
         self.producers.expire(for_ages);
         self.count_producers();
+        self.close_if_asked();
+        self.shared.discard_again();
         seal_again(&self.shared, &self.sealer);
         // Also where the clock was set back.
         if now.abs_diff(self.checkpoint_at) >= CHECKPOINT_EVERY {

@@ -197,6 +197,27 @@ impl Store {
         Ok(())
     }
 
+    /// Closes the segment if it has records that are to be erased: that is done in sealed ones. Where there is no room
+    /// for another one it stays.
+    pub(super) fn close_if_asked(&mut self) {
+        let asked = self.shared.close_before.load(Ordering::Relaxed);
+        if asked == 0 || !self.pending.is_empty() || !self.written.is_empty() {
+            return;
+        }
+        match &self.current {
+            Some(current) if current.live.header.first >= asked.min(self.durable) => return,
+            None if self.retiring.is_none() => return,
+            _ => {}
+        }
+        let options = &self.shared.options;
+        let needed = options.reserve.saturating_add(options.segment_size);
+        if self.need_free(needed).is_ok() {
+            self.retire();
+            // What fails is tried again by the next one, or by who appends.
+            let _ = self.begin_segment();
+        }
+    }
+
     /// Begins a segment at the durable end.
     pub(super) fn begin_segment(&mut self) -> Result<(), StoreError> {
         let options = &self.shared.options;

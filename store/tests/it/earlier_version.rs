@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::fixtures::*;
 use distlog_store::Store;
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/2026-11");
+pub const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/2026-11");
 
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

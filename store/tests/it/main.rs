@@ -3,7 +3,9 @@
 mod block_index;
 mod consumer;
 mod earlier_version;
+mod erase;
 mod fixtures;
+mod reseal;
 mod search;
 mod store_damage;
 mod store_index;
