@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use distlog_proto::{BatchRef, Record, RecordRef};
 
-use super::batches::{Batch, Batches};
+use super::batch::Batch;
+use super::batches::Batches;
 use super::cursor::{Cursor, Progress};
 use super::cursor_file::{CursorFile, SavedCursor};
 use super::error::{CursorFileError, FileError, ReadError};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::batches::Batch;
+use super::batch::Batch;
 use super::block_reader::BlockReader;
 use super::error::FileError;
 use super::format::{BatchesOf, FramesIn};

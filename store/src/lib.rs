@@ -79,14 +79,15 @@
 //! `writer`: the [`Store`], with `pending` (the frame under construction), `producers`, `checkpoint`, `directory` and
 //! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `search`, `batches`:
 //! reading; `words`: what a search compares.
-//! `sealer` (the thread), `effort` (its pace), `seal` (writes), `sealed` and `block_reader` (read), `columns` (blocks),
-//! `summary`, `memory` and `filter`: sealed segments and the indexes. `rewrite` writes one anew, for `reseal` (in
-//! columns) and `erase` (without what is deleted, which `removal` says). `search`, `block_lists`, `words`: what queries
-//! read. `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is
-//! old. `cursor_file`, `replace`: small files. `stats`: counters.
+//! `sealer` (the thread), `effort` (its pace), `seal` and `packers` (write), `sealed` and `block_reader` (read),
+//! `columns` (blocks), `summary`, `memory` and `filter`: sealed segments and the indexes. `rewrite` writes one anew,
+//! for `reseal` (in columns) and `erase` (without what is deleted, which `removal` says). `search`, `block_lists`,
+//! `words`: what queries read. `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told
+//! once. `age_clock`: what is old. `cursor_file`, `replace`: small files. `stats`: counters.
 
 mod age_clock;
 mod append;
+mod batch;
 mod batches;
 mod block_lists;
 mod block_reader;
@@ -105,6 +106,7 @@ mod format;
 mod layer;
 mod memory;
 mod options;
+mod packers;
 mod pending;
 mod producers;
 mod reader;
@@ -129,7 +131,8 @@ mod writer;
 
 pub use age_clock::ClockJump;
 pub use append::{Append, AppendOutcome};
-pub use batches::{Batch, Batches};
+pub use batch::Batch;
+pub use batches::Batches;
 pub use columns::Selection;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use distlog_proto::TraceId;
 
-use super::batches::Batch;
+use super::batch::Batch;
 
 /// The bytes that a batch has without what is deleted, and how many of its records are; `None` if none is. The others
 /// keep their places: a mark stands for each that is gone. New bytes that are longer than the old are not taken.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use super::batches::Batch;
+use super::batch::Batch;
 use super::block_reader::BlockReader;
 use super::effort::Effort;
 use super::format::{

@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::columns::{self, BlockIndex, Unpack};
 use super::effort::Effort;
 use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
 use super::options::{Options, TraceKey};
+use super::packers::{Packed, Packers, RawBlock};
 use super::replace::ASIDE;
 use super::sealed::{
     BlockAt, BlockHeader, Footer, Method, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY, VERSION,
@@ -20,9 +20,6 @@ use super::summary::Summaries;
 
 /// Ending of a sealed segment's name.
 pub(super) const ENDING: &str = ".seal";
-
-/// zstd's fastest ordinary level: log data shrinks to a sixth at several hundred MB/s.
-const LEVEL: i32 = 1;
 
 /// So much is written between two syncs, so that a sync of the open segment never waits for all of it.
 const SYNC_EVERY: u64 = 8 << 20;
@@ -56,16 +53,14 @@ pub(super) struct SealWriter<'a> {
     path: PathBuf,
     header: SegmentHeader,
     generation: u32,
-    effort: Effort,
     /// It need not be made anew when there is time.
     final_form: bool,
     block_target: usize,
-    pack: Option<zstd::bulk::Compressor<'static>>,
-    columns: columns::Pack,
-    unpack: Unpack,
-    raw: Vec<u8>,
-    packed: Vec<u8>,
-    raw_first: u64,
+    packers: Packers,
+    /// The block that is gathered, those that wait to be packed, and memory for the next ones.
+    block: RawBlock,
+    waiting: Vec<RawBlock>,
+    spare: Vec<Vec<u8>>,
     offset: u64,
     synced: u64,
     table: Vec<BlockAt>,
@@ -96,15 +91,12 @@ impl<'a> SealWriter<'a> {
             path,
             header,
             generation,
-            effort,
             final_form: !options.compress || effort == Effort::Columns,
             block_target: options.block_target(),
-            pack: None,
-            columns: columns::Pack::default(),
-            unpack: Unpack::default(),
-            raw: Vec::new(),
-            packed: Vec::new(),
-            raw_first: header.first,
+            packers: Packers::new(options, effort),
+            block: RawBlock::default(),
+            waiting: Vec::new(),
+            spare: Vec::new(),
             offset: 0,
             synced: 0,
             table: Vec::new(),
@@ -112,24 +104,27 @@ impl<'a> SealWriter<'a> {
             block_of: Vec::new(),
             done: false,
         };
-        if !options.compress {
-            writer.effort = Effort::Rows;
-        } else if effort != Effort::Rows {
-            writer.pack = Some(zstd::bulk::Compressor::new(LEVEL)?);
-        }
         writer.write(&header.encode(SEALED_MAGIC))?;
         Ok(writer)
     }
 
     /// Takes the next frame of the segment, header and padding included.
     pub(super) fn frame(&mut self, first: u64, bytes: &[u8]) -> io::Result<()> {
-        if self.raw.is_empty() {
-            self.raw_first = first;
+        if self.block.bytes.is_empty() {
+            self.block = RawBlock {
+                first,
+                bytes: self.spare.pop().unwrap_or_default(),
+            };
         }
-        self.raw.extend_from_slice(bytes);
-        self.block_of.push(self.table.len() as u32);
-        if self.raw.len() >= self.block_target {
-            self.block()?;
+        self.block.bytes.extend_from_slice(bytes);
+        let number = self.table.len() + self.waiting.len();
+        self.block_of.push(number as u32);
+        if self.block.bytes.len() < self.block_target {
+            return Ok(());
+        }
+        self.waiting.push(std::mem::take(&mut self.block));
+        if self.waiting.len() >= self.packers.blocks() {
+            self.blocks()?;
         }
         Ok(())
     }
@@ -147,7 +142,7 @@ impl<'a> SealWriter<'a> {
         end: u64,
         newest: u64,
     ) -> io::Result<Sealed> {
-        self.block()?;
+        self.blocks()?;
         let mut footer = Footer {
             id: self.header.id,
             first: self.header.first,
@@ -231,68 +226,44 @@ impl<'a> SealWriter<'a> {
         (pages, postings)
     }
 
-    /// Writes the frames gathered so far as a block.
-    fn block(&mut self) -> io::Result<()> {
-        if self.raw.is_empty() {
-            return Ok(());
+    /// Writes the blocks gathered so far.
+    fn blocks(&mut self) -> io::Result<()> {
+        if !self.block.bytes.is_empty() {
+            self.waiting.push(std::mem::take(&mut self.block));
         }
-        let raw = std::mem::take(&mut self.raw);
-        let (method, packed, index) = self.pack(&raw)?;
-        self.summaries.add(index);
-        let body = if method == Method::Rows {
-            &raw
-        } else {
-            &packed
+        let packed = self.packers.pack(&self.waiting)?;
+        let blocks = std::mem::take(&mut self.waiting);
+        for (mut block, packed) in blocks.into_iter().zip(packed) {
+            self.write_block(&block, packed)?;
+            block.bytes.clear();
+            self.spare.push(block.bytes);
+        }
+        Ok(())
+    }
+
+    fn write_block(&mut self, block: &RawBlock, packed: Packed) -> io::Result<()> {
+        self.summaries.add(packed.index);
+        let body = match packed.method {
+            Method::Rows => &block.bytes,
+            Method::PackedRows | Method::Columns => &packed.bytes,
         };
         let header = BlockHeader {
             stored: body.len() as u32,
-            raw: raw.len() as u32,
-            first: self.raw_first,
+            raw: block.bytes.len() as u32,
+            first: block.first,
             crc: crc32c::crc32c(body),
-            method,
+            method: packed.method,
         };
         self.table.push(BlockAt {
             offset: self.offset,
-            first: self.raw_first,
+            first: block.first,
             stored: header.stored,
             raw: header.raw,
         });
         let padding = padded(body.len()) - body.len();
         self.write(&header.encode())?;
         self.write(body)?;
-        self.write(&[0; 8][..padding])?;
-        self.raw = raw;
-        self.raw.clear();
-        self.packed = packed;
-        Ok(())
-    }
-
-    /// The shortest form of a block's frames, its bytes unless it is the frames themselves, and what is known of it.
-    fn pack(&mut self, raw: &[u8]) -> io::Result<(Method, Vec<u8>, Option<BlockIndex>)> {
-        let mut packed = std::mem::take(&mut self.packed);
-        packed.clear();
-        let Some(pack) = &mut self.pack else {
-            return Ok((Method::Rows, packed, None));
-        };
-        if self.effort == Effort::Columns
-            && let Some(columns) = columns::encode(raw, &mut self.columns)?
-            && columns.body.len() < raw.len()
-        {
-            // Nothing is removed that cannot be read again.
-            let (body, unpack) = (&columns.body, &mut self.unpack);
-            if columns::decode(body, raw.len(), unpack, &mut packed).is_some() && packed == raw {
-                return Ok((Method::Columns, columns.body, columns.index));
-            }
-            packed.clear();
-        }
-        packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
-        pack.compress_to_buffer(raw, &mut packed)?;
-        let method = if packed.len() < raw.len() {
-            Method::PackedRows
-        } else {
-            Method::Rows
-        };
-        Ok((method, packed, None))
+        self.write(&[0; 8][..padding])
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use distlog_proto::{BatchRef, RecordRef, Severity};
 
-use super::batches::{Batch, Batches};
+use super::batch::Batch;
+use super::batches::Batches;
 use super::block_lists::BlockList;
 use super::block_reader::{BlockReader, Selected};
 use super::columns::{Selection, SomeRecords};

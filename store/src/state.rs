@@ -298,6 +298,11 @@ impl Shared {
         stats.first = state.first();
         stats.end = state.end;
         stats.lost = self.damage.lost_within(stats.first..stats.end);
+        let in_rows = |segment: &&Segment| match segment {
+            Segment::Sealed(sealed) => sealed.footer.version == 0,
+            Segment::Live(_) => false,
+        };
+        stats.in_rows = state.segments.iter().filter(in_rows).count() as u64;
         stats.unsealed = state
             .segments
             .iter()

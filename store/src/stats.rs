@@ -19,6 +19,8 @@ pub struct Stats {
     pub producers: u64,
     /// Segments that wait to be sealed.
     pub unsealed: u64,
+    /// Sealed segments that are in rows, and will be written anew in columns.
+    pub in_rows: u64,
     /// Records made durable.
     pub records: u64,
     /// Batches made durable.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use distlog_proto::BatchRef;
 
-use super::batches::{Batch, Batches};
+use super::batch::Batch;
+use super::batches::Batches;
 use super::block_reader::BlockReader;
 use super::damage::{Damage, What};
 use super::error::{FileError, ReadError};

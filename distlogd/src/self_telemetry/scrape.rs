@@ -77,6 +77,7 @@ figures! {
     gauge store_records "Records in the store" |s, _| s.end.saturating_sub(s.first).saturating_sub(s.lost);
     gauge store_producers "Producers whose position is known" |s, _| s.producers;
     gauge store_unsealed_segments "Segments that wait to be sealed" |s, _| s.unsealed;
+    gauge store_row_segments "Sealed segments in rows, to be written anew in columns" |s, _| s.in_rows;
     counter store_stored_records "Records made durable" |s, _| s.records;
     counter store_stored_batches "Batches made durable" |s, _| s.batches;
     counter store_stored_bytes "Bytes of batches made durable" |s, _| s.batch_bytes;

@@ -1,6 +1,7 @@
 //! Deleting records: gone from all answers at once, from the files soon after, also when the daemon is killed.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -157,6 +158,12 @@ fn a_trace_is_gone_from_all_answers_at_once_and_then_from_the_files() {
         let counts = daemon.json("/api/v1/stats?by=service").unwrap();
         assert_eq!(counts["items"][0]["count"], 3, "{counts}");
         daemon.tree(&kept, |tree| tree.to_string().contains(other));
+        let tail = ureq::get(format!("{}/api/v1/tail?from=1", daemon.http()));
+        let lines = BufReader::new(tail.call().unwrap().into_body().into_reader()).lines();
+        let mut data = lines
+            .map(Result::unwrap)
+            .filter(|line| line.starts_with("data: {"));
+        assert!(data.next().unwrap().contains(other));
     };
     check(&daemon);
     let output = run(&daemon, &["delete", "--trace", &gone, "--yes"]);

@@ -69,6 +69,9 @@ pub struct Record {
     /// severity number beyond 24 or below 0. 0: it follows from the severity.
     #[prost(sint64, tag = "24")]
     pub level: i64,
+    /// The record was deleted from the store; this stands in its place, alone, so that the others keep their numbers.
+    #[prost(bool, tag = "25")]
+    pub removed: bool,
 }
 /// A task: a node of the tree.
 #[derive(Clone, PartialEq, ::prost::Message)]

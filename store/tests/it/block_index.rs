@@ -10,6 +10,7 @@ use distlog_proto::{
 use distlog_store::{
     BlockBatch, BlockBuffer, Options, Reader, Selection, Store, any_text, lowercase, words,
 };
+use distlog_testkit::eventually;
 
 use crate::earlier_version::copy;
 use crate::fixtures::{append, producer, read_all, wait_sealed};
@@ -121,6 +122,15 @@ fn fill(store: &mut Store, random: &mut fastrand::Rng, count: u64) -> Vec<Vec<u8
     batches
 }
 
+/// Waits until all sealed segments are in columns.
+fn wait_in_columns(store: &Store) {
+    wait_sealed(store);
+    eventually("columns", || match store.stats().in_rows {
+        0 => Ok(()),
+        rows => Err(rows),
+    });
+}
+
 /// How many blocks say something of themselves; all that they say is checked.
 fn check(reader: &Reader, knows_words: bool) -> usize {
     let mut buffer = BlockBuffer::default();
@@ -185,12 +195,34 @@ fn summaries_say_what_is_in_a_block() {
     let mut random = fastrand::Rng::with_seed(7);
     let mut store = Store::open(dir.path(), options()).unwrap();
     fill(&mut store, &mut random, 12_000);
-    wait_sealed(&store);
+    wait_in_columns(&store);
     let known = check(&store.reader(), true);
     assert!(known > 5, "{known}");
     store.close().unwrap();
     let store = Store::open(dir.path(), options()).unwrap();
     assert_eq!(check(&store.reader(), true), known);
+}
+
+#[test]
+fn what_was_sealed_in_a_hurry_is_in_columns_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = fastrand::Rng::with_seed(17);
+    let mut store = Store::open(dir.path(), small_segments()).unwrap();
+    // Faster than columns are made.
+    let mut all = Vec::new();
+    for n in 0..400 {
+        let mut writer = BatchWriter::new();
+        (0..20).for_each(|k| writer.push(&record(&mut random, n * 20 + k + 1)));
+        let bytes = writer.finish();
+        append(&mut store, producer(0), 20, &bytes);
+        store.commit().unwrap();
+        all.push(bytes);
+    }
+    wait_in_columns(&store);
+    let reader = store.reader();
+    assert!(check(&reader, true) as u64 >= store.stats().segments - 1);
+    let read: Vec<Vec<u8>> = read_all(&reader).into_iter().map(|got| got.bytes).collect();
+    assert!(read == all);
 }
 
 #[test]
