@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use distlog_proto::TaskId;
 use distlog_store::{ReadError, Reader};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::QueryError;
@@ -17,7 +18,7 @@ use crate::tree::{Alike, Outline, OutlinedTask, outline};
 const MAX_ITEMS: u64 = 100_000;
 
 /// How two trees differ.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Diff {
     /// The first tree.
     pub a: TreeHead,
@@ -32,7 +33,7 @@ pub struct Diff {
 }
 
 /// One of the trees.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TreeHead {
     /// As it was asked for.
     pub id: String,
@@ -78,7 +79,7 @@ impl FromStr for Cursor {
 }
 
 /// Where two trees differ first.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FirstDifference {
     /// Since the begin of the second tree, in ns. Of what only the first has: when it would have been there.
     pub offset_ns: u64,
@@ -91,7 +92,7 @@ pub struct FirstDifference {
 }
 
 /// A task of both trees, or of one.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DiffNode {
     /// Tasks above it.
     pub depth: usize,
@@ -110,7 +111,7 @@ pub struct DiffNode {
 }
 
 /// A task of one tree.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DiffTask {
     /// Its id.
     pub id: String,
@@ -129,7 +130,7 @@ pub struct DiffTask {
 }
 
 /// Records that are alike, and not as many in both trees.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RecordsDiff {
     /// Their severity.
     pub severity: String,
