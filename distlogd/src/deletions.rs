@@ -13,6 +13,7 @@ use distlog_proto::TraceId;
 use distlog_proto::wire::{trace_ids, without_records};
 use distlog_rules::Condition;
 use distlog_store::{Batch, ChangeFn, Eraser, FileError, Reader, Removal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::intake::now;
@@ -28,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(5);
 const NICE: i32 = 15;
 
 /// Which records are deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {
     /// Those of a trace.
@@ -45,7 +46,7 @@ pub enum Which {
 }
 
 /// A deletion that is not through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deletion {
     /// Its number.
     pub id: u64,

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use distlog_store::Reader;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::deletions::{Deletion, Deletions};
@@ -17,7 +18,7 @@ use crate::self_telemetry::{Metrics, ProducerDrops, Progress, RejectedInput, Tim
 use crate::tracker::{Producer, Producers};
 
 /// How the daemon does. All counts are since it started.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Of the program.
     pub version: String,
@@ -47,7 +48,7 @@ pub struct Status {
 }
 
 /// A way in.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ReceiverStatus {
     /// Its name in the configuration.
     pub receiver: String,
@@ -64,7 +65,7 @@ pub struct ReceiverStatus {
 }
 
 /// A destination.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessorStatus {
     /// Its name.
     pub processor: String,
@@ -87,7 +88,7 @@ pub struct ProcessorStatus {
 }
 
 /// Who wrote records.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProducerStatus {
     /// Its id.
     pub producer: String,
@@ -108,7 +109,7 @@ pub struct ProducerStatus {
 }
 
 /// What is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StoreStatus {
     /// Its directory.
     pub path: String,

@@ -145,6 +145,12 @@ fn with_flags(why: &str) -> String {
     named.unwrap_or_else(|| why.to_owned())
 }
 
+/// What is read of a problem by RFC 9457.
+#[derive(serde::Deserialize)]
+struct Problem {
+    detail: String,
+}
+
 fn ask(
     method: fn(&ureq::Agent, String) -> ureq::RequestBuilder<ureq::typestate::WithoutBody>,
     url: &str,
@@ -171,7 +177,11 @@ fn ask(
         return Ok(response.into_body().into_reader());
     }
     let why = response.body_mut().read_to_string().unwrap_or_default();
-    let why = why.trim().to_owned();
+    let why = match serde_json::from_str::<Problem>(&why) {
+        Ok(problem) => problem.detail,
+        // Not of a distlogd, or of an older one.
+        Err(_) => crate::escape::lines(why.trim()),
+    };
     match response.status() {
         StatusCode::NOT_FOUND => Err(Error::NotFound(why)),
         _ => Err(Error::Refused(with_flags(&why))),

@@ -200,10 +200,12 @@ impl Daemon {
         let workers = shared.start(builder.processors, config)?;
         let progress = |worker: &Running| (worker.name.clone(), Arc::clone(&worker.progress));
         let progress: Vec<_> = workers.iter().map(progress).collect();
+        let engine = Engine::new(reader.clone());
         registry.register_collector(Box::new(Scrape {
             reader: reader.clone(),
             intake: intake.clone(),
             drops: context.drops.clone(),
+            engine: engine.clone(),
             workers: progress.clone(),
         }));
         receivers.start(&context)?;
@@ -229,7 +231,7 @@ impl Daemon {
             };
             let views = Views {
                 reader: reader.clone(),
-                engine: Engine::new(reader.clone()),
+                engine,
                 deletions,
                 status: Arc::new(status),
                 registry: Arc::new(registry),

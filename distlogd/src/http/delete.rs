@@ -3,48 +3,102 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::http::header::ORIGIN;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::{RecordRef, TraceId};
+use schemars::json_schema;
 use serde_json::json;
 
-use super::params::{Params, condition};
+use super::Views;
+use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
+use super::filter_params::{FILTER, FROM, TO, times};
+use super::params::{Param, Params};
+use super::problem::Problem;
 use super::records::blocking;
-use super::{Api, Refusal, Shared, Views};
-use crate::deletions::{Error, Which};
-use crate::query::{Collect, Filter, Place, QueryError, TIMEOUT};
+use super::shapes::{Flag, Trace};
+use crate::deletions::{Deletion, Error, Which};
+use crate::query::{Collect, Filter, Place, TIMEOUT};
 
 const READ_BYTES: usize = 1 << 20;
 
+const TRACE: Param<Trace> = Param {
+    name: "trace",
+    about: "The records of this trace; without `filter`, `from` and `to`.",
+    examples: &["e252a11f-d33d-483d-ba08-bc8f642b2f10"],
+    shape: Trace,
+};
+
+const DRY_RUN: Param<Flag> = Param {
+    name: "dry_run",
+    about: "Only count the records.",
+    examples: &[],
+    shape: Flag { default: false },
+};
+
+pub(super) const DELETE: Endpoint = Endpoint {
+    verb: Verb::Delete,
+    path: "/api/v1/records",
+    name: "deleteRecords",
+    title: "Delete records",
+    about: "Deletes the records of a `trace`, or those that match `filter` and are older than `to`, for good: no answer \
+            has them once this one is given, and soon no file of the store. No web page may ask.",
+    params: &[&TRACE, &FILTER, &FROM, &TO, &DRY_RUN],
+    headers: &[],
+    contents: &[
+        Content {
+            status: StatusCode::OK,
+            media_type: JSON,
+            about: "With `dry_run=true`: how many records there are.",
+            schema: |_| {
+                json_schema!({
+                    "type": "object",
+                    "required": ["records", "complete"],
+                    "properties": {
+                        "records": { "type": "integer", "minimum": 0 },
+                        "complete": {
+                            "type": "boolean", "description": "Whether there was time for all records.",
+                        },
+                    },
+                })
+            },
+        },
+        Content {
+            status: StatusCode::ACCEPTED,
+            media_type: JSON,
+            about: "The deletion, as the status lists it until it is through.",
+            schema: |generator| generator.subschema_for::<Deletion>(),
+        },
+    ],
+    problems: &[StatusCode::UNPROCESSABLE_ENTITY],
+    answer: |ask| Box::pin(delete(ask)),
+};
+
 /// Deletes records, or, with `dry_run=true`, only counts them.
-pub(super) async fn delete(
-    State(Api { views, .. }): Shared,
-    headers: HeaderMap,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, Refusal> {
+async fn delete(ask: Ask) -> Result<Response, Problem> {
     // Also those pages that may read.
-    if headers.contains_key(ORIGIN) {
-        let why = "web pages may not delete: use `distlogd delete`".to_owned();
-        return Err(Refusal(StatusCode::FORBIDDEN, why));
+    if ask.headers.contains_key(ORIGIN) {
+        let why = "web pages may not delete: use `distlogd delete`";
+        return Err(Problem::new(StatusCode::FORBIDDEN, why));
     }
-    let mut params = Params::new(pairs)?;
-    let dry_run = params.flag("dry_run")?;
-    let which = which(&mut params)?;
-    params.finish()?;
-    if dry_run {
-        let (records, complete) = match &which {
-            Which::Trace(id) => (count_trace(&views, trace_id(id)?).await?, true),
-            Which::Matching { filter, from, to } => {
+    let Ask { api, params, .. } = ask;
+    let views = api.views;
+    let which = which(&params)?;
+    if params.get(&DRY_RUN)? {
+        let (records, complete) = match which {
+            Which::Matching { from, to, .. } => {
                 let filter = Filter {
-                    condition: Some(condition(filter)?),
-                    from: *from,
-                    to: *to,
+                    condition: params.get(&FILTER)?,
+                    from,
+                    to,
                     ..Filter::default()
                 };
                 count(&views, filter).await?
             }
+            Which::Trace(_) => match params.get(&TRACE)? {
+                Some(id) => (count_trace(&views, id).await?, true),
+                None => (0, true),
+            },
         };
         let answer = json!({ "records": records, "complete": complete });
         return Ok(Json(answer).into_response());
@@ -56,41 +110,36 @@ pub(super) async fn delete(
             Error::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Error::File(_) | Error::List(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Refusal(status, error.to_string())
+        Problem::new(status, error)
     })?;
     Ok((StatusCode::ACCEPTED, Json(deletion)).into_response())
 }
 
 /// Which records are meant: those of a trace, or those that match a condition and are older than a time.
-fn which(params: &mut Params) -> Result<Which, QueryError> {
-    let (trace, filter) = (params.text("trace"), params.text("filter"));
-    match (trace, filter) {
-        (Some(id), None) => Ok(Which::Trace(trace_id(&id)?.to_string())),
-        (None, Some(filter)) => {
-            condition(&filter)?;
-            let (from, to) = params.times()?;
+fn which(params: &Params) -> Result<Which, Problem> {
+    let (trace, condition) = (params.get(&TRACE)?, params.get(&FILTER)?);
+    let timed = [FROM.name, TO.name]
+        .iter()
+        .any(|name| params.text(name).is_some());
+    match (trace, params.text(FILTER.name)) {
+        (Some(id), None) if !timed => Ok(Which::Trace(id.to_string())),
+        (None, Some(filter)) if condition.is_some() => {
+            let (from, to) = times(params)?;
             if to == u64::MAX {
                 let expected = "the time before which records are deleted, as `now` or `1h`";
-                return Err(QueryError::parameter("to", "nothing", expected));
+                return Err(Problem::parameter(TO.name, "nothing", expected));
             }
+            let filter = filter.to_owned();
             Ok(Which::Matching { filter, from, to })
         }
-        _ => {
-            let why = "expected either `trace`, or `filter` with `to` and perhaps `from`";
-            Err(QueryError::Request(why.to_owned()))
-        }
+        _ => Err(Problem::bad_request(
+            "expected either `trace`, or `filter` with `to` and perhaps `from`",
+        )),
     }
 }
 
-fn trace_id(text: &str) -> Result<TraceId, QueryError> {
-    text.trim().parse().map_err(|_| {
-        let found = format_args!("`{text}`");
-        QueryError::parameter("trace", found, "the id of a trace")
-    })
-}
-
 /// How many records a trace has.
-async fn count_trace(views: &Views, id: TraceId) -> Result<u64, Refusal> {
+async fn count_trace(views: &Views, id: TraceId) -> Result<u64, Problem> {
     let reader = views.reader.clone();
     let counting = move || {
         let mut count = 0;
@@ -101,11 +150,11 @@ async fn count_trace(views: &Views, id: TraceId) -> Result<u64, Refusal> {
         });
         looked.map(|()| count)
     };
-    Ok(blocking(counting).await?.map_err(QueryError::from)?)
+    Ok(blocking(counting).await??)
 }
 
 /// How many records match, and whether all were looked at.
-async fn count(views: &Views, filter: Filter) -> Result<(u64, bool), Refusal> {
+async fn count(views: &Views, filter: Filter) -> Result<(u64, bool), Problem> {
     let mut running = views
         .engine
         .begin(filter, TIMEOUT, &Arc::default(), || Count(0))

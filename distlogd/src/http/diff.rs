@@ -1,68 +1,82 @@
 //! `GET /api/v1/diff`.
 
 use axum::Json;
-use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use distlog_proto::TaskId;
-use serde::Deserialize;
 
-use super::{Api, MAX_TREES, Refusal, Shared};
-use crate::query::QueryError;
+use super::MAX_TREES;
+use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
+use super::filter_params::limit;
+use super::params::Param;
+use super::problem::Problem;
+use super::records::blocking;
+use super::shapes::{CursorOf, Id, Number};
+use super::tree_part::missing;
 use crate::query::diff::{Diff, compare, stored_outline};
 use crate::tree::Outline;
 use distlog_store::Reader;
 
 /// Nodes in an answer.
 const MAX_NODES: usize = 10_000;
+const LIMIT: Param<Number> = limit(MAX_NODES, MAX_NODES);
+const A: Param<Id> = tree("a", "The first tree: id of a task or a trace.");
+const B: Param<Id> = tree("b", "The second tree.");
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DiffQuery {
-    a: String,
-    b: String,
-    /// At most so many tasks.
-    limit: Option<usize>,
-    /// Where the part before ended.
-    cursor: Option<String>,
+const fn tree(name: &'static str, about: &'static str) -> Param<Id> {
+    Param {
+        name,
+        about,
+        examples: &["e252a11f-d33d-483d-ba08-bc8f642b2f10"],
+        shape: Id,
+    }
 }
+
+/// So many tasks came in the parts before.
+const CURSOR: Param<CursorOf<usize>> = Param {
+    name: "cursor",
+    about: "Where the part before ended, as it says: gives the rest.",
+    examples: &[],
+    shape: CursorOf::new("diff-cursor"),
+};
+
+pub(super) const DIFF: Endpoint = Endpoint {
+    verb: Verb::Get,
+    path: "/api/v1/diff",
+    name: "compareTrees",
+    title: "Compare two trees",
+    about: "What two tasks do differently: what only one has, what took longer, and where they first differ.",
+    params: &[&A, &B, &LIMIT, &CURSOR],
+    headers: &[],
+    contents: &[Content {
+        status: StatusCode::OK,
+        media_type: JSON,
+        about: "The tasks of both trees, side by side.",
+        schema: |generator| generator.subschema_for::<Diff>(),
+    }],
+    problems: &[StatusCode::NOT_FOUND],
+    answer: |ask| Box::pin(diff(ask)),
+};
 
 /// How two trees differ.
-pub async fn diff(
-    State(Api { views, trees, .. }): Shared,
-    Query(query): Query<DiffQuery>,
-) -> Result<Json<Diff>, Refusal> {
-    let id = |parameter: &'static str, text: &str| -> Result<TaskId, Refusal> {
-        text.trim()
-            .parse()
-            .map_err(|error| Refusal::bad_request(format_args!("`{parameter}` is wrong: {error}")))
-    };
-    let (a, b) = (id("a", &query.a)?, id("b", &query.b)?);
-    let skip = match query.cursor.as_deref().map(|text| (text, text.parse())) {
-        None => 0,
-        Some((_, Ok(skip))) => skip,
-        Some((text, Err(_))) => {
-            let expected = "the `next` of the answer before";
-            let error = QueryError::parameter("cursor", format_args!("`{text}`"), expected);
-            return Err(Refusal::bad_request(error));
-        }
-    };
-    let limit = query.limit.unwrap_or(MAX_NODES).clamp(1, MAX_NODES);
-    let failed = |error: String| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error);
+async fn diff(ask: Ask) -> Result<Response, Problem> {
+    let Ask { api, params, .. } = ask;
+    let (a, b) = (params.get(&A)?, params.get(&B)?);
+    let skip = params.get(&CURSOR)?.unwrap_or_default();
+    let limit = params.get(&LIMIT)?;
     // Both trees are in memory.
-    let permits = trees.acquire_many_owned(MAX_TREES as u32).await;
-    let permits = permits.map_err(|error| failed(error.to_string()))?;
-    let compared = tokio::task::spawn_blocking(move || {
+    let permits = api.trees.acquire_many_owned(MAX_TREES as u32).await;
+    let permits = permits.map_err(Problem::failed)?;
+    blocking(move || {
         let _permits = permits;
-        let (of_a, of_b) = (outline(&views.reader, &a)?, outline(&views.reader, &b)?);
-        Ok(Json(compare((&a, &of_a), (&b, &of_b), (skip, limit))))
-    });
-    compared.await.map_err(|error| failed(error.to_string()))?
+        let reader = &api.views.reader;
+        let (of_a, of_b) = (outline(reader, &a)?, outline(reader, &b)?);
+        let diff = compare((&a, &of_a), (&b, &of_b), (skip, limit));
+        Ok(Json(diff).into_response())
+    })
+    .await?
 }
 
-fn outline(reader: &Reader, id: &TaskId) -> Result<Outline, Refusal> {
-    let found = stored_outline(reader, id);
-    let found =
-        found.map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    let missing = || format!("no record of task {id} is stored here");
-    found.ok_or_else(|| Refusal(StatusCode::NOT_FOUND, missing()))
+fn outline(reader: &Reader, id: &TaskId) -> Result<Outline, Problem> {
+    stored_outline(reader, id)?.ok_or_else(|| missing(id))
 }

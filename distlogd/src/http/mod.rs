@@ -1,25 +1,37 @@
-//! The HTTP API: trees, the live tail, metrics.
+//! The HTTP API: trees, the live tail, lists, metrics.
+//!
+//! A path of the API is an `Endpoint` (`endpoint.rs`): its parameters (`params.rs`, of the shapes in `shapes.rs`; what
+//! several paths have is in `filter_params.rs` and `look_params.rs`), its answers (`answers.rs`), its handler.
+//! `openapi.rs` has the list of them and describes them. `problem.rs` is every error. `server.rs` serves connections
+//! with limits; `pieces.rs` sends a long answer, `progress.rs` tells how far it is.
 //!
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
 //! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
-//! ask the query engine, with parameters that `params.rs` reads; `pieces.rs` sends a long answer, `progress.rs` tells
-//! how far it is; `diff.rs` compares two trees, `status.rs` tells how the daemon does, `delete.rs` deletes records.
-//! `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block; the runtime
-//! only moves bytes.
+//! ask the query engine; `diff.rs` compares two trees, `status.rs` tells how the daemon does, `delete.rs` deletes
+//! records. `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block;
+//! the runtime only moves bytes.
 //! `jaeger/` answers as Jaeger's query service does.
 
+mod answers;
 mod below;
 mod delete;
 mod diff;
+mod endpoint;
+mod filter_params;
 mod jaeger;
 mod lists;
+mod look_params;
 #[cfg(feature = "mcp")]
 mod mcp;
+mod openapi;
 mod params;
 mod pieces;
+mod problem;
 mod progress;
 mod records;
 mod reorder;
+mod server;
+mod shapes;
 mod stats;
 mod status;
 mod tail;
@@ -31,8 +43,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{self, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -41,14 +53,17 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 
-use jaeger::{legacy, v3};
-
+use self::jaeger::{legacy, v3};
+use self::pieces::Live;
+use self::problem::{Problem, quoted};
+use self::server::Limits;
 use crate::config::Http as Config;
 use crate::deletions::Deletions;
-use crate::escape;
-use crate::listen::{Guard, Listening, bind_tcp, without_delay};
-use crate::query::{Engine, QueryError};
+use crate::listen::{Guard, Listening, bind_tcp};
+use crate::query::Engine;
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
 use distlog_store::Reader;
@@ -57,6 +72,12 @@ use distlog_store::Reader;
 const MAX_TAILS: usize = 128;
 /// Trees that are built at once, up to 60 MiB each.
 const MAX_TREES: usize = 2;
+/// Connections at once: queries that run and wait, tails, and some more.
+const MAX_CONNECTIONS: usize = 512;
+/// Time for a client to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Shorter answers are not compressed, in bytes.
+const MIN_COMPRESSED: u16 = 1024;
 /// Time for requests in flight when the daemon stops.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -105,6 +126,7 @@ GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent event
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
 GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
 GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
+GET /api/v1/openapi.json              all of this, described by OpenAPI
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
 GET /api/v3/services, operations, traces, traces/ID, trace-summaries
 GET /api/services, services/NAME/operations, operations, traces, traces/ID, dependencies
@@ -175,46 +197,12 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         tails: Arc::new(Semaphore::new(MAX_TAILS)),
         trees: Arc::new(Semaphore::new(MAX_TREES)),
     };
-    let app = Router::new()
-        .route("/", get(|| async { [INDEX, INDEX_OF_MCP].concat() }))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/metrics", get(metrics))
-        .route("/api/v1/tasks", get(lists::tasks))
-        .route("/api/v1/problems", get(lists::problems))
-        .route("/api/v1/tasks/{*id}", get(tasks::tree))
-        .route(
-            "/api/v1/records",
-            get(records::records).delete(delete::delete),
-        )
-        .route("/api/v1/stats", get(stats::stats))
-        .route("/api/v1/tail", get(tail::tail))
-        .route("/api/v1/status", get(status::status))
-        .route("/api/v1/diff", get(diff::diff))
-        .route("/api/v3/services", get(v3::services))
-        .route("/api/v3/operations", get(v3::operations))
-        .route("/api/v3/traces", get(v3::traces))
-        .route("/api/v3/traces/{id}", get(v3::trace))
-        .route("/api/v3/trace-summaries", get(v3::trace_summaries))
-        .route("/api/services", get(legacy::services))
-        .route("/api/services/{id}/operations", get(legacy::operations_of))
-        .route("/api/operations", get(legacy::operations))
-        .route("/api/traces", get(legacy::traces))
-        .route("/api/traces/{id}", get(legacy::trace))
-        .route("/api/dependencies", get(legacy::dependencies));
-    #[cfg(feature = "mcp")]
-    let app = app.route("/mcp", mcp::route(api.clone()));
-    let app = app.with_state(api);
-    let app = app.layer(from_fn_with_state(guard, check_origin));
+    let app = routes(api, guard);
+    let limits = Limits::new(MAX_CONNECTIONS, HEAD_TIMEOUT);
     let mut serving = JoinSet::new();
     for listener in listeners {
-        let (app, stop) = (app.clone(), shutdown.clone().wait_for(Phase::Abort));
-        let listener = without_delay(listener);
-        serving.spawn(async move {
-            let served = axum::serve(listener, app).with_graceful_shutdown(stop);
-            if let Err(error) = served.await {
-                tracing::error!("the HTTP server has failed: {error}");
-            }
-        });
+        let stop = shutdown.clone().wait_for(Phase::Abort);
+        serving.spawn(server::serve(listener, app.clone(), limits.clone(), stop));
     }
     let too_late = async {
         shutdown.wait_for(Phase::Abort).await;
@@ -227,20 +215,73 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
     }
 }
 
-/// Refuses requests of other sites' web pages.
-async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    if let Some(answer) = guard.answer(&request) {
-        return answer;
+fn routes(api: Api, guard: Guard) -> Router {
+    let mut app = Router::new()
+        .route("/", get(|| async { [INDEX, INDEX_OF_MCP].concat() }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/metrics", get(metrics))
+        .route("/api/v3/services", get(v3::services))
+        .route("/api/v3/operations", get(v3::operations))
+        .route("/api/v3/traces", get(v3::traces))
+        .route("/api/v3/traces/{id}", get(v3::trace))
+        .route("/api/v3/trace-summaries", get(v3::trace_summaries))
+        .route("/api/services", get(legacy::services))
+        .route("/api/services/{id}/operations", get(legacy::operations_of))
+        .route("/api/operations", get(legacy::operations))
+        .route("/api/traces", get(legacy::traces))
+        .route("/api/traces/{id}", get(legacy::trace))
+        .route("/api/dependencies", get(legacy::dependencies));
+    for endpoint in openapi::ENDPOINTS {
+        app = app.route(&endpoint.router_path(), endpoint.route());
     }
-    let mut response = next.run(request).await;
+    #[cfg(feature = "mcp")]
+    let app = app.route("/mcp", mcp::route(api.clone()));
+    let pays = |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
+        extensions.get::<Live>().is_none()
+    };
+    let compression =
+        CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED).and(pays));
+    app.fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+        .layer(from_fn_with_state(guard, admit))
+        .layer(compression)
+}
+
+/// Refuses requests of other sites' web pages and such that are too long, and adds what every answer has.
+async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let admitted = guard.answer(&request).map_err(Problem::from);
+    let admitted = admitted.and_then(|answer| server::check_head(&request).map(|()| answer));
+    let mut response = match admitted {
+        Ok(None) => next.run(request).await,
+        Ok(Some(answer)) => answer,
+        Err(problem) => problem.into_response(),
+    };
+    let headers = response.headers_mut();
     // No browser takes JSON for a script or a page.
-    let exact = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, exact);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Records come and go, and say what is nobody else's business.
+    let live = HeaderValue::from_static("no-store");
+    headers.entry(CACHE_CONTROL).or_insert(live);
     response
 }
 
-/// The media type of an answer with one item a line.
-const NDJSON: &str = "application/x-ndjson";
+async fn unknown(uri: Uri) -> Problem {
+    let why = format!(
+        "nothing is at {}: GET / lists what there is, /api/v1/openapi.json describes the API",
+        quoted(uri.path())
+    );
+    Problem::not_found(why)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let why = format!(
+        "{} is not answered at {}: the header `Allow` has the methods that are",
+        quoted(method.as_str()),
+        quoted(uri.path())
+    );
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, why)
+}
 
 /// What all requests share.
 #[derive(Clone)]
@@ -253,46 +294,10 @@ struct Api {
 
 type Shared = State<Api>;
 
-async fn metrics(State(Api { views, .. }): Shared) -> Response {
+async fn metrics(State(Api { views, .. }): Shared) -> Result<Response, Problem> {
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &views.registry) {
-        Ok(()) => (
-            [(
-                header::CONTENT_TYPE,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            )],
-            text,
-        )
-            .into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-/// A request that cannot be answered, and why.
-struct Refusal(StatusCode, String);
-
-impl Refusal {
-    fn bad_request(why: impl std::fmt::Display) -> Refusal {
-        Refusal(StatusCode::BAD_REQUEST, why.to_string())
-    }
-}
-
-impl From<QueryError> for Refusal {
-    fn from(error: QueryError) -> Refusal {
-        let status = match error {
-            QueryError::Parameter { .. } | QueryError::Request(_) => StatusCode::BAD_REQUEST,
-            QueryError::Slow => StatusCode::UNPROCESSABLE_ENTITY,
-            QueryError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
-            QueryError::Thread(_) => StatusCode::SERVICE_UNAVAILABLE,
-            QueryError::Store(_) | QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Refusal(status, error.to_string())
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        // It may quote the request, and people see it.
-        (self.0, format!("{}\n", escape::lines(&self.1))).into_response()
-    }
+    prometheus_client::encoding::text::encode(&mut text, &views.registry)
+        .map_err(Problem::failed)?;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, media_type)], text).into_response())
 }

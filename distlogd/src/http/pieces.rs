@@ -11,6 +11,10 @@ const WAITING: usize = 4;
 /// A reader that takes nothing for so long is not waited for.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Marks an answer whose pieces must come at once: it is not compressed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Live;
+
 /// Where the pieces go.
 pub(super) struct Pieces(mpsc::Sender<Result<Vec<u8>, &'static str>>);
 

@@ -8,26 +8,22 @@ use std::time::Duration;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::params::Params;
-use super::pieces::Pieces;
-use super::{NDJSON, Refusal};
-use crate::query::{Counters, Progress, QueryError};
+use super::endpoint::NDJSON;
+use super::params::Param;
+use super::pieces::{Live, Pieces};
+use super::problem::Problem;
+use super::shapes::Flag;
+use crate::query::{Counters, Progress};
 
 /// How often it is said how far a query is.
 pub(super) const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Whether progress is asked for.
-///
-/// # Errors
-/// If it is, and the answer is not one item a line.
-pub(super) fn is_wanted(params: &mut Params, lines: bool) -> Result<bool, QueryError> {
-    let wanted = params.flag("progress")?;
-    if wanted && !lines {
-        let expected = "it only with `Accept: application/x-ndjson`";
-        return Err(QueryError::parameter("progress", "`true`", expected));
-    }
-    Ok(wanted)
-}
+pub(super) const PROGRESS: Param<Flag> = Param {
+    name: "progress",
+    about: "Answer in NDJSON, and say in between how far the query is.",
+    examples: &[],
+    shape: Flag { default: false },
+};
 
 /// How far a query is, as a line.
 pub(super) fn line(progress: Progress) -> Vec<u8> {
@@ -39,8 +35,8 @@ pub(super) fn line(progress: Progress) -> Vec<u8> {
 /// what fails quickly with its own status. A client that goes away drops the work, and so cancels the query.
 pub(super) async fn answer(
     counters: Arc<Counters>,
-    work: impl Future<Output = Result<Vec<u8>, Refusal>> + Send + 'static,
-) -> Result<Response, Refusal> {
+    work: impl Future<Output = Result<Vec<u8>, Problem>> + Send + 'static,
+) -> Result<Response, Problem> {
     let mut work = Box::pin(work);
     let content_type = [(header::CONTENT_TYPE, NDJSON)];
     if let Ok(done) = tokio::time::timeout(INTERVAL, &mut work).await {
@@ -59,13 +55,15 @@ pub(super) async fn answer(
         };
         match done {
             Ok(lines) => _ = tokio::task::spawn_blocking(move || pieces.send(lines)),
-            Err(Refusal(_, why)) => {
-                tracing::warn!("a query is broken off: {why}");
+            Err(problem) => {
+                tracing::warn!("a query is broken off: {}", problem.detail());
                 pieces.break_off("broken off");
             }
         }
     });
-    Ok((content_type, body).into_response())
+    let mut response = (content_type, body).into_response();
+    response.extensions_mut().insert(Live);
+    Ok(response)
 }
 
 #[cfg(test)]
@@ -98,9 +96,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_fails_quickly_has_its_own_status() {
-        let work = async { Err(Refusal::bad_request("no")) };
+        let work = async { Err(Problem::bad_request("no")) };
         let refused = answer(Arc::default(), work).await.err().unwrap();
-        assert_eq!(refused.0, 400);
+        assert_eq!(refused.status(), 400);
     }
 
     #[tokio::test]

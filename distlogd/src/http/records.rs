@@ -1,50 +1,93 @@
 //! `GET /api/v1/records`: the newest records that match.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::RecordRef;
 use distlog_python::json;
 
-use super::params::{Limit, Params};
-use super::pieces::Pieces;
-use super::{Api, NDJSON, Refusal, Shared, progress};
-use crate::query::{Counters, Cursor, Encode, Engine, Filter, Page, QueryError, Records};
-use crate::tree::paint::{Colour, Look};
+use super::answers;
+use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, Verb};
+use super::filter_params::{
+    CURSOR, FILTER, FROM, PageAsk, Q, SERVICE, SEVERITY, TIMEOUT_PARAM, TO, filter, limit,
+};
+use super::look_params::{COLOR, FULL, look};
+use super::params::{Param, Params};
+use super::pieces::{Live, Pieces};
+use super::problem::Problem;
+use super::progress::{self, PROGRESS};
+use super::shapes::{Number, OneOf};
+use crate::query::{Counters, Encode, Engine, Filter, Page, Records};
 use crate::tree::put_line;
 
 /// Records of a page.
-const LIMIT: Limit = Limit {
-    default: 100,
-    most: 10_000,
+const LIMIT: Param<Number> = limit(100, 10_000);
+const FORMAT: Param<OneOf<bool>> = Param {
+    name: "format",
+    about: "`text`: each item is a string for people, as `distlogd tail` prints the record.",
+    examples: &[],
+    shape: OneOf {
+        values: &[("json", false), ("text", true)],
+    },
 };
 /// Records are sent in pieces of about this size, in bytes.
 const PIECE: usize = 64 << 10;
 
+pub(super) const RECORDS: Endpoint = Endpoint {
+    verb: Verb::Get,
+    path: "/api/v1/records",
+    name: "findRecords",
+    title: "Find records",
+    about: "The newest records that match, newest first, page by page.",
+    params: &[
+        &Q,
+        &FILTER,
+        &SERVICE,
+        &SEVERITY,
+        &FROM,
+        &TO,
+        &LIMIT,
+        &CURSOR,
+        &TIMEOUT_PARAM,
+        &FORMAT,
+        &COLOR,
+        &FULL,
+        &PROGRESS,
+    ],
+    headers: &[],
+    contents: &[
+        Content {
+            status: StatusCode::OK,
+            media_type: JSON,
+            about: "The records, and the cursor of older ones.",
+            schema: answers::records,
+        },
+        Content {
+            status: StatusCode::OK,
+            media_type: NDJSON,
+            about: "One record a line; the last line is an object with `next` and `complete`. With `progress=true` \
+                    also lines as `{\"progress\":{\"blocks\":12,\"of\":400,\"found\":3}}`.",
+            schema: answers::text,
+        },
+    ],
+    problems: &[StatusCode::UNPROCESSABLE_ENTITY],
+    answer: |ask| Box::pin(records(ask)),
+};
+
 /// Which records are wanted.
 pub(super) struct RecordsAsk {
     filter: Filter,
-    cursor: Option<Cursor>,
-    limit: usize,
-    timeout: Duration,
+    page: PageAsk,
 }
 
 impl RecordsAsk {
     /// # Errors
     /// If one of the parameters is wrong.
-    pub(super) fn new(params: &mut Params, limit: Limit) -> Result<RecordsAsk, QueryError> {
-        let filter = params.filter()?;
-        let limit = params.limit(limit)?;
-        let timeout = params.timeout()?;
-        let cursor = params.text("cursor").map(|text| text.parse::<Cursor>());
+    pub(super) fn new(params: &Params, limit: &Param<Number>) -> Result<RecordsAsk, Problem> {
         Ok(RecordsAsk {
-            filter,
-            cursor: cursor.transpose()?,
-            limit,
-            timeout,
+            filter: filter(params)?,
+            page: PageAsk::new(params, limit)?,
         })
     }
 
@@ -57,33 +100,27 @@ impl RecordsAsk {
         engine: Engine,
         counters: Arc<Counters>,
         encode: Encode,
-    ) -> Result<Records, Refusal> {
-        let RecordsAsk {
-            filter,
+    ) -> Result<Records, Problem> {
+        let RecordsAsk { filter, page } = self;
+        // Which blocks there are stands in files.
+        let PageAsk {
             cursor,
             limit,
             timeout,
-        } = self;
-        // Which blocks there are stands in files.
+        } = page;
         let asked = move || engine.newest(filter, cursor, limit, timeout, counters, encode);
         Ok(blocking(asked).await??)
     }
 }
 
 /// Lists the newest records that match.
-pub async fn records(
-    State(Api { views, .. }): Shared,
-    headers: HeaderMap,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, Refusal> {
-    let mut params = Params::new(pairs)?;
-    let ask = RecordsAsk::new(&mut params, LIMIT)?;
-    let encode = encode(&mut params)?;
-    let lines = wants_lines(&headers);
-    let with_progress = progress::is_wanted(&mut params, lines)?;
-    params.finish()?;
+async fn records(ask: Ask) -> Result<Response, Problem> {
+    let wanted = RecordsAsk::new(&ask.params, &LIMIT)?;
+    let encode = encode(&ask.params)?;
+    let with_progress = ask.params.get(&PROGRESS)?;
+    let lines = with_progress || ask.wants_lines();
     let counters = Arc::<Counters>::default();
-    let begun = ask.begin(views.engine, Arc::clone(&counters), encode);
+    let begun = wanted.begin(ask.api.views.engine, Arc::clone(&counters), encode);
     let mut records = begun.await?;
     let (pieces, body) = Pieces::new();
     if with_progress {
@@ -94,49 +131,36 @@ pub async fn records(
         let page = records.page(outcome);
         tokio::task::spawn_blocking(move || send(page, &pieces, lines));
     }
-    let content_type = if lines { NDJSON } else { "application/json" };
-    Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
-}
-
-/// Whether the answer is to be one item a line.
-pub(super) fn wants_lines(headers: &HeaderMap) -> bool {
-    let accept = headers.get_all(header::ACCEPT).iter();
-    accept
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.split([',', ';']).any(|part| part.trim() == NDJSON))
+    let media_type = if lines { NDJSON } else { JSON };
+    let mut response = ([(header::CONTENT_TYPE, media_type)], body).into_response();
+    if with_progress {
+        response.extensions_mut().insert(Live);
+    }
+    Ok(response)
 }
 
 /// Runs what may block.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Refusal> {
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+        .map_err(Problem::failed)
 }
 
 /// How records are written: as JSON objects or, for people, as JSON strings of what `tail` prints.
-fn encode(params: &mut Params) -> Result<Encode, QueryError> {
-    let colour = if params.flag("color")? {
-        Colour::On
-    } else {
-        Colour::Off
-    };
-    let look = Look::new(colour, params.flag("full")?);
-    match params.text("format").as_deref() {
-        None | Some("json") => Ok(Arc::new(json::encode)),
-        Some("text") => Ok(Arc::new(
-            move |record: &RecordRef<'_>, out: &mut Vec<u8>| {
-                let mut text = String::new();
-                put_line(&mut text, look, record);
-                json::write_str(out, text.trim_end_matches('\n'));
-            },
-        )),
-        Some(other) => {
-            let found = format_args!("`{other}`");
-            Err(QueryError::parameter("format", found, "`json` or `text`"))
-        }
+fn encode(params: &Params) -> Result<Encode, Problem> {
+    let look = look(params)?;
+    if !params.get(&FORMAT)? {
+        return Ok(Arc::new(json::encode));
     }
+    Ok(Arc::new(
+        move |record: &RecordRef<'_>, out: &mut Vec<u8>| {
+            let mut text = String::new();
+            put_line(&mut text, look, record);
+            json::write_str(out, text.trim_end_matches('\n'));
+        },
+    ))
 }
 
 async fn send_with_progress(mut records: Records, counters: Arc<Counters>, pieces: Pieces) {

@@ -1,34 +1,50 @@
 //! `GET /api/v1/status`.
 
 use axum::Json;
-use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use serde::Deserialize;
+use axum::response::{IntoResponse, Response};
 
-use super::{Api, Refusal, Shared};
+use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
+use super::params::Param;
+use super::problem::Problem;
+use super::records::blocking;
+use super::shapes::Number;
 use crate::status::Status;
 
-/// Producers in an answer.
-const PRODUCERS: usize = 20;
-const MAX_PRODUCERS: usize = 1000;
+const PRODUCERS: Param<Number> = Param {
+    name: "producers",
+    about: "At most so many producers, those that sent last.",
+    examples: &[],
+    shape: Number {
+        least: 0,
+        most: 1000,
+        default: 20,
+    },
+};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StatusQuery {
-    /// At most so many producers.
-    producers: Option<usize>,
-}
+pub(super) const STATUS: Endpoint = Endpoint {
+    verb: Verb::Get,
+    path: "/api/v1/status",
+    name: "getStatus",
+    title: "Read the status",
+    about: "How the daemon does: receivers, processors and how far they are behind, producers and what they dropped, \
+            the store.",
+    params: &[&PRODUCERS],
+    headers: &[],
+    contents: &[Content {
+        status: StatusCode::OK,
+        media_type: JSON,
+        about: "The status.",
+        schema: |generator| generator.subschema_for::<Status>(),
+    }],
+    problems: &[],
+    answer: |ask| Box::pin(status(ask)),
+};
 
 /// How the daemon does.
-pub async fn status(
-    State(Api { views, .. }): Shared,
-    Query(query): Query<StatusQuery>,
-) -> Result<Json<Status>, Refusal> {
-    let producers = query.producers.unwrap_or(PRODUCERS).min(MAX_PRODUCERS);
+async fn status(ask: Ask) -> Result<Response, Problem> {
+    let producers = ask.params.get(&PRODUCERS)?;
     // It reads the store.
-    let reading = tokio::task::spawn_blocking(move || views.status.read(producers));
-    let status = reading.await;
-    status
-        .map(Json)
-        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    let status = blocking(move || ask.api.views.status.read(producers)).await?;
+    Ok(Json(status).into_response())
 }

@@ -3,22 +3,28 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use distlog_proto::{RecordRef, TaskId};
+use axum::response::{IntoResponse, Response};
+use distlog_proto::RecordRef;
 use distlog_python::json;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::answers;
 use super::below::Below;
+use super::endpoint::{Ask, Content, EVENTS, Endpoint, Verb};
+use super::filter_params::FILTER;
+use super::look_params::{COLOR, FULL, look};
+use super::params::Param;
+use super::pieces::Live;
+use super::problem::Problem;
 use super::reorder::Reorder;
-use super::{Api, Refusal, Shared};
+use super::shapes::{Flag, MaybeId, OneOf, RecordNumber, Span};
 use crate::shutdown::{Phase, Shutdown};
-use crate::tree::paint::{Colour, Look};
+use crate::tree::paint::Look;
 use crate::tree::put_line;
+use crate::values::MAX_DURATION;
 use distlog_rules::Condition;
 use distlog_store::Reader;
 
@@ -30,99 +36,125 @@ const REORDER_WINDOW: Duration = Duration::from_millis(200);
 /// Events that wait for a slow client; beyond that the thread that reads the store waits.
 const MAX_PENDING_EVENTS: usize = 256;
 
-#[derive(Deserialize, Default, Clone, Copy, PartialEq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Default, Clone, Copy, PartialEq)]
 enum Format {
     #[default]
     Json,
     Text,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TailQuery {
-    filter: Option<String>,
-    task: Option<String>,
-    #[serde(default)]
-    format: Format,
-    #[serde(default)]
-    color: bool,
-    /// Cut no long values in texts.
-    #[serde(default)]
-    full: bool,
-    /// Number of the first record; without it only what comes from now on.
-    from: Option<u64>,
-    /// Merge what processes send by time, within a short window; else in the order in which it is stored.
-    #[serde(default = "yes")]
-    reorder: bool,
-}
+const TASK: Param<MaybeId> = Param {
+    name: "task",
+    about: "Only this task and what is below it.",
+    examples: &["e252a11f-d33d-483d-ba08-bc8f642b2f10/1/2"],
+    shape: MaybeId,
+};
 
-fn yes() -> bool {
-    true
-}
+const FORMAT: Param<OneOf<Format>> = Param {
+    name: "format",
+    about: "`text`: for people.",
+    examples: &[],
+    shape: OneOf {
+        values: &[("json", Format::Json), ("text", Format::Text)],
+    },
+};
+
+const FROM: Param<RecordNumber> = Param {
+    name: "from",
+    about: "Number of the first record; without it only what comes from now on.",
+    examples: &[],
+    shape: RecordNumber,
+};
+
+const REORDER: Param<Flag> = Param {
+    name: "reorder",
+    about: "Merge what processes send by time, within 200 ms; else in the order in which it is stored.",
+    examples: &[],
+    shape: Flag { default: true },
+};
+
+const TIMEOUT: Param<Span> = Param {
+    name: "timeout",
+    about: "The stream ends after it; else when the client goes away.",
+    examples: &[],
+    shape: Span {
+        most: MAX_DURATION,
+        default: Duration::ZERO,
+    },
+};
 
 /// Where a listener goes on that was cut off: the header that a browser's `EventSource` sends by itself.
-fn after_last_event(headers: &HeaderMap) -> Option<u64> {
-    let last = headers.get("last-event-id")?.to_str().ok()?;
-    last.trim().parse::<u64>().ok()?.checked_add(1)
-}
+const LAST_EVENT_ID: Param<RecordNumber> = Param {
+    name: "Last-Event-ID",
+    about: "The id of the last event that was received: goes on after it.",
+    examples: &[],
+    shape: RecordNumber,
+};
+
+pub(super) const TAIL: Endpoint = Endpoint {
+    verb: Verb::Get,
+    path: "/api/v1/tail",
+    name: "followRecords",
+    title: "Follow records",
+    about: "Records as they come, as server-sent events, in order of time. The id of an event is a number in the \
+            store: all records up to it were sent. An event `skipped` says how many were removed before they could be \
+            sent.",
+    params: &[
+        &FILTER, &TASK, &FORMAT, &COLOR, &FULL, &FROM, &REORDER, &TIMEOUT,
+    ],
+    headers: &[&LAST_EVENT_ID],
+    contents: &[Content {
+        status: StatusCode::OK,
+        media_type: EVENTS,
+        about: "One record an event, as a JSON object or, with `format=text`, as text.",
+        schema: answers::event,
+    }],
+    problems: &[],
+    answer: |ask| Box::pin(tail(ask)),
+};
 
 /// Streams the records that the filter lets through. The id of each event is a number in the store: everything up to it
 /// was sent, so that a listener who goes on after it misses nothing. What was reordered around it comes again.
-pub async fn tail(
-    State(Api {
-        views,
-        shutdown,
-        tails,
-        ..
-    }): Shared,
-    headers: HeaderMap,
-    Query(query): Query<TailQuery>,
-) -> Result<impl IntoResponse, Refusal> {
-    let filter = query
-        .filter
-        .as_deref()
-        .map(Condition::compile)
-        .transpose()
-        .map_err(Refusal::bad_request)?;
-    let task: Option<TaskId> = query
-        .task
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(Refusal::bad_request)?;
-    let permit = tails.try_acquire_owned().map_err(|_| {
-        let why = "too many tails are followed already".to_owned();
-        Refusal(StatusCode::SERVICE_UNAVAILABLE, why)
-    })?;
+async fn tail(ask: Ask) -> Result<Response, Problem> {
+    let Ask { api, params, .. } = ask;
+    let timeout = params.get(&TIMEOUT)?;
+    let from = params.get(&FROM)?;
+    let last = params.get(&LAST_EVENT_ID)?;
+    let from = last.map(|last| last.saturating_add(1)).or(from);
     let (sender, receiver) = mpsc::channel(MAX_PENDING_EVENTS);
+    let reader = api.views.reader;
     let feed = Feed {
-        from: after_last_event(&headers)
-            .or(query.from)
-            .unwrap_or_else(|| views.reader.end())
-            .max(views.reader.first()),
-        reader: views.reader,
-        filter,
-        task: task.map(Below::new),
-        format: query.format,
-        colour: if query.color { Colour::On } else { Colour::Off },
-        full: query.full,
-        window: if query.reorder {
+        from: from.unwrap_or_else(|| reader.end()).max(reader.first()),
+        reader,
+        filter: params.get(&FILTER)?,
+        task: params.get(&TASK)?.map(Below::new),
+        format: params.get(&FORMAT)?,
+        look: look(&params)?,
+        window: if params.get(&REORDER)? {
             REORDER_WINDOW
         } else {
             Duration::ZERO
         },
+        until: (!timeout.is_zero())
+            .then(|| Instant::now().checked_add(timeout))
+            .flatten(),
         sender,
-        shutdown,
+        shutdown: api.shutdown,
     };
+    let permit = api.tails.try_acquire_owned().map_err(|_| {
+        Problem::busy("too many tails are followed already: end one of them, or ask again later")
+    })?;
     std::thread::Builder::new()
         .name("tail".into())
         .spawn(move || {
             feed.run();
             drop(permit);
         })
-        .map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default()))
+        .map_err(Problem::failed)?;
+    let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default());
+    let mut response = events.into_response();
+    response.extensions_mut().insert(Live);
+    Ok(response)
 }
 
 /// Reads the store for one listener.
@@ -132,9 +164,10 @@ struct Feed {
     filter: Option<Condition>,
     task: Option<Below>,
     format: Format,
-    colour: Colour,
-    full: bool,
+    look: Look,
     window: Duration,
+    /// When it ends.
+    until: Option<Instant>,
     sender: mpsc::Sender<Result<Event, Infallible>>,
     shutdown: Shutdown,
 }
@@ -153,10 +186,13 @@ impl Feed {
         let mut held = Reorder::new(self.window);
         let mut seen = 0;
         while !self.sender.is_closed() && !self.shutdown.reached(Phase::Abort) {
-            let wait = held
-                .wait(Instant::now())
-                .map_or(POLL_INTERVAL, |wait| wait.min(POLL_INTERVAL));
-            consumer.wait(wait);
+            let now = Instant::now();
+            let left = self.until.map(|until| until.saturating_duration_since(now));
+            if left == Some(Duration::ZERO) {
+                break;
+            }
+            let waits = [held.wait(now), left].into_iter().flatten();
+            consumer.wait(waits.fold(POLL_INTERVAL, Duration::min));
             let chunk = match consumer.read(READ_BYTES) {
                 Ok(chunk) => chunk,
                 Err(error) => {
@@ -235,7 +271,7 @@ impl Feed {
             }
             Format::Text => {
                 let mut out = String::new();
-                put_line(&mut out, Look::new(self.colour, self.full), record);
+                put_line(&mut out, self.look, record);
                 out.truncate(out.trim_end_matches('\n').len());
                 out
             }

@@ -1,28 +1,30 @@
 //! `GET /api/v1/tasks/{id}`.
 
-use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::TaskId;
 use distlog_python::json;
-use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use super::answers;
+use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, TEXT, Verb};
+use super::look_params::{COLOR, FULL, look};
+use super::params::Param;
 use super::pieces::Pieces;
+use super::problem::Problem;
+use super::shapes::{CursorOf, Id, Number, OneOf};
 use super::tree_part::{Cursor, Rest, TreePart, missing};
-use super::{Api, Refusal, Shared};
 use crate::query::stored_tree::each_record;
-use crate::tree::paint::{Colour, Look};
-use crate::tree::{DEPTH, Gone};
+use crate::tree::paint::Look;
+use crate::tree::{DEPTH, Gone, MAX_DEPTH};
 use distlog_store::Reader;
 
 /// An answer has so many tasks and records at most.
-const MAX_ITEMS: u64 = 500_000;
+const MAX_ITEMS: usize = 500_000;
 /// A piece of records, in bytes.
 const CHUNK: usize = 64 << 10;
 
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
+#[derive(Default, Clone, Copy)]
 enum Format {
     #[default]
     Json,
@@ -30,54 +32,123 @@ enum Format {
     Records,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TreeQuery {
-    #[serde(default)]
+pub(super) const ID: Param<Id> = Param {
+    name: "id",
+    about: "Id of a task or a trace, as lists and records have it.",
+    examples: &["e252a11f-d33d-483d-ba08-bc8f642b2f10/1/2"],
+    shape: Id,
+};
+
+pub(super) const DEPTH_PARAM: Param<Number> = Param {
+    name: "depth",
+    about: "Levels of tasks; 2 gives an overview of a large tree.",
+    examples: &[],
+    shape: Number {
+        least: 1,
+        most: MAX_DEPTH,
+        default: DEPTH,
+    },
+};
+
+pub(super) const CURSOR: Param<CursorOf<Cursor>> = Param {
+    name: "cursor",
+    about: "Where the part before ended, as it says: gives the rest.",
+    examples: &[],
+    shape: CursorOf::new("tree-cursor"),
+};
+
+const FORMAT: Param<OneOf<Format>> = Param {
+    name: "format",
+    about: "`text` draws the tree, `records` lists its records in order of time.",
+    examples: &[],
+    shape: OneOf {
+        values: &[
+            ("json", Format::Json),
+            ("text", Format::Text),
+            ("records", Format::Records),
+        ],
+    },
+};
+
+const LIMIT: Param<Number> = Param {
+    name: "limit",
+    about: "At most so many tasks and records.",
+    examples: &[],
+    shape: Number {
+        least: 1,
+        most: MAX_ITEMS,
+        default: MAX_ITEMS,
+    },
+};
+
+pub(super) const TREE: Endpoint = Endpoint {
+    verb: Verb::Get,
+    path: "/api/v1/tasks/{id}",
+    name: "getTree",
+    title: "Read a task's tree",
+    about: "All that happened in a task, over all processes: its subtasks and records. Of a bare trace id the whole \
+            trace, of ID/1/2 that task and what is below it. A long one comes in parts.",
+    params: &[&ID, &FORMAT, &DEPTH_PARAM, &LIMIT, &CURSOR, &COLOR, &FULL],
+    headers: &[],
+    contents: &[
+        Content {
+            status: StatusCode::OK,
+            media_type: JSON,
+            about: "The tree, with `format=json`.",
+            schema: answers::tree,
+        },
+        Content {
+            status: StatusCode::OK,
+            media_type: TEXT,
+            about: "The tree as people read it, with `format=text`.",
+            schema: answers::text,
+        },
+        Content {
+            status: StatusCode::OK,
+            media_type: NDJSON,
+            about: "The records, one a line, with `format=records`.",
+            schema: answers::text,
+        },
+    ],
+    problems: &[StatusCode::NOT_FOUND],
+    answer: |ask| Box::pin(tree(ask)),
+};
+
+/// What of a tree is wanted.
+struct TreeAsk {
     format: Format,
-    #[serde(default)]
-    color: bool,
-    /// Cut no long values in texts.
-    #[serde(default)]
-    full: bool,
-    /// Levels of tasks.
-    depth: Option<usize>,
-    /// Where the part before ended.
-    cursor: Option<String>,
-    /// At most so many tasks and records.
-    limit: Option<u64>,
+    look: Look,
+    depth: usize,
+    limit: u64,
 }
 
 /// The tree of a task: of the whole trace for a bare trace id, else of the task and what is below it.
-pub async fn tree(
-    State(Api { views, trees, .. }): Shared,
-    Path(id): Path<String>,
-    Query(query): Query<TreeQuery>,
-) -> Result<Response, Refusal> {
-    let id: TaskId = id.parse().map_err(Refusal::bad_request)?;
-    let cursor = query.cursor.as_deref().map(str::parse).transpose();
-    let cursor: Option<Cursor> = cursor.map_err(Refusal::bad_request)?;
-    let permit = trees
-        .acquire_owned()
-        .await
-        .map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+async fn tree(ask: Ask) -> Result<Response, Problem> {
+    let Ask { api, params, .. } = ask;
+    let id = params.get(&ID)?;
+    let cursor = params.get(&CURSOR)?;
+    let wanted = TreeAsk {
+        format: params.get(&FORMAT)?,
+        look: look(&params)?,
+        depth: params.get(&DEPTH_PARAM)?,
+        limit: params.get(&LIMIT)? as u64,
+    };
+    let permit = api.trees.acquire_owned().await.map_err(Problem::failed)?;
     let (begun, begins) = oneshot::channel();
     let (pieces, body) = Pieces::new();
     tokio::task::spawn_blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
         let answer = Answer {
-            reader: views.reader,
+            reader: api.views.reader,
             id,
-            query,
+            wanted,
             begun: Some(begun),
             pieces,
         };
         answer.run(cursor);
     });
-    let content_type = begins
-        .await
-        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??;
+    let content_type = begins.await.map_err(Problem::failed)??;
     Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
 }
 
@@ -85,24 +156,24 @@ pub async fn tree(
 struct Answer {
     reader: Reader,
     id: TaskId,
-    query: TreeQuery,
+    wanted: TreeAsk,
     /// To be told whether there is an answer, and what it is.
-    begun: Option<oneshot::Sender<Result<&'static str, Refusal>>>,
+    begun: Option<oneshot::Sender<Result<&'static str, Problem>>>,
     pieces: Pieces,
 }
 
 impl Answer {
     fn run(mut self, cursor: Option<Cursor>) {
-        let said = match self.query.format {
+        let said = match self.wanted.format {
             Format::Records => self.records(),
             _ => self.tree(cursor),
         };
         match (said, self.begun.take()) {
             (Ok(()), _) => {}
-            (Err(refusal), Some(begun)) => _ = begun.send(Err(refusal)),
+            (Err(problem), Some(begun)) => _ = begun.send(Err(problem)),
             // An answer that was begun is broken off, so that nobody takes it for the whole.
-            (Err(refusal), None) => {
-                tracing::warn!("an answer is broken off: {}", refusal.1);
+            (Err(problem), None) => {
+                tracing::warn!("an answer is broken off: {}", problem.detail());
                 self.pieces.break_off("broken off");
             }
         }
@@ -114,20 +185,19 @@ impl Answer {
         }
     }
 
-    fn records(&mut self) -> Result<(), Refusal> {
+    fn records(&mut self) -> Result<(), Problem> {
         let (reader, id) = (self.reader.clone(), self.id.clone());
         let mut out = Vec::new();
         let mut gone = false;
         each_record(&reader, &id, |record| {
             json::encode(record, &mut out);
             out.push(b'\n');
-            self.begin("application/x-ndjson");
+            self.begin(NDJSON);
             if out.len() >= CHUNK {
                 gone = !self.pieces.send(std::mem::take(&mut out));
             }
             !gone
-        })
-        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        })?;
         if self.begun.is_some() {
             return Err(missing(&self.id));
         }
@@ -137,24 +207,15 @@ impl Answer {
         Ok(())
     }
 
-    fn tree(&mut self, cursor: Option<Cursor>) -> Result<(), Refusal> {
+    fn tree(&mut self, cursor: Option<Cursor>) -> Result<(), Problem> {
         let mut part = TreePart::find(&self.reader, &self.id, cursor)?;
-        let text = matches!(self.query.format, Format::Text);
-        self.begin(if text {
-            "text/plain; charset=utf-8"
-        } else {
-            "application/json"
-        });
-        let depth = self.query.depth.unwrap_or(DEPTH);
-        let limit = self.query.limit.unwrap_or(MAX_ITEMS).clamp(1, MAX_ITEMS);
+        let text = matches!(self.wanted.format, Format::Text);
+        self.begin(if text { TEXT } else { JSON });
+        let TreeAsk {
+            look, depth, limit, ..
+        } = self.wanted;
         let pass = &mut |piece| self.pieces.send(piece);
         let written = if text {
-            let colour = if self.query.color {
-                Colour::On
-            } else {
-                Colour::Off
-            };
-            let look = Look::new(colour, self.query.full);
             part.draw(depth, limit, look, pass)
         } else {
             part.write_json(depth, limit, pass)

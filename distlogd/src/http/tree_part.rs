@@ -3,10 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use axum::http::StatusCode;
 use distlog_proto::TaskId;
 
-use super::Refusal;
+use super::problem::Problem;
 use crate::query::stored_tree::{StoredTree, stored_tree};
 use crate::tree::paint::Look;
 use crate::tree::{self, Gone, MAX_DEPTH, Part};
@@ -29,17 +28,19 @@ impl fmt::Display for Cursor {
     }
 }
 
-impl FromStr for Cursor {
-    type Err = String;
+/// A text is no cursor.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoCursor;
 
-    fn from_str(text: &str) -> Result<Cursor, String> {
+impl FromStr for Cursor {
+    type Err = NoCursor;
+
+    fn from_str(text: &str) -> Result<Cursor, NoCursor> {
         let mut numbers = text.split('.').map(|number| number.parse().ok());
         let mut next = || numbers.next().flatten();
         match (next(), next(), next(), next()) {
             (Some(end), Some(skip), Some(from), None) => Ok(Cursor { end, skip, from }),
-            _ => Err(format!(
-                "`{text}` is no cursor: take the `next` of the answer before"
-            )),
+            _ => Err(NoCursor),
         }
     }
 }
@@ -69,9 +70,8 @@ impl fmt::Display for Rest {
 }
 
 /// Nothing is known of a task.
-pub(super) fn missing(id: &TaskId) -> Refusal {
-    let why = format!("no record of task {id} is stored here");
-    Refusal(StatusCode::NOT_FOUND, why)
+pub(super) fn missing(id: &TaskId) -> Problem {
+    Problem::not_found(format_args!("no record of task {id} is stored here"))
 }
 
 impl TreePart {
@@ -83,15 +83,14 @@ impl TreePart {
         reader: &Reader,
         id: &TaskId,
         cursor: Option<Cursor>,
-    ) -> Result<TreePart, Refusal> {
+    ) -> Result<TreePart, Problem> {
         let mut at = cursor.unwrap_or_else(|| Cursor {
             end: reader.end(),
             skip: 0,
             from: 0,
         });
         loop {
-            let found = stored_tree(reader, id, at.from, at.end)
-                .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+            let found = stored_tree(reader, id, at.from, at.end)?;
             let tasks = found.tree.asked();
             match found.goes_on {
                 _ if !tasks.is_empty() => return Ok(TreePart { found, tasks, at }),

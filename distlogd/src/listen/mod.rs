@@ -10,7 +10,7 @@ use std::net::{Ipv6Addr, TcpListener};
 use std::sync::OnceLock;
 
 pub use origin::Origin;
-pub(crate) use origin::{Guard, is_host, origin};
+pub(crate) use origin::{Guard, Refused, is_host, origin};
 pub use tcp::Listening;
 pub(crate) use tcp::{bind as bind_tcp, without_delay};
 pub(crate) use zmq::bind as bind_zmq;

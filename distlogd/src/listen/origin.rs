@@ -89,7 +89,7 @@ struct Rules {
 }
 
 /// Why a request is not answered.
-struct Refused(StatusCode, String);
+pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) String);
 
 impl Guard {
     /// For the receiver `listen.KEY` at `bind`, with further host names and the origins of pages that may send.
@@ -109,16 +109,19 @@ impl Guard {
         }))
     }
 
-    /// Looks at a request before anybody else. Some: its answer, that it is refused or what a browser wants to know
-    /// before it sends.
-    pub(crate) fn answer(&self, request: &Request) -> Option<Response> {
+    /// Looks at a request before anybody else. Some: what a browser wants to know before it sends.
+    ///
+    /// # Errors
+    /// If it is of a page that may not ask, or for another server.
+    pub(crate) fn answer(&self, request: &Request) -> Result<Option<Response>, Refused> {
         let headers = request.headers();
-        if let Err(refused) = self.host(request).and_then(|()| self.page(headers)) {
-            return Some(refused.into_response());
-        }
+        self.host(request)?;
+        self.page(headers)?;
         let asks = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        let origin = self.shares(headers)?;
-        (asks && request.method() == Method::OPTIONS).then(|| preflight(origin, headers))
+        let origin = self.shares(headers);
+        let preflight = |origin| preflight(origin, headers);
+        let wanted = asks && request.method() == Method::OPTIONS;
+        Ok(origin.filter(|_| wanted).map(preflight))
     }
 
     /// The origin of the page, if it is one of `cors:`.

@@ -107,7 +107,7 @@ fn window(text: &str) -> Option<Window> {
     let numbers: Option<Vec<u64>> = text.split('.').map(|part| part.parse().ok()).collect();
     let (end, time, number, start) = match numbers?[..] {
         [end, time, number] => (end, time, number, 0),
-        [end, time, number, start] => (end, time, number, start),
+        [end, time, number, start] if start <= end => (end, time, number, start),
         _ => return None,
     };
     Some(Window {
@@ -133,6 +133,7 @@ mod tests {
             "1.-2.3",
             "a.b.c",
             "1.2.3_",
+            "5.2.3.6",
             "17",
             "_17",
             "1.2.99999999999999999999",

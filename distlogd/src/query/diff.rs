@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use distlog_proto::TaskId;
 use distlog_store::{ReadError, Reader};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::stored_tree::stored_tree;
@@ -13,7 +14,7 @@ use crate::tree::{Alike, Outline, OutlinedTask, outline};
 const MAX_ITEMS: u64 = 100_000;
 
 /// How two trees differ.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Diff {
     /// The first tree.
     pub a: TreeHead,
@@ -28,7 +29,7 @@ pub struct Diff {
 }
 
 /// One of the trees.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TreeHead {
     /// As it was asked for.
     pub id: String,
@@ -39,7 +40,7 @@ pub struct TreeHead {
 }
 
 /// Where two trees differ first.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FirstDifference {
     /// Since the begin of the second tree, in ns. Of what only the first has: when it would have been there.
     pub offset_ns: u64,
@@ -52,7 +53,7 @@ pub struct FirstDifference {
 }
 
 /// A task of both trees, or of one.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DiffNode {
     /// Tasks above it.
     pub depth: usize,
@@ -71,7 +72,7 @@ pub struct DiffNode {
 }
 
 /// A task of one tree.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DiffTask {
     /// Its id.
     pub id: String,
@@ -90,7 +91,7 @@ pub struct DiffTask {
 }
 
 /// Records that are alike, and not as many in both trees.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RecordsDiff {
     /// Their severity.
     pub severity: String,

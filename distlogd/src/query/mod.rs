@@ -82,6 +82,11 @@ impl Engine {
         }
     }
 
+    /// How many queries run, and how many wait for others to end.
+    pub fn load(&self) -> (usize, usize) {
+        self.pool.load()
+    }
+
     /// As [`Engine::scan`], where nothing may block: which blocks there are stands in files.
     ///
     /// # Errors

@@ -60,6 +60,14 @@ impl Pool {
         self.threads
     }
 
+    /// How many jobs run, also those that nobody wants any more until their threads have left them, and how many wait
+    /// for a place.
+    pub fn load(&self) -> (usize, usize) {
+        let state = self.queue.state();
+        let wanted = state.waiting.iter().filter(|job| job.is_wanted());
+        (state.running.len(), wanted.count())
+    }
+
     /// Adds a job.
     ///
     /// # Errors

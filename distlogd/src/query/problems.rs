@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use distlog_proto::{Kind, RecordRef, TraceId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cursor::{Cursor, Window};
@@ -28,7 +29,8 @@ const MAX_TEXT: usize = 300;
 const MAX_FAILURES: usize = 200_000;
 
 /// Failures of one kind from one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "StoredProblem")]
 pub struct Problem {
     /// The service.
     pub service: String,

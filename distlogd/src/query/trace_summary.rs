@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use distlog_proto::wire::RecordHeader;
 use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, SpanId, TraceId};
 use distlog_store::{Batch, ReadError, Reader};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::candidates::Rank;
@@ -21,7 +22,7 @@ const MAX_ID: usize = 1024;
 const MAX_ENDS: usize = 1 << 18;
 
 /// A trace: its topmost task, as far as it has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskItem {
     /// Id of the root; that of the trace if the root has not come.
     pub id: String,

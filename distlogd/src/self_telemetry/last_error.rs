@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::escape::put_cut;
@@ -12,7 +13,7 @@ use crate::intake::now;
 const MAX_MESSAGE: usize = 500;
 
 /// An error and when it happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimedError {
     /// In ns since the epoch.
     pub time_ns: u64,

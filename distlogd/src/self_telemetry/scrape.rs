@@ -13,12 +13,14 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::metrics::{Progress, escape};
 use super::producer_drops::ProducerDrops;
 use crate::intake::Intake;
+use crate::query::Engine;
 
 /// Reads the figures when it is asked.
 pub(crate) struct Scrape {
     pub(crate) reader: Reader,
     pub(crate) intake: Intake,
     pub(crate) drops: ProducerDrops,
+    pub(crate) engine: Engine,
     /// Name and progress of each worker.
     pub(crate) workers: Vec<(String, Arc<Progress>)>,
 }
@@ -47,6 +49,7 @@ macro_rules! figures {
                 help: $help,
             },)*
             super::metrics::Row { name: LAG.0, kind: "gauge", labels: &["processor"], help: LAG.1 },
+            super::metrics::Row { name: QUERIES.0, kind: "gauge", labels: &["state"], help: QUERIES.1 },
             super::metrics::Row {
                 name: super::producer_drops::DROPPED.0,
                 kind: "counter",
@@ -60,6 +63,11 @@ macro_rules! figures {
 const LAG: (&str, &str) = (
     "processor_lag_records",
     "Records in the store that the processor has not dealt with yet",
+);
+
+const QUERIES: (&str, &str) = (
+    "queries",
+    "Queries over the store that run, or wait until others end",
 );
 
 figures! {
@@ -120,6 +128,13 @@ impl Collector for Scrape {
                 .end
                 .saturating_sub(progress.done.load(Ordering::Relaxed));
             gauge(lag).encode(lags.encode_family(&[("processor", escape(worker))])?)?;
+        }
+        let name = format!("distlogd_{}", QUERIES.0);
+        let mut queries =
+            encoder.encode_descriptor(&name, QUERIES.1, None, gauge(0).metric_type())?;
+        let (running, waiting) = self.engine.load();
+        for (state, number) in [("running", running), ("waiting", waiting)] {
+            gauge(number as u64).encode(queries.encode_family(&[("state", state)])?)?;
         }
         self.drops.encode(&mut encoder)
     }

@@ -2,6 +2,7 @@
 //!
 //! `kit/` is what the modules share; what other crates need too is in `tests/kit`.
 
+mod api;
 mod config;
 mod counters;
 mod daemon;

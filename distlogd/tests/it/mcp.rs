@@ -227,7 +227,7 @@ fn wrong_arguments_are_told_to_the_agent() {
         (
             "tree",
             json!({"id": TRACE, "cursor": "x"}),
-            "`x` is no cursor",
+            "`cursor` is wrong: found `x`",
         ),
         ("stats", json!({"by": "sevice"}), "did you mean `service`"),
         (

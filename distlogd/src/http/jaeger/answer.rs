@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use distlog_proto::TraceId;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::super::Refusal;
 use super::super::pieces::Pieces;
+use super::super::problem::Problem;
 use crate::query::trace_spans;
 use distlog_store::Reader;
 
@@ -24,7 +24,7 @@ pub(super) trait Face: Send + 'static {
     /// All traces were written.
     fn end(&mut self, out: &mut Vec<u8>);
     /// What is answered where nothing is found.
-    fn nothing(&self) -> Result<Vec<u8>, Refusal>;
+    fn nothing(&self) -> Result<Vec<u8>, Problem>;
 }
 
 /// Answers with the spans of traces, while they are read.
@@ -33,9 +33,9 @@ pub(super) async fn answer(
     trees: &Arc<Semaphore>,
     traces: Vec<TraceId>,
     face: impl Face,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Problem> {
     let permit = Arc::clone(trees).acquire_owned().await;
-    let permit = permit.map_err(|e| Refusal(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
+    let permit = permit.map_err(Problem::failed)?;
     let (begun, begins) = oneshot::channel();
     let (pieces, body) = Pieces::new();
     tokio::task::spawn_blocking(move || {
@@ -50,16 +50,14 @@ pub(super) async fn answer(
         };
         answer.run(&reader, &traces);
     });
-    let failed =
-        |e: oneshot::error::RecvError| Refusal(StatusCode::INTERNAL_SERVER_ERROR, e.to_string());
-    begins.await.map_err(failed)??;
+    begins.await.map_err(Problem::failed)??;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 struct Answer<F> {
     face: F,
     /// To be told whether there is an answer.
-    begun: Option<oneshot::Sender<Result<(), Refusal>>>,
+    begun: Option<oneshot::Sender<Result<(), Problem>>>,
     pieces: Pieces,
     bytes: usize,
     /// Nobody takes it any more.
@@ -88,8 +86,8 @@ impl<F: Face> Answer<F> {
                     }
                 }
                 (Err(error), Some(begun)) => {
-                    let refusal = Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-                    let _ = begun.send(Err(refusal));
+                    let problem = Problem::failed(error);
+                    let _ = begun.send(Err(problem));
                     return;
                 }
                 // An answer that was begun is broken off, so that nobody takes it for the whole.
@@ -110,8 +108,8 @@ impl<F: Face> Answer<F> {
                     let _ = begun.send(Ok(()));
                     nothing
                 }
-                Err(refusal) => {
-                    let _ = begun.send(Err(refusal));
+                Err(problem) => {
+                    let _ = begun.send(Err(problem));
                     return;
                 }
             },

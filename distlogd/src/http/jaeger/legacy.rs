@@ -2,39 +2,40 @@
 //! source and Jaeger's UI up to version 2 ask. Parameters that are not known are passed over, as there.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::TraceId;
 use serde_json::{Value, json};
 
+use super::super::endpoint::pairs;
 use super::super::params::Params;
-use super::super::{Api, Refusal, Shared};
+use super::super::problem::{Problem, quoted};
+use super::super::{Api, Shared};
 use super::answer::answer;
 use super::ui_model::UiTraces;
-use super::{MAX_TRACES, Pairs, TIMEOUT, attributes, duration, given, limit, trace_id};
-use crate::query::{QueryError, SpanTest};
+use super::{MAX_TRACES, TIMEOUT, attributes, duration, given, limit, trace_id};
+use crate::query::SpanTest;
 
 /// Calls of the last day, if nothing is said, in ms.
 const LOOKBACK: u64 = 24 * 3_600_000;
 
 /// A request that cannot be answered, and why, as Jaeger says it.
-pub struct Fault(StatusCode, String);
+pub struct Fault(Problem);
 
-impl<R: Into<Refusal>> From<R> for Fault {
-    fn from(refusal: R) -> Fault {
-        let Refusal(status, why) = refusal.into();
-        Fault(status, why)
+impl<P: Into<Problem>> From<P> for Fault {
+    fn from(problem: P) -> Fault {
+        Fault(problem.into())
     }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let error = json!({ "code": self.0.as_u16(), "msg": self.1 });
+        let status = self.0.status();
+        let error = json!({ "code": status.as_u16(), "msg": self.0.detail() });
         let body = json!({
             "data": null, "total": 0, "limit": 0, "offset": 0, "errors": [error],
         });
-        (self.0, Json(body)).into_response()
+        (status, Json(body)).into_response()
     }
 }
 
@@ -68,11 +69,11 @@ pub async fn operations_of(
 /// The names of the spans of a service, each with its kind.
 pub async fn operations(
     State(Api { views, .. }): Shared,
-    Query(pairs): Pairs,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
-    let service = service(&mut params)?;
-    let kind = given(&mut params, &["spanKind"]).map(|(_, kind)| kind);
+    let params = Params::new(pairs(&query.unwrap_or_default())?)?;
+    let service = service(&params)?;
+    let kind = given(&params, &["spanKind"]).map(|(_, kind)| kind.to_owned());
     let all = views.engine.span_operations(service, TIMEOUT).await?;
     let operations: Vec<Value> = all
         .into_iter()
@@ -86,27 +87,27 @@ pub async fn operations(
 /// The newest traces with a span that is as asked for, or those with these ids.
 pub async fn traces(
     State(Api { views, trees, .. }): Shared,
-    Query(pairs): Pairs,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
+    let pairs = pairs(&query.unwrap_or_default())?.into_iter();
     // These may stand there several times.
     let is_repeated = |name: &str| matches!(name, "traceID" | "tag");
-    let (repeated, others): (Vec<_>, Vec<_>) =
-        pairs.into_iter().partition(|(name, _)| is_repeated(name));
+    let (repeated, others): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| is_repeated(name));
     let ids = repeated.iter().filter(|(name, _)| name == "traceID");
-    let ids: Result<Vec<TraceId>, QueryError> = ids.map(|(_, id)| trace_id(id)).collect();
+    let ids: Result<Vec<TraceId>, Problem> = ids.map(|(_, id)| trace_id(id)).collect();
     let ids = ids?;
     let found = if ids.is_empty() {
-        let mut params = Params::new(others)?;
-        let mut test = search(&mut params)?;
+        let params = Params::new(others)?;
+        let mut test = search(&params)?;
         let tags = repeated.iter().filter(|(name, _)| name == "tag");
         for (_, tag) in tags {
             let Some((name, value)) = tag.split_once(':') else {
                 let expected = "a name and a value, as `http.route:/orders`";
-                return Err(QueryError::parameter("tag", format_args!("`{tag}`"), expected).into());
+                return Err(Problem::parameter("tag", quoted(tag), expected).into());
             };
             test.attributes.push((name.to_owned(), value.to_owned()));
         }
-        let limit = limit(&mut params, &["limit"])?;
+        let limit = limit(&params, &["limit"])?;
         views.engine.find_traces(test, limit, TIMEOUT).await?
     } else {
         ids.into_iter().take(MAX_TRACES).collect()
@@ -126,13 +127,13 @@ pub async fn trace(
 /// Which service called which, how often.
 pub async fn dependencies(
     State(Api { views, .. }): Shared,
-    Query(pairs): Pairs,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
+    let params = Params::new(pairs(&query.unwrap_or_default())?)?;
     let now = params.now() / 1_000_000;
-    let end = number(&mut params, "endTs")?.unwrap_or(now);
-    let lookback = number(&mut params, "lookback")?.unwrap_or(LOOKBACK);
-    let of = given(&mut params, &["service"]).map(|(_, service)| service);
+    let end = number(&params, "endTs")?.unwrap_or(now);
+    let lookback = number(&params, "lookback")?.unwrap_or(LOOKBACK);
+    let of = given(&params, &["service"]).map(|(_, service)| service.to_owned());
     let (from, to) = (end.saturating_sub(lookback), end.saturating_add(1));
     let nanos = |millis: u64| millis.saturating_mul(1_000_000);
     let times = nanos(from)..nanos(to);
@@ -149,19 +150,19 @@ pub async fn dependencies(
     Ok(list(links, 0))
 }
 
-fn service(params: &mut Params) -> Result<String, QueryError> {
-    let service = given(params, &["service"]).map(|(_, service)| service);
-    service.ok_or_else(|| QueryError::Request("parameter 'service' is required".to_owned()))
+fn service(params: &Params) -> Result<String, Problem> {
+    let service = given(params, &["service"]).map(|(_, service)| service.to_owned());
+    service.ok_or_else(|| Problem::bad_request("parameter 'service' is required"))
 }
 
 /// Which traces are looked for.
-fn search(params: &mut Params) -> Result<SpanTest, QueryError> {
+fn search(params: &Params) -> Result<SpanTest, Problem> {
     let micros = |time: u64| time.saturating_mul(1000);
     let first = number(params, "start")?.map_or(0, micros);
     let last = number(params, "end")?.map_or(u64::MAX, micros);
     Ok(SpanTest {
         service: Some(service(params)?),
-        name: given(params, &["operation"]).map(|(_, name)| name),
+        name: given(params, &["operation"]).map(|(_, name)| name.to_owned()),
         began: Some((first, last)),
         shortest: duration(params, &["minDuration"])?,
         longest: duration(params, &["maxDuration"])?,
@@ -170,11 +171,11 @@ fn search(params: &mut Params) -> Result<SpanTest, QueryError> {
 }
 
 /// A whole number.
-fn number(params: &mut Params, name: &'static str) -> Result<Option<u64>, QueryError> {
+fn number(params: &Params, name: &'static str) -> Result<Option<u64>, Problem> {
     let number = given(params, &[name]).map(|(name, text)| {
         text.parse().map_err(|_| {
             let expected = "a whole number";
-            QueryError::parameter(name, format_args!("`{text}`"), expected)
+            Problem::parameter(name, quoted(text), expected)
         })
     });
     number.transpose()

@@ -11,11 +11,13 @@ pub(super) mod v3;
 
 use std::time::Duration;
 
-use axum::extract::Query;
+use axum::extract::RawQuery;
 use distlog_proto::TraceId;
 
+use super::endpoint::pairs;
 use super::params::Params;
-use crate::query::{MAX_TEXT, QueryError};
+use super::problem::{Problem, quoted};
+use crate::query::MAX_TEXT;
 use crate::values::parse_duration;
 
 /// Jaeger's UI waits 10 s. Out of time, the answer is what was found.
@@ -27,77 +29,70 @@ const MAX_TRACES: usize = 1000;
 /// A query names so many attributes at most.
 const MAX_ATTRIBUTES: usize = 64;
 
-type Pairs = Query<Vec<(String, String)>>;
+/// The parameters of a request, all of which are known.
+fn params(query: RawQuery, known: &[&[&'static str]]) -> Result<Params, Problem> {
+    Params::new(pairs(&query.0.unwrap_or_default())?)?.only(&known.concat())
+}
 
 /// A parameter by one of its names; an empty one is none.
-fn given(params: &mut Params, names: &[&'static str]) -> Option<(&'static str, String)> {
+fn given<'p>(params: &'p Params, names: &[&'static str]) -> Option<(&'static str, &'p str)> {
     let mut all = names.iter().map(|name| (*name, params.text(name)));
-    // All are known, also behind the one that counts.
-    let all: Vec<_> = all.by_ref().collect();
-    all.into_iter()
-        .find_map(|(name, value)| value.filter(|value| !value.is_empty()).map(|v| (name, v)))
+    all.find_map(|(name, text)| Some((name, text.filter(|text| !text.is_empty())?)))
 }
 
 /// A duration as Go writes it, in ns; none is not asked for.
-fn duration(params: &mut Params, names: &[&'static str]) -> Result<Option<u64>, QueryError> {
+fn duration(params: &Params, names: &[&'static str]) -> Result<Option<u64>, Problem> {
     let Some((name, text)) = given(params, names) else {
         return Ok(None);
     };
     let read = parse_duration(&text.replace(['µ', 'μ'], "u"));
     let Some(duration) = read else {
         let expected = "a duration as `1.5s` or `1m30s`";
-        return Err(QueryError::parameter(
-            name,
-            format_args!("`{text}`"),
-            expected,
-        ));
+        return Err(Problem::parameter(name, quoted(text), expected));
     };
     let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     Ok(Some(nanos).filter(|nanos| *nanos > 0))
 }
 
-fn limit(params: &mut Params, names: &[&'static str]) -> Result<usize, QueryError> {
+fn limit(params: &Params, names: &[&'static str]) -> Result<usize, Problem> {
     let Some((name, text)) = given(params, names) else {
         return Ok(TRACES);
     };
     let limit = text.parse().ok().filter(|n| (1..=MAX_TRACES).contains(n));
     limit.ok_or_else(|| {
         let expected = format!("a number from 1 to {MAX_TRACES}");
-        QueryError::parameter(name, format_args!("`{text}`"), expected)
+        Problem::parameter(name, quoted(text), expected)
     })
 }
 
 /// Names and values, as a JSON object of strings.
-fn attributes(
-    params: &mut Params,
-    names: &[&'static str],
-) -> Result<Vec<(String, String)>, QueryError> {
+fn attributes(params: &Params, names: &[&'static str]) -> Result<Vec<(String, String)>, Problem> {
     let Some((name, text)) = given(params, names) else {
         return Ok(Vec::new());
     };
     if text.len() > MAX_TEXT {
         let expected = format!("at most {MAX_TEXT} bytes");
-        return Err(QueryError::parameter(
+        return Err(Problem::parameter(
             name,
             format_args!("{} bytes", text.len()),
             expected,
         ));
     }
-    let read: Result<std::collections::BTreeMap<String, String>, _> = serde_json::from_str(&text);
+    let read: Result<std::collections::BTreeMap<String, String>, _> = serde_json::from_str(text);
     let attributes = read.map_err(|error| {
         let expected = "a JSON object of strings, as `{\"http.route\":\"/orders\"}`";
-        QueryError::parameter(name, format_args!("`{text}` ({error})"), expected)
+        Problem::parameter(name, format_args!("{} ({error})", quoted(text)), expected)
     })?;
     if attributes.len() > MAX_ATTRIBUTES {
         let expected = format!("at most {MAX_ATTRIBUTES}");
         let found = format_args!("{} attributes", attributes.len());
-        return Err(QueryError::parameter(name, found, expected));
+        return Err(Problem::parameter(name, found, expected));
     }
     Ok(attributes.into_iter().collect())
 }
 
 /// Up to 32 hexadecimal digits; zeros in front may be missing.
-fn trace_id(text: &str) -> Result<TraceId, QueryError> {
+fn trace_id(text: &str) -> Result<TraceId, Problem> {
     let is_hex = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     let id = is_hex
         .then(|| u128::from_str_radix(text, 16).ok())
@@ -105,6 +100,6 @@ fn trace_id(text: &str) -> Result<TraceId, QueryError> {
     id.and_then(|id| TraceId::from_bytes(id.to_be_bytes()))
         .ok_or_else(|| {
             let expected = "up to 32 hexadecimal digits, not all zero";
-            QueryError::parameter("trace_id", format_args!("`{text}`"), expected)
+            Problem::parameter("trace_id", quoted(text), expected)
         })
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use distlog_bridge::names::SERVICE_NAME;
 use distlog_bridge::otlp::common::v1::any_value::Value as AnyValue;
 use distlog_bridge::otlp::resource::v1::Resource;
@@ -14,7 +13,7 @@ use prost::Message;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::super::Refusal;
+use super::super::problem::Problem;
 use crate::query::trace_spans;
 use distlog_store::Reader;
 
@@ -76,24 +75,23 @@ pub(super) async fn summaries(
     reader: Reader,
     trees: &Arc<Semaphore>,
     traces: Vec<TraceId>,
-) -> Result<Vec<Summary>, Refusal> {
-    let failed = |why: String| Refusal(StatusCode::INTERNAL_SERVER_ERROR, why);
+) -> Result<Vec<Summary>, Problem> {
     let permit = Arc::clone(trees).acquire_owned().await;
-    let permit = permit.map_err(|error| failed(error.to_string()))?;
+    let permit = permit.map_err(Problem::failed)?;
     let summed = tokio::task::spawn_blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
         let all = traces.into_iter().map(|trace| sum(&reader, trace));
-        let all: Result<Vec<Summary>, Refusal> = all.collect();
+        let all: Result<Vec<Summary>, Problem> = all.collect();
         all
     });
-    let mut all = summed.await.map_err(|error| failed(error.to_string()))??;
+    let mut all = summed.await.map_err(Problem::failed)??;
     // Retention may have taken one.
     all.retain(|summary| summary.span_count > 0);
     Ok(all)
 }
 
-fn sum(reader: &Reader, trace: TraceId) -> Result<Summary, Refusal> {
+fn sum(reader: &Reader, trace: TraceId) -> Result<Summary, Problem> {
     let mut sums = Sums::default();
     trace_spans(reader, trace, |data| {
         // It is what was just written.
@@ -102,7 +100,7 @@ fn sum(reader: &Reader, trace: TraceId) -> Result<Summary, Refusal> {
         }
         true
     })
-    .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    .map_err(Problem::failed)?;
     Ok(sums.finish(trace))
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use distlog_bridge::names::SERVICE_NAME;
@@ -16,7 +15,7 @@ use distlog_proto::TraceId;
 use prost::Message;
 use serde_json::{Map, Value, json};
 
-use super::super::Refusal;
+use super::super::problem::Problem;
 use super::answer::Face;
 use super::summary::{hex, service_of};
 
@@ -112,9 +111,9 @@ impl Face for UiTraces {
         out.extend_from_slice(format!("],{BEHIND}").as_bytes());
     }
 
-    fn nothing(&self) -> Result<Vec<u8>, Refusal> {
+    fn nothing(&self) -> Result<Vec<u8>, Problem> {
         if self.single {
-            return Err(Refusal(StatusCode::NOT_FOUND, "trace not found".to_owned()));
+            return Err(Problem::not_found("trace not found"));
         }
         Ok(format!("{{\"data\":[],{BEHIND}").into_bytes())
     }

@@ -1,19 +1,19 @@
 //! `GET /api/v3/…`: services, operations, traces in OTLP JSON, and their summaries. Errors, too, look as Jaeger's.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::{SpanKind, TraceId};
 use serde_json::json;
 
 use super::super::params::Params;
-use super::super::{Api, Refusal, Shared};
+use super::super::problem::{Problem, quoted};
+use super::super::{Api, Shared};
 use super::answer::{Face, answer};
 use super::summary::summaries;
-use super::{Pairs, TIMEOUT, attributes, duration, given, limit, trace_id};
+use super::{TIMEOUT, attributes, duration, given, limit, params, trace_id};
 use crate::otlp_json::{self, schema};
-use crate::query::{QueryError, SpanTest};
+use crate::query::SpanTest;
 
 /// Parameters in both spellings: that of Jaeger 1 and 2, and that of the JSON of protobuf.
 mod name {
@@ -35,31 +35,43 @@ mod name {
     /// Traces leave as they came in any case: no clock is adjusted.
     pub const RAW: &[&str] = &["query.raw_traces", "query.rawTraces"];
     pub const RAW_TRACE: &[&str] = &["raw_traces", "rawTraces"];
+    /// All of a search.
+    pub const SEARCH: &[&[&str]] = &[
+        SERVICE,
+        OPERATION,
+        ATTRIBUTES,
+        TIME_MIN,
+        TIME_MAX,
+        DURATION_MIN,
+        DURATION_MAX,
+        LIMIT,
+        RAW,
+    ];
 }
 
 /// A request that cannot be answered, and why, as Jaeger says it.
-pub struct Fault(StatusCode, String);
+pub struct Fault(Problem);
 
-impl<R: Into<Refusal>> From<R> for Fault {
-    fn from(refusal: R) -> Fault {
-        let Refusal(status, why) = refusal.into();
-        Fault(status, why)
+impl<P: Into<Problem>> From<P> for Fault {
+    fn from(problem: P) -> Fault {
+        Fault(problem.into())
     }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let error = json!({ "error": { "httpCode": self.0.as_u16(), "message": self.1 } });
-        (self.0, Json(error)).into_response()
+        let (status, why) = (self.0.status(), self.0.detail());
+        let error = json!({ "error": { "httpCode": status.as_u16(), "message": why } });
+        (status, Json(error)).into_response()
     }
 }
 
 /// The services.
 pub async fn services(
     State(Api { views, .. }): Shared,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    Params::new(pairs)?.finish()?;
+    params(query, &[])?;
     let services = views.engine.span_services(TIMEOUT).await?;
     Ok(Json(json!({ "services": services })).into_response())
 }
@@ -67,21 +79,20 @@ pub async fn services(
 /// The names of the spans of a service.
 pub async fn operations(
     State(Api { views, .. }): Shared,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
-    let service = given(&mut params, &["service"]).map(|(_, service)| service);
-    let kind = given(&mut params, name::SPAN_KIND);
-    params.finish()?;
+    let params = params(query, &[&["service"], name::SPAN_KIND])?;
+    let service = given(&params, &["service"]).map(|(_, service)| service.to_owned());
+    let kind = given(&params, name::SPAN_KIND);
     let kind = kind.map(|(name, text)| {
         let expected = "internal, server, client, producer or consumer";
         SpanKind::from_name(&text.to_lowercase())
-            .ok_or_else(|| QueryError::parameter(name, format_args!("`{text}`"), expected))
+            .ok_or_else(|| Problem::parameter(name, quoted(text), expected))
     });
     let kind = kind.transpose()?.map(SpanKind::name);
     let Some(service) = service else {
         let expected = "the name of a service";
-        return Err(QueryError::parameter("service", "nothing", expected).into());
+        return Err(Problem::parameter("service", "nothing", expected).into());
     };
     let all = views.engine.span_operations(service, TIMEOUT).await?;
     let operations: Vec<serde_json::Value> = all
@@ -95,11 +106,9 @@ pub async fn operations(
 /// The newest traces with a span that is as asked for.
 pub async fn traces(
     State(Api { views, trees, .. }): Shared,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
-    let (test, limit) = search(&mut params)?;
-    params.finish()?;
+    let (test, limit) = search(&params(query, name::SEARCH)?)?;
     let found = views.engine.find_traces(test, limit, TIMEOUT).await?;
     Ok(answer(views.reader, &trees, found, Otlp::default()).await?)
 }
@@ -107,11 +116,9 @@ pub async fn traces(
 /// The newest traces with a span that is as asked for, summed up: what Jaeger's UI lists.
 pub async fn trace_summaries(
     State(Api { views, trees, .. }): Shared,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
-    let (test, limit) = search(&mut params)?;
-    params.finish()?;
+    let (test, limit) = search(&params(query, name::SEARCH)?)?;
     let found = views.engine.find_traces(test, limit, TIMEOUT).await?;
     let summaries = summaries(views.reader, &trees, found).await?;
     Ok(Json(json!({ "summaries": summaries })).into_response())
@@ -121,28 +128,27 @@ pub async fn trace_summaries(
 pub async fn trace(
     State(Api { views, trees, .. }): Shared,
     Path(id): Path<String>,
-    Query(pairs): Pairs,
+    query: RawQuery,
 ) -> Result<Response, Fault> {
-    let mut params = Params::new(pairs)?;
+    let params = params(query, &[name::START, name::END, name::RAW_TRACE])?;
     // The store finds a trace wherever it is; the times need only be such.
-    time(&mut params, name::START)?;
-    time(&mut params, name::END)?;
-    flag(&mut params, name::RAW_TRACE)?;
-    params.finish()?;
+    time(&params, name::START)?;
+    time(&params, name::END)?;
+    flag(&params, name::RAW_TRACE)?;
     let id = trace_id(&id)?;
     Ok(answer(views.reader, &trees, vec![id], Otlp::default()).await?)
 }
 
 /// Which traces are looked for, and how many.
-fn search(params: &mut Params) -> Result<(SpanTest, usize), QueryError> {
+fn search(params: &Params) -> Result<(SpanTest, usize), Problem> {
     let (first, last) = (time(params, name::TIME_MIN)?, time(params, name::TIME_MAX)?);
     let (Some(first), Some(last)) = (first, last) else {
         let why = "query.start_time_min and query.start_time_max are required";
-        return Err(QueryError::Request(why.to_owned()));
+        return Err(Problem::bad_request(why));
     };
     if first > last {
         let found = "a time after `query.start_time_max`";
-        return Err(QueryError::parameter(
+        return Err(Problem::parameter(
             name::TIME_MIN[0],
             found,
             "an earlier one",
@@ -154,11 +160,11 @@ fn search(params: &mut Params) -> Result<(SpanTest, usize), QueryError> {
         && least > most
     {
         let found = "more than `query.duration_max`";
-        return Err(QueryError::parameter(name::DURATION_MIN[0], found, "less"));
+        return Err(Problem::parameter(name::DURATION_MIN[0], found, "less"));
     }
     let test = SpanTest {
-        service: given(params, name::SERVICE).map(|(_, service)| service),
-        name: given(params, name::OPERATION).map(|(_, name)| name),
+        service: given(params, name::SERVICE).map(|(_, service)| service.to_owned()),
+        name: given(params, name::OPERATION).map(|(_, name)| name.to_owned()),
         began: Some((first, last)),
         shortest,
         longest,
@@ -169,20 +175,20 @@ fn search(params: &mut Params) -> Result<(SpanTest, usize), QueryError> {
 }
 
 /// A time as RFC 3339, in ns since the epoch.
-fn time(params: &mut Params, names: &[&'static str]) -> Result<Option<u64>, QueryError> {
+fn time(params: &Params, names: &[&'static str]) -> Result<Option<u64>, Problem> {
     let now = params.now();
     let time = given(params, names).map(|(name, text)| {
         // Grafana does not escape the `+` before a time zone.
         crate::query::parse_time(name, &text.replace(' ', "+"), now)
     });
-    time.transpose()
+    Ok(time.transpose()?)
 }
 
-fn flag(params: &mut Params, names: &[&'static str]) -> Result<(), QueryError> {
+fn flag(params: &Params, names: &[&'static str]) -> Result<(), Problem> {
     match given(params, names) {
-        Some((name, text)) if !matches!(&*text, "true" | "false" | "1" | "0") => {
-            let found = format_args!("`{text}`");
-            Err(QueryError::parameter(name, found, "`true` or `false`"))
+        Some((name, text)) if !matches!(text, "true" | "false" | "1" | "0") => {
+            let found = quoted(text);
+            Err(Problem::parameter(name, found, "`true` or `false`"))
         }
         _ => Ok(()),
     }
@@ -220,7 +226,7 @@ impl Face for Otlp {
         out.push(b'}');
     }
 
-    fn nothing(&self) -> Result<Vec<u8>, Refusal> {
-        Err(Refusal(StatusCode::NOT_FOUND, "No traces found".to_owned()))
+    fn nothing(&self) -> Result<Vec<u8>, Problem> {
+        Err(Problem::not_found("No traces found"))
     }
 }

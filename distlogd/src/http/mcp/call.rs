@@ -2,45 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use distlog_proto::TaskId;
 use rmcp::model::{CallToolResult, ContentBlock, ErrorData, JsonObject};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::super::Api;
 use super::super::lists::{list_problems, list_tasks};
-use super::super::params::{Limit, Params};
+use super::super::params::{Described, Params};
+use super::super::problem::{Problem, quoted};
 use super::super::records::{RecordsAsk, blocking};
 use super::super::stats::count;
+use super::super::tasks::{CURSOR, DEPTH_PARAM, ID};
 use super::super::tree_part::{Cursor, TreePart};
-use super::super::{Api, Refusal};
-use super::text::{self, MAX_QUOTE, MAX_TEXT};
+use super::text::{self, MAX_TEXT};
+use super::tools::{GROUPS, PROBLEMS, RECORDS, TASKS, TOOLS};
 use crate::escape;
-use crate::query::{Engine, QueryError};
+use crate::query::Engine;
+use crate::tree::Gone;
 use crate::tree::paint::{Colour, Look};
-use crate::tree::{DEPTH, Gone, MAX_DEPTH};
-use distlog_store::Reader;
+use distlog_store::{ReadError, Reader};
 
-/// Records of an answer.
-pub(super) const RECORDS: Limit = Limit {
-    default: 50,
-    most: 200,
-};
-/// Tasks of an answer.
-pub(super) const TASKS: Limit = Limit {
-    default: 20,
-    most: 50,
-};
-/// Groups of an answer of `stats`.
-pub(super) const GROUPS: Limit = Limit {
-    default: 50,
-    most: 200,
-};
-/// Problems of an answer.
-pub(super) const PROBLEMS: Limit = Limit {
-    default: 10,
-    most: 15,
-};
 /// Tasks and records of a tree that are drawn at once: more are over [`MAX_TEXT`] anyhow.
 const TREE_ITEMS: u64 = 400;
 /// An answer ends after the record with which it is so long, in bytes.
@@ -62,18 +44,16 @@ pub(super) async fn call(
     tool: &str,
     arguments: JsonObject,
 ) -> Result<CallToolResult, ErrorData> {
-    let answer = match tool {
-        "find" => find(api.views.engine, arguments).await,
-        "tasks" => tasks(api.views.engine, arguments).await,
-        "tree" => tree(api, arguments).await,
-        "stats" => stats(api.views.engine, arguments).await,
-        "problems" => problems(api.views.engine, arguments).await,
-        _ => {
-            let mut why = "no tool `".to_owned();
-            escape::put_cut(&mut why, MAX_QUOTE, escape::one_line(tool));
-            why.push_str("`: there are find, tasks, tree, stats and problems");
-            return Err(ErrorData::invalid_params(why, None));
-        }
+    let Some(known) = TOOLS.iter().find(|known| known.name == tool) else {
+        let why = format!(
+            "no tool {}: there are find, tasks, tree, stats and problems",
+            quoted(tool)
+        );
+        return Err(ErrorData::invalid_params(why, None));
+    };
+    let answer = match params(arguments, known.params) {
+        Ok(params) => answer(api, known.name, params).await,
+        Err(problem) => Err(problem),
     };
     Ok(match answer {
         Ok(Answer { text, structured }) => {
@@ -81,16 +61,29 @@ pub(super) async fn call(
             result.structured_content = structured;
             result
         }
-        Err(Refusal(_, why)) => {
+        Err(problem) => {
             let mut text = String::new();
-            escape::put_cut(&mut text, MAX_TEXT, escape::lines(&why));
+            escape::put_cut(&mut text, MAX_TEXT, problem.detail());
             CallToolResult::error(vec![ContentBlock::text(text)])
         }
     })
 }
 
+async fn answer(api: Api, tool: &str, params: Params) -> Result<Answer, Problem> {
+    match tool {
+        "find" => find(api.views.engine, params).await,
+        "tasks" => tasks(api.views.engine, params).await,
+        "tree" => tree(api, params).await,
+        "stats" => stats(api.views.engine, params).await,
+        _ => problems(api.views.engine, params).await,
+    }
+}
+
 /// Arguments as the parameters of a request.
-fn params(arguments: Map<String, Value>) -> Result<Params, Refusal> {
+fn params(
+    arguments: Map<String, Value>,
+    known: &[&'static dyn Described],
+) -> Result<Params, Problem> {
     let mut pairs = Vec::new();
     for (name, value) in arguments {
         let text = match value {
@@ -104,21 +97,18 @@ fn params(arguments: Map<String, Value>) -> Result<Params, Refusal> {
                 } else {
                     "an object"
                 };
-                let why = format!(
-                    "`{name}` is wrong: found {kind}, expected a text, a number, true or false"
-                );
-                return Err(Refusal::bad_request(why));
+                let expected = "a text, a number, true or false";
+                return Err(Problem::parameter(&name, kind, expected));
             }
         };
         pairs.push((name, text));
     }
-    Ok(Params::new(pairs)?)
+    let names: Vec<&str> = known.iter().map(|param| param.name()).collect();
+    Params::new(pairs)?.only(&names)
 }
 
-async fn find(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
-    let mut params = params(arguments)?;
-    let ask = RecordsAsk::new(&mut params, RECORDS)?;
-    params.finish()?;
+async fn find(engine: Engine, params: Params) -> Result<Answer, Problem> {
+    let ask = RecordsAsk::new(&params, &RECORDS)?;
     let mut records = ask
         .begin(engine, Arc::default(), Arc::new(text::put_record))
         .await?;
@@ -145,11 +135,8 @@ async fn find(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> 
         );
         Ok(text)
     });
-    let text = written
-        .await?
-        .map_err(|error| Refusal::from(QueryError::Store(error)))?;
     Ok(Answer {
-        text,
+        text: written.await?.map_err(|error: ReadError| error)?,
         structured: None,
     })
 }
@@ -159,8 +146,8 @@ fn structured<T: Serialize>(items: &[T], next: Option<&str>, complete: bool) -> 
     Some(json!({"items": items, "next": next, "complete": complete}))
 }
 
-async fn tasks(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
-    let mut page = list_tasks(engine, params(arguments)?, TASKS, &Arc::default()).await?;
+async fn tasks(engine: Engine, params: Params) -> Result<Answer, Problem> {
+    let mut page = list_tasks(engine, &params, &TASKS, &Arc::default()).await?;
     let mut text = String::new();
     for task in &mut page.items {
         text::shorten(&mut task.name);
@@ -174,8 +161,8 @@ async fn tasks(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal>
     Ok(Answer { text, structured })
 }
 
-async fn problems(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
-    let mut page = list_problems(engine, params(arguments)?, PROBLEMS, &Arc::default()).await?;
+async fn problems(engine: Engine, params: Params) -> Result<Answer, Problem> {
+    let mut page = list_problems(engine, &params, &PROBLEMS, &Arc::default()).await?;
     let mut text = String::new();
     for problem in &mut page.items {
         for part in [
@@ -203,32 +190,18 @@ async fn problems(engine: Engine, arguments: JsonObject) -> Result<Answer, Refus
     Ok(Answer { text, structured })
 }
 
-async fn stats(engine: Engine, arguments: JsonObject) -> Result<Answer, Refusal> {
-    let counted = count(engine, params(arguments)?, GROUPS, Arc::default()).await?;
+async fn stats(engine: Engine, params: Params) -> Result<Answer, Problem> {
+    let counted = count(engine, &params, &GROUPS, Arc::default()).await?;
     Ok(Answer {
         text: text::groups(&counted),
         structured: None,
     })
 }
 
-async fn tree(api: Api, arguments: JsonObject) -> Result<Answer, Refusal> {
-    let mut params = params(arguments)?;
-    let Some(id) = params.text("id") else {
-        let expected = "the id of a task, as `tasks`, `problems` and `find` give it";
-        return Err(QueryError::parameter("id", "nothing", expected).into());
-    };
-    let depth = params.number("depth", 1..=MAX_DEPTH, DEPTH)?;
-    let cursor = params.text("cursor");
-    params.finish()?;
-    let id: TaskId = id
-        .trim()
-        .parse()
-        .map_err(|error| Refusal::bad_request(format_args!("`id` is wrong: {error}")))?;
-    let cursor = cursor.as_deref().map(str::parse).transpose();
-    let cursor: Option<Cursor> = cursor.map_err(Refusal::bad_request)?;
-    let permit = api.trees.acquire_owned().await;
-    let permit =
-        permit.map_err(|error| Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+async fn tree(api: Api, params: Params) -> Result<Answer, Problem> {
+    let (id, cursor) = (params.get(&ID)?, params.get(&CURSOR)?);
+    let depth = params.get(&DEPTH_PARAM)?;
+    let permit = api.trees.acquire_owned().await.map_err(Problem::failed)?;
     let drawn = blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
@@ -246,7 +219,7 @@ fn draw(
     id: &TaskId,
     cursor: Option<Cursor>,
     depth: usize,
-) -> Result<String, Refusal> {
+) -> Result<String, Problem> {
     let mut part = TreePart::find(reader, id, cursor)?;
     let look = Look::new(Colour::Off, false);
     let mut limit = TREE_ITEMS;

@@ -10,6 +10,7 @@ mod tools;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -33,10 +34,13 @@ use serde_json::{Value, json};
 
 use self::text::MAX_QUOTE;
 use super::Api;
+use super::problem::Problem;
 use crate::escape::{one_line, put_cut};
 
 /// Longest request, in bytes: a condition has 16 KiB.
 const MAX_BODY: usize = 256 << 10;
+/// Time for a client to send it.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 const INSTRUCTIONS: &str = "\
 distlogd stores the log records and tasks (spans) of distributed programs. Start with `problems` (what fails, \
@@ -70,7 +74,7 @@ async fn answer(service: Service, request: Request) -> Response {
     });
     let body = match read(body).await {
         Ok(body) => body,
-        Err(response) => return response,
+        Err(problem) => return problem.into_response(),
     };
     if is_json && let Some(response) = refusal(&body) {
         return response;
@@ -81,15 +85,19 @@ async fn answer(service: Service, request: Request) -> Response {
     response.map(Body::new)
 }
 
-async fn read(body: Body) -> Result<Bytes, Response> {
-    to_bytes(body, MAX_BODY).await.map_err(|error| {
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, MAX_BODY)).await;
+    let read = read.map_err(|_| {
+        let why = format!("the body did not come within {} s", READ_TIMEOUT.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, why)
+    })?;
+    read.map_err(|error| {
         let error = error.into_inner();
         if error.is::<LengthLimitError>() {
-            let why = format!("the request is longer than {MAX_BODY} bytes\n");
-            (StatusCode::PAYLOAD_TOO_LARGE, why).into_response()
+            let why = format!("the body is longer than {MAX_BODY} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why)
         } else {
-            let why = format!("the request could not be read: {error}\n");
-            (StatusCode::BAD_REQUEST, why).into_response()
+            Problem::bad_request(format_args!("the body could not be read: {error}"))
         }
     })
 }
@@ -150,11 +158,13 @@ impl ServerHandler for Tools {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all()))
+        let tools = tools::TOOLS.iter().map(tools::Tool::described);
+        Ok(ListToolsResult::with_all_items(tools.collect()))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        tools::all().into_iter().find(|tool| tool.name == name)
+        let tool = tools::TOOLS.iter().find(|tool| tool.name == name);
+        tool.map(tools::Tool::described)
     }
 
     async fn on_custom_request(

@@ -48,7 +48,7 @@ pub(super) async fn serve(
 async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let answer = guard.answer(&request);
     let (parts, body) = request.into_parts();
-    if let Some(answer) = answer {
+    if let Some(answer) = answer.unwrap_or_else(|refused| Some(refused.into_response())) {
         body::discard(body).await;
         return answer;
     }
