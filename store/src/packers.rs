@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::{Builder, available_parallelism, scope};
+use std::thread::{Builder, scope};
 
 use super::columns::{self, BlockIndex, Pack, Unpack};
 use super::effort::Effort;
@@ -13,8 +13,6 @@ use super::sealed::Method;
 /// zstd's fastest ordinary level: log data shrinks to a sixth at several hundred MB/s.
 const LEVEL: i32 = 1;
 
-/// So many threads at most, each of which takes some 8 MiB.
-const MAX_THREADS: usize = 8;
 /// Blocks that wait for each thread, so that the slowest one is waited for less often.
 const BLOCKS_EACH: usize = 2;
 /// How much the other threads stand back behind what comes in: see `nice(1)`.
@@ -37,8 +35,7 @@ pub(super) struct Packed {
     pub(super) index: Option<BlockIndex>,
 }
 
-/// Packs the blocks of a segment. Blocks in columns take long, and each is made without the others: the cores share
-/// them.
+/// Packs the blocks of a segment. Blocks in columns take long, and each is made without the others: threads share them.
 pub(super) struct Packers(Vec<Packer>);
 
 impl Packers {
@@ -49,11 +46,10 @@ impl Packers {
             Effort::Rows
         };
         let threads = match effort {
-            Effort::Columns => available_parallelism().map_or(1, usize::from),
+            Effort::Columns { threads } => threads,
             Effort::PackedRows | Effort::Rows => 1,
         };
-        let packers = (0..threads.min(MAX_THREADS)).map(|_| Packer::new(effort));
-        Packers(packers.collect())
+        Packers((0..threads).map(|_| Packer::new(effort)).collect())
     }
 
     /// How many blocks are best given at once.
@@ -124,7 +120,7 @@ impl Packer {
     }
 
     fn pack(&mut self, raw: &[u8]) -> io::Result<Packed> {
-        if self.effort == Effort::Columns
+        if matches!(self.effort, Effort::Columns { .. })
             && let Some(columns) = columns::encode(raw, &mut self.columns)?
             && columns.body.len() < raw.len()
         {
@@ -168,9 +164,9 @@ mod tests {
     #[test]
     fn blocks_keep_their_order_whoever_packs_them() {
         let options = Options::default();
-        for effort in [Effort::Columns, Effort::PackedRows, Effort::Rows] {
+        let columns = Effort::Columns { threads: 5 };
+        for effort in [columns, Effort::PackedRows, Effort::Rows] {
             let mut packers = Packers::new(&options, effort);
-            packers.0 = (0..5).map(|_| Packer::new(effort)).collect();
             for count in [0, 1, 3, 40] {
                 let blocks: Vec<RawBlock> = (0..count)
                     .map(|n| RawBlock {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::batch::Batch;
 use super::block_reader::BlockReader;
-use super::effort::Effort;
+use super::effort::ALONE;
 use super::format::{
     BatchesOf, FRAME_HEADER, FrameHeader, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader,
     padded, put,
@@ -147,7 +147,7 @@ impl Rewrite<'_> {
             &self.shared.segments_dir,
             (header, self.sealed.generation + 1),
             &self.shared.options,
-            Effort::Columns,
+            ALONE,
         )
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::block_reader::BlockReader;
-use super::effort::Effort;
+use super::effort::ALONE;
 use super::format::{BatchesOf, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::FileLayer;
 use super::memory::{FrameAt, MemoryIndex};
@@ -82,7 +82,7 @@ pub(super) fn salvage(
                         dir,
                         (header, generation),
                         options,
-                        Effort::Columns,
+                        ALONE,
                     )?)
                 }
             };

@@ -91,7 +91,7 @@ impl<'a> SealWriter<'a> {
             path,
             header,
             generation,
-            final_form: !options.compress || effort == Effort::Columns,
+            final_form: !options.compress || matches!(effort, Effort::Columns { .. }),
             block_target: options.block_target(),
             packers: Packers::new(options, effort),
             block: RawBlock::default(),

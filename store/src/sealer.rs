@@ -113,7 +113,8 @@ impl Sealer {
 }
 
 fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>, sealed: &Sender<()>) {
-    let mut pace = Pace::new();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut pace = Pace::new(cores);
     while let Ok(job) = queue.recv() {
         match job {
             Job::Seal(live, end, full) => {
@@ -149,8 +150,8 @@ fn seal_at_pace(
     let effort = pace.effort(full, bytes, shared.state().backlog);
     let begun = Instant::now();
     seal_and_swap(shared, live, end, effort)?;
-    if effort == Effort::Columns {
-        pace.took(bytes, begun.elapsed());
+    if let Effort::Columns { threads } = effort {
+        pace.took(bytes, threads, begun.elapsed());
     }
     Ok(())
 }

@@ -138,6 +138,7 @@ fn with_flags(why: &str) -> String {
         ("`q` ", "TEXT"),
         ("`min_duration` ", "`--min-duration`"),
         ("`limit` ", "`-n`"),
+        ("`depth` ", "`--depth`"),
     ];
     let named = flags
         .iter()
