@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use distlog_proto::TraceId;
 use distlog_proto::wire::{trace_ids, without_records};
@@ -17,7 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::intake::now;
+use crate::query::is_within;
 use crate::self_telemetry::RateLimited;
+use crate::tree::paint::HumanDuration;
 
 /// Deletions at once. Readers look at each record for each of them.
 const MAX_PENDING: usize = 32;
@@ -40,7 +42,7 @@ pub enum Which {
         filter: String,
         /// From this time on.
         from: u64,
-        /// Before this time.
+        /// Before this time; `u64::MAX`: all that were stored, of any time.
         to: u64,
     },
 }
@@ -57,8 +59,14 @@ pub struct Deletion {
     pub asked_ns: u64,
     /// Only records with lower numbers: those that were stored then.
     pub before: u64,
-    /// Records that are out of the files so far.
+    /// Records that it deletes, as they were counted when it was asked for.
     pub records: u64,
+    /// Whether there was time to count all.
+    #[serde(default)]
+    pub complete: bool,
+    /// Records that are out of the files so far.
+    #[serde(default)]
+    pub erased_records: u64,
 }
 
 /// Why nothing is deleted.
@@ -139,11 +147,16 @@ impl Deletions {
         pending.iter().map(|p| p.deletion.clone()).collect()
     }
 
-    /// Deletes what is stored now. When this returns no reader gets it any more, also after a crash.
+    /// Deletes what is stored now: so many records, or more if not all were counted. When this returns no reader gets
+    /// them any more, also after a crash.
     ///
     /// # Errors
     /// If the condition is wrong, too much is being deleted, or the list cannot be written. Then nothing is deleted.
-    pub fn delete(self: &Arc<Deletions>, which: Which) -> Result<Deletion, Error> {
+    pub fn delete(
+        self: &Arc<Deletions>,
+        which: Which,
+        (records, complete): (u64, bool),
+    ) -> Result<Deletion, Error> {
         let mut pending = self.lock();
         if pending.len() >= MAX_PENDING {
             return Err(Error::TooMany);
@@ -155,7 +168,9 @@ impl Deletions {
             which,
             asked_ns,
             before: self.reader.end(),
-            records: 0,
+            records,
+            complete,
+            erased_records: 0,
         };
         let removal = removal(&deletion)?;
         pending.push(Pending {
@@ -213,7 +228,7 @@ impl Deletions {
             tracing::debug!("records are deleted with the priority of the daemon: {error}");
         }
         let mut failing = RateLimited::once();
-        while !self.reader.is_closed() {
+        while !self.eraser.is_stopped() {
             let next = {
                 let pending = self.lock();
                 let next = pending.first();
@@ -230,7 +245,7 @@ impl Deletions {
             match self.erase(&deletion, &removal) {
                 Ok(()) => _ = failing.over(),
                 // It goes on at the next start.
-                Err(_) if self.reader.is_closed() => {}
+                Err(_) if self.eraser.is_stopped() => {}
                 Err(error) => {
                     if failing.report(1).is_some() {
                         tracing::warn!("records cannot be deleted yet, it is tried again: {error}");
@@ -244,21 +259,20 @@ impl Deletions {
 
     /// Takes the records out of the files, and strikes the deletion from the list.
     fn erase(&self, deletion: &Deletion, removal: &Removal) -> Result<(), FileError> {
-        let begun = Instant::now();
         while !self.eraser.seal_before(deletion.before, SEALING) {
-            if self.reader.is_closed() {
+            if self.eraser.is_stopped() {
                 return Ok(());
             }
         }
         self.eraser.erase(removal, |removed| {
             let mut pending = self.lock();
             if let Some(first) = pending.first_mut() {
-                first.deletion.records += removed;
+                first.deletion.erased_records += removed;
             }
             // A count that is not saved is lost in a crash, and nothing else.
             let _ = self.save(&pending);
         })?;
-        if self.reader.is_closed() {
+        if self.eraser.is_stopped() {
             return Ok(());
         }
         let mut pending = self.lock();
@@ -271,11 +285,12 @@ impl Deletions {
             return Err(error);
         }
         self.leave_out(&pending);
+        let records = done.deletion.erased_records;
+        let plural = if records == 1 { "" } else { "s" };
+        let age = HumanDuration(now().saturating_sub(deletion.asked_ns));
         tracing::info!(
-            "deleted {}: {} records, no file of the store has them any more after {:.1} s",
+            "deleted {}: {records} record{plural}, no file of the store has them any more, {age} after it was asked for",
             deletion.which.said(),
-            done.deletion.records,
-            begun.elapsed().as_secs_f64()
         );
         Ok(())
     }
@@ -293,16 +308,16 @@ impl Which {
 
 /// How the records of a deletion are taken out of batches.
 fn removal(deletion: &Deletion) -> Result<Removal, Error> {
-    let (trace, change): (_, ChangeFn) = match &deletion.which {
+    let change: ChangeFn = match &deletion.which {
         Which::Trace(id) => {
             let wrong = |error: &dyn std::fmt::Display| Error::Wrong(format!("`trace`: {error}"));
             let id: TraceId = id.parse().map_err(|e| wrong(&e))?;
-            (Some(id), Arc::new(move |_, bytes| without_trace(id, bytes)))
+            Arc::new(move |_, bytes| without_trace(id, bytes))
         }
         Which::Matching { filter, from, to } => {
             let wrong = |fault| Error::Wrong(format!("`filter`: {fault}"));
             let condition = Condition::compile(filter).map_err(wrong)?;
-            let times = *from..*to;
+            let (from, to) = (*from, *to);
             let change = move |head: &Batch, bytes: &[u8]| {
                 without_records(bytes, |record| {
                     let time = if record.time == 0 {
@@ -310,15 +325,14 @@ fn removal(deletion: &Deletion) -> Result<Removal, Error> {
                     } else {
                         record.time
                     };
-                    times.contains(&time) && condition.matches(record)
+                    is_within(time, from, to) && condition.matches(record)
                 })
             };
-            (None, Arc::new(change))
+            Arc::new(change)
         }
     };
     Ok(Removal {
         before: deletion.before,
-        trace,
         change,
     })
 }
@@ -329,7 +343,5 @@ fn without_trace(id: TraceId, bytes: &[u8]) -> Option<(Vec<u8>, u64)> {
     if !has {
         return None;
     }
-    without_records(bytes, |record| {
-        record.task.is_some_and(|task| task.trace_id == id)
-    })
+    without_records(bytes, |record| record.is_of_trace(id))
 }

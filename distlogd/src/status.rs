@@ -117,7 +117,7 @@ pub struct StoreStatus {
     pub first: u64,
     /// The number that the next record gets.
     pub end: u64,
-    /// Records in it.
+    /// Records in it, without those that were deleted and are out of its files.
     pub records: u64,
     /// When the oldest was received, in ns since the epoch.
     pub oldest_ns: Option<u64>,
@@ -272,10 +272,7 @@ impl Sources {
             path: self.path.display().to_string(),
             first: stats.first,
             end: stats.end,
-            records: stats
-                .end
-                .saturating_sub(stats.first)
-                .saturating_sub(stats.lost),
+            records: stats.kept(),
             oldest_ns: self.received(stats.first),
             bytes: stats.bytes,
             keep_bytes: self.keep_bytes,

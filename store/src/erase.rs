@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::removal::Removal;
 use super::replace;
 use super::rewrite::Rewrite;
-use super::sealed::{self, Found, Sealed};
+use super::sealed::{self, Sealed};
 use super::search::is_replaced;
 use super::state::{Segment, Shared};
 
@@ -47,6 +47,11 @@ impl Reader {
 impl Eraser {
     pub(super) fn new(shared: Arc<Shared>) -> Eraser {
         Eraser { shared }
+    }
+
+    /// Whether the store stops, so that nothing is erased any more.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed)
     }
 
     /// The list that was saved last, empty if none was.
@@ -154,21 +159,13 @@ impl Eraser {
         }
     }
 
-    /// Whether the segment has some of the records.
+    /// Whether the segment has some of the records. It looks at all: the index of an earlier version may not have them.
     fn holds(&self, sealed: &Sealed, removal: &Removal) -> io::Result<bool> {
         let file = self.shared.layer.open(&sealed.path)?;
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "its table is damaged");
         let table = sealed::table(&*file, &sealed.footer)?.ok_or_else(damaged)?;
-        let found = match removal.trace {
-            Some(trace) => sealed::look_up(&*file, &sealed.footer, &trace.to_bytes())?,
-            None => Found::Anywhere,
-        };
-        let blocks: Vec<usize> = match found {
-            Found::Blocks(blocks) => blocks.into_iter().map(|n| n as usize).collect(),
-            Found::Anywhere => (0..table.len()).collect(),
-        };
         let (mut reader, mut raw) = (BlockReader::default(), Vec::new());
-        for block in blocks.into_iter().filter_map(|n| table.get(n)) {
+        for block in &table {
             go_on(&self.shared)?;
             raw.clear();
             if !reader.read(&*file, block, &mut raw)? {

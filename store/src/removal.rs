@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use distlog_proto::TraceId;
-
 use super::batch::Batch;
 
 /// The bytes that a batch has without what is deleted, and how many of its records are; `None` if none is. The others
@@ -15,8 +13,6 @@ pub type ChangeFn = Arc<dyn Fn(&Batch, &[u8]) -> Option<(Vec<u8>, u64)> + Send +
 pub struct Removal {
     /// Only records with numbers below this one.
     pub before: u64,
-    /// Where all are of one trace: only what holds it is looked at.
-    pub trace: Option<TraceId>,
     /// Takes them out of a batch. It gives the same each time it sees the same, and bears what it made itself.
     pub change: ChangeFn,
 }

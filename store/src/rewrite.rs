@@ -126,11 +126,12 @@ impl Rewrite<'_> {
                 writer.frame(frame.first, &frame_bytes)?;
             }
         }
-        let writer = match writer {
+        let mut writer = match writer {
             Some(writer) => writer,
             None => self.begin(salt.unwrap_or_default())?,
         };
         let footer = &sealed.footer;
+        writer.removed(removed.saturating_add(footer.removed.into()));
         let new = writer.finish(&memory, footer.end, footer.newest)?;
         Ok((new, removed))
     }

@@ -67,6 +67,7 @@ pub(super) struct SealWriter<'a> {
     summaries: Summaries,
     /// For each frame the block that it went to.
     block_of: Vec<u32>,
+    removed: u32,
     done: bool,
 }
 
@@ -102,6 +103,7 @@ impl<'a> SealWriter<'a> {
             table: Vec::new(),
             summaries: Summaries::default(),
             block_of: Vec::new(),
+            removed: 0,
             done: false,
         };
         writer.write(&header.encode(SEALED_MAGIC))?;
@@ -129,6 +131,11 @@ impl<'a> SealWriter<'a> {
         Ok(())
     }
 
+    /// So many of the records are only marks.
+    pub(super) fn removed(&mut self, records: u64) {
+        self.removed = u32::try_from(records).unwrap_or(u32::MAX);
+    }
+
     /// Leaves out a frame that cannot be read.
     pub(super) fn lost_frame(&mut self) {
         self.block_of.push(LOST);
@@ -148,6 +155,7 @@ impl<'a> SealWriter<'a> {
             first: self.header.first,
             end,
             newest,
+            removed: self.removed,
             ..Footer::default()
         };
         let table: Vec<u8> = self.table.iter().flat_map(BlockAt::encode).collect();

@@ -134,6 +134,8 @@ pub(super) struct Footer {
     pub(super) words_at: u64,
     /// 0 in files without summaries.
     pub(super) version: u32,
+    /// Its records that were deleted, for which marks stand.
+    pub(super) removed: u32,
 }
 
 /// What is written now.
@@ -157,7 +159,7 @@ impl Footer {
             self.summaries_at,
             u64::from(self.summaries) | u64::from(self.summaries_crc) << 32,
             self.words_at,
-            u64::from(self.version),
+            u64::from(self.version) | u64::from(self.removed) << 32,
         ]
         .into_iter()
         .enumerate()
@@ -191,6 +193,7 @@ impl Footer {
             summaries_crc: u32_at(b, 100),
             words_at: u64_at(b, 104),
             version: u32_at(b, 112),
+            removed: u32_at(b, 116),
         })
     }
 

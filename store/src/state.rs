@@ -298,6 +298,11 @@ impl Shared {
         stats.first = state.first();
         stats.end = state.end;
         stats.lost = self.damage.lost_within(stats.first..stats.end);
+        let removed = state.segments.iter().map(|segment| match segment {
+            Segment::Sealed(sealed) => u64::from(sealed.footer.removed),
+            Segment::Live(_) => 0,
+        });
+        stats.removed = removed.sum();
         let in_rows = |segment: &&Segment| match segment {
             Segment::Sealed(sealed) => sealed.footer.version == 0,
             Segment::Live(_) => false,

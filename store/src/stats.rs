@@ -15,6 +15,8 @@ pub struct Stats {
     pub end: u64,
     /// Records between both that are lost by damage, as far as that is known.
     pub lost: u64,
+    /// Records between both that were deleted and are out of the files.
+    pub removed: u64,
     /// Producers whose position is known.
     pub producers: u64,
     /// Segments that wait to be sealed.
@@ -51,6 +53,14 @@ pub struct Stats {
     pub expired_segments: u64,
     /// Records removed by retention.
     pub expired_records: u64,
+}
+
+impl Stats {
+    /// Records that are in the files.
+    pub fn kept(&self) -> u64 {
+        let gone = self.lost.saturating_add(self.removed);
+        self.end.saturating_sub(self.first).saturating_sub(gone)
+    }
 }
 
 #[derive(Default)]

@@ -172,7 +172,6 @@ fn removal(of: u64, before: u64) -> Removal {
     };
     Removal {
         before,
-        trace: Some(of),
         change: Arc::new(change),
     }
 }

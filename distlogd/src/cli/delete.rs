@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Deserialize;
 
 use super::client::{self, Error, report_found};
@@ -10,34 +10,36 @@ use super::output::tell;
 use super::{DaemonArgs, FAILED};
 use crate::tree::paint::HumanCount;
 
+const USAGE: &str = "\
+distlogd delete --trace <ID> [OPTIONS]
+       distlogd delete --filter <CEL> --until <TIME> [--since <TIME>] [OPTIONS]";
+
 const EXAMPLES: &str = "\
 Examples:
   distlogd delete --trace e252a11f-d33d-483d-ba08-bc8f642b2f10
   distlogd delete --filter 'fields.customer == \"4711\"' --until now
   distlogd delete --filter 'service == \"load-test\"' --since 2d --until 1d --dry-run
 
-No answer has the records once this returns; the files of the store are without them some time later, which the daemon
-logs and `distlogd status` shows. What is logged later is not deleted. What processors have sent elsewhere stays there.
+No answer has the records once this returns; the files of the store are without them some time later,
+which the daemon logs and `distlogd status` shows. What is logged later is not deleted. What processors
+have sent elsewhere stays there. `--until now` also takes records of a clock that is ahead.
 
 Exit codes: 0 deleted, 4 nothing found.";
 
 const PATH: &str = "/api/v1/records";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
+#[command(group(ArgGroup::new("which").required(true).args(["trace", "filter"])))]
 pub(super) struct DeleteArgs {
     /// Delete the records of this trace.
-    #[arg(
-        long,
-        value_name = "ID",
-        required_unless_present = "filter",
-        conflicts_with = "filter"
-    )]
+    #[arg(long, value_name = "ID")]
     trace: Option<String>,
     /// Delete the records that match this CEL condition, like 'fields.customer == "4711"'.
     #[arg(long, short, value_name = "CEL", requires = "until")]
     filter: Option<String>,
-    /// Only records before this time: `now`, `90m` or `2d` ago, or a time like 2026-11-28T17:00:00Z.
+    /// Only records before this time: `90m` or `2d` ago, or one like 2026-11-28T17:00:00Z; `now` takes all that are
+    /// stored.
     #[arg(long, value_name = "TIME", conflicts_with = "trace")]
     until: Option<String>,
     /// Only records from this time on.
@@ -57,6 +59,14 @@ pub(super) struct DeleteArgs {
 struct Counted {
     records: u64,
     complete: bool,
+}
+
+impl Counted {
+    fn said(&self) -> String {
+        let plural = if self.records == 1 { "" } else { "s" };
+        let least = if self.complete { "" } else { "at least " };
+        format!("{least}{} record{plural}", HumanCount(self.records))
+    }
 }
 
 pub(super) fn delete(args: &DeleteArgs) -> u8 {
@@ -88,9 +98,7 @@ fn ask(args: &DeleteArgs) -> Result<Answer, Error> {
     let url = &args.daemon.url;
     let dry_run = [&query[..], &[("dry_run", "true")]].concat();
     let counted: Counted = client::delete(url, PATH, &dry_run)?;
-    let plural = if counted.records == 1 { "" } else { "s" };
-    let least = if counted.complete { "" } else { "at least " };
-    let records = format!("{least}{} record{plural}", HumanCount(counted.records));
+    let records = counted.said();
     if counted.records == 0 && counted.complete {
         tell!("nothing found");
         return Ok(Answer::Found(false));
@@ -102,9 +110,10 @@ fn ask(args: &DeleteArgs) -> Result<Answer, Error> {
     if !args.yes && !is_sure(&records) {
         return Ok(Answer::NotSure);
     }
-    let _: serde_json::Value = client::delete(url, PATH, &query)?;
+    let deleted: Counted = client::delete(url, PATH, &query)?;
     client::print(&format!(
-        "deleted {records}: no answer has them any more, and the files of the store soon neither\n"
+        "deleted {}: no answer has them any more, and the files of the store soon neither\n",
+        deleted.said()
     ))?;
     Ok(Answer::Found(true))
 }

@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::output::{log, tell};
 use super::{FAILED, LEFT, WRONG, check, notify};
 use crate::daemon::{Builder, Daemon, Runtime};
+use crate::tree::paint::HumanCount;
 
 pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> u8 {
     log();
@@ -101,9 +102,10 @@ fn say(daemon: &Daemon, store: &Path) {
     let reader = daemon.reader();
     let address = |receiver| daemon.address(receiver).unwrap_or("off");
     tell!("distlogd {}", env!("CARGO_PKG_VERSION"));
-    let stats = reader.stats();
-    let records = stats.end.saturating_sub(stats.first + stats.lost);
-    tell!("  store    {} ({records} records)", store.display());
+    let records = reader.stats().kept();
+    let plural = if records == 1 { "" } else { "s" };
+    let records = HumanCount(records);
+    tell!("  store    {} ({records} record{plural})", store.display());
     tell!("  push     {}", address("push"));
     tell!("  session  {}", address("session"));
     let (grpc, http) = (address("otlp_grpc"), address("otlp_http"));

@@ -115,10 +115,12 @@ fn put_store(out: &mut String, look: Look, status: &Status) {
     for deletion in &status.deletions {
         let age = HumanDuration(status.time_ns.saturating_sub(deletion.asked_ns));
         let _ = write!(out, "  deleting {}", one_line(&deletion.which.said()));
-        let records = HumanCount(deletion.records);
+        let (gone, records) = (deletion.erased_records, HumanCount(deletion.records));
+        let least = if deletion.complete { "" } else { "at least " };
+        let gone = HumanCount(gone);
         let _ = writeln!(
             out,
-            ", asked {age} ago: {records} records are out of its files"
+            ", asked {age} ago: {gone} of {least}{records} out of its files"
         );
     }
     for (count, what) in wrong(store) {

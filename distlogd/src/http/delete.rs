@@ -1,32 +1,42 @@
 //! `DELETE /api/v1/records`: deletes the records of a trace, or those that match a condition, for good.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::ORIGIN;
 use axum::response::{IntoResponse, Response};
+use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{RecordRef, TraceId};
 use schemars::json_schema;
 use serde_json::json;
 
 use super::Views;
 use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
-use super::filter_params::{FILTER, FROM, TO, times};
+use super::filter_params::{FILTER, FROM, times};
 use super::params::{Param, Params};
 use super::problem::Problem;
 use super::records::blocking;
-use super::shapes::{Flag, Trace};
+use super::shapes::{Flag, Time, Trace};
 use crate::deletions::{Deletion, Error, Which};
-use crate::query::{Collect, Filter, Place, TIMEOUT};
+use crate::query::{Collect, Filter, Place, QueryError, TIMEOUT};
 
-const READ_BYTES: usize = 1 << 20;
+/// Time to count what is then deleted, so that this begins soon.
+const COUNTING: Duration = Duration::from_secs(5);
 
 const TRACE: Param<Trace> = Param {
     name: "trace",
     about: "The records of this trace; without `filter`, `from` and `to`.",
     examples: &["e252a11f-d33d-483d-ba08-bc8f642b2f10"],
     shape: Trace,
+};
+
+const TO: Param<Time> = Param {
+    name: "to",
+    about: "Before this time: how long ago, or RFC 3339. `now`: all that are stored, also those of a clock that is ahead.",
+    examples: &["now", "30m"],
+    shape: Time,
 };
 
 const DRY_RUN: Param<Flag> = Param {
@@ -49,7 +59,7 @@ pub(super) const DELETE: Endpoint = Endpoint {
         Content {
             status: StatusCode::OK,
             media_type: JSON,
-            about: "With `dry_run=true`: how many records there are.",
+            about: "With `dry_run=true`, or where none is found: how many records there are.",
             schema: |_| {
                 json_schema!({
                     "type": "object",
@@ -84,26 +94,30 @@ async fn delete(ask: Ask) -> Result<Response, Problem> {
     let Ask { api, params, .. } = ask;
     let views = api.views;
     let which = which(&params)?;
-    if params.get(&DRY_RUN)? {
-        let (records, complete) = match which {
-            Which::Matching { from, to, .. } => {
-                let filter = Filter {
-                    condition: params.get(&FILTER)?,
-                    from,
-                    to,
-                    ..Filter::default()
-                };
-                count(&views, filter).await?
-            }
-            Which::Trace(_) => match params.get(&TRACE)? {
-                Some(id) => (count_trace(&views, id).await?, true),
-                None => (0, true),
-            },
-        };
+    let (trace, filter) = match which {
+        Which::Trace(_) => (params.get(&TRACE)?, Filter::default()),
+        Which::Matching { from, to, .. } => {
+            let condition = params.get(&FILTER)?;
+            let filter = Filter {
+                condition,
+                from,
+                to,
+                ..Filter::default()
+            };
+            (None, filter)
+        }
+    };
+    let dry_run = params.get(&DRY_RUN)?;
+    let timeout = if dry_run { TIMEOUT } else { COUNTING };
+    let counted = count(&views, trace, filter, timeout).await;
+    if dry_run || matches!(counted, Ok((0, true))) {
+        let (records, complete) = counted?;
         let answer = json!({ "records": records, "complete": complete });
         return Ok(Json(answer).into_response());
     }
-    let deletion = blocking(move || views.deletions.delete(which)).await?;
+    // What cannot be counted can be deleted.
+    let counted = counted.unwrap_or((0, false));
+    let deletion = blocking(move || views.deletions.delete(which, counted)).await?;
     let deletion = deletion.map_err(|error| {
         let status = match error {
             Error::Wrong(_) => StatusCode::BAD_REQUEST,
@@ -124,11 +138,15 @@ fn which(params: &Params) -> Result<Which, Problem> {
     match (trace, params.text(FILTER.name)) {
         (Some(id), None) if !timed => Ok(Which::Trace(id.to_string())),
         (None, Some(filter)) if condition.is_some() => {
-            let (from, to) = times(params)?;
-            if to == u64::MAX {
-                let expected = "the time before which records are deleted, as `now` or `1h`";
-                return Err(Problem::parameter(TO.name, "nothing", expected));
-            }
+            let (from, to) = match params.text(TO.name).map(str::trim) {
+                // A deletion is of what is stored anyhow; a clock may be ahead.
+                Some("now") => (params.get(&FROM)?.unwrap_or(0), u64::MAX),
+                Some(_) => times(params)?,
+                None => {
+                    let expected = "the time before which records are deleted, as `now` or `1h`";
+                    return Err(Problem::parameter(TO.name, "nothing", expected));
+                }
+            };
             let filter = filter.to_owned();
             Ok(Which::Matching { filter, from, to })
         }
@@ -138,40 +156,43 @@ fn which(params: &Params) -> Result<Which, Problem> {
     }
 }
 
-/// How many records a trace has.
-async fn count_trace(views: &Views, id: TraceId) -> Result<u64, Problem> {
-    let reader = views.reader.clone();
-    let counting = move || {
-        let mut count = 0;
-        let looked = reader.trace(id).for_each(READ_BYTES, |head, _, batch| {
-            let of_trace = |record: &RecordRef<'_>| record.task.is_some_and(|t| t.trace_id == id);
-            count += head.records(batch).filter(of_trace).count() as u64;
-            true
-        });
-        looked.map(|()| count)
-    };
-    Ok(blocking(counting).await??)
-}
-
-/// How many records match, and whether all were looked at.
-async fn count(views: &Views, filter: Filter) -> Result<(u64, bool), Problem> {
-    let mut running = views
-        .engine
-        .begin(filter, TIMEOUT, &Arc::default(), || Count(0))
-        .await?;
+/// How many records there are, and whether all were looked at.
+async fn count(
+    views: &Views,
+    trace: Option<TraceId>,
+    filter: Filter,
+    timeout: Duration,
+) -> Result<(u64, bool), QueryError> {
+    let new = move || Count { trace, records: 0 };
+    let counters = Arc::default();
+    let mut running = views.engine.begin(filter, timeout, &counters, new).await?;
     let outcome = running.outcome().await?;
-    Ok((outcome.found.0, outcome.looked_from == 0))
+    Ok((outcome.found.records, outcome.looked_from == 0))
 }
 
-/// Counts records.
-struct Count(u64);
+/// Counts records: those of a trace, or all.
+struct Count {
+    trace: Option<TraceId>,
+    records: u64,
+}
 
 impl Collect for Count {
-    fn take(&mut self, _: &RecordRef<'_>, _: Place) {
-        self.0 += 1;
+    fn parts(&self) -> Parts {
+        let mut parts = Parts::default();
+        if self.trace.is_some() {
+            parts.add(field::TASK);
+            parts.add(field::OTLP);
+        }
+        parts
+    }
+
+    fn take(&mut self, record: &RecordRef<'_>, _: Place) {
+        if self.trace.is_none_or(|id| record.is_of_trace(id)) {
+            self.records += 1;
+        }
     }
 
     fn merge(&mut self, other: Count) {
-        self.0 += other.0;
+        self.records += other.records;
     }
 }

@@ -11,6 +11,7 @@ use super::cursor::Window;
 use super::only::Only;
 use super::phrase::Phrase;
 use super::scan::Place;
+use super::time::is_within;
 
 /// Which records a query is about: all that meet every test. The default meets all records.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub struct Filter {
     pub window: Window,
     /// Not older than this, in ns since the epoch.
     pub from: u64,
-    /// Older than this.
+    /// Older than this; `u64::MAX`: there is no end.
     pub to: u64,
     /// Of this service.
     pub service: Option<String>,
@@ -75,7 +76,7 @@ impl Filter {
     pub(super) fn may_pass(&self, block: &BlockSummary) -> bool {
         let least = self.least_severity();
         *block.times.end() >= self.from
-            && *block.times.start() < self.to
+            && is_within(*block.times.start(), 0, self.to)
             && *block.times.start() <= self.window.before.time
             && self.only.may_pass(block)
             && block.counts().is_none_or(|mut counts| {
@@ -89,9 +90,10 @@ impl Filter {
 
     /// Whether the times of all records of a block pass.
     pub(super) fn takes_times_of(&self, block: &BlockSummary) -> bool {
+        let before = self.window.before;
         self.from <= *block.times.start()
-            && *block.times.end() < self.to
-            && *block.times.end() < self.window.before.time
+            && is_within(*block.times.end(), 0, self.to)
+            && (*block.times.end() < before.time || before == Place::LAST)
     }
 
     /// How many records of a block pass, by service and severity, where what is known of it is enough to tell.
@@ -140,7 +142,7 @@ impl Filter {
     pub(super) fn takes_place(&self, place: Place) -> bool {
         self.window.numbers.contains(&place.number)
             && place < self.window.before
-            && (self.from..self.to).contains(&place.time)
+            && is_within(place.time, self.from, self.to)
     }
 
     /// Whether a record, of a source and at a place that may, passes.

@@ -52,7 +52,7 @@ pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
 pub use scan::{Collect, Counters, Place, Progress, Running};
 pub use stats::{Grouping, MAX_GROUPS, Rows};
-pub use time::parse_time;
+pub use time::{is_within, parse_time};
 pub use trace_search::SpanTest;
 pub use trace_spans::trace_spans;
 

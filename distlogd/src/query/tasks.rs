@@ -19,6 +19,7 @@ use super::ended::EndedTasks;
 use super::look_up::{Choose, Found, LookUps};
 use super::only::{Ends, Only};
 use super::scan::{Counters, Place};
+use super::time::is_within;
 pub use super::trace_summary::TaskItem;
 use super::trace_summary::TraceSummary;
 use super::{Engine, Filter, QueryError};
@@ -244,7 +245,8 @@ impl Engine {
         let newest = ask.to.saturating_add(CLOCKS);
         let before = window.before.min(Place {
             time: newest,
-            number: 0,
+            // What has no end holds the last time, too.
+            number: if newest == u64::MAX { newest } else { 0 },
         });
         let at_least = ask.min_duration;
         let filter = Filter {
@@ -316,7 +318,7 @@ fn told_by_end(ask: Arc<TasksAsk>) -> Choose {
         let number = summary.end_place().map(|end| end.number);
         let begun = summary.top_place().map(|top| top.time);
         (number == Some(candidate.place.number)
-            && begun.is_some_and(|begun| (ask.from..ask.to).contains(&begun)))
+            && begun.is_some_and(|begun| is_within(begun, ask.from, ask.to)))
         .then(|| summary.item())
         .flatten()
         .filter(|item| ask.takes(item))

@@ -83,9 +83,10 @@ impl Model {
         let mut record = Record {
             severity: Severity::new(self.rng.u32(..25)),
             message: self.text(),
-            time: match self.rng.u32(..20) {
-                0 => 0,
-                1 => THEN + self.rng.u64(..3600) * SECOND,
+            time: match self.rng.u32(..40) {
+                0 | 1 => 0,
+                2 => u64::MAX,
+                3 | 4 => THEN + self.rng.u64(..3600) * SECOND,
                 _ => THEN + self.records.len() as u64 * SECOND / 50 + self.rng.u64(..SECOND),
             },
             ..Record::default()
@@ -360,7 +361,8 @@ impl Ask {
             Some(_) => record.message.contains("card") || severity > 20,
         };
         condition
-            && (self.from..self.to).contains(&place.time)
+            && self.from <= place.time
+            && (place.time < self.to || self.to == u64::MAX)
             && self
                 .service
                 .as_deref()
@@ -627,7 +629,7 @@ impl Model {
             from: ask.from,
             to: ask.to,
         };
-        let deletion = deletions.delete(which).unwrap();
+        let deletion = deletions.delete(which, (1, false)).unwrap();
         assert_eq!(deletion.before, self.reader().end());
         self.records
             .retain(|(place, record)| !ask.meets(*place, record));

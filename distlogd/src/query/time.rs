@@ -5,6 +5,11 @@ use chrono::DateTime;
 use super::QueryError;
 use crate::values::parse_duration;
 
+/// Whether a time is in `from`..`to`. `u64::MAX` is no end: it holds that time, too, which records may have.
+pub fn is_within(time: u64, from: u64, to: u64) -> bool {
+    from <= time && (time < to || to == u64::MAX)
+}
+
 /// Reads `90m` or `1d12h` (so long before now), `now`, or RFC 3339; in ns since the epoch.
 ///
 /// # Errors

@@ -74,7 +74,7 @@ figures! {
     gauge intake_bytes "Bytes of batches in memory that are not yet durable" |_, bytes| bytes;
     gauge store_segments "Segments of the store" |s, _| s.segments;
     gauge store_bytes "Bytes of the store" |s, _| s.bytes;
-    gauge store_records "Records in the store" |s, _| s.end.saturating_sub(s.first).saturating_sub(s.lost);
+    gauge store_records "Records in the store" |s, _| s.kept();
     gauge store_producers "Producers whose position is known" |s, _| s.producers;
     gauge store_unsealed_segments "Segments that wait to be sealed" |s, _| s.unsealed;
     gauge store_row_segments "Sealed segments in rows, to be written anew in columns" |s, _| s.in_rows;

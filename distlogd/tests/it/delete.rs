@@ -5,11 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use distlog_bridge::otlp::logs::v1::LogRecord;
 use distlog_proto::{Kind, Outcome, Record, Severity, Task, TaskId, Value as Field};
 use distlog_testkit::{Daemon, eventually};
+use prost::Message;
 use serde_json::Value;
 
 use crate::DISTLOGD;
+use crate::kit::otlp::{NOW, PROTOBUF, TRACE, logs, post, text, trace_id};
 use crate::kit::session_client::{Client, id, record};
 
 fn daemon(folder: &Path) -> Daemon {
@@ -238,6 +241,62 @@ fn a_kill_in_the_midst_of_a_deletion_brings_nothing_back() {
 }
 
 #[test]
+fn records_that_only_name_a_trace_and_those_of_any_time_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = daemon(folder.path());
+    let log = |word: &str, time: u64, trace_id: Vec<u8>| LogRecord {
+        time_unix_nano: time,
+        trace_id,
+        attributes: vec![text("word", word)],
+        ..LogRecord::default()
+    };
+    let sent = logs(vec![
+        log("named", NOW, trace_id()),
+        log("ahead", u64::MAX, Vec::new()),
+        log("ahead", 4_102_444_800_000_000_000, Vec::new()),
+        log("kept", NOW, Vec::new()),
+    ]);
+    let answer = post(&daemon, "/v1/logs", &[PROTOBUF], &sent.encode_to_vec());
+    assert_eq!(answer.status, 200);
+    eventually("the records", || match found(&daemon, "") {
+        4 => Ok(()),
+        few => Err(few),
+    });
+    let counts = daemon.json("/api/v1/stats?by=service").unwrap();
+    assert_eq!(counts["items"][0]["count"], 4, "{counts}");
+    let counted = |query: &[(&str, &str)]| {
+        let (status, text) = delete(&daemon, query, None);
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer["complete"], true, "{text}");
+        (status, answer["records"].as_u64().unwrap())
+    };
+    let ahead = ("filter", "fields.word == 'ahead'");
+    assert_eq!(counted(&[ahead, ("to", "1s")]), (200, 0));
+    let from = ("from", "2099-01-01T00:00:00Z");
+    assert_eq!(
+        counted(&[ahead, from, ("to", "now"), ("dry_run", "true")]),
+        (200, 2)
+    );
+    assert_eq!(counted(&[ahead, ("to", "now")]), (202, 2));
+    assert_eq!(counted(&[("trace", TRACE), ("dry_run", "true")]), (200, 1));
+    assert_eq!(counted(&[("trace", TRACE)]), (202, 1));
+    // What is not there any more begins no deletion.
+    assert_eq!(counted(&[("trace", TRACE)]), (200, 0));
+    assert_eq!(found(&daemon, ""), 1);
+
+    wait_deleted(&daemon);
+    let stored =
+        |daemon: &Daemon| daemon.json("/api/v1/status").unwrap()["store"]["records"].clone();
+    assert_eq!(stored(&daemon), 1);
+    assert_eq!(daemon.metric("distlogd_store_records"), 1.0);
+    daemon.stop();
+    daemon.restart();
+    assert_eq!(stored(&daemon), 1);
+    assert_eq!(found(&daemon, "q=kept"), 0);
+    assert_eq!(found(&daemon, "filter=fields.word=='kept'"), 1);
+}
+
+#[test]
 fn only_what_is_said_clearly_is_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(folder.path());
@@ -275,4 +334,7 @@ fn only_what_is_said_clearly_is_deleted() {
             "{arguments:?}"
         );
     }
+    let usage = printed(&run(&daemon, &["delete"]));
+    assert!(usage.contains("--filter <CEL> --until <TIME>"), "{usage}");
+    assert!(!usage.contains("--url"), "{usage}");
 }

@@ -1,7 +1,7 @@
 //! A batch, read in place.
 
 use super::batch_head::{BatchHead, SourceRef};
-use super::field::batch as field;
+use super::field::{batch as field, record as record_field};
 use super::record_ref::{RecordRef, is_less_severe};
 use super::scan::{DecodeError, Field, Payload, Scan};
 use super::task_ref::LastTask;
@@ -142,14 +142,19 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Calls `found` with the trace id of each record that has one, and reads nothing else. Bears any bytes: what is
-/// malformed is passed over.
+/// Calls `found` with the trace id of each record that has one, of its task or only by OTLP, and reads nothing else.
+/// Bears any bytes: what is malformed is passed over.
 pub fn trace_ids(batch: &[u8], found: &mut dyn FnMut([u8; 16])) {
     for record in Scan::new("RecordBatch", batch).filter_map(|item| nested(item, field::RECORDS)) {
-        let task =
-            Scan::new("Record", record).find_map(|item| nested(item, super::field::record::TASK));
-        let trace = task.and_then(|task| {
-            Scan::new("Task", task).find_map(|item| nested(item, super::field::task::TRACE_ID))
+        // Only one of them names a trace.
+        let trace = Scan::new("Record", record).find_map(|item| {
+            let item = item.ok()?;
+            let (message, id) = match item.number {
+                record_field::TASK => ("Task", super::field::task::TRACE_ID),
+                record_field::OTLP => ("Otlp", super::field::OTLP_TRACE_ID),
+                _ => return None,
+            };
+            Scan::new(message, item.bytes().ok()?).find_map(|item| nested(item, id))
         });
         if let Some(trace) = trace.and_then(|bytes| bytes.try_into().ok()) {
             found(trace);

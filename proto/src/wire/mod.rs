@@ -104,4 +104,6 @@ pub mod field {
         pub const TRACE_STATE: u32 = 6;
         pub const CONTEXT: u32 = 7;
     }
+    /// `trace_id` of `Otlp`.
+    pub const OTLP_TRACE_ID: u32 = 13;
 }

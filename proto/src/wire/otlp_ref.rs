@@ -1,5 +1,6 @@
 //! What only OTLP has, read in place.
 
+use super::field::OTLP_TRACE_ID;
 use super::scan::{DecodeError, Scan};
 use super::value_ref::{FieldsRef, ValueRef, field_value};
 use crate::id::TraceId;
@@ -57,7 +58,7 @@ impl<'a> OtlpRef<'a> {
                 10 => otlp.body = Some(field_value(item.bytes()?)?),
                 11 => otlp.span_event = item.varint()? != 0,
                 12 => otlp.no_time = item.varint()? != 0,
-                13 => {
+                OTLP_TRACE_ID => {
                     otlp.trace_id = item.bytes()?.try_into().ok().and_then(TraceId::from_bytes);
                 }
                 14 => otlp.flags = item.u32()?,

@@ -11,7 +11,7 @@ use super::put::unzigzag;
 use super::scan::{DecodeError, Scan};
 use super::task_ref::{LastTask, TaskRef};
 use super::value_ref::FieldsRef;
-use crate::id::{ProducerId, SpanId};
+use crate::id::{ProducerId, SpanId, TraceId};
 use crate::record::{Kind, Outcome, Record, Source, SpanKind};
 use crate::severity::Severity;
 
@@ -247,6 +247,14 @@ impl<'a> RecordRef<'a> {
     /// Whether it came by OTLP: it has what only OTLP has.
     pub fn is_by_otlp(&self) -> bool {
         self.otlp.is_some()
+    }
+
+    /// Whether it is of a trace: by its task or, without one, by what OTLP says.
+    pub fn is_of_trace(&self, id: TraceId) -> bool {
+        match &self.task {
+            Some(task) => task.trace_id == id,
+            None => self.otlp().is_some_and(|otlp| otlp.trace_id == Some(id)),
+        }
     }
 
     /// What only OTLP has. It is read anew each time.

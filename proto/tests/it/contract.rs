@@ -384,6 +384,7 @@ fn trace_ids_are_found_without_reading_the_rest() {
             task: None,
             ..full()
         },
+        Record::default(),
     ]);
     let mut found = Vec::new();
     wire::trace_ids(&bytes, &mut |id| found.push(id));
@@ -391,9 +392,18 @@ fn trace_ids_are_found_without_reading_the_rest() {
         found,
         [
             full().task.unwrap().trace_id.to_bytes(),
-            other.task.unwrap().trace_id.to_bytes()
+            other.task.unwrap().trace_id.to_bytes(),
+            // Without a task, by OTLP.
+            full().otlp.unwrap().trace_id.unwrap().to_bytes(),
         ]
     );
+    let parsed = BatchRef::parse(&bytes).unwrap();
+    let named = full().task.unwrap().trace_id;
+    let of_it: Vec<bool> = parsed
+        .records()
+        .map(|record| record.unwrap().is_of_trace(named))
+        .collect();
+    assert_eq!(of_it, [true, false, true, false]);
 }
 
 #[test]

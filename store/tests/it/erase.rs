@@ -24,7 +24,6 @@ fn removal(of: TraceId, before: u64) -> Removal {
     };
     Removal {
         before,
-        trace: Some(of),
         change: Arc::new(change),
     }
 }
@@ -120,6 +119,8 @@ fn they_are_gone_at_once_and_then_from_the_files() {
             assert_eq!(read_trace(&reader, trace(4)).len(), 1);
             assert_eq!(store.stats().damaged, 0);
         };
+        let total = reader.end() - reader.first();
+        assert_eq!(reader.stats().kept(), total);
         check(&store, &left);
         assert!(
             reader
@@ -144,6 +145,7 @@ fn they_are_gone_at_once_and_then_from_the_files() {
             3 * all.iter().zip(&left).filter(|(a, b)| a != b).count() as u64
         );
         assert!(!holds(dir.path(), SECRET));
+        assert_eq!(store.stats().kept(), total - removed);
         check(&store, &left);
         reader.leave_out(Vec::new());
         check(&store, &left);
@@ -183,6 +185,11 @@ fn they_are_gone_at_once_and_then_from_the_files() {
         let store = Store::open(dir.path(), options).unwrap();
         let left = [left, vec![more]].concat();
         assert_eq!(read_all(&store.reader()), left);
+        let stats = store.stats();
+        assert_eq!(
+            (stats.removed, stats.kept()),
+            (removed, total - removed + 3)
+        );
     }
 }
 
