@@ -52,7 +52,7 @@
 //! | lists | for each trace the numbers of its blocks, and a CRC |
 //! | summaries | for each block the range of its times, counts by service and severity, tasks that begin and end; compressed, with a CRC in the footer |
 //! | word filters | for each block a blocked Bloom filter over the words of its texts (`words.rs`) |
-//! | footer | 128 bytes: record numbers, newest time, where the parts are, version, CRC |
+//! | footer | 128 bytes: record numbers, newest time, where the parts are, version, number of deleted records, CRC |
 //!
 //! Segments that come faster than columns can be made are sealed in compressed rows, without summaries and word
 //! filters; so are those that earlier versions wrote (version 0). They are written anew in columns when there is time.

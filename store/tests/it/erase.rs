@@ -188,7 +188,7 @@ fn they_are_gone_at_once_and_then_from_the_files() {
         let stats = store.stats();
         assert_eq!(
             (stats.removed, stats.kept()),
-            (removed, total - removed + 3)
+            (removed, total - removed + 1)
         );
     }
 }
