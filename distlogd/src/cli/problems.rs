@@ -7,11 +7,11 @@ use super::listing::{ListArgs, Listing, list};
 use super::output::tell;
 use super::table::terminal_width;
 use super::{DaemonArgs, LookArgs};
-use crate::escape::{one_line, put_cut};
+use crate::escape::one_line;
 use crate::query::problems::Problem;
 use crate::tree::paint::{HumanCount, HumanDuration, Look, Style, cut_to, width};
 
-/// A longer name of a service is cut, in bytes.
+/// A longer name of a service is cut, in columns.
 const MAX_SERVICE: usize = 40;
 
 #[derive(Debug, clap::Args)]
@@ -93,13 +93,8 @@ fn text(problems: &[Problem], look: Look, columns: Option<usize>) -> String {
         };
         let mut line = String::from("  ");
         let template = one_line(problem.template.lines().next().unwrap_or_default()).to_string();
-        let mut service = String::new();
-        put_cut(
-            &mut service,
-            look.limit(MAX_SERVICE),
-            one_line(&problem.service),
-        );
-        let mut parts = vec![service];
+        let service = one_line(&problem.service).to_string();
+        let mut parts = vec![cut_to(&service, look.limit(MAX_SERVICE))];
         if template != message {
             parts.push(template);
         }

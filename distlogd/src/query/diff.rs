@@ -159,11 +159,8 @@ impl DiffNode {
 
     /// Whether each tree has a task of its own here: those that were asked for are compared whatever they do.
     pub fn is_other(&self) -> bool {
-        let key = |task: &'_ DiffTask| (task.template.clone(), task.service.clone());
-        self.a
-            .as_ref()
-            .zip(self.b.as_ref())
-            .is_some_and(|(a, b)| key(a) != key(b))
+        let both = self.a.as_ref().zip(self.b.as_ref());
+        both.is_some_and(|(a, b)| (&a.template, &a.service) != (&b.template, &b.service))
     }
 }
 
