@@ -330,6 +330,7 @@ impl<C: Collect> Scan<C> {
         };
         let wanted = Selection {
             severity: self.severity,
+            rows: self.filter.only.rows(),
             parts: match any_time {
                 Some(_) => &self.parts,
                 None => &self.timed,

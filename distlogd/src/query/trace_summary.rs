@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use distlog_proto::wire::field::record as field;
 use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, Severity, SpanId, TraceId};
-use distlog_store::{BlockBuffer, ReadError, Reader, Selection};
+use distlog_store::{BlockBuffer, ReadError, Reader, Rows, Selection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +92,7 @@ impl TraceSummary {
         let mut summary = TraceSummary::default();
         let parts = parts_of(&PARTS);
         let wanted = Selection {
+            rows: Rows::OfTrace(trace_id),
             parts: &parts,
             ..Selection::ALL
         };
