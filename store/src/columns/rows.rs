@@ -9,7 +9,7 @@ use distlog_proto::{Kind, Outcome, Severity, TraceId};
 use super::block::{Block, Values};
 use super::body::Body;
 use super::canonical::{BYTES, FIXED64, VARINT};
-use super::shape::{Message, Step};
+use super::shape::{ColumnKey, Message, NO_NAME, Step};
 use super::stream::Unpack;
 
 const KIND: u32 = record::KIND << 3 | VARINT;
@@ -50,9 +50,10 @@ enum Place {
 }
 
 impl Places {
-    fn of(block: &Block, message: Message, tag: u32) -> Places {
-        let mut columns = block.shapes.columns.iter();
-        let column = columns.position(|key| key.message == message && key.tag == tag);
+    /// Of a value in a message, which has this name if the message is a field.
+    fn of(block: &Block, message: Message, tag: u32, name: u32) -> Places {
+        let key = ColumnKey { message, tag, name };
+        let column = block.shapes.columns.iter().position(|known| *known == key);
         let is_value = |(step, at): &&(Step, u32)| {
             matches!(step, Step::Value(_)) && column == Some(*at as usize)
         };
@@ -113,6 +114,23 @@ impl Block {
         Some(rows)
     }
 
+    /// For each value of a column whether it stands in one of these rows; `None` where most do.
+    pub(super) fn values_in(&self, column: usize, rows: &[bool]) -> Option<Vec<bool>> {
+        if rows.iter().filter(|row| **row).count() > rows.len() / 4 {
+            return None;
+        }
+        let key = self.shapes.columns.get(column)?;
+        let places = Places::of(self, key.message, key.tag, key.name);
+        let mut wanted = Vec::with_capacity(rows.len());
+        for (row, kept) in self.rows.iter().zip(rows) {
+            if let Some(shape) = row.checked_sub(1) {
+                let count = *places.of_shape.get(usize::try_from(shape).ok()?)?;
+                wanted.resize(wanted.len() + count, *kept);
+            }
+        }
+        Some(wanted)
+    }
+
     /// Keeps the rows for which `is_wanted` holds, of their shapes.
     fn keep(
         &self,
@@ -134,8 +152,8 @@ impl Block {
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<()> {
-        let mut own = Places::of(self, Message::Record, SEVERITY);
-        let mut site = Places::of(self, Message::Record, CALLSITE);
+        let mut own = Places::of(self, Message::Record, SEVERITY, NO_NAME);
+        let mut site = Places::of(self, Message::Record, CALLSITE, NO_NAME);
         own.load(self, body, unpack)?;
         site.load(self, body, unpack)?;
         let (severities, callsites) = (own.numbers(self)?, site.numbers(self)?);
@@ -189,12 +207,12 @@ impl Block {
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<()> {
-        let mut kind = Places::of(self, Message::Record, KIND);
-        let mut outcome = Places::of(self, Message::Record, OUTCOME);
+        let mut kind = Places::of(self, Message::Record, KIND, NO_NAME);
+        let mut outcome = Places::of(self, Message::Record, OUTCOME, NO_NAME);
         kind.load(self, body, unpack)?;
         outcome.load(self, body, unpack)?;
         let (kinds, ends) = (kind.numbers(self)?, outcome.numbers(self)?);
-        let parents = Places::of(self, Message::Task, PARENT_SPAN_ID).of_shape;
+        let parents = Places::of(self, Message::Task, PARENT_SPAN_ID, NO_NAME).of_shape;
         let shapes = self.shapes.shapes.iter().zip(parents);
         let has_parent: Vec<bool> = shapes
             .map(|(steps, parents)| {
@@ -227,7 +245,7 @@ impl Block {
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<()> {
-        let mut place = Places::of(self, Message::Task, TRACE_ID);
+        let mut place = Places::of(self, Message::Task, TRACE_ID, NO_NAME);
         place.load(self, body, unpack)?;
         let traces = match place.column.and_then(|column| self.columns.get(column)) {
             Some(Values::Texts(traces)) => Some(traces),

@@ -9,6 +9,7 @@ use distlog_proto::wire::field::record;
 use super::assemble::Assembly;
 use super::block::Block;
 use super::body::Body;
+use super::canonical::BYTES;
 use super::operations::{Plan, plan};
 use super::rows::{CALLSITE, Rows};
 use super::shape::{Message, NO_NAME, ReadShapes, Step};
@@ -66,7 +67,7 @@ pub(in super::super) fn select(
     if block.raw.len() == 0 && (!rows.contains(&true) || !heads.contains(&true)) {
         return Some(());
     }
-    let plans = block.load_parts(wanted.parts, body, unpack)?;
+    let plans = block.load_parts(wanted.parts, &rows, body, unpack)?;
     block.put_records(&plans, &rows, &heads, out, show)
 }
 
@@ -75,6 +76,7 @@ impl Block {
     fn load_parts(
         &mut self,
         parts: &Parts,
+        rows: &[bool],
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<Vec<Plan>> {
@@ -82,7 +84,12 @@ impl Block {
             .map(|steps| kept_steps(&self.shapes, steps, parts))
             .collect::<Option<Vec<_>>>()?;
         let mut read = vec![false; self.columns.len()];
-        for (steps, kept) in self.shapes.shapes.iter().zip(&kept) {
+        let mut shown = vec![false; self.shapes.shapes.len()];
+        for (row, _) in self.rows.iter().zip(rows).filter(|(_, wanted)| **wanted) {
+            *shown.get_mut(usize::try_from(row.checked_sub(1)?).ok()?)? = true;
+        }
+        let shapes = self.shapes.shapes.iter().zip(&kept).zip(&shown);
+        for ((steps, kept), _) in shapes.filter(|(_, shown)| **shown) {
             for ((step, column), kept) in steps.iter().zip(kept) {
                 if *kept && matches!(step, Step::Value(_)) {
                     *read.get_mut(*column as usize)? = true;
@@ -90,13 +97,20 @@ impl Block {
             }
         }
         for (column, _) in read.iter().enumerate().filter(|(_, read)| **read) {
-            self.load(column, body, unpack)?;
+            let is_text = self.shapes.columns.get(column)?.tag & 7 == BYTES;
+            let wanted = is_text.then(|| self.values_in(column, rows)).flatten();
+            self.load_some(column, wanted.as_deref(), body, unpack)?;
         }
         let is_read = |column: u32| read.get(column as usize).is_some_and(|read| *read);
         let shapes = self.shapes.shapes.iter().zip(&kept);
         shapes
             .map(|(steps, kept)| {
-                let kept = |at: usize| kept.get(at).is_some_and(|kept| *kept);
+                // What no wanted row has was not read: such rows are passed over.
+                let is_there = |at: usize| match steps.get(at) {
+                    Some((Step::Value(_), column)) => is_read(*column),
+                    _ => true,
+                };
+                let kept = |at: usize| kept.get(at).is_some_and(|kept| *kept) && is_there(at);
                 plan(&self.shapes, steps, kept, is_read)
             })
             .collect()
