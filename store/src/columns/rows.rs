@@ -3,7 +3,7 @@
 use hashbrown::HashSet;
 
 use distlog_proto::wire::field::{batch, record, task};
-use distlog_proto::wire::scan::Scan;
+use distlog_proto::wire::scan::{DecodeError, Scan};
 use distlog_proto::{Kind, Outcome, Severity, TraceId};
 
 use super::block::{Block, Values};
@@ -31,6 +31,54 @@ pub enum Rows<'s> {
     Ended(&'s [Outcome]),
     /// Those of the tasks of a trace.
     OfTrace(TraceId),
+}
+
+impl Rows<'_> {
+    /// Whether a record may be wanted, by its bytes.
+    pub(in super::super) fn may_have(self, bytes: &[u8]) -> bool {
+        let may_have = match self {
+            Rows::All => Ok(true),
+            Rows::Ended(outcomes) => ends(bytes, outcomes),
+            Rows::OfTrace(trace) => names(bytes, &trace.to_bytes()),
+        };
+        // Who reads it meets the error, too.
+        may_have.unwrap_or(true)
+    }
+}
+
+/// Whether a record ends a task in one of these ways, or begins one.
+fn ends(bytes: &[u8], outcomes: &[Outcome]) -> Result<bool, DecodeError> {
+    let (mut kind, mut outcome) = (Kind::Event, Outcome::Unset);
+    for item in Scan::new("Record", bytes) {
+        let item = item?;
+        match item.number {
+            record::KIND => kind = Kind::from_number(item.varint()?),
+            record::OUTCOME => outcome = Outcome::from_number(item.varint()?),
+            _ => {}
+        }
+    }
+    Ok(match kind {
+        Kind::Begin => true,
+        Kind::End => outcomes.contains(&outcome),
+        Kind::Event | Kind::Bind => false,
+    })
+}
+
+/// Whether a record names a trace as that of its task.
+fn names(bytes: &[u8], trace: &[u8; 16]) -> Result<bool, DecodeError> {
+    for item in Scan::new("Record", bytes) {
+        let item = item?;
+        if item.number != record::TASK {
+            continue;
+        }
+        for field in Scan::new("Task", item.bytes()?) {
+            let field = field?;
+            if field.number == task::TRACE_ID && field.bytes()? == trace {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Where the values of a column are, row by row.

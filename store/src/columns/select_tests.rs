@@ -171,6 +171,23 @@ proptest! {
         let outcomes = [outcome];
         prop_assert_eq!(rows(Rows::Ended(&outcomes)), expected(&ended));
         prop_assert_eq!(rows(Rows::OfTrace(trace)), expected(&of_trace));
+        // Where there are no columns.
+        for (frame, range) in FramesIn::new(&raw) {
+            for (_, _, body) in BatchesOf::new(&frame, &raw[range.clone()]) {
+                let batch = BatchRef::parse(&raw[range.clone()][body]).unwrap();
+                let all: Vec<_> = batch.records().map(|record| record.unwrap().to_record()).collect();
+                let read = |rows: Rows<'_>| -> Vec<usize> {
+                    let records = batch.records_from(Severity::UNSET, |bytes| rows.may_have(bytes));
+                    records.map(|(at, _)| at).collect()
+                };
+                let expected = |is_wanted: &dyn Fn(&Record) -> bool| -> Vec<usize> {
+                    (0..all.len()).filter(|at| is_wanted(&all[*at])).collect()
+                };
+                prop_assert_eq!(read(Rows::OfTrace(trace)), expected(&of_trace));
+                let begins_or_ended = |record: &Record| record.kind == Kind::Begin || ended(record);
+                prop_assert_eq!(read(Rows::Ended(&outcomes)), expected(&begins_or_ended));
+            }
+        }
     }
 
     #[test]
