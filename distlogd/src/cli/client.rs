@@ -6,7 +6,8 @@ use distlog_proto::TaskId;
 use http::StatusCode;
 
 use super::output::tell;
-use super::{FAILED, LookArgs, NOTHING};
+use super::{FAILED, LookArgs, NOTHING, WRONG};
+use crate::http::NOTHING_AT;
 
 /// Why nothing came.
 #[derive(Debug, thiserror::Error)]
@@ -15,12 +16,22 @@ pub(super) enum Error {
         "cannot reach distlogd at {url}: {reason}; is it running? (--url names another address)"
     )]
     Unreachable { url: String, reason: String },
+    #[error("no distlogd answers at {url}: {why} (--url names another address)")]
+    Stranger { url: String, why: String },
+    /// An argument is wrong.
+    #[error("{0}")]
+    Wrong(String),
     #[error("{0}")]
     Refused(String),
+    /// Nothing was found, and not all was looked at.
+    #[error("{0}")]
+    Incomplete(String),
     #[error("{0}")]
     NotFound(String),
     #[error("the daemon's answer cannot be read: {0}")]
     Answer(String),
+    #[error("the connection to the daemon broke off: {0}")]
+    BrokenOff(io::Error),
     #[error("cannot write: {0}")]
     Output(io::Error),
 }
@@ -36,8 +47,8 @@ pub(super) fn tree(
     let id: TaskId = match id.trim().parse() {
         Ok(id) => id,
         Err(error) => {
-            tell!("distlogd: {error}");
-            return FAILED;
+            tell!("distlogd: {error} (`distlogd tasks` and `distlogd find --full` show ids)");
+            return WRONG;
         }
     };
     let path = format!("/api/v1/tasks/{id}");
@@ -84,10 +95,10 @@ pub(super) fn report_found(result: Result<bool, Error>) -> u8 {
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             tell!("distlogd: {error}");
-            if matches!(error, Error::NotFound(_)) {
-                NOTHING
-            } else {
-                FAILED
+            match error {
+                Error::NotFound(_) => NOTHING,
+                Error::Wrong(_) => WRONG,
+                _ => FAILED,
             }
         }
     }
@@ -130,20 +141,33 @@ pub(super) fn get_lines(
     )
 }
 
+/// Parameters of the API that the command line calls otherwise.
+const FLAGS: [(&str, &str); 15] = [
+    ("from", "--since"),
+    ("to", "--until"),
+    ("q", "TEXT"),
+    ("limit", "-n"),
+    ("producers", "-n"),
+    ("min_duration", "--min-duration"),
+    ("depth", "--depth"),
+    ("filter", "--filter"),
+    ("severity", "--severity"),
+    ("by", "--by"),
+    ("every", "--every"),
+    ("cursor", "--cursor"),
+    ("timeout", "--timeout"),
+    ("trace", "--trace"),
+    ("task", "--task"),
+];
+
 /// Names a parameter that the daemon refused as the command line does.
 fn with_flags(why: &str) -> String {
-    let flags = [
-        ("`from` ", "`--since`"),
-        ("`to` ", "`--until`"),
-        ("`q` ", "TEXT"),
-        ("`min_duration` ", "`--min-duration`"),
-        ("`limit` ", "`-n`"),
-        ("`depth` ", "`--depth`"),
-    ];
-    let named = flags
-        .iter()
-        .find_map(|(name, flag)| Some(format!("{flag} {}", why.strip_prefix(name)?)));
-    named.unwrap_or_else(|| why.to_owned())
+    let named = FLAGS.iter().find_map(|(name, flag)| {
+        let rest = why.strip_prefix(&format!("`{name}`"))?;
+        Some(format!("`{flag}`{rest}"))
+    });
+    let named = named.unwrap_or_else(|| why.to_owned());
+    named.replace("is not before `to`", "is not before `--until`")
 }
 
 /// What is read of a problem by RFC 9457.
@@ -174,19 +198,29 @@ fn ask(
     let mut response = request
         .call()
         .map_err(|error| unreachable(error.to_string()))?;
-    if response.status().is_success() {
+    let status = response.status();
+    // A page for people is of another server.
+    let is_page = response.body().mime_type() == Some("text/html");
+    if status.is_success() && !is_page {
         return Ok(response.into_body().into_reader());
     }
     let why = response.body_mut().read_to_string().unwrap_or_default();
     let why = match serde_json::from_str::<Problem>(&why) {
-        Ok(problem) => problem.detail,
-        // Not of a distlogd, or of an older one.
-        Err(_) => crate::escape::lines(why.trim()),
+        Ok(problem) if !problem.detail.starts_with(NOTHING_AT) => problem.detail,
+        found => {
+            let why = found.map_or_else(
+                |_| format!("the answer is {status}"),
+                |problem| problem.detail,
+            );
+            let url = url.to_owned();
+            return Err(Error::Stranger { url, why });
+        }
     };
-    match response.status() {
-        StatusCode::NOT_FOUND => Err(Error::NotFound(why)),
-        _ => Err(Error::Refused(with_flags(&why))),
-    }
+    Err(match status {
+        StatusCode::NOT_FOUND => Error::NotFound(why),
+        StatusCode::BAD_REQUEST => Error::Wrong(with_flags(&why)),
+        _ => Error::Refused(why),
+    })
 }
 
 /// Prints a text.
@@ -213,7 +247,7 @@ fn print_events(body: impl io::Read) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let mut skipped = false;
     for line in BufReader::new(body).lines() {
-        let line = line.map_err(|error| Error::Answer(error.to_string()))?;
+        let line = line.map_err(Error::BrokenOff)?;
         if let Some(event) = line.strip_prefix("event:") {
             skipped = event.trim() == "skipped";
         } else if let Some(data) = line.strip_prefix("data:") {
@@ -230,4 +264,28 @@ fn print_events(body: impl io::Read) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_daemon_refuses_is_named_as_the_command_line_does() {
+        for (why, named) in [
+            (
+                "`depth` is wrong: found `0`",
+                "`--depth` is wrong: found `0`",
+            ),
+            ("`filter`: line 1: `to`", "`--filter`: line 1: `to`"),
+            (
+                "`from` is wrong: found a time that is not before `to`, expected an earlier one",
+                "`--since` is wrong: found a time that is not before `--until`, expected an earlier one",
+            ),
+            ("`byte` is wrong", "`byte` is wrong"),
+            ("the store is closed", "the store is closed"),
+        ] {
+            assert_eq!(with_flags(why), named);
+        }
+    }
 }

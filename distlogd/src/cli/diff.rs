@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use super::client::{Error, get, print, print_all, report_found};
-use super::table::{cut_to, terminal_width, width};
+use super::table::terminal_width;
 use super::{DaemonArgs, LookArgs};
 use crate::escape::one_line;
 use crate::query::diff::{Diff, DiffNode, DiffTask, TreeHead};
-use crate::tree::paint::{HumanDuration, Look, Style, span_or_dash};
+use crate::tree::paint::{HumanDuration, Look, Style, cut_to, span_or_dash, width};
 
 /// From this width on the trees stand side by side.
 const SIDE_BY_SIDE: usize = 120;
@@ -234,14 +234,33 @@ fn sign(node: &DiffNode) -> (char, Style) {
 
 /// What both are called.
 fn title(node: &DiffNode) -> String {
+    if let (true, Some(a), Some(b)) = (node.is_other(), &node.a, &node.b) {
+        let service = if a.service == b.service {
+            ""
+        } else {
+            &a.service
+        };
+        return format!(
+            "{} → {}",
+            called(&a.name, service),
+            called(&b.name, &b.service)
+        );
+    }
     let names = [&node.a, &node.b].map(|task| task.as_ref().map_or("", |task| &task.name));
     let name = match names {
         [name, ""] | ["", name] => name,
         [a, b] if a == b => a,
         _ => &node.template,
     };
+    called(name, &node.service)
+}
+
+fn called(name: &str, service: &str) -> String {
     let name = if name.is_empty() { "(no name)" } else { name };
-    format!("{} · {}", one_line(name), one_line(&node.service))
+    match service {
+        "" => one_line(name).to_string(),
+        _ => format!("{} · {}", one_line(name), one_line(service)),
+    }
 }
 
 /// One line for both trees.
@@ -320,20 +339,10 @@ fn put_beside(out: &mut String, diff: &Diff, node: &DiffNode, look: Look, column
             return String::new();
         };
         let indent = "  ".repeat(node.depth.min(half / 8));
-        let name = if task.name.is_empty() {
-            "(no name)"
-        } else {
-            &task.name
-        };
         let time = duration(Some(task));
         let what = match task.error.as_str() {
-            "" => format!("{} · {}", one_line(name), one_line(&node.service)),
-            error => format!(
-                "{} · {}  {}",
-                one_line(name),
-                one_line(&node.service),
-                one_line(error)
-            ),
+            "" => called(&task.name, &task.service),
+            error => format!("{}  {}", called(&task.name, &task.service), one_line(error)),
         };
         let what = format!("{indent}{} {what}", mark(&task.outcome).0);
         let room = half.saturating_sub(width(&time) + 2);

@@ -15,9 +15,11 @@ Examples:
   distlogd find timeout --since 1h               those of the last hour with this word
   distlogd find \"card refused\" 4711              with these two words together, and a number
   distlogd find --severity error -s payment      errors of a service
+  distlogd find -f 'fields.order == 17'          by a field; lines of records show it as order=17
   distlogd find -f 'fields.amount > 100' --json  by a condition, as JSON lines, newest first
+  distlogd find --full                           with whole ids for `distlogd tree ID`
 
-Exit codes: 0 found, 4 nothing found.";
+Exit codes: 0 found, 1 failed or nothing found in this time, 4 nothing found.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -25,7 +27,7 @@ pub(super) struct FindArgs {
     #[command(flatten)]
     query: QueryArgs,
     /// Number of records.
-    #[arg(long, short = 'n', default_value_t = 50)]
+    #[arg(long, short = 'n', default_value_t = 50, allow_negative_numbers = true)]
     limit: usize,
     /// Continue where the previous answer ended.
     #[arg(long)]
@@ -69,9 +71,9 @@ fn ask(args: &FindArgs) -> Result<bool, Error> {
         writeln!(out, "{text}").map_err(Error::Output)?;
     }
     out.flush().map_err(Error::Output)?;
-    if !found && end.complete {
-        tell!("nothing found");
+    let found = tell_end(found, &end, "nothing found")?;
+    if let Some(hint) = args.query.field_hint().filter(|_| !found) {
+        tell!("{hint}");
     }
-    tell_end(&end);
     Ok(found)
 }

@@ -2,20 +2,19 @@
 
 use super::LookArgs;
 use super::client::{Error, get_lines, print};
-use super::output::tell;
-use super::query_args::{End, each_item};
+use super::query_args::{End, each_item, tell_end};
 
 /// Which part of a list to show.
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Show what happened since then: 90m, 2d (so long ago), or a time as 2026-11-28T17:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Show what happened since then: 90m, 2d (so long ago), or a time in UTC like '2026-11-28 17:00'.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// Show what happened before that.
-    #[arg(long, value_name = "TIME")]
+    /// Show what happened before that; `now` is a time, too.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Number of lines.
-    #[arg(long, short = 'n', default_value_t = 20)]
+    #[arg(long, short = 'n', default_value_t = 20, allow_negative_numbers = true)]
     limit: usize,
     /// Continue where the previous answer ended.
     #[arg(long)]
@@ -30,7 +29,7 @@ pub(super) struct Listing<T> {
     /// In the order of the answer; empty with `--json`.
     pub(super) items: Vec<T>,
     /// Whether there are any.
-    pub(super) found: bool,
+    found: bool,
     end: End,
 }
 
@@ -40,14 +39,12 @@ impl<T> Listing<T> {
         self.end.truncated
     }
 
-    /// Says what the page does not have.
-    pub(super) fn say_rest(&self, command: &str) {
-        if !self.end.complete {
-            tell!("… not all was looked at in this time: --timeout gives it more");
-        }
-        if let Some(next) = &self.end.next {
-            tell!("… more: distlogd {command} --cursor {next} (with the same filters)");
-        }
+    /// Says what the page does not have, or that there is `nothing`. Gives whether it has anything.
+    ///
+    /// # Errors
+    /// As [`tell_end`].
+    pub(super) fn tell_end(&self, nothing: &str) -> Result<bool, Error> {
+        tell_end(self.found, &self.end, nothing)
     }
 }
 

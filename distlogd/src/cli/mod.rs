@@ -49,6 +49,27 @@ Exit codes:
      the rest is in the store for the next start
   4  nothing found";
 
+const TREE_EXAMPLES: &str = "\
+Examples:
+  distlogd tree e252a11f-d33d-483d-ba08-bc8f642b2f10        a whole trace
+  distlogd tree e252a11f-d33d-483d-ba08-bc8f642b2f10/1/2    a subtask and what is below it
+  distlogd tree ID --depth 2                                the overview of a large one
+
+`distlogd tasks`, `problems` and `find --full` show ids.";
+
+const TAIL_EXAMPLES: &str = "\
+Examples:
+  distlogd tail                                       all that comes
+  distlogd tail -f 'severity >= WARN'                 what is wrong
+  distlogd tail --task ID                             one task and what is below it
+  distlogd tail --json | jq .message                  for programs";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  distlogd check distlogd.yaml && systemctl restart distlogd
+
+Exit codes: 0 right, 2 wrong.";
+
 /// Stores the records of distributed programs, routes them by rules and shows the tree of tasks.
 ///
 /// Without a command it runs the daemon: on loopback, with its store in ./distlog-data, unless a configuration says
@@ -71,6 +92,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Draw the tree of a task.
+    #[command(after_help = TREE_EXAMPLES)]
     Tree {
         /// The task: a trace id, or the id of a subtask.
         id: String,
@@ -90,6 +112,7 @@ enum Command {
     /// Count records by service, severity or any field, and over time; how long tasks took.
     Stats(stats::StatsArgs),
     /// Follow records as they come, ordered by time.
+    #[command(after_help = TAIL_EXAMPLES)]
     Tail {
         /// Show only records that match this CEL condition, like 'severity >= WARN && service == "orders"'.
         #[arg(long, short, value_name = "CEL")]
@@ -117,6 +140,7 @@ enum Command {
     /// Show how a running daemon does: receivers, processors, producers, store.
     Status(status::StatusArgs),
     /// Check a configuration and report all its faults.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check {
         /// The configuration, in YAML.
         file: PathBuf,
@@ -128,8 +152,17 @@ enum Command {
 #[derive(Debug, Args)]
 struct DaemonArgs {
     /// HTTP address of the daemon.
-    #[arg(long, env = "DISTLOGD_URL", default_value = "http://127.0.0.1:5080")]
+    #[arg(long, env = "DISTLOGD_URL", default_value = "http://127.0.0.1:5080", value_parser = http_url)]
     url: String,
+}
+
+fn http_url(text: &str) -> Result<String, &'static str> {
+    let known = ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    known
+        .then(|| text.to_owned())
+        .ok_or("write http:// before it")
 }
 
 #[derive(Debug, Args)]

@@ -5,16 +5,19 @@ use std::fmt::Write as _;
 use super::client::{print, report_found};
 use super::listing::{ListArgs, Listing, list};
 use super::output::tell;
-use super::table::{cut_to, terminal_width, width};
+use super::table::terminal_width;
 use super::{DaemonArgs, LookArgs};
 use crate::escape::one_line;
 use crate::query::problems::Problem;
-use crate::tree::paint::{HumanCount, HumanDuration, Look, Style};
+use crate::tree::paint::{HumanCount, HumanDuration, Look, Style, cut_to, width};
+
+/// A longer name of a service is cut, in columns.
+const MAX_SERVICE: usize = 40;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Errors that were logged and tasks that failed, grouped by service, place in the code and kind of error. What is logged
-and then fails its task, and those above, counts once.
+Errors that were logged and tasks that failed, grouped by service, place in the code
+and kind of error. What is logged and then fails its task, and those above, counts once.
 
 Examples:
   distlogd problems --since 1d            the last one seen at the bottom
@@ -43,18 +46,11 @@ pub(super) fn problems(args: &ProblemsArgs) -> u8 {
         &args.look,
     );
     report_found(listed.and_then(|listing: Listing<Problem>| {
-        let found = listing.found;
-        if !args.look.json {
-            if !found {
-                tell!("no problems");
-            }
-            print(&text(&listing.items, args.look.look(), terminal_width()))?;
-        }
+        print(&text(&listing.items, args.look.look(), terminal_width()))?;
         if listing.truncated() {
             tell!("there are more problems than can be told from each other: ask for less time (--since)");
         }
-        listing.say_rest("problems");
-        Ok(found)
+        listing.tell_end("no problems")
     }))
 }
 
@@ -71,18 +67,25 @@ fn text(problems: &[Problem], look: Look, columns: Option<usize>) -> String {
         out.push(' ');
         look.colour
             .put(&mut out, Style::Red, one_line(&problem.kind));
-        let ago = |time: u64| HumanDuration(look.now.saturating_sub(time));
+        // A clock may be ahead.
+        let when = |time: u64| match look.now.checked_sub(time) {
+            Some(age) => format!("{} ago", HumanDuration(age)),
+            None => look.clock(time).to_string(),
+        };
         let seen = match problem.count {
-            1 => format!("{} ago", ago(problem.last_seen_ns)),
+            1 => when(problem.last_seen_ns),
             _ => format!(
-                "{} ago, first {} ago",
-                ago(problem.last_seen_ns),
-                ago(problem.first_seen_ns)
+                "{}, first {}",
+                when(problem.last_seen_ns),
+                when(problem.first_seen_ns)
             ),
         };
         let kind = one_line(&problem.kind).to_string();
         let left = columns.saturating_sub(width(&count) + 1 + width(&kind) + 2);
-        let message = one_line(problem.message.lines().next().unwrap_or_default()).to_string();
+        let message = match problem.message.lines().next() {
+            None | Some("") => "(no text)".to_owned(),
+            Some(first) => one_line(first).to_string(),
+        };
         let _ = writeln!(out, "  {}", cut_to(&message, left.max(8)));
         let place = match (problem.place.as_str(), problem.target.as_str()) {
             ("", target) => target,
@@ -90,7 +93,8 @@ fn text(problems: &[Problem], look: Look, columns: Option<usize>) -> String {
         };
         let mut line = String::from("  ");
         let template = one_line(problem.template.lines().next().unwrap_or_default()).to_string();
-        let mut parts = vec![one_line(&problem.service).to_string()];
+        let service = one_line(&problem.service).to_string();
+        let mut parts = vec![cut_to(&service, look.limit(MAX_SERVICE))];
         if template != message {
             parts.push(template);
         }

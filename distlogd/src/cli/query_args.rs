@@ -24,11 +24,11 @@ pub(super) struct QueryArgs {
     /// Only records at least this severe: trace, debug, info, warn, error or fatal.
     #[arg(long, value_name = "LEVEL")]
     severity: Option<String>,
-    /// Only records from this time on: `90m` or `2d` ago, or a time like 2026-11-28T17:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Only records from this time on: `90m` or `2d` ago, or a time in UTC like '2026-11-28 17:00'.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// Only records before this time.
-    #[arg(long, value_name = "TIME")]
+    /// Only records before this time; `now` is one, too.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Answer after this time with what was found.
     #[arg(long, value_name = "DURATION", default_value = "30s")]
@@ -54,6 +54,23 @@ impl QueryArgs {
             query.extend(value.as_ref().map(|value| (name, value.clone())));
         }
         query
+    }
+
+    /// What to write where the words look like a field, as lines of records show it.
+    pub(super) fn field_hint(&self) -> Option<String> {
+        self.text.iter().find_map(|text| {
+            let (name, value) = text.split_once('=')?;
+            let in_name = |c: char| c.is_alphanumeric() || c == '_';
+            if name.is_empty() || !name.chars().all(in_name) || value.is_empty() {
+                return None;
+            }
+            let number = value.parse::<f64>().is_ok() || matches!(value, "true" | "false");
+            let quote = if number { "" } else { "\"" };
+            let value = value.trim_matches('"');
+            Some(format!(
+                "a field is found by -f 'fields.{name} == {quote}{value}{quote}'"
+            ))
+        })
     }
 }
 
@@ -95,7 +112,7 @@ pub(super) fn each_item(
     let mut status = Status::new();
     let unreadable = |error: &dyn std::fmt::Display| Error::Answer(error.to_string());
     for line in BufReader::new(body).lines() {
-        let line = line.map_err(|error| unreadable(&error))?;
+        let line = line.map_err(Error::BrokenOff)?;
         if line.starts_with("{\"progress\":") {
             let Line { progress } = serde_json::from_str(&line).map_err(|e| unreadable(&e))?;
             status.show(&progress);
@@ -151,14 +168,28 @@ impl Drop for Status {
     }
 }
 
-/// Says where more is, and what was not looked at.
-pub(super) fn tell_end(end: &End) {
-    match (&end.next, end.complete) {
-        (Some(next), true) => tell!("… older ones: --cursor {next}"),
-        (Some(next), false) => {
-            tell!("… not all was looked at in this time: go on with --cursor {next}");
+/// Says where more is, and what was not looked at. Gives whether anything was found.
+///
+/// # Errors
+/// If nothing was found, and not all was looked at: what is asked for may be there.
+pub(super) fn tell_end(found: bool, end: &End, nothing: &str) -> Result<bool, Error> {
+    let rest = match &end.next {
+        Some(next) => format!("go on with --cursor {next}"),
+        None => "--timeout gives it more".to_owned(),
+    };
+    if !end.complete {
+        let why = format!("not all was looked at in this time: {rest}");
+        if !found {
+            return Err(Error::Incomplete(why));
         }
-        (None, false) => tell!("… not all was looked at in this time: --timeout gives it more"),
-        (None, true) => {}
+        tell!("… {why}");
+        return Ok(true);
     }
+    if !found {
+        tell!("{nothing}");
+    }
+    if let Some(next) = &end.next {
+        tell!("… older ones: --cursor {next}");
+    }
+    Ok(found)
 }

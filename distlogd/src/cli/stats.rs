@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 use super::client::{Error, get_lines, report_found};
 use super::output::tell;
-use super::query_args::{QueryArgs, each_item};
+use super::query_args::{QueryArgs, each_item, tell_end};
 use super::table::terminal_width;
 use super::{DaemonArgs, LookArgs};
 use crate::escape::{one_line, put_cut};
-use crate::tree::paint::{Colour, HumanDuration, Look, Style};
+use crate::tree::paint::{Colour, HumanCount, HumanDuration, Look, Style, width as columns_of};
 use crate::values::parse_duration;
 
 const EXAMPLES: &str = "\
@@ -24,7 +24,7 @@ Examples:
   distlogd stats --by fields.route --severity error errors by a field
   distlogd stats refused --every 1h --by service    how often a word came, by hour and service
 
-Exit codes: 0 found, 4 nothing found.";
+Exit codes: 0 found, 1 failed or nothing found in this time, 4 nothing found.";
 
 /// Groups that are shown if nothing is said, and time slots.
 const LIMITS: (usize, usize) = (50, 1000);
@@ -45,8 +45,8 @@ pub(super) struct StatsArgs {
     /// Count for each slot of time: 1m, 1h.
     #[arg(long, value_name = "DURATION")]
     every: Option<String>,
-    /// Number of groups: the largest or, with --every, the newest.
-    #[arg(long, short = 'n')]
+    /// Number of groups: the largest or, with --every, those of the newest slots.
+    #[arg(long, short = 'n', allow_negative_numbers = true)]
     limit: Option<usize>,
     #[command(flatten)]
     daemon: DaemonArgs,
@@ -62,7 +62,7 @@ pub(super) fn stats(args: &StatsArgs) -> u8 {
 
 fn ask(args: &StatsArgs) -> Result<bool, Error> {
     let by = match (&args.by, &args.every) {
-        (Some(by), _) => by.clone(),
+        (Some(by), _) => by.iter().map(|name| name.trim().to_owned()).collect(),
         (None, Some(_)) => Vec::new(),
         (None, None) => vec!["service".to_owned(), "severity".to_owned()],
     };
@@ -102,20 +102,14 @@ fn ask(args: &StatsArgs) -> Result<bool, Error> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(Error::Output)?;
-    if found == 0 && end.complete {
-        tell!("nothing found");
-    }
     let more = end.groups.saturating_sub(found);
     if more > 0 {
-        tell!("… {more} more groups: -n shows more");
+        tell!("… {} more groups: -n shows more", HumanCount(more as u64));
     }
     if end.truncated {
         tell!("there are more groups than can be counted: some are missing, others are too small");
     }
-    if !end.complete {
-        tell!("not all was looked at in this time: --timeout gives it more");
-    }
-    Ok(found > 0)
+    tell_end(found > 0, &end, "nothing found")
 }
 
 /// Columns of the terminal.
@@ -132,6 +126,11 @@ fn time_of(row: &Row) -> u64 {
 
 fn count_of(row: &Row) -> u64 {
     row.get("count").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The count as people read it.
+fn counted(row: &Row) -> String {
+    HumanCount(count_of(row)).to_string()
 }
 
 /// Adds the slots in which nothing was, unless they are very many.
@@ -196,7 +195,7 @@ fn table(rows: &[Row], by: &[String], look: Look) -> String {
             values
                 .iter()
                 .chain([name])
-                .map(|v| v.chars().count())
+                .map(|v| columns_of(v))
                 .max()
                 .unwrap_or(0)
         })
@@ -214,7 +213,7 @@ fn table(rows: &[Row], by: &[String], look: Look) -> String {
     out.push('\n');
     for (at, row) in rows.iter().enumerate() {
         look.colour
-            .put(&mut out, Style::Bold, format_args!("{:>9}", count_of(row)));
+            .put(&mut out, Style::Bold, format_args!("{:>9}", counted(row)));
         if timed {
             for (_, name) in DURATIONS {
                 let value = row.get(name).and_then(Value::as_u64);
@@ -226,11 +225,7 @@ fn table(rows: &[Row], by: &[String], look: Look) -> String {
             let value = &columns[at_column][at];
             out.push_str("  ");
             let last = at_column + 1 == by.len();
-            let padding = if last {
-                0
-            } else {
-                width - value.chars().count()
-            };
+            let padding = if last { 0 } else { width - columns_of(value) };
             look.colour.put(&mut out, style_of(name, value), value);
             out.push_str(&" ".repeat(padding));
         }
@@ -251,10 +246,11 @@ fn style_of(name: &str, value: &str) -> Style {
 fn histogram(rows: &[Row], by: &[String], look: Look, width: usize) -> String {
     let mut out = String::new();
     let most = rows.iter().map(count_of).max().unwrap_or(0).max(1);
-    let digits = most.to_string().len();
+    let digits = HumanCount(most).to_string().len();
     let clocks: Vec<String> = rows
         .iter()
-        .map(|row| look.clock(time_of(row)).to_string())
+        // The epoch is a time here, not one that nobody knows.
+        .map(|row| look.clock(time_of(row).max(1)).to_string())
         .collect();
     // Slots mostly begin at full seconds.
     let whole = clocks.iter().all(|clock| clock.ends_with(".000"));
@@ -266,8 +262,11 @@ fn histogram(rows: &[Row], by: &[String], look: Look, width: usize) -> String {
     for (row, clock) in rows.iter().zip(&clocks) {
         let count = count_of(row);
         look.colour.put(&mut out, Style::Dim, &clock[..cut(clock)]);
-        look.colour
-            .put(&mut out, Style::Bold, format_args!(" {count:>digits$} "));
+        look.colour.put(
+            &mut out,
+            Style::Bold,
+            format_args!(" {:>digits$} ", counted(row)),
+        );
         let text = bar_of(count, most, bar);
         look.colour.put(&mut out, Style::Green, &text);
         if !by.is_empty() {
@@ -328,6 +327,13 @@ mod tests {
 ";
         assert_eq!(table(&rows, &by, look()), expected);
         assert_eq!(table(&[], &by, look()), "");
+    }
+
+    #[test]
+    fn a_slot_at_the_epoch_has_its_time() {
+        let rows = rows(&[r#"{"time":"1970-01-01T00:00:00Z","count":12345}"#]);
+        let text = histogram(&rows, &[], look(), 10);
+        assert_eq!(text, "1970-01-01 00:00:00 12,345 ████\n");
     }
 
     #[test]

@@ -21,7 +21,7 @@ Examples:
   distlogd status --json | jq .store     for programs")]
 pub(super) struct StatusArgs {
     /// List this many producers, those that sent last.
-    #[arg(long, short = 'n', default_value_t = 20)]
+    #[arg(long, short = 'n', default_value_t = 20, allow_negative_numbers = true)]
     producers: usize,
     #[command(flatten)]
     daemon: DaemonArgs,
@@ -56,26 +56,26 @@ fn page(status: &Status, look: Look, columns: Option<usize>) -> String {
         status.process_id
     );
     put_store(&mut out, look, status);
+    let none = match status.more_producers {
+        0 => "no producers yet",
+        _ => "",
+    };
     let sections = [
-        receivers(status),
-        processors(status),
-        producers(status, look),
+        (receivers(status), ""),
+        (processors(status), "no processors: records are only stored"),
+        (producers(status, look), none),
     ];
-    for table in &sections {
+    for (table, none) in &sections {
+        if table.is_empty() && none.is_empty() {
+            continue;
+        }
         out.push('\n');
-        table.put(&mut out, look, columns);
-    }
-    if status.processors.is_empty() {
-        look.colour.put(
-            &mut out,
-            Style::Dim,
-            "no processors: records are only stored",
-        );
-        out.push('\n');
-    }
-    if status.producers.is_empty() {
-        look.colour.put(&mut out, Style::Dim, "no producers yet");
-        out.push('\n');
+        if table.is_empty() {
+            look.colour.put(&mut out, Style::Dim, none);
+            out.push('\n');
+        } else {
+            table.put(&mut out, look, columns);
+        }
     }
     if status.more_producers > 0 {
         let more = format!("… {} more: distlogd status -n 1000", status.more_producers);
@@ -116,10 +116,12 @@ fn put_store(out: &mut String, look: Look, status: &Status) {
         let age = HumanDuration(status.time_ns.saturating_sub(deletion.asked_ns));
         let _ = write!(out, "  deleting {}", one_line(&deletion.which.said()));
         let records = HumanCount(deletion.records);
-        let _ = writeln!(
-            out,
-            ", asked {age} ago: {records} records are out of its files"
-        );
+        let are = if deletion.records == 1 {
+            "record is"
+        } else {
+            "records are"
+        };
+        let _ = writeln!(out, ", asked {age} ago: {records} {are} out of its files");
     }
     for (count, what) in wrong(store) {
         if count > 0 {
@@ -260,9 +262,9 @@ fn producers(status: &Status, look: Look) -> Table {
 
 /// How long ago, or when that was.
 fn ago(status: &Status, time: u64, look: Look) -> String {
-    let age = status.time_ns.saturating_sub(time);
-    if age > 24 * 3_600_000_000_000 {
-        return look.clock(time).to_string();
+    // A clock may be ahead.
+    match status.time_ns.checked_sub(time) {
+        Some(age) if age <= 24 * 3_600_000_000_000 => format!("{} ago", HumanDuration(age)),
+        _ => look.clock(time).to_string(),
     }
-    format!("{} ago", HumanDuration(age))
 }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
 use crate::escape::one_line;
-use crate::tree::paint::{Look, Style};
+use crate::tree::paint::{Look, Style, cut_to, width};
 
 /// No column becomes narrower than this when the terminal is too narrow.
 const MIN_WIDTH: usize = 8;
@@ -19,28 +17,6 @@ pub(super) fn terminal_width() -> Option<usize> {
     let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok();
     let columns = set.or_else(|| size().map(|size| usize::from(size.ws_col)));
     columns.filter(|columns| *columns > 0)
-}
-
-/// How many columns of a terminal a text takes.
-pub(super) fn width(text: &str) -> usize {
-    text.width()
-}
-
-/// The beginning of a text, `…` at its end if it takes more columns than this.
-pub(super) fn cut_to(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let (mut out, mut taken) = (String::new(), 1);
-    for c in text.chars() {
-        taken += c.width().unwrap_or(0);
-        if taken > columns {
-            break;
-        }
-        out.push(c);
-    }
-    out.push('…');
-    out
 }
 
 /// A text in a table.
@@ -105,6 +81,10 @@ impl Table {
     /// A line below the last row, indented; it is not cut.
     pub(super) fn below(&mut self, cell: Cell) {
         self.below.insert(self.rows.len().saturating_sub(1), cell);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// Appends it. Columns that are empty in all rows are left out; texts are cut where `columns` are not enough.

@@ -1,8 +1,7 @@
 //! `distlogd tasks`: the tasks that began a trace.
 
-use super::client::{Error, print, report_found};
+use super::client::{print, report_found};
 use super::listing::{ListArgs, Listing, list};
-use super::output::tell;
 use super::{DaemonArgs, LookArgs};
 use crate::escape::{one_line, put_cut};
 use crate::query::tasks::TaskItem;
@@ -76,20 +75,9 @@ pub(super) fn tasks(args: &TasksArgs) -> u8 {
         &args.look,
     );
     report_found(listed.and_then(|listing: Listing<TaskItem>| {
-        let found = listing.found;
-        if !args.look.json {
-            show(&listing, args.look.look())?;
-        }
-        listing.say_rest("tasks");
-        Ok(found)
+        print(&text(&listing.items, args.look.look()))?;
+        listing.tell_end("no such tasks")
     }))
-}
-
-fn show(listing: &Listing<TaskItem>, look: Look) -> Result<(), Error> {
-    if listing.items.is_empty() {
-        tell!("no such tasks");
-    }
-    print(&text(&listing.items, look))
 }
 
 /// The list, newest last, one line for each task.

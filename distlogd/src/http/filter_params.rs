@@ -44,14 +44,15 @@ pub(super) const SEVERITY: Param<AtLeast> = Param {
 
 pub(super) const FROM: Param<Time> = Param {
     name: "from",
-    about: "From this time on: how long ago, or RFC 3339.",
-    examples: &["1h", "2d", "2026-05-01T12:00:00Z"],
+    about: "From this time on: how long ago, or RFC 3339; without an offset it is UTC, and seconds or the time of \
+            day can be left out.",
+    examples: &["1h", "2d", "2026-05-01T12:00:00Z", "2026-05-01"],
     shape: Time,
 };
 
 pub(super) const TO: Param<Time> = Param {
     name: "to",
-    about: "Before this time: how long ago, RFC 3339, or now.",
+    about: "Before this time: as `from`, or now.",
     examples: &["now", "30m"],
     shape: Time,
 };
@@ -230,7 +231,7 @@ mod tests {
             (
                 "timeout",
                 "6m",
-                "expected a duration as `5s` or `1m30s`, at most 5m",
+                "expected a duration as `5s` or `1m30s`, more than 0, at most 5m",
             ),
             ("timeout", "0", "`timeout` is wrong"),
             (
@@ -254,6 +255,11 @@ mod tests {
                 "sevice",
                 "a",
                 "the parameter `sevice` is not known: did you mean `service`? There are limit, timeout",
+            ),
+            (
+                "since",
+                "1h",
+                "the parameter `since` is not known: did you mean `from`? There are",
             ),
             (
                 "zzz",

@@ -110,16 +110,15 @@ distlogd
 GET /api/v1/tasks?limit=20            tasks that began a trace, newest first, as JSON; &failed=true &lost=true
                                       &running=true &cancelled=true &service=NAME &name=TEXT &min_duration=2s
                                       &from=1h &to=TIME &cursor=NEXT
-GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it,
-    ?format=records lists its records;
-                                      &depth=100 levels, &limit=500000 tasks and records,
-                                          &cursor=NEXT of the answer before, &full=true
+GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=records lists its
+                                      records; &depth=100 levels, &limit=500000 tasks and records, &full=true,
+                                      &cursor=NEXT of the answer before
 GET /api/v1/records?q=WORDS           the newest records that have these words, as JSON or, with
-                                      Accept: application/x-ndjson, one a line;
-    &filter=CEL&service=S&severity=WARN&from=1h&to=now
-                                      &limit=100, &cursor=NEXT of the answer before, &timeout=30s
+                                      Accept: application/x-ndjson, one a line; &filter=CEL &service=S
+                                      &severity=WARN &from=1h &to=now &limit=100 &timeout=30s
+                                      &cursor=NEXT of the answer before
 DELETE /api/v1/records?trace=ID       deletes the records of a trace for good, or those that match a condition:
-    &filter=CEL&from=TIME&to=TIME     &dry_run=true only counts them
+                                      ?filter=CEL&to=TIME &from=TIME; &dry_run=true only counts them
 GET /api/v1/stats?by=service,severity counts of the records that match, by groups and, with &every=1m, by time;
                                       percentiles of durations where tasks end; &q= and so on as for records
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
@@ -266,9 +265,12 @@ async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     response
 }
 
+/// So begins what is said of a path that no endpoint has.
+pub(crate) const NOTHING_AT: &str = "nothing is at ";
+
 async fn unknown(uri: Uri) -> Problem {
     let why = format!(
-        "nothing is at {}: GET / lists what there is, /api/v1/openapi.json describes the API",
+        "{NOTHING_AT}{}: GET / lists what there is, /api/v1/openapi.json describes the API",
         quoted(uri.path())
     );
     Problem::not_found(why)

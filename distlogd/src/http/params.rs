@@ -110,10 +110,26 @@ impl Params {
     }
 }
 
+/// Names that other tools, and the command line, have for some.
+const ALIASES: [(&str, &str); 6] = [
+    ("since", "from"),
+    ("start", "from"),
+    ("until", "to"),
+    ("end", "to"),
+    ("query", "q"),
+    ("n", "limit"),
+];
+
 fn unknown(name: &str, known: &[&'static str]) -> Problem {
+    let alias = ALIASES
+        .iter()
+        .find(|(alias, meant)| *alias == name && known.contains(meant));
+    let meant = alias
+        .map(|(_, meant)| *meant)
+        .or_else(|| nearest(name, known.iter().copied()));
     let all = known.join(", ");
     let quote = quoted(name);
-    let problem = match (nearest(name, known.iter().copied()), known) {
+    let problem = match (meant, known) {
         (_, []) => Problem::bad_request(format_args!(
             "the parameter {quote} is not known: there are none here"
         )),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::problem::{Problem, quoted};
 use crate::query::{MAX_TEXT, Phrase, parse_time};
-use crate::values::{parse_duration, show_duration};
+use crate::values::{MAX_DURATION, parse_duration, show_duration};
 
 /// What a parameter can be.
 pub(super) trait Shape: Sync {
@@ -152,8 +152,10 @@ impl Shape for Span {
         };
         let duration = parse_duration(text).filter(|d| !d.is_zero() && *d <= self.most);
         duration.ok_or_else(|| {
-            let most = show_duration(self.most);
-            let expected = format!("a duration as `5s` or `1m30s`, at most {most}");
+            let mut expected = "a duration as `5s` or `1m30s`, more than 0".to_owned();
+            if self.most < MAX_DURATION {
+                expected += &format!(", at most {}", show_duration(self.most));
+            }
             Problem::parameter(name, quoted(text), expected)
         })
     }

@@ -85,7 +85,7 @@ pub struct FirstDifference {
     pub offset_ns: u64,
     /// Its place in all nodes.
     pub node: usize,
-    /// `only_a`, `only_b`, `outcome` or `records`.
+    /// `only_a`, `only_b`, `name`, `outcome` or `records`.
     pub kind: String,
     /// In words.
     pub text: String,
@@ -96,9 +96,9 @@ pub struct FirstDifference {
 pub struct DiffNode {
     /// Tasks above it.
     pub depth: usize,
-    /// The same for all that do the same.
+    /// The same for all that do the same. Those that were asked for may differ: then of the second tree.
     pub template: String,
-    /// Who does it.
+    /// Who does it, as `template`.
     pub service: String,
     /// In the first tree.
     pub a: Option<DiffTask>,
@@ -117,6 +117,10 @@ pub struct DiffTask {
     pub id: String,
     /// What it wants, in words.
     pub name: String,
+    /// The same for all that do the same.
+    pub template: String,
+    /// Who does it.
+    pub service: String,
     /// In ns since the epoch.
     pub begin_ns: Option<u64>,
     /// Its begin since that of the tree, in ns.
@@ -146,9 +150,17 @@ impl DiffNode {
     /// Whether both trees have it, and something of it differs other than the time that it took.
     pub fn differs(&self) -> bool {
         match (&self.a, &self.b) {
-            (Some(a), Some(b)) => a.outcome != b.outcome || !self.records.is_empty(),
+            (Some(a), Some(b)) => {
+                a.outcome != b.outcome || !self.records.is_empty() || self.is_other()
+            }
             _ => true,
         }
+    }
+
+    /// Whether each tree has a task of its own here: those that were asked for are compared whatever they do.
+    pub fn is_other(&self) -> bool {
+        let both = self.a.as_ref().zip(self.b.as_ref());
+        both.is_some_and(|(a, b)| (&a.template, &a.service) != (&b.template, &b.service))
     }
 }
 
@@ -233,6 +245,8 @@ fn shown_task(sides: &[Side<'_>; 2], side: usize, at: Option<usize>) -> Option<D
     Some(DiffTask {
         id: task.id.clone(),
         name: task.name.clone(),
+        template: task.template.clone(),
+        service: task.service.clone(),
         begin_ns: (task.begin > 0).then_some(task.begin),
         offset_ns: sides[side].offset(task.begin),
         duration_ns: task.duration,
@@ -258,6 +272,10 @@ fn describe(sides: &[Side<'_>; 2], pair: Pair) -> (DiffNode, Option<Difference>)
         b.checked_sub(a)
     });
     match (a, b) {
+        (Some(a), Some(b)) if (&a.template, &a.service) != (&b.template, &b.service) => {
+            let text = format!("{} in a, {} in b", name(a), name(b));
+            difference = Some((sides[1].offset(b.begin), "name", text));
+        }
         (Some(a), Some(b)) if a.outcome != b.outcome => {
             let end = b.begin.saturating_add(b.duration.unwrap_or(0));
             let at = sides[1].offset(end);

@@ -6,7 +6,8 @@
 //!
 //! `pool.rs` has the threads, `scan.rs` one query on its way over the blocks, `filter.rs` with `phrase.rs` the tests,
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
-//! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups; `tasks.rs` lists tasks, with
+//! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups
+//! (`grouping.rs`); `tasks.rs` lists tasks, with
 //! `candidates.rs`, `ended.rs`, `look_up.rs` and `trace_summary.rs`; `problems.rs` groups failures (`only.rs`).
 //! `stored_tree.rs` builds the tree of a trace, `diff.rs` compares two, with `diff_pairs.rs`.
 //! `span_names.rs`, `trace_search.rs`, `trace_spans.rs` and `calls.rs` see tasks as spans, for Jaeger's API.
@@ -20,6 +21,7 @@ mod diff_pairs;
 mod ended;
 mod error;
 mod filter;
+mod grouping;
 mod look_up;
 mod newest;
 mod only;
@@ -48,10 +50,11 @@ use distlog_store::Reader;
 pub use cursor::Cursor;
 pub use error::QueryError;
 pub use filter::Filter;
+pub use grouping::Grouping;
 pub use newest::{Encode, Page, Records};
 pub use phrase::{MAX_TEXT, Phrase};
 pub use scan::{Collect, Counters, Place, Progress, Running};
-pub use stats::{Grouping, MAX_GROUPS, Rows};
+pub use stats::{MAX_GROUPS, Rows};
 pub use time::parse_time;
 pub use trace_search::SpanTest;
 pub use trace_spans::trace_spans;

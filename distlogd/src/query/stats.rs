@@ -7,24 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
-use distlog_proto::wire::{Parts, field::record as field};
-use distlog_proto::{Kind, RecordRef, Severity};
-use distlog_python::json::{write_str, write_value};
-use distlog_rules::{Named, ValuePath};
+use distlog_proto::RecordRef;
+use distlog_proto::wire::Parts;
 use distlog_store::BlockSummary;
 use sketches_ddsketch::DDSketch;
 
 use super::budget::{Budget, Held};
+use super::grouping::Grouping;
 use super::scan::{Collect, Counters, Place, Running};
 use super::{Engine, Filter, QueryError};
 use crate::tree::paint::utc;
 
-/// The name by which blocks count their records.
-const SERVICE: &str = "service";
 /// A query has so many groups at most.
 pub const MAX_GROUPS: usize = 10_000;
-/// Records are grouped by so many names at most.
-const MAX_NAMES: usize = 8;
 /// The groups that a thread found take so much at most, in bytes.
 const MAX_HELD: usize = 16 << 20;
 /// What a group takes beside its key, in bytes.
@@ -32,142 +27,6 @@ const GROUP: usize = 96;
 /// What the durations of a group take, in bytes: at 1 % from the shortest to the longest about 100 bins for a factor
 /// of ten.
 const SKETCH: usize = 4 << 10;
-
-/// What records are grouped by.
-#[derive(Debug)]
-pub struct Grouping {
-    by: Vec<Name>,
-    /// In ns.
-    every: Option<u64>,
-}
-
-#[derive(Debug)]
-enum Name {
-    /// By its name rather than its number.
-    Severity,
-    Task,
-    Value(ValuePath),
-}
-
-impl Grouping {
-    /// Reads names with commas between them: those of conditions, and `task_name`.
-    ///
-    /// # Errors
-    /// If a name is not known or stands there twice, or there are too many.
-    pub fn parse(by: &str, every: Option<Duration>) -> Result<Grouping, QueryError> {
-        let mut names: Vec<Name> = Vec::new();
-        for text in by.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-            let name = match text {
-                "severity" => Name::Severity,
-                "task_name" => Name::Task,
-                _ => Name::Value(
-                    ValuePath::parse(text)
-                        .map_err(|fault| QueryError::Request(format!("`by`: {}", fault.message)))?,
-                ),
-            };
-            if names.iter().any(|known| known.text() == name.text()) {
-                let why = format!("`by` has `{text}` twice: give it once");
-                return Err(QueryError::Request(why));
-            }
-            names.push(name);
-        }
-        if names.len() > MAX_NAMES {
-            let found = format!("{} names", names.len());
-            let expected = format!("at most {MAX_NAMES}");
-            return Err(QueryError::parameter("by", found, expected));
-        }
-        Ok(Grouping {
-            by: names,
-            every: every.and_then(|every| u64::try_from(every.as_nanos()).ok()),
-        })
-    }
-
-    /// The group of a record: when it begins, and the fields of a JSON object.
-    fn key(&self, record: &RecordRef<'_>, time: u64, key: &mut Vec<u8>) {
-        let begin = self.every.map_or(0, |every| time - time % every);
-        key.extend_from_slice(&begin.to_be_bytes());
-        for name in &self.by {
-            write_str(key, name.text());
-            key.push(b':');
-            name.put(record, key);
-            key.push(b',');
-        }
-    }
-}
-
-impl Grouping {
-    /// Whether how many records there are of each service and severity is enough.
-    fn is_counted(&self) -> bool {
-        self.by.iter().all(|name| match name {
-            Name::Severity => true,
-            Name::Task => false,
-            Name::Value(path) => path.text() == SERVICE,
-        })
-    }
-
-    /// The parts of records that groups are made of, and how long tasks took.
-    fn parts(&self) -> Parts {
-        let mut parts = Parts::default();
-        for number in [field::KIND, field::DURATION] {
-            parts.add(number);
-        }
-        if self.every.is_some() {
-            parts.add(field::TIME);
-        }
-        for name in &self.by {
-            match name {
-                Name::Severity => parts.add_severity(),
-                Name::Task => {
-                    parts.add(field::NAME);
-                    parts.add(field::MESSAGE);
-                }
-                Name::Value(path) => path.add_parts(&mut parts),
-            }
-        }
-        parts
-    }
-
-    /// The group of the records of a service and severity.
-    fn key_of_counts(&self, service: &str, severity: Severity, begin: u64, key: &mut Vec<u8>) {
-        key.extend_from_slice(&begin.to_be_bytes());
-        for name in &self.by {
-            write_str(key, name.text());
-            key.push(b':');
-            match name {
-                Name::Severity => write_str(key, &severity.to_string()),
-                Name::Task | Name::Value(_) => write_str(key, service),
-            }
-            key.push(b',');
-        }
-    }
-}
-
-impl Name {
-    fn text(&self) -> &str {
-        match self {
-            Name::Severity => "severity",
-            Name::Task => "task_name",
-            Name::Value(path) => path.text(),
-        }
-    }
-
-    fn put(&self, record: &RecordRef<'_>, out: &mut Vec<u8>) {
-        let value = match self {
-            Name::Severity => return write_str(out, &record.severity.to_string()),
-            Name::Task if matches!(record.kind, Kind::Begin | Kind::End) => {
-                return write_str(out, record.task_name());
-            }
-            Name::Task => None,
-            Name::Value(path) => path.value(record),
-        };
-        match value {
-            None => out.extend_from_slice(b"null"),
-            Some(Named::Value(value)) => write_value(out, value),
-            Some(Named::Id(id)) => write_str(out, &id.to_string()),
-            Some(Named::Duration(nanos)) => out.extend_from_slice(nanos.to_string().as_bytes()),
-        }
-    }
-}
 
 impl Engine {
     /// Counts the records that pass by groups.
@@ -204,6 +63,7 @@ pub struct Groups {
 struct Group {
     count: u64,
     durations: Option<Box<DDSketch>>,
+    shortest: Option<u64>,
     longest: u64,
 }
 
@@ -240,7 +100,18 @@ impl Groups {
             groups.sort_unstable_by(|(a, x), (b, y)| {
                 (&a[..8], Reverse(x.count), &a[8..]).cmp(&(&b[..8], Reverse(y.count), &b[8..]))
             });
-            groups.drain(..all.saturating_sub(limit));
+            let begin = |at: usize| groups.get(at).map(|(key, _)| &key[..8]);
+            let cut = all.saturating_sub(limit);
+            // The oldest slot is shown whole or not at all, the newest as far as there is room.
+            let slot = groups.partition_point(|(key, _)| Some(&key[..8]) < begin(cut));
+            let next = groups.partition_point(|(key, _)| Some(&key[..8]) <= begin(cut));
+            let from = if slot == cut || next == all {
+                slot
+            } else {
+                next
+            };
+            groups.drain(..from);
+            groups.truncate(limit);
         } else {
             groups.sort_unstable_by(|(a, x), (b, y)| {
                 (Reverse(x.count), a).cmp(&(Reverse(y.count), b))
@@ -293,8 +164,9 @@ fn row(key: &[u8], group: &Group, by_time: bool) -> Vec<u8> {
     if let Some(durations) = &group.durations {
         for (name, part) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
             let value = durations.quantile(part).ok().flatten().unwrap_or_default();
-            // A bin may reach beyond the longest.
-            let value = (value.round() as u64).min(group.longest);
+            // A bin may reach beyond the shortest and the longest.
+            let value = (value.round() as u64).max(group.shortest.unwrap_or(0));
+            let value = value.min(group.longest);
             out.extend_from_slice(format!(",\"{name}_ns\":{value}").as_bytes());
         }
         out.extend_from_slice(format!(",\"max_ns\":{}", group.longest).as_bytes());
@@ -312,6 +184,7 @@ impl Collect for Groups {
         if let Some(took) = record.took()
             && let Some(group) = self.groups.get_mut(&*key)
         {
+            group.shortest = Some(group.shortest.map_or(took, |known| known.min(took)));
             group.longest = group.longest.max(took);
             match &mut group.durations {
                 Some(durations) => durations.add(took as f64),
@@ -373,6 +246,7 @@ impl Collect for Groups {
 impl Group {
     fn add(&mut self, other: Group) {
         self.count += other.count;
+        self.shortest = [self.shortest, other.shortest].into_iter().flatten().min();
         self.longest = self.longest.max(other.longest);
         match (&mut self.durations, other.durations) {
             (Some(durations), Some(other)) => {
@@ -388,7 +262,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use distlog_proto::wire::BatchWriter;
-    use distlog_proto::{BatchRef, Record};
+    use distlog_proto::{BatchRef, Kind, Record};
 
     use super::*;
 
@@ -484,6 +358,31 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_slot_of_time_is_whole() {
+        let ends: Vec<(&str, u64)> = (0..150).map(|n| (["a", "b", "b"][n % 3], 5)).collect();
+        let every = Some(Duration::from_secs(60));
+        for (limit, expected) in [
+            (6, &[40, 20, 40, 20, 20, 10][..]),
+            (5, &[40, 20, 20, 10]),
+            (3, &[20, 10]),
+            (1, &[20]),
+        ] {
+            let rows = rows(groups("task_name", every, &ends, &Arc::default()), limit);
+            let counts: Vec<&serde_json::Value> = rows.iter().map(|row| &row["count"]).collect();
+            assert_eq!(counts, expected.iter().collect::<Vec<_>>(), "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_is_no_shorter_than_the_shortest() {
+        let ends = [("pay", 1_000_000); 100];
+        let rows = rows(groups("", None, &ends, &Arc::default()), 1);
+        for name in ["p50_ns", "p99_ns", "max_ns"] {
+            assert_eq!(rows[0][name], 1_000_000, "{name}");
+        }
+    }
+
+    #[test]
     fn too_many_groups_are_said() {
         let names: Vec<String> = (0..MAX_GROUPS + 5).map(|n| n.to_string()).collect();
         let ends: Vec<(&str, u64)> = names.iter().map(|name| (&**name, 1)).collect();
@@ -494,24 +393,5 @@ mod tests {
         assert_eq!(rows.records, rows.groups as u64);
         // All memory is given back.
         assert!(budget.hold().grow(super::super::budget::ALL));
-    }
-
-    #[test]
-    fn names_that_cannot_be_are_refused() {
-        for (by, why) in [
-            (
-                "sevice",
-                "`by`: unknown name `sevice`: did you mean `service`?",
-            ),
-            ("service,service", "`by` has `service` twice"),
-            ("a == b", "`by`: `a == b` is no name"),
-            (
-                "file,line,module,function,thread,task,host,target,service",
-                "found 9 names, expected at most 8",
-            ),
-        ] {
-            let error = Grouping::parse(by, None).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
     }
 }

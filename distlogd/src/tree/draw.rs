@@ -224,6 +224,7 @@ fn put_title(
     colour.put(out, style, mark);
     out.push(' ');
     match head.filter(|_| node.is_told()).map_or("", title) {
+        "" if node.is_told() => colour.put(out, Style::Dim, "(no name)"),
         "" => {
             let id = tree.id_of(node, path);
             let text = format!("{} (its begin is not here)", one_line(&id));

@@ -11,12 +11,19 @@
 
 use distlog_proto::{Kind, Outcome, RecordRef};
 
-use super::paint::{Look, Style, span_or_dash};
+use super::paint::{Look, Style, cut_to, span_or_dash, width};
 use super::service::service_of;
 use super::words::{first_line, mark, put_details, put_fields, reason, service_name};
 
 /// A deeper task is not indented further.
 const MAX_INDENT: usize = 12;
+
+/// Columns of a service: shorter ones are padded, longer ones cut.
+const MIN_SERVICE: usize = 9;
+const MAX_SERVICE: usize = 32;
+/// Characters of a trace id, and those that are enough to tell it from those beside it.
+const ID: usize = 36;
+const SHORT_ID: usize = 8;
 
 /// Stands before all lines of a record but the first.
 const BELOW: &str = "             ┆ ";
@@ -32,19 +39,18 @@ pub fn put_line(out: &mut String, look: Look, record: &RecordRef<'_>) {
         format_args!("{:<5}", record.level_name()),
     );
     out.push(' ');
-    colour.put(
-        out,
-        Style::Cyan,
-        format_args!("{:<9}", service_name(look, service_of(record))),
-    );
-    out.push(' ');
+    let service = service_name(look, service_of(record));
+    colour.put(out, Style::Cyan, cut_to(&service, look.limit(MAX_SERVICE)));
+    let taken = width(&service);
+    out.push_str(&" ".repeat(MIN_SERVICE.saturating_sub(taken) + 1));
+    let shown = if look.full { ID } else { SHORT_ID };
     let Some(task) = record.task else {
-        out.push_str("         ");
+        out.push_str(&" ".repeat(shown + 1));
         let below = put_details(out, look, record);
         return end(out, look, &below);
     };
-    let trace = task.trace_id.to_hex();
-    colour.put(out, Style::Dim, &trace[..8]);
+    let trace = task.trace_id.to_string();
+    colour.put(out, Style::Dim, trace.get(..shown).unwrap_or(&trace));
     out.push(' ');
     let steps = if task.path.is_empty() {
         0
@@ -103,12 +109,43 @@ fn title(look: Look, record: &RecordRef<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use distlog_proto::BatchRef;
+    use distlog_proto::{BatchRef, Record, Task, TaskId};
     use proptest::prelude::*;
 
     use super::*;
     use crate::tree::hostile::{batches, check, records, texts};
     use crate::tree::paint::Colour;
+
+    #[test]
+    fn services_take_columns_and_a_full_line_has_the_whole_id() {
+        let id: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10".parse().unwrap();
+        let line = |service: &str, full| {
+            let mut record = Record {
+                message: "hi".into(),
+                task: Some(Task::from(&id)),
+                ..Record::default()
+            };
+            record.source.service = service.into();
+            let look = Look {
+                full,
+                ..Look::new(Colour::Off, false)
+            };
+            let mut out = String::new();
+            for bytes in batches(&[record]) {
+                let batch = BatchRef::parse(&bytes).unwrap();
+                batch
+                    .records()
+                    .for_each(|record| put_line(&mut out, look, &record.unwrap()));
+            }
+            out
+        };
+        let (short, wide) = (line("shop", false), line("サービス", false));
+        assert!(short.ends_with(" shop      e252a11f │ hi\n"), "{short}");
+        assert!(wide.ends_with(" サービス  e252a11f │ hi\n"), "{wide}");
+        let long = "s".repeat(90);
+        assert!(line(&long, false).contains(&format!(" {}… e252a11f ", "s".repeat(31))));
+        assert!(line(&long, true).contains(&format!(" {long} {id} ")));
+    }
 
     proptest! {
         #[test]

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use distlog_proto::wire::FieldsRef;
 use distlog_proto::{Severity, ValueRef};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::escape::{is_escaped, one_line, put_cut};
 
@@ -234,6 +235,28 @@ pub fn utc(time: u64) -> chrono::DateTime<chrono::Utc> {
     let seconds = i64::try_from(time / NS_PER_SECOND).unwrap_or_default();
     let nanos = u32::try_from(time % NS_PER_SECOND).unwrap_or_default();
     chrono::DateTime::from_timestamp(seconds, nanos).unwrap_or_default()
+}
+
+/// How many columns of a terminal a text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The beginning of a text, `…` at its end if it takes more columns than this.
+pub fn cut_to(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let (mut out, mut taken) = (String::new(), 1);
+    for c in text.chars() {
+        taken += c.width().unwrap_or(0);
+        if taken > columns {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    out
 }
 
 /// A value as people read it: strings bare where they are one word, quoted otherwise.

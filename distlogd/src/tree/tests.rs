@@ -243,6 +243,7 @@ fn colours_are_the_only_difference_on_a_terminal() {
 fn what_is_not_over_or_not_known_is_shown_as_such() {
     let mut story = Story(Vec::new());
     story.begin("a", "", 0, "run").kind = Kind::Begin;
+    story.begin("a", "/5", 1, "");
     story.begin("a", "/1", 1, "vanish");
     story.end("distlogd", "/1", 9, Outcome::Lost, 0);
     story.begin("a", "/4", 1, "lose the race");
@@ -254,6 +255,7 @@ fn what_is_not_over_or_not_known_is_shown_as_such() {
     let expected = "\
 e252a11f-d33d-483d-ba08-bc8f642b2f10
 ▶ run · a  running
+├─ ▶ (no name)  running
 ├─ † vanish  its process sent nothing more
 ├─ ⊘ lose the race  5.00ms  cancelled
 ├─ ? e252a11f-d33d-483d-ba08-bc8f642b2f10/~SPAN (its begin is not here)

@@ -45,12 +45,15 @@ fn found(daemon: &Daemon, query: &[(&str, &str)]) -> Vec<String> {
 
 /// The program, asking that daemon.
 fn run(daemon: &Daemon, arguments: &[&str]) -> Output {
-    Command::new(DISTLOGD)
+    let url = format!("http://{}", daemon.address("http").unwrap());
+    run_at(&url, arguments)
+}
+
+fn run_at(url: &str, arguments: &[&str]) -> Output {
+    let mut program = Command::new(DISTLOGD);
+    program
         .args(arguments)
-        .args([
-            "--url",
-            &format!("http://{}", daemon.address("http").unwrap()),
-        ])
+        .args(["--url", url])
         .output()
         .unwrap()
 }
@@ -273,12 +276,68 @@ fn the_command_prints_what_it_finds_with_the_newest_last() {
         "{why}"
     );
     let output = run(&daemon, &["find", "--severity", "loud"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let why = String::from_utf8(output.stderr).unwrap();
     assert!(
-        why.starts_with("distlogd: `severity` is wrong: found `loud`"),
+        why.starts_with("distlogd: `--severity` is wrong: found `loud`"),
         "{why}"
     );
+}
+
+#[test]
+fn wrong_arguments_and_other_servers_are_told_from_nothing_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = filled(folder.path());
+    let id = TaskId::random().to_string();
+    for (arguments, why) in [
+        (&["find", "-n", "0"][..], "`-n` is wrong: found `0`"),
+        (&["find", "-n", "-1"], "'-1' for '--limit <LIMIT>'"),
+        (
+            &["find", "--since", "-5m"],
+            "`--since` is wrong: found `-5m`",
+        ),
+        (&["find", "-f", "1 +"], "`--filter`: "),
+        (
+            &["find", "--since", "1h", "--until", "2h"],
+            "not before `--until`",
+        ),
+        (&["tasks", "--cursor", "x"], "`--cursor` is wrong"),
+        (
+            &["stats", "--every", "0s"],
+            "`--every` is wrong: found `0s`, expected a duration as `5s` or `1m30s`, more than 0\n",
+        ),
+        (&["stats", "--by", "nosuch"], "`--by`: unknown name"),
+        (&["tree", &id, "--depth", "0"], "`--depth` is wrong"),
+        (&["tree", "f40ae939"], "find --full"),
+        (&["diff", "a", "b"], "`a` is"),
+        (&["tail", "-f", "x y"], "`--filter`: "),
+    ] {
+        let output = run(&daemon, arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
+    let output = run_at("localhost:5080", &["status"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("write http:// before it"), "{said}");
+    let elsewhere = format!("http://{}/elsewhere", daemon.address("http").unwrap());
+    let output = run_at(&elsewhere, &["status"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no distlogd answers at"), "{said}");
+
+    let output = run(&daemon, &["find", "amount=1000"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "nothing found\na field is found by -f 'fields.amount == 1000'\n"
+    );
+    let output = run(&daemon, &["tasks", "--json", "--lost"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "no such tasks\n");
+    let printed = run(&daemon, &["stats", "--by", "service, severity"]);
+    assert!(lines(&printed)[1].ends_with("INFO"), "{printed:?}");
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn a_long_answer_is_cut_and_goes_on_until_all_was_told() {
         let (text, _) = call(&daemon, "stats", arguments);
         let lines: Vec<&str> = text.lines().collect();
         let (last, groups) = lines.split_last().unwrap();
-        assert!(last.contains("in 1503 groups, of which"), "{last}");
+        assert!(last.contains("in 1,503 groups, of which"), "{last}");
         assert!(last.contains(end), "{last}");
         assert!(groups.len() > 50, "{text}");
         for group in groups {

@@ -220,8 +220,9 @@ fn the_command_line_says_what_is_wrong() {
     assert_eq!(
         (code, said.as_str()),
         (
-            Some(1),
-            "distlogd: `nonsense` is no trace id: expected a UUID like e252a11f-d33d-483d-ba08-bc8f642b2f10\n"
+            Some(2),
+            "distlogd: `nonsense` is no trace id: expected a UUID like e252a11f-d33d-483d-ba08-bc8f642b2f10 \
+             (`distlogd tasks` and `distlogd find --full` show ids)\n"
         )
     );
     let (code, said) = ask(&[

@@ -339,7 +339,7 @@ fn the_tail_follows_live() {
         .args(["tail", "--url", daemon.http(), "--filter", "severty > 3"])
         .output()
         .unwrap();
-    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("did you mean `severity`?"));
 }
 

@@ -10,7 +10,7 @@ use super::super::stats::Counted;
 use crate::escape::{one_line, put_cut};
 use crate::query::problems::Problem;
 use crate::query::tasks::TaskItem;
-use crate::tree::paint::{Colour, HumanDuration, Look, utc};
+use crate::tree::paint::{Colour, HumanCount, HumanDuration, Look, utc};
 use crate::tree::put_line;
 
 /// Longest answer, in bytes, without the line at its end.
@@ -93,7 +93,7 @@ pub(super) fn put_problem(out: &mut String, problem: &Problem) {
     let _ = writeln!(
         out,
         "{}× {}  {}",
-        problem.count,
+        HumanCount(problem.count),
         one_line(&problem.kind),
         one_line(message)
     );
@@ -170,6 +170,10 @@ fn group(row: &[u8]) -> String {
     String::from_utf8_lossy(row).into_owned()
 }
 
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
 /// Groups of `stats`, a line for each.
 pub(super) fn groups(counted: &Counted) -> String {
     let rows = &counted.rows;
@@ -193,7 +197,14 @@ pub(super) fn groups(counted: &Counted) -> String {
         out.push_str(line);
         out.push('\n');
     }
-    let _ = write!(out, "{} records in {} groups", rows.records, rows.groups);
+    let _ = write!(
+        out,
+        "{} record{} in {} group{}",
+        HumanCount(rows.records),
+        plural(rows.records),
+        HumanCount(rows.groups as u64),
+        plural(rows.groups as u64)
+    );
     if shown.len() < rows.groups {
         let (which, how) = if counted.by_time {
             ("newest", "older ones set `to` to the first time here")
