@@ -6,7 +6,7 @@ use std::ops::Range;
 use distlog_proto::Severity;
 use distlog_proto::wire::Parts;
 
-use super::columns::{self, Body, HEAD, Selection, SomeRecords, Unpack};
+use super::columns::{self, Body, HEAD, Rows, Selection, SomeRecords, Unpack};
 use super::layer::StoreFile;
 use super::scan::is_damage;
 use super::sealed::{BLOCK_HEADER, BlockAt, BlockHeader, MAX_RAW, Method, exactly};
@@ -53,7 +53,9 @@ impl BlockReader {
     ) -> io::Result<Option<Selected>> {
         let stored = at.stored as usize;
         // Of what is read as a whole the parts are not read one by one.
-        let whole = *wanted.parts == Parts::ALL && wanted.severity == Severity::UNSET;
+        let whole = *wanted.parts == Parts::ALL
+            && wanted.severity == Severity::UNSET
+            && wanted.rows == Rows::All;
         let first = if whole { stored } else { HEAD.min(stored) };
         let Some(header) = self.first(file, at, first)? else {
             return Ok(None);

@@ -133,10 +133,10 @@ pub use age_clock::ClockJump;
 pub use append::{Append, AppendOutcome};
 pub use batch::Batch;
 pub use batches::Batches;
-pub use columns::Selection;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub use columns::fuzzing;
+pub use columns::{Rows, Selection};
 pub use consumer::{Chunk, Consumer};
 pub use cursor::{Cursor, Progress};
 pub use cursor_file::{CursorFile, SavedCursor};

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::batches::Batches;
 use super::block_lists::BlockList;
 use super::block_reader::{BlockReader, Selected};
-use super::columns::{Selection, SomeRecords};
+use super::columns::{Rows, Selection, SomeRecords};
 use super::cursor::Cursor;
 use super::damage::{Damage, What};
 use super::error::{FileError, ReadError};
@@ -97,24 +97,26 @@ impl BlockBuffer {
 }
 
 impl<'b> BlockBatch<'b> {
-    /// Its records that were read, with their numbers in the store, except some that are less severe; `parsed` is the
-    /// batch itself.
+    /// Its records that were read, with their numbers in the store, except some that are less severe or none of these
+    /// rows; `parsed` is the batch itself.
     pub fn records<'a>(
         &self,
         parsed: &'a BatchRef<'a>,
         least: Severity,
+        rows: Rows<'a>,
     ) -> impl Iterator<Item = RecordRef<'a>> + use<'a, 'b> {
         let (first, places) = (self.head.first, self.places);
         let place = move |at: usize| match places {
             Some(places) => places.get(at).copied().map(u64::from),
             None => Some(at as u64),
         };
-        // What was selected was so by its severity.
-        let least = match places {
-            Some(_) => Severity::UNSET,
-            None => least,
+        // What was selected was so by these.
+        let (least, rows) = match places {
+            Some(_) => (Severity::UNSET, Rows::All),
+            None => (least, rows),
         };
-        parsed.records_from(least).filter_map(move |(at, record)| {
+        let records = parsed.records_from(least, move |bytes| rows.may_have(bytes));
+        records.filter_map(move |(at, record)| {
             // Valid when it was stored.
             let mut record = record.ok()?;
             record.store_number = first + place(at)?;

@@ -2,7 +2,7 @@
 
 use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{Kind, Outcome, RecordRef, Severity};
-use distlog_store::BlockSummary;
+use distlog_store::{BlockSummary, Rows};
 
 /// Of which kind the records are that a query is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum Only {
     All,
     /// All records of blocks in which a task may begin.
     WithBegins,
-    /// All records of blocks in which such a task may end.
+    /// Ends of such tasks, and begins of tasks that have none above; other records of their blocks may be there, too.
     WithEnds(Ends),
     /// Errors that were logged, and ends of tasks that failed or were lost.
     Failures,
@@ -46,6 +46,14 @@ impl Only {
                         counts.any(|(_, severity, _)| severity >= Severity::ERROR)
                     })
             }
+        }
+    }
+
+    /// Those that are read of a block where it is known which they are.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        match self {
+            Only::WithEnds(ends) => Rows::Ended(&ends.outcomes),
+            Only::All | Only::WithBegins | Only::Failures => Rows::All,
         }
     }
 

@@ -330,6 +330,7 @@ impl<C: Collect> Scan<C> {
         };
         let wanted = Selection {
             severity: self.severity,
+            rows: self.filter.only.rows(),
             parts: match any_time {
                 Some(_) => &self.parts,
                 None => &self.timed,
@@ -354,7 +355,7 @@ impl<C: Collect> Scan<C> {
             if !self.filter.takes_source(batch.source()) {
                 continue;
             }
-            for record in stored.records(&batch, self.severity) {
+            for record in stored.records(&batch, self.severity, self.filter.only.rows()) {
                 looked += 1;
                 if looked.is_multiple_of(LOOK_EVERY) {
                     if self.is_cancelled() {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use distlog_proto::wire::field::record as field;
-use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, Severity, SpanId, TraceId};
-use distlog_store::{BlockBuffer, ReadError, Reader, Selection};
+use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, SpanId, TraceId};
+use distlog_store::{BlockBuffer, ReadError, Reader, Rows, Selection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +92,7 @@ impl TraceSummary {
         let mut summary = TraceSummary::default();
         let parts = parts_of(&PARTS);
         let wanted = Selection {
+            rows: Rows::OfTrace(trace_id),
             parts: &parts,
             ..Selection::ALL
         };
@@ -105,7 +106,7 @@ impl TraceSummary {
                 let Ok(batch) = BatchRef::parse(stored.bytes) else {
                     continue;
                 };
-                for record in stored.records(&batch, Severity::UNSET) {
+                for record in stored.records(&batch, wanted.severity, wanted.rows) {
                     if record.store_number < end {
                         summary.take(trace_id, &record, stored.head.received);
                     }

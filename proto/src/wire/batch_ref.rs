@@ -42,10 +42,11 @@ impl<'a> BatchRef<'a> {
     }
 
     /// The records in order, each with how many stand before it. Those that are known to be less severe without
-    /// being read are left out; so there may be others that are.
+    /// being read are left out, and those for whose bytes `may_be` does not hold; so there may be others that are.
     pub fn records_from(
         &self,
         least: Severity,
+        may_be: impl Fn(&[u8]) -> bool,
     ) -> impl Iterator<Item = (usize, Result<RecordRef<'_>, DecodeError>)> {
         let mut last = LastTask::default();
         let items = self.fields().filter_map(|item| match item {
@@ -53,9 +54,10 @@ impl<'a> BatchRef<'a> {
             Ok(_) => None,
             Err(error) => Some(Err(error)),
         });
+        let is_less =
+            move |bytes: &[u8]| least > Severity::UNSET && is_less_severe(&self.head, bytes, least);
         let may_be = move |(_, bytes): &(usize, Result<&[u8], DecodeError>)| {
-            least == Severity::UNSET
-                || !bytes.is_ok_and(|bytes| is_less_severe(&self.head, bytes, least))
+            !bytes.is_ok_and(|bytes| is_less(bytes) || !may_be(bytes))
         };
         items.enumerate().filter(may_be).map(move |(at, bytes)| {
             let record = |bytes| RecordRef::parse(&self.head, bytes, &mut last);
@@ -208,17 +210,22 @@ mod tests {
         }
         let bytes = writer.finish();
         let batch = BatchRef::parse(&bytes).unwrap();
-        let read = batch.records_from(Severity::ERROR);
+        let read = batch.records_from(Severity::ERROR, |_| true);
         let places: Vec<usize> = read
             .map(|(at, record)| record.map(|_| at).unwrap())
             .collect();
         let expected: Vec<usize> = (0..records.len()).filter(|at| records[*at].3).collect();
         assert_eq!(places, expected);
-        assert_eq!(batch.records_from(Severity::UNSET).count(), records.len());
+        assert_eq!(
+            batch.records_from(Severity::UNSET, |_| true).count(),
+            records.len()
+        );
+        let long = batch.records_from(Severity::UNSET, |bytes| bytes.len() > 20);
+        assert!(long.count() < records.len());
         // What was cut off is an error in any case.
         let cut = BatchRef::parse(&bytes[..bytes.len() - 1]).unwrap();
         assert!(
-            cut.records_from(Severity::FATAL)
+            cut.records_from(Severity::FATAL, |_| false)
                 .any(|(_, record)| record.is_err())
         );
     }

@@ -140,6 +140,17 @@ impl Block {
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<()> {
+        self.load_some(column, None, body, unpack)
+    }
+
+    /// Reads a column, if it was not before, of which only some values are wanted.
+    pub(super) fn load_some(
+        &mut self,
+        column: usize,
+        wanted: Option<&[bool]>,
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<()> {
         let key = self.shapes.columns.get(column)?;
         let stored = self.stored.get(column)?;
         let values = self.columns.get_mut(column)?;
@@ -148,7 +159,7 @@ impl Block {
             if !is_sound(bytes, stored.crc) {
                 return None;
             }
-            *values = Values::take(key, bytes, stored.count, self.most, unpack)?;
+            *values = Values::take(key, bytes, (stored.count, wanted), self.most, unpack)?;
         }
         Some(())
     }
@@ -192,13 +203,13 @@ impl Values {
     fn take(
         key: &ColumnKey,
         bytes: &[u8],
-        count: usize,
+        (count, wanted): (usize, Option<&[bool]>),
         most: usize,
         unpack: &mut Unpack,
     ) -> Option<Values> {
         let mut input = Reader::new(bytes);
         if key.tag & 7 == BYTES {
-            return Column::take(&mut input, count, most, unpack).map(Values::Texts);
+            return Column::take_some(&mut input, count, most, wanted, unpack).map(Values::Texts);
         }
         let mut values = Vec::new();
         if is_fraction(key) {

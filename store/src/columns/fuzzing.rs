@@ -2,9 +2,9 @@
 //! block comes back.
 
 use distlog_proto::wire::Parts;
-use distlog_proto::{ProducerId, Severity};
+use distlog_proto::{Outcome, ProducerId, Severity, TraceId};
 
-use super::{Pack, Selection, Unpack, decode, encode, select};
+use super::{Pack, Rows, Selection, Unpack, decode, encode, select};
 use crate::format::{
     BATCH_HEADER, BatchHeader, BatchesOf, FRAME_HEADER, FrameHeader, FramesIn, padded, put,
 };
@@ -63,19 +63,24 @@ fn as_block(body: &[u8], raw: usize) {
     let mut parts = Parts::default();
     parts.add_severity();
     parts.add_field("a");
-    let some = Selection {
-        severity: Severity::WARN,
-        parts: &parts,
-        ..Selection::ALL
-    };
-    let _ = select(
-        &mut &*body,
-        raw,
-        &some,
-        unpack,
-        &mut Vec::new(),
-        &mut |_| {},
-    );
+    let trace = TraceId::from_bytes([1; 16]);
+    let of_trace = trace.map_or(Rows::All, Rows::OfTrace);
+    for rows in [Rows::All, Rows::Ended(&[Outcome::Failed]), of_trace] {
+        let some = Selection {
+            severity: Severity::WARN,
+            rows,
+            parts: &parts,
+            ..Selection::ALL
+        };
+        let _ = select(
+            &mut &*body,
+            raw,
+            &some,
+            unpack,
+            &mut Vec::new(),
+            &mut |_| {},
+        );
+    }
 }
 
 /// A frame of one batch.

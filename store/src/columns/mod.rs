@@ -6,9 +6,9 @@
 //! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes, with
 //! `heads.rs` for what batches share.
 //! `block.rs` reads what all records share and the columns (`body.rs`), `assemble.rs` puts records together, as
-//! `operations.rs` says for each shape; `decode.rs` makes the frames again, `select.rs` only the records and the parts
-//! of them that a query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what is known of a block
-//! without reading it.
+//! `operations.rs` says for each shape; `decode.rs` makes the frames again, `select.rs` (with `rows.rs`) only the
+//! records and the parts of them that a query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what
+//! is known of a block without reading it.
 //!
 //! A batch that would not be put together as it was (protobuf that is not canonical, from a foreign encoder) is stored
 //! as it is, within the block; a block with too many of them, or with too many different fields, is stored in rows.
@@ -27,6 +27,7 @@ mod index;
 mod numbers;
 mod operations;
 mod pattern;
+mod rows;
 mod select;
 mod shape;
 mod stream;
@@ -42,6 +43,7 @@ pub(super) use body::{Body, HEAD};
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};
+pub use rows::Rows;
 pub use select::Selection;
 pub(super) use select::{SomeRecords, select};
 pub(super) use stream::{Pack, Reader, Unpack, Writer};

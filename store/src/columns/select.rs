@@ -2,27 +2,19 @@
 
 use std::ops::Range;
 
-use hashbrown::HashSet;
-
 use distlog_proto::Severity;
 use distlog_proto::wire::Parts;
-use distlog_proto::wire::field::{batch, record};
-use distlog_proto::wire::scan::Scan;
+use distlog_proto::wire::field::record;
 
 use super::assemble::Assembly;
 use super::block::Block;
 use super::body::Body;
-use super::canonical::VARINT;
+use super::canonical::BYTES;
 use super::operations::{Plan, plan};
+use super::rows::{CALLSITE, Rows};
 use super::shape::{Message, NO_NAME, ReadShapes, Step};
 use super::stream::Unpack;
 use crate::format::BatchHeader;
-
-const SEVERITY: u32 = record::SEVERITY << 3 | VARINT;
-const CALLSITE: u32 = record::CALLSITE << 3 | VARINT;
-/// Of a callsite.
-const ID: u32 = 1;
-const LEVEL: u32 = 2;
 
 /// Which records of a block somebody wants, and what of them. There may be more in what is read than was wanted, of
 /// both: who needs it exactly tests the records.
@@ -30,6 +22,8 @@ const LEVEL: u32 = 2;
 pub struct Selection<'s> {
     /// Records at least so severe.
     pub severity: Severity,
+    /// Of these the ones that are wanted.
+    pub rows: Rows<'s>,
     /// The parts of records that are read.
     pub parts: &'s Parts,
     /// Whether records of a source may be wanted, which is given as a batch without records.
@@ -40,6 +34,7 @@ impl Selection<'static> {
     /// Everything.
     pub const ALL: Selection<'static> = Selection {
         severity: Severity::UNSET,
+        rows: Rows::All,
         parts: &Parts::ALL,
         source: &|_| true,
     };
@@ -68,99 +63,20 @@ pub(in super::super) fn select(
 ) -> Option<()> {
     let mut block = Block::read(body, raw, unpack)?;
     let heads: Vec<bool> = block.heads.iter().map(wanted.source).collect();
-    let rows = block.rows_of(wanted.severity, body, unpack)?;
+    let rows = block.rows_of(wanted.severity, wanted.rows, body, unpack)?;
     if block.raw.len() == 0 && (!rows.contains(&true) || !heads.contains(&true)) {
         return Some(());
     }
-    let plans = block.load_parts(wanted.parts, body, unpack)?;
+    let plans = block.load_parts(wanted.parts, &rows, body, unpack)?;
     block.put_records(&plans, &rows, &heads, out, show)
 }
 
 impl Block {
-    /// For each row whether the record may be so severe.
-    fn rows_of(
-        &mut self,
-        least: Severity,
-        body: &mut dyn Body,
-        unpack: &mut Unpack,
-    ) -> Option<Vec<bool>> {
-        if least == Severity::UNSET {
-            return Some(vec![true; self.rows.len()]);
-        }
-        let column = |tag| {
-            let mut columns = self.shapes.columns.iter();
-            columns.position(|key| key.message == Message::Record && key.tag == tag)
-        };
-        let columns = [column(SEVERITY), column(CALLSITE)];
-        for column in columns.into_iter().flatten() {
-            self.load(column, body, unpack)?;
-        }
-        let values = columns.map(|column| match column {
-            Some(column) => self.numbers(column),
-            None => Some(&[][..]),
-        });
-        let [severities, callsites] = [values[0]?, values[1]?];
-        let severe = self.callsites_of(least)?;
-        // How often a record of each shape has either.
-        let shapes: Vec<[usize; 2]> = (self.shapes.shapes.iter())
-            .map(|steps| [own_values(steps, SEVERITY), own_values(steps, CALLSITE)])
-            .collect();
-        let least = u64::from(least.number());
-        let mut next = [0, 0];
-        let row = |row: &u64| {
-            let Some(shape) = row.checked_sub(1) else {
-                return Some(false);
-            };
-            let has = shapes.get(usize::try_from(shape).ok()?)?;
-            let here = next;
-            (next[0], next[1]) = (next[0] + has[0], next[1] + has[1]);
-            // What stands there twice counts once, and each row has a value of its own.
-            if has[0] > 1 || has[1] > 1 {
-                return Some(true);
-            }
-            let own = match has[0] {
-                0 => 0,
-                _ => *severities.get(here[0])?,
-            };
-            Some(match (own, has[1]) {
-                // It may follow from its text.
-                (0, 0) => true,
-                (0, _) => severe.contains(callsites.get(here[1])?),
-                (own, _) => own >= least,
-            })
-        };
-        self.rows.iter().map(row).collect()
-    }
-
-    /// The ids of callsites whose records may be so severe, and of none.
-    fn callsites_of(&self, least: Severity) -> Option<HashSet<u64>> {
-        let mut severe = HashSet::from([0]);
-        let shared = self.heads.iter().chain(self.between.iter());
-        for item in shared.flat_map(|bytes| Scan::new("RecordBatch", bytes)) {
-            let item = item.ok()?;
-            if item.number != batch::CALLSITES {
-                continue;
-            }
-            let (mut id, mut severity) = (0, 0);
-            for field in Scan::new("Callsite", item.bytes().ok()?) {
-                let field = field.ok()?;
-                match field.number {
-                    ID => id = field.varint().ok()?,
-                    LEVEL => severity = field.u32().ok()?,
-                    _ => {}
-                }
-            }
-            if severity == 0 || Severity::new(severity) >= least {
-                severe.insert(id);
-            }
-        }
-        Some(severe)
-    }
-
     /// Reads the columns of the wanted parts; gives how the records of each shape are put together from these.
     fn load_parts(
         &mut self,
         parts: &Parts,
+        rows: &[bool],
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<Vec<Plan>> {
@@ -168,7 +84,12 @@ impl Block {
             .map(|steps| kept_steps(&self.shapes, steps, parts))
             .collect::<Option<Vec<_>>>()?;
         let mut read = vec![false; self.columns.len()];
-        for (steps, kept) in self.shapes.shapes.iter().zip(&kept) {
+        let mut shown = vec![false; self.shapes.shapes.len()];
+        for (row, _) in self.rows.iter().zip(rows).filter(|(_, wanted)| **wanted) {
+            *shown.get_mut(usize::try_from(row.checked_sub(1)?).ok()?)? = true;
+        }
+        let shapes = self.shapes.shapes.iter().zip(&kept).zip(&shown);
+        for ((steps, kept), _) in shapes.filter(|(_, shown)| **shown) {
             for ((step, column), kept) in steps.iter().zip(kept) {
                 if *kept && matches!(step, Step::Value(_)) {
                     *read.get_mut(*column as usize)? = true;
@@ -176,13 +97,20 @@ impl Block {
             }
         }
         for (column, _) in read.iter().enumerate().filter(|(_, read)| **read) {
-            self.load(column, body, unpack)?;
+            let is_text = self.shapes.columns.get(column)?.tag & 7 == BYTES;
+            let wanted = is_text.then(|| self.values_in(column, rows)).flatten();
+            self.load_some(column, wanted.as_deref(), body, unpack)?;
         }
         let is_read = |column: u32| read.get(column as usize).is_some_and(|read| *read);
         let shapes = self.shapes.shapes.iter().zip(&kept);
         shapes
             .map(|(steps, kept)| {
-                let kept = |at: usize| kept.get(at).is_some_and(|kept| *kept);
+                // What no wanted row has was not read: such rows are passed over.
+                let is_there = |at: usize| match steps.get(at) {
+                    Some((Step::Value(_), column)) => is_read(*column),
+                    _ => true,
+                };
+                let kept = |at: usize| kept.get(at).is_some_and(|kept| *kept) && is_there(at);
                 plan(&self.shapes, steps, kept, is_read)
             })
             .collect()
@@ -253,27 +181,20 @@ impl Block {
     }
 }
 
-/// How many values with a tag a record has itself: in messages in it the tag means something else.
-fn own_values(steps: &[(Step, u32)], tag: u32) -> usize {
-    let mut depth = 0;
-    let own = steps.iter().filter(|(step, _)| {
-        match step {
-            Step::Open(_) => depth += 1,
-            Step::Close => depth -= 1,
-            _ => {}
-        }
-        depth == 0
-    });
-    own.filter(|(step, _)| *step == Step::Value(tag)).count()
-}
-
 /// For each step of a shape whether it makes one of the parts.
 fn kept_steps(read: &ReadShapes, steps: &[(Step, u32)], parts: &Parts) -> Option<Vec<bool>> {
     if *parts == Parts::ALL {
         return Some(vec![true; steps.len()]);
     }
     // Who reads a record with two callsites takes the names of the last one.
-    let clear = own_values(steps, CALLSITE) <= 1;
+    let is_site = |column: &u32| {
+        let key = read.columns.get(*column as usize);
+        key.is_some_and(|key| key.message == Message::Record && key.tag == CALLSITE)
+    };
+    let sites = steps
+        .iter()
+        .filter(|(step, column)| matches!(step, Step::Value(_)) && is_site(column));
+    let clear = sites.count() <= 1;
     let mut kept = Vec::with_capacity(steps.len());
     let mut at = 0;
     while let Some((step, _)) = steps.get(at) {

@@ -2,7 +2,7 @@
 
 use distlog_proto::wire::Parts;
 use distlog_proto::wire::field::record as field;
-use distlog_proto::{BatchRef, Record, Severity};
+use distlog_proto::{BatchRef, Kind, Outcome, Record, Severity, TraceId};
 use proptest::prelude::*;
 
 use super::tests::{batch, frames, record, unpack};
@@ -99,7 +99,7 @@ proptest! {
             let head = BatchRef::parse(head).unwrap();
             service.as_ref().is_none_or(|service| head.source().service == service)
         };
-        let wanted = Selection { severity: least, parts: &parts, source: &of_service };
+        let wanted = Selection { severity: least, rows: Rows::All, parts: &parts, source: &of_service };
         let read = read(&raw, &wanted);
         let mut whole = all(&raw).into_iter();
         for part in &read {
@@ -117,6 +117,12 @@ proptest! {
             }
             record.fields = kept.into_iter().collect();
             let less = Record::default();
+            if !parts.has(field::KIND) {
+                record.kind = less.kind;
+            }
+            if !parts.has(field::OUTCOME) {
+                record.outcome = less.outcome;
+            }
             if !parts.has(field::OFFSET) { record.offset = less.offset; }
             if !parts.has(field::TIME) && !parts.has(field::OBSERVED_TIME) {
                 record.time = less.time;
@@ -139,6 +145,52 @@ proptest! {
     }
 
     #[test]
+    fn rows_are_those_that_are_wanted(
+        batches in proptest::collection::vec(proptest::collection::vec(record(), 0..12), 1..4),
+        outcome in prop::sample::select(vec![Outcome::Ok, Outcome::Failed, Outcome::Unset]),
+        trace in 1u8..4,
+    ) {
+        let batches: Vec<_> = batches.iter().map(|records| batch(records)).collect();
+        let raw = frames(&[batches]);
+        let trace = TraceId::from_bytes([trace; 16]).unwrap();
+        let ended = |record: &Record| match record.kind {
+            Kind::End => record.outcome == outcome,
+            Kind::Begin => record.task.as_ref().is_none_or(|task| task.parent_span_id.is_none()),
+            Kind::Event | Kind::Bind => false,
+        };
+        let of_trace = |record: &Record| {
+            record.task.as_ref().is_some_and(|task| task.trace_id == trace)
+        };
+        let numbers = |seen: &[Seen]| seen.iter().map(|seen| seen.number).collect::<Vec<_>>();
+        let expected = |is_wanted: &dyn Fn(&Record) -> bool| {
+            let mut seen = all(&raw);
+            seen.retain(|seen| is_wanted(&seen.record));
+            numbers(&seen)
+        };
+        let rows = |rows| numbers(&read(&raw, &Selection { rows, ..Selection::ALL }));
+        let outcomes = [outcome];
+        prop_assert_eq!(rows(Rows::Ended(&outcomes)), expected(&ended));
+        prop_assert_eq!(rows(Rows::OfTrace(trace)), expected(&of_trace));
+        // Where there are no columns.
+        for (frame, range) in FramesIn::new(&raw) {
+            for (_, _, body) in BatchesOf::new(&frame, &raw[range.clone()]) {
+                let batch = BatchRef::parse(&raw[range.clone()][body]).unwrap();
+                let all: Vec<_> = batch.records().map(|record| record.unwrap().to_record()).collect();
+                let read = |rows: Rows<'_>| -> Vec<usize> {
+                    let records = batch.records_from(Severity::UNSET, |bytes| rows.may_have(bytes));
+                    records.map(|(at, _)| at).collect()
+                };
+                let expected = |is_wanted: &dyn Fn(&Record) -> bool| -> Vec<usize> {
+                    (0..all.len()).filter(|at| is_wanted(&all[*at])).collect()
+                };
+                prop_assert_eq!(read(Rows::OfTrace(trace)), expected(&of_trace));
+                let begins_or_ended = |record: &Record| record.kind == Kind::Begin || ended(record);
+                prop_assert_eq!(read(Rows::Ended(&outcomes)), expected(&begins_or_ended));
+            }
+        }
+    }
+
+    #[test]
     fn damage_is_borne(
         records in proptest::collection::vec(record(), 1..12),
         at in any::<prop::sample::Index>(),
@@ -149,7 +201,10 @@ proptest! {
         let at = at.index(body.len());
         body[at] ^= byte;
         let least = Selection { severity: Severity::WARN, ..Selection::ALL };
-        for wanted in [least, Selection::ALL] {
+        let trace = TraceId::from_bytes([1; 16]).unwrap();
+        let [of_trace, ended] = [Rows::OfTrace(trace), Rows::Ended(&[Outcome::Failed])]
+            .map(|rows| Selection { rows, ..Selection::ALL });
+        for wanted in [least, of_trace, ended, Selection::ALL] {
             let _ = select(&mut &*body, raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
             let _ = select(&mut &body[..at], raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
         }

@@ -1,7 +1,9 @@
 //! Whatever is in a block comes back to the last byte.
 
 use distlog_proto::wire::{BatchWriter, put};
-use distlog_proto::{ProducerId, Record, Severity, SpanId, Task, TaskId, TraceId, Value};
+use distlog_proto::{
+    Kind, Outcome, ProducerId, Record, Severity, SpanId, Task, TaskId, TraceId, Value,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -144,6 +146,11 @@ pub(super) fn record() -> impl Strategy<Value = Record> {
                 record.callsite.line = small as u32 % 3;
                 record.callsite.severity = Severity::new(small as u32 % 3 * 8);
                 record.severity = Severity::new((small as u32 % 5).saturating_sub(2) * 7);
+                record.kind = [Kind::Event, Kind::Begin, Kind::End][small as usize % 3];
+                if record.kind == Kind::End {
+                    record.outcome =
+                        [Outcome::Unset, Outcome::Ok, Outcome::Failed][small as usize / 7 % 3];
+                }
                 record.callsite.template = "order {id}".into();
                 record.fields = fields
                     .iter()

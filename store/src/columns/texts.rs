@@ -274,19 +274,28 @@ impl Column {
         most: usize,
         unpack: &mut Unpack,
     ) -> Option<Column> {
+        Column::take_some(input, count, most, None, unpack)
+    }
+
+    /// The same where only some values are wanted: in the place of others may be nothing.
+    pub(super) fn take_some(
+        input: &mut Reader<'_>,
+        count: usize,
+        most: usize,
+        wanted: Option<&[bool]>,
+        unpack: &mut Unpack,
+    ) -> Option<Column> {
         match input.byte()? {
             DICTIONARY => {
                 let values = input.count(count)?;
                 let kind = input.byte()?;
-                let texts = take_values(kind, input, values, most, unpack)?;
+                let texts = take_values(kind, input, values, most, None, unpack)?;
                 let mut places = Vec::new();
                 numbers::take(input, count, unpack, &mut places)?;
                 let good = places.iter().all(|place| *place < values as u64);
                 good.then_some(Column::Dictionary(texts, places))
             }
-            kind => Some(Column::Plain(take_values(
-                kind, input, count, most, unpack,
-            )?)),
+            kind => take_values(kind, input, count, most, wanted, unpack).map(Column::Plain),
         }
     }
 
@@ -314,11 +323,12 @@ fn take_values(
     input: &mut Reader<'_>,
     count: usize,
     most: usize,
+    wanted: Option<&[bool]>,
     unpack: &mut Unpack,
 ) -> Option<Texts> {
     match kind {
         PLAIN => Texts::take(input, count, most, unpack),
-        PATTERNS => take_patterns(input, count, most, unpack),
+        PATTERNS => take_patterns(input, count, most, wanted, unpack),
         _ => None,
     }
 }
@@ -327,6 +337,7 @@ fn take_patterns(
     input: &mut Reader<'_>,
     count: usize,
     most: usize,
+    wanted: Option<&[bool]>,
     unpack: &mut Unpack,
 ) -> Option<Texts> {
     let patterns = input.count(MAX_PATTERNS)?;
@@ -354,11 +365,12 @@ fn take_patterns(
         columns.push((parts, start, *uses, 0usize));
     }
     let mut texts = Texts::default();
-    for place in places {
+    for (value, place) in places.into_iter().enumerate() {
         let (parts, start, uses, next) = columns.get_mut(place as usize)?;
         let mut at = *start + *next;
         *next += 1;
-        for (text, hole) in &*parts {
+        let is_wanted = wanted.is_none_or(|wanted| wanted.get(value).is_some_and(|w| *w));
+        for (text, hole) in parts.iter().filter(|_| is_wanted) {
             texts.bytes.extend_from_slice(text);
             if *hole != Hole::None {
                 hole.put(*numbers.get(at)?, &mut texts.bytes);

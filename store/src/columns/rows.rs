@@ -1,0 +1,311 @@
+//! Which rows of a block may be wanted, by a few of its columns.
+
+use hashbrown::HashSet;
+
+use distlog_proto::wire::field::{batch, record, task};
+use distlog_proto::wire::scan::{DecodeError, Scan};
+use distlog_proto::{Kind, Outcome, Severity, TraceId};
+
+use super::block::{Block, Values};
+use super::body::Body;
+use super::canonical::{BYTES, FIXED64, VARINT};
+use super::shape::{ColumnKey, Message, NO_NAME, Step};
+use super::stream::Unpack;
+
+const KIND: u32 = record::KIND << 3 | VARINT;
+pub(super) const CALLSITE: u32 = record::CALLSITE << 3 | VARINT;
+const SEVERITY: u32 = record::SEVERITY << 3 | VARINT;
+const OUTCOME: u32 = record::OUTCOME << 3 | VARINT;
+const TRACE_ID: u32 = task::TRACE_ID << 3 | BYTES;
+const PARENT_SPAN_ID: u32 = task::PARENT_SPAN_ID << 3 | FIXED64;
+/// Of a callsite.
+const ID: u32 = 1;
+const LEVEL: u32 = 2;
+
+/// Which records are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows<'s> {
+    /// All.
+    All,
+    /// Ends of tasks in one of these ways, and begins of tasks that have none above.
+    Ended(&'s [Outcome]),
+    /// Those of the tasks of a trace.
+    OfTrace(TraceId),
+}
+
+impl Rows<'_> {
+    /// Whether a record may be wanted, by its bytes.
+    pub(in super::super) fn may_have(self, bytes: &[u8]) -> bool {
+        let may_have = match self {
+            Rows::All => Ok(true),
+            Rows::Ended(outcomes) => ends(bytes, outcomes),
+            Rows::OfTrace(trace) => names(bytes, &trace.to_bytes()),
+        };
+        // Who reads it meets the error, too.
+        may_have.unwrap_or(true)
+    }
+}
+
+/// Whether a record ends a task in one of these ways, or begins one.
+fn ends(bytes: &[u8], outcomes: &[Outcome]) -> Result<bool, DecodeError> {
+    let (mut kind, mut outcome) = (Kind::Event, Outcome::Unset);
+    for item in Scan::new("Record", bytes) {
+        let item = item?;
+        match item.number {
+            record::KIND => kind = Kind::from_number(item.varint()?),
+            record::OUTCOME => outcome = Outcome::from_number(item.varint()?),
+            _ => {}
+        }
+    }
+    Ok(match kind {
+        Kind::Begin => true,
+        Kind::End => outcomes.contains(&outcome),
+        Kind::Event | Kind::Bind => false,
+    })
+}
+
+/// Whether a record names a trace as that of its task.
+fn names(bytes: &[u8], trace: &[u8; 16]) -> Result<bool, DecodeError> {
+    for item in Scan::new("Record", bytes) {
+        let item = item?;
+        if item.number != record::TASK {
+            continue;
+        }
+        for field in Scan::new("Task", item.bytes()?) {
+            let field = field?;
+            if field.number == task::TRACE_ID && field.bytes()? == trace {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Where the values of a column are, row by row.
+struct Places {
+    column: Option<usize>,
+    /// How many a record of each shape has.
+    of_shape: Vec<usize>,
+    next: usize,
+}
+
+/// Where a row has its value.
+enum Place {
+    None,
+    At(usize),
+    /// It has several: who reads it takes the last.
+    Several,
+}
+
+impl Places {
+    /// Of a value in a message, which has this name if the message is a field.
+    fn of(block: &Block, message: Message, tag: u32, name: u32) -> Places {
+        let key = ColumnKey { message, tag, name };
+        let column = block.shapes.columns.iter().position(|known| *known == key);
+        let is_value = |(step, at): &&(Step, u32)| {
+            matches!(step, Step::Value(_)) && column == Some(*at as usize)
+        };
+        let shapes = block.shapes.shapes.iter();
+        Places {
+            column,
+            of_shape: shapes
+                .map(|steps| steps.iter().filter(is_value).count())
+                .collect(),
+            next: 0,
+        }
+    }
+
+    /// Reads the column.
+    fn load(&self, block: &mut Block, body: &mut dyn Body, unpack: &mut Unpack) -> Option<()> {
+        self.column
+            .map_or(Some(()), |column| block.load(column, body, unpack))
+    }
+
+    /// That of the next row, which has a shape.
+    fn next(&mut self, shape: usize) -> Option<Place> {
+        let count = *self.of_shape.get(shape)?;
+        let at = self.next;
+        self.next += count;
+        Some(match count {
+            0 => Place::None,
+            1 => Place::At(at),
+            _ => Place::Several,
+        })
+    }
+
+    /// The numbers of the column.
+    fn numbers<'b>(&self, block: &'b Block) -> Option<&'b [u64]> {
+        self.column
+            .map_or(Some(&[][..]), |column| block.numbers(column))
+    }
+}
+
+impl Block {
+    /// For each row whether the record may be wanted.
+    pub(super) fn rows_of(
+        &mut self,
+        least: Severity,
+        wanted: Rows<'_>,
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<Vec<bool>> {
+        // A callsite that stands between records is none.
+        let mut rows: Vec<bool> = self.rows.iter().map(|row| *row > 0).collect();
+        if least > Severity::UNSET {
+            self.keep_severe(least, &mut rows, body, unpack)?;
+        }
+        match wanted {
+            Rows::All => {}
+            Rows::Ended(outcomes) => self.keep_ended(outcomes, &mut rows, body, unpack)?,
+            Rows::OfTrace(trace) => self.keep_trace(trace, &mut rows, body, unpack)?,
+        }
+        Some(rows)
+    }
+
+    /// For each value of a column whether it stands in one of these rows; `None` where most do.
+    pub(super) fn values_in(&self, column: usize, rows: &[bool]) -> Option<Vec<bool>> {
+        if rows.iter().filter(|row| **row).count() > rows.len() / 4 {
+            return None;
+        }
+        let key = self.shapes.columns.get(column)?;
+        let places = Places::of(self, key.message, key.tag, key.name);
+        let mut wanted = Vec::with_capacity(rows.len());
+        for (row, kept) in self.rows.iter().zip(rows) {
+            if let Some(shape) = row.checked_sub(1) {
+                let count = *places.of_shape.get(usize::try_from(shape).ok()?)?;
+                wanted.resize(wanted.len() + count, *kept);
+            }
+        }
+        Some(wanted)
+    }
+
+    /// Keeps the rows for which `is_wanted` holds, of their shapes.
+    fn keep(
+        &self,
+        rows: &mut [bool],
+        mut is_wanted: impl FnMut(usize) -> Option<bool>,
+    ) -> Option<()> {
+        for (row, kept) in self.rows.iter().zip(rows) {
+            if let Some(shape) = row.checked_sub(1) {
+                *kept &= is_wanted(usize::try_from(shape).ok()?)?;
+            }
+        }
+        Some(())
+    }
+
+    fn keep_severe(
+        &mut self,
+        least: Severity,
+        rows: &mut [bool],
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<()> {
+        let mut own = Places::of(self, Message::Record, SEVERITY, NO_NAME);
+        let mut site = Places::of(self, Message::Record, CALLSITE, NO_NAME);
+        own.load(self, body, unpack)?;
+        site.load(self, body, unpack)?;
+        let (severities, callsites) = (own.numbers(self)?, site.numbers(self)?);
+        let severe = self.callsites_of(least)?;
+        let least = u64::from(least.number());
+        self.keep(rows, |shape| {
+            let own = match own.next(shape)? {
+                Place::None => Some(0),
+                Place::At(at) => Some(*severities.get(at)?),
+                Place::Several => None,
+            };
+            Some(match (own, site.next(shape)?) {
+                (None, _) | (_, Place::Several) => true,
+                // It may follow from its text.
+                (Some(0), Place::None) => true,
+                (Some(0), Place::At(at)) => severe.contains(callsites.get(at)?),
+                (Some(own), _) => own >= least,
+            })
+        })
+    }
+
+    /// The ids of callsites whose records may be so severe, and of none.
+    fn callsites_of(&self, least: Severity) -> Option<HashSet<u64>> {
+        let mut severe = HashSet::from([0]);
+        let shared = self.heads.iter().chain(self.between.iter());
+        for item in shared.flat_map(|bytes| Scan::new("RecordBatch", bytes)) {
+            let item = item.ok()?;
+            if item.number != batch::CALLSITES {
+                continue;
+            }
+            let (mut id, mut severity) = (0, 0);
+            for field in Scan::new("Callsite", item.bytes().ok()?) {
+                let field = field.ok()?;
+                match field.number {
+                    ID => id = field.varint().ok()?,
+                    LEVEL => severity = field.u32().ok()?,
+                    _ => {}
+                }
+            }
+            if severity == 0 || Severity::new(severity) >= least {
+                severe.insert(id);
+            }
+        }
+        Some(severe)
+    }
+
+    fn keep_ended(
+        &mut self,
+        outcomes: &[Outcome],
+        rows: &mut [bool],
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<()> {
+        let mut kind = Places::of(self, Message::Record, KIND, NO_NAME);
+        let mut outcome = Places::of(self, Message::Record, OUTCOME, NO_NAME);
+        kind.load(self, body, unpack)?;
+        outcome.load(self, body, unpack)?;
+        let (kinds, ends) = (kind.numbers(self)?, outcome.numbers(self)?);
+        let parents = Places::of(self, Message::Task, PARENT_SPAN_ID, NO_NAME).of_shape;
+        let shapes = self.shapes.shapes.iter().zip(parents);
+        let has_parent: Vec<bool> = shapes
+            .map(|(steps, parents)| {
+                parents > 0 || steps.iter().any(|(step, _)| *step == Step::ParentOfPath)
+            })
+            .collect();
+        self.keep(rows, |shape| {
+            let (kind, outcome) = (kind.next(shape)?, outcome.next(shape)?);
+            let kind = match kind {
+                Place::None => Kind::Event,
+                Place::At(at) => Kind::from_number(*kinds.get(at)?),
+                Place::Several => return Some(true),
+            };
+            Some(match (kind, outcome) {
+                (Kind::End, Place::At(at)) => {
+                    outcomes.contains(&Outcome::from_number(*ends.get(at)?))
+                }
+                (Kind::End, Place::None) => outcomes.contains(&Outcome::Unset),
+                (Kind::End, Place::Several) => true,
+                (Kind::Begin, _) => !*has_parent.get(shape)?,
+                (Kind::Event | Kind::Bind, _) => false,
+            })
+        })
+    }
+
+    fn keep_trace(
+        &mut self,
+        trace: TraceId,
+        rows: &mut [bool],
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<()> {
+        let mut place = Places::of(self, Message::Task, TRACE_ID, NO_NAME);
+        place.load(self, body, unpack)?;
+        let traces = match place.column.and_then(|column| self.columns.get(column)) {
+            Some(Values::Texts(traces)) => Some(traces),
+            Some(Values::Numbers(_) | Values::Unread) | None => None,
+        };
+        let trace = trace.to_bytes();
+        self.keep(rows, |shape| {
+            Some(match place.next(shape)? {
+                Place::None => false,
+                Place::At(at) => traces?.get(at)? == trace,
+                Place::Several => true,
+            })
+        })
+    }
+}
