@@ -20,9 +20,10 @@ Examples:
   distlogd delete --filter 'fields.customer == \"4711\"' --until now
   distlogd delete --filter 'service == \"load-test\"' --since 2d --until 1d --dry-run
 
-No answer has the records once this returns; the files of the store are without them some time later,
-which the daemon logs and `distlogd status` shows. What is logged later is not deleted. What processors
-have sent elsewhere stays there. `--until now` also takes records of a clock that is ahead.
+No answer has the records once this returns. The files of the store are without \
+them some time later, which the daemon logs and `distlogd status` shows. What is \
+logged later is not deleted. What processors have sent elsewhere stays there. \
+`--until now` also takes records of a clock that is ahead.
 
 Exit codes: 0 deleted, 4 nothing found.";
 
