@@ -267,7 +267,7 @@ fn add_blocks_of(
     Ok(())
 }
 
-/// Lists neighbouring frames together, so that a block of them is about as large as a sealed one.
+/// Lists neighbouring frames together, up to a quarter of a sealed block.
 fn add_frames(
     shared: &Arc<Shared>,
     live: &Arc<Live>,
