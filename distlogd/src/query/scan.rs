@@ -319,7 +319,8 @@ impl<C: Collect> Scan<C> {
             return End::Done;
         }
         let source = |head: &[u8]| {
-            BatchRef::parse(head).is_ok_and(|head| self.filter.takes_source(head.source()))
+            self.filter.service.is_none()
+                || BatchRef::parse(head).is_ok_and(|head| self.filter.takes_source(head.source()))
         };
         // Where the times of all pass and nobody else looks at them, one of them will do.
         let any_time = match block.summary() {
