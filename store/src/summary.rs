@@ -43,11 +43,7 @@ impl BlockSummary {
         for (head, batch) in batches.parsed() {
             let service = index.service(batch.source().service.as_bytes());
             for record in head.records(&batch) {
-                let time = if record.time > 0 {
-                    record.time
-                } else {
-                    head.received
-                };
+                let time = record.time_or(head.received);
                 index.add(time, record.severity, service);
                 index.add_task(record.kind, record.outcome, record.duration);
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use distlog_proto::wire::field::record as field;
 use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, SpanId, TraceId};
-use distlog_store::{BlockBuffer, ReadError, Reader, Rows, Selection};
+use distlog_store::{Block, BlockBuffer, ReadError, Reader, Rows, Selection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,8 +55,8 @@ pub struct TaskItem {
 }
 
 /// What is known of a trace.
-#[derive(Default)]
 pub(super) struct TraceSummary {
+    trace_id: TraceId,
     top: Option<Top>,
     /// By span id and run: see [`RecordRef::run`].
     ends: HashMap<(SpanId, u64), End>,
@@ -89,17 +89,42 @@ impl TraceSummary {
         end: u64,
         buffer: &mut BlockBuffer,
     ) -> Result<TraceSummary, ReadError> {
-        let mut summary = TraceSummary::default();
+        let mut blocks = reader.blocks_of(trace_id)?;
+        blocks.retain(|block| block.numbers().start < end);
+        let read = |rows, buffer: &mut BlockBuffer| {
+            let mut summary = TraceSummary {
+                trace_id,
+                top: None,
+                ends: HashMap::new(),
+            };
+            summary.add(&blocks, rows, end, buffer)?;
+            Ok(summary)
+        };
+        // Where a task has begun none of the logs is the topmost record, and most records are logs.
+        match read(Rows::TasksOf(trace_id), buffer)? {
+            tasks if tasks.has_begun() => Ok(tasks),
+            _ => read(Rows::OfTrace(trace_id), buffer),
+        }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.top.as_ref().is_some_and(|top| top.rank > Rank::Log)
+    }
+
+    fn add(
+        &mut self,
+        blocks: &[Block],
+        rows: Rows<'_>,
+        end: u64,
+        buffer: &mut BlockBuffer,
+    ) -> Result<(), ReadError> {
         let parts = parts_of(&PARTS);
         let wanted = Selection {
-            rows: Rows::OfTrace(trace_id),
+            rows,
             parts: &parts,
             ..Selection::ALL
         };
-        for block in reader.blocks_of(trace_id)? {
-            if block.numbers().start >= end {
-                break;
-            }
+        for block in blocks {
             block.read(&wanted, buffer)?;
             for stored in buffer.batches() {
                 // Valid when it was stored.
@@ -108,12 +133,12 @@ impl TraceSummary {
                 };
                 for record in stored.records(&batch, wanted.severity, wanted.rows) {
                     if record.store_number < end {
-                        summary.take(trace_id, &record, stored.head.received);
+                        self.take(&record, stored.head.received);
                     }
                 }
             }
         }
-        Ok(summary)
+        Ok(())
     }
 
     /// What a task is called.
@@ -124,16 +149,14 @@ impl TraceSummary {
         }
     }
 
-    fn take(&mut self, trace_id: TraceId, record: &RecordRef<'_>, received: u64) {
-        let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
+    fn take(&mut self, record: &RecordRef<'_>, received: u64) {
+        let Some(task) = record.task.filter(|task| task.trace_id == self.trace_id) else {
             return;
         };
-        let time = match record.time {
-            0 => received,
-            time => time,
+        let place = Place {
+            time: record.time_or(received),
+            number: record.store_number,
         };
-        let number = record.store_number;
-        let place = Place { time, number };
         if record.kind == Kind::End {
             let end = End {
                 outcome: record.outcome,
@@ -142,7 +165,7 @@ impl TraceSummary {
             };
             self.end((task.span_id, record.run()), end);
         }
-        self.consider(trace_id, record, place);
+        self.consider(record, place);
     }
 
     fn end(&mut self, span: (SpanId, u64), end: End) {
@@ -157,7 +180,7 @@ impl TraceSummary {
     }
 
     /// Takes a record for the topmost one if it is that.
-    fn consider(&mut self, trace_id: TraceId, record: &RecordRef<'_>, place: Place) {
+    fn consider(&mut self, record: &RecordRef<'_>, place: Place) {
         let (Some(rank), Some(task)) = (Rank::of(record), record.task) else {
             return;
         };
@@ -166,6 +189,7 @@ impl TraceSummary {
             return;
         }
         let root = rank >= Rank::Imported;
+        let trace_id = self.trace_id;
         let id = match task.path {
             path if root && !path.is_empty() => format!("{trace_id}/{}", cut(path, MAX_ID)),
             _ => trace_id.to_string(),

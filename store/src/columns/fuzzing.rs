@@ -65,7 +65,8 @@ fn as_block(body: &[u8], raw: usize) {
     parts.add_field("a");
     let trace = TraceId::from_bytes([1; 16]);
     let of_trace = trace.map_or(Rows::All, Rows::OfTrace);
-    for rows in [Rows::All, Rows::Ended(&[Outcome::Failed]), of_trace] {
+    let tasks = trace.map_or(Rows::All, Rows::TasksOf);
+    for rows in [Rows::All, Rows::Ended(&[Outcome::Failed]), of_trace, tasks] {
         let some = Selection {
             severity: Severity::WARN,
             rows,

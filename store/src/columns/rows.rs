@@ -31,6 +31,8 @@ pub enum Rows<'s> {
     Ended(&'s [Outcome]),
     /// Those of the tasks of a trace.
     OfTrace(TraceId),
+    /// Begins and ends of the tasks of a trace.
+    TasksOf(TraceId),
 }
 
 impl Rows<'_> {
@@ -39,7 +41,8 @@ impl Rows<'_> {
         let may_have = match self {
             Rows::All => Ok(true),
             Rows::Ended(outcomes) => ends(bytes, outcomes),
-            Rows::OfTrace(trace) => names(bytes, &trace.to_bytes()),
+            Rows::OfTrace(trace) => names(bytes, &trace.to_bytes(), false),
+            Rows::TasksOf(trace) => names(bytes, &trace.to_bytes(), true),
         };
         // Who reads it meets the error, too.
         may_have.unwrap_or(true)
@@ -64,21 +67,28 @@ fn ends(bytes: &[u8], outcomes: &[Outcome]) -> Result<bool, DecodeError> {
     })
 }
 
-/// Whether a record names a trace as that of its task.
-fn names(bytes: &[u8], trace: &[u8; 16]) -> Result<bool, DecodeError> {
+/// Whether a record names a trace as that of its task, and begins or ends it if that is asked for.
+fn names(bytes: &[u8], trace: &[u8; 16], bounds: bool) -> Result<bool, DecodeError> {
+    let (mut kind, mut named) = (Kind::Event, false);
     for item in Scan::new("Record", bytes) {
         let item = item?;
-        if item.number != record::TASK {
-            continue;
-        }
-        for field in Scan::new("Task", item.bytes()?) {
-            let field = field?;
-            if field.number == task::TRACE_ID && field.bytes()? == trace {
-                return Ok(true);
+        match item.number {
+            record::KIND => kind = Kind::from_number(item.varint()?),
+            record::TASK => {
+                for field in Scan::new("Task", item.bytes()?) {
+                    let field = field?;
+                    named |= field.number == task::TRACE_ID && field.bytes()? == trace;
+                }
             }
+            _ => {}
         }
     }
-    Ok(false)
+    Ok(named && (!bounds || is_bound(kind)))
+}
+
+/// Whether a task begins or ends there.
+fn is_bound(kind: Kind) -> bool {
+    matches!(kind, Kind::Begin | Kind::End)
 }
 
 /// Where the values of a column are, row by row.
@@ -158,6 +168,10 @@ impl Block {
             Rows::All => {}
             Rows::Ended(outcomes) => self.keep_ended(outcomes, &mut rows, body, unpack)?,
             Rows::OfTrace(trace) => self.keep_trace(trace, &mut rows, body, unpack)?,
+            Rows::TasksOf(trace) => {
+                self.keep_bounds(&mut rows, body, unpack)?;
+                self.keep_trace(trace, &mut rows, body, unpack)?;
+            }
         }
         Some(rows)
     }
@@ -286,6 +300,24 @@ impl Block {
         })
     }
 
+    fn keep_bounds(
+        &mut self,
+        rows: &mut [bool],
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<()> {
+        let mut kind = Places::of(self, Message::Record, KIND, NO_NAME);
+        kind.load(self, body, unpack)?;
+        let kinds = kind.numbers(self)?;
+        self.keep(rows, |shape| {
+            Some(match kind.next(shape)? {
+                Place::None => false,
+                Place::At(at) => is_bound(Kind::from_number(*kinds.get(at)?)),
+                Place::Several => true,
+            })
+        })
+    }
+
     fn keep_trace(
         &mut self,
         trace: TraceId,
@@ -293,8 +325,14 @@ impl Block {
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<()> {
+        if !rows.contains(&true) {
+            return Some(());
+        }
         let mut place = Places::of(self, Message::Task, TRACE_ID, NO_NAME);
-        place.load(self, body, unpack)?;
+        if let Some(column) = place.column {
+            let wanted = self.values_in(column, rows);
+            self.load_some(column, wanted.as_deref(), body, unpack)?;
+        }
         let traces = match place.column.and_then(|column| self.columns.get(column)) {
             Some(Values::Texts(traces)) => Some(traces),
             Some(Values::Numbers(_) | Values::Unread) | None => None,
