@@ -64,8 +64,7 @@ fn as_block(body: &[u8], raw: usize) {
     parts.add_severity();
     parts.add_field("a");
     let trace = TraceId::from_bytes([1; 16]);
-    let of_trace = trace.map_or(Rows::All, Rows::OfTrace);
-    let tasks = trace.map_or(Rows::All, Rows::TasksOf);
+    let traces = trace.as_slice();
     for rows in [Rows::All, Rows::Ended(&[Outcome::Failed]), of_trace, tasks] {
         let some = Selection {
             severity: Severity::WARN,

@@ -1,5 +1,6 @@
-//! Lists the blocks of the store, or those that hold a trace.
+//! Lists the blocks of the store, or those that hold some traces.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,19 +33,20 @@ impl Reader {
         })
     }
 
-    /// The blocks in which records of a trace are, oldest first, as they are now: [`Block::read`] reads of them what is
-    /// wanted, of other traces, too.
+    /// The blocks in which records of some traces are, oldest first, as they are now: [`Block::read`] reads of them what
+    /// is wanted, of other traces, too.
     ///
     /// # Errors
     /// If a file cannot be read for a reason that may pass.
-    pub fn blocks_of(&self, trace: TraceId) -> Result<Vec<Block>, ReadError> {
-        let trace = Wanted::new(trace.to_bytes());
+    pub fn blocks_of(&self, traces: &[TraceId]) -> Result<Vec<Block>, ReadError> {
+        let traces = traces.iter().map(|trace| Wanted::new(trace.to_bytes()));
+        let traces: Vec<Wanted> = traces.collect();
         self.list(|listing, segment, end| match segment {
             Segment::Live(live) => {
-                listing.add_frames_of(live, end, &trace);
+                listing.add_frames_of(live, end, &traces);
                 Ok(())
             }
-            Segment::Sealed(sealed) => listing.add_blocks_of(sealed, &trace),
+            Segment::Sealed(sealed) => listing.add_blocks_of(sealed, &traces),
         })
     }
 
@@ -125,10 +127,13 @@ impl Listing<'_> {
         }
     }
 
-    fn add_frames_of(&mut self, live: &Arc<Live>, end: u64, trace: &Wanted) {
+    fn add_frames_of(&mut self, live: &Arc<Live>, end: u64, traces: &[Wanted]) {
         let memory = live.memory();
-        let mut found = Vec::new();
-        memory.frames_of(&trace.key, &mut found);
+        let (mut found, mut of_one) = (BTreeSet::new(), Vec::new());
+        for trace in traces {
+            memory.frames_of(&trace.key, &mut of_one);
+            found.extend(of_one.iter().copied());
+        }
         let all = memory.frames();
         for at in found.into_iter().map(|at| at as usize) {
             let Some(frame) = all.get(at).filter(|frame| frame.first < end) else {
@@ -153,10 +158,17 @@ impl Listing<'_> {
         Ok(())
     }
 
-    fn add_blocks_of(&mut self, sealed: &Arc<Sealed>, trace: &Wanted) -> io::Result<()> {
-        if let Some(found) = places_of(self.shared, sealed, trace)? {
-            for place in found.blocks {
-                self.add_block(sealed, &found.list, place as usize);
+    fn add_blocks_of(&mut self, sealed: &Arc<Sealed>, traces: &[Wanted]) -> io::Result<()> {
+        let (mut list, mut blocks) = (None, BTreeSet::new());
+        for trace in traces {
+            if let Some(found) = places_of(self.shared, sealed, trace)? {
+                list = Some(found.list);
+                blocks.extend(found.blocks);
+            }
+        }
+        if let Some(list) = list {
+            for block in blocks {
+                self.add_block(sealed, &list, block as usize);
             }
         }
         Ok(())

@@ -112,7 +112,7 @@ pub fn read_trace(reader: &Reader, trace: TraceId) -> Vec<Got> {
 pub fn read_trace_in_blocks(reader: &Reader, trace: TraceId) -> Vec<Got> {
     let mut buffer = BlockBuffer::default();
     let mut all = Vec::new();
-    for block in reader.blocks_of(trace).unwrap() {
+    for block in reader.blocks_of(&[trace]).unwrap() {
         block.read(&Selection::ALL, &mut buffer).unwrap();
         all.extend(buffer.batches().map(|batch| one(batch.head, batch.bytes)));
     }

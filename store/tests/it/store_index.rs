@@ -97,7 +97,7 @@ fn segments_that_do_not_have_a_trace_are_read_once() {
     }
     wait_sealed(&store);
     let reader = store.reader();
-    assert!(!reader.blocks_of(trace(3)).unwrap().is_empty());
+    assert!(!reader.blocks_of(&[trace(3)]).unwrap().is_empty());
     for entry in fs::read_dir(dir.path().join("segments")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "seal") {
@@ -105,12 +105,12 @@ fn segments_that_do_not_have_a_trace_are_read_once() {
         }
     }
     // Their filters are in memory. Of each hundred that it does not have one says maybe.
-    let absent = (100..200).filter(|n| match reader.blocks_of(trace(*n)) {
+    let absent = (100..200).filter(|n| match reader.blocks_of(&[trace(*n)]) {
         Ok(blocks) => blocks.is_empty() && read_trace(&reader, trace(*n)).is_empty(),
         Err(_) => false,
     });
     assert!(absent.count() > 50);
-    assert!(reader.blocks_of(trace(3)).is_err());
+    assert!(reader.blocks_of(&[trace(3)]).is_err());
 }
 
 #[test]
