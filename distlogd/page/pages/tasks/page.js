@@ -21,6 +21,8 @@ class TasksPage extends HTMLElement {
   #histogram = new Histogram();
   #list = new TaskList();
   #fault = h("p", { class: "fault", role: "alert" });
+  /** @type {Record<string, string>} */
+  #faults = {};
   #fresh = h("button", { class: "fresh", type: "button", hidden: true, onclick: () => this.#toTop() });
   #none = h("p", { class: "empty", hidden: true });
   #body = h("div", { class: "tasks-body" }, this.#list, this.#none, this.#fresh, this.#fault);
@@ -46,7 +48,7 @@ class TasksPage extends HTMLElement {
       this.#body,
     );
     this.#histogram.addEventListener("range", (event) => changeRange(/** @type {CustomEvent} */ (event).detail));
-    this.#list.addEventListener("near-end", () => this.#saying(this.#older()));
+    this.#list.addEventListener("near-end", () => this.#saying("tasks", this.#older()));
     this.#list.addEventListener("scroll", () => this.#list.scrollTop === 0 && this.#setNewer(0), { passive: true });
     this.#list.addEventListener("open", (event) => {
       const task = this.#tasks.items[this.#tasks.indexOf(/** @type {CustomEvent} */ (event).detail.key)];
@@ -61,9 +63,9 @@ class TasksPage extends HTMLElement {
       { keys: ".", about: "Up to the newest", run: () => this.#toTop() },
     ]);
     this.#refreshed = [
-      new Refresh((signal) => this.#saying(this.#askTasks(signal))),
-      new Refresh((signal) => this.#saying(this.#askBars(signal))),
-      new Refresh((signal) => this.#saying(this.#problems.refresh(signal))),
+      new Refresh((signal) => this.#saying("tasks", this.#askTasks(signal))),
+      new Refresh((signal) => this.#saying("bars", this.#askBars(signal))),
+      new Refresh((signal) => this.#saying("problems", this.#problems.refresh(signal))),
     ];
     this.addressChanged();
   }
@@ -84,26 +86,31 @@ class TasksPage extends HTMLElement {
     this.#bars = null;
     this.#setNewer(0);
     this.#list.scrollTop = 0;
+    this.#faults = {};
     say(this.#fault, "");
     for (const one of this.#refreshed) one.now();
   }
 
   /**
-   * Says what is wrong with an answer.
+   * Says what is wrong with an answer, until there is a better one.
    *
+   * @param {"tasks" | "bars" | "problems"} what
    * @param {Promise<unknown>} answer
    */
-  async #saying(answer) {
+  async #saying(what, answer) {
     try {
       await answer;
+      delete this.#faults[what];
     } catch (error) {
       if (isAborted(error)) return;
       if (!(error instanceof ApiError)) throw error;
       // That the daemon is gone is said above.
       if (error.status === 0) return;
-      say(this.#fault, error.message);
+      this.#faults[what] = error.message;
       this.#filters.refuse(error.parameter, error.message);
     }
+    const { tasks, bars, problems } = this.#faults;
+    say(this.#fault, tasks ?? bars ?? problems ?? "");
   }
 
   /** @param {AbortSignal} signal */
