@@ -10,7 +10,7 @@
 //! ask the query engine; `diff.rs` compares two trees, `status.rs` tells how the daemon does, `delete.rs` deletes
 //! records. `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block;
 //! the runtime only moves bytes.
-//! `jaeger/` answers as Jaeger's query service does.
+//! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers.
 
 mod answers;
 mod below;
@@ -24,6 +24,7 @@ mod look_params;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod openapi;
+mod page;
 mod params;
 mod pieces;
 mod problem;
@@ -43,7 +44,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -105,7 +106,7 @@ pub struct BindError {
 }
 
 const INDEX: &str = "\
-distlogd
+distlogd: with a browser the page is here
 
 GET /api/v1/tasks?limit=20            tasks that began a trace, newest first, as JSON; &failed=true &lost=true
                                       &running=true &cancelled=true &service=NAME &name=TEXT &min_duration=2s
@@ -216,7 +217,8 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
 
 fn routes(api: Api, guard: Guard) -> Router {
     let mut app = Router::new()
-        .route("/", get(|| async { [INDEX, INDEX_OF_MCP].concat() }))
+        .route("/page/{hash}/{*path}", get(page::file))
+        .route("/favicon.svg", get(page::icon))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
         .route("/api/v3/services", get(v3::services))
@@ -230,6 +232,9 @@ fn routes(api: Api, guard: Guard) -> Router {
         .route("/api/traces", get(legacy::traces))
         .route("/api/traces/{id}", get(legacy::trace))
         .route("/api/dependencies", get(legacy::dependencies));
+    for path in page::PATHS {
+        app = app.route(path, get(page_or_index));
+    }
     for endpoint in openapi::ENDPOINTS {
         app = app.route(&endpoint.router_path(), endpoint.route());
     }
@@ -267,6 +272,17 @@ async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Resp
 
 /// So begins what is said of a path that no endpoint has.
 pub(crate) const NOTHING_AT: &str = "nothing is at ";
+
+/// The page for browsers, and for programs the list of paths.
+async fn page_or_index(uri: Uri, headers: HeaderMap) -> Response {
+    if page::is_wanted(&headers) {
+        return page::shell();
+    }
+    match uri.path() {
+        "/" => ([(VARY, "accept")], [INDEX, INDEX_OF_MCP].concat()).into_response(),
+        _ => unknown(uri).await.into_response(),
+    }
+}
 
 async fn unknown(uri: Uri) -> Problem {
     let why = format!(

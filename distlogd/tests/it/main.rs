@@ -18,6 +18,7 @@ mod log_noise;
 mod mcp;
 mod otlp;
 mod outline;
+mod page;
 mod session;
 mod severities;
 mod status;
