@@ -1,7 +1,7 @@
 // What can be written next in a condition: told by the text before the caret.
 
 import { get } from "../base/api.js";
-import { entry, literal } from "./cel.js";
+import { entry, literal, parts } from "./cel.js";
 
 /**
  * @typedef {{ name: string, type: string, about: string }} Name as `/api/v1/names` has it
@@ -63,8 +63,11 @@ async function names() {
  */
 export async function completions(before, known, signal) {
   const at = (/** @type {string | undefined} */ prefix) => before.length - (prefix?.length ?? 0);
+  const all = await names();
+  const isName = (/** @type {string} */ name) =>
+    /[.[]/.test(name) ? parts(name) : all.some((one) => one.name === name);
   let found = ARGUMENT.exec(before) ?? VALUE.exec(before);
-  if (found) return values(found[1], found[2] ?? "", at(found[2]), known, signal);
+  if (found && isName(found[1])) return values(found[1], found[2] ?? "", at(found[2]), known, signal);
   found = ENTRY.exec(before);
   if (found) {
     const [whole, map, dotted, quoted] = found;
@@ -81,10 +84,8 @@ export async function completions(before, known, signal) {
   if (inString(before)) return [];
   found = METHOD.exec(before);
   if (found) return offer(METHODS, found[2], at(found[2]), (name) => `${name}("`);
-  const all = await names();
   found = OPERATOR.exec(before);
-  if (found && (all.some(({ name }) => name === found?.[1]) || /[.[]/.test(found[1])))
-    return offer(OPERATORS, found[2], at(found[2]), (name) => `${name} `);
+  if (found && isName(found[1])) return offer(OPERATORS, found[2], at(found[2]), (name) => `${name} `);
   found = JOIN.exec(before);
   if (found) return offer(JOINS, found[1], at(found[1]), (name) => `${name} `);
   found = NAME.exec(before);

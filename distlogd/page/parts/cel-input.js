@@ -84,7 +84,7 @@ export class CelInput extends HTMLElement {
       h("span", {}, visible(why)),
       h(
         "button",
-        { class: "plain mono cut", type: "button", "aria-label": "Go to the mistake", onclick: () => this.#goTo(at) },
+        { class: "plain mono cut", type: "button", title: "Go to the mistake", onclick: () => this.#goTo(at) },
         visible(this.value.slice(Math.max(0, at - 24), at)),
         h("mark", {}, visible(word)),
         visible(this.value.slice(at + word.length, at + word.length + 16)),

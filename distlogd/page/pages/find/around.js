@@ -41,13 +41,13 @@ export function surroundings(record) {
   /** @type {Record<string, Surroundings>} */
   const all = {};
   if (own.trace_id) {
-    all.trace = { title: "Trace", filter: `trace_id == ${literal(own.trace_id)}`, isSame: () => true };
+    all.trace = { title: "Its trace", filter: `trace_id == ${literal(own.trace_id)}`, isSame: () => true };
   }
   if (record.threadName || record.thread) {
     const isSame = (/** @type {ApiRecord} */ other) => isSameProcess(other) && other.thread === record.thread;
-    all.thread = { title: "Thread", filter: both(process, of("thread", record.threadName)), isSame };
+    all.thread = { title: "Its thread", filter: both(process, of("thread", record.threadName)), isSame };
   }
-  if (process) all.process = { title: "Process", filter: process, isSame: isSameProcess };
+  if (process) all.process = { title: "Its process", filter: process, isSame: isSameProcess };
   return all;
 }
 

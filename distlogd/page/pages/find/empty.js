@@ -19,6 +19,7 @@ export function nothingFound(question, signal) {
     ["of any severity", ["severity"]],
   ];
   const ways = all.filter(([, names]) => names.some((name) => question[name]));
+  if (ways.length > 1) ways.push(["for anything", ways.flatMap(([, names]) => names)]);
   const items = ways.map(([label, names]) => {
     const without = Object.fromEntries(names.map((name) => [name, ""]));
     const number = h("span", { class: "muted" });

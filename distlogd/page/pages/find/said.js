@@ -25,6 +25,7 @@ export function said(results, bars, following) {
   const more = h("button", { type: "button", class: "plain link", onclick: () => results.more() }, "Go on");
   return [
     bars &&
+      all.length > 0 &&
       `${counted(
         bars.counts.flat().reduce((sum, one) => sum + one, 0),
         "record",
