@@ -132,14 +132,14 @@ test("the critical path goes back from the end to what ended last", () => {
   });
 });
 
-test("unknown times, running parents and missing roots have a critical path and own time, too", () => {
+test("unknown times, running parents and missing roots are sane", () => {
   const running = trace(
     task(0, "root", 0, undefined, { outcome: "running" }),
     task(1, "done", 10, 30),
     task(1, "unknown", undefined, undefined, { outcome: "unknown" }),
   );
   assert.equal(running.endOf(0), 40);
-  assert.deepEqual(criticalPath(running).get(1), [{ from: 10, to: 40 }]);
+  assert.equal(criticalPath(running).size, 0, "while it runs nobody knows what it waits for");
   assert.equal(criticalPath(trace(task(0, "lost", undefined, undefined))).size, 0);
   assert.equal(criticalPath(new Trace()).size, 0);
   assert.equal(ownTime(trace(...ORDER), 0), 30);
