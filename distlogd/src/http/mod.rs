@@ -111,9 +111,9 @@ distlogd: with a browser the page is here
 GET /api/v1/tasks?limit=20            tasks that began a trace, newest first, as JSON; &failed=true &lost=true
                                       &running=true &cancelled=true &service=NAME &name=TEXT &min_duration=2s
                                       &from=1h &to=TIME &cursor=NEXT
-GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=records lists its
-                                      records; &depth=100 levels, &limit=500000 tasks and records, &full=true,
-                                      &cursor=NEXT of the answer before
+GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=outline has it in
+                                      few words, ?format=records lists its records; &depth=100 levels,
+                                      &limit=500000 tasks and records, &full=true, &cursor=NEXT of the answer before
 GET /api/v1/records?q=WORDS           the newest records that have these words, as JSON or, with
                                       Accept: application/x-ndjson, one a line; &filter=CEL &service=S
                                       &severity=WARN &from=1h &to=now &limit=100 &timeout=30s

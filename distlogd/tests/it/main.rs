@@ -17,6 +17,7 @@ mod log_noise;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod otlp;
+mod outline;
 mod page;
 mod session;
 mod severities;
