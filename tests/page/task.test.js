@@ -163,7 +163,7 @@ test("an address shows to others what one sees", async () => {
   const mine = await visit(failed);
   await mine.row("item=pot").click();
   const { searchParams } = new URL(mine.page.url());
-  assert.equal(searchParams.get("record"), "1");
+  assert.match(searchParams.get("record"), /^\d+$/);
   const query = `?${searchParams}`;
   await mine.page.keyboard.press("v");
   await mine.page.locator("[role=row][aria-selected=true]").filter({ hasText: "item=pot" }).waitFor();
