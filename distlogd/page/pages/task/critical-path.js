@@ -14,7 +14,8 @@ export function criticalPath(trace) {
   /** @type {Map<number, Stretch[]>} */
   const path = new Map();
   const root = firstRoot(trace);
-  if (root === NONE) return path;
+  // While the whole runs nobody knows what it waits for.
+  if (root === NONE || trace.isRunning(root)) return path;
   /** @type {{ task: number, from: number, to: number, end: number, children: number[], next: number }[]} `to` moves backwards */
   const open = [];
   const enter = (/** @type {number} */ task, /** @type {number} */ from, /** @type {number} */ to) =>

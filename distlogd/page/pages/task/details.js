@@ -49,7 +49,10 @@ export class TaskDetails extends HTMLElement {
     const isOther = !this.#shown.startsWith(`${key} `);
     this.#shown = shown;
     fill(this.#head, ...this.#heading(trace, place));
-    if (isOther) this.#body.scrollTop = 0;
+    if (isOther) {
+      this.#body.scrollTop = 0;
+      this.#body.setAttribute("aria-busy", "true");
+    }
     clearTimeout(this.#timer);
     this.#abort.abort();
     this.#abort = new AbortController();
@@ -90,13 +93,16 @@ export class TaskDetails extends HTMLElement {
       const text = await getText(taskPath(idOf(trace, task)), { format: "json", depth: 1 }, signal);
       const [answer] = parse(text).tasks;
       if (signal.aborted) return;
+      this.#body.removeAttribute("aria-busy");
       const records = answer.items.flatMap((/** @type {any} */ item) => item.record ?? []);
       if (trace.isTask(place)) fill(this.#body, ...this.#task(trace, place, answer));
       else if (records[trace.record[place]]) {
         fill(this.#body, recordDetail(records[trace.record[place]], { heading: false }));
       } else fill(this.#body, h("p", { class: "empty" }, "This record is not stored any more."));
     } catch (error) {
-      if (!isAborted(error)) fill(this.#body, h("p", { class: "error" }, /** @type {Error} */ (error).message));
+      if (isAborted(error)) return;
+      this.#body.removeAttribute("aria-busy");
+      fill(this.#body, h("p", { class: "error" }, /** @type {Error} */ (error).message));
     }
   }
 

@@ -54,7 +54,7 @@ export class Trace {
   /** Failed tasks at and below a place, and the worst severity. Right when all has come. */
   failures = new Int32Array(ROOM);
   worst = new Uint8Array(ROOM);
-  /** Tasks below that are too deep for the answer. */
+  /** Tasks below that are too deep for the answer; 0 for a record that says more than its line. */
   cut = new Map();
   /** @type {string[]} names of tasks, messages of records */
   name = [];
@@ -211,7 +211,7 @@ export class Trace {
     this.took[place] = line.duration_ns ?? UNKNOWN;
     const outcome = OUTCOMES.indexOf(line.outcome ?? "");
     this.outcome[place] = outcome < 0 ? 0 : outcome;
-    this.severity[place] = 0;
+    this.severity[place] = line.severity ?? 0;
     this.service[place] = this.#serviceNumber(line.service ?? "");
     this.serviceTasks[this.service[place]] += 1;
     this.name[place] = line.name ?? "";
@@ -242,8 +242,10 @@ export class Trace {
     this.took[place] = 0;
     this.outcome[place] = 0;
     this.severity[place] = line.severity ?? 0;
+    if (line.cut) this.cut.set(place, 0);
     const parent = this.parent[place];
-    this.service[place] = parent === NONE ? this.#serviceNumber("") : this.service[parent];
+    const isOwn = line.service === undefined && parent !== NONE;
+    this.service[place] = isOwn ? this.service[parent] : this.#serviceNumber(line.service ?? "");
     this.name[place] = line.record;
     this.fields[place] = line.fields ?? "";
     this.error[place] = line.error ?? "";

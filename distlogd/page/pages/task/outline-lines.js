@@ -21,6 +21,7 @@
  * @property {number} [tasks] all below it
  * @property {string} [fields]
  * @property {string} [error]
+ * @property {number} [severity] the worst below it
  * @property {number} [cut] so many tasks below it are too deep
  * @property {boolean} [continued] it was begun in the part before
  *
@@ -32,7 +33,9 @@
  * @property {string} [fields]
  * @property {string} [error]
  * @property {number} [number]
+ * @property {string} [service] where it is not that of its task
  * @property {string} [thread]
+ * @property {boolean} [cut] it has more to say
  *
  * @typedef {{ next: string | null }} LastLine
  *

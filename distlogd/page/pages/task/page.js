@@ -250,18 +250,22 @@ class TaskPage extends HTMLElement {
   /** Brings what is selected into sight. */
   #showSelected() {
     if (!this.#selected) return;
-    this.#shownView().select(this.#selected);
     // On a small screen the details would hide the tree that nobody has seen yet.
     if (this.#isChosen || !matchMedia("(max-width: 699px)").matches) this.#showDetails(true);
+    this.#shownView().select(this.#selected);
     this.#tellMatch();
   }
 
   /** @param {boolean} shown */
   #showDetails(shown) {
     const isShown = shown && this.#selected !== "";
+    const wasHidden = this.#details.hidden;
     if (!isShown && this.#details.contains(document.activeElement)) this.#shownView().takeFocus();
     this.#details.hidden = !isShown;
-    if (isShown) this.#details.show(this.#tree.trace, this.#selected);
+    if (!isShown) return;
+    this.#details.show(this.#tree.trace, this.#selected);
+    // They take room: what is selected stays in sight.
+    if (wasHidden) this.#shownView().select(this.#selected, { centre: false });
   }
 
   /** @param {(folding: import("./folding.js").Folding) => void} how */

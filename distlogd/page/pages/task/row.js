@@ -84,7 +84,9 @@ function task(trace, place, how) {
     h("span", { class: how.canFold ? "fold" : "fold none", "aria-hidden": "true" }),
     outcomeSign(trace.outcomeName(place)),
     h("i", { class: `service-dot ${serviceClass(service)}`, title: service }),
-    h("b", { class: "tree-title" }, ...marked(trace.name[place] || "–", how.wanted)),
+    trace.name[place]
+      ? h("b", { class: "tree-title" }, ...marked(trace.name[place], how.wanted))
+      : h("i", { class: "tree-title muted" }, "its begin has not come"),
     isOther && h("span", { class: "tree-service" }, ...marked(service, how.wanted)),
     hidden > 0 && hiddenSign(trace, place, hidden),
     trace.cut.has(place) && h("span", { class: "muted" }, `${count(trace.cut.get(place))} deeper tasks`),
@@ -126,6 +128,7 @@ function record(trace, place, how) {
     h("span", { class: "tree-message" }, ...marked(trace.name[place], how.wanted)),
     trace.error[place] !== "" && h("span", { class: "tree-error" }, ...marked(trace.error[place], how.wanted)),
     trace.fields[place] !== "" && h("span", { class: "tree-fields" }, ...marked(trace.fields[place], how.wanted)),
+    trace.cut.has(place) && h("span", { class: "muted", title: "The details have all of it" }, "…"),
   ];
 }
 

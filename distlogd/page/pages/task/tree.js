@@ -12,6 +12,7 @@ import { splitter } from "./splitter.js";
 const MORE = "more";
 /** A tick of the axis has so much room, in pixels. */
 const TICK_ROOM = 80;
+const LABEL_ROOM = 40;
 /** So long a new row is marked, in ms. */
 const NEW = 2000;
 /** How often running tasks grow, in ms. */
@@ -177,7 +178,9 @@ export class TaskTree extends HTMLElement {
       element.style.setProperty("--at", String(at / 1e6));
       return element;
     };
-    fill(this.#ticks, ...ticks.map(({ at, label }) => place(h("span", { class: "axis-label" }, label), at)));
+    const fits = (/** @type {number} */ at) => ((axis.to - at) / axis.span) * width > LABEL_ROOM;
+    const labels = ticks.filter(({ at }) => fits(at));
+    fill(this.#ticks, ...labels.map(({ at, label }) => place(h("span", { class: "axis-label" }, label), at)));
     fill(this.#lines, ...ticks.map(({ at }) => place(h("i", { class: "axis-line" }), at)));
   }
 
