@@ -1,36 +1,9 @@
 // The list of tasks, as somebody uses it.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { axe, launch, open, shot } from "./kit/browser.js";
-import { Daemon } from "./kit/daemon.js";
-import { Feed, hex, order } from "./kit/feed.js";
-
-let browser;
-before(async () => (browser = await launch()));
-after(() => browser.close());
-
-/** A test with a daemon of its own. */
-function story(name, run) {
-  test(name, async () => {
-    const daemon = await Daemon.start();
-    const opened = [];
-    const faults = [];
-    const show = async (path = "/", how = {}) => {
-      const one = await open(browser, { url: daemon.http + path, ...how });
-      opened.push(one);
-      faults.push(one.faults);
-      return one.page;
-    };
-    try {
-      await run({ daemon, feed: new Feed(daemon.otlp), show });
-      assert.deepEqual(faults.flat(), []);
-    } finally {
-      for (const one of opened) await one.close();
-      await daemon.close();
-    }
-  });
-}
+import { shot } from "./kit/browser.js";
+import { hex, order } from "./kit/feed.js";
+import { looks, story } from "./kit/story.js";
 
 /** Sends orders, the newest now; gives how many. */
 async function orders(feed, many, { apart = 1000, failed = () => false } = {}) {
@@ -240,14 +213,10 @@ story("the daemon is killed and comes back", async ({ daemon, feed, show }) => {
   await hasRows(page, 3);
 });
 
-for (const dark of [false, true])
-  for (const width of [1440, 380])
-    story(`it can be read by all: ${dark ? "dark" : "light"}, ${width} px`, async ({ feed, show }) => {
-      await orders(feed, 60, { apart: 20_000, failed: (at) => at % 7 === 0 });
-      const page = await show("/", { dark, width });
-      await page.waitForFunction(() => document.querySelector(".histogram-chart path"));
-      await rows(page).first().waitFor();
-      await shot(page, `tasks-${dark ? "dark" : "light"}-${width}`);
-      assert.deepEqual(await axe(page), []);
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-    });
+looks("tasks", async ({ feed, show }, how) => {
+  await orders(feed, 60, { apart: 20_000, failed: (at) => at % 7 === 0 });
+  const page = await show("/", how);
+  await page.waitForFunction(() => document.querySelector(".histogram-chart path"));
+  await rows(page).first().waitFor();
+  return page;
+});

@@ -25,7 +25,7 @@ class TasksPage extends HTMLElement {
   #faults = {};
   #fresh = h("button", { class: "fresh", type: "button", hidden: true, onclick: () => this.#toTop() });
   #none = h("p", { class: "empty", hidden: true });
-  #body = h("div", { class: "tasks-body" }, this.#list, this.#none, this.#fresh, this.#fault);
+  #body = h("div", { class: "list-body" }, this.#list, this.#none, this.#fresh, this.#fault);
   #tasks = new Tasks({});
   /** What is asked for, as text: to tell whether it has changed. */
   #asked = "";
