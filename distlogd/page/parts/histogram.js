@@ -14,6 +14,8 @@ const TICK = 84;
  * `<dl-histogram>`, named by `aria-label`. Its height never changes. Event: `range`, with `from` and `to` in ns in `detail`.
  */
 export class Histogram extends HTMLElement {
+  /** What else is to be said of the counts. */
+  note = "";
   /** @type {Bars | null} */
   #bars = null;
   /** The bar under the mouse or the keyboard, or -1. */
@@ -116,8 +118,9 @@ export class Histogram extends HTMLElement {
     const to = from + every * counts[0].length;
     const width = this.#plot.clientWidth;
     const marks = ticks(from, to, Math.max(2, Math.floor(width / TICK))).map(({ at, text }) => {
-      const mark = h("span", { class: "histogram-tick" }, text);
-      mark.style.left = `${((at - from) / (to - from)) * 100}%`;
+      const left = ((at - from) / (to - from)) * width;
+      const mark = h("span", { class: "histogram-tick" }, left + TICK / 2 < width && text);
+      mark.style.left = `${left}px`;
       return mark;
     });
     fill(this.#axis, ...marks);
@@ -152,7 +155,8 @@ export class Histogram extends HTMLElement {
     });
     const from = bars.from + first * bars.every;
     const to = bars.from + last * bars.every;
-    say(this.#said, `${shortTime(from)} – ${shortTime(to)} · ${duration(bars.every)} a bar`);
+    const note = this.note && `${this.note} · `;
+    say(this.#said, `${note}${shortTime(from)} – ${shortTime(to)} · ${duration(bars.every)} a bar`);
     this.#said.title = `${fullTime(from)} – ${fullTime(to)} (${zone})`;
     const counts = bars.kinds.map(({ name }, kind) => `${count(sums[kind])} ${name}`);
     this.#plot.setAttribute("aria-valuemax", String(all - 1));

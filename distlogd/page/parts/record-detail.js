@@ -5,20 +5,27 @@ import { h, safeLink } from "../base/dom.js";
 import { count, duration, fullTime, visible } from "../base/format.js";
 import { severitySign } from "../base/outcome.js";
 import { serviceChip } from "../base/services.js";
+import { entry } from "./cel.js";
 import { copyButton } from "./copy-button.js";
 
 /** So many characters of a text are shown at first. */
 const SHOWN = 5000;
 
 /** @typedef {Record<string, any>} ApiRecord a record as the API has it: Python's dictionary, and what is `distlog`'s */
-/** @typedef {[name: string, value: import("../base/dom.js").Child]} Row */
+/** @typedef {[name: string, value: import("../base/dom.js").Child, more?: import("../base/dom.js").Child]} Row */
+/** @typedef {(name: string, value: unknown) => import("../base/dom.js").Child} Refine what stands beside a value; its name as in conditions */
 
 /**
  * @param {ApiRecord} record
- * @param {{ heading?: boolean }} [how] `heading: false`: time, severity and service stand elsewhere
+ * @param {{ heading?: boolean, refine?: Refine }} [how] `heading: false`: time, severity and service stand elsewhere
  */
-export function recordDetail(record, { heading = true } = {}) {
+export function recordDetail(record, { heading = true, refine } = {}) {
   const own = record.distlog ?? {};
+  const fields = (/** @type {string} */ map, /** @type {object | undefined} */ all) =>
+    Object.entries(all ?? {}).map(([name, value]) => {
+      const [, shown] = field([name, value]);
+      return /** @type {Row} */ ([name, shown, refine?.(entry(map, name), value)]);
+    });
   const { key, ...context } = record.context ?? {};
   return h(
     "div",
@@ -32,12 +39,12 @@ export function recordDetail(record, { heading = true } = {}) {
         h("time", { class: "muted" }, fullTime(timeOf(record))),
       ),
     h("pre", { class: "detail-message" }, ...long(record.message || own.task || own.event_name || "")),
-    table("Fields", Object.entries(record.fields ?? {}).map(field)),
+    table("Fields", fields("fields", record.fields)),
     errorDetail(record),
     linkDetail(own.links),
-    table("Fields of the task", Object.entries(context).map(field)),
-    table("Where", whereRows(record, typeof key === "string" ? key.slice(key.indexOf("@") + 1) : "")),
-    table("Resource", Object.entries(own.resource ?? {}).map(field)),
+    table("Fields of the task", fields("context", context)),
+    table("Where", whereRows(record, typeof key === "string" ? key.slice(key.indexOf("@") + 1) : "", refine)),
+    table("Resource", fields("resource", own.resource)),
     h(
       "p",
       { class: "detail-tools" },
@@ -121,7 +128,7 @@ export function section(title, ...children) {
 export function table(title, rows) {
   const known = rows.filter(([, value]) => value !== "" && value !== null && value !== undefined);
   if (known.length === 0) return null;
-  const lines = known.flatMap(([name, value]) => [h("dt", {}, visible(name)), h("dd", {}, value)]);
+  const lines = known.flatMap(([name, value, more]) => [h("dt", {}, visible(name)), h("dd", {}, value, more)]);
   return section(title, h("dl", { class: "detail-table" }, ...lines));
 }
 
@@ -175,9 +182,10 @@ export function plain(value) {
 /**
  * @param {ApiRecord} record
  * @param {string} task id of the task
+ * @param {Refine} [refine]
  * @returns {Row[]}
  */
-function whereRows(record, task) {
+function whereRows(record, task, refine) {
   const own = record.distlog ?? {};
   const scope = own.otlp?.scope_name;
   const named = (/** @type {unknown} */ name, /** @type {unknown} */ number) =>
@@ -185,14 +193,14 @@ function whereRows(record, task) {
   return [
     ["time", fullTime(timeOf(record))],
     ["task", task && h("a", { class: "mono", href: taskHref(task) }, visible(task))],
-    ["target", visible(record.name ?? "")],
+    ["target", visible(record.name ?? ""), refine?.("target", record.name)],
     ["scope", scope && scope !== record.name ? visible(scope) : ""],
     ["template", record.msg && record.msg !== record.message ? visible(record.msg) : ""],
     ["code", record.pathname ? visible(`${record.pathname}${record.lineno ? `:${record.lineno}` : ""}`) : ""],
-    ["function", visible(record.funcName ?? "")],
-    ["thread", visible(named(record.threadName, record.thread))],
-    ["process", visible(named(record.processName, record.process))],
-    ["host", visible(record.hostname ?? "")],
+    ["function", visible(record.funcName ?? ""), refine?.("function", record.funcName)],
+    ["thread", visible(named(record.threadName, record.thread)), refine?.("thread", record.threadName)],
+    ["process", visible(named(record.processName, record.process)), refine?.("process", record.processName)],
+    ["host", visible(record.hostname ?? ""), refine?.("host", record.hostname)],
     ["duration", own.duration ? duration(own.duration) : ""],
     ["span id", own.span_id ?? ""],
     ["producer", own.producer ? `${own.producer}${own.offset ? ` at ${own.offset}` : ""}` : ""],

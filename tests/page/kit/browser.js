@@ -42,6 +42,8 @@ export async function open(browser, { url, width = 1440, height = 900, dark = fa
   const faults = [];
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("console", (message) => {
+    // What the API refuses is shown on the page.
+    if (message.location().url.includes("/api/") && /status of 4\d\d/.test(message.text())) return;
     // A daemon that was killed is no fault of the page.
     if (
       message.type() === "error" &&

@@ -1,14 +1,195 @@
-// Tasks.
+// Tasks: the newest ones as they come, how they ended over time, and what failed since one last looked.
 
-import { fill, h } from "../../base/dom.js";
+import { ApiError, isAborted } from "../../base/api.js";
+import { change, navigate, taskHref } from "../../base/address.js";
+import { fill, h, say } from "../../base/dom.js";
+import { count } from "../../base/format.js";
+import { bind } from "../../base/keys.js";
+import { OUTCOME_KINDS, readBars } from "../../parts/bars.js";
+import { Histogram } from "../../parts/histogram.js";
+import { Refresh } from "../../parts/refresh.js";
+import { changeRange } from "../../parts/time-range.js";
+import { TaskFilters, outcomes, showsAll, taskParameters } from "./filters.js";
+import { TaskList } from "./list.js";
+import { NewProblems } from "./new-problems.js";
+import { Tasks } from "./tasks.js";
+import { Welcome } from "./welcome.js";
 
 class TasksPage extends HTMLElement {
+  #problems = new NewProblems();
+  #filters = new TaskFilters();
+  #histogram = new Histogram();
+  #list = new TaskList();
+  #fault = h("p", { class: "fault", role: "alert" });
+  /** @type {Record<string, string>} */
+  #faults = {};
+  #fresh = h("button", { class: "fresh", type: "button", hidden: true, onclick: () => this.#toTop() });
+  #none = h("p", { class: "empty", hidden: true });
+  #body = h("div", { class: "list-body" }, this.#list, this.#none, this.#fresh, this.#fault);
+  #tasks = new Tasks({});
+  /** What is asked for, as text: to tell whether it has changed. */
+  #asked = "";
+  #newer = 0;
+  /** @type {import("../../parts/bars.js").Bars | null} */
+  #bars = null;
+  /** @type {Refresh[]} */
+  #refreshed = [];
+  #leaving = new AbortController();
+  #unbind = () => {};
+
   connectedCallback() {
+    this.classList.add("tasks-page");
+    this.#histogram.setAttribute("aria-label", "Tasks over time");
+    fill(
+      this,
+      h("div", { class: "tasks-top" }, h("h1", {}, "Tasks"), this.#problems),
+      this.#filters,
+      this.#histogram,
+      this.#body,
+    );
+    this.#histogram.addEventListener("range", (event) => changeRange(/** @type {CustomEvent} */ (event).detail));
+    this.#list.addEventListener("near-end", () => this.#saying("tasks", this.#older()));
+    this.#list.addEventListener("scroll", () => this.#list.scrollTop === 0 && this.#setNewer(0), { passive: true });
+    this.#list.addEventListener("open", (event) => {
+      const task = this.#tasks.items[this.#tasks.indexOf(/** @type {CustomEvent} */ (event).detail.key)];
+      if (task) navigate(taskHref(task.id));
+    });
+    this.#leaving = new AbortController();
+    this.#unbind = bind([
+      { keys: "j k", about: "The task below, above (also ↓ ↑)" },
+      { keys: "Enter", about: "Open the task" },
+      { keys: "ArrowDown", about: "Into the list", run: () => this.#intoList() },
+      { keys: "j", about: "Into the list", run: () => this.#intoList() },
+      { keys: ".", about: "Up to the newest", run: () => this.#toTop() },
+    ]);
+    this.#refreshed = [
+      new Refresh((signal) => this.#saying("tasks", this.#askTasks(signal))),
+      new Refresh((signal) => this.#saying("bars", this.#askBars(signal))),
+      new Refresh((signal) => this.#saying("problems", this.#problems.refresh(signal))),
+    ];
     this.addressChanged();
   }
 
+  disconnectedCallback() {
+    for (const one of this.#refreshed) one.close();
+    this.#leaving.abort();
+    this.#unbind();
+  }
+
   addressChanged() {
-    fill(this, h("h1", {}, "Tasks"));
+    this.#filters.addressChanged();
+    const parameters = taskParameters();
+    const asked = JSON.stringify(parameters);
+    if (asked === this.#asked) return;
+    this.#asked = asked;
+    this.#tasks = new Tasks(parameters);
+    this.#bars = null;
+    this.#setNewer(0);
+    this.#list.scrollTop = 0;
+    this.#faults = {};
+    say(this.#fault, "");
+    for (const one of this.#refreshed) one.now();
+  }
+
+  /**
+   * Says what is wrong with an answer, until there is a better one.
+   *
+   * @param {"tasks" | "bars" | "problems"} what
+   * @param {Promise<unknown>} answer
+   */
+  async #saying(what, answer) {
+    try {
+      await answer;
+      delete this.#faults[what];
+    } catch (error) {
+      if (isAborted(error)) return;
+      if (!(error instanceof ApiError)) throw error;
+      // That the daemon is gone is said above.
+      if (error.status === 0) return;
+      this.#faults[what] = error.message;
+      this.#filters.refuse(error.parameter, error.message);
+    }
+    const { tasks, bars, problems } = this.#faults;
+    say(this.#fault, tasks ?? bars ?? problems ?? "");
+  }
+
+  /** @param {AbortSignal} signal */
+  async #askTasks(signal) {
+    const tasks = this.#tasks;
+    const [first, last] = this.#list.sight;
+    const isAtTop = this.#list.scrollTop === 0;
+    const added = await tasks.refresh(last, isAtTop, signal);
+    if (tasks !== this.#tasks) return;
+    this.#show();
+    if (tasks.isHeld) {
+      this.#setNewer(added.length);
+    } else if (!isAtTop) {
+      const now = this.#list.sight[0];
+      this.#setNewer(this.#newer + added.filter((trace) => tasks.indexOf(trace) < Math.max(first, now)).length);
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #askBars(signal) {
+    const { from, to, service, q, name, min_duration } = taskParameters();
+    const how = outcomes();
+    const conditions = [
+      'kind == "end"',
+      min_duration && `duration >= duration(${JSON.stringify(min_duration)})`,
+      how.length && `(${how.map((outcome) => `outcome == "${outcome}"`).join(" || ")})`,
+    ];
+    const parameters = { from, to, service, filter: conditions.filter(Boolean).join(" && ") };
+    const bars = await readBars({ by: "outcome", kinds: OUTCOME_KINDS, parameters }, this.#bars, signal);
+    if (signal.aborted) return;
+    this.#bars = bars;
+    this.#histogram.note = q || name ? "whatever name and words" : "";
+    this.#histogram.show(bars);
+  }
+
+  async #older() {
+    const tasks = this.#tasks;
+    const isMore = await tasks.older(this.#leaving.signal);
+    if (isMore && tasks === this.#tasks) this.#show();
+  }
+
+  #show() {
+    const { items, complete } = this.#tasks;
+    this.#list.showTasks(this.#tasks);
+    const isEmpty = items.length === 0;
+    const isWelcome = isEmpty && complete && showsAll();
+    this.classList.toggle("is-welcome", isWelcome);
+    if (isWelcome && !this.querySelector("dl-welcome")) this.append(new Welcome());
+    if (!isWelcome) this.querySelector("dl-welcome")?.remove();
+    this.#none.hidden = !isEmpty || isWelcome;
+    if (!this.#none.hidden) {
+      const all = h("button", { type: "button", onclick: () => this.#showAll() }, "Show all");
+      const why = complete ? "No task is like this. " : "None was found in the time that was given. ";
+      fill(this.#none, why, all);
+    }
+  }
+
+  #showAll() {
+    change({ q: "", name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
+  }
+
+  #intoList() {
+    this.#list.focus();
+    const [first] = this.#list.sight;
+    const active = this.#list.active || this.#tasks.items[first]?.id.split("/", 1)[0];
+    if (active) this.#list.activate(active);
+  }
+
+  #toTop() {
+    this.#list.scrollTo(0, 0);
+    this.#setNewer(0);
+    if (this.#tasks.isHeld) this.#refreshed[0].now();
+  }
+
+  /** @param {number} newer so many came above what is seen */
+  #setNewer(newer) {
+    this.#newer = newer;
+    this.#fresh.hidden = newer === 0;
+    if (newer) say(this.#fresh, `${count(newer)}${this.#tasks.isHeld ? "+" : ""} new`);
   }
 }
 
