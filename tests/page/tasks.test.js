@@ -1,36 +1,10 @@
 // The list of tasks, as somebody uses it.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { axe, launch, open, shot } from "./kit/browser.js";
-import { Daemon } from "./kit/daemon.js";
-import { Feed, hex, order } from "./kit/feed.js";
-
-let browser;
-before(async () => (browser = await launch()));
-after(() => browser.close());
-
-/** A test with a daemon of its own. */
-function story(name, run) {
-  test(name, async () => {
-    const daemon = await Daemon.start();
-    const opened = [];
-    const faults = [];
-    const show = async (path = "/", how = {}) => {
-      const one = await open(browser, { url: daemon.http + path, ...how });
-      opened.push(one);
-      faults.push(one.faults);
-      return one.page;
-    };
-    try {
-      await run({ daemon, feed: new Feed(daemon.otlp), show });
-      assert.deepEqual(faults.flat(), []);
-    } finally {
-      for (const one of opened) await one.close();
-      await daemon.close();
-    }
-  });
-}
+import { shot } from "./kit/browser.js";
+import { hex, order } from "./kit/feed.js";
+import { Push } from "./kit/push.js";
+import { looks, story } from "./kit/story.js";
 
 /** Sends orders, the newest now; gives how many. */
 async function orders(feed, many, { apart = 1000, failed = () => false } = {}) {
@@ -78,6 +52,28 @@ story("a task of which only logs have come is listed, too", async ({ feed, show 
   const page = await show();
   await hasRows(page, 1);
   assert.match(await rows(page).innerText(), /only records so far/);
+});
+
+story("a task that runs shows its age, and then how it ended", async ({ daemon, feed, show }) => {
+  await orders(feed, 2);
+  const push = await Push.connect(daemon.push);
+  const task = { trace: hex(16), span: hex(8), service: "reports", name: "monthly report", at: Date.now() - 61_000 };
+  push.begin(task);
+  const page = await show("/?outcome=running");
+  await hasRows(page, 1);
+  const age = rows(page).locator(".task-age");
+  const shown = await age.innerText();
+  assert.match(shown, /^1m( \d+s)?$/);
+  assert.equal(await rows(page).getByRole("img", { name: "running" }).count(), 1);
+  await page.waitForFunction((shown) => document.querySelector(".task-age").textContent !== shown, shown);
+  await shot(page, "tasks-running");
+  const all = await show("/");
+  await hasRows(all, 3);
+  push.end({ ...task, at: task.at + 63_000, ms: 63_000, outcome: "cancelled" });
+  await page.getByText("No task is like this.").waitFor();
+  await rows(all).getByRole("img", { name: "cancelled" }).waitFor();
+  assert.match(await rows(all).filter({ hasText: "monthly report" }).innerText(), /1m 3s/);
+  push.close();
 });
 
 story("what one reads stays where it is while others come, and these are counted", async ({ feed, show }) => {
@@ -240,14 +236,10 @@ story("the daemon is killed and comes back", async ({ daemon, feed, show }) => {
   await hasRows(page, 3);
 });
 
-for (const dark of [false, true])
-  for (const width of [1440, 380])
-    story(`it can be read by all: ${dark ? "dark" : "light"}, ${width} px`, async ({ feed, show }) => {
-      await orders(feed, 60, { apart: 20_000, failed: (at) => at % 7 === 0 });
-      const page = await show("/", { dark, width });
-      await page.waitForFunction(() => document.querySelector(".histogram-chart path"));
-      await rows(page).first().waitFor();
-      await shot(page, `tasks-${dark ? "dark" : "light"}-${width}`);
-      assert.deepEqual(await axe(page), []);
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-    });
+looks("tasks", async ({ feed, show }, how) => {
+  await orders(feed, 60, { apart: 20_000, failed: (at) => at % 7 === 0 });
+  const page = await show("/", how);
+  await page.waitForFunction(() => document.querySelector(".histogram-chart path"));
+  await rows(page).first().waitFor();
+  return page;
+});

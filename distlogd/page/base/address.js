@@ -44,6 +44,16 @@ export function taskHref(id) {
   return `/task/${id.split("/").map(encodeURIComponent).join("/")}`;
 }
 
+/**
+ * The tree of a whole trace, with one of its tasks selected where its id tells its span.
+ *
+ * @param {string} id of the task
+ */
+export function selectedHref(id) {
+  const found = /^([^/]+)\/(?:.*\/)?~([0-9a-f]{16})$/.exec(id);
+  return found ? `${taskHref(found[1])}?span=${found[2]}` : taskHref(id);
+}
+
 /** Makes links and the browser's buttons work within the page. */
 export function followLinks() {
   addEventListener("popstate", () => addressChanges.dispatchEvent(new Event("change")));

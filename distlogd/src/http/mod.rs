@@ -6,14 +6,15 @@
 //! with limits; `pieces.rs` sends a long answer, `progress.rs` tells how far it is.
 //!
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
-//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
-//! ask the query engine; `diff.rs` compares two trees, `status.rs` tells how the daemon does, `delete.rs` deletes
-//! records. `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block;
-//! the runtime only moves bytes.
+//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `changes.rs` says that there is something
+//! new. `records.rs`, `stats.rs` and `lists.rs` ask the query engine; `diff.rs` compares two trees, `status.rs` tells
+//! how the daemon does, `delete.rs` deletes records. `mcp/` has tools for agents, which call the same functions. The
+//! store is read in threads that may block; the runtime only moves bytes.
 //! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers.
 
 mod answers;
 mod below;
+mod changes;
 mod delete;
 mod diff;
 mod endpoint;
@@ -71,6 +72,8 @@ use distlog_store::Reader;
 
 /// Tails that are followed at once, a thread for each.
 const MAX_TAILS: usize = 128;
+/// Who is told of changes at once. It takes no thread.
+const MAX_CHANGES: usize = 256;
 /// Trees that are built at once, up to 60 MiB each.
 const MAX_TREES: usize = 2;
 /// Connections at once: queries that run and wait, tails, and some more.
@@ -124,6 +127,7 @@ GET /api/v1/stats?by=service,severity counts of the records that match, by group
                                       percentiles of durations where tasks end; &q= and so on as for records
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
+GET /api/v1/changes                   that records came or went, as server-sent events
 GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
 GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/openapi.json              all of this, described by OpenAPI
@@ -195,6 +199,7 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         views,
         shutdown: shutdown.clone(),
         tails: Arc::new(Semaphore::new(MAX_TAILS)),
+        changes: Arc::new(Semaphore::new(MAX_CHANGES)),
         trees: Arc::new(Semaphore::new(MAX_TREES)),
     };
     let app = routes(api, guard);
@@ -307,6 +312,7 @@ struct Api {
     views: Views,
     shutdown: Shutdown,
     tails: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
     trees: Arc<Semaphore>,
 }
 

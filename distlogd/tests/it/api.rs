@@ -9,7 +9,6 @@ use std::thread;
 use distlog_bridge::otlp::trace::v1::Status;
 use distlog_testkit::{Daemon, eventually};
 use prost::Message;
-use serde_json::Value;
 
 use crate::kit::http::*;
 use crate::kit::otlp::*;
@@ -205,6 +204,7 @@ fn answers_are_compressed_where_it_pays_and_kept_by_nobody() {
         "/api/v1/tasks?name=nothing",
         "/api/v1/records?progress=true",
         "/api/v1/tail?from=0&timeout=1ms",
+        "/api/v1/changes?timeout=1ms",
     ] {
         let reply = ask_with(&daemon, path, gzip);
         assert_eq!(
@@ -241,9 +241,9 @@ fn answers_are_as_the_description_says() {
             "/paths/{}/get/responses/200/content",
             path.replace('/', "~1")
         );
-        if path == "/api/v1/tail" {
+        if ["/api/v1/tail", "/api/v1/changes"].contains(&path.as_str()) {
             assert!(described.pointer(&content).unwrap()["text/event-stream"].is_object());
-            assert_eq!(ask(&daemon, "/api/v1/tail?timeout=1ms").0, 200);
+            assert_eq!(ask(&daemon, &format!("{path}?timeout=1ms")).0, 200);
         } else {
             let query = match path.as_str() {
                 "/api/v1/diff" => format!("?a={TRACE}&b={TRACE}"),

@@ -3,6 +3,7 @@
 //! `kit/` is what the modules share; what other crates need too is in `tests/kit`.
 
 mod api;
+mod changes;
 mod config;
 mod counters;
 mod daemon;

@@ -102,6 +102,8 @@ export class TaskDetails extends HTMLElement {
     } catch (error) {
       if (isAborted(error)) return;
       this.#body.removeAttribute("aria-busy");
+      // It is asked for anew when the tree is.
+      this.#shown = "";
       fill(this.#body, h("p", { class: "error" }, /** @type {Error} */ (error).message));
     }
   }

@@ -46,6 +46,8 @@ export class Trace {
   children = new Int32Array(ROOM);
   /** Which one it is of the records of its task; `NONE` for tasks. */
   record = new Int32Array(ROOM);
+  /** Of a record its number in the store, which stays; of a task how many records it has itself. */
+  number = new Float64Array(ROOM);
   at = new Float64Array(ROOM);
   took = new Float64Array(ROOM);
   outcome = new Uint8Array(ROOM);
@@ -78,8 +80,6 @@ export class Trace {
   #places = new Map();
   /** @type {number[]} the tasks that the next line can be below */
   #open = [];
-  /** @type {number[]} records of these tasks so far */
-  #openRecords = [];
   /** @type {Map<string, number>} */
   #serviceNumbers = new Map();
 
@@ -177,7 +177,7 @@ export class Trace {
   key(place) {
     if (place >= this.count) return "";
     if (this.isTask(place)) return this.#key[place];
-    return `${this.#key[this.parent[place]]}:${this.record[place]}`;
+    return `${this.#key[this.parent[place]]}:${this.number[place]}`;
   }
 
   /**
@@ -191,9 +191,20 @@ export class Trace {
     if (record === undefined) return place;
     const wanted = Number(record);
     for (let below = place + 1; below < this.end[place]; below = this.end[below]) {
-      if (this.record[below] === wanted) return below;
+      if (!this.isTask(below) && this.number[below] === wanted) return below;
     }
     return NONE;
+  }
+
+  /**
+   * Whether a place of a later answer is not here.
+   *
+   * @param {Trace} later
+   * @param {number} place
+   */
+  lacks(later, place) {
+    if (later.isTask(place)) return !this.#places.has(later.key(place));
+    return this.storeEnd !== undefined && later.number[place] >= this.storeEnd;
   }
 
   /** @param {number} place */
@@ -228,22 +239,22 @@ export class Trace {
     for (let copy = 2; this.#places.has(key); copy += 1) key = `${line.span_id}.${copy}`;
     this.#key[place] = key;
     this.#places.set(key, place);
+    this.number[place] = 0;
     this.#open.push(place);
-    this.#openRecords.push(0);
   }
 
   /** @param {import("./outline-lines.js").RecordLine} line */
   #addRecord(line) {
     const place = this.#place(line.depth);
     this.records += 1;
-    const at = this.#openRecords.length - 1;
-    this.record[place] = at < 0 ? this.records - 1 : this.#openRecords[at]++;
     this.at[place] = line.at_ns ?? UNKNOWN;
     this.took[place] = 0;
     this.outcome[place] = 0;
     this.severity[place] = line.severity ?? 0;
     if (line.cut) this.cut.set(place, 0);
     const parent = this.parent[place];
+    this.record[place] = parent === NONE ? this.records - 1 : this.number[parent]++;
+    this.number[place] = line.number ?? this.record[place];
     const isOwn = line.service === undefined && parent !== NONE;
     this.service[place] = isOwn ? this.service[parent] : this.#serviceNumber(line.service ?? "");
     this.name[place] = line.record;
@@ -262,10 +273,7 @@ export class Trace {
     const place = this.#places.get(line.span_id);
     if (place === undefined) return this.#addTask(line);
     this.#close(line.depth);
-    let records = 0;
-    for (let below = place + 1; below < this.end[place]; below = this.end[below]) if (!this.isTask(below)) records += 1;
     this.#open.push(place);
-    this.#openRecords.push(records);
   }
 
   /** @param {number} depth */
@@ -287,7 +295,6 @@ export class Trace {
   #close(depth) {
     while (this.#open.length > depth) {
       this.end[/** @type {number} */ (this.#open.pop())] = this.count;
-      this.#openRecords.pop();
     }
   }
 
@@ -319,6 +326,7 @@ export class Trace {
     this.position = larger(this.position, new Int32Array(room));
     this.children = larger(this.children, new Int32Array(room));
     this.record = larger(this.record, new Int32Array(room));
+    this.number = larger(this.number, new Float64Array(room));
     this.at = larger(this.at, new Float64Array(room));
     this.took = larger(this.took, new Float64Array(room));
     this.outcome = larger(this.outcome, new Uint8Array(room));

@@ -47,6 +47,8 @@ class TaskPage extends HTMLElement {
       view.addEventListener("selected", (event) => this.#choose(/** @type {CustomEvent} */ (event).detail.key));
       view.addEventListener("opened", () => this.#showDetails(true));
     }
+    this.#tree.addEventListener("unfold", () => this.#fold((folding) => folding.openAll()));
+    this.#tree.addEventListener("fold", () => this.#fold((folding) => folding.foldToFailed()));
     this.#tree.addEventListener("more", () => this.#source?.more());
     this.#head.addEventListener("failure", () => this.#nextFailure());
     this.#details.addEventListener("closed", () => this.#showDetails(false));
@@ -184,7 +186,8 @@ class TaskPage extends HTMLElement {
     }
     if (isFirst) this.#showSelected();
     else if (!this.#details.hidden) this.#details.show(trace, this.#selected);
-    if (isFirst && document.activeElement === document.body) this.#shownView().takeFocus();
+    const isFree = document.activeElement === document.body || document.activeElement === this.parentElement;
+    if (isFirst && isFree) this.#shownView().takeFocus();
   }
 
   #showViews() {
@@ -208,8 +211,7 @@ class TaskPage extends HTMLElement {
   #markNew(before, trace) {
     const fresh = [];
     for (let place = 0; place < trace.count && fresh.length < 1000; place += 1) {
-      const key = trace.key(place);
-      if (before.placeOf(key) === NONE) fresh.push(key);
+      if (before.lacks(trace, place)) fresh.push(trace.key(place));
     }
     this.#tree.markNew(fresh);
   }

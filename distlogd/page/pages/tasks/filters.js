@@ -1,10 +1,10 @@
 // What the list of tasks is filtered by: all of it is in the address.
 
-import { get } from "../../base/api.js";
 import { change, parameters } from "../../base/address.js";
 import { fill, h } from "../../base/dom.js";
 import { bind } from "../../base/keys.js";
 import { FILTERED, outcomeSign } from "../../base/outcome.js";
+import { ServiceSelect } from "../../parts/service-select.js";
 import { TimeRange } from "../../parts/time-range.js";
 
 /** After the last key the address changes, in ms. */
@@ -39,15 +39,13 @@ export class TaskFilters extends HTMLElement {
   #q = this.#input("q", "Words in its records", "search");
   #name = this.#input("name", "Part of the name", "search");
   #least = this.#input("min_duration", "At least 500ms", "text");
-  #service = h("select", { "aria-label": "Service", onchange: () => change({ service: this.#service.value }) });
+  #service = new ServiceSelect();
   #outcomes = h("div", { class: "filter-outcomes", role: "group", "aria-label": "Outcome" });
   #more = h(
     "button",
     { class: "filters-more", type: "button", "aria-expanded": "false", onclick: () => this.#toggle() },
     "Filters",
   );
-  /** @type {string[]} */
-  #services = [];
   /** @type {number | undefined} */
   #typing;
   #unbind = () => {};
@@ -58,7 +56,6 @@ export class TaskFilters extends HTMLElement {
     fill(this, this.#q, this.#more, rest, this.#range);
     this.#unbind = bind([{ keys: "/", about: "Search", run: () => this.#q.focus() }]);
     this.addressChanged();
-    this.#readServices();
   }
 
   disconnectedCallback() {
@@ -75,7 +72,7 @@ export class TaskFilters extends HTMLElement {
       if (document.activeElement !== input || !value.startsWith(input.value.trim())) input.value = value;
     }
     this.#range.addressChanged();
-    this.#drawServices();
+    this.#service.addressChanged();
     const chosen = outcomes();
     const buttons = FILTERED.map((outcome) => {
       const isChosen = chosen.includes(outcome);
@@ -105,25 +102,6 @@ export class TaskFilters extends HTMLElement {
   #toggle() {
     const isOpen = this.classList.toggle("open");
     this.#more.setAttribute("aria-expanded", String(isOpen));
-  }
-
-  async #readServices() {
-    try {
-      const { items } = await get("/api/v1/stats", { by: "service", limit: 500 });
-      this.#services = items.map((/** @type {any} */ item) => item.service).filter(Boolean);
-      this.#services.sort();
-      this.#drawServices();
-    } catch {
-      // The list says what is wrong.
-    }
-  }
-
-  #drawServices() {
-    const chosen = parameters().get("service") ?? "";
-    const all = chosen && !this.#services.includes(chosen) ? [chosen, ...this.#services] : this.#services;
-    const options = [h("option", { value: "" }, "All services"), ...all.map((one) => h("option", { value: one }, one))];
-    fill(this.#service, ...options);
-    this.#service.value = chosen;
   }
 
   /**

@@ -3,16 +3,10 @@
 import { get } from "../../base/api.js";
 import { fill, h } from "../../base/dom.js";
 import { ago, count, counted, fullTime, rfc3339, visible } from "../../base/format.js";
+import { lookAtProblems, lookedAtProblems } from "../../parts/looked.js";
 
-/** When somebody last looked, in `localStorage`, in ms since the epoch. */
-const LOOKED = "problems-looked-at";
 /** So many are named. */
 const NAMED = 2;
-
-/** Remembers that somebody has looked at the problems. */
-export function lookedAtProblems() {
-  localStorage.setItem(LOOKED, String(Date.now()));
-}
 
 /** `<dl-new-problems>`: empty while there are none. */
 export class NewProblems extends HTMLElement {
@@ -23,7 +17,7 @@ export class NewProblems extends HTMLElement {
 
   /** @param {AbortSignal} signal */
   async refresh(signal) {
-    const looked = Number(localStorage.getItem(LOOKED));
+    const looked = lookedAtProblems();
     const asked = { from: looked ? rfc3339(looked * 1e6) : "", limit: 100 };
     const { items, next } = await get("/api/v1/problems", asked, signal);
     const key = JSON.stringify(items.map((/** @type {any} */ item) => [item.template, item.count]));
@@ -51,7 +45,7 @@ export class NewProblems extends HTMLElement {
   }
 
   #dismiss() {
-    lookedAtProblems();
+    lookAtProblems();
     delete this.dataset.key;
     fill(this);
   }
