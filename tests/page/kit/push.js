@@ -21,9 +21,14 @@ export class Push {
     greeting.set([0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 0]);
     greeting.write("NULL", 12);
     push.#socket.write(greeting);
-    await once(push.#socket, "data");
-    const type = Buffer.from("\x05READY\x0bSocket-Type\0\0\0\x04PUSH", "latin1");
-    push.#frame(4, type);
+    push.#frame(4, Buffer.from("\x05READY\x0bSocket-Type\0\0\0\x04PUSH", "latin1"));
+    // What is sent before the other side is ready, too, may be lost.
+    let said = Buffer.alloc(0);
+    while (said.length < 66 || said.length < 66 + said[65]) {
+      const [data] = await once(push.#socket, "data");
+      said = Buffer.concat([said, data]);
+    }
+    push.#socket.resume();
     return push;
   }
 
