@@ -121,7 +121,9 @@ class TasksPage extends HTMLElement {
     const added = await tasks.refresh(last, isAtTop, signal);
     if (tasks !== this.#tasks) return;
     this.#show();
-    if (!isAtTop) {
+    if (tasks.isHeld) {
+      this.#setNewer(added.length);
+    } else if (!isAtTop) {
       const now = this.#list.sight[0];
       this.#setNewer(this.#newer + added.filter((trace) => tasks.indexOf(trace) < Math.max(first, now)).length);
     }
@@ -180,13 +182,14 @@ class TasksPage extends HTMLElement {
   #toTop() {
     this.#list.scrollTo(0, 0);
     this.#setNewer(0);
+    if (this.#tasks.isHeld) this.#refreshed[0].now();
   }
 
   /** @param {number} newer so many came above what is seen */
   #setNewer(newer) {
     this.#newer = newer;
     this.#fresh.hidden = newer === 0;
-    if (newer) say(this.#fresh, `${count(newer)} new`);
+    if (newer) say(this.#fresh, `${count(newer)}${this.#tasks.isHeld ? "+" : ""} new`);
   }
 }
 
