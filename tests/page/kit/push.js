@@ -12,6 +12,9 @@ const GREETING = Buffer.concat([
 ]);
 const READY = Buffer.from("\x05READY\x0bSocket-Type\0\0\0\x04PUSH", "latin1");
 
+/** Tasks of Python have no end; those of others run until it comes. */
+const RESOURCE = { "telemetry.sdk.language": "rust" };
+
 /** Test, log, JSON. */
 const TOPIC = Buffer.from("TLJ");
 
@@ -83,7 +86,7 @@ export class Push {
       message: name,
       created: at / 1000,
       context: { key: `0@${printed(trace)}/~${span}` },
-      distlog: { trace_id: trace, span_id: span, parent_span_id: parent, ...own },
+      distlog: { trace_id: trace, span_id: span, parent_span_id: parent, resource: RESOURCE, ...own },
     };
     this.#socket.write(Buffer.concat([frame(1, TOPIC), frame(0, Buffer.from(JSON.stringify(record)))]));
   }
