@@ -66,6 +66,8 @@ story("a task that runs shows its age, and then how it ended", async ({ daemon, 
   assert.match(shown, /^1m( \d+s)?$/);
   assert.equal(await rows(page).getByRole("img", { name: "running" }).count(), 1);
   await page.waitForFunction((shown) => document.querySelector(".task-age").textContent !== shown, shown);
+  await page.waitForFunction(() => document.querySelector(".histogram-chart path"));
+  assert.equal(await page.locator(".fault").innerText(), "");
   await shot(page, "tasks-running");
   const all = await show("/");
   await hasRows(all, 3);
@@ -112,6 +114,7 @@ story("filters are in the address, and an address shows what it says", async ({ 
   await page.getByRole("button", { name: "failed" }).click();
   await hasRows(page, 3);
   assert.match(page.url(), /\?outcome=failed$/);
+  await page.waitForFunction(() => document.querySelector(".histogram-kind:last-child b").textContent === "0");
   await page.getByRole("button", { name: "failed" }).click();
   await hasRows(page, 13);
   await page.getByRole("combobox", { name: "Service" }).selectOption("stock");
