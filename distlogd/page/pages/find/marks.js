@@ -51,6 +51,7 @@ export function marked(text, words, most = 400) {
   /** @type {import("../../base/dom.js").Child[]} */
   const all = [from > 0 && "…"];
   let at = 0;
+  words.lastIndex = 0;
   for (const found of seen.matchAll(words)) {
     all.push(visible(seen.slice(at, found.index)), h("mark", {}, visible(found[0])));
     at = found.index + found[0].length;

@@ -79,6 +79,7 @@ class ProblemsPage extends HTMLElement {
     const problems = this.#problems;
     await problems.refresh(signal);
     if (problems !== this.#problems) return;
+    say(this.#fault, "");
     this.#show();
     lookAtProblems();
   }
@@ -92,7 +93,6 @@ class ProblemsPage extends HTMLElement {
   async #saying(answer) {
     try {
       await answer;
-      say(this.#fault, "");
     } catch (error) {
       if (isAborted(error)) return;
       if (!(error instanceof ApiError)) throw error;

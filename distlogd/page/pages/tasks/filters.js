@@ -48,6 +48,8 @@ export class TaskFilters extends HTMLElement {
   );
   /** @type {number | undefined} */
   #typing;
+  /** @type {HTMLInputElement | undefined} what is typed into, and not in the address yet */
+  #typed;
   #unbind = () => {};
 
   connectedCallback() {
@@ -68,8 +70,7 @@ export class TaskFilters extends HTMLElement {
     const now = parameters();
     for (const input of [this.#q, this.#name, this.#least]) {
       input.removeAttribute("aria-invalid");
-      const value = now.get(input.name) ?? "";
-      if (document.activeElement !== input || !value.startsWith(input.value.trim())) input.value = value;
+      if (input !== this.#typed) input.value = now.get(input.name) ?? "";
     }
     this.#range.addressChanged();
     this.#service.addressChanged();
@@ -119,6 +120,7 @@ export class TaskFilters extends HTMLElement {
       spellcheck: "false",
       oninput: () => {
         clearTimeout(this.#typing);
+        this.#typed = input;
         this.#typing = setTimeout(put, PAUSE);
       },
       onchange: () => put(),
@@ -126,6 +128,7 @@ export class TaskFilters extends HTMLElement {
     });
     const put = () => {
       clearTimeout(this.#typing);
+      this.#typed = undefined;
       change({ [name]: input.value.trim() }, { replace: true });
     };
     return input;

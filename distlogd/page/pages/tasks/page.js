@@ -5,6 +5,7 @@ import { change, navigate, taskHref } from "../../base/address.js";
 import { fill, h, say } from "../../base/dom.js";
 import { count } from "../../base/format.js";
 import { bind } from "../../base/keys.js";
+import { durationOf } from "../../base/range.js";
 import { OUTCOME_KINDS, readBars } from "../../parts/bars.js";
 import { Histogram } from "../../parts/histogram.js";
 import { Refresh } from "../../parts/refresh.js";
@@ -14,6 +15,11 @@ import { TaskList } from "./list.js";
 import { NewProblems } from "./new-problems.js";
 import { Tasks } from "./tasks.js";
 import { Welcome } from "./welcome.js";
+
+/** @param {string} outcome as the address has it */
+function valuesOf(outcome) {
+  return outcome === "ok" ? ["ok", "success"] : [outcome];
+}
 
 class TasksPage extends HTMLElement {
   #problems = new NewProblems();
@@ -48,7 +54,7 @@ class TasksPage extends HTMLElement {
       this.#body,
     );
     this.#histogram.addEventListener("range", (event) => changeRange(/** @type {CustomEvent} */ (event).detail));
-    this.#list.addEventListener("near-end", () => this.#saying("tasks", this.#older()));
+    this.#list.addEventListener("near-end", () => this.#saying("older", this.#older()));
     this.#list.addEventListener("scroll", () => this.#list.scrollTop === 0 && this.#setNewer(0), { passive: true });
     this.#list.addEventListener("open", (event) => {
       const task = this.#tasks.items[this.#tasks.indexOf(/** @type {CustomEvent} */ (event).detail.key)];
@@ -94,7 +100,7 @@ class TasksPage extends HTMLElement {
   /**
    * Says what is wrong with an answer, until there is a better one.
    *
-   * @param {"tasks" | "bars" | "problems"} what
+   * @param {"tasks" | "older" | "bars" | "problems"} what
    * @param {Promise<unknown>} answer
    */
   async #saying(what, answer) {
@@ -109,8 +115,8 @@ class TasksPage extends HTMLElement {
       this.#faults[what] = error.message;
       this.#filters.refuse(error.parameter, error.message);
     }
-    const { tasks, bars, problems } = this.#faults;
-    say(this.#fault, tasks ?? bars ?? problems ?? "");
+    const { tasks, older, bars, problems } = this.#faults;
+    say(this.#fault, tasks ?? older ?? bars ?? problems ?? "");
   }
 
   /** @param {AbortSignal} signal */
@@ -132,17 +138,24 @@ class TasksPage extends HTMLElement {
   /** @param {AbortSignal} signal */
   async #askBars(signal) {
     const { from, to, service, q, name, min_duration } = taskParameters();
-    const how = outcomes();
+    const least = durationOf(String(min_duration ?? ""));
+    // Those that run have no end to be counted.
+    const ended = outcomes().filter((outcome) => outcome !== "running");
     const conditions = [
       'kind == "end"',
-      min_duration && `duration >= duration(${JSON.stringify(min_duration)})`,
-      how.length && `(${how.map((outcome) => `outcome == "${outcome}"`).join(" || ")})`,
+      least && `duration >= duration("${least}ms")`,
+      ended.length &&
+        `outcome in [${ended
+          .flatMap(valuesOf)
+          .map((value) => `"${value}"`)
+          .join(", ")}]`,
     ];
     const parameters = { from, to, service, filter: conditions.filter(Boolean).join(" && ") };
     const bars = await readBars({ by: "outcome", kinds: OUTCOME_KINDS, parameters }, this.#bars, signal);
     if (signal.aborted) return;
     this.#bars = bars;
-    this.#histogram.note = q || name ? "whatever name and words" : "";
+    const isWider = q || name || ended.length < outcomes().length;
+    this.#histogram.note = isWider ? "all that ended" : "";
     this.#histogram.show(bars);
   }
 
