@@ -5,7 +5,7 @@
 //! written anew without them; when no file has them any more, the deletion is struck from the list. After a crash it
 //! goes on with what is on the list.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -102,6 +102,8 @@ pub struct Deletions {
     reader: Reader,
     /// In the order in which they were asked for.
     pending: Mutex<Vec<Pending>>,
+    /// How many were asked for since the daemon began.
+    asked: AtomicU64,
     /// The thread runs.
     running: AtomicBool,
 }
@@ -125,6 +127,7 @@ impl Deletions {
         let deletions = Arc::new(Deletions {
             eraser,
             reader,
+            asked: AtomicU64::new(0),
             running: AtomicBool::new(false),
             pending: Mutex::new(Vec::new()),
         });
@@ -145,6 +148,11 @@ impl Deletions {
     pub fn pending(&self) -> Vec<Deletion> {
         let pending = self.lock();
         pending.iter().map(|p| p.deletion.clone()).collect()
+    }
+
+    /// How many took effect since the daemon began.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Deletes what is stored now: so many records, or more if not all were counted. When this returns no reader gets
@@ -182,6 +190,7 @@ impl Deletions {
             return Err(error.into());
         }
         self.leave_out(&pending);
+        self.asked.fetch_add(1, Ordering::Relaxed);
         drop(pending);
         tracing::info!(
             "deleting {}: readers leave it out, the files follow",

@@ -94,8 +94,8 @@ def map_query(context, query):
 def before_call(context, case, kwargs):
     """What one parameter says of another."""
     query = dict(case.query or {})
-    if case.operation.path == "/api/v1/tail":
-        # It goes on until the client goes away, unless it is told when it ends.
+    if case.operation.path in ("/api/v1/tail", "/api/v1/changes"):
+        # They go on until the client goes away, unless they are told when to end.
         query.setdefault("timeout", "1ms")
     elif case.method == "DELETE":
         # What is deleted is not there for the others.

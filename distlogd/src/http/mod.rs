@@ -6,14 +6,15 @@
 //! with limits; `pieces.rs` sends a long answer, `progress.rs` tells how far it is.
 //!
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
-//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `records.rs`, `stats.rs` and `lists.rs`
-//! ask the query engine; `diff.rs` compares two trees, `status.rs` tells how the daemon does, `delete.rs` deletes
-//! records. `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block;
-//! the runtime only moves bytes.
-//! `jaeger/` answers as Jaeger's query service does.
+//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `changes.rs` says that there is something
+//! new. `records.rs`, `stats.rs` and `lists.rs` ask the query engine; `diff.rs` compares two trees, `status.rs` tells
+//! how the daemon does, `delete.rs` deletes records. `mcp/` has tools for agents, which call the same functions. The
+//! store is read in threads that may block; the runtime only moves bytes.
+//! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers.
 
 mod answers;
 mod below;
+mod changes;
 mod delete;
 mod diff;
 mod endpoint;
@@ -24,6 +25,7 @@ mod look_params;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod openapi;
+mod page;
 mod params;
 mod pieces;
 mod problem;
@@ -43,7 +45,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -70,6 +72,8 @@ use distlog_store::Reader;
 
 /// Tails that are followed at once, a thread for each.
 const MAX_TAILS: usize = 128;
+/// Who is told of changes at once. It takes no thread.
+const MAX_CHANGES: usize = 256;
 /// Trees that are built at once, up to 60 MiB each.
 const MAX_TREES: usize = 2;
 /// Connections at once: queries that run and wait, tails, and some more.
@@ -105,14 +109,14 @@ pub struct BindError {
 }
 
 const INDEX: &str = "\
-distlogd
+distlogd: with a browser the page is here
 
 GET /api/v1/tasks?limit=20            tasks that began a trace, newest first, as JSON; &failed=true &lost=true
                                       &running=true &cancelled=true &service=NAME &name=TEXT &min_duration=2s
                                       &from=1h &to=TIME &cursor=NEXT
-GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=records lists its
-                                      records; &depth=100 levels, &limit=500000 tasks and records, &full=true,
-                                      &cursor=NEXT of the answer before
+GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=outline has it in
+                                      few words, ?format=records lists its records; &depth=100 levels,
+                                      &limit=500000 tasks and records, &full=true, &cursor=NEXT of the answer before
 GET /api/v1/records?q=WORDS           the newest records that have these words, as JSON or, with
                                       Accept: application/x-ndjson, one a line; &filter=CEL &service=S
                                       &severity=WARN &from=1h &to=now &limit=100 &timeout=30s
@@ -123,6 +127,7 @@ GET /api/v1/stats?by=service,severity counts of the records that match, by group
                                       percentiles of durations where tasks end; &q= and so on as for records
 GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent events, put in order of time;
                                       ?format=text for people, ?reorder=false as they are stored, ?from=NUMBER
+GET /api/v1/changes                   that records came or went, as server-sent events
 GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
 GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/openapi.json              all of this, described by OpenAPI
@@ -194,6 +199,7 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         views,
         shutdown: shutdown.clone(),
         tails: Arc::new(Semaphore::new(MAX_TAILS)),
+        changes: Arc::new(Semaphore::new(MAX_CHANGES)),
         trees: Arc::new(Semaphore::new(MAX_TREES)),
     };
     let app = routes(api, guard);
@@ -216,7 +222,8 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
 
 fn routes(api: Api, guard: Guard) -> Router {
     let mut app = Router::new()
-        .route("/", get(|| async { [INDEX, INDEX_OF_MCP].concat() }))
+        .route("/page/{hash}/{*path}", get(page::file))
+        .route("/favicon.svg", get(page::icon))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(metrics))
         .route("/api/v3/services", get(v3::services))
@@ -230,6 +237,9 @@ fn routes(api: Api, guard: Guard) -> Router {
         .route("/api/traces", get(legacy::traces))
         .route("/api/traces/{id}", get(legacy::trace))
         .route("/api/dependencies", get(legacy::dependencies));
+    for path in page::PATHS {
+        app = app.route(path, get(page_or_index));
+    }
     for endpoint in openapi::ENDPOINTS {
         app = app.route(&endpoint.router_path(), endpoint.route());
     }
@@ -268,6 +278,17 @@ async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Resp
 /// So begins what is said of a path that no endpoint has.
 pub(crate) const NOTHING_AT: &str = "nothing is at ";
 
+/// The page for browsers, and for programs the list of paths.
+async fn page_or_index(uri: Uri, headers: HeaderMap) -> Response {
+    if page::is_wanted(&headers) {
+        return page::shell();
+    }
+    match uri.path() {
+        "/" => ([(VARY, "accept")], [INDEX, INDEX_OF_MCP].concat()).into_response(),
+        _ => unknown(uri).await.into_response(),
+    }
+}
+
 async fn unknown(uri: Uri) -> Problem {
     let why = format!(
         "{NOTHING_AT}{}: GET / lists what there is, /api/v1/openapi.json describes the API",
@@ -291,6 +312,7 @@ struct Api {
     views: Views,
     shutdown: Shutdown,
     tails: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
     trees: Arc<Semaphore>,
 }
 

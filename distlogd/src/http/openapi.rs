@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::params::Known;
 use super::problem::{self, PROBLEM, Problem};
-use super::{delete, diff, lists, records, stats, status, tail, tasks};
+use super::{changes, delete, diff, lists, records, stats, status, tail, tasks};
 
 /// All that is described.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -24,6 +24,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     lists::PROBLEMS,
     diff::DIFF,
     tail::TAIL,
+    changes::CHANGES,
     status::STATUS,
     OPENAPI,
 ];

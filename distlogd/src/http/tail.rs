@@ -73,7 +73,7 @@ const REORDER: Param<Flag> = Param {
     shape: Flag { default: true },
 };
 
-const TIMEOUT: Param<Span> = Param {
+pub(super) const TIMEOUT: Param<Span> = Param {
     name: "timeout",
     about: "The stream ends after it; else when the client goes away.",
     examples: &[],
@@ -84,7 +84,7 @@ const TIMEOUT: Param<Span> = Param {
 };
 
 /// Where a listener goes on that was cut off: the header that a browser's `EventSource` sends by itself.
-const LAST_EVENT_ID: Param<RecordNumber> = Param {
+pub(super) const LAST_EVENT_ID: Param<RecordNumber> = Param {
     name: "Last-Event-ID",
     about: "The id of the last event that was received: goes on after it.",
     examples: &[],

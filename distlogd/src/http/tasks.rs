@@ -3,14 +3,15 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::TaskId;
-use distlog_python::json;
+use distlog_python::json as record_json;
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::answers;
 use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, TEXT, Verb};
 use super::look_params::{COLOR, FULL, look};
 use super::params::Param;
-use super::pieces::Pieces;
+use super::pieces::{Live, Pieces};
 use super::problem::Problem;
 use super::shapes::{CursorOf, Id, Number, OneOf};
 use super::tree_part::{Cursor, Rest, TreePart, missing};
@@ -30,6 +31,17 @@ enum Format {
     Json,
     Text,
     Records,
+    Outline,
+}
+
+impl Format {
+    fn media_type(self) -> &'static str {
+        match self {
+            Format::Json => JSON,
+            Format::Text => TEXT,
+            Format::Records | Format::Outline => NDJSON,
+        }
+    }
 }
 
 pub(super) const ID: Param<Id> = Param {
@@ -59,13 +71,15 @@ pub(super) const CURSOR: Param<CursorOf<Cursor>> = Param {
 
 const FORMAT: Param<OneOf<Format>> = Param {
     name: "format",
-    about: "`text` draws the tree, `records` lists its records in order of time.",
+    about: "`text` draws the tree, `records` lists its records in order of time, `outline` gives tasks and records in \
+            few words.",
     examples: &[],
     shape: OneOf {
         values: &[
             ("json", Format::Json),
             ("text", Format::Text),
             ("records", Format::Records),
+            ("outline", Format::Outline),
         ],
     },
 };
@@ -106,7 +120,9 @@ pub(super) const TREE: Endpoint = Endpoint {
         Content {
             status: StatusCode::OK,
             media_type: NDJSON,
-            about: "The records, one a line, with `format=records`.",
+            about: "The records, one a line, with `format=records`; the tree in few words with `format=outline`: a \
+                    line that says what is outlined, one for each task and record in the order of the tree with how \
+                    deep it stands, and at last the cursor of the next part.",
             schema: answers::text,
         },
     ],
@@ -127,8 +143,9 @@ async fn tree(ask: Ask) -> Result<Response, Problem> {
     let Ask { api, params, .. } = ask;
     let id = params.get(&ID)?;
     let cursor = params.get(&CURSOR)?;
+    let format = params.get(&FORMAT)?;
     let wanted = TreeAsk {
-        format: params.get(&FORMAT)?,
+        format,
         look: look(&params)?,
         depth: params.get(&DEPTH_PARAM)?,
         limit: params.get(&LIMIT)? as u64,
@@ -149,7 +166,12 @@ async fn tree(ask: Ask) -> Result<Response, Problem> {
         answer.run(cursor);
     });
     let content_type = begins.await.map_err(Problem::failed)??;
-    Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
+    let mut response = ([(header::CONTENT_TYPE, content_type)], body).into_response();
+    if matches!(format, Format::Outline) {
+        // Who shows it is near: compressing it would take longer than sending it.
+        response.extensions_mut().insert(Live);
+    }
+    Ok(response)
 }
 
 /// An answer that is written while it is read.
@@ -190,7 +212,7 @@ impl Answer {
         let mut out = Vec::new();
         let mut gone = false;
         each_record(&reader, &id, |record| {
-            json::encode(record, &mut out);
+            record_json::encode(record, &mut out);
             out.push(b'\n');
             self.begin(NDJSON);
             if out.len() >= CHUNK {
@@ -209,29 +231,32 @@ impl Answer {
 
     fn tree(&mut self, cursor: Option<Cursor>) -> Result<(), Problem> {
         let mut part = TreePart::find(&self.reader, &self.id, cursor)?;
-        let text = matches!(self.wanted.format, Format::Text);
-        self.begin(if text { TEXT } else { JSON });
         let TreeAsk {
-            look, depth, limit, ..
+            format,
+            look,
+            depth,
+            limit,
         } = self.wanted;
+        self.begin(format.media_type());
         let pass = &mut |piece| self.pieces.send(piece);
-        let written = if text {
-            part.draw(depth, limit, look, pass)
-        } else {
-            part.write_json(depth, limit, pass)
+        let written = match format {
+            Format::Text => part.draw(depth, limit, look, pass),
+            Format::Outline => part.write_outline(&self.id, depth, limit, pass),
+            Format::Json | Format::Records => part.write_json(depth, limit, pass),
         };
         let Ok(rest) = written else {
             let Gone = Gone;
             return Ok(());
         };
-        let end = match (rest, text) {
-            (None, true) => return Ok(()),
-            (None, false) => ",\"next\":null}".to_owned(),
-            (Some(Rest { next, .. }), false) => format!(",\"next\":\"{next}\"}}"),
-            (Some(rest), true) => {
+        let next = rest.as_ref().map(|rest| rest.next.to_string());
+        let end = match (format, rest) {
+            (Format::Text, None) => return Ok(()),
+            (Format::Text, Some(rest)) => {
                 let Rest { next, .. } = &rest;
                 format!("… {rest}: distlogd tree {} --cursor {next}\n", self.id)
             }
+            (Format::Outline, _) => format!("{}\n", json!({ "next": next })),
+            (Format::Json | Format::Records, _) => format!(",\"next\":{}}}", json!(next)),
         };
         self.pieces.send(end.into_bytes());
         Ok(())

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use distlog_proto::TaskId;
+use serde_json::json;
 
 use super::problem::Problem;
 use crate::query::stored_tree::{StoredTree, stored_tree};
@@ -130,6 +131,29 @@ impl TreePart {
         let part = self.part(depth, limit);
         let StoredTree { tree, batches, .. } = &mut self.found;
         let skip = tree::write_json(tree, &self.tasks, part, batches, pass)?;
+        Ok(self.rest(skip))
+    }
+
+    /// As [`TreePart::draw`], in few words, one task or record a line. The first line says what is outlined.
+    ///
+    /// # Errors
+    /// If `pass` wants no more.
+    pub(super) fn write_outline(
+        &mut self,
+        id: &TaskId,
+        depth: usize,
+        limit: u64,
+        pass: &mut dyn FnMut(Vec<u8>) -> bool,
+    ) -> Result<Option<Rest>, Gone> {
+        let part = self.part(depth, limit);
+        let StoredTree { tree, batches, .. } = &mut self.found;
+        let (trace, end) = (id.trace_id(), self.at.end);
+        let begin = tree.first_begin(&self.tasks);
+        let first = json!({ "trace_id": trace.to_string(), "id": id.to_string(), "begin_ns": begin, "end": end });
+        if !pass(format!("{first}\n").into_bytes()) {
+            return Err(Gone);
+        }
+        let skip = tree::write_outline(tree, &self.tasks, begin, part, batches, pass)?;
         Ok(self.rest(skip))
     }
 

@@ -154,8 +154,7 @@ struct Cache {
 
 impl Cache {
     /// Adds a batch; the oldest go when there are too many bytes.
-    fn keep(&mut self, number: u32, bytes: Vec<u8>) {
-        let batch = StoredBatch::new(bytes);
+    fn keep(&mut self, number: u32, batch: StoredBatch) {
         self.bytes += batch.weight();
         self.batches.insert(number, Rc::new(batch));
         self.order.push_back(number);
@@ -180,7 +179,8 @@ impl TraceBatches {
         let number = self.firsts.len() as u32;
         self.firsts.push(first);
         if self.cache.bytes + bytes.len() <= CACHE_BYTES {
-            self.cache.keep(number, bytes.to_vec());
+            let batch = StoredBatch::new(first, bytes.to_vec());
+            self.cache.keep(number, batch);
         }
         number
     }
@@ -197,7 +197,8 @@ impl TraceBatches {
             };
             let at = at as u32;
             if !self.cache.batches.contains_key(&at) {
-                self.cache.keep(at, bytes.to_vec());
+                let batch = StoredBatch::new(head.first, bytes.to_vec());
+                self.cache.keep(at, batch);
             }
             if at == number {
                 wanted = self.cache.batches.get(&at).cloned();

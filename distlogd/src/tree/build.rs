@@ -45,6 +45,16 @@ struct Item {
     of_span: bool,
 }
 
+impl Item {
+    /// The task that it is.
+    fn task(&self) -> Option<u32> {
+        match self.content {
+            Content::Task(task) => Some(task),
+            Content::Record(_) => None,
+        }
+    }
+}
+
 /// Builds a tree from the records of a trace.
 #[derive(Debug)]
 pub struct Builder {
@@ -180,10 +190,11 @@ impl Builder {
                 .get(&(parent, node.taken))
                 .is_some_and(|takers| *takers > 1);
             let (begun, order, below) = (node.begun, node.order(), node.below);
-            let tasks = node.tasks;
+            let (tasks, severity) = (node.tasks, node.severity);
             if let Some(parent) = self.nodes.get_mut(parent as usize) {
                 parent.below += below + 1;
                 parent.tasks += tasks + 1;
+                parent.severity = parent.severity.max(severity);
                 if parent.head.is_none() {
                     // A task of which nothing is known begins when the first of its subtasks does.
                     let first = |known: u64, new: u64| match (known, new) {
@@ -401,9 +412,25 @@ impl Tree {
 
     /// Whether a task has subtasks.
     pub(super) fn has_tasks(&self, node: &Node) -> bool {
-        let (from, to) = (node.items.0 as usize, node.items.1 as usize);
-        let is_task = |item: &Item| matches!(item.content, Content::Task(_));
-        self.items[from..to].iter().any(is_task)
+        self.items(node).iter().any(|item| item.task().is_some())
+    }
+
+    /// The least begin of some tasks and those below them, in ns since the epoch; 0 if none is known.
+    pub fn first_begin(&self, tasks: &[u32]) -> u64 {
+        let mut first = u64::MAX;
+        let mut open = tasks.to_vec();
+        while let Some(task) = open.pop() {
+            let node = self.node(task);
+            if node.begun > 0 {
+                first = first.min(node.begun);
+            }
+            open.extend(self.items(node).iter().filter_map(Item::task));
+        }
+        if first == u64::MAX { 0 } else { first }
+    }
+
+    fn items(&self, node: &Node) -> &[Item] {
+        &self.items[node.items.0 as usize..node.items.1 as usize]
     }
 
     /// The tasks that the id means that was asked for: the whole tree for a bare trace id, all who took it for a
@@ -411,13 +438,8 @@ impl Tree {
     pub fn asked(&self) -> Vec<u32> {
         let Some(span_id) = self.asked else {
             let (from, to) = (self.roots.0 as usize, self.roots.1 as usize);
-            let roots = self.items[from..to].iter().map(|item| item.content);
-            return roots
-                .filter_map(|content| match content {
-                    Content::Task(at) => Some(at),
-                    Content::Record(_) => None,
-                })
-                .collect();
+            let roots = self.items[from..to].iter();
+            return roots.filter_map(Item::task).collect();
         };
         let all = 0..self.nodes.len() as u32;
         let mut named: Vec<u32> = all

@@ -119,9 +119,7 @@ impl Visit for Painter<'_> {
         if head.is_none() {
             put_title(&mut text, tree, look, node, None, "", &above);
         }
-        if let Some(end) = node.end
-            && matches!(node.state(), State::Done(outcome) if !outcome.is_ok())
-        {
+        if let Some(end) = node.bad_end() {
             read(source, end, |end| match reason(end) {
                 "" => {}
                 why => {
@@ -223,15 +221,8 @@ fn put_title(
     };
     colour.put(out, style, mark);
     out.push(' ');
-    match head.filter(|_| node.is_told()).map_or("", title) {
-        "" if node.is_told() => colour.put(out, Style::Dim, "(no name)"),
-        "" => {
-            let id = tree.id_of(node, path);
-            let text = format!("{} (its begin is not here)", one_line(&id));
-            colour.put(out, Style::Dim, text);
-        }
-        title => colour.put(out, Style::Bold, first_line(look, title)),
-    }
+    let (name, style) = name_of(tree, look, node, head, path);
+    colour.put(out, style, name);
     let service = head.map_or("", service_of);
     if !service.is_empty() && service != above {
         let service = service_name(look, service);
@@ -256,6 +247,25 @@ fn put_title(
             duration.push_str(&span_or_dash(node.duration()));
             colour.put(out, Style::Dim, duration);
         }
+    }
+}
+
+/// The name of a task as people read it, or why it has none.
+pub(super) fn name_of(
+    tree: &Tree,
+    look: Look,
+    node: &Node,
+    head: Option<&RecordRef<'_>>,
+    path: &str,
+) -> (String, Style) {
+    match head.filter(|_| node.is_told()).map_or("", title) {
+        "" if node.is_told() => ("(no name)".to_owned(), Style::Dim),
+        "" => {
+            let id = tree.id_of(node, path);
+            let name = format!("{} (its begin is not here)", one_line(&id));
+            (name, Style::Dim)
+        }
+        title => (first_line(look, title), Style::Bold),
     }
 }
 
@@ -313,7 +323,7 @@ mod tests {
                 builder.add(place, 1, &record.unwrap());
             }
         }
-        let stored = batches.into_iter().map(StoredBatch::new);
+        let stored = batches.into_iter().map(|bytes| StoredBatch::new(1, bytes));
         let mut source: Vec<Rc<StoredBatch>> = stored.map(Rc::new).collect();
         let (tree, mut out) = (builder.finish(), Vec::new());
         let part = Part {

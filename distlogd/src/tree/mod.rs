@@ -1,6 +1,6 @@
 //! The task tree: places of records in order (`source.rs`, `node.rs`, `build.rs`), walked over from place to place
 //! (`walk.rs`), outlined to be compared (`outline.rs`), drawn as text (`draw.rs`, for live views line by line
-//! `line.rs`), written as JSON (`json.rs`).
+//! `line.rs`), written as JSON (`json.rs`), or in few words for who shows it (`outline_lines.rs`).
 //!
 //! A node is (trace id, span id); the path is only its name. Two spans that share an id are two tasks. What nobody told
 //! us about (a parent that only another system knows, a begin that retention took) is shown as such and loses no
@@ -14,6 +14,7 @@ mod json;
 mod line;
 mod node;
 mod outline;
+mod outline_lines;
 pub mod paint;
 mod path;
 mod service;
@@ -29,6 +30,7 @@ pub use json::write_json;
 pub use line::put_line;
 pub(crate) use node::is_python;
 pub use outline::{Alike, Outline, OutlinedTask, outline};
+pub use outline_lines::write_outline;
 pub(crate) use path::is_below;
 pub(crate) use service::service_of;
 pub use source::{Place, Source, StoredBatch};

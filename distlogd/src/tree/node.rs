@@ -1,6 +1,6 @@
 //! A task of a tree, and what is known of it.
 
-use distlog_proto::{Kind, Outcome, RecordRef, SpanId, SpanKind};
+use distlog_proto::{Kind, Outcome, RecordRef, Severity, SpanId, SpanKind};
 
 use super::source::Place;
 
@@ -28,6 +28,8 @@ pub struct Node {
     pub tasks: u64,
     /// When it began, in ns since the epoch; 0 if nobody knows.
     pub begun: u64,
+    /// The highest severity of its records, and of those below it.
+    pub severity: Severity,
     /// Time of its last record; 0 if none has a time.
     pub last: u64,
     /// For the order among others where its begin is not known.
@@ -95,6 +97,7 @@ impl Node {
             below: 0,
             tasks: 0,
             begun: 0,
+            severity: Severity::UNSET,
             last: 0,
             order: 0,
             outcome: None,
@@ -162,6 +165,7 @@ impl Node {
                 }
             }
             Kind::Event | Kind::Bind => {
+                self.severity = self.severity.max(record.severity);
                 if self.head.is_none() {
                     self.head = Some(place);
                     self.head_kind = record.kind;
@@ -185,6 +189,12 @@ impl Node {
             None if self.python => State::Ended,
             None => State::Running,
         }
+    }
+
+    /// Its end, where it did not go well.
+    pub(super) fn bad_end(&self) -> Option<Place> {
+        let is_bad = matches!(self.state(), State::Done(outcome) if !outcome.is_ok());
+        self.end.filter(|_| is_bad)
     }
 
     /// How long it took, in ns; to the last record where no end tells. `None` while it runs, and where begin or end is

@@ -6,7 +6,6 @@ use distlog_proto::{RecordRef, Severity};
 
 use super::build::Tree;
 use super::draw::title;
-use super::node::State;
 use super::service::service_of;
 use super::source::{Place, Source, read};
 use super::walk::{MAX_DEPTH, Part, Shown, Visit, walk};
@@ -34,7 +33,7 @@ pub struct OutlinedTask {
     pub begin: u64,
     /// In ns.
     pub duration: Option<u64>,
-    /// As [`State::name`].
+    /// As [`super::node::State::name`].
     pub outcome: &'static str,
     /// Why it failed.
     pub error: String,
@@ -110,9 +109,7 @@ impl Visit for Outliner<'_> {
                 }
             });
         }
-        if let Some(end) = node.end
-            && matches!(node.state(), State::Done(outcome) if !outcome.is_ok())
-        {
+        if let Some(end) = node.bad_end() {
             read(source, end, |end| task.error = cut(reason(end)));
         }
         self.open.push(self.outline.tasks.len());

@@ -16,15 +16,21 @@ pub struct Place {
 /// A batch, ready to read single records of it.
 #[derive(Debug)]
 pub struct StoredBatch {
+    /// The number of its first record in the store.
+    first: u64,
     bytes: Vec<u8>,
+    /// Where its records stand in the bytes.
+    places: Vec<u32>,
     /// What its records share: however many there are, one of them is read without the others.
     shared: Vec<u8>,
 }
 
 impl StoredBatch {
-    /// From its bytes.
-    pub fn new(bytes: Vec<u8>) -> StoredBatch {
+    /// From its bytes; `first` is the number of its first record in the store.
+    pub fn new(first: u64, bytes: Vec<u8>) -> StoredBatch {
         StoredBatch {
+            first,
+            places: BatchRef::places(&bytes).map(|at| at as u32).collect(),
             shared: BatchRef::shared(&bytes),
             bytes,
         }
@@ -32,7 +38,13 @@ impl StoredBatch {
 
     /// Bytes that it takes.
     pub fn weight(&self) -> usize {
-        self.bytes.len() + self.shared.len()
+        self.bytes.len() + self.shared.len() + size_of_val(&*self.places)
+    }
+
+    /// The number in the store of the record at a place.
+    fn number(&self, at: u32) -> u64 {
+        let before = self.places.partition_point(|place| *place < at);
+        self.first + before as u64
     }
 }
 
@@ -60,6 +72,7 @@ pub(super) fn read<R>(
     bytes.extend_from_slice(&stored.shared);
     bytes.extend_from_slice(record);
     let batch = BatchRef::parse(&bytes).ok()?;
-    let record = batch.records().next()?.ok()?;
+    let mut record = batch.records().next()?.ok()?;
+    record.store_number = stored.number(place.at);
     Some(see(&record))
 }

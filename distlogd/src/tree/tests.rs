@@ -5,7 +5,9 @@ use distlog_proto::wire::BatchWriter;
 use distlog_proto::*;
 use std::rc::Rc;
 
-use crate::tree::{Builder, DEPTH, Part, Place, StoredBatch, Tree, draw, put_line, write_json};
+use crate::tree::{
+    Builder, DEPTH, Part, Place, StoredBatch, Tree, draw, put_line, write_json, write_outline,
+};
 
 const T: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10";
 /// 12:00:00 UTC of some day, in ns.
@@ -97,7 +99,7 @@ impl Story {
                 let at = u32::try_from(at).unwrap();
                 builder.add(Place { batch, at }, NOON, &record.unwrap());
             }
-            source.push(Rc::new(StoredBatch::new(bytes)));
+            source.push(Rc::new(StoredBatch::new(u64::from(batch) + 1, bytes)));
         }
         (builder.finish(), source)
     }
@@ -126,6 +128,23 @@ impl Story {
         let next = write_json(&tree, &tree.asked(), part, &mut source, pass).unwrap();
         out.push(b'}');
         (serde_json::from_slice(&out).unwrap(), next)
+    }
+
+    /// The lines of its outline, and where the next part begins.
+    fn outline(&self, part: Part) -> (Vec<serde_json::Value>, Option<u64>) {
+        let (tree, mut source) = self.tree(T);
+        let mut out = Vec::new();
+        let pass = &mut |piece: Vec<u8>| {
+            out.extend(piece);
+            true
+        };
+        let (asked, begin) = (tree.asked(), tree.first_begin(&tree.asked()));
+        let next = write_outline(&tree, &asked, begin, part, &mut source, pass).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines = text.lines().map(|line| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        });
+        (lines.collect(), next)
     }
 
     fn drawing(&self, id: &str, colour: Colour) -> String {
@@ -344,6 +363,83 @@ fn a_circle_of_parents_and_a_very_deep_tree_are_drawn_all_the_same() {
         let last = format!("└─ … {} tasks below: distlogd tree {T}/9\n", 4999 - depth);
         assert!(drawn.ends_with(&last), "{}", &drawn[drawn.len() - 200..]);
     }
+}
+
+#[test]
+fn an_outline_has_a_line_for_each_task_and_record() {
+    let span_id = |path: &str| {
+        let id: TaskId = format!("{T}{path}").parse().unwrap();
+        id.span_id().to_string()
+    };
+    let (lines, next) = order().outline(ALL);
+    let expected = serde_json::json!([
+        {
+            "depth": 0, "span_id": span_id(""), "name": "handle order 17", "service": "gateway", "fields": "user=leo",
+            "outcome": "failed", "at_ns": 0, "duration_ns": 12_345_000, "records": 3, "tasks": 2, "error": "no money",
+            "severity": 17,
+        },
+        { "depth": 1, "record": "order received", "severity": 9, "at_ns": 1_000_000, "fields": "items=3", "number": 2 },
+        {
+            "depth": 1, "span_id": span_id("/1.9f2c01ab"), "path": "1.9f2c01ab", "name": "reserve stock",
+            "service": "orders", "kind": "server", "outcome": "ok", "at_ns": 2_000_000, "duration_ns": 3_100_000,
+            "records": 1, "severity": 13,
+        },
+        { "depth": 2, "record": "line one", "severity": 13, "at_ns": 3_000_000, "number": 4, "cut": true },
+        {
+            "depth": 1, "span_id": span_id("/2.00000001"), "path": "2.00000001", "name": "charge card",
+            "service": "payment", "outcome": "failed", "at_ns": 5_000_000, "duration_ns": 5_200_000, "records": 1,
+            "error": "card declined", "severity": 17,
+        },
+        {
+            "depth": 2, "record": "payment failed", "severity": 17, "at_ns": 6_000_000, "error": "card declined",
+            "number": 7, "cut": true,
+        },
+    ]);
+    assert_eq!((serde_json::json!(lines), next), (expected, None));
+}
+
+#[test]
+fn an_outline_says_what_it_leaves_out() {
+    let mut story = Story(Vec::new());
+    story.event("a", "", 3, "before all that is told");
+    story.begin("a", "/1", 4, "first");
+    story.begin("a", "/1/1", 2, "second");
+    let evil = story.event("b", "/1", 5, "a\u{202e}b\x1b");
+    evil.thread_name = "main".into();
+    evil.fields.insert("long", "x".repeat(600));
+    let (lines, _) = story.outline(Part { depth: 2, ..ALL });
+    // No begin tells what the top is; it is as old as the oldest.
+    assert_eq!(lines[0]["name"], format!("{T} (its begin is not here)"));
+    assert_eq!(
+        (&lines[0]["at_ns"], &lines[2]["at_ns"]),
+        (&1_000_000.into(), &2_000_000.into())
+    );
+    assert_eq!(
+        (&lines[2]["tasks"], &lines[2]["cut"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(lines[3]["record"], "a\\u{202e}b\\u{1b}");
+    assert_eq!(
+        (&lines[3]["service"], &lines[3]["thread"]),
+        (&"b".into(), &"main".into())
+    );
+    let fields = lines[3]["fields"].as_str().unwrap();
+    assert!(
+        fields.starts_with("long=xxx") && fields.ends_with(" bytes)"),
+        "{fields}"
+    );
+    assert_eq!(lines.len(), 4);
+    // A part begins with the tasks that are open where the one before ended.
+    let (first, next) = story.outline(Part { limit: 3, ..ALL });
+    let (second, end) = story.outline(Part {
+        skip: next.unwrap(),
+        ..ALL
+    });
+    assert_eq!((first.len(), second.len(), end), (3, 4, None));
+    assert!(
+        second[..2].iter().all(|task| task["continued"] == true),
+        "{second:#?}"
+    );
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub(crate) fn traceback<'a>(record: &RecordRef<'a>) -> &'a str {
 }
 
 /// A line of a message or a title is cut at this length, in bytes.
-const MAX_LINE: usize = 1000;
+pub(super) const MAX_LINE: usize = 1000;
 /// So many lines of one record are shown below its first.
 const MAX_LINES: usize = 40;
 
@@ -152,39 +152,61 @@ impl Below {
     }
 }
 
-/// Appends the first line of a message, with fields, links and error of a record. Gives what stands on lines of its own
-/// below: the rest of the message, the error's causes, its traceback.
-pub(super) fn put_details(out: &mut String, look: Look, record: &RecordRef<'_>) -> Vec<String> {
-    let colour = look.colour;
-    let message = match record.message {
-        "" => record.name,
-        message => message,
-    };
-    let mut below = Below::default();
-    out.push_str(&first_line(look, message));
-    for line in message.lines().skip(1) {
-        below.put(look, Style::Plain, "", line);
-    }
+/// Appends what stands beside a message: the event's name, fields, links.
+pub(super) fn put_beside(out: &mut String, look: Look, record: &RecordRef<'_>) {
     put_event_name(out, look, record);
     put_fields(out, look, record, record.fields);
     for link in record.links() {
         let slash = if link.path.is_empty() { "" } else { "/" };
-        colour.put(
+        look.colour.put(
             out,
             Style::Dim,
             format_args!("  → {}{slash}{}", link.trace_id, one_line(link.path)),
         );
     }
+}
+
+/// What a record says, or what it is called.
+pub(super) fn message_of<'a>(record: &RecordRef<'a>) -> &'a str {
+    match record.message {
+        "" => record.name,
+        message => message,
+    }
+}
+
+/// What a record's error says, unless its message or a field says it.
+pub(super) fn untold_error<'a>(record: &RecordRef<'a>) -> &'a str {
+    let message = record.error().map_or("", |error| error.message);
+    let in_field = || {
+        let mut fields = record.fields.iter();
+        fields
+            .any(|(_, value)| matches!(value, ValueRef::Text(v) | ValueRef::Str(v) if v == message))
+    };
+    if record.message.contains(message) || in_field() {
+        return "";
+    }
+    message
+}
+
+/// Appends the first line of a message, with fields, links and error of a record. Gives what stands on lines of its own
+/// below: the rest of the message, the error's causes, its traceback.
+pub(super) fn put_details(out: &mut String, look: Look, record: &RecordRef<'_>) -> Vec<String> {
+    let colour = look.colour;
+    let message = message_of(record);
+    let mut below = Below::default();
+    out.push_str(&first_line(look, message));
+    for line in message.lines().skip(1) {
+        below.put(look, Style::Plain, "", line);
+    }
+    put_beside(out, look, record);
     let Some(error) = record.error() else {
         return below.finish();
     };
-    let in_field = record.fields.iter().any(
-        |(_, value)| matches!(value, ValueRef::Text(v) | ValueRef::Str(v) if v == error.message),
-    );
-    if !error.message.is_empty() && !record.message.contains(error.message) && !in_field {
+    let message = untold_error(record);
+    if !message.is_empty() {
         out.push_str("  ");
-        colour.put(out, Style::Red, first_line(look, error.message));
-        for line in error.message.lines().skip(1) {
+        colour.put(out, Style::Red, first_line(look, message));
+        for line in message.lines().skip(1) {
             below.put(look, Style::Red, "", line);
         }
     }

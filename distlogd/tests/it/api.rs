@@ -9,73 +9,9 @@ use std::thread;
 use distlog_bridge::otlp::trace::v1::Status;
 use distlog_testkit::{Daemon, eventually};
 use prost::Message;
-use serde_json::Value;
 
+use crate::kit::http::*;
 use crate::kit::otlp::*;
-
-/// What the daemon answered: status, head in lower case, and body.
-struct Reply(u16, String, Vec<u8>);
-
-impl Reply {
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.1.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.2)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.2)))
-    }
-
-    /// What is wrong, as a problem says it.
-    fn problem(&self) -> Value {
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json"),
-            "{}",
-            self.1
-        );
-        assert_eq!(self.header("cache-control"), Some("no-store"), "{}", self.1);
-        let problem = self.json();
-        assert_eq!(problem["status"], self.0, "{problem:#}");
-        assert_eq!(problem["type"], "about:blank");
-        assert!(!problem["title"].as_str().unwrap().is_empty());
-        assert!(
-            problem["detail"].as_str().unwrap().len() > 20,
-            "{problem:#}"
-        );
-        problem
-    }
-}
-
-fn address(daemon: &Daemon) -> &str {
-    daemon.http().strip_prefix("http://").unwrap()
-}
-
-/// Sends a request as it is written, and reads all that comes.
-fn send(daemon: &Daemon, request: &[u8]) -> Reply {
-    let mut stream = TcpStream::connect(address(daemon)).unwrap();
-    // It may refuse before it has read all.
-    let _ = stream.write_all(request);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&answer)));
-    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Reply(status, head, answer.split_off(end + 4))
-}
-
-/// Asks with headers. By HTTP 1.0 an answer ends where the connection does.
-fn ask_with(daemon: &Daemon, path: &str, headers: &str) -> Reply {
-    let host = address(daemon);
-    let request = format!("GET {path} HTTP/1.0\r\nhost: {host}\r\n{headers}\r\n");
-    send(daemon, request.as_bytes())
-}
-
-fn ask(daemon: &Daemon, path: &str) -> Reply {
-    ask_with(daemon, path, "")
-}
 
 /// An order that went well and one that failed, each with subtasks and records.
 fn store_orders(daemon: &Daemon) {
@@ -268,6 +204,7 @@ fn answers_are_compressed_where_it_pays_and_kept_by_nobody() {
         "/api/v1/tasks?name=nothing",
         "/api/v1/records?progress=true",
         "/api/v1/tail?from=0&timeout=1ms",
+        "/api/v1/changes?timeout=1ms",
     ] {
         let reply = ask_with(&daemon, path, gzip);
         assert_eq!(
@@ -304,9 +241,9 @@ fn answers_are_as_the_description_says() {
             "/paths/{}/get/responses/200/content",
             path.replace('/', "~1")
         );
-        if path == "/api/v1/tail" {
+        if ["/api/v1/tail", "/api/v1/changes"].contains(&path.as_str()) {
             assert!(described.pointer(&content).unwrap()["text/event-stream"].is_object());
-            assert_eq!(ask(&daemon, "/api/v1/tail?timeout=1ms").0, 200);
+            assert_eq!(ask(&daemon, &format!("{path}?timeout=1ms")).0, 200);
         } else {
             let query = match path.as_str() {
                 "/api/v1/diff" => format!("?a={TRACE}&b={TRACE}"),

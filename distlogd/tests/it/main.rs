@@ -3,6 +3,7 @@
 //! `kit/` is what the modules share; what other crates need too is in `tests/kit`.
 
 mod api;
+mod changes;
 mod config;
 mod counters;
 mod daemon;
@@ -17,6 +18,8 @@ mod log_noise;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod otlp;
+mod outline;
+mod page;
 mod session;
 mod severities;
 mod status;

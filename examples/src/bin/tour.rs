@@ -6,7 +6,8 @@
 //!
 //! It starts `distlogd` and the three services of the shop as processes of their own (this program again, with other
 //! arguments), orders something every few seconds and draws the tree of each request as the daemon has it. Every third
-//! card is declined, deep inside. Ctrl-C ends all; with `--once` it ends after three requests.
+//! card is declined, deep inside, and after the first three each second card's bank takes its time, so that one sees
+//! the tree grow on the daemon's page. Ctrl-C ends all; with `--once` it ends after three requests.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -28,6 +29,9 @@ struct Arguments {
     /// End after three requests.
     #[arg(long)]
     once: bool,
+    /// Open no browser.
+    #[arg(long)]
+    no_browser: bool,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -74,7 +78,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match arguments.part {
             Some(Part::Service { distlogd, role }) => service(&distlogd, role).await,
-            _ => tour(arguments.once).await,
+            _ => tour(&arguments).await,
         }
     });
     match done {
@@ -94,7 +98,8 @@ async fn service(distlogd: &str, role: Role) -> Result<()> {
     Ok(())
 }
 
-async fn tour(once: bool) -> Result<()> {
+async fn tour(arguments: &Arguments) -> Result<()> {
+    let once = arguments.once;
     let folder = std::env::temp_dir().join(format!("distlog-tour-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let parts = Parts::start(&folder).await?;
@@ -105,14 +110,20 @@ async fn tour(once: bool) -> Result<()> {
             let id = parts.order(number).await?;
             let tree = parts.tree(&id).await?;
             println!("{tree}");
-            Ok::<_, Box<dyn Error>>(())
+            Ok::<_, Box<dyn Error>>(id)
         };
-        tokio::select! {
+        let id = tokio::select! {
             shown = shown => shown?,
             () = &mut stopped => break,
-        }
+        };
+        // The third one is declined.
         if number == 3 {
-            parts.say(&folder, once);
+            let page = format!("{}/task/{id}", parts.daemon);
+            parts.say(&folder, &page, once);
+            if !once && !arguments.no_browser && std::io::stdout().is_terminal() {
+                // Without a browser the address is enough.
+                let _ = open::that_detached(&page);
+            }
             if once {
                 break;
             }
@@ -177,7 +188,7 @@ rules:
 
     /// Orders something; gives the id of the request's task.
     async fn order(&self, number: u32) -> Result<String> {
-        let declined = number.is_multiple_of(3);
+        let declined = is_declined(number);
         let order = Order {
             id: number,
             user: if declined { "mallory" } else { "leo" }.into(),
@@ -186,10 +197,11 @@ rules:
                 .take(number.min(3) as usize)
                 .map(|item| (*item).into())
                 .collect(),
-            card: if declined {
-                "4000000000000002"
-            } else {
-                "4111111111111111"
+            card: match number {
+                _ if declined => "4000000000000002",
+                ..=3 => "4111111111111111",
+                _ if number.is_multiple_of(2) => "4000000000000036",
+                _ => "4111111111111111",
             }
             .into(),
         };
@@ -234,9 +246,10 @@ rules:
         }
     }
 
-    fn say(&self, folder: &Path, once: bool) {
+    fn say(&self, folder: &Path, page: &str, once: bool) {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tour"));
         let program = program.display();
+        println!("the page   {page}");
         println!("the store  {}", folder.join("distlog-data").display());
         println!("the file   {}", folder.join("all.jsonl").display());
         println!("the tail   {program} distlogd tail --url {}", self.daemon);
@@ -268,6 +281,11 @@ rules:
         }
         Ok(())
     }
+}
+
+/// Every third card is declined.
+fn is_declined(number: u32) -> bool {
+    number.is_multiple_of(3)
 }
 
 /// Whether every task of a tree has ended, in all three services.

@@ -46,7 +46,12 @@ fn the_tour_shows_three_trees_and_ends() {
         expected.trim_end(),
         "\n{third}"
     );
-    for words in ["the store  ", "the file   ", "the tail   "] {
+    for words in [
+        "the page   http://",
+        "the store  ",
+        "the file   ",
+        "the tail   ",
+    ] {
         assert!(said.contains(words), "{said}");
     }
     let file = said

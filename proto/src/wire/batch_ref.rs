@@ -100,6 +100,21 @@ impl<'a> BatchRef<'a> {
         }
     }
 
+    /// The places of a batch's records in order, without reading them: see [`BatchRef::bytes_at`].
+    pub fn places(bytes: &[u8]) -> impl Iterator<Item = usize> {
+        let mut scan = Scan::new("RecordBatch", bytes);
+        std::iter::from_fn(move || {
+            loop {
+                let at = bytes.len() - scan.rest.len();
+                match scan.next()? {
+                    Ok(item) if item.number == field::RECORDS => return Some(at),
+                    Ok(_) => {}
+                    Err(_) => return None,
+                }
+            }
+        })
+    }
+
     /// The bytes of the record at a place that [`BatchRef::placed_records`] gave; `None` if none begins there.
     pub fn bytes_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
         let here = bytes.get(at..)?;

@@ -1,5 +1,6 @@
 //! What the modules of this program share.
 
+pub mod http;
 pub mod in_process;
 pub mod otlp;
 pub mod session_client;

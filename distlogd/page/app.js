@@ -1,0 +1,92 @@
+// Begin here. The address tells which page is shown (`pages/`, one folder each); `base/` has what all of them use: elements, the API, streams,
+// the address, formats, keys. `parts/` has what several pages show: the list that is as long as the store, the histogram, and so on.
+
+import { addressChanges, followLinks, navigate } from "./base/address.js";
+import { connection } from "./base/connection.js";
+import { fill, h } from "./base/dom.js";
+import { zone } from "./base/format.js";
+import { bind, listen, showKeys } from "./base/keys.js";
+import "./pages/diff/page.js";
+import "./pages/find/page.js";
+import "./pages/problems/page.js";
+import "./pages/status/page.js";
+import "./pages/task/page.js";
+import "./pages/tasks/page.js";
+
+/**
+ * What each page is: an element that shows what the address says, and is told by `addressChanged` when it says something else.
+ *
+ * @typedef {HTMLElement & { addressChanged(): void }} Page
+ * @type {[path: RegExp, element: string, title: string][]}
+ */
+const PAGES = [
+  [/^\/$/, "dl-tasks-page", "Tasks"],
+  [/^\/task\/.+/, "dl-task-page", "Task"],
+  [/^\/find$/, "dl-find-page", "Find"],
+  [/^\/problems$/, "dl-problems-page", "Problems"],
+  [/^\/diff$/, "dl-diff-page", "Compare"],
+  [/^\/status$/, "dl-status-page", "Status"],
+];
+
+const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+
+function route() {
+  const found = PAGES.find(([path]) => path.test(location.pathname));
+  if (!found) {
+    fill(main, h("p", { class: "empty" }, "Nothing is here. ", h("a", { href: "/" }, "All tasks")));
+    return;
+  }
+  const [, name, title] = found;
+  const shown = /** @type {Page | null} */ (main.firstElementChild);
+  if (shown?.localName === name) {
+    shown.addressChanged();
+  } else {
+    document.title = `${title} · distlog`;
+    fill(main, document.createElement(name));
+    if (shown) main.focus({ preventScroll: true });
+  }
+  for (const link of document.querySelectorAll(".top-nav a")) {
+    if (link.getAttribute("href") === location.pathname) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function showConnection() {
+  const place = /** @type {HTMLElement} */ (document.getElementById("connection"));
+  const gone = "The daemon does not answer. What you see is what it last said; it is asked again each second.";
+  fill(place, !connection.isUp && h("p", { class: "gone" }, gone));
+}
+
+/** Light, dark, or as the system has it. */
+const THEMES = ["", "light", "dark"];
+
+function nextTheme() {
+  const now = THEMES.indexOf(document.documentElement.dataset.theme ?? "");
+  setTheme(THEMES[(now + 1) % THEMES.length]);
+}
+
+/** @param {string} theme */
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem("theme", theme);
+}
+
+setTheme(localStorage.getItem("theme") ?? "");
+fill(
+  /** @type {HTMLElement} */ (document.getElementById("top-tools")),
+  h("span", { class: "zone", title: "The zone of all times" }, zone),
+  h("button", { class: "plain", onclick: nextTheme, "aria-label": "Light or dark", title: "Light or dark" }, "◐"),
+  h("button", { class: "plain", onclick: showKeys, "aria-label": "Keys", title: "Keys (?)" }, "?"),
+);
+connection.addEventListener("change", showConnection);
+addressChanges.addEventListener("change", route);
+followLinks();
+bind([
+  { keys: "?", about: "These keys", run: showKeys },
+  { keys: "g t", about: "Tasks", run: () => navigate("/") },
+  { keys: "g f", about: "Find", run: () => navigate("/find") },
+  { keys: "g p", about: "Problems", run: () => navigate("/problems") },
+  { keys: "g s", about: "Status", run: () => navigate("/status") },
+]);
+listen();
+route();

@@ -1,0 +1,158 @@
+//! The page for browsers: the files of `page/`, embedded in the program.
+//!
+//! All of them stand under a path with one hash of all, so that a browser keeps them until the program is another one.
+//! `page/index.html` is the same for each address; `page/app.js` reads from the address what to show. Debug builds read
+//! the files from the source folder at each request: who works on the page only reloads it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::Path;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::{Embed, EmbeddedFile};
+
+use super::problem::{Problem, quoted};
+
+/// Where the page is shown. Programs get there what they got before there was one.
+pub(super) const PATHS: [&str; 6] = ["/", "/task/{*id}", "/find", "/problems", "/diff", "/status"];
+
+/// Nothing but what is embedded is loaded, no script makes markup of a text, and no other site frames the page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+/// In this the files stand, and in it under the hash.
+const BASE: &str = "/page";
+/// What `index.html` has where the base and the modules belong.
+const BASE_MARK: &str = "{{base}}";
+const MODULES_MARK: &str = "<!-- modules -->";
+
+#[derive(Embed)]
+#[folder = "page/"]
+struct Files;
+
+/// The page with its links.
+struct Shell {
+    hash: String,
+    html: String,
+}
+
+impl Shell {
+    /// That of the files as they are.
+    fn now() -> Arc<Shell> {
+        static EMBEDDED: OnceLock<Arc<Shell>> = OnceLock::new();
+        if cfg!(debug_assertions) {
+            return Arc::new(Shell::new());
+        }
+        Arc::clone(EMBEDDED.get_or_init(|| Arc::new(Shell::new())))
+    }
+
+    fn new() -> Shell {
+        let mut names: Vec<_> = Files::iter().collect();
+        names.sort_unstable();
+        let mut hasher = DefaultHasher::new();
+        let mut modules = String::new();
+        for name in &names {
+            let file = Files::get(name);
+            (name, file.map(|file| file.metadata.sha256_hash())).hash(&mut hasher);
+            // All at once, instead of each when another one names it.
+            if name.ends_with(".js") {
+                let link =
+                    format!("<link rel=\"modulepreload\" href=\"{BASE_MARK}/{name}\" />\n    ");
+                modules.push_str(&link);
+            }
+        }
+        let hash = format!("{:016x}", hasher.finish());
+        let index = Files::get("index.html").map_or_else(Vec::new, |file| file.data.into_owned());
+        let html = String::from_utf8_lossy(&index)
+            .replace(MODULES_MARK, modules.trim_end())
+            .replace(BASE_MARK, &format!("{BASE}/{hash}"));
+        Shell { hash, html }
+    }
+}
+
+/// Whether somebody wants a page for people: a browser says so, programs do not.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let mut accepted = accept.filter_map(|value| value.to_str().ok());
+    accepted.any(|ranges| {
+        ranges
+            .split(',')
+            .any(|range| range.trim().starts_with("text/html"))
+    })
+}
+
+/// The page, whatever it is to show.
+pub(super) fn shell() -> Response {
+    let headers = [
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (VARY, HeaderValue::from_static("accept")),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            SAME_ORIGIN,
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            SAME_ORIGIN,
+        ),
+    ];
+    (headers, Shell::now().html.clone()).into_response()
+}
+
+/// `GET /page/{hash}/{path}`.
+pub(super) async fn file(Path((hash, path)): Path<(String, String)>) -> Result<Response, Problem> {
+    let found = Files::get(&path).filter(|_| hash == Shell::now().hash);
+    let missing = || {
+        let why = format!(
+            "there is no file {} of this page: load it anew",
+            quoted(&path)
+        );
+        Problem::not_found(why)
+    };
+    Ok(answer(
+        &path,
+        found.ok_or_else(missing)?,
+        "public, max-age=31536000, immutable",
+    ))
+}
+
+/// `GET /favicon.svg`.
+pub(super) async fn icon() -> Result<Response, Problem> {
+    let found = Files::get("favicon.svg");
+    let missing = || Problem::not_found("there is no icon");
+    Ok(answer(
+        "favicon.svg",
+        found.ok_or_else(missing)?,
+        "public, max-age=86400",
+    ))
+}
+
+fn answer(path: &str, file: EmbeddedFile, caching: &'static str) -> Response {
+    let media_type = match path.rsplit('.').next() {
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("html") => "text/html; charset=utf-8",
+        _ => "text/plain; charset=utf-8",
+    };
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (CACHE_CONTROL, HeaderValue::from_static(caching)),
+        // A file that a browser shows by itself runs nothing.
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            SAME_ORIGIN,
+        ),
+    ];
+    (headers, file.data).into_response()
+}
