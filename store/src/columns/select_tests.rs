@@ -171,10 +171,10 @@ proptest! {
             numbers(&seen)
         };
         let rows = |rows| numbers(&read(&raw, &Selection { rows, ..Selection::ALL }));
-        let outcomes = [outcome];
+        let (outcomes, traces) = ([outcome], [trace]);
         prop_assert_eq!(rows(Rows::Ended(&outcomes)), expected(&ended));
-        prop_assert_eq!(rows(Rows::OfTraces(&[trace])), expected(&of_trace));
-        prop_assert_eq!(rows(Rows::TasksOf(&[trace])), expected(&tasks));
+        prop_assert_eq!(rows(Rows::OfTraces(&traces)), expected(&of_trace));
+        prop_assert_eq!(rows(Rows::TasksOf(&traces)), expected(&tasks));
         // Where there are no columns.
         for (frame, range) in FramesIn::new(&raw) {
             for (_, _, body) in BatchesOf::new(&frame, &raw[range.clone()]) {
@@ -187,8 +187,8 @@ proptest! {
                 let expected = |is_wanted: &dyn Fn(&Record) -> bool| -> Vec<usize> {
                     (0..all.len()).filter(|at| is_wanted(&all[*at])).collect()
                 };
-                prop_assert_eq!(read(Rows::OfTraces(&[trace])), expected(&of_trace));
-                prop_assert_eq!(read(Rows::TasksOf(&[trace])), expected(&tasks));
+                prop_assert_eq!(read(Rows::OfTraces(&traces)), expected(&of_trace));
+                prop_assert_eq!(read(Rows::TasksOf(&traces)), expected(&tasks));
                 let begins_or_ended = |record: &Record| record.kind == Kind::Begin || ended(record);
                 prop_assert_eq!(read(Rows::Ended(&outcomes)), expected(&begins_or_ended));
             }
@@ -207,7 +207,8 @@ proptest! {
         body[at] ^= byte;
         let least = Selection { severity: Severity::WARN, ..Selection::ALL };
         let trace = TraceId::from_bytes([1; 16]).unwrap();
-        let rows = [Rows::OfTraces(&[trace]), Rows::TasksOf(&[trace]), Rows::Ended(&[Outcome::Failed])];
+        let traces = [trace];
+        let rows = [Rows::OfTraces(&traces), Rows::TasksOf(&traces), Rows::Ended(&[Outcome::Failed])];
         let [of_trace, tasks, ended] = rows.map(|rows| Selection { rows, ..Selection::ALL });
         for wanted in [least, of_trace, tasks, ended, Selection::ALL] {
             let _ = select(&mut &*body, raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});

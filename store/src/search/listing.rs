@@ -33,8 +33,8 @@ impl Reader {
         })
     }
 
-    /// The blocks in which records of some traces are, oldest first, as they are now: [`Block::read`] reads of them what
-    /// is wanted, of other traces, too.
+    /// The blocks in which records of some traces are, oldest first, as they are now: [`Block::read`] reads of them
+    /// what is wanted, of other traces, too.
     ///
     /// # Errors
     /// If a file cannot be read for a reason that may pass.
