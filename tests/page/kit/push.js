@@ -12,6 +12,9 @@ const GREETING = Buffer.concat([
 ]);
 const READY = Buffer.from("\x05READY\x0bSocket-Type\0\0\0\x04PUSH", "latin1");
 
+/** Tasks of Python have no end; those of others run until it comes. */
+const RESOURCE = { "telemetry.sdk.language": "rust" };
+
 /** Test, log, JSON. */
 const TOPIC = Buffer.from("TLJ");
 
@@ -32,10 +35,14 @@ export class Push {
     const push = new Push();
     push.#socket = connect(Number(port), hostname);
     await once(push.#socket, "connect");
-    push.#socket.write(GREETING);
-    let come = 0;
-    while (come < GREETING.length) come += (await once(push.#socket, "data"))[0].length;
-    push.#socket.write(frame(4, READY));
+    push.#socket.write(Buffer.concat([GREETING, frame(4, READY)]));
+    // What is sent before the other side is ready, too, may be lost: its greeting has 64 bytes, the length of its READY is the 66th.
+    let said = Buffer.alloc(0);
+    while (said.length < 66 || said.length < 66 + said[65]) {
+      const [data] = await once(push.#socket, "data");
+      said = Buffer.concat([said, data]);
+    }
+    push.#socket.resume();
     return push;
   }
 
@@ -46,6 +53,16 @@ export class Push {
    */
   begin(of) {
     this.#send({ ...of, kind: "begin" });
+  }
+
+  /**
+   * Something happens in it.
+   *
+   * @param {{ trace: string, span: string, parent?: string, service: string, name: string, at: number, thread?: string }} of `name` is the
+   *   message
+   */
+  event(of) {
+    this.#send({ ...of, kind: "event" });
   }
 
   /**
@@ -61,7 +78,7 @@ export class Push {
     this.#socket.destroy();
   }
 
-  #send({ trace, span, parent, name, at, ...own }) {
+  #send({ trace, span, parent, name, at, thread, ...own }) {
     const record = {
       levelname: "INFO",
       levelno: 20,
@@ -69,8 +86,9 @@ export class Push {
       msg: name,
       message: name,
       created: at / 1000,
+      threadName: thread,
       context: { key: `0@${printed(trace)}/~${span}` },
-      distlog: { trace_id: trace, span_id: span, parent_span_id: parent, ...own },
+      distlog: { trace_id: trace, span_id: span, parent_span_id: parent, resource: RESOURCE, ...own },
     };
     this.#socket.write(Buffer.concat([frame(1, TOPIC), frame(0, Buffer.from(JSON.stringify(record)))]));
   }
