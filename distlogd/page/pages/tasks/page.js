@@ -62,10 +62,10 @@ class TasksPage extends HTMLElement {
     });
     this.#leaving = new AbortController();
     this.#unbind = bind([
-      { keys: "j k", about: "The task below, above (also ↓ ↑)" },
+      { keys: "ArrowDown", about: "Into the list; there ↓ ↑ and the keys of pages move", run: () => this.#intoList() },
+      { keys: "j", about: "The task below", run: () => this.#intoList() },
+      { keys: "k", about: "The task above" },
       { keys: "Enter", about: "Open the task" },
-      { keys: "ArrowDown", about: "Into the list", run: () => this.#intoList() },
-      { keys: "j", about: "Into the list", run: () => this.#intoList() },
       { keys: ".", about: "Up to the newest", run: () => this.#toTop() },
     ]);
     this.#refreshed = [
