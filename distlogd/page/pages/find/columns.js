@@ -87,7 +87,7 @@ export function cell(record, name, words) {
     case "severity":
       return of("severity", severitySign(record.levelname));
     case "service":
-      return of("service", serviceChip(visible(own.service ?? "")));
+      return of("service", serviceChip(own.service ?? ""));
     case "message":
       return of("message", kindSign(record), ...marked(text(record, "message"), words));
     case "fields":
