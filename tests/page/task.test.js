@@ -80,6 +80,8 @@ test("records stand in their place, and their details are whole", async () => {
   await details.getByText("payment failed", { exact: true }).waitFor();
   await details.getByText("code", { exact: true }).waitFor();
   await details.getByText("51", { exact: true }).waitFor();
+  const around = await details.getByRole("link", { name: "What else happened then" }).getAttribute("href");
+  assert.match(around, /^\/find\?record=\d+\..+&around=process$/);
   await page.keyboard.press("Escape");
   await details.waitFor({ state: "hidden" });
   await page.keyboard.press("Enter");

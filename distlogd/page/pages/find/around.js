@@ -9,7 +9,7 @@ import { both, literal } from "../../parts/cel.js";
 import { timeOf } from "../../parts/record-detail.js";
 import { VirtualList } from "../../parts/virtual-list.js";
 import { text } from "./columns.js";
-import { keyOf } from "./results.js";
+import { keyOf } from "../../parts/record-key.js";
 
 /** Records on each side. */
 const MOST = 500;
