@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { axe, launch, open, shot } from "./kit/browser.js";
 import { Daemon } from "./kit/daemon.js";
 import { Feed, hex, order } from "./kit/feed.js";
+import { Push } from "./kit/push.js";
 
 /** Orders in the store, of which each fifth fails. */
 const ORDERS = 40;
@@ -189,6 +190,31 @@ test("a record shows what happened around it, and leads to its task", async () =
   await around.getByRole("row").filter({ hasText: "charge the card" }).first().waitFor();
   await page.keyboard.press("Escape");
   await panel.waitFor({ state: "hidden" });
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("a record shows what its thread did then", async () => {
+  const push = await Push.connect(daemon.push);
+  const at = Date.now() - 500;
+  for (let number = 0; number < 8; number += 1) {
+    const thread = `worker-${number % 2}`;
+    const of = { trace: hex(16), span: hex(8), service: "pool", thread };
+    push.event({ ...of, name: `step ${number} of ${thread}`, at: at + number });
+  }
+  const { page, faults, close } = await find("?service=pool&live=true");
+  await rows(page, "step 4 of worker-0").click();
+  const panel = page.getByRole("region", { name: "The chosen record" });
+  await panel.getByRole("button", { name: "Its thread" }).click();
+  await panel.getByText("4 records, from −4ms to +2ms").waitFor();
+  const around = panel.getByRole("grid", { name: "Records around it" });
+  assert.deepEqual((await around.getByRole("row").allTextContents()).map((text) => text.match(/step \d/)[0]).sort(), [
+    "step 0",
+    "step 2",
+    "step 4",
+    "step 6",
+  ]);
+  push.close();
   assert.deepEqual(faults, []);
   await close();
 });

@@ -99,8 +99,12 @@ export function cell(record, name, words) {
   }
 }
 
-/** @param {ApiRecord} record */
-function kindSign(record) {
+/**
+ * What a record is that is no event: the begin or the end of a task, or a field that it got.
+ *
+ * @param {ApiRecord} record
+ */
+export function kindSign(record) {
   const kind = record.distlog?.kind;
   if (kind !== "begin" && kind !== "end" && kind !== "bind") return null;
   const outcome = record.distlog.outcome;

@@ -45,8 +45,7 @@ class FindPage extends HTMLElement {
   #asked = new AbortController();
   /** What was asked the last time. */
   #question = "";
-  /** The record whose details are shown. */
-  /** @type {import("./results.js").ApiRecord | undefined} */
+  /** @type {import("./results.js").ApiRecord | undefined} the record whose details are shown */
   #record;
   #unbind = () => {};
   #again = () => this.#ask();
@@ -117,6 +116,8 @@ class FindPage extends HTMLElement {
     this.#bar.addressChanged();
     this.#range.addressChanged();
     this.#live.setAttribute("aria-pressed", String(isLive()));
+    // Who follows sees what comes, of any time.
+    this.#range.toggleAttribute("inert", isLive());
     const asked = JSON.stringify([question(), isLive()]);
     if (asked !== this.#question) {
       this.#question = asked;

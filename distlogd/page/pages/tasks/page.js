@@ -122,17 +122,15 @@ class TasksPage extends HTMLElement {
   /** @param {AbortSignal} signal */
   async #askTasks(signal) {
     const tasks = this.#tasks;
-    const [first, last] = this.#list.sight;
-    const isAtTop = this.#list.scrollTop === 0;
-    const added = await tasks.refresh(last, isAtTop, signal);
+    const list = this.#list;
+    const added = await tasks.refresh(list.sight[1], () => list.scrollTop === 0, signal);
     if (tasks !== this.#tasks) return;
+    const isAtTop = list.scrollTop === 0;
     this.#show();
-    if (tasks.isHeld) {
-      this.#setNewer(added.length);
-    } else if (!isAtTop) {
-      const now = this.#list.sight[0];
-      this.#setNewer(this.#newer + added.filter((trace) => tasks.indexOf(trace) < Math.max(first, now)).length);
-    }
+    const [first] = list.sight;
+    const above = added.filter((trace) => tasks.indexOf(trace) < first).length;
+    if (tasks.isHeld) this.#setNewer(added.length);
+    else if (!isAtTop) this.#setNewer(this.#newer + above);
   }
 
   /** @param {AbortSignal} signal */
