@@ -269,6 +269,9 @@ test("new records are followed, and those that are not asked for stay away", asy
   // It goes on where it was when the daemon was gone.
   await daemon.kill();
   await page.getByText("The daemon does not answer").waitFor();
+  await page.getByRole("searchbox", { name: "Words" }).press("Enter");
+  await page.waitForFunction(() => !document.querySelector(".following"));
+  assert.ok(await rows(page, "tick 2").isVisible(), "what was found stays");
   await daemon.restart();
   await page.getByText("The daemon does not answer").waitFor({ state: "hidden" });
   say("INFO", "tick 3");

@@ -217,6 +217,7 @@ story("problems stand on top until one has looked", async ({ feed, show }) => {
   const page = await show();
   const line = page.getByRole("status").filter({ hasText: "problems so far" });
   await line.waitFor();
+  assert.match(await line.getByRole("link").first().getAttribute("href"), /^\/task\/[0-9a-f-]{36}\?span=[0-9a-f]{16}$/);
   await line.getByRole("button", { name: "Dismiss" }).click();
   await line.waitFor({ state: "detached" });
   feed.log({ service: "stock", level: "ERROR", body: "the shelf fell", at: Date.now() + 1000 });

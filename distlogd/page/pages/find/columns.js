@@ -17,7 +17,7 @@ const KEY = "find.columns";
 const WIDTHS = /** @type {Record<string, string>} */ ({
   time: "112px",
   severity: "58px",
-  service: "minmax(72px, 130px)",
+  service: "minmax(100px, 130px)",
   message: "minmax(200px, 3fr)",
   fields: "minmax(120px, 3fr)",
   kind: "60px",

@@ -148,21 +148,22 @@ class FindPage extends HTMLElement {
           if (performance.now() > this.#barsFrom) this.#askBars(signal);
         });
         this.#following.follow(asCondition(asked), end);
-        this.#show();
       }
     } catch (error) {
       if (!isAborted(error)) this.#fail(/** @type {Error} */ (error));
     }
-    if (!signal.aborted) this.#showRecord();
+    if (signal.aborted) return;
+    this.#show();
+    this.#showRecord();
   }
 
   /**
-   * Shows an error where it belongs.
+   * Shows an error where it belongs; that the daemon is gone is said by the frame.
    *
    * @param {Error | null} error
    */
   #fail(error) {
-    const wrong = error instanceof ApiError ? error : null;
+    const wrong = error instanceof ApiError && error.status !== 0 ? error : null;
     this.#bar.fail(wrong);
     if (wrong?.parameter === "from" || wrong?.parameter === "to") this.#range.refuse(wrong.parameter, wrong.message);
   }

@@ -1,6 +1,6 @@
 // The records that were found, newest first: page by page into the past, and those that come while one follows.
 
-import { get, isAborted } from "../../base/api.js";
+import { ApiError, get, isAborted } from "../../base/api.js";
 import { keyOf } from "../../parts/record-key.js";
 
 /** Records of a page. */
@@ -71,8 +71,9 @@ export class Results extends EventTarget {
       for (const record of answer.items) this.#put(record, false);
     } catch (error) {
       if (isAborted(error) || signal.aborted) return;
-      if (!cursor) this.#clear();
       this.error = /** @type {Error} */ (error);
+      // What was found stays while the daemon is gone.
+      if (!cursor && !(error instanceof ApiError && error.status === 0)) this.#clear();
     }
     this.isAsking = false;
     this.dispatchEvent(new Event("change"));
