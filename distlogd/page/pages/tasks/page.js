@@ -62,10 +62,10 @@ class TasksPage extends HTMLElement {
     });
     this.#leaving = new AbortController();
     this.#unbind = bind([
-      { keys: "j k", about: "The task below, above (also ↓ ↑)" },
+      { keys: "ArrowDown", about: "Into the list; there ↓ ↑ and the keys of pages move", run: () => this.#intoList() },
+      { keys: "j", about: "The task below", run: () => this.#intoList() },
+      { keys: "k", about: "The task above" },
       { keys: "Enter", about: "Open the task" },
-      { keys: "ArrowDown", about: "Into the list", run: () => this.#intoList() },
-      { keys: "j", about: "Into the list", run: () => this.#intoList() },
       { keys: ".", about: "Up to the newest", run: () => this.#toTop() },
     ]);
     this.#refreshed = [
@@ -135,7 +135,7 @@ class TasksPage extends HTMLElement {
 
   /** @param {AbortSignal} signal */
   async #askBars(signal) {
-    const { from, to, service, q, name, min_duration } = taskParameters();
+    const { from, to, service, name, min_duration } = taskParameters();
     const least = durationOf(String(min_duration ?? ""));
     // Those that run have no end to be counted.
     const ended = outcomes().filter((outcome) => outcome !== "running");
@@ -152,7 +152,7 @@ class TasksPage extends HTMLElement {
     const bars = await readBars({ by: "outcome", kinds: OUTCOME_KINDS, parameters }, this.#bars, signal);
     if (signal.aborted) return;
     this.#bars = bars;
-    const isWider = q || name || ended.length < outcomes().length;
+    const isWider = name || ended.length < outcomes().length;
     this.#histogram.note = isWider ? "all that ended" : "";
     this.#histogram.show(bars);
   }
@@ -180,7 +180,7 @@ class TasksPage extends HTMLElement {
   }
 
   #showAll() {
-    change({ q: "", name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
+    change({ name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
   }
 
   #intoList() {
