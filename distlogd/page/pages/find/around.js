@@ -7,9 +7,9 @@ import { severitySign } from "../../base/outcome.js";
 import { serviceClass } from "../../base/services.js";
 import { both, literal } from "../../parts/cel.js";
 import { timeOf } from "../../parts/record-detail.js";
+import { keyOf } from "../../parts/record-key.js";
 import { VirtualList } from "../../parts/virtual-list.js";
 import { kindSign, text } from "./columns.js";
-import { keyOf } from "./results.js";
 
 /** Records on each side. */
 const MOST = 500;

@@ -7,6 +7,7 @@ import { fill, h } from "../../base/dom.js";
 import { bind } from "../../base/keys.js";
 import { readBars, SEVERITY_KINDS } from "../../parts/bars.js";
 import { Histogram } from "../../parts/histogram.js";
+import { keyOf } from "../../parts/record-key.js";
 import { changeRange, TimeRange } from "../../parts/time-range.js";
 import { FindBar } from "./bar.js";
 import { columnMenu } from "./column-menu.js";
@@ -17,7 +18,7 @@ import { Live } from "./live.js";
 import { finder } from "./marks.js";
 import { RecordPanel } from "./panel.js";
 import { asCondition, isLive, question, refined } from "./question.js";
-import { keyOf, lookUp, Results } from "./results.js";
+import { lookUp, Results } from "./results.js";
 import { said } from "./said.js";
 
 /** The least time between two histograms while one follows, in ms. */

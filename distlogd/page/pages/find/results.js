@@ -1,7 +1,7 @@
 // The records that were found, newest first: page by page into the past, and those that come while one follows.
 
 import { ApiError, get, isAborted } from "../../base/api.js";
-import { timeOf } from "../../parts/record-detail.js";
+import { keyOf } from "../../parts/record-key.js";
 
 /** Records of a page. */
 const PAGE = 200;
@@ -137,17 +137,6 @@ export class Results extends EventTarget {
     if (isNewest) this.all.unshift({ key, at, record });
     else this.all.push({ key, at, record });
   }
-}
-
-/**
- * What tells a record from all others: its producer, its place in what that sent, and when, so that it is found again.
- *
- * @param {ApiRecord} record
- */
-export function keyOf(record) {
-  const { producer, offset } = record.distlog ?? {};
-  const own = producer ? `${producer}.${offset ?? 0}` : `${record.context?.key ?? ""}.${record.message}`.slice(0, 100);
-  return `${Math.floor(timeOf(record) / 1e6)}.${own}`;
 }
 
 /**

@@ -17,7 +17,7 @@ const SERVICES = 8;
 export class TaskHead extends HTMLElement {
   #title = h("div", { class: "head-title" });
   #facts = h("div", { class: "head-facts" });
-  #compare = h("a", { class: "button", hidden: true }, "Compare with a good one");
+  #compare = h("a", { hidden: true }, "Compare with a good one");
   #tools = h("div", { class: "head-tools", role: "group", "aria-label": "Copy and compare" });
   /** What was compared with: asked for once for a name. */
   #compared = "";
