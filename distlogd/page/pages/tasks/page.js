@@ -93,6 +93,7 @@ class TasksPage extends HTMLElement {
     this.#setNewer(0);
     this.#list.scrollTop = 0;
     this.#faults = {};
+    this.#body.setAttribute("aria-busy", "true");
     say(this.#fault, "");
     for (const one of this.#refreshed) one.now();
   }
@@ -115,6 +116,7 @@ class TasksPage extends HTMLElement {
       this.#faults[what] = error.message;
       this.#filters.refuse(error.parameter, error.message);
     }
+    if (what === "tasks") this.#body.removeAttribute("aria-busy");
     const { tasks, older, bars, problems } = this.#faults;
     say(this.#fault, tasks ?? older ?? bars ?? problems ?? "");
   }
