@@ -263,13 +263,16 @@ class TaskPage extends HTMLElement {
   #showSelected() {
     if (!this.#selected) return;
     // On a small screen the details would hide the tree that nobody has seen yet.
-    if (this.#isChosen || !matchMedia("(max-width: 699px)").matches) this.#showDetails(true);
+    if (this.#isChosen || !matchMedia("(max-width: 699px)").matches) this.#showDetails(true, { centre: true });
     this.#shownView().select(this.#selected);
     this.#tellMatch();
   }
 
-  /** @param {boolean} shown */
-  #showDetails(shown) {
+  /**
+   * @param {boolean} shown
+   * @param {{ centre?: boolean }} [how] where the row of them is scrolled to
+   */
+  #showDetails(shown, { centre = false } = {}) {
     const isShown = shown && this.#selected !== "";
     const wasHidden = this.#details.hidden;
     if (!isShown && this.#details.contains(document.activeElement)) this.#shownView().takeFocus();
@@ -277,7 +280,7 @@ class TaskPage extends HTMLElement {
     if (!isShown) return;
     this.#details.show(this.#tree.trace, this.#selected);
     // They take room: what is selected stays in sight.
-    if (wasHidden) this.#shownView().select(this.#selected, { centre: false });
+    if (wasHidden) this.#shownView().select(this.#selected, { centre });
   }
 
   /** @param {(folding: import("./folding.js").Folding) => void} how */
