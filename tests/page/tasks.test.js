@@ -195,7 +195,7 @@ story("all of it goes by the keyboard", async ({ feed, show }) => {
   const page = await show();
   await hasRows(page, 5);
   await page.keyboard.press("/");
-  assert.equal(await page.evaluate(() => document.activeElement.name), "q");
+  assert.equal(await page.evaluate(() => document.activeElement.name), "name");
   await page.keyboard.press("Escape");
   await page.keyboard.press("j");
   await page.keyboard.press("j");
@@ -217,6 +217,7 @@ story("problems stand on top until one has looked", async ({ feed, show }) => {
   const page = await show();
   const line = page.getByRole("status").filter({ hasText: "problems so far" });
   await line.waitFor();
+  assert.match(await line.getByRole("link").first().getAttribute("href"), /^\/task\/[0-9a-f-]{36}\?span=[0-9a-f]{16}$/);
   await line.getByRole("button", { name: "Dismiss" }).click();
   await line.waitFor({ state: "detached" });
   feed.log({ service: "stock", level: "ERROR", body: "the shelf fell", at: Date.now() + 1000 });
