@@ -250,6 +250,24 @@ fn the_least_severity_is_that_of_all_that_must_be() {
     }
 }
 
+#[test]
+fn the_kind_is_that_of_all_that_must_be() {
+    for (text, kind) in [
+        ("kind == 'end'", Some(Kind::End)),
+        ("'begin' == kind && severity > 3", Some(Kind::Begin)),
+        (
+            "service == 'a' && (outcome == 'ok' && kind == 'end')",
+            Some(Kind::End),
+        ),
+        ("kind == 'end' || kind == 'end'", None),
+        ("kind != 'end'", None),
+        ("!(kind == 'end')", None),
+        ("service == 'end'", None),
+    ] {
+        assert_eq!(Condition::compile(text).unwrap().kind(), kind, "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
@@ -286,6 +304,7 @@ proptest! {
             let matches = compiled.matches(&both[0]);
             prop_assert_eq!(compiled.matches(&both[1]), matches, "{} for {:?}", text, record);
             prop_assert!(!matches || both[0].severity >= compiled.least_severity(), "{} for {:?}", text, record);
+            prop_assert!(!matches || compiled.kind().is_none_or(|kind| both[0].kind == kind), "{} for {:?}", text, record);
         }
     }
 

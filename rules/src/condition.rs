@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use distlog_proto::wire::Parts;
-use distlog_proto::{RecordRef, Severity};
+use distlog_proto::{Kind, RecordRef, Severity};
 
 use super::compile::compile;
 use super::fault::CompileFault;
@@ -49,6 +49,11 @@ impl Condition {
     /// No record of a lower severity matches.
     pub fn least_severity(&self) -> Severity {
         self.node.least_severity()
+    }
+
+    /// Only records of this kind match; `None` where others may.
+    pub fn kind(&self) -> Option<Kind> {
+        self.node.kind()
     }
 
     /// The operations.

@@ -1,7 +1,7 @@
 //! What a condition needs of a record: the parts that it reads, and what each record has that matches.
 
-use distlog_proto::Severity;
 use distlog_proto::wire::{Parts, field::record as field};
+use distlog_proto::{Kind, Severity};
 
 use super::leaf::{Leaf, Literal};
 use super::names::Name;
@@ -79,6 +79,27 @@ impl Node {
                 _ => Severity::UNSET,
             },
             _ => Severity::UNSET,
+        }
+    }
+}
+
+impl Node {
+    /// Only records of this kind match.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self {
+            Node::And(a, b) => a.kind().or_else(|| b.kind()),
+            Node::Equal(a, b) => match (&**a, &**b) {
+                (
+                    Node::Leaf(Leaf::Name(Name::Kind)),
+                    Node::Leaf(Leaf::Literal(Literal::Str(name))),
+                )
+                | (
+                    Node::Leaf(Leaf::Literal(Literal::Str(name))),
+                    Node::Leaf(Leaf::Name(Name::Kind)),
+                ) => Kind::from_name(name),
+                _ => None,
+            },
+            _ => None,
         }
     }
 }

@@ -24,13 +24,13 @@ function trace(...lines) {
 
 const ORDER = [
   task(0, "order", 0, 100, { outcome: "failed" }),
-  { depth: 1, record: "received", severity: 9, at_ns: 1 },
+  { depth: 1, record: "received", number: 11, severity: 9, at_ns: 1 },
   task(1, "reserve", 10, 20),
-  { depth: 2, record: "reserved", severity: 5, at_ns: 12, fields: "item=tea" },
+  { depth: 2, record: "reserved", number: 12, severity: 5, at_ns: 12, fields: "item=tea" },
   task(1, "charge", 40, 50, { outcome: "failed" }),
   task(2, "bank", 45, 30, { outcome: "failed", error: "code 51", service: "bank" }),
-  { depth: 3, record: "declined", severity: 17, at_ns: 70 },
-  { depth: 1, record: "not paid", severity: 13, at_ns: 95 },
+  { depth: 3, record: "declined", number: 13, severity: 17, at_ns: 70 },
+  { depth: 1, record: "not paid", number: 14, severity: 13, at_ns: 95 },
 ];
 
 test("a place knows what is above and below it", () => {
@@ -42,8 +42,9 @@ test("a place knows what is above and below it", () => {
   assert.equal(order.worst[4], 17);
   assert.deepEqual([order.position[7], order.setSize(7)], [3, 4]);
   for (let place = 0; place < order.count; place += 1) assert.equal(order.placeOf(order.key(place)), place);
-  assert.equal(order.key(7), "order:1");
-  assert.equal(order.placeOf("order:2"), NONE);
+  assert.equal(order.key(7), "order:14");
+  assert.equal(order.placeOf("order:15"), NONE);
+  assert.deepEqual([order.record[1], order.record[7]], [0, 1]);
 });
 
 test("lines may come in pieces, and a part goes on where the one before ended", () => {
@@ -58,8 +59,19 @@ test("lines may come in pieces, and a part goes on where the one before ended", 
   for (const one of [inPieces, parts]) {
     assert.equal(one.count, 8);
     assert.deepEqual([...one.end.subarray(0, 8)], [8, 2, 4, 4, 7, 7, 7, 8]);
-    assert.equal(one.key(7), "order:1");
+    assert.equal(one.key(7), "order:14");
+    assert.equal(one.record[7], 1);
   }
+});
+
+test("what is new is known by ids and numbers, wherever it stands", () => {
+  const before = trace(...ORDER);
+  const late = { depth: 1, record: "late", number: 20, severity: 9, at_ns: 0 };
+  const later = trace(ORDER[0], late, task(1, "check", 2, 3), ...ORDER.slice(1));
+  before.storeEnd = 15;
+  const fresh = [...Array(later.count).keys()].filter((place) => before.lacks(later, place));
+  assert.deepEqual(fresh, [1, 2]);
+  assert.equal(later.key(3), before.key(1), "the record keeps its key");
 });
 
 test("two tasks with one span id are two", () => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { shot } from "./kit/browser.js";
 import { hex, order } from "./kit/feed.js";
+import { Push } from "./kit/push.js";
 import { looks, story } from "./kit/story.js";
 
 /** Sends orders, the newest now; gives how many. */
@@ -53,6 +54,30 @@ story("a task of which only logs have come is listed, too", async ({ feed, show 
   assert.match(await rows(page).innerText(), /only records so far/);
 });
 
+story("a task that runs shows its age, and then how it ended", async ({ daemon, feed, show }) => {
+  await orders(feed, 2);
+  const push = await Push.connect(daemon.push);
+  const task = { trace: hex(16), span: hex(8), service: "reports", name: "monthly report", at: Date.now() - 61_000 };
+  push.begin(task);
+  const page = await show("/?outcome=running");
+  await hasRows(page, 1);
+  const age = rows(page).locator(".task-age");
+  const shown = await age.innerText();
+  assert.match(shown, /^1m( \d+s)?$/);
+  assert.equal(await rows(page).getByRole("img", { name: "running" }).count(), 1);
+  await page.waitForFunction((shown) => document.querySelector(".task-age").textContent !== shown, shown);
+  await page.waitForFunction(() => document.querySelector(".histogram-chart path"));
+  assert.equal(await page.locator(".fault").innerText(), "");
+  await shot(page, "tasks-running");
+  const all = await show("/");
+  await hasRows(all, 3);
+  push.end({ ...task, at: task.at + 63_000, ms: 63_000, outcome: "cancelled" });
+  await page.getByText("No task is like this.").waitFor();
+  await rows(all).getByRole("img", { name: "cancelled" }).waitFor();
+  assert.match(await rows(all).filter({ hasText: "monthly report" }).innerText(), /1m 3s/);
+  push.close();
+});
+
 story("what one reads stays where it is while others come, and these are counted", async ({ feed, show }) => {
   await orders(feed, 250);
   const page = await show();
@@ -89,6 +114,7 @@ story("filters are in the address, and an address shows what it says", async ({ 
   await page.getByRole("button", { name: "failed" }).click();
   await hasRows(page, 3);
   assert.match(page.url(), /\?outcome=failed$/);
+  await page.waitForFunction(() => document.querySelector(".histogram-kind:last-child b").textContent === "0");
   await page.getByRole("button", { name: "failed" }).click();
   await hasRows(page, 13);
   await page.getByRole("combobox", { name: "Service" }).selectOption("stock");
@@ -169,7 +195,7 @@ story("all of it goes by the keyboard", async ({ feed, show }) => {
   const page = await show();
   await hasRows(page, 5);
   await page.keyboard.press("/");
-  assert.equal(await page.evaluate(() => document.activeElement.name), "q");
+  assert.equal(await page.evaluate(() => document.activeElement.name), "name");
   await page.keyboard.press("Escape");
   await page.keyboard.press("j");
   await page.keyboard.press("j");
@@ -191,6 +217,7 @@ story("problems stand on top until one has looked", async ({ feed, show }) => {
   const page = await show();
   const line = page.getByRole("status").filter({ hasText: "problems so far" });
   await line.waitFor();
+  assert.match(await line.getByRole("link").first().getAttribute("href"), /^\/task\/[0-9a-f-]{36}\?span=[0-9a-f]{16}$/);
   await line.getByRole("button", { name: "Dismiss" }).click();
   await line.waitFor({ state: "detached" });
   feed.log({ service: "stock", level: "ERROR", body: "the shelf fell", at: Date.now() + 1000 });

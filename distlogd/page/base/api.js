@@ -64,11 +64,11 @@ export async function getText(path, parameters, signal) {
 }
 
 /**
- * Gets JSON line by line. `take` is told all lines that came with a piece.
+ * Gets JSON line by line. `take` is told all lines that came with a piece; no more is read until it is done.
  *
  * @param {string} path
  * @param {Parameters} parameters
- * @param {(lines: any[]) => void} take
+ * @param {(lines: any[]) => void | Promise<void>} take
  * @param {AbortSignal} [signal]
  */
 export async function getLines(path, parameters, take, signal) {
@@ -82,7 +82,7 @@ export async function getLines(path, parameters, take, signal) {
     const end = done ? text.length : text.lastIndexOf("\n") + 1;
     const whole = text.slice(0, end).trim();
     rest = text.slice(end);
-    if (whole) take(JSON.parse(`[${whole.replaceAll("\n", ",")}]`));
+    if (whole) await take(JSON.parse(`[${whole.replaceAll("\n", ",")}]`));
     if (done) return;
   }
 }

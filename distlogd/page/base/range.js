@@ -14,15 +14,29 @@ const UNITS = /** @type {Record<string, number>} */ ({
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
+const PART =
+  /\s*(\d+(?:\.\d+)?)\s*(ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:our)?s?|d(?:ay)?s?|w(?:eek)?s?)(?![a-z])/g;
+
 /**
- * How long `1h`, `1.5 h` or `1d 12h` is, in ms; undefined if it is no duration.
+ * The parts of a duration: `1.5 hours` is `[[1.5, "h"]]`; none if it is no duration.
+ *
+ * @param {string} text
+ * @returns {[number, string][]}
+ */
+function partsOf(text) {
+  const parts = [...text.matchAll(PART)];
+  if (parts.map(([part]) => part).join("") !== text) return [];
+  return parts.map(([, number, unit]) => [Number(number), unit === "ms" ? unit : unit[0]]);
+}
+
+/**
+ * How long `1h`, `1.5 hours` or `1d12h` is, in ms; undefined if it is no duration.
  *
  * @param {string} text
  */
 export function durationOf(text) {
-  const parts = [...text.matchAll(/\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)[a-z]*/g)];
-  if (!parts.length || parts.map(([part]) => part).join("") !== text) return undefined;
-  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * UNITS[unit], 0);
+  const parts = partsOf(text);
+  return parts.length ? parts.reduce((sum, [number, unit]) => sum + number * UNITS[unit], 0) : undefined;
 }
 
 /**
@@ -52,8 +66,8 @@ export function timeOf(text, now = Date.now()) {
 export function readTime(typed, now = Date.now()) {
   const text = typed.trim().toLowerCase();
   if (text === "now") return "now";
-  const before = text.replace(/\s*ago$/, "");
-  if (durationOf(before) !== undefined) return before.replaceAll(" ", "");
+  const before = partsOf(text.replace(/\s*ago$/, ""));
+  if (before.length) return before.map(([number, unit]) => `${number}${unit}`).join("");
   if (/t.*(z|[+-]\d\d:?\d\d)$/.test(text)) {
     const ms = Date.parse(typed.trim());
     return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();

@@ -1,6 +1,7 @@
 // Each service has a colour, the same one on all pages.
 
 import { h } from "./dom.js";
+import { visible } from "./format.js";
 
 /** Colours that the style sheet has. */
 const COLOURS = 12;
@@ -18,5 +19,6 @@ export function serviceClass(service) {
 
 /** @param {string} service */
 export function serviceChip(service) {
-  return h("span", { class: `service ${serviceClass(service)}`, title: service }, service || "–");
+  const name = visible(service);
+  return h("span", { class: `service ${serviceClass(service)}`, title: name }, name || "–");
 }

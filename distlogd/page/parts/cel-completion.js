@@ -2,9 +2,9 @@
 
 import { get } from "../base/api.js";
 import { entry, literal, parts } from "./cel.js";
+import { names } from "./cel-names.js";
 
 /**
- * @typedef {{ name: string, type: string, about: string }} Name as `/api/v1/names` has it
  * @typedef {{ label: string, about: string, text: string, from: number, goesOn?: boolean }} Completion `text` replaces what is between `from` and
  *   the caret; where it `goesOn`, something has to follow
  * @typedef {object} Known
@@ -40,20 +40,6 @@ const JOINS = [
   ["&&", "and"],
   ["||", "or"],
 ];
-
-/** @type {Promise<Name[]> | undefined} */
-let asked;
-
-/** The names of conditions, asked once. */
-async function names() {
-  asked ??= get("/api/v1/names").then((answer) => answer.names);
-  try {
-    return await asked;
-  } catch {
-    asked = undefined;
-    return [];
-  }
-}
 
 /**
  * @param {string} before the text before the caret

@@ -125,6 +125,7 @@ export class CelInput extends HTMLElement {
   #close() {
     this.#asked.abort();
     this.#offered = [];
+    this.#chosen = -1;
     this.#draw();
   }
 

@@ -18,11 +18,21 @@ export async function compareWithGood(bad, signal) {
   const tree = await get(taskPath(trace), { depth: 1, limit: 1 }, signal);
   const top = tree.tasks[0];
   if (!top?.name) return { why: "The task at its top has no name." };
-  const asked = { name: top.name, service: top.service, limit: MOST };
-  const { items } = await get("/api/v1/tasks", asked, signal);
-  const good = items.find(
-    (/** @type {any} */ task) => task.name === top.name && task.failed === 0 && outcomeClass(task.outcome) === "ok",
-  );
+  const good = await newestGood(top.name, top.service, signal);
   if (!good) return { why: `No “${top.name}” that went well is stored.` };
-  return { href: address("/diff", { a: top.id, b: good.id }) };
+  return { href: address("/diff", { a: top.id, b: good }) };
+}
+
+/**
+ * The id of the newest task of a name and a service that went well, with all that is below it.
+ *
+ * @param {string} name
+ * @param {string} service
+ * @param {AbortSignal} signal
+ * @returns {Promise<string | undefined>}
+ */
+export async function newestGood(name, service, signal) {
+  const { items } = await get("/api/v1/tasks", { name, service, limit: MOST }, signal);
+  const isGood = (/** @type {any} */ task) => task.failed === 0 && outcomeClass(task.outcome) === "ok";
+  return items.find((/** @type {any} */ task) => task.name === name && isGood(task))?.id;
 }

@@ -34,6 +34,7 @@ export class Histogram extends HTMLElement {
       role: "slider",
       tabindex: 0,
       "aria-valuemin": 0,
+      "aria-valuenow": 0,
       "aria-description": "Arrow keys move from bar to bar, Shift with them brushes, Enter shows only that time.",
     },
     this.#chart,

@@ -3,6 +3,7 @@
 import { get } from "../base/api.js";
 import { change, parameters } from "../base/address.js";
 import { fill, h } from "../base/dom.js";
+import { visible } from "../base/format.js";
 
 /** So many can be chosen. */
 const MOST = 500;
@@ -25,7 +26,10 @@ export class ServiceSelect extends HTMLElement {
   addressChanged() {
     const chosen = parameters().get("service") ?? "";
     const all = chosen && !this.#services.includes(chosen) ? [chosen, ...this.#services] : this.#services;
-    const options = [h("option", { value: "" }, "All services"), ...all.map((one) => h("option", { value: one }, one))];
+    const options = [
+      h("option", { value: "" }, "All services"),
+      ...all.map((one) => h("option", { value: one }, visible(one))),
+    ];
     fill(this.#select, ...options);
     this.#select.value = chosen;
   }

@@ -3,15 +3,25 @@
 use std::ops::Range;
 
 use distlog_proto::wire::{Parts, SourceRef};
-use distlog_proto::{RecordRef, Severity};
+use distlog_proto::{Kind, Outcome, RecordRef, Severity};
 use distlog_rules::Condition;
-use distlog_store::BlockSummary;
+use distlog_store::{BlockSummary, Rows};
 
 use super::cursor::Window;
 use super::only::Only;
 use super::phrase::Phrase;
 use super::scan::Place;
 use super::time::is_within;
+
+/// However a task ends.
+const ANY_END: [Outcome; 6] = [
+    Outcome::Unset,
+    Outcome::Ok,
+    Outcome::Success,
+    Outcome::Failed,
+    Outcome::Lost,
+    Outcome::Cancelled,
+];
 
 /// Which records a query is about: all that meet every test. The default meets all records.
 #[derive(Debug, Clone)]
@@ -72,6 +82,20 @@ impl Filter {
         self.severity.max(condition.unwrap_or_default())
     }
 
+    /// Whether only ends of tasks pass.
+    fn is_of_ends(&self) -> bool {
+        let condition = self.condition.as_ref();
+        condition.and_then(Condition::kind) == Some(Kind::End)
+    }
+
+    /// Those that are read of a block where it is known which they are; others of them may be there, too.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        match self.only.rows() {
+            Rows::All if self.is_of_ends() => Rows::Ended(&ANY_END),
+            rows => rows,
+        }
+    }
+
     /// Whether a block may hold a record that passes, by what is known of it.
     pub(super) fn may_pass(&self, block: &BlockSummary) -> bool {
         let least = self.least_severity();
@@ -79,6 +103,7 @@ impl Filter {
             && is_within(*block.times.start(), 0, self.to)
             && *block.times.start() <= self.window.before.time
             && self.only.may_pass(block)
+            && (block.ended() > 0 || !self.is_of_ends())
             && block.counts().is_none_or(|mut counts| {
                 counts.any(|(service, severity, _)| {
                     // A program without the name of a service may be that of its process.

@@ -331,7 +331,7 @@ impl<C: Collect> Scan<C> {
         };
         let wanted = Selection {
             severity: self.severity,
-            rows: self.filter.only.rows(),
+            rows: self.filter.rows(),
             parts: match any_time {
                 Some(_) => &self.parts,
                 None => &self.timed,
@@ -356,7 +356,7 @@ impl<C: Collect> Scan<C> {
             if !self.filter.takes_source(batch.source()) {
                 continue;
             }
-            for record in stored.records(&batch, self.severity, self.filter.only.rows()) {
+            for record in stored.records(&batch, self.severity, self.filter.rows()) {
                 looked += 1;
                 if looked.is_multiple_of(LOOK_EVERY) {
                     if self.is_cancelled() {

@@ -108,6 +108,10 @@ impl Model {
                 let mut task = Task::from(&TaskId::random());
                 task.context = [("user", self.text())].into_iter().collect();
                 record.task = Some(task);
+                if self.rng.bool() {
+                    record.kind = Kind::End;
+                    record.outcome = Outcome::from_number(self.rng.u64(..6));
+                }
             }
             3 => {
                 record.error = Some(ErrorInfo {
@@ -182,6 +186,7 @@ impl Model {
         let conditions = [
             "fields.amount > 3",
             "message.contains('card') || severity > 20",
+            "severity < 20 && kind == 'end'",
         ];
         Ask {
             q,
@@ -194,7 +199,7 @@ impl Model {
             service: (self.rng.u32(..3) == 0)
                 .then(|| ["shop", "Ärger", "process", "none"][self.rng.usize(..4)].to_owned()),
             severity: self.rng.u32(..3) * 8,
-            condition: (self.rng.u32(..3) == 0).then(|| conditions[self.rng.usize(..2)]),
+            condition: (self.rng.u32(..3) == 0).then(|| conditions[self.rng.usize(..3)]),
         }
     }
 
@@ -358,6 +363,7 @@ impl Ask {
         let condition = match self.condition {
             None => true,
             Some(text) if text.starts_with("fields") => amount > 3,
+            Some(text) if text.contains("kind") => record.kind == Kind::End && severity < 20,
             Some(_) => record.message.contains("card") || severity > 20,
         };
         condition

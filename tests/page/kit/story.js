@@ -56,3 +56,27 @@ export function looks(name, shown) {
         );
       });
 }
+
+/** What moved without anybody's doing: elements, from where to where. */
+function shifts(page) {
+  return page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        new PerformanceObserver((list) =>
+          resolve(
+            list
+              .getEntries()
+              .filter((entry) => !entry.hadRecentInput)
+              .flatMap(({ sources }) => sources)
+              .map(({ node, previousRect, currentRect }) =>
+                [node?.className || node?.nodeName, JSON.stringify(previousRect), JSON.stringify(currentRect)].join(
+                  " ",
+                ),
+              ),
+          ),
+        ).observe({ type: "layout-shift", buffered: true });
+        // An observer is told nothing where there is nothing to tell.
+        requestAnimationFrame(() => requestAnimationFrame(() => resolve([])));
+      }),
+  );
+}

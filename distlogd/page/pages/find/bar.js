@@ -1,10 +1,10 @@
 // What is asked: words, a condition, service, severity, time.
 
 import { change } from "../../base/address.js";
-import { get } from "../../base/api.js";
-import { fill, h, say } from "../../base/dom.js";
+import { h, say } from "../../base/dom.js";
 import { visible } from "../../base/format.js";
 import { CelInput } from "../../parts/cel-input.js";
+import { ServiceSelect } from "../../parts/service-select.js";
 import { question } from "./question.js";
 
 /** How long after the last key words are looked for, in ms. */
@@ -32,11 +32,7 @@ export class FindBar extends HTMLElement {
       if (event.key === "Enter") this.#now();
     },
   });
-  #service = h(
-    "select",
-    { "aria-label": "Service", onchange: () => change({ service: this.#service.value }) },
-    h("option", { value: "" }, "All services"),
-  );
+  #service = new ServiceSelect();
   #severity = h(
     "select",
     { "aria-label": "Severity", onchange: () => change({ severity: this.#severity.value }) },
@@ -51,7 +47,6 @@ export class FindBar extends HTMLElement {
     this.cel.addEventListener("commit", () => change({ filter: this.cel.value.trim() }));
     this.tools.prepend(this.#service, this.#severity);
     this.append(this.#words, this.cel, this.tools, this.#error);
-    this.#askServices();
   }
 
   disconnectedCallback() {
@@ -65,10 +60,10 @@ export class FindBar extends HTMLElement {
 
   /** Shows what the address says. */
   addressChanged() {
-    const { q, filter, service, severity } = question();
+    const { q, filter, severity } = question();
     if (this.#words.value.trim() !== q) this.#words.value = q;
     this.cel.value = filter;
-    this.#choose(service);
+    this.#service.addressChanged();
     this.#severity.value = severity.toLowerCase();
   }
 
@@ -88,27 +83,6 @@ export class FindBar extends HTMLElement {
     clearTimeout(this.#timer);
     if (this.#words.value.trim() === question().q) this.dispatchEvent(new CustomEvent("again"));
     else change({ q: this.#words.value.trim() });
-  }
-
-  /** @param {string} service */
-  #choose(service) {
-    const options = [...this.#service.options];
-    if (!options.some(({ value }) => value === service))
-      this.#service.append(h("option", { value: service }, visible(service)));
-    this.#service.value = service;
-  }
-
-  async #askServices() {
-    const answer = await get("/api/v1/stats", { by: "service", limit: 200, timeout: "5s" }).catch(() => null);
-    if (!answer) return;
-    const names = answer.items.map((/** @type {any} */ item) => item.service).filter(Boolean);
-    const shown = this.#service.value;
-    fill(
-      this.#service,
-      h("option", { value: "" }, "All services"),
-      ...names.sort().map((/** @type {string} */ name) => h("option", { value: name }, visible(name))),
-    );
-    this.#choose(shown);
   }
 }
 

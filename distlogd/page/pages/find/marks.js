@@ -46,11 +46,12 @@ export function marked(text, words, most = 400) {
   if (!words) return [visible(near.slice(0, most))];
   words.lastIndex = 0;
   const first = words.exec(near)?.index ?? 0;
-  const from = first > 60 && near.length > 100 ? first - 30 : 0;
+  const from = first > 40 && near.length > 80 ? first - 16 : 0;
   const seen = near.slice(from, from + most);
   /** @type {import("../../base/dom.js").Child[]} */
   const all = [from > 0 && "…"];
   let at = 0;
+  words.lastIndex = 0;
   for (const found of seen.matchAll(words)) {
     all.push(visible(seen.slice(at, found.index)), h("mark", {}, visible(found[0])));
     at = found.index + found[0].length;

@@ -2,7 +2,7 @@
 
 import { taskHref } from "../../base/address.js";
 import { fill, h } from "../../base/dom.js";
-import { fullTime, visible } from "../../base/format.js";
+import { fullTime } from "../../base/format.js";
 import { severitySign } from "../../base/outcome.js";
 import { serviceChip } from "../../base/services.js";
 import { recordDetail, timeOf } from "../../parts/record-detail.js";
@@ -55,7 +55,7 @@ export class RecordPanel extends HTMLElement {
         "p",
         { class: "panel-title" },
         severitySign(record.levelname),
-        serviceChip(visible(record.distlog?.service ?? "")),
+        serviceChip(record.distlog?.service ?? ""),
         h("time", { class: "muted cut" }, fullTime(timeOf(record))),
         h("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => this.#tell("close") }, "✕"),
       ),

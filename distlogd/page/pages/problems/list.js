@@ -137,7 +137,12 @@ export class ProblemList extends VirtualList {
       cell(
         "seen",
         h("span", { "data-seen": last_seen_ns, title: `last seen ${fullTime(last_seen_ns)}` }, ago(last_seen_ns)),
-        h("span", { class: "muted", title: `first seen ${fullTime(first_seen_ns)}` }, `first ${ago(first_seen_ns)}`),
+        h(
+          "span",
+          { class: "muted", title: `first seen ${fullTime(first_seen_ns)}` },
+          "first ",
+          h("span", { "data-seen": first_seen_ns }, ago(first_seen_ns)),
+        ),
       ),
       cell("trees", ids.length > 0 && this.#ways(ids)),
     ];

@@ -160,7 +160,7 @@ function losses(one) {
 function service(one) {
   if (!one.service) return h("span", { class: "mono" }, visible(one.producer));
   const href = `/find?service=${encodeURIComponent(one.service)}`;
-  return h("a", { href, title: `Producer ${one.producer}: find its records` }, serviceChip(visible(one.service)));
+  return h("a", { href, title: `Producer ${one.producer}: find its records` }, serviceChip(one.service));
 }
 
 /** @param {any} one */

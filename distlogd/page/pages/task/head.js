@@ -1,12 +1,13 @@
 // What stands above a tree: how the whole went, its services, and what can be done with it.
 
-import { address, get, getText, isAborted, taskPath } from "../../base/api.js";
+import { address, getText, isAborted, taskPath } from "../../base/api.js";
 import { taskHref } from "../../base/address.js";
 import { fill, h } from "../../base/dom.js";
 import { count, counted, duration, fullTime, time, visible } from "../../base/format.js";
 import { outcomeClass, outcomeSign } from "../../base/outcome.js";
 import { serviceClass } from "../../base/services.js";
 import { copyButton } from "../../parts/copy-button.js";
+import { newestGood } from "../../parts/good-one.js";
 import { idOf, traceparent } from "./details.js";
 
 /** So many services are named. */
@@ -16,7 +17,7 @@ const SERVICES = 8;
 export class TaskHead extends HTMLElement {
   #title = h("div", { class: "head-title" });
   #facts = h("div", { class: "head-facts" });
-  #compare = h("a", { class: "button", hidden: true }, "Compare with a good one");
+  #compare = h("a", { hidden: true }, "Compare with a good one");
   #tools = h("div", { class: "head-tools", role: "group", "aria-label": "Copy and compare" });
   /** What was compared with: asked for once for a name. */
   #compared = "";
@@ -52,7 +53,7 @@ export class TaskHead extends HTMLElement {
     fill(this.#facts, ...this.#counts(trace, id), ...services(trace));
     if (!this.#tools.firstChild) this.#showTools(id);
     this.#tools.dataset.traceparent = traceparent(trace, 0);
-    if (trace.isFinished) this.#findGood(trace, id);
+    if (trace.isFinished) this.#findGood(trace);
   }
 
   /** Says that there is nothing yet. */
@@ -99,22 +100,18 @@ export class TaskHead extends HTMLElement {
   }
 
   /**
-   * Looks for the newest one of the same name that went well.
+   * Offers a comparison of what went wrong with the newest one of the same name that went well.
    *
    * @param {import("./model.js").Trace} trace
-   * @param {string} id
    */
-  async #findGood(trace, id) {
+  async #findGood(trace) {
     const name = trace.name[0];
-    if (!name || this.#compared === name) return;
+    if (!name || trace.failed === 0 || this.#compared === name) return;
     this.#compared = name;
     try {
-      const asked = { name, ok: true, limit: 20 };
-      const { items } = await get("/api/v1/tasks", asked, this.#abort.signal);
-      const own = idOf(trace, 0);
-      const good = items.find((/** @type {any} */ item) => item.name === name && item.id !== own);
+      const good = await newestGood(name, trace.serviceName(0), this.#abort.signal);
       this.#compare.hidden = !good;
-      if (good) this.#compare.href = address("/diff", { a: good.id, b: id });
+      if (good) this.#compare.href = address("/diff", { a: idOf(trace, 0), b: good });
     } catch (error) {
       // A comparison is offered where there is one; that none is known is no fault of the tree.
       if (!isAborted(error)) this.#compare.hidden = true;

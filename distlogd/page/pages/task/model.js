@@ -1,11 +1,11 @@
 // A trace as flat lists: one place for each task and each record, in the order of the tree. So a tree of 100 000 tasks is read in a moment,
 // and what is below a task is the places from it to `end`.
 
+import { Places } from "./places.js";
+
 /** @typedef {import("./outline-lines.js").Head} Head */
 /** @typedef {import("./outline-lines.js").Line} Line */
 
-/** Places that there is room for at first; it doubles. */
-const ROOM = 1024;
 /** What stands where nobody knows. */
 export const UNKNOWN = NaN;
 export const NONE = -1;
@@ -17,9 +17,7 @@ const LOST = OUTCOMES.indexOf("lost");
 const RUNNING = OUTCOMES.indexOf("running");
 
 /** A trace, or the part of it below a task. */
-export class Trace {
-  /** How many places are taken. */
-  count = 0;
+export class Trace extends Places {
   tasks = 0;
   records = 0;
   failed = 0;
@@ -37,23 +35,6 @@ export class Trace {
   services = /** @type {string[]} */ ([]);
   serviceTasks = /** @type {number[]} */ ([]);
 
-  depth = new Uint16Array(ROOM);
-  parent = new Int32Array(ROOM);
-  /** The place behind the last one below. */
-  end = new Int32Array(ROOM);
-  /** Which one it is below its parent, from 0; and how many there are below it. */
-  position = new Int32Array(ROOM);
-  children = new Int32Array(ROOM);
-  /** Which one it is of the records of its task; `NONE` for tasks. */
-  record = new Int32Array(ROOM);
-  at = new Float64Array(ROOM);
-  took = new Float64Array(ROOM);
-  outcome = new Uint8Array(ROOM);
-  severity = new Uint8Array(ROOM);
-  service = new Uint16Array(ROOM);
-  /** Failed tasks at and below a place, and the worst severity. Right when all has come. */
-  failures = new Int32Array(ROOM);
-  worst = new Uint8Array(ROOM);
   /** Tasks below that are too deep for the answer; 0 for a record that says more than its line. */
   cut = new Map();
   /** @type {string[]} names of tasks, messages of records */
@@ -78,8 +59,6 @@ export class Trace {
   #places = new Map();
   /** @type {number[]} the tasks that the next line can be below */
   #open = [];
-  /** @type {number[]} records of these tasks so far */
-  #openRecords = [];
   /** @type {Map<string, number>} */
   #serviceNumbers = new Map();
 
@@ -177,7 +156,7 @@ export class Trace {
   key(place) {
     if (place >= this.count) return "";
     if (this.isTask(place)) return this.#key[place];
-    return `${this.#key[this.parent[place]]}:${this.record[place]}`;
+    return `${this.#key[this.parent[place]]}:${this.number[place]}`;
   }
 
   /**
@@ -191,9 +170,20 @@ export class Trace {
     if (record === undefined) return place;
     const wanted = Number(record);
     for (let below = place + 1; below < this.end[place]; below = this.end[below]) {
-      if (this.record[below] === wanted) return below;
+      if (!this.isTask(below) && this.number[below] === wanted) return below;
     }
     return NONE;
+  }
+
+  /**
+   * Whether a place of a later answer is not here.
+   *
+   * @param {Trace} later
+   * @param {number} place
+   */
+  lacks(later, place) {
+    if (later.isTask(place)) return !this.#places.has(later.key(place));
+    return this.storeEnd !== undefined && later.number[place] >= this.storeEnd;
   }
 
   /** @param {number} place */
@@ -228,22 +218,22 @@ export class Trace {
     for (let copy = 2; this.#places.has(key); copy += 1) key = `${line.span_id}.${copy}`;
     this.#key[place] = key;
     this.#places.set(key, place);
+    this.number[place] = 0;
     this.#open.push(place);
-    this.#openRecords.push(0);
   }
 
   /** @param {import("./outline-lines.js").RecordLine} line */
   #addRecord(line) {
     const place = this.#place(line.depth);
     this.records += 1;
-    const at = this.#openRecords.length - 1;
-    this.record[place] = at < 0 ? this.records - 1 : this.#openRecords[at]++;
     this.at[place] = line.at_ns ?? UNKNOWN;
     this.took[place] = 0;
     this.outcome[place] = 0;
     this.severity[place] = line.severity ?? 0;
     if (line.cut) this.cut.set(place, 0);
     const parent = this.parent[place];
+    this.record[place] = parent === NONE ? this.records - 1 : this.number[parent]++;
+    this.number[place] = line.number ?? this.record[place];
     const isOwn = line.service === undefined && parent !== NONE;
     this.service[place] = isOwn ? this.service[parent] : this.#serviceNumber(line.service ?? "");
     this.name[place] = line.record;
@@ -262,16 +252,13 @@ export class Trace {
     const place = this.#places.get(line.span_id);
     if (place === undefined) return this.#addTask(line);
     this.#close(line.depth);
-    let records = 0;
-    for (let below = place + 1; below < this.end[place]; below = this.end[below]) if (!this.isTask(below)) records += 1;
     this.#open.push(place);
-    this.#openRecords.push(records);
   }
 
   /** @param {number} depth */
   #place(depth) {
     this.#close(depth);
-    if (this.count === this.depth.length) this.#grow();
+    if (this.count === this.depth.length) this.grow();
     const place = this.count;
     this.count += 1;
     const parent = this.#open.at(-1) ?? NONE;
@@ -287,7 +274,6 @@ export class Trace {
   #close(depth) {
     while (this.#open.length > depth) {
       this.end[/** @type {number} */ (this.#open.pop())] = this.count;
-      this.#openRecords.pop();
     }
   }
 
@@ -310,31 +296,4 @@ export class Trace {
     }
     return number;
   }
-
-  #grow() {
-    const room = this.depth.length * 2;
-    this.depth = larger(this.depth, new Uint16Array(room));
-    this.parent = larger(this.parent, new Int32Array(room));
-    this.end = larger(this.end, new Int32Array(room));
-    this.position = larger(this.position, new Int32Array(room));
-    this.children = larger(this.children, new Int32Array(room));
-    this.record = larger(this.record, new Int32Array(room));
-    this.at = larger(this.at, new Float64Array(room));
-    this.took = larger(this.took, new Float64Array(room));
-    this.outcome = larger(this.outcome, new Uint8Array(room));
-    this.severity = larger(this.severity, new Uint8Array(room));
-    this.service = larger(this.service, new Uint16Array(room));
-    this.failures = larger(this.failures, new Int32Array(room));
-    this.worst = larger(this.worst, new Uint8Array(room));
-  }
-}
-
-/**
- * @template {{ set(from: ArrayLike<number>): void } & ArrayLike<number>} List
- * @param {List} old
- * @param {List} fresh
- */
-function larger(old, fresh) {
-  fresh.set(old);
-  return fresh;
 }

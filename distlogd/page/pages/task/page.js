@@ -47,6 +47,8 @@ class TaskPage extends HTMLElement {
       view.addEventListener("selected", (event) => this.#choose(/** @type {CustomEvent} */ (event).detail.key));
       view.addEventListener("opened", () => this.#showDetails(true));
     }
+    this.#tree.addEventListener("unfold", () => this.#fold((folding) => folding.openAll()));
+    this.#tree.addEventListener("fold", () => this.#fold((folding) => folding.foldToFailed()));
     this.#tree.addEventListener("more", () => this.#source?.more());
     this.#head.addEventListener("failure", () => this.#nextFailure());
     this.#details.addEventListener("closed", () => this.#showDetails(false));
@@ -184,7 +186,8 @@ class TaskPage extends HTMLElement {
     }
     if (isFirst) this.#showSelected();
     else if (!this.#details.hidden) this.#details.show(trace, this.#selected);
-    if (isFirst && document.activeElement === document.body) this.#shownView().takeFocus();
+    const isFree = document.activeElement === document.body || document.activeElement === this.parentElement;
+    if (isFirst && isFree) this.#shownView().takeFocus();
   }
 
   #showViews() {
@@ -208,8 +211,7 @@ class TaskPage extends HTMLElement {
   #markNew(before, trace) {
     const fresh = [];
     for (let place = 0; place < trace.count && fresh.length < 1000; place += 1) {
-      const key = trace.key(place);
-      if (before.placeOf(key) === NONE) fresh.push(key);
+      if (before.lacks(trace, place)) fresh.push(trace.key(place));
     }
     this.#tree.markNew(fresh);
   }
@@ -251,13 +253,16 @@ class TaskPage extends HTMLElement {
   #showSelected() {
     if (!this.#selected) return;
     // On a small screen the details would hide the tree that nobody has seen yet.
-    if (this.#isChosen || !matchMedia("(max-width: 699px)").matches) this.#showDetails(true);
+    if (this.#isChosen || !matchMedia("(max-width: 699px)").matches) this.#showDetails(true, { centre: true });
     this.#shownView().select(this.#selected);
     this.#tellMatch();
   }
 
-  /** @param {boolean} shown */
-  #showDetails(shown) {
+  /**
+   * @param {boolean} shown
+   * @param {{ centre?: boolean }} [how] where the row of them is scrolled to
+   */
+  #showDetails(shown, { centre = false } = {}) {
     const isShown = shown && this.#selected !== "";
     const wasHidden = this.#details.hidden;
     if (!isShown && this.#details.contains(document.activeElement)) this.#shownView().takeFocus();
@@ -265,7 +270,7 @@ class TaskPage extends HTMLElement {
     if (!isShown) return;
     this.#details.show(this.#tree.trace, this.#selected);
     // They take room: what is selected stays in sight.
-    if (wasHidden) this.#shownView().select(this.#selected, { centre: false });
+    if (wasHidden) this.#shownView().select(this.#selected, { centre });
   }
 
   /** @param {(folding: import("./folding.js").Folding) => void} how */

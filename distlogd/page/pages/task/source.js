@@ -12,6 +12,8 @@ const ASKED_EACH = 200;
 const ASKED_AFTER = 5;
 /** A task that is not there yet is asked for so often, in ms. */
 const WAIT = 2000;
+/** While a large answer comes, what has come is seen, and keys count, so often, in ms. */
+const SEEN_EACH = 100;
 /** So long after its last record a trace is followed in which nothing runs, in ms: records of other processes may come late. */
 const FOLLOWED = 60_000;
 
@@ -83,15 +85,21 @@ export class TraceSource extends EventTarget {
     this.#isStale = false;
     const trace = new Trace();
     const isFirst = !this.isWhole;
+    let seen = -Infinity;
     try {
       for (let part = 0; part < this.#parts; part += 1) {
         const cursor = trace.next;
         if (part > 0 && !cursor) break;
         const take = (/** @type {any[]} */ lines) => {
           trace.add(lines);
-          if (!isFirst) return;
-          this.trace = trace;
-          this.dispatchEvent(new Event("part"));
+          if (isFirst) {
+            this.trace = trace;
+            this.dispatchEvent(new Event("part"));
+          }
+          if (performance.now() - seen < SEEN_EACH) return;
+          return painted().then(() => {
+            seen = performance.now();
+          });
         };
         const asked = { format: "outline", depth: DEPTH, cursor };
         await getLines(taskPath(this.#id), asked, take, this.#abort.signal);
@@ -147,4 +155,10 @@ export class TraceSource extends EventTarget {
       );
     }
   }
+}
+
+/** Until the browser has shown what there is. A page that is not seen does not wait. */
+function painted() {
+  if (document.hidden) return Promise.resolve();
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }

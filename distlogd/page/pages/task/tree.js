@@ -19,8 +19,8 @@ const NEW = 2000;
 const GROW = 500;
 
 /**
- * `<dl-task-tree>`. Events: `selected` with `detail.key` when somebody chose a row, `opened` when it is to be looked at, `more` when
- * the rest is wanted.
+ * `<dl-task-tree>`. Events: `selected` with `detail.key` when somebody chose a row, `opened` when it is to be looked at, `unfold` and
+ * `fold` when all is to be open or only what failed, `more` when the rest is wanted.
  */
 export class TaskTree extends HTMLElement {
   folding = new Folding(new Trace());
@@ -39,6 +39,11 @@ export class TaskTree extends HTMLElement {
   );
   #ticks = h("div", { class: "tree-axis axis-ticks", "aria-hidden": "true" });
   #lines = h("div", { class: "axis-lines", "aria-hidden": "true" });
+  #unzoom = h(
+    "button",
+    { class: "plain", type: "button", hidden: true, title: "Show the time of all (z)", onclick: () => this.zoom("") },
+    "Show all of the time",
+  );
   #resized = new ResizeObserver(() => this.#showAxis());
 
   connectedCallback() {
@@ -65,9 +70,24 @@ export class TaskTree extends HTMLElement {
     });
     fill(
       this,
-      h("div", { class: "tree-head" }, h("div", { class: "tree-name" }), this.#ticks, h("div", { class: "tree-took" })),
+      h("div", { class: "tree-head" }, this.#tools(), this.#ticks, h("div", { class: "tree-took" })),
       h("div", { class: "tree-body" }, this.#lines, this.#list),
       splitter(this, { label: "Width of the names", name: "task-names", first: 54 }),
+    );
+  }
+
+  #tools() {
+    const told = (/** @type {string} */ name) => () => this.dispatchEvent(new Event(name));
+    return h(
+      "div",
+      { class: "tree-name" },
+      h("button", { class: "plain", type: "button", title: "Open all (e)", onclick: told("unfold") }, "Open all"),
+      h(
+        "button",
+        { class: "plain", type: "button", title: "Fold all but what failed (c)", onclick: told("fold") },
+        "Fold",
+      ),
+      this.#unzoom,
     );
   }
 
@@ -172,6 +192,7 @@ export class TaskTree extends HTMLElement {
       this.#criticalOf = trace;
       this.#critical = criticalPath(trace);
     }
+    this.#unzoom.hidden = !axis.isZoomed;
     const width = this.#ticks.clientWidth;
     const ticks = width > 0 ? axis.ticks(width / TICK_ROOM) : [];
     const place = (/** @type {HTMLElement} */ element, /** @type {number} */ at) => {

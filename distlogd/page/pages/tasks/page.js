@@ -5,6 +5,7 @@ import { change, navigate, taskHref } from "../../base/address.js";
 import { fill, h, say } from "../../base/dom.js";
 import { count } from "../../base/format.js";
 import { bind } from "../../base/keys.js";
+import { durationOf } from "../../base/range.js";
 import { OUTCOME_KINDS, readBars } from "../../parts/bars.js";
 import { Histogram } from "../../parts/histogram.js";
 import { Refresh } from "../../parts/refresh.js";
@@ -14,6 +15,11 @@ import { TaskList } from "./list.js";
 import { NewProblems } from "./new-problems.js";
 import { Tasks } from "./tasks.js";
 import { Welcome } from "./welcome.js";
+
+/** @param {string} outcome as the address has it */
+function valuesOf(outcome) {
+  return outcome === "ok" ? ["ok", "success"] : [outcome];
+}
 
 class TasksPage extends HTMLElement {
   #problems = new NewProblems();
@@ -48,7 +54,7 @@ class TasksPage extends HTMLElement {
       this.#body,
     );
     this.#histogram.addEventListener("range", (event) => changeRange(/** @type {CustomEvent} */ (event).detail));
-    this.#list.addEventListener("near-end", () => this.#saying("tasks", this.#older()));
+    this.#list.addEventListener("near-end", () => this.#saying("older", this.#older()));
     this.#list.addEventListener("scroll", () => this.#list.scrollTop === 0 && this.#setNewer(0), { passive: true });
     this.#list.addEventListener("open", (event) => {
       const task = this.#tasks.items[this.#tasks.indexOf(/** @type {CustomEvent} */ (event).detail.key)];
@@ -56,10 +62,10 @@ class TasksPage extends HTMLElement {
     });
     this.#leaving = new AbortController();
     this.#unbind = bind([
-      { keys: "j k", about: "The task below, above (also ↓ ↑)" },
+      { keys: "ArrowDown", about: "Into the list; there ↓ ↑ and the keys of pages move", run: () => this.#intoList() },
+      { keys: "j", about: "The task below", run: () => this.#intoList() },
+      { keys: "k", about: "The task above" },
       { keys: "Enter", about: "Open the task" },
-      { keys: "ArrowDown", about: "Into the list", run: () => this.#intoList() },
-      { keys: "j", about: "Into the list", run: () => this.#intoList() },
       { keys: ".", about: "Up to the newest", run: () => this.#toTop() },
     ]);
     this.#refreshed = [
@@ -87,6 +93,7 @@ class TasksPage extends HTMLElement {
     this.#setNewer(0);
     this.#list.scrollTop = 0;
     this.#faults = {};
+    this.#body.setAttribute("aria-busy", "true");
     say(this.#fault, "");
     for (const one of this.#refreshed) one.now();
   }
@@ -94,7 +101,7 @@ class TasksPage extends HTMLElement {
   /**
    * Says what is wrong with an answer, until there is a better one.
    *
-   * @param {"tasks" | "bars" | "problems"} what
+   * @param {"tasks" | "older" | "bars" | "problems"} what
    * @param {Promise<unknown>} answer
    */
   async #saying(what, answer) {
@@ -109,38 +116,46 @@ class TasksPage extends HTMLElement {
       this.#faults[what] = error.message;
       this.#filters.refuse(error.parameter, error.message);
     }
-    const { tasks, bars, problems } = this.#faults;
-    say(this.#fault, tasks ?? bars ?? problems ?? "");
+    if (what === "tasks") this.#body.removeAttribute("aria-busy");
+    const { tasks, older, bars, problems } = this.#faults;
+    say(this.#fault, tasks ?? older ?? bars ?? problems ?? "");
   }
 
   /** @param {AbortSignal} signal */
   async #askTasks(signal) {
     const tasks = this.#tasks;
-    const [first, last] = this.#list.sight;
-    const isAtTop = this.#list.scrollTop === 0;
-    const added = await tasks.refresh(last, isAtTop, signal);
+    const list = this.#list;
+    const added = await tasks.refresh(list.sight[1], () => list.scrollTop === 0, signal);
     if (tasks !== this.#tasks) return;
+    const isAtTop = list.scrollTop === 0;
     this.#show();
-    if (!isAtTop) {
-      const now = this.#list.sight[0];
-      this.#setNewer(this.#newer + added.filter((trace) => tasks.indexOf(trace) < Math.max(first, now)).length);
-    }
+    const [first] = list.sight;
+    const above = added.filter((trace) => tasks.indexOf(trace) < first).length;
+    if (tasks.isHeld) this.#setNewer(added.length);
+    else if (!isAtTop) this.#setNewer(this.#newer + above);
   }
 
   /** @param {AbortSignal} signal */
   async #askBars(signal) {
-    const { from, to, service, q, name, min_duration } = taskParameters();
-    const how = outcomes();
+    const { from, to, service, name, min_duration } = taskParameters();
+    const least = durationOf(String(min_duration ?? ""));
+    // Those that run have no end to be counted.
+    const ended = outcomes().filter((outcome) => outcome !== "running");
     const conditions = [
       'kind == "end"',
-      min_duration && `duration >= duration(${JSON.stringify(min_duration)})`,
-      how.length && `(${how.map((outcome) => `outcome == "${outcome}"`).join(" || ")})`,
+      least && `duration >= duration("${least}ms")`,
+      ended.length &&
+        `outcome in [${ended
+          .flatMap(valuesOf)
+          .map((value) => `"${value}"`)
+          .join(", ")}]`,
     ];
     const parameters = { from, to, service, filter: conditions.filter(Boolean).join(" && ") };
     const bars = await readBars({ by: "outcome", kinds: OUTCOME_KINDS, parameters }, this.#bars, signal);
     if (signal.aborted) return;
     this.#bars = bars;
-    this.#histogram.note = q || name ? "whatever name and words" : "";
+    const isWider = name || ended.length < outcomes().length;
+    this.#histogram.note = isWider ? "all that ended" : "";
     this.#histogram.show(bars);
   }
 
@@ -167,7 +182,7 @@ class TasksPage extends HTMLElement {
   }
 
   #showAll() {
-    change({ q: "", name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
+    change({ name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
   }
 
   #intoList() {
@@ -180,13 +195,14 @@ class TasksPage extends HTMLElement {
   #toTop() {
     this.#list.scrollTo(0, 0);
     this.#setNewer(0);
+    if (this.#tasks.isHeld) this.#refreshed[0].now();
   }
 
   /** @param {number} newer so many came above what is seen */
   #setNewer(newer) {
     this.#newer = newer;
     this.#fresh.hidden = newer === 0;
-    if (newer) say(this.#fresh, `${count(newer)} new`);
+    if (newer) say(this.#fresh, `${count(newer)}${this.#tasks.isHeld ? "+" : ""} new`);
   }
 }
 

@@ -34,6 +34,8 @@ export class Tasks {
   items = [];
   /** Whether there was time for all records. */
   complete = true;
+  /** Whether so many came at once that they are not shown: between them and what one reads others are missing. */
+  isHeld = false;
   /** @type {import("../../base/api.js").Parameters} */
   #parameters;
   /** @type {string | null} */
@@ -61,7 +63,7 @@ export class Tasks {
    * Asks for the newest. Gives the traces that are new.
    *
    * @param {number} inSight so many from the top are looked at
-   * @param {boolean} isAtTop
+   * @param {() => boolean} isAtTop whether one looks at the newest
    * @param {AbortSignal} signal
    */
   async refresh(inSight, isAtTop, signal) {
@@ -72,10 +74,12 @@ export class Tasks {
     const added = newest.map(traceOf).filter((trace) => !this.#places.has(trace));
     const fresh = new Set(newest.map(traceOf));
     const last = newest.at(-1)?.begin_ns ?? 0;
-    const older = this.items.filter((task) => !fresh.has(traceOf(task)) && (task.begin_ns ?? 0) < last);
+    const older = this.items.filter((task) => !fresh.has(traceOf(task)) && (task.begin_ns ?? 0) <= last);
     // Without one in common there may be others in between.
-    const isWhole = added.length < newest.length || this.items.length === 0;
-    if (page.next === null || !isWhole || (isAtTop && newest.length + older.length > MAX_KEPT)) {
+    const isWhole = added.length < newest.length || this.items.length === 0 || page.next === null;
+    this.isHeld = !isWhole && !isAtTop();
+    if (this.isHeld) return added;
+    if (page.next === null || !isWhole || (isAtTop() && newest.length + older.length > MAX_KEPT)) {
       this.#set(newest);
       this.#next = page.next;
     } else {

@@ -2,6 +2,7 @@
 
 import { get } from "../../base/api.js";
 import { fill, h } from "../../base/dom.js";
+import { counted } from "../../base/format.js";
 import { copyButton } from "../../parts/copy-button.js";
 
 const LAYER = (/** @type {string} */ address) => `let (layer, _guard) = distlog_layer::builder()
@@ -17,9 +18,12 @@ export class Welcome extends HTMLElement {
   }
 
   async #read() {
+    /** @type {any[]} */
     let receivers = [];
+    let records = 0;
     try {
-      ({ receivers } = await get("/api/v1/status"));
+      const status = await get("/api/v1/status");
+      [receivers, records] = [status.receivers, status.store.records];
     } catch {
       // The page says that the daemon is gone.
     }
@@ -28,7 +32,8 @@ export class Welcome extends HTMLElement {
     const [session, http, grpc] = [of("session"), of("otlp_http"), of("otlp_grpc")];
     fill(
       this,
-      h("h2", {}, "Nothing has come in yet"),
+      h("h2", {}, records ? "No task has come in yet" : "Nothing has come in yet"),
+      records > 0 && h("p", {}, h("a", { href: "/find" }, counted(records, "record")), ", but none in a task."),
       h("p", {}, "The first task stands here as soon as it begins. Nothing else needs to be done on this page."),
       session && way("From Rust with tracing, by the crate distlog-layer", LAYER(reachable(session))),
       (http || grpc) && way("From any program with OpenTelemetry", otlp(http, grpc)),

@@ -1,0 +1,104 @@
+// Status: what is wrong stands first, in words; the figures change by themselves.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { axe, launch, open, shot } from "./kit/browser.js";
+import { Daemon } from "./kit/daemon.js";
+import { Feed, order } from "./kit/feed.js";
+
+let browser;
+let daemon;
+let feed;
+
+before(async () => {
+  browser = await launch();
+  daemon = await Daemon.start();
+  feed = new Feed(daemon.otlp);
+  order(feed, { at: Date.now() - 100, number: 1 });
+  await feed.send();
+});
+
+after(async () => {
+  await daemon?.close();
+  await browser?.close();
+});
+
+const status = (of = daemon, how = {}) => open(browser, { url: `${of.http}/status`, ...how });
+const row = (page, table, text) =>
+  page.getByRole("table", { name: table }).getByRole("row").filter({ hasText: text }).first();
+const cell = (page, table, text, column) => row(page, table, text).locator(`[data-title="${column}"]`);
+const summary = (page, text) => page.getByRole("status").filter({ hasText: text }).waitFor();
+
+test("figures change by themselves", async () => {
+  const { page, faults, close } = await status();
+  await summary(page, "All is well.");
+  await page.getByText("distlogd 0.1.0").waitFor();
+  const accepted = cell(page, "Receivers", "otlp_http", "accepted");
+  assert.equal(await accepted.textContent(), "18");
+  assert.equal(await cell(page, "Producers", "payment", "records").textContent(), "5");
+  for (let number = 2; number < 12; number += 1) order(feed, { at: Date.now() - 100, number });
+  await feed.send();
+  await accepted.filter({ hasText: "198" }).waitFor();
+  assert.ok(Number.parseFloat(await cell(page, "Receivers", "otlp_http", "records/s").textContent()) > 0);
+  await page.getByText("No processor is configured").waitFor();
+  await row(page, "Producers", "payment").getByRole("link").click();
+  await page.waitForURL(/\/find\?service=payment$/);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("what is refused is told first", async () => {
+  const { page, faults, close } = await status();
+  await summary(page, "All is well.");
+  const headers = { "content-type": "application/json" };
+  await fetch(`${daemon.otlp}/v1/logs`, { method: "POST", headers, body: "{no" });
+  await summary(page, /otlp_http rejected 1 input\..*cannot be read/);
+  assert.equal(await cell(page, "Receivers", "otlp_http", "rejected inputs").textContent(), "1");
+  await shot(page, "status-rejected");
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("a destination that does not answer is behind and fails", async () => {
+  // Nothing listens at that port.
+  const lame = await Daemon.start(
+    "processors: { tempo: { otlp: { endpoint: 'http://127.0.0.1:9' }, from: start } }\nrules: [{ to: [tempo] }]",
+  );
+  const to = new Feed(lame.otlp);
+  order(to, { at: Date.now() - 100, number: 1 });
+  await to.send();
+  const { page, faults, close } = await status(lame);
+  await summary(page, "tempo fails");
+  assert.match(await cell(page, "Processors", "tempo", "behind").textContent(), /\(18\)/);
+  await shot(page, "status-fails");
+  assert.deepEqual(faults, []);
+  await close();
+  await lame.close();
+});
+
+test("it says that the daemon is gone, and goes on when it is back", async () => {
+  const { page, faults, close } = await status();
+  await page.getByRole("table", { name: "Receivers" }).waitFor();
+  await daemon.kill();
+  await page.getByText("The daemon does not answer").waitFor();
+  assert.ok(await row(page, "Receivers", "otlp_http").isVisible(), "what it last said stays");
+  await daemon.restart();
+  await page.getByText("The daemon does not answer").waitFor({ state: "hidden" });
+  await cell(page, "Receivers", "otlp_http", "accepted").filter({ hasText: /^0$/ }).waitFor();
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+for (const width of [1440, 380]) {
+  for (const dark of [false, true]) {
+    test(`it can be used by all: ${width} px, ${dark ? "dark" : "light"}`, async () => {
+      const { page, faults, close } = await status(daemon, { width, dark });
+      await page.getByRole("table", { name: "Receivers" }).waitFor();
+      assert.deepEqual(await axe(page), []);
+      await shot(page, `status-${width}-${dark ? "dark" : "light"}`);
+      assert.deepEqual(faults, []);
+      await close();
+    });
+  }
+}
