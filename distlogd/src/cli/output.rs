@@ -44,14 +44,14 @@ pub(super) fn log() {
     let plain = !std::io::stderr().is_terminal()
         || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let subscriber = tracing_subscriber::registry()
-        .with(written(!plain, std::io::stderr).with_filter(filter))
+        .with(log_lines(!plain, std::io::stderr).with_filter(filter))
         .with(Reports.with_filter(LevelFilter::WARN));
     // A program that embeds the daemon may have its own subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Writes each event on one line, whatever it quotes.
-fn written<S, W>(ansi: bool, writer: W) -> impl Layer<S>
+fn log_lines<S, W>(ansi: bool, writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -101,7 +101,7 @@ mod tests {
     fn logged(log: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
-        let layer = written(false, move || writer.clone()).with_filter(EnvFilter::new("info"));
+        let layer = log_lines(false, move || writer.clone()).with_filter(EnvFilter::new("info"));
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
