@@ -42,6 +42,12 @@ impl Slots {
         self.first + (self.counts.len() as u64).saturating_sub(1)
     }
 
+    /// Each slot, in slots since the epoch, and its count.
+    fn each(&self) -> impl Iterator<Item = (u64, u64)> {
+        let counts = self.counts.iter().enumerate();
+        counts.map(|(at, count)| (self.first + at as u64, *count))
+    }
+
     /// Makes the slots so long.
     fn grow(&mut self, power: u32) {
         let more = power - self.power;
@@ -51,7 +57,7 @@ impl Slots {
         let first = self.first >> more;
         let len = (self.last() >> more) - first + 1;
         let mut counts = vec![0; len as usize];
-        for (slot, count) in (self.first..).zip(&self.counts) {
+        for (slot, count) in self.each() {
             counts[((slot >> more) - first) as usize] += count;
         }
         *self = Slots {
@@ -79,7 +85,7 @@ impl Slots {
         other.grow(power);
         let mut counts = vec![0; (to - from + 1) as usize];
         for of in [&*self, &other] {
-            for (slot, count) in (of.first..).zip(&of.counts) {
+            for (slot, count) in of.each() {
                 counts[(slot - from) as usize] += count;
             }
         }
