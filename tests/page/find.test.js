@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { axe, launch, open, shot } from "./kit/browser.js";
 import { Daemon } from "./kit/daemon.js";
 import { Feed, hex, order } from "./kit/feed.js";
+import { Push } from "./kit/push.js";
 
 /** Orders in the store, of which each fifth fails. */
 const ORDERS = 40;
@@ -193,6 +194,31 @@ test("a record shows what happened around it, and leads to its task", async () =
   await close();
 });
 
+test("a record shows what its thread did then", async () => {
+  const push = await Push.connect(daemon.push);
+  const at = Date.now() - 500;
+  for (let number = 0; number < 8; number += 1) {
+    const thread = `worker-${number % 2}`;
+    const of = { trace: hex(16), span: hex(8), service: "pool", thread };
+    push.event({ ...of, name: `step ${number} of ${thread}`, at: at + number });
+  }
+  const { page, faults, close } = await find("?service=pool&live=true");
+  await rows(page, "step 4 of worker-0").click();
+  const panel = page.getByRole("region", { name: "The chosen record" });
+  await panel.getByRole("button", { name: "Its thread" }).click();
+  await panel.getByText("4 records, from −4ms to +2ms").waitFor();
+  const around = panel.getByRole("grid", { name: "Records around it" });
+  assert.deepEqual((await around.getByRole("row").allTextContents()).map((text) => text.match(/step \d/)[0]).sort(), [
+    "step 0",
+    "step 2",
+    "step 4",
+    "step 6",
+  ]);
+  push.close();
+  assert.deepEqual(faults, []);
+  await close();
+});
+
 test("a value narrows what is found, or is left out", async () => {
   const { page, faults, close } = await find("?q=reserved");
   await rows(page, "item=tea").first().click();
@@ -243,6 +269,9 @@ test("new records are followed, and those that are not asked for stay away", asy
   // It goes on where it was when the daemon was gone.
   await daemon.kill();
   await page.getByText("The daemon does not answer").waitFor();
+  await page.getByRole("searchbox", { name: "Words" }).press("Enter");
+  await page.waitForFunction(() => !document.querySelector(".following"));
+  assert.ok(await rows(page, "tick 2").isVisible(), "what was found stays");
   await daemon.restart();
   await page.getByText("The daemon does not answer").waitFor({ state: "hidden" });
   say("INFO", "tick 3");

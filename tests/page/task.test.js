@@ -48,7 +48,7 @@ function texts(page) {
     .evaluateAll((rows) =>
       rows
         .toSorted((a, b) => a.getBoundingClientRect().y - b.getBoundingClientRect().y)
-        .map((row) => row.querySelector(".tree-title, .tree-message").textContent),
+        .flatMap((row) => row.querySelector(".tree-title, .tree-message")?.textContent ?? []),
     );
 }
 
@@ -80,6 +80,8 @@ test("records stand in their place, and their details are whole", async () => {
   await details.getByText("payment failed", { exact: true }).waitFor();
   await details.getByText("code", { exact: true }).waitFor();
   await details.getByText("51", { exact: true }).waitFor();
+  const around = await details.getByRole("link", { name: "What else happened then" }).getAttribute("href");
+  assert.match(around, /^\/find\?record=\d+\..+&around=process$/);
   await page.keyboard.press("Escape");
   await details.waitFor({ state: "hidden" });
   await page.keyboard.press("Enter");
@@ -289,6 +291,32 @@ test("the daemon is killed: the tree stays, the page says so, and goes on when i
   feed.span({ trace, parent: root, service: "shop", name: "come late", at: Date.now() - 450, ms: 10 });
   await feed.send();
   await row("come late").waitFor();
+  await close();
+});
+
+test("what does not fit into an answer is loaded when it is wanted", async () => {
+  const { page, close } = await visit(failed);
+  // A daemon gives 500 000 rows; here five.
+  await page.route(/format=outline/, (route) => route.continue({ url: `${route.request().url()}&limit=5` }));
+  await page.reload();
+  const more = page.getByRole("treeitem").filter({ hasText: "More was not loaded" });
+  await more.click();
+  await page.getByRole("treeitem").filter({ hasText: "charge the card" }).waitFor();
+  assert.deepEqual((await texts(page)).slice(0, 9), [
+    "POST /order",
+    "order received",
+    "POST /orders",
+    "reserve 3 items",
+    "reserved",
+    "reserved",
+    "reserved",
+    "charge the card",
+    "POST /charge",
+  ]);
+  await more.click();
+  await page.getByRole("treeitem").filter({ hasText: "the order was not paid" }).waitFor();
+  await more.waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("treeitem").count(), 12);
   await close();
 });
 

@@ -69,7 +69,7 @@ const all = new Intl.DateTimeFormat("en-GB", {
  */
 export function time(ns) {
   if (!ns) return "–";
-  const date = new Date(ns / MS);
+  const date = dateOf(ns);
   return isToday(date) ? timeOfDay.format(date) : `${day.format(date)} ${timeOfDay.format(date)}`;
 }
 
@@ -79,7 +79,7 @@ export function time(ns) {
  * @param {number} ns since the epoch
  */
 export function shortTime(ns) {
-  const date = new Date(ns / MS);
+  const date = dateOf(ns);
   return isToday(date) ? minuteOfDay.format(date) : `${day.format(date)} ${minuteOfDay.format(date)}`;
 }
 
@@ -89,7 +89,7 @@ export function shortTime(ns) {
  * @param {number | null | undefined} ns since the epoch
  */
 export function fullTime(ns) {
-  return ns ? all.format(new Date(ns / MS)) : "unknown";
+  return ns ? all.format(dateOf(ns)) : "unknown";
 }
 
 /**
@@ -105,6 +105,15 @@ export function ago(ns, now = Date.now()) {
   if (passed < HOUR) return `${Math.floor(passed / MINUTE)}m ago`;
   if (passed < DAY) return `${Math.floor(passed / HOUR)}h ago`;
   return `${Math.floor(passed / DAY)}d ago`;
+}
+
+/**
+ * Numbers of this size are some hundred ns off: what is a whole ms must not become the one before.
+ *
+ * @param {number} ns since the epoch
+ */
+function dateOf(ns) {
+  return new Date(Math.floor(ns / MS + 0.001));
 }
 
 /** @param {Date} date */
@@ -147,7 +156,7 @@ export function bytes(value) {
  * @param {number} ns since the epoch
  */
 export function rfc3339(ns) {
-  return new Date(ns / MS).toISOString();
+  return dateOf(ns).toISOString();
 }
 
 /**

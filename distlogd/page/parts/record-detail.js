@@ -39,8 +39,8 @@ export function recordDetail(record, { heading = true, refine } = {}) {
         h("time", { class: "muted" }, fullTime(timeOf(record))),
       ),
     h("pre", { class: "detail-message" }, ...long(record.message || own.task || own.event_name || "")),
-    table("Fields", fields("fields", record.fields)),
     errorDetail(record),
+    table("Fields", fields("fields", withoutException(record))),
     linkDetail(own.links),
     table("Fields of the task", fields("context", context)),
     table("Where", whereRows(record, typeof key === "string" ? key.slice(key.indexOf("@") + 1) : "", refine)),
@@ -71,7 +71,8 @@ export function errorDetail(record) {
   const own = record.distlog ?? {};
   const error = own.error ?? {};
   const said = error.message || own.status_message;
-  const stack = [error.traceback && record.exc_text, record.stack_info].filter(Boolean).map(String);
+  const exception = own.otlp ? record.fields?.["exception.stacktrace"] : undefined;
+  const stack = [error.traceback && record.exc_text, exception, record.stack_info].filter(Boolean).map(String);
   if (!own.error && !record.exc_text && !said && !stack.length) return null;
   const causes = /** @type {string[]} */ (error.chain ?? []);
   return section(
@@ -88,6 +89,19 @@ export function errorDetail(record) {
       ...causes.map((cause) => h("li", {}, h("span", { class: "muted" }, "caused by "), ...long(cause))),
     ),
     ...stack.map((text) => h("pre", { class: "detail-stack", tabindex: 0, "aria-label": "Traceback" }, ...long(text))),
+  );
+}
+
+/**
+ * The fields of a record, without those of OpenTelemetry that the error shows.
+ *
+ * @param {ApiRecord} record
+ */
+function withoutException(record) {
+  const { fields = {}, distlog: own } = record;
+  if (!own?.error || !own.otlp) return fields;
+  return Object.fromEntries(
+    Object.entries(fields).filter(([name]) => !/^exception\.(type|message|stacktrace)$/.test(name)),
   );
 }
 

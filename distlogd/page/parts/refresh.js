@@ -5,8 +5,9 @@ import { Stream } from "../base/stream.js";
 
 /** Between two answers at least, in ms. */
 const LEAST = 300;
-/** So many times longer than an answer took it is not asked again. */
+/** So many times longer than an answer took it is not asked again, and for how many ms at most. */
 const REST = 8;
+const LONGEST = 8000;
 /** What is as old as now moves on, in ms. */
 const MOST = 15_000;
 
@@ -40,7 +41,7 @@ class Changes extends EventTarget {
     if (isWanted === Boolean(this.#stream)) return;
     this.#stream?.close();
     const event = () => this.dispatchEvent(new Event("change"));
-    this.#stream = isWanted ? new Stream("/api/v1/tail", {}, { event }) : undefined;
+    this.#stream = isWanted ? new Stream("/api/v1/changes", {}, { event }) : undefined;
   }
 }
 
@@ -85,7 +86,7 @@ export class Refresh {
     await this.#ask(asking.signal);
     if (this.#asking !== asking) return;
     this.#asking = undefined;
-    this.#restUntil = performance.now() + Math.max(LEAST, REST * (performance.now() - began));
+    this.#restUntil = performance.now() + Math.min(LONGEST, Math.max(LEAST, REST * (performance.now() - began)));
     if (this.#isDue) this.due();
   };
 

@@ -58,7 +58,8 @@ export class Push {
   /**
    * Something happens in it.
    *
-   * @param {{ trace: string, span: string, parent?: string, service: string, name: string, at: number }} of `name` is the message
+   * @param {{ trace: string, span: string, parent?: string, service: string, name: string, at: number, thread?: string }} of `name` is the
+   *   message
    */
   event(of) {
     this.#send({ ...of, kind: "event" });
@@ -77,7 +78,7 @@ export class Push {
     this.#socket.destroy();
   }
 
-  #send({ trace, span, parent, name, at, ...own }) {
+  #send({ trace, span, parent, name, at, thread, ...own }) {
     const record = {
       levelname: "INFO",
       levelno: 20,
@@ -85,6 +86,7 @@ export class Push {
       msg: name,
       message: name,
       created: at / 1000,
+      threadName: thread,
       context: { key: `0@${printed(trace)}/~${span}` },
       distlog: { trace_id: trace, span_id: span, parent_span_id: parent, resource: RESOURCE, ...own },
     };

@@ -131,8 +131,8 @@ class DiffPage extends HTMLElement {
       first && (isNew ? 0 : (this.#diff?.nodes.length ?? 0)) <= first.node && first.node < diff.nodes.length;
     this.#diff = diff;
     this.#list.showDiff(diff, parameters().has("full"));
-    if (reached || isNew) this.#list.reach(first?.node ?? 0);
     const most = slowest(diff);
+    if (reached || isNew) this.#list.reach(first?.node ?? Math.max(0, most));
     const node = diff.nodes[most];
     const go = (/** @type {number} */ at) => () => this.#list.reach(at);
     fill(

@@ -7,9 +7,9 @@ import { severitySign } from "../../base/outcome.js";
 import { serviceClass } from "../../base/services.js";
 import { both, literal } from "../../parts/cel.js";
 import { timeOf } from "../../parts/record-detail.js";
+import { keyOf } from "../../parts/record-key.js";
 import { VirtualList } from "../../parts/virtual-list.js";
-import { text } from "./columns.js";
-import { keyOf } from "./results.js";
+import { kindSign, text } from "./columns.js";
 
 /** Records on each side. */
 const MOST = 500;
@@ -139,6 +139,7 @@ export class Around extends HTMLElement {
               "span",
               { role: "gridcell", class: "cut" },
               h("span", { class: `service ${serviceClass(service)}`, title: visible(service) }),
+              kindSign(one),
               visible(text(one, "message").slice(0, 400)),
             ),
           ],

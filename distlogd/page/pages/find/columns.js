@@ -17,7 +17,7 @@ const KEY = "find.columns";
 const WIDTHS = /** @type {Record<string, string>} */ ({
   time: "112px",
   severity: "58px",
-  service: "minmax(72px, 130px)",
+  service: "minmax(100px, 130px)",
   message: "minmax(200px, 3fr)",
   fields: "minmax(120px, 3fr)",
   kind: "60px",
@@ -99,8 +99,12 @@ export function cell(record, name, words) {
   }
 }
 
-/** @param {ApiRecord} record */
-function kindSign(record) {
+/**
+ * What a record is that is no event: the begin or the end of a task, or a field that it got.
+ *
+ * @param {ApiRecord} record
+ */
+export function kindSign(record) {
   const kind = record.distlog?.kind;
   if (kind !== "begin" && kind !== "end" && kind !== "bind") return null;
   const outcome = record.distlog.outcome;

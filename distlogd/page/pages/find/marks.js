@@ -46,7 +46,7 @@ export function marked(text, words, most = 400) {
   if (!words) return [visible(near.slice(0, most))];
   words.lastIndex = 0;
   const first = words.exec(near)?.index ?? 0;
-  const from = first > 60 && near.length > 100 ? first - 30 : 0;
+  const from = first > 40 && near.length > 80 ? first - 16 : 0;
   const seen = near.slice(from, from + most);
   /** @type {import("../../base/dom.js").Child[]} */
   const all = [from > 0 && "…"];

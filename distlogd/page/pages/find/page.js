@@ -7,6 +7,7 @@ import { fill, h } from "../../base/dom.js";
 import { bind } from "../../base/keys.js";
 import { readBars, SEVERITY_KINDS } from "../../parts/bars.js";
 import { Histogram } from "../../parts/histogram.js";
+import { keyOf } from "../../parts/record-key.js";
 import { changeRange, TimeRange } from "../../parts/time-range.js";
 import { FindBar } from "./bar.js";
 import { columnMenu } from "./column-menu.js";
@@ -17,7 +18,7 @@ import { Live } from "./live.js";
 import { finder } from "./marks.js";
 import { RecordPanel } from "./panel.js";
 import { asCondition, isLive, question, refined } from "./question.js";
-import { keyOf, lookUp, Results } from "./results.js";
+import { lookUp, Results } from "./results.js";
 import { said } from "./said.js";
 
 /** The least time between two histograms while one follows, in ms. */
@@ -44,8 +45,7 @@ class FindPage extends HTMLElement {
   #asked = new AbortController();
   /** What was asked the last time. */
   #question = "";
-  /** The record whose details are shown. */
-  /** @type {import("./results.js").ApiRecord | undefined} */
+  /** @type {import("./results.js").ApiRecord | undefined} the record whose details are shown */
   #record;
   #unbind = () => {};
   #again = () => this.#ask();
@@ -116,6 +116,8 @@ class FindPage extends HTMLElement {
     this.#bar.addressChanged();
     this.#range.addressChanged();
     this.#live.setAttribute("aria-pressed", String(isLive()));
+    // Who follows sees what comes, of any time.
+    this.#range.toggleAttribute("inert", isLive());
     const asked = JSON.stringify([question(), isLive()]);
     if (asked !== this.#question) {
       this.#question = asked;
@@ -146,21 +148,22 @@ class FindPage extends HTMLElement {
           if (performance.now() > this.#barsFrom) this.#askBars(signal);
         });
         this.#following.follow(asCondition(asked), end);
-        this.#show();
       }
     } catch (error) {
       if (!isAborted(error)) this.#fail(/** @type {Error} */ (error));
     }
-    if (!signal.aborted) this.#showRecord();
+    if (signal.aborted) return;
+    this.#show();
+    this.#showRecord();
   }
 
   /**
-   * Shows an error where it belongs.
+   * Shows an error where it belongs; that the daemon is gone is said by the frame.
    *
    * @param {Error | null} error
    */
   #fail(error) {
-    const wrong = error instanceof ApiError ? error : null;
+    const wrong = error instanceof ApiError && error.status !== 0 ? error : null;
     this.#bar.fail(wrong);
     if (wrong?.parameter === "from" || wrong?.parameter === "to") this.#range.refuse(wrong.parameter, wrong.message);
   }

@@ -1,7 +1,7 @@
 // The records that were found, newest first: page by page into the past, and those that come while one follows.
 
-import { get, isAborted } from "../../base/api.js";
-import { timeOf } from "../../parts/record-detail.js";
+import { ApiError, get, isAborted } from "../../base/api.js";
+import { keyOf } from "../../parts/record-key.js";
 
 /** Records of a page. */
 const PAGE = 200;
@@ -71,8 +71,9 @@ export class Results extends EventTarget {
       for (const record of answer.items) this.#put(record, false);
     } catch (error) {
       if (isAborted(error) || signal.aborted) return;
-      if (!cursor) this.#clear();
       this.error = /** @type {Error} */ (error);
+      // What was found stays while the daemon is gone.
+      if (!cursor && !(error instanceof ApiError && error.status === 0)) this.#clear();
     }
     this.isAsking = false;
     this.dispatchEvent(new Event("change"));
@@ -136,17 +137,6 @@ export class Results extends EventTarget {
     if (isNewest) this.all.unshift({ key, at, record });
     else this.all.push({ key, at, record });
   }
-}
-
-/**
- * What tells a record from all others: its producer, its place in what that sent, and when, so that it is found again.
- *
- * @param {ApiRecord} record
- */
-export function keyOf(record) {
-  const { producer, offset } = record.distlog ?? {};
-  const own = producer ? `${producer}.${offset ?? 0}` : `${record.context?.key ?? ""}.${record.message}`.slice(0, 100);
-  return `${Math.floor(timeOf(record) / 1e6)}.${own}`;
 }
 
 /**

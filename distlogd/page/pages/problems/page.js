@@ -47,11 +47,11 @@ class ProblemsPage extends HTMLElement {
     });
     this.#leaving = new AbortController();
     this.#unbind = bind([
-      { keys: "j k", about: "The problem below, above (also ↓ ↑)" },
+      { keys: "ArrowDown", about: "Into the list; there ↓ ↑ and the keys of pages move", run: () => this.#intoList() },
+      { keys: "j", about: "The problem below", run: () => this.#intoList() },
+      { keys: "k", about: "The problem above" },
       { keys: "Enter", about: "Open its newest tree" },
       { keys: "c", about: "Compare it with a good one", run: () => this.#list.compareActive() },
-      { keys: "ArrowDown", about: "Into the list", run: () => this.#intoList() },
-      { keys: "j", about: "Into the list", run: () => this.#intoList() },
     ]);
     this.#refresh = new Refresh((signal) => this.#saying(this.#ask(signal)));
     this.addressChanged();

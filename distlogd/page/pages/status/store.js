@@ -21,7 +21,7 @@ export function storeFacts({ store, time_ns }) {
     [
       "oldest record",
       age === null ? "none" : h("time", { title: fullTime(store.oldest_ns) }, ago(store.oldest_ns, time_ns / 1e6)),
-      store.keep_age_ns !== null && ` of ${duration(store.keep_age_ns)}`,
+      store.keep_age_ns !== null && `, kept for ${duration(store.keep_age_ns)}`,
       store.keep_age_ns !== null && age !== null && meter("of its age", age / store.keep_age_ns),
     ],
     ["free on its disk", store.free_bytes === null ? "unknown" : bytes(store.free_bytes)],

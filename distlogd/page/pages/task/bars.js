@@ -74,7 +74,9 @@ function childStretches(trace, task) {
   let stretches = all.get(task);
   if (!stretches) {
     const gap = trace.children[task] > APART ? (trace.endOf(task) - trace.at[task]) / 100 : 0;
-    all.set(task, (stretches = childTimes(trace, task, gap)));
+    stretches = childTimes(trace, task, gap);
+    // While it comes there will be more.
+    if (trace.isFinished) all.set(task, stretches);
   }
   return stretches;
 }

@@ -8,6 +8,7 @@ import { outcomeSign, severityName, severitySign } from "../../base/outcome.js";
 import { serviceChip } from "../../base/services.js";
 import { copyButton } from "../../parts/copy-button.js";
 import { errorDetail, field, linkDetail, recordDetail, section, table } from "../../parts/record-detail.js";
+import { aroundHref } from "../../parts/record-key.js";
 import { ownTime } from "./bars.js";
 import { NONE } from "./model.js";
 
@@ -97,7 +98,9 @@ export class TaskDetails extends HTMLElement {
       const records = answer.items.flatMap((/** @type {any} */ item) => item.record ?? []);
       if (trace.isTask(place)) fill(this.#body, ...this.#task(trace, place, answer));
       else if (records[trace.record[place]]) {
-        fill(this.#body, recordDetail(records[trace.record[place]], { heading: false }));
+        const record = records[trace.record[place]];
+        const around = h("a", { href: aroundHref(record) }, "What else happened then");
+        fill(this.#body, h("p", { class: "details-around" }, around), recordDetail(record, { heading: false }));
       } else fill(this.#body, h("p", { class: "empty" }, "This record is not stored any more."));
     } catch (error) {
       if (isAborted(error)) return;

@@ -17,7 +17,7 @@ const SERVICES = 8;
 export class TaskHead extends HTMLElement {
   #title = h("div", { class: "head-title" });
   #facts = h("div", { class: "head-facts" });
-  #compare = h("a", { class: "button", hidden: true }, "Compare with a good one");
+  #compare = h("a", { hidden: true }, "Compare with a good one");
   #tools = h("div", { class: "head-tools", role: "group", "aria-label": "Copy and compare" });
   /** What was compared with: asked for once for a name. */
   #compared = "";
@@ -52,6 +52,8 @@ export class TaskHead extends HTMLElement {
     );
     fill(this.#facts, ...this.#counts(trace, id), ...services(trace));
     if (!this.#tools.firstChild) this.#showTools(id);
+    // Its room is kept until it is known with what it compares.
+    if (trace.failed > 0 && !this.#compare.isConnected) this.#tools.prepend(this.#compare);
     this.#tools.dataset.traceparent = traceparent(trace, 0);
     if (trace.isFinished) this.#findGood(trace);
   }
@@ -90,7 +92,6 @@ export class TaskHead extends HTMLElement {
     const json = () => getText(taskPath(id), { format: "json" });
     fill(
       this.#tools,
-      this.#compare,
       h("span", { class: "muted" }, "Copy"),
       copyButton("Text", text, { title: "Copy the tree as text" }),
       copyButton("JSON", json, { title: "Copy the tree as JSON" }),

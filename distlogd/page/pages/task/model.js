@@ -1,11 +1,11 @@
 // A trace as flat lists: one place for each task and each record, in the order of the tree. So a tree of 100 000 tasks is read in a moment,
 // and what is below a task is the places from it to `end`.
 
+import { Places } from "./places.js";
+
 /** @typedef {import("./outline-lines.js").Head} Head */
 /** @typedef {import("./outline-lines.js").Line} Line */
 
-/** Places that there is room for at first; it doubles. */
-const ROOM = 1024;
 /** What stands where nobody knows. */
 export const UNKNOWN = NaN;
 export const NONE = -1;
@@ -17,9 +17,7 @@ const LOST = OUTCOMES.indexOf("lost");
 const RUNNING = OUTCOMES.indexOf("running");
 
 /** A trace, or the part of it below a task. */
-export class Trace {
-  /** How many places are taken. */
-  count = 0;
+export class Trace extends Places {
   tasks = 0;
   records = 0;
   failed = 0;
@@ -37,25 +35,6 @@ export class Trace {
   services = /** @type {string[]} */ ([]);
   serviceTasks = /** @type {number[]} */ ([]);
 
-  depth = new Uint16Array(ROOM);
-  parent = new Int32Array(ROOM);
-  /** The place behind the last one below. */
-  end = new Int32Array(ROOM);
-  /** Which one it is below its parent, from 0; and how many there are below it. */
-  position = new Int32Array(ROOM);
-  children = new Int32Array(ROOM);
-  /** Which one it is of the records of its task; `NONE` for tasks. */
-  record = new Int32Array(ROOM);
-  /** Of a record its number in the store, which stays; of a task how many records it has itself. */
-  number = new Float64Array(ROOM);
-  at = new Float64Array(ROOM);
-  took = new Float64Array(ROOM);
-  outcome = new Uint8Array(ROOM);
-  severity = new Uint8Array(ROOM);
-  service = new Uint16Array(ROOM);
-  /** Failed tasks at and below a place, and the worst severity. Right when all has come. */
-  failures = new Int32Array(ROOM);
-  worst = new Uint8Array(ROOM);
   /** Tasks below that are too deep for the answer; 0 for a record that says more than its line. */
   cut = new Map();
   /** @type {string[]} names of tasks, messages of records */
@@ -279,7 +258,7 @@ export class Trace {
   /** @param {number} depth */
   #place(depth) {
     this.#close(depth);
-    if (this.count === this.depth.length) this.#grow();
+    if (this.count === this.depth.length) this.grow();
     const place = this.count;
     this.count += 1;
     const parent = this.#open.at(-1) ?? NONE;
@@ -317,32 +296,4 @@ export class Trace {
     }
     return number;
   }
-
-  #grow() {
-    const room = this.depth.length * 2;
-    this.depth = larger(this.depth, new Uint16Array(room));
-    this.parent = larger(this.parent, new Int32Array(room));
-    this.end = larger(this.end, new Int32Array(room));
-    this.position = larger(this.position, new Int32Array(room));
-    this.children = larger(this.children, new Int32Array(room));
-    this.record = larger(this.record, new Int32Array(room));
-    this.number = larger(this.number, new Float64Array(room));
-    this.at = larger(this.at, new Float64Array(room));
-    this.took = larger(this.took, new Float64Array(room));
-    this.outcome = larger(this.outcome, new Uint8Array(room));
-    this.severity = larger(this.severity, new Uint8Array(room));
-    this.service = larger(this.service, new Uint16Array(room));
-    this.failures = larger(this.failures, new Int32Array(room));
-    this.worst = larger(this.worst, new Uint8Array(room));
-  }
-}
-
-/**
- * @template {{ set(from: ArrayLike<number>): void } & ArrayLike<number>} List
- * @param {List} old
- * @param {List} fresh
- */
-function larger(old, fresh) {
-  fresh.set(old);
-  return fresh;
 }

@@ -16,6 +16,9 @@ import { matches, nextMatch, pattern } from "./search.js";
 import { TraceSource } from "./source.js";
 import { TaskTree } from "./tree.js";
 
+/** In ms. */
+const MOMENT = 200;
+
 class TaskPage extends HTMLElement {
   #id = "";
   /** @type {TraceSource | undefined} */
@@ -135,9 +138,13 @@ class TaskPage extends HTMLElement {
     this.#showDetails(false);
     this.#tree.folding.update(new Trace());
     this.#say("");
+    this.toggleAttribute("data-loading", true);
     const source = new TraceSource(id);
+    const began = performance.now();
     this.#source = source;
     source.addEventListener("part", () => {
+      // What is read in a moment is shown when it is whole.
+      if (performance.now() - began < MOMENT) return;
       // Pieces come faster than anybody sees them.
       this.#drawing ||= requestAnimationFrame(() => {
         this.#drawing = 0;
@@ -161,6 +168,7 @@ class TaskPage extends HTMLElement {
   #showPart(trace) {
     if (trace.count === 0) return;
     this.#say("");
+    this.toggleAttribute("data-loading", false);
     this.#tree.folding.update(trace);
     this.#tree.update();
     this.#head.show(trace, this.#id);
@@ -170,6 +178,7 @@ class TaskPage extends HTMLElement {
   /** @param {Trace} trace */
   #showTrace(trace) {
     const before = this.#tree.trace;
+    this.toggleAttribute("data-loading", false);
     const isFirst = !before.isFinished || before === trace;
     this.#say(trace.count === 0 ? "Nothing of this task is stored." : "");
     this.#tree.folding.update(trace);
@@ -229,6 +238,7 @@ class TaskPage extends HTMLElement {
    */
   #say(message, isError = false) {
     this.#message.hidden = message === "";
+    if (message) this.toggleAttribute("data-loading", false);
     this.#message.className = isError ? "error" : "empty";
     say(this.#message, message);
   }
@@ -253,13 +263,16 @@ class TaskPage extends HTMLElement {
   #showSelected() {
     if (!this.#selected) return;
     // On a small screen the details would hide the tree that nobody has seen yet.
-    if (this.#isChosen || !matchMedia("(max-width: 699px)").matches) this.#showDetails(true);
+    if (this.#isChosen || !matchMedia("(max-width: 699px)").matches) this.#showDetails(true, { centre: true });
     this.#shownView().select(this.#selected);
     this.#tellMatch();
   }
 
-  /** @param {boolean} shown */
-  #showDetails(shown) {
+  /**
+   * @param {boolean} shown
+   * @param {{ centre?: boolean }} [how] where the row of them is scrolled to
+   */
+  #showDetails(shown, { centre = false } = {}) {
     const isShown = shown && this.#selected !== "";
     const wasHidden = this.#details.hidden;
     if (!isShown && this.#details.contains(document.activeElement)) this.#shownView().takeFocus();
@@ -267,7 +280,7 @@ class TaskPage extends HTMLElement {
     if (!isShown) return;
     this.#details.show(this.#tree.trace, this.#selected);
     // They take room: what is selected stays in sight.
-    if (wasHidden) this.#shownView().select(this.#selected, { centre: false });
+    if (wasHidden) this.#shownView().select(this.#selected, { centre });
   }
 
   /** @param {(folding: import("./folding.js").Folding) => void} how */

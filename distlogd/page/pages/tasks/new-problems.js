@@ -1,6 +1,7 @@
 // One line: what failed since one last looked at the problems.
 
 import { get } from "../../base/api.js";
+import { selectedHref } from "../../base/address.js";
 import { fill, h } from "../../base/dom.js";
 import { ago, count, counted, fullTime, rfc3339, visible } from "../../base/format.js";
 import { lookAtProblems, lookedAtProblems } from "../../parts/looked.js";
@@ -28,10 +29,11 @@ export class NewProblems extends HTMLElement {
       return;
     }
     const links = items.slice(0, NAMED).map((/** @type {any} */ problem) => {
-      const { message, template, service, last_seen_ns } = problem;
+      const { message, template, service, last_seen_ns, ids } = problem;
+      const href = ids.length ? selectedHref(ids[0]) : "/problems";
       const title = `${visible(service)}, ${ago(last_seen_ns)}: ${fullTime(last_seen_ns)}`;
       const text = visible(message || template);
-      return h("a", { class: "cut", href: "/problems", title }, text, problem.count > 1 && ` ×${count(problem.count)}`);
+      return h("a", { class: "cut", href, title }, text, problem.count > 1 && ` ×${count(problem.count)}`);
     });
     const since = looked ? "since you last looked" : "so far";
     const number = counted(items.length, "problem").replace(/(?<=\d)/, next ? "+" : "");

@@ -62,10 +62,10 @@ class TasksPage extends HTMLElement {
     });
     this.#leaving = new AbortController();
     this.#unbind = bind([
-      { keys: "j k", about: "The task below, above (also ↓ ↑)" },
+      { keys: "ArrowDown", about: "Into the list; there ↓ ↑ and the keys of pages move", run: () => this.#intoList() },
+      { keys: "j", about: "The task below", run: () => this.#intoList() },
+      { keys: "k", about: "The task above" },
       { keys: "Enter", about: "Open the task" },
-      { keys: "ArrowDown", about: "Into the list", run: () => this.#intoList() },
-      { keys: "j", about: "Into the list", run: () => this.#intoList() },
       { keys: ".", about: "Up to the newest", run: () => this.#toTop() },
     ]);
     this.#refreshed = [
@@ -93,6 +93,7 @@ class TasksPage extends HTMLElement {
     this.#setNewer(0);
     this.#list.scrollTop = 0;
     this.#faults = {};
+    this.#body.setAttribute("aria-busy", "true");
     say(this.#fault, "");
     for (const one of this.#refreshed) one.now();
   }
@@ -115,6 +116,7 @@ class TasksPage extends HTMLElement {
       this.#faults[what] = error.message;
       this.#filters.refuse(error.parameter, error.message);
     }
+    if (what === "tasks") this.#body.removeAttribute("aria-busy");
     const { tasks, older, bars, problems } = this.#faults;
     say(this.#fault, tasks ?? older ?? bars ?? problems ?? "");
   }
@@ -122,27 +124,25 @@ class TasksPage extends HTMLElement {
   /** @param {AbortSignal} signal */
   async #askTasks(signal) {
     const tasks = this.#tasks;
-    const [first, last] = this.#list.sight;
-    const isAtTop = this.#list.scrollTop === 0;
-    const added = await tasks.refresh(last, isAtTop, signal);
+    const list = this.#list;
+    const added = await tasks.refresh(list.sight[1], () => list.scrollTop === 0, signal);
     if (tasks !== this.#tasks) return;
+    const isAtTop = list.scrollTop === 0;
     this.#show();
-    if (tasks.isHeld) {
-      this.#setNewer(added.length);
-    } else if (!isAtTop) {
-      const now = this.#list.sight[0];
-      this.#setNewer(this.#newer + added.filter((trace) => tasks.indexOf(trace) < Math.max(first, now)).length);
-    }
+    const [first] = list.sight;
+    const above = added.filter((trace) => tasks.indexOf(trace) < first).length;
+    if (tasks.isHeld) this.#setNewer(added.length);
+    else if (!isAtTop) this.#setNewer(this.#newer + above);
   }
 
   /** @param {AbortSignal} signal */
   async #askBars(signal) {
-    const { from, to, service, q, name, min_duration } = taskParameters();
+    const { from, to, service, name, min_duration } = taskParameters();
     const least = durationOf(String(min_duration ?? ""));
     // Those that run have no end to be counted.
     const ended = outcomes().filter((outcome) => outcome !== "running");
     const conditions = [
-      'kind == "end"',
+      'kind == "end" && root',
       least && `duration >= duration("${least}ms")`,
       ended.length &&
         `outcome in [${ended
@@ -154,7 +154,7 @@ class TasksPage extends HTMLElement {
     const bars = await readBars({ by: "outcome", kinds: OUTCOME_KINDS, parameters }, this.#bars, signal);
     if (signal.aborted) return;
     this.#bars = bars;
-    const isWider = q || name || ended.length < outcomes().length;
+    const isWider = name || ended.length < outcomes().length;
     this.#histogram.note = isWider ? "all that ended" : "";
     this.#histogram.show(bars);
   }
@@ -182,7 +182,7 @@ class TasksPage extends HTMLElement {
   }
 
   #showAll() {
-    change({ q: "", name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
+    change({ name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
   }
 
   #intoList() {

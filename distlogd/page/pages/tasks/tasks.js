@@ -63,7 +63,7 @@ export class Tasks {
    * Asks for the newest. Gives the traces that are new.
    *
    * @param {number} inSight so many from the top are looked at
-   * @param {boolean} isAtTop
+   * @param {() => boolean} isAtTop whether one looks at the newest
    * @param {AbortSignal} signal
    */
   async refresh(inSight, isAtTop, signal) {
@@ -77,9 +77,9 @@ export class Tasks {
     const older = this.items.filter((task) => !fresh.has(traceOf(task)) && (task.begin_ns ?? 0) <= last);
     // Without one in common there may be others in between.
     const isWhole = added.length < newest.length || this.items.length === 0 || page.next === null;
-    this.isHeld = !isWhole && !isAtTop;
+    this.isHeld = !isWhole && !isAtTop();
     if (this.isHeld) return added;
-    if (page.next === null || !isWhole || (isAtTop && newest.length + older.length > MAX_KEPT)) {
+    if (page.next === null || !isWhole || (isAtTop() && newest.length + older.length > MAX_KEPT)) {
       this.#set(newest);
       this.#next = page.next;
     } else {
