@@ -14,7 +14,9 @@ use crate::deletions::{Deletion, Deletions};
 use crate::intake::{Intake, now};
 use crate::liveness::{Liveness, Presence, ProducerEnd};
 use crate::receiver::Endpoint;
-use crate::self_telemetry::{Metrics, ProducerDrops, Progress, RejectedInput, TimedError};
+use crate::self_telemetry::{
+    Metrics, ProducerDrops, Progress, RejectedInput, Report, TimedError, reports,
+};
 use crate::tracker::{Producer, Producers};
 
 /// How the daemon does. All counts are since it started.
@@ -45,6 +47,9 @@ pub struct Status {
     /// What is being deleted.
     #[serde(default)]
     pub deletions: Vec<Deletion>,
+    /// What it warned of in the last 15 minutes, the newest first.
+    #[serde(default)]
+    pub reports: Vec<Report>,
 }
 
 /// A way in.
@@ -186,6 +191,7 @@ impl Sources {
             producers: newest.iter().map(|one| self.producer(one, time)).collect(),
             store: self.store(),
             deletions: self.deletions.pending(),
+            reports: reports(),
         }
     }
 

@@ -109,6 +109,7 @@ fn condition() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         6 => (value(), value(), order).prop_map(|(a, b, op)| format!("({a} {op} {b})")),
         1 => Just("sampled".to_owned()),
+        1 => Just("root".to_owned()),
         1 => Just("true".to_owned()),
         1 => Just("duration > duration('1s')".to_owned()),
         1 => (value(), value(), value()).prop_map(|(a, b, c)| format!("({a} in [{b}, {c}])")),
@@ -151,7 +152,8 @@ fn field() -> impl Strategy<Value = Value> {
 prop_compose! {
     fn record()(
         a in proptest::option::of(field()), b in proptest::option::of(field()), method in proptest::option::of(field()),
-        nested in any::<bool>(), user in proptest::option::of(field()), in_task in any::<bool>(), flags in 0u32..4,
+        nested in any::<bool>(), user in proptest::option::of(field()), in_task in any::<bool>(),
+        top in any::<bool>(), flags in 0u32..4,
         severity in 0u32..24, service in prop_oneof![Just(""), Just("orders"), Just("shop")],
         message in prop_oneof![Just(""), Just("order 7 ü"), Just("orders")], end in any::<bool>(), line in 0u32..20,
     ) -> Record {
@@ -171,6 +173,9 @@ prop_compose! {
         }
         let mut task = Task::from(&"e252a11f-d33d-483d-ba08-bc8f642b2f10/1".parse::<TaskId>().unwrap());
         task.flags = flags;
+        if top {
+            task.parent_span_id = None;
+        }
         user.into_iter().for_each(|v| task.context.insert("user", v));
         Record {
             source: Source { service: service.into(), resource: [("zone", "orders")].into_iter().collect(), ..Source::default() },

@@ -3,6 +3,7 @@
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
 use super::fault::CompileFault;
+use super::functions;
 use super::names::{self, Type};
 
 /// Checks an expression.
@@ -207,8 +208,8 @@ impl<'s> Checker<'s> {
         if matches!(name, operators::INDEX) || name.starts_with('@') {
             return Ok(Type::Any);
         }
-        if !names::is_function(name) {
-            let hint = match names::meant_function(name) {
+        if !functions::is_function(name) {
+            let hint = match functions::meant_function(name) {
                 // Macros with other arguments than they have are no macros.
                 Some(meant) if meant == name => {
                     return self.fault(expr, format!("`{name}` has other arguments"));

@@ -4,9 +4,9 @@
 //! is compiled once, into operations that read the record in place (`node.rs`); what those do not cover (arithmetic,
 //! macros, maps, conversions) is left to the interpreter of the crate `cel` (`interpret.rs`).
 //!
-//! Read it in this order: `names.rs` (what a condition sees), `value.rs`, `path.rs` with `memo.rs`, `leaf.rs`,
-//! `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`; `value_path.rs`
-//! has names by themselves.
+//! Read it in this order: `names.rs` (what a condition sees), `functions.rs`, `value.rs`, `path.rs` with `memo.rs`,
+//! `leaf.rs`, `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`;
+//! `value_path.rs` has names by themselves.
 //!
 //! | name | what |
 //! |---|---|
@@ -16,6 +16,7 @@
 //! | `target` `file` `line` `module` `function` | the place in the code |
 //! | `message` | the readable text |
 //! | `task` `trace_id` `span_id` | the task's id; 32 and 16 hex digits as in W3C trace context; empty outside tasks |
+//! | `root` | whether the task has none above it: `kind == 'end' && root` is how requests ended |
 //! | `outcome` | of an end: `ok`, `success` (declared explicitly), `failed` or `lost`; else empty |
 //! | `duration` | of an end that has it: compares with `duration('1.5s')` |
 //! | `sampled` | the flag of W3C trace context |
@@ -43,6 +44,7 @@ mod compile;
 mod condition;
 mod depth;
 mod fault;
+mod functions;
 mod interpret;
 mod leaf;
 mod memo;
@@ -59,9 +61,15 @@ mod value_path;
 
 pub use condition::Condition;
 pub use fault::CompileFault;
+pub use names::Known;
 pub use nearest::nearest;
 pub use router::{Router, Rule};
 pub use value_path::{IdText, Named, ValuePath};
+
+/// What a condition may be written with: its names, their constants, functions.
+pub fn known() -> impl Iterator<Item = Known> {
+    names::known().chain(functions::known())
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

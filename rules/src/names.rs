@@ -24,6 +24,7 @@ pub(super) enum Name {
     Task,
     TraceId,
     SpanId,
+    Root,
     Outcome,
     Duration,
     Sampled,
@@ -47,6 +48,19 @@ pub(super) enum Type {
 }
 
 impl Type {
+    /// By its name.
+    fn name(self) -> &'static str {
+        match self {
+            Type::Bool => "bool",
+            Type::Number => "number",
+            Type::Str => "string",
+            Type::Duration => "duration",
+            Type::List => "list",
+            Type::Map => "map",
+            Type::Any => "any",
+        }
+    }
+
     /// For messages.
     pub(super) fn article(self) -> &'static str {
         match self {
@@ -61,30 +75,105 @@ impl Type {
     }
 }
 
-const NAMES: [(&str, Name, Type); 22] = [
-    ("kind", Name::Kind, Type::Str),
-    ("severity", Name::Severity, Type::Number),
-    ("service", Name::Service, Type::Str),
-    ("host", Name::Host, Type::Str),
-    ("process", Name::Process, Type::Str),
-    ("target", Name::Target, Type::Str),
-    ("message", Name::Message, Type::Str),
-    ("file", Name::File, Type::Str),
-    ("line", Name::Line, Type::Number),
-    ("module", Name::Module, Type::Str),
-    ("function", Name::Function, Type::Str),
-    ("thread", Name::Thread, Type::Str),
-    ("task", Name::Task, Type::Str),
-    ("trace_id", Name::TraceId, Type::Str),
-    ("span_id", Name::SpanId, Type::Str),
-    ("outcome", Name::Outcome, Type::Str),
-    ("duration", Name::Duration, Type::Duration),
-    ("sampled", Name::Sampled, Type::Bool),
-    ("system", Name::Environment, Type::Str),
-    ("fields", Name::Fields, Type::Map),
-    ("context", Name::Context, Type::Map),
-    ("resource", Name::Resource, Type::Map),
+/// Each with its type and what it is.
+const NAMES: [(&str, Name, Type, &str); 23] = [
+    ("kind", Name::Kind, Type::Str, "begin, event, bind or end"),
+    (
+        "severity",
+        Name::Severity,
+        Type::Number,
+        "from 1 to 24: TRACE, DEBUG, INFO, WARN, ERROR, FATAL; 0 if unknown",
+    ),
+    ("service", Name::Service, Type::Str, "name of the service"),
+    ("host", Name::Host, Type::Str, "name of the host"),
+    ("process", Name::Process, Type::Str, "name of the process"),
+    ("target", Name::Target, Type::Str, "target or logger"),
+    ("message", Name::Message, Type::Str, "the text"),
+    (
+        "file",
+        Name::File,
+        Type::Str,
+        "file of the place in the code",
+    ),
+    (
+        "line",
+        Name::Line,
+        Type::Number,
+        "line of the place in the code",
+    ),
+    (
+        "module",
+        Name::Module,
+        Type::Str,
+        "module of the place in the code",
+    ),
+    (
+        "function",
+        Name::Function,
+        Type::Str,
+        "function of the place in the code",
+    ),
+    ("thread", Name::Thread, Type::Str, "name of the thread"),
+    ("task", Name::Task, Type::Str, "id of the task"),
+    ("trace_id", Name::TraceId, Type::Str, "32 hex digits"),
+    ("span_id", Name::SpanId, Type::Str, "16 hex digits"),
+    ("root", Name::Root, Type::Bool, "the task has none above it"),
+    (
+        "outcome",
+        Name::Outcome,
+        Type::Str,
+        "of an end: ok, success, failed, lost or cancelled",
+    ),
+    (
+        "duration",
+        Name::Duration,
+        Type::Duration,
+        "of an end: compares with duration('1.5s')",
+    ),
+    (
+        "sampled",
+        Name::Sampled,
+        Type::Bool,
+        "the flag of W3C trace context",
+    ),
+    (
+        "system",
+        Name::Environment,
+        Type::Str,
+        "test, staging or production",
+    ),
+    (
+        "fields",
+        Name::Fields,
+        Type::Map,
+        "the record's own fields: fields.amount, fields[\"http.route\"]",
+    ),
+    (
+        "context",
+        Name::Context,
+        Type::Map,
+        "fields of the task: context.user",
+    ),
+    (
+        "resource",
+        Name::Resource,
+        Type::Map,
+        "attributes of the resource: resource[\"k8s.pod.name\"]",
+    ),
 ];
+
+/// What a condition may be written with, for who offers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type; `function` of what is called.
+    pub kind: &'static str,
+    /// What it is, in a few words; of a function how it is called.
+    pub about: &'static str,
+    /// What it can be, where that is known.
+    pub values: &'static [&'static str],
+}
 
 const CONSTANTS: [(&str, Severity); 6] = [
     ("TRACE", Severity::TRACE),
@@ -111,51 +200,6 @@ const TYPES: [&str; 12] = [
     "google",
 ];
 
-/// What can be called; the macros are expanded by the parser and not among them.
-const FUNCTIONS: [&str; 41] = [
-    "bool",
-    "bytes",
-    "charAt",
-    "contains",
-    "double",
-    "duration",
-    "dyn",
-    "endsWith",
-    "format",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getFullYear",
-    "getHours",
-    "getMilliseconds",
-    "getMinutes",
-    "getMonth",
-    "getSeconds",
-    "indexOf",
-    "int",
-    "join",
-    "lastIndexOf",
-    "lowerAscii",
-    "matches",
-    "replace",
-    "reverse",
-    "size",
-    "split",
-    "startsWith",
-    "string",
-    "substring",
-    "timestamp",
-    "trim",
-    "type",
-    "uint",
-    "upperAscii",
-    "all",
-    "exists",
-    "filter",
-    "map",
-];
-
 /// Looks a top-level name up.
 pub(super) fn name(text: &str) -> Option<(Name, Type)> {
     let text = if text == reserved::STAND_IN {
@@ -166,7 +210,24 @@ pub(super) fn name(text: &str) -> Option<(Name, Type)> {
     NAMES
         .iter()
         .find(|(known, ..)| *known == text)
-        .map(|(_, name, kind)| (*name, *kind))
+        .map(|(_, name, kind, _)| (*name, *kind))
+}
+
+/// The names of conditions and their constants.
+pub(super) fn known() -> impl Iterator<Item = Known> {
+    let names = NAMES.iter().map(|(text, name, kind, about)| Known {
+        name: text,
+        kind: kind.name(),
+        about,
+        values: words(*name).unwrap_or_default(),
+    });
+    let constants = CONSTANTS.iter().map(|(text, _)| Known {
+        name: text,
+        kind: Type::Number.name(),
+        about: "a severity",
+        values: &[],
+    });
+    names.chain(constants)
 }
 
 /// Looks a constant up.
@@ -181,10 +242,6 @@ pub(super) fn is_type(text: &str) -> bool {
     TYPES.contains(&text)
 }
 
-pub(super) fn is_function(text: &str) -> bool {
-    FUNCTIONS.contains(&text)
-}
-
 /// The known name that `text` was probably meant to be.
 pub(super) fn meant(text: &str) -> Option<&'static str> {
     super::nearest(
@@ -194,11 +251,6 @@ pub(super) fn meant(text: &str) -> Option<&'static str> {
             .map(|(name, ..)| *name)
             .chain(CONSTANTS.iter().map(|(name, _)| *name)),
     )
-}
-
-/// The known function that `text` was probably meant to be.
-pub(super) fn meant_function(text: &str) -> Option<&'static str> {
-    super::nearest(text, FUNCTIONS.iter().copied().chain(["has", "exists_one"]))
 }
 
 /// The words that a name can stand for, where there are only a few.
@@ -246,6 +298,11 @@ impl Name {
             Name::SpanId => record
                 .task
                 .map_or(Val::Str(""), |task| Val::Id(Id::Span(task.span_id))),
+            Name::Root => Val::Bool(
+                record
+                    .task
+                    .is_some_and(|task| task.parent_span_id.is_none()),
+            ),
             Name::Outcome => Val::Str(record.outcome.name()),
             // An end without one is of a span that has no start or no end.
             Name::Duration => {

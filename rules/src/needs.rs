@@ -31,7 +31,12 @@ impl Name {
             Name::Severity => parts.add_severity(),
             Name::Message => parts.add(field::MESSAGE),
             Name::Thread => parts.add(field::THREAD_NAME),
-            Name::Task | Name::TraceId | Name::SpanId | Name::Sampled | Name::Context => {
+            Name::Task
+            | Name::TraceId
+            | Name::SpanId
+            | Name::Root
+            | Name::Sampled
+            | Name::Context => {
                 parts.add(field::TASK);
             }
             Name::Outcome => parts.add(field::OUTCOME),

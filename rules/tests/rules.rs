@@ -2,13 +2,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System as SystemAllocator};
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
     BatchRef, Callsite, Environment, Kind, Map, Outcome, Record, RecordRef, Severity, Source, Task,
     TaskId, Value,
 };
-use distlog_rules::{Condition, Router, Rule};
+use distlog_rules::{Condition, Known, Router, Rule, known};
 use proptest::prelude::*;
 
 /// Counts the allocations of each thread.
@@ -98,7 +99,7 @@ fn every_name_of_the_design_is_seen() {
         "service == 'orders' && host == 'web1' && process == 'orderd' && system == 'production'",
         "target.startsWith('orders::') && file.endsWith('.rs') && line == 42 && module == target && function == 'save'",
         "message.contains('order 17') && message.matches('^cannot [a-z]+') && size(message) == 20",
-        "thread == 'worker-1' && sampled",
+        "thread == 'worker-1' && sampled && !root",
         "task == 'e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3' && task.endsWith('/3')",
         "trace_id == 'e252a11fd33d483dba08bc8f642b2f10' && span_id == '14cc9aa201652fe0'",
         "outcome == 'failed' && duration > duration('1s') && duration == duration('1.5s')",
@@ -222,6 +223,46 @@ fn faults_are_told_with_place_and_advice() {
     }
     assert!(Condition::compile(&"(".repeat(10_000)).is_err());
     assert!(Condition::compile(&"!".repeat(100_000)).is_err());
+}
+
+#[test]
+fn a_root_is_a_task_without_another_one_above() {
+    let root = Condition::compile("kind == 'end' && root").unwrap();
+    assert!(!root.is_interpreted());
+    let mut record = record();
+    assert!(!with(&record, |record| root.matches(record)));
+    record.task.as_mut().unwrap().parent_span_id = None;
+    assert!(with(&record, |record| root.matches(record)));
+    record.task = None;
+    assert!(!with(&record, |record| root.matches(record)));
+}
+
+#[test]
+fn what_is_known_can_be_written_and_is_documented() {
+    let documented = include_str!("../src/lib.rs")
+        .lines()
+        .filter(|line| line.starts_with("//! | "))
+        .flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .collect::<HashSet<&str>>();
+    for Known {
+        name,
+        kind,
+        about,
+        values,
+    } in known()
+    {
+        if kind == "function" {
+            assert!(about.contains(&format!("{name}(")), "{name}: {about}");
+            continue;
+        }
+        assert!(documented.contains(name), "{name}");
+        assert!(!about.is_empty(), "{name}");
+        Condition::compile(&format!("{name} == {name}")).unwrap();
+        for value in values {
+            Condition::compile(&format!("{name} == '{value}'")).unwrap();
+        }
+    }
+    assert!(known().any(|known| known.values.contains(&"failed")));
 }
 
 #[test]

@@ -5,12 +5,16 @@ use std::io::IsTerminal;
 
 use tracing::Subscriber;
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::escape::{lines, one_line, put_cut};
+use crate::self_telemetry::Reports;
 
 /// A field may quote a peer: it is cut at this length, in bytes.
 const MAX_FIELD: usize = 4 << 10;
@@ -39,24 +43,26 @@ pub(super) fn log() {
     let filter = EnvFilter::try_from_env("DISTLOGD_LOG").unwrap_or_else(|_| EnvFilter::new(LEVELS));
     let plain = !std::io::stderr().is_terminal()
         || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let subscriber = tracing_subscriber::registry()
+        .with(log_lines(!plain, std::io::stderr).with_filter(filter))
+        .with(Reports.with_filter(LevelFilter::WARN));
     // A program that embeds the daemon may have its own subscriber.
-    let _ = tracing::subscriber::set_global_default(subscriber(filter, !plain, std::io::stderr));
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Writes each event on one line, whatever it quotes.
-fn subscriber<W>(filter: EnvFilter, ansi: bool, writer: W) -> impl Subscriber + Send + Sync
+fn log_lines<S, W>(ansi: bool, writer: W) -> impl Layer<S>
 where
+    S: Subscriber + for<'s> LookupSpan<'s>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    tracing_subscriber::fmt::layer()
         .with_target(false)
         // It would say so on standard error, which has just failed, and panic.
         .log_internal_errors(false)
         .fmt_fields(debug_fn(put_field).delimited(" "))
         .with_writer(writer)
         .with_ansi(ansi)
-        .finish()
 }
 
 fn put_field(out: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
@@ -95,7 +101,8 @@ mod tests {
     fn logged(log: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
-        let subscriber = subscriber(EnvFilter::new("info"), false, move || writer.clone());
+        let layer = log_lines(false, move || writer.clone()).with_filter(EnvFilter::new("info"));
+        let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
     }

@@ -91,6 +91,10 @@ fn text(problems: &[Problem], look: Look, columns: Option<usize>) -> String {
             ("", target) => target,
             (place, _) => place,
         };
+        let seen = match problem.times.counts.as_slice() {
+            [] | [_] => seen,
+            counts => format!("{seen}  {}", bars(counts)),
+        };
         let mut line = String::from("  ");
         let template = one_line(problem.template.lines().next().unwrap_or_default()).to_string();
         let service = one_line(&problem.service).to_string();
@@ -115,11 +119,23 @@ fn text(problems: &[Problem], look: Look, columns: Option<usize>) -> String {
     out
 }
 
+/// A bar for each number, as high as it is.
+fn bars(counts: &[u64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = counts.iter().copied().max().unwrap_or_default();
+    let bar = |count: &u64| match count {
+        0 => ' ',
+        count => BARS[(count.saturating_mul(7) / most) as usize % BARS.len()],
+    };
+    counts.iter().map(bar).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::query::problems::Times;
     use crate::tree::hostile::texts;
     use crate::tree::paint::Colour;
 
@@ -138,6 +154,7 @@ mod tests {
                 count: 2,
                 first_seen_ns: 1,
                 last_seen_ns: 2,
+                times: Times { from_ns: 1, every_ns: 1, counts: vec![1, 0, 1] },
                 ids: vec![any()],
                 message: any(),
             };

@@ -10,6 +10,8 @@ use crate::self_telemetry::TimedError;
 use crate::status::{Status, StoreStatus};
 use crate::tree::paint::{HumanCount, HumanDuration, HumanSize, Look, Style};
 
+/// So many warnings are shown.
+const MAX_REPORTS: usize = 5;
 /// A lag of this many ns is shown in colour.
 const SLOW: u64 = 10_000_000_000;
 
@@ -82,7 +84,30 @@ fn page(status: &Status, look: Look, columns: Option<usize>) -> String {
         look.colour.put(&mut out, Style::Dim, more);
         out.push('\n');
     }
+    put_reports(&mut out, look, status);
     out
+}
+
+/// What the daemon warned of lately, the last one at the bottom.
+fn put_reports(out: &mut String, look: Look, status: &Status) {
+    if !status.reports.is_empty() {
+        out.push('\n');
+    }
+    for report in status.reports.iter().take(MAX_REPORTS).rev() {
+        let style = match report.level.as_str() {
+            "ERROR" => Style::Red,
+            _ => Style::Yellow,
+        };
+        look.colour.put(out, style, one_line(&report.level));
+        let ago = ago(status, report.time_ns, look);
+        let times = match report.count {
+            1 => String::new(),
+            count => format!(" {}×", HumanCount(count)),
+        };
+        look.colour
+            .put(out, Style::Dim, format_args!(" {ago}{times}  "));
+        let _ = writeln!(out, "{}", one_line(&report.message));
+    }
 }
 
 fn put_store(out: &mut String, look: Look, status: &Status) {

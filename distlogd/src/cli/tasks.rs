@@ -30,6 +30,9 @@ pub(super) struct TasksArgs {
     /// Show tasks that were cancelled.
     #[arg(long)]
     cancelled: bool,
+    /// Show tasks that went well.
+    #[arg(long)]
+    ok: bool,
     /// Show only tasks of this service.
     #[arg(long, short)]
     service: Option<String>,
@@ -54,6 +57,7 @@ pub(super) fn tasks(args: &TasksArgs) -> u8 {
         (args.failed, "failed"),
         (args.lost, "lost"),
         (args.cancelled, "cancelled"),
+        (args.ok, "ok"),
     ] {
         query.extend(set.then_some((name, "true")));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use distlog_proto::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -31,6 +32,8 @@ pub(super) const STATES: [Param<Flag>; 4] = [
     state("lost", "Those whose process died."),
     state("cancelled", "Those that were dropped before their end."),
 ];
+
+pub(super) const OK: Param<Flag> = state("ok", "Those that went well.");
 
 const fn state(name: &'static str, about: &'static str) -> Param<Flag> {
     Param {
@@ -63,13 +66,14 @@ pub(super) const TASKS: Endpoint = Endpoint {
     path: "/api/v1/tasks",
     name: "listTasks",
     title: "List tasks",
-    about: "Requests, jobs and other tasks that began a trace, newest first. One or more of running, failed, lost and \
-            cancelled list only these.",
+    about: "Requests, jobs and other tasks that began a trace, newest first. One or more of running, failed, lost, \
+            cancelled and ok list only these.",
     params: &[
         &STATES[0],
         &STATES[1],
         &STATES[2],
         &STATES[3],
+        &OK,
         &SERVICE,
         &NAME,
         &MIN_DURATION,
@@ -207,6 +211,9 @@ pub(super) async fn list_tasks(
         if params.get(state)? {
             states.push(state.name);
         }
+    }
+    if params.get(&OK)? {
+        states.extend([Outcome::Ok, Outcome::Success].map(Outcome::name));
     }
     let min_duration = params.get(&MIN_DURATION)?.as_nanos();
     let ask = TasksAsk {

@@ -8,8 +8,8 @@
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
 //! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `changes.rs` says that there is something
 //! new. `records.rs`, `stats.rs` and `lists.rs` ask the query engine; `diff.rs` compares two trees, `status.rs` tells
-//! how the daemon does, `delete.rs` deletes records. `mcp/` has tools for agents, which call the same functions. The
-//! store is read in threads that may block; the runtime only moves bytes.
+//! how the daemon does, `names.rs` what conditions see, `delete.rs` deletes records. `mcp/` has tools for agents, which
+//! call the same functions. The store is read in threads that may block; the runtime only moves bytes.
 //! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers.
 
 mod answers;
@@ -24,6 +24,7 @@ mod lists;
 mod look_params;
 #[cfg(feature = "mcp")]
 mod mcp;
+mod names;
 mod openapi;
 mod page;
 mod params;
@@ -112,8 +113,8 @@ const INDEX: &str = "\
 distlogd: with a browser the page is here
 
 GET /api/v1/tasks?limit=20            tasks that began a trace, newest first, as JSON; &failed=true &lost=true
-                                      &running=true &cancelled=true &service=NAME &name=TEXT &min_duration=2s
-                                      &from=1h &to=TIME &cursor=NEXT
+                                      &running=true &cancelled=true &ok=true &service=NAME &name=TEXT
+                                      &min_duration=2s &from=1h &to=TIME &cursor=NEXT
 GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=outline has it in
                                       few words, ?format=records lists its records; &depth=100 levels,
                                       &limit=500000 tasks and records, &full=true, &cursor=NEXT of the answer before
@@ -130,6 +131,7 @@ GET /api/v1/tail?filter=CEL&task=ID   records as they come, as server-sent event
 GET /api/v1/changes                   that records came or went, as server-sent events
 GET /api/v1/problems?from=1d          what fails, grouped, as JSON; &service=NAME &to=TIME &limit=20 &cursor=NEXT
 GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
+GET /api/v1/names?prefix=sev          what conditions may be written with: names, constants, functions
 GET /api/v1/openapi.json              all of this, described by OpenAPI
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
 GET /api/v3/services, operations, traces, traces/ID, trace-summaries

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::params::Known;
 use super::problem::{self, PROBLEM, Problem};
-use super::{changes, delete, diff, lists, records, stats, status, tail, tasks};
+use super::{changes, delete, diff, lists, names, records, stats, status, tail, tasks};
 
 /// All that is described.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -26,6 +26,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     tail::TAIL,
     changes::CHANGES,
     status::STATUS,
+    names::NAMES,
     OPENAPI,
 ];
 

@@ -28,6 +28,7 @@ mod phrase;
 mod pool;
 pub mod problems;
 mod scan;
+mod slots;
 mod span_names;
 mod stats;
 pub mod stored_tree;

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::cursor::{Cursor, Window};
 use super::only::Only;
 use super::scan::{Collect, Counters, Place};
+use super::slots::Slots;
+pub use super::slots::Times;
 use super::{Engine, Filter, QueryError};
 use crate::tree::{reason, service_of, template_of, without_numbers};
 
@@ -50,6 +52,9 @@ pub struct Problem {
     pub first_seen_ns: u64,
     /// In ns since the epoch.
     pub last_seen_ns: u64,
+    /// When, in slots of time.
+    #[serde(default)]
+    pub times: Times,
     /// Ids of the newest tasks with it.
     pub ids: Vec<String>,
     /// The message of the newest.
@@ -137,6 +142,7 @@ struct Group {
     count: u64,
     first: u64,
     last: Place,
+    times: Slots,
     /// The newest last.
     ids: BTreeSet<(Place, String)>,
     message: String,
@@ -235,6 +241,7 @@ impl Group {
             count: 1,
             first: place.time,
             last: place,
+            times: Slots::of(place.time),
             ids: id.into_iter().map(|id| (place, id)).collect(),
             message: cut(message),
         }
@@ -243,6 +250,7 @@ impl Group {
     fn merge(&mut self, other: Group) {
         self.count += other.count;
         self.first = self.first.min(other.first);
+        self.times.merge(other.times);
         if other.last > self.last {
             (self.last, self.message) = (other.last, other.message);
         }
@@ -270,6 +278,7 @@ impl Group {
             count: self.count,
             first_seen_ns: self.first,
             last_seen_ns: self.last.time,
+            times: self.times.times(),
             ids: self.ids.into_iter().rev().map(|(_, id)| id).collect(),
             message: self.message,
         }

@@ -33,7 +33,7 @@ const CANDIDATES: (usize, usize) = (4, 4096);
 const CLOCKS: u64 = 60_000_000_000;
 /// The state of a task that has not ended.
 const RUNNING: &str = "running";
-/// Outcomes that are asked for by name.
+/// Outcomes that few tasks have.
 const OUTCOMES: [Outcome; 3] = [Outcome::Failed, Outcome::Lost, Outcome::Cancelled];
 
 /// Which tasks are wanted.
@@ -43,7 +43,7 @@ pub struct TasksAsk {
     pub from: u64,
     /// Begun before this.
     pub to: u64,
-    /// `running`, `failed`, `lost`, `cancelled`: one of these; all, where there is none.
+    /// `running` or names of outcomes: one of these; all, where there is none.
     pub states: Vec<&'static str>,
     /// Of this service.
     pub service: Option<String>,
@@ -87,16 +87,11 @@ impl TasksAsk {
         wanted.is_none_or(|wanted| name.to_lowercase().contains(wanted))
     }
 
-    /// How tasks ended that are wanted; `None` where others are, too.
+    /// How tasks ended that are wanted, where few do; `None` where others are wanted, too.
     fn outcomes(&self) -> Option<Vec<Outcome>> {
-        if self.states.is_empty() || self.states.contains(&RUNNING) {
-            return None;
-        }
-        let all = OUTCOMES.into_iter();
-        Some(
-            all.filter(|outcome| self.states.contains(&outcome.name()))
-                .collect(),
-        )
+        let outcome_of = |state: &&str| OUTCOMES.into_iter().find(|one| one.name() == *state);
+        let all: Option<Vec<Outcome>> = self.states.iter().map(outcome_of).collect();
+        all.filter(|outcomes| !outcomes.is_empty())
     }
 }
 

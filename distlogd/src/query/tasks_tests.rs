@@ -17,7 +17,7 @@ const SECOND: u64 = 1_000_000_000;
 const THEN: u64 = 1_700_000_000 * SECOND;
 const NAMES: [&str; 4] = ["Handle order", "handle Payment 7", "größe", ""];
 const SERVICES: [&str; 3] = ["shop", "payment", "mail"];
-const STATES: [&str; 4] = ["running", "failed", "lost", "cancelled"];
+const STATES: [&str; 5] = ["running", "failed", "lost", "cancelled", "ok"];
 const LONG: Duration = Duration::from_secs(60);
 
 struct Model {

@@ -3,7 +3,7 @@
 //! `metrics.rs` is the one table of all metrics (listed for users in `docs/metrics.md`), `scrape.rs` the figures that
 //! are read when somebody asks. `own_records.rs` writes records into the store, `producer_drops.rs` counts what
 //! producers dropped, `rejected_input.rs` what receivers could not take. `rate_limited.rs` keeps each of them from
-//! filling the log, `last_error.rs` keeps the last error of each.
+//! filling the log, `last_error.rs` keeps the last error of each, `reports.rs` the last warnings of the log.
 
 mod last_error;
 mod metrics;
@@ -11,6 +11,7 @@ mod own_records;
 mod producer_drops;
 mod rate_limited;
 mod rejected_input;
+mod reports;
 mod scrape;
 
 pub use last_error::TimedError;
@@ -19,4 +20,6 @@ pub use own_records::OwnRecords;
 pub(crate) use producer_drops::{ProducerDrops, ProducerInfo};
 pub(crate) use rate_limited::{OncePerKey, RateLimited};
 pub(crate) use rejected_input::RejectedInput;
+pub use reports::Report;
+pub(crate) use reports::{Reports, reports};
 pub(crate) use scrape::Scrape;

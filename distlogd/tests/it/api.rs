@@ -274,6 +274,44 @@ fn answers_are_as_the_description_says() {
 }
 
 #[test]
+fn what_conditions_may_be_written_with_is_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(&folder);
+    let names = |prefix: &str| {
+        let list = ask(&daemon, &format!("/api/v1/names?prefix={prefix}")).json();
+        list["names"].as_array().unwrap().clone()
+    };
+    let [outcome] = &names("outc")[..] else {
+        panic!("{:#?}", names("outc"))
+    };
+    assert_eq!(
+        (&outcome["name"], &outcome["type"]),
+        (&"outcome".into(), &"string".into())
+    );
+    assert!(
+        outcome["values"]
+            .as_array()
+            .unwrap()
+            .contains(&"failed".into())
+    );
+    let starts = names("starts");
+    assert_eq!(
+        (&starts[0]["name"], &starts[0]["type"]),
+        (&"startsWith".into(), &"function".into())
+    );
+    assert!(names("").len() > 60 && names("zork").is_empty());
+    store_orders(&daemon);
+    // How requests ended, in time.
+    let filter = "kind%20%3D%3D%20%27end%27%20%26%26%20root";
+    let ended = ask(
+        &daemon,
+        &format!("/api/v1/stats?by=outcome&every=1m&filter={filter}"),
+    )
+    .json();
+    assert_eq!(ended["records"], 1, "{ended:#}");
+}
+
+#[test]
 fn hostile_questions_are_refused_or_answered_with_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder);

@@ -116,6 +116,8 @@ fn tasks_are_listed_over_all_that_is_stored_and_filtered() {
     for (query, found) in [
         ("failed=true", vec![&bad]),
         ("failed=true&lost=true", vec![&bad]),
+        ("ok=true", vec![&good]),
+        ("ok=true&failed=true", vec![&bad, &good]),
         ("running=true", vec![]),
         ("min_duration=2s", vec![&bad]),
         ("service=shop&name=ORDER", vec![&bad, &good]),
@@ -147,6 +149,8 @@ fn tasks_are_listed_over_all_that_is_stored_and_filtered() {
         lines[1].contains('✗') && lines[1].contains("2.50s"),
         "{all}"
     );
+    let well = said(&command(&daemon, &["tasks", "--ok"]));
+    assert!(well.contains(&good) && !well.contains(&bad), "{well}");
     let slow = said(&command(
         &daemon,
         &["tasks", "--failed", "--min-duration", "1s", "--json"],
@@ -215,6 +219,11 @@ fn a_failure_is_one_problem_wherever_it_shows() {
         (&"failed".into(), &1.into())
     );
     assert_eq!(disk["message"], "disk full");
+    let at = disk["first_seen_ns"].clone();
+    let once = serde_json::json!({ "from_ns": at, "every_ns": 1, "counts": [1] });
+    assert_eq!(disk["times"], once);
+    let counts = card["times"]["counts"].as_array().unwrap().iter();
+    assert_eq!(counts.map(|count| count.as_u64().unwrap()).sum::<u64>(), 7);
     assert_eq!(card["kind"], "CardError");
     assert!(card["message"].as_str().unwrap().contains("card declined"));
     let newest = card["ids"].as_array().unwrap();

@@ -84,6 +84,18 @@ fn the_status_tells_what_came_where_it_went_and_what_is_wrong() {
     assert_eq!(all["sent_records"].as_u64(), Some(stored));
     assert!(all["last_error"].is_null() && all["failing"] == false);
 
+    // What the log of the daemon warns of is told, too.
+    let warned = find(&status["reports"], "level", "WARN");
+    assert!(warned["count"].as_u64() > Some(0), "{warned}");
+    assert!(warned["target"].as_str().unwrap().starts_with("distlog"));
+    let reports = status["reports"].as_array().unwrap();
+    let told = |part: &str| {
+        reports
+            .iter()
+            .any(|one| one["message"].as_str().unwrap().contains(part))
+    };
+    assert!(told("127.0.0.1:1"), "{reports:#?}");
+
     let [producer] = &status["producers"].as_array().unwrap()[..] else {
         panic!("one producer: {status:#}");
     };
@@ -104,11 +116,14 @@ fn the_status_tells_what_came_where_it_went_and_what_is_wrong() {
         "last error ",
         daemon.session(),
         "PRODUCER",
+        "WARN ",
     ] {
         assert!(wide.contains(part), "no {part}:\n{wide}");
     }
     let narrow = page("60");
-    let tables = narrow.lines().filter(|line| !line.starts_with("  "));
+    let tables = narrow
+        .lines()
+        .filter(|line| !line.starts_with("  ") && !line.starts_with("WARN "));
     assert!(
         tables.skip(2).all(|line| line.chars().count() <= 60),
         "{narrow}"
