@@ -207,7 +207,7 @@ story("all of it goes by the keyboard", async ({ feed, show }) => {
   const page = await show();
   await hasRows(page, 5);
   await page.keyboard.press("/");
-  assert.equal(await page.evaluate(() => document.activeElement.name), "name");
+  assert.equal(await page.evaluate(() => document.activeElement.name), "q");
   await page.keyboard.press("Escape");
   await page.keyboard.press("j");
   await page.keyboard.press("j");

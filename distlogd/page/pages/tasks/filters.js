@@ -10,7 +10,7 @@ import { TimeRange } from "../../parts/time-range.js";
 /** After the last key the address changes, in ms. */
 const PAUSE = 250;
 /** The names of the address. */
-const NAMES = ["name", "service", "outcome", "min_duration", "from", "to"];
+const NAMES = ["q", "name", "service", "outcome", "min_duration", "from", "to"];
 
 /** What the address says, as /api/v1/tasks takes it. */
 export function taskParameters() {
@@ -36,6 +36,7 @@ export function outcomes() {
 /** `<dl-task-filters>` */
 export class TaskFilters extends HTMLElement {
   #range = new TimeRange();
+  #q = this.#input("q", "Words in its records", "search");
   #name = this.#input("name", "Part of the name", "search");
   #least = this.#input("min_duration", "At least 500ms", "text");
   #service = new ServiceSelect();
@@ -53,9 +54,9 @@ export class TaskFilters extends HTMLElement {
 
   connectedCallback() {
     this.classList.add("filters");
-    const rest = h("div", { class: "filters-rest" }, this.#service, this.#outcomes, this.#least);
-    fill(this, this.#name, this.#more, rest, this.#range);
-    this.#unbind = bind([{ keys: "/", about: "Search", run: () => this.#name.focus() }]);
+    const rest = h("div", { class: "filters-rest" }, this.#name, this.#service, this.#outcomes, this.#least);
+    fill(this, this.#q, this.#more, rest, this.#range);
+    this.#unbind = bind([{ keys: "/", about: "Search", run: () => this.#q.focus() }]);
     this.addressChanged();
   }
 
@@ -67,7 +68,7 @@ export class TaskFilters extends HTMLElement {
   /** Shows what the address says. */
   addressChanged() {
     const now = parameters();
-    for (const input of [this.#name, this.#least]) {
+    for (const input of [this.#q, this.#name, this.#least]) {
       input.removeAttribute("aria-invalid");
       if (input !== this.#typed) input.value = now.get(input.name) ?? "";
     }
@@ -83,7 +84,7 @@ export class TaskFilters extends HTMLElement {
     const focused = [...this.#outcomes.children].indexOf(/** @type {Element} */ (document.activeElement));
     fill(this.#outcomes, ...buttons);
     if (focused >= 0) buttons[focused].focus();
-    const hidden = ["service", "outcome", "min_duration"].filter((name) => now.get(name)).length;
+    const hidden = ["name", "service", "outcome", "min_duration"].filter((name) => now.get(name)).length;
     this.#more.textContent = hidden ? `Filters (${hidden})` : "Filters";
   }
 
@@ -95,7 +96,7 @@ export class TaskFilters extends HTMLElement {
    */
   refuse(parameter, detail) {
     if (parameter === "from" || parameter === "to") this.#range.refuse(parameter, detail);
-    const input = [this.#name, this.#least].find((input) => input.name === parameter);
+    const input = [this.#q, this.#name, this.#least].find((input) => input.name === parameter);
     input?.setAttribute("aria-invalid", "true");
   }
 

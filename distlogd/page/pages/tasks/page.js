@@ -137,7 +137,7 @@ class TasksPage extends HTMLElement {
 
   /** @param {AbortSignal} signal */
   async #askBars(signal) {
-    const { from, to, service, name, min_duration } = taskParameters();
+    const { from, to, service, q, name, min_duration } = taskParameters();
     const least = durationOf(String(min_duration ?? ""));
     // Those that run have no end to be counted.
     const ended = outcomes().filter((outcome) => outcome !== "running");
@@ -154,7 +154,7 @@ class TasksPage extends HTMLElement {
     const bars = await readBars({ by: "outcome", kinds: OUTCOME_KINDS, parameters }, this.#bars, signal);
     if (signal.aborted) return;
     this.#bars = bars;
-    const isWider = name || ended.length < outcomes().length;
+    const isWider = q || name || ended.length < outcomes().length;
     this.#histogram.note = isWider ? "all that ended" : "";
     this.#histogram.show(bars);
   }
@@ -182,7 +182,7 @@ class TasksPage extends HTMLElement {
   }
 
   #showAll() {
-    change({ name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
+    change({ q: "", name: "", service: "", outcome: "", min_duration: "", from: "", to: "" });
   }
 
   #intoList() {
