@@ -14,7 +14,8 @@ use super::scan::Place;
 use super::trace_summary::{TaskItem, TraceSummary};
 
 /// Tells what is listed for a candidate, if anything is.
-pub(super) type Choose = Box<dyn Fn(Candidate, TraceSummary) -> Option<TaskItem> + Send + Sync>;
+pub(super) type Choose =
+    Box<dyn Fn(Candidate, TraceSummary) -> Result<Option<TaskItem>, QueryError> + Send + Sync>;
 
 /// What was found of the candidates.
 pub(super) struct Found {
@@ -136,7 +137,7 @@ impl LookUps {
         buffer: &mut BlockBuffer,
     ) -> Result<Option<TaskItem>, QueryError> {
         let summary = TraceSummary::read(&self.reader, candidate.trace_id, self.end, buffer)?;
-        Ok((self.choose)(candidate, summary))
+        (self.choose)(candidate, summary)
     }
 
     /// Answers, if nothing is in work any more.
