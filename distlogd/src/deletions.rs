@@ -329,11 +329,7 @@ fn removal(deletion: &Deletion) -> Result<Removal, Error> {
             let (from, to) = (*from, *to);
             let change = move |head: &Batch, bytes: &[u8]| {
                 without_records(bytes, |record| {
-                    let time = if record.time == 0 {
-                        head.received
-                    } else {
-                        record.time
-                    };
+                    let time = record.time_or(head.received);
                     is_within(time, from, to) && condition.matches(record)
                 })
             };

@@ -51,6 +51,7 @@ mod http;
 mod intake;
 mod listen;
 mod liveness;
+#[cfg(feature = "otlp-export")]
 mod lookup;
 mod otlp_json;
 pub mod processor;

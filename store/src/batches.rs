@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::batch::Batch;
-use super::format::{BatchHeader, BatchesOf, FrameHeader};
+use super::format::{BatchHeader, BatchesOf, FrameHeader, FramesIn};
 use super::removal::Removal;
 
 /// Batches read from the store. Use one again and again: it keeps its memory.
@@ -74,6 +74,14 @@ impl Batches {
             if batch.count > 0 && wanted(&batch, &self.bytes[batch.range.clone()]) {
                 self.list.push(batch);
             }
+        }
+    }
+
+    /// Lists the batches of all frames that stand in `bytes`, without what is deleted.
+    pub(super) fn add_frames(&mut self, removals: &[Removal]) {
+        let frames: Vec<_> = FramesIn::new(&self.bytes).collect();
+        for (frame, range) in frames {
+            self.add_frame(&frame, range.start, removals, |_, _| true);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is kept in memory of the blocks of sealed segments: where they are, and what is known of each.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::sealed::{BlockAt, Sealed};
@@ -13,6 +14,14 @@ const MAX_BLOCKS: usize = 1 << 16;
 pub(super) struct BlockList {
     pub(super) table: Vec<BlockAt>,
     pub(super) summaries: Vec<Option<BlockSummary>>,
+}
+
+impl BlockList {
+    /// The numbers of the records of a block; the last one ends where the segment does.
+    pub(super) fn numbers(&self, place: usize, end: u64) -> Option<Range<u64>> {
+        let next = self.table.get(place + 1).map_or(end, |next| next.first);
+        Some(self.table.get(place)?.first..next)
+    }
 }
 
 /// Id and generation of a sealed segment.

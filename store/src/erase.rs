@@ -16,7 +16,6 @@ use super::removal::Removal;
 use super::replace;
 use super::rewrite::Rewrite;
 use super::sealed::{self, Sealed};
-use super::search::is_replaced;
 use super::state::{Segment, Shared};
 
 /// The file with the list.
@@ -115,7 +114,7 @@ impl Eraser {
                 match self.holds(&sealed, removal) {
                     Ok(true) => {}
                     Ok(false) => break,
-                    Err(e) if is_replaced(shared, &sealed, &e) => continue,
+                    Err(e) if shared.is_replaced(&sealed, &e) => continue,
                     Err(e) => return Err(fail(e)),
                 }
                 let rewrite = Rewrite {

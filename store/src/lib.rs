@@ -63,8 +63,9 @@
 //! CRCs. A batch of which all records were deleted has no source any more. Readers get an error for each mark, and pass
 //! over it.
 //!
-//! A look-up of a trace reads 64 bytes of a segment that does not have it, else a few pages and the blocks. A damaged
-//! index makes it slower (it reads all blocks), a damaged table or footer is rebuilt at the next open.
+//! A look-up of a trace asks the filter of each segment, which is in memory once it was read, while there is room
+//! (`kept_filter`). A segment that may have it is read: a few pages and the blocks. A damaged index makes it slower (it
+//! reads all blocks), a damaged table or footer is rebuilt at the next open.
 //!
 //! # Recovery
 //!
@@ -80,10 +81,11 @@
 //! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `search`, `batches`:
 //! reading; `words`: what a search compares.
 //! `sealer` (the thread), `effort` (its pace), `seal` and `packers` (write), `sealed` and `block_reader` (read),
-//! `columns` (blocks), `summary`, `memory` and `filter`: sealed segments and the indexes. `rewrite` writes one anew,
-//! for `reseal` (in columns) and `erase` (without what is deleted, which `removal` says). `search`, `block_lists`,
-//! `words`: what queries read. `recover`, `scan`, `salvage`: after a crash or damage. `damage`: what is lost, told
-//! once. `age_clock`: what is old. `cursor_file`, `replace`: small files. `stats`: counters.
+//! `columns` (blocks), `summary`, `memory`, `filter` and `trace_index`: sealed segments and the indexes. `rewrite`
+//! writes one anew, for `reseal` (in columns) and `erase` (without what is deleted, which `removal` says). `search`,
+//! `block_lists`, `kept_filter`, `words`: what queries read. `recover`, `scan`, `salvage`: after a crash or damage.
+//! `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`: small files. `stats`:
+//! counters.
 
 mod age_clock;
 mod append;
@@ -103,6 +105,7 @@ mod erase;
 mod error;
 mod filter;
 mod format;
+mod kept_filter;
 mod layer;
 mod memory;
 mod options;
@@ -126,6 +129,7 @@ mod state;
 mod stats;
 mod summary;
 mod trace;
+mod trace_index;
 mod words;
 mod writer;
 

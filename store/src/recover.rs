@@ -274,6 +274,7 @@ impl Recovery<'_> {
                 generation,
                 footer,
                 size: file.size()?,
+                filter: Default::default(),
             }))
         };
         match load().map_err(|e| FileError::new("read", &path, e))? {

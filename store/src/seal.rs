@@ -197,6 +197,7 @@ impl<'a> SealWriter<'a> {
             generation: self.generation,
             footer,
             size: self.offset,
+            filter: Default::default(),
         })
     }
 

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::filter;
-use super::format::{MAX_BODY, put, take, u32_at, u64_at};
+use super::filter::{self, Probe};
+use super::format::{MAX_BODY, put, u32_at, u64_at};
+use super::kept_filter::KeptFilter;
 use super::layer::{StoreFile, read_full};
-use super::options::{BLOCK_TARGET, TraceKey};
+use super::options::BLOCK_TARGET;
 use super::scan::is_damage;
 use super::summary::{self, BlockSummary};
 
@@ -230,6 +231,8 @@ pub(super) struct Sealed {
     pub(super) generation: u32,
     pub(super) footer: Footer,
     pub(super) size: u64,
+    /// Of its traces.
+    pub(super) filter: KeptFilter,
 }
 
 /// Fills a buffer, or fails.
@@ -282,83 +285,12 @@ pub(super) fn may_hold_word(
     block: &BlockSummary,
     word: u64,
 ) -> io::Result<bool> {
+    let probe = Probe::of_word(word);
     let mut bytes = [0; filter::BLOCK];
-    let at = f.words_at + block.filter_block(word) * filter::BLOCK as u64;
+    let at = f.words_at + block.filter_block(&probe) * filter::BLOCK as u64;
     match exactly(file, &mut bytes, at) {
         Err(e) if is_damage(&e) => Ok(true),
         Err(e) => Err(e),
-        Ok(()) => Ok(filter::may_hold_word(&bytes, word)),
+        Ok(()) => Ok(probe.may_be_in(&bytes)),
     }
-}
-
-/// Where the index says that a trace is.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// In these blocks.
-    Blocks(Vec<u32>),
-    /// The index is damaged here: in any block.
-    Anywhere,
-}
-
-/// Asks the index of a sealed segment for a trace.
-pub(super) fn look_up(file: &dyn StoreFile, f: &Footer, trace: &TraceKey) -> io::Result<Found> {
-    match search(file, f, trace) {
-        Ok(Some(blocks)) => Ok(Found::Blocks(blocks)),
-        Ok(None) => Ok(Found::Anywhere),
-        Err(e) if is_damage(&e) => Ok(Found::Anywhere),
-        Err(e) => Err(e),
-    }
-}
-
-/// The blocks of a trace; none if the index is damaged.
-fn search(file: &dyn StoreFile, f: &Footer, trace: &TraceKey) -> io::Result<Option<Vec<u32>>> {
-    let mut block = [0; filter::BLOCK];
-    let at = filter::block_of(trace, f.filter_blocks as usize) * filter::BLOCK;
-    exactly(file, &mut block, f.filter_at + at as u64)?;
-    if !filter::may_hold(&block, trace) {
-        return Ok(Some(Vec::new()));
-    }
-    let mut page = vec![0; PAGE];
-    let (mut low, mut high) = (0, f.pages);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        exactly(
-            file,
-            &mut page,
-            f.pages_at + u64::from(middle) * PAGE as u64,
-        )?;
-        let count = u32_at(&page, 0) as usize;
-        if crc32c::crc32c(&page[PAGE_HEAD..]) != u32_at(&page, 4) || count == 0 || count > PER_PAGE
-        {
-            return Ok(None);
-        }
-        let entries = &page[PAGE_HEAD..PAGE_HEAD + count * TRACE_ENTRY];
-        if *trace < take(entries, 0) {
-            high = middle;
-        } else if *trace > take(entries, (count - 1) * TRACE_ENTRY) {
-            low = middle + 1;
-        } else {
-            let entry = entries
-                .chunks_exact(TRACE_ENTRY)
-                .find(|e| e.starts_with(trace));
-            return match entry {
-                Some(entry) => postings(file, f, u32_at(entry, 16), u32_at(entry, 20)),
-                None => Ok(Some(Vec::new())),
-            };
-        }
-    }
-    Ok(Some(Vec::new()))
-}
-
-fn postings(file: &dyn StoreFile, f: &Footer, at: u32, count: u32) -> io::Result<Option<Vec<u32>>> {
-    if count > f.blocks {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; count as usize * 4 + 4];
-    exactly(file, &mut bytes, f.postings_at + u64::from(at) * 4)?;
-    let (list, crc) = bytes.split_at(count as usize * 4);
-    if crc32c::crc32c(list) != u32_at(crc, 0) {
-        return Ok(None);
-    }
-    Ok(Some(list.chunks_exact(4).map(|b| u32_at(b, 0)).collect()))
 }

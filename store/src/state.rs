@@ -1,6 +1,7 @@
 //! What the writer, the sealing thread and the readers share: the list of segments and up to where they are durable.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::block_lists::BlockLists;
 use super::damage::{Damage, DamageLog, What};
 use super::format::SegmentHeader;
+use super::kept_filter::FilterRoom;
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
 use super::options::Options;
@@ -171,6 +173,7 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) damage: DamageLog,
     pub(super) block_lists: BlockLists,
+    pub(super) filter_room: FilterRoom,
     /// The threads that write segments are to leave off.
     pub(super) stopping: AtomicBool,
     /// Held while a sealed segment is written anew.
@@ -205,6 +208,7 @@ impl Shared {
             counters,
             damage,
             block_lists: BlockLists::default(),
+            filter_room: FilterRoom::default(),
             stopping: AtomicBool::new(false),
             rewriting: Mutex::new(()),
             erasing: AtomicUsize::new(0),
@@ -249,6 +253,18 @@ impl Shared {
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether retention was quicker than who met an error.
+    pub(super) fn is_gone(&self, sealed: &Sealed, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::NotFound && self.state().place(sealed.footer.id).is_none()
+    }
+
+    /// Whether a segment was written anew before who met an error could read it.
+    pub(super) fn is_replaced(&self, sealed: &Sealed, error: &io::Error) -> bool {
+        let state = self.state();
+        let now = (state.place(sealed.footer.id)).and_then(|at| state.segments.get(at));
+        error.kind() == io::ErrorKind::NotFound && now.is_some_and(|now| now.path() != sealed.path)
     }
 
     /// What readers leave out. To be asked for before [`Shared::erased`], and both before a file is read: what is not

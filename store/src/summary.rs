@@ -11,7 +11,7 @@ use distlog_proto::{Outcome, Severity};
 
 use super::batches::Batches;
 use super::columns::{BlockIndex, OUTCOMES, Reader, SEVERITIES, Unpack, Writer};
-use super::filter;
+use super::filter::{self, Probe};
 
 /// Summaries are no longer than this together, in bytes.
 const MAX_SUMMARIES: usize = 16 << 20;
@@ -43,11 +43,7 @@ impl BlockSummary {
         for (head, batch) in batches.parsed() {
             let service = index.service(batch.source().service.as_bytes());
             for record in head.records(&batch) {
-                let time = if record.time > 0 {
-                    record.time
-                } else {
-                    head.received
-                };
+                let time = record.time_or(head.received);
                 index.add(time, record.severity, service);
                 index.add_task(record.kind, record.outcome, record.duration);
             }
@@ -89,8 +85,8 @@ impl BlockSummary {
     }
 
     /// Which block of the filters tells about a word.
-    pub(super) fn filter_block(&self, word: u64) -> u64 {
-        let within = filter::block_of_word(word, self.filter_blocks as usize);
+    pub(super) fn filter_block(&self, word: &Probe) -> u64 {
+        let within = word.block(self.filter_blocks as usize);
         u64::from(self.filter_at) + within as u64
     }
 }
@@ -248,7 +244,7 @@ mod tests {
         let last = read[2].as_ref().unwrap();
         let end = (last.filter_at + last.filter_blocks) as usize;
         assert_eq!(filters.len(), end * filter::BLOCK);
-        assert!((0..1000).all(|word| (last.filter_block(word) as usize) < end));
+        assert!((0..1000).all(|word| (last.filter_block(&Probe::of_word(word)) as usize) < end));
     }
 
     proptest! {

@@ -9,7 +9,6 @@ use distlog_proto::BatchRef;
 use super::batch::Batch;
 use super::batches::Batches;
 use super::block_reader::BlockReader;
-use super::damage::{Damage, What};
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::{StoreFile, read_full};
@@ -17,8 +16,10 @@ use super::memory::FrameAt;
 use super::options::TraceKey;
 use super::removal::Removal;
 use super::scan::is_damage;
-use super::sealed::{self, BlockAt, Found};
+use super::sealed::BlockAt;
+use super::search::places_of;
 use super::state::{Live, Segment, Shared};
+use super::trace_index::Wanted;
 
 /// Places in a segment, each with the number behind its last record.
 enum Hits {
@@ -30,7 +31,7 @@ enum Hits {
 /// durable then.
 pub struct TraceCursor {
     shared: Arc<Shared>,
-    trace: TraceKey,
+    trace: Wanted,
     end: u64,
     /// Batches from this number on were not looked at.
     next: u64,
@@ -50,7 +51,7 @@ impl TraceCursor {
         };
         Self {
             shared,
-            trace,
+            trace: Wanted::new(trace),
             end,
             next: 0,
             erased,
@@ -103,7 +104,11 @@ impl TraceCursor {
                     return Ok(());
                 };
                 match self.look_up(segment) {
-                    Ok(hits) => self.hits = Some(hits),
+                    Ok(Some(hits)) => self.hits = Some(hits),
+                    Ok(None) => {
+                        self.segments.pop_front();
+                        continue;
+                    }
                     // Gone by retention, or written anew. A raw segment's open file does not mind.
                     Err(e) if e.kind() == io::ErrorKind::NotFound => {
                         let missing = segment.path().to_owned();
@@ -147,13 +152,13 @@ impl TraceCursor {
         self.hits = None;
     }
 
-    /// Where the trace is in a segment.
-    fn look_up(&self, segment: &Segment) -> io::Result<Hits> {
-        match segment {
+    /// Where the trace is in a segment, if it is there.
+    fn look_up(&self, segment: &Segment) -> io::Result<Option<Hits>> {
+        Ok(match segment {
             Segment::Live(live) => {
                 let memory = live.memory();
                 let mut frames = Vec::new();
-                memory.frames_of(&self.trace, &mut frames);
+                memory.frames_of(&self.trace.key, &mut frames);
                 let all = memory.frames();
                 let hits = frames
                     .into_iter()
@@ -163,37 +168,21 @@ impl TraceCursor {
                     })
                     .filter(|(frame, _)| frame.first < self.end)
                     .collect();
-                Ok(Hits::Live(Arc::clone(live), hits))
+                Some(Hits::Live(Arc::clone(live), hits))
             }
             Segment::Sealed(sealed) => {
-                let file = self.shared.layer.open(&sealed.path)?;
-                let found = sealed::look_up(&*file, &sealed.footer, &self.trace)?;
-                if found == Found::Blocks(Vec::new()) {
-                    return Ok(Hits::Sealed(file, VecDeque::new()));
-                }
-                let table = sealed::table(&*file, &sealed.footer)?.unwrap_or_default();
-                let end = sealed.footer.end;
-                let block = |n: usize| {
-                    let next = table.get(n + 1).map_or(end, |next| next.first);
-                    Some((*table.get(n)?, next))
-                };
-                let hits = match found {
-                    Found::Blocks(blocks) => {
-                        let blocks = blocks.into_iter();
-                        blocks.filter_map(|n| block(n as usize)).collect()
-                    }
-                    Found::Anywhere => {
-                        self.shared.note_damage(Damage {
-                            path: sealed.path.clone(),
-                            what: What::Index,
-                            lost: 0..0,
-                        });
-                        (0..table.len()).filter_map(block).collect()
-                    }
-                };
-                Ok(Hits::Sealed(file, hits))
+                let found = places_of(&self.shared, sealed, &self.trace)?;
+                found.map(|found| {
+                    let block = |place| {
+                        let place = place as usize;
+                        let numbers = found.list.numbers(place, sealed.footer.end)?;
+                        Some((*found.list.table.get(place)?, numbers.end))
+                    };
+                    let blocks = found.blocks.into_iter().filter_map(block);
+                    Hits::Sealed(found.file, blocks.collect())
+                })
             }
-        }
+        })
     }
 
     /// Reads the next frame or block that has the trace; false if there is none left in the segment.
@@ -238,7 +227,7 @@ impl TraceCursor {
             out.bytes.truncate(start);
             return Ok(true);
         }
-        let (trace, index) = (self.trace, self.shared.options.index);
+        let (trace, index) = (self.trace.key, self.shared.options.index);
         let left = self.next..self.end;
         let frames: Vec<_> = FramesIn::new(&out.bytes[start..]).collect();
         for (frame, range) in frames {

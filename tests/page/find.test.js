@@ -73,7 +73,10 @@ test("a condition is completed from names, fields and values", async () => {
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Tab");
   assert.equal(await condition(page).inputValue(), 'service == "payment" ');
-  await page.keyboard.type("&& fields.");
+  await page.keyboard.type("&& message.st");
+  await option("startsWith").waitFor();
+  for (const _ of "message.st") await page.keyboard.press("Backspace");
+  await page.keyboard.type("fields.");
   await option("fields.code").waitFor();
   assert.equal(await condition(page).getAttribute("aria-expanded"), "true");
   await shot(page, "find-completion");

@@ -29,6 +29,7 @@ story("failures are grouped, and come by themselves", async ({ feed, show }) => 
   assert.match(await bank.innerText(), /^3\b/m);
   assert.match(await bank.innerText(), /payment/);
   assert.match(await bank.innerText(), /ask the bank/);
+  assert.ok(await bank.locator(".sparkline path").getAttribute("d"));
   // What goes on stays where it is, and counts; what is new comes on top.
   const place = await bank.getAttribute("aria-rowindex");
   await orders(feed, { good: 0, bad: 2 });

@@ -71,6 +71,8 @@ test("a destination that does not answer is behind and fails", async () => {
   const { page, faults, close } = await status(lame);
   await summary(page, "tempo fails");
   assert.match(await cell(page, "Processors", "tempo", "behind").textContent(), /\(18\)/);
+  // The daemon reports it, too.
+  await row(page, "Reports of the last minutes", "tempo").filter({ hasText: "WARN" }).waitFor();
   await shot(page, "status-fails");
   assert.deepEqual(faults, []);
   await close();

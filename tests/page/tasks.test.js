@@ -17,6 +17,12 @@ const grid = (page) => page.getByRole("grid", { name: "Tasks" });
 const rows = (page) => grid(page).locator("[role=row][data-key]");
 const hasRows = (page, many) =>
   page.waitForFunction((many) => document.querySelectorAll("dl-task-list [data-key]").length === many, many);
+/** How many failed, were lost, were cancelled, and went well, as the histogram counts them. */
+const hasBars = (page, counts) =>
+  page.waitForFunction(
+    (counts) => [...document.querySelectorAll(".histogram-kind b")].map((one) => one.textContent).join(" ") === counts,
+    counts,
+  );
 
 story("who has just begun is told how records come in, and sees the first one", async ({ daemon, feed, show }) => {
   const page = await show();
@@ -114,9 +120,15 @@ story("filters are in the address, and an address shows what it says", async ({ 
   await page.getByRole("button", { name: "failed" }).click();
   await hasRows(page, 3);
   assert.match(page.url(), /\?outcome=failed$/);
-  await page.waitForFunction(() => document.querySelector(".histogram-kind:last-child b").textContent === "0");
+  await hasBars(page, "3 0 0 0");
   await page.getByRole("button", { name: "failed" }).click();
+  await page.getByRole("button", { name: "ok" }).click();
+  await hasRows(page, 10);
+  await hasBars(page, "0 0 0 10");
+  await page.getByRole("button", { name: "ok" }).click();
   await hasRows(page, 13);
+  // Requests are counted, not their parts.
+  await hasBars(page, "3 0 0 10");
   await page.getByRole("combobox", { name: "Service" }).selectOption("stock");
   await hasRows(page, 1);
   await page.goBack();

@@ -2,9 +2,9 @@
 
 import { get } from "../base/api.js";
 import { entry, literal, parts } from "./cel.js";
-import { names } from "./cel-names.js";
 
 /**
+ * @typedef {{ name: string, type: string, about: string, values?: string[] }} Name as `/api/v1/names` has it
  * @typedef {{ label: string, about: string, text: string, from: number, goesOn?: boolean }} Completion `text` replaces what is between `from` and
  *   the caret; where it `goesOn`, something has to follow
  * @typedef {object} Known
@@ -22,12 +22,6 @@ const JOIN = /(?:["'\])]|\b(?:\d+|[A-Z]+|true|false))\s+([&|]*)$/;
 const NAME = /(?:^|[\s(!&|[,])([A-Za-z_]\w*)?$/;
 
 const SEVERITIES = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-const METHODS = [
-  ["contains", "has this text in it"],
-  ["startsWith", "begins with it"],
-  ["endsWith", "ends with it"],
-  ["matches", "a regular expression"],
-];
 const OPERATORS = [
   ["==", "is"],
   ["!=", "is not"],
@@ -41,6 +35,20 @@ const JOINS = [
   ["||", "or"],
 ];
 
+/** @type {Promise<Name[]> | undefined} */
+let asked;
+
+/** All names of conditions: asked once. */
+async function names() {
+  asked ??= get("/api/v1/names").then((answer) => answer.names);
+  try {
+    return await asked;
+  } catch (error) {
+    asked = undefined;
+    throw error;
+  }
+}
+
 /**
  * @param {string} before the text before the caret
  * @param {Known} known
@@ -50,8 +58,9 @@ const JOINS = [
 export async function completions(before, known, signal) {
   const at = (/** @type {string | undefined} */ prefix) => before.length - (prefix?.length ?? 0);
   const all = await names();
+  const own = all.filter(({ name, type }) => type !== "function" && !SEVERITIES.includes(name));
   const isName = (/** @type {string} */ name) =>
-    /[.[]/.test(name) ? parts(name) : all.some((one) => one.name === name);
+    /[.[]/.test(name) ? parts(name) : own.some((one) => one.name === name);
   let found = ARGUMENT.exec(before) ?? VALUE.exec(before);
   if (found && isName(found[1])) return values(found[1], found[2] ?? "", at(found[2]), known, signal);
   found = ENTRY.exec(before);
@@ -69,7 +78,10 @@ export async function completions(before, known, signal) {
   }
   if (inString(before)) return [];
   found = METHOD.exec(before);
-  if (found) return offer(METHODS, found[2], at(found[2]), (name) => `${name}("`);
+  if (found) {
+    const methods = all.filter(({ about }) => about.startsWith("text.")).map(({ name, about }) => [name, about]);
+    return offer(methods, found[2], at(found[2]), (name) => `${name}(`);
+  }
   found = OPERATOR.exec(before);
   if (found && isName(found[1])) return offer(OPERATORS, found[2], at(found[2]), (name) => `${name} `);
   found = JOIN.exec(before);
@@ -77,12 +89,14 @@ export async function completions(before, known, signal) {
   found = NAME.exec(before);
   if (!found) return [];
   const prefix = found[1] ?? "";
-  return all
-    .filter(({ name, type }) => starts(name, prefix) && (prefix || !/function|constant|macro/.test(type)))
+  // Functions that stand behind a text or a list are offered there.
+  const functions = all.filter(({ name, type, about }) => type === "function" && about.startsWith(`${name}(`));
+  return [...own, ...(prefix ? functions : [])]
+    .filter(({ name }) => starts(name, prefix))
     .map(({ name, type, about }) => ({
       label: name,
-      about: about || type,
-      text: type === "map" ? `${name}.` : /function|macro/.test(type) ? `${name}(` : `${name} `,
+      about,
+      text: type === "map" ? `${name}.` : type === "function" ? `${name}(` : `${name} `,
       from: at(prefix),
       goesOn: true,
     }));

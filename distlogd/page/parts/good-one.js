@@ -1,7 +1,6 @@
 // Finds a task that went well, to compare a bad one with.
 
 import { address, get, taskPath } from "../base/api.js";
-import { outcomeClass } from "../base/outcome.js";
 
 /** Tasks of the name that are looked at. */
 const MOST = 200;
@@ -32,7 +31,6 @@ export async function compareWithGood(bad, signal) {
  * @returns {Promise<string | undefined>}
  */
 export async function newestGood(name, service, signal) {
-  const { items } = await get("/api/v1/tasks", { name, service, limit: MOST }, signal);
-  const isGood = (/** @type {any} */ task) => task.failed === 0 && outcomeClass(task.outcome) === "ok";
-  return items.find((/** @type {any} */ task) => task.name === name && isGood(task))?.id;
+  const { items } = await get("/api/v1/tasks", { name, service, ok: true, limit: MOST }, signal);
+  return items.find((/** @type {any} */ task) => task.name === name && task.failed === 0)?.id;
 }

@@ -1,13 +1,13 @@
 //! The parameters of a request. Each is declared once, with its shape; that declaration reads it and describes it.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use distlog_rules::nearest;
 use serde_json::Value;
 
 use super::problem::{Problem, quoted};
 use super::shapes::Shape;
+use crate::intake;
 
 /// A parameter.
 pub(super) struct Param<T> {
@@ -71,10 +71,7 @@ impl Params {
                 return Err(Problem::bad_request(why).about(&name, None, None));
             }
         }
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = since.map_or(0, |since| {
-            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-        });
+        let now = intake::now();
         Ok(Params { given, now })
     }
 

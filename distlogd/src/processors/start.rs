@@ -11,6 +11,8 @@ use distlog_store::Reader;
 use tokio::runtime::Handle;
 
 /// What a processor is made with.
+// Only `otlp` needs more than its name and token.
+#[cfg_attr(not(feature = "otlp-export"), allow(dead_code))]
 pub struct Start<'a> {
     /// Its name in the configuration.
     pub name: &'a str,

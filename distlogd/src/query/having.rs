@@ -52,12 +52,13 @@ impl Having {
         else {
             return Ok(self.may_be(trace_id));
         };
+        let traces = [trace_id];
         let wanted = Selection {
-            rows: Rows::OfTrace(trace_id),
+            rows: Rows::OfTraces(&traces),
             ..Selection::ALL
         };
         let mut buffer = BlockBuffer::default();
-        for block in reader.blocks_of(trace_id)? {
+        for block in reader.blocks_of(&traces)? {
             if block.numbers().start >= *end {
                 break;
             }

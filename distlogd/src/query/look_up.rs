@@ -1,9 +1,12 @@
-//! Looks up the traces of candidates, the newest first, on the threads of the pool.
+//! Looks up the traces of candidates, the newest first, on the threads of the pool. Traces of one time are looked up
+//! together, as they are in the same blocks.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use distlog_proto::TraceId;
 use distlog_store::{BlockBuffer, Reader};
 use tokio::sync::oneshot;
 
@@ -13,9 +16,12 @@ use super::pool::Job;
 use super::scan::Place;
 use super::trace_summary::{TaskItem, TraceSummary};
 
+/// Candidates that are looked up together.
+const GROUP: usize = 8;
+
 /// Tells what is listed for a candidate, if anything is.
 pub(super) type Choose =
-    Box<dyn Fn(Candidate, TraceSummary) -> Result<Option<TaskItem>, QueryError> + Send + Sync>;
+    Box<dyn Fn(Candidate, &TraceSummary) -> Result<Option<TaskItem>, QueryError> + Send + Sync>;
 
 /// What was found of the candidates.
 pub(super) struct Found {
@@ -73,11 +79,11 @@ impl Drop for Waiting {
     }
 }
 
-/// Held while a thread looks one up, so that a panic fails the query.
+/// Held while a thread looks some up, so that a panic fails the query.
 struct Work<'l> {
     of: &'l LookUps,
-    place: usize,
-    result: Result<Option<TaskItem>, QueryError>,
+    places: Range<usize>,
+    results: Result<Vec<Option<TaskItem>>, QueryError>,
 }
 
 impl LookUps {
@@ -120,24 +126,29 @@ impl LookUps {
             self.finish(&mut state);
             return None;
         }
-        let place = state.next;
-        state.next += 1;
+        let places = state.next..self.candidates.len().min(state.next + GROUP);
+        state.next = places.end;
         state.in_work += 1;
-        state.results.push(None);
+        state.results.resize_with(places.end, || None);
         Some(Work {
             of: self,
-            place,
-            result: Err(QueryError::Failed),
+            places,
+            results: Err(QueryError::Failed),
         })
     }
 
     fn look_up(
         &self,
-        candidate: Candidate,
+        candidates: &[Candidate],
         buffer: &mut BlockBuffer,
-    ) -> Result<Option<TaskItem>, QueryError> {
-        let summary = TraceSummary::read(&self.reader, candidate.trace_id, self.end, buffer)?;
-        (self.choose)(candidate, summary)
+    ) -> Result<Vec<Option<TaskItem>>, QueryError> {
+        let traces: Vec<TraceId> = candidates.iter().map(|one| one.trace_id).collect();
+        let summaries = TraceSummary::read_all(&self.reader, &traces, self.end, buffer)?;
+        let chosen = |one: &Candidate| match summaries.get(&one.trace_id) {
+            Some(summary) => (self.choose)(*one, summary),
+            None => Ok(None),
+        };
+        candidates.iter().map(chosen).collect()
     }
 
     /// Answers, if nothing is in work any more.
@@ -172,8 +183,12 @@ impl LookUps {
 impl Drop for Work<'_> {
     fn drop(&mut self) {
         let mut state = self.of.state();
-        match std::mem::replace(&mut self.result, Ok(None)) {
-            Ok(result) => state.results[self.place] = Some(result),
+        match std::mem::replace(&mut self.results, Ok(Vec::new())) {
+            Ok(results) => {
+                for (place, result) in self.places.clone().zip(results) {
+                    state.results[place] = Some(result);
+                }
+            }
             Err(error) => {
                 state.error.get_or_insert(error);
                 state.over = true;
@@ -194,7 +209,7 @@ impl Job for LookUps {
         let Some(mut work) = self.next() else {
             return false;
         };
-        work.result = self.look_up(self.candidates[work.place], buffer);
+        work.results = self.look_up(&self.candidates[work.places.clone()], buffer);
         true
     }
 

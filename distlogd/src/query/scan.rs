@@ -366,11 +366,7 @@ impl<C: Collect> Scan<C> {
                         return End::Failed(QueryError::Slow);
                     }
                 }
-                let time = match (any_time, record.time) {
-                    (Some(time), _) => time,
-                    (None, 0) => stored.head.received,
-                    (None, time) => time,
-                };
+                let time = any_time.unwrap_or_else(|| record.time_or(stored.head.received));
                 let place = Place {
                     time,
                     number: record.store_number,

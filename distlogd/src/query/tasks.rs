@@ -110,7 +110,7 @@ impl Wanted {
     fn item(
         &self,
         candidate: Candidate,
-        summary: TraceSummary,
+        summary: &TraceSummary,
     ) -> Result<Option<TaskItem>, QueryError> {
         let item = summary.item().filter(|item| self.ask.takes(item));
         let is_wanted = item.is_some() && self.having.takes(candidate.trace_id)?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use distlog_proto::wire::field::record as field;
+use distlog_proto::wire::{TaskRef, field::record as field};
 use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, SpanId, TraceId};
 use distlog_store::{BlockBuffer, ReadError, Reader, Rows, Selection};
 use schemars::JsonSchema;
@@ -79,41 +79,28 @@ struct Top {
 }
 
 impl TraceSummary {
-    /// Reads the records of a trace whose numbers are before `end`.
+    /// Reads the records of some traces whose numbers are before `end`. A block that several are in is read once.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub(super) fn read(
+    pub(super) fn read_all(
         reader: &Reader,
-        trace_id: TraceId,
+        traces: &[TraceId],
         end: u64,
         buffer: &mut BlockBuffer,
-    ) -> Result<TraceSummary, ReadError> {
-        let mut summary = TraceSummary::default();
-        let parts = parts_of(&PARTS);
-        let wanted = Selection {
-            rows: Rows::OfTrace(trace_id),
-            parts: &parts,
-            ..Selection::ALL
-        };
-        for block in reader.blocks_of(trace_id)? {
-            if block.numbers().start >= end {
-                break;
-            }
-            block.read(&wanted, buffer)?;
-            for stored in buffer.batches() {
-                // Valid when it was stored.
-                let Ok(batch) = BatchRef::parse(stored.bytes) else {
-                    continue;
-                };
-                for record in stored.records(&batch, wanted.severity, wanted.rows) {
-                    if record.store_number < end {
-                        summary.take(trace_id, &record, stored.head.received);
-                    }
-                }
-            }
+    ) -> Result<HashMap<TraceId, TraceSummary>, ReadError> {
+        let mut all = read(reader, traces, Rows::TasksOf(traces), end, buffer)?;
+        // Where a task has begun none of the logs is the topmost record, and most records are logs.
+        let rest = all.iter().filter(|(_, summary)| !summary.has_begun());
+        let rest: Vec<TraceId> = rest.map(|(trace, _)| *trace).collect();
+        if !rest.is_empty() {
+            all.extend(read(reader, &rest, Rows::OfTraces(&rest), end, buffer)?);
         }
-        Ok(summary)
+        Ok(all)
+    }
+
+    fn has_begun(&self) -> bool {
+        self.top.as_ref().is_some_and(|top| top.rank > Rank::Log)
     }
 
     /// What a task is called.
@@ -124,16 +111,11 @@ impl TraceSummary {
         }
     }
 
-    fn take(&mut self, trace_id: TraceId, record: &RecordRef<'_>, received: u64) {
-        let Some(task) = record.task.filter(|task| task.trace_id == trace_id) else {
-            return;
+    fn take(&mut self, task: &TaskRef<'_>, record: &RecordRef<'_>, received: u64) {
+        let place = Place {
+            time: record.time_or(received),
+            number: record.store_number,
         };
-        let time = match record.time {
-            0 => received,
-            time => time,
-        };
-        let number = record.store_number;
-        let place = Place { time, number };
         if record.kind == Kind::End {
             let end = End {
                 outcome: record.outcome,
@@ -142,7 +124,7 @@ impl TraceSummary {
             };
             self.end((task.span_id, record.run()), end);
         }
-        self.consider(trace_id, record, place);
+        self.consider(task, record, place);
     }
 
     fn end(&mut self, span: (SpanId, u64), end: End) {
@@ -157,8 +139,8 @@ impl TraceSummary {
     }
 
     /// Takes a record for the topmost one if it is that.
-    fn consider(&mut self, trace_id: TraceId, record: &RecordRef<'_>, place: Place) {
-        let (Some(rank), Some(task)) = (Rank::of(record), record.task) else {
+    fn consider(&mut self, task: &TaskRef<'_>, record: &RecordRef<'_>, place: Place) {
+        let Some(rank) = Rank::of(record) else {
             return;
         };
         let known = self.top.as_ref().map(|top| (top.rank, top.place));
@@ -166,6 +148,7 @@ impl TraceSummary {
             return;
         }
         let root = rank >= Rank::Imported;
+        let trace_id = task.trace_id;
         let id = match task.path {
             path if root && !path.is_empty() => format!("{trace_id}/{}", cut(path, MAX_ID)),
             _ => trace_id.to_string(),
@@ -218,14 +201,15 @@ impl TraceSummary {
     }
 
     /// As it is answered.
-    pub(super) fn item(self) -> Option<TaskItem> {
+    pub(super) fn item(&self) -> Option<TaskItem> {
         let end = self.end_of_top().copied();
         let failed = self.ends.values().filter(|end| end.outcome.is_failure());
         let failed = failed.count() as u64;
-        let Top { rank, mut item, .. } = self.top?;
+        let top = self.top.as_ref()?;
+        let mut item = top.item.clone();
         item.failed = failed;
         item.outcome = match end {
-            _ if rank == Rank::Log => "unknown",
+            _ if top.rank == Rank::Log => "unknown",
             None => "running",
             Some(End {
                 outcome: Outcome::Unset,
@@ -238,6 +222,44 @@ impl TraceSummary {
         item.duration_ns = took.filter(|_| item.begin_ns.is_some());
         Some(item)
     }
+}
+
+fn read(
+    reader: &Reader,
+    traces: &[TraceId],
+    rows: Rows<'_>,
+    end: u64,
+    buffer: &mut BlockBuffer,
+) -> Result<HashMap<TraceId, TraceSummary>, ReadError> {
+    let parts = parts_of(&PARTS);
+    let wanted = Selection {
+        rows,
+        parts: &parts,
+        ..Selection::ALL
+    };
+    let each = traces.iter().map(|trace| (*trace, TraceSummary::default()));
+    let mut all: HashMap<_, _> = each.collect();
+    for block in reader.blocks_of(traces)? {
+        if block.numbers().start >= end {
+            break;
+        }
+        block.read(&wanted, buffer)?;
+        for stored in buffer.batches() {
+            // Valid when it was stored.
+            let Ok(batch) = BatchRef::parse(stored.bytes) else {
+                continue;
+            };
+            for record in stored.records(&batch, wanted.severity, wanted.rows) {
+                if record.store_number < end
+                    && let Some(task) = &record.task
+                    && let Some(summary) = all.get_mut(&task.trace_id)
+                {
+                    summary.take(task, &record, stored.head.received);
+                }
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn cut(text: &str, limit: usize) -> &str {

@@ -204,6 +204,7 @@ pub struct Progress {
 }
 
 /// What one processor `otlp` has sent. What is sent again after a failure counts again.
+#[cfg(feature = "otlp-export")]
 #[derive(Debug, Default)]
 #[allow(missing_docs)] // The help of each is in the table.
 pub struct OtlpCounters {
@@ -233,6 +234,7 @@ impl Metrics {
     }
 
     /// The counters of a processor `otlp`.
+    #[cfg(feature = "otlp-export")]
     pub(crate) fn otlp(&self, processor: &str) -> OtlpCounters {
         let of = |counters: &Counters<1>| counters.get([escape(processor)]);
         OtlpCounters {

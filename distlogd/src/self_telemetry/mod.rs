@@ -15,7 +15,9 @@ mod reports;
 mod scrape;
 
 pub use last_error::TimedError;
-pub use metrics::{Metrics, OtlpCounters, Progress};
+#[cfg(feature = "otlp-export")]
+pub use metrics::OtlpCounters;
+pub use metrics::{Metrics, Progress};
 pub use own_records::OwnRecords;
 pub(crate) use producer_drops::{ProducerDrops, ProducerInfo};
 pub(crate) use rate_limited::{OncePerKey, RateLimited};

@@ -95,10 +95,7 @@ impl Builder {
         if let Some(parent) = task.parent_span_id {
             self.first_of(parent);
         }
-        let time = match record.time {
-            0 => received,
-            time => time,
-        };
+        let time = record.time_or(received);
         let Some(node) = self.nodes.get_mut(at as usize) else {
             return;
         };

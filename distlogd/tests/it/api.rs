@@ -1,6 +1,6 @@
 //! The API as a whole: its description, its problems, its limits, and what hostile clients ask.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::mpsc;
@@ -477,16 +477,28 @@ fn many_queries_at_once_run_wait_or_are_refused_and_end_with_their_clients() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = daemon(&folder);
     store_much(&daemon);
-    let alone = begin_slow(&daemon, 0);
-    eventually("one query", || match load(&daemon) {
-        (1.0, 0.0) => Ok(()),
-        other => Err(other),
-    });
-    drop(alone);
-    eventually("no query", || match load(&daemon) {
-        (0.0, 0.0) => Ok(()),
-        other => Err(other),
-    });
+    let running = |queries| {
+        eventually("so many queries", || match load(&daemon) {
+            (running, 0.0) if running == queries => Ok(()),
+            other => Err(other),
+        });
+    };
+    // Both have the same to do, by turns: the first one would be done first.
+    let first = begin_slow(&daemon, 0);
+    running(1.0);
+    let second = begin_slow(&daemon, 1);
+    running(2.0);
+    drop(second);
+    running(1.0);
+    first.set_nonblocking(true).unwrap();
+    let answered = first.peek(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(
+        answered,
+        Err(ErrorKind::WouldBlock),
+        "the first one still runs"
+    );
+    drop(first);
+    running(0.0);
 
     let mut held: Vec<TcpStream> = (0..80).map(|number| begin_slow(&daemon, number)).collect();
     eventually("a full queue", || match load(&daemon) {
@@ -519,10 +531,7 @@ fn many_queries_at_once_run_wait_or_are_refused_and_end_with_their_clients() {
         other => Err(other),
     });
     drop(held);
-    eventually("no query", || match load(&daemon) {
-        (0.0, 0.0) => Ok(()),
-        other => Err(other),
-    });
+    running(0.0);
     assert_eq!(ask(&daemon, "/api/v1/records?limit=1").0, 200);
 }
 

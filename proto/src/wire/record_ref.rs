@@ -160,6 +160,14 @@ impl<'a> RecordRef<'a> {
         Ok(record)
     }
 
+    /// Its time or, where it says none, when it was `received`; in ns since the epoch.
+    pub fn time_or(&self, received: u64) -> u64 {
+        match self.time {
+            0 => received,
+            time => time,
+        }
+    }
+
     /// Bytes of the record.
     pub(super) fn encoded_len(&self) -> usize {
         self.whole.len()

@@ -369,7 +369,7 @@ impl Encoder {
         let number = number.ok_or(Odd::Bytes)?;
         let number = if message == Message::Record {
             // As `decode.rs` puts them together: of these types only.
-            if tag == TIME || tag & 7 == VARINT {
+            if tag == TIME || (tag & 7 == VARINT && tag >> 3 != record::TIME) {
                 row.number(tag >> 3, number);
             }
             match tag {

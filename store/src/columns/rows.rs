@@ -29,8 +29,10 @@ pub enum Rows<'s> {
     All,
     /// Ends of tasks in one of these ways, and begins of tasks that have none above.
     Ended(&'s [Outcome]),
-    /// Those of the tasks of a trace.
-    OfTrace(TraceId),
+    /// Those of the tasks of some traces.
+    OfTraces(&'s [TraceId]),
+    /// Begins and ends of the tasks of some traces.
+    TasksOf(&'s [TraceId]),
 }
 
 impl Rows<'_> {
@@ -39,7 +41,8 @@ impl Rows<'_> {
         let may_have = match self {
             Rows::All => Ok(true),
             Rows::Ended(outcomes) => ends(bytes, outcomes),
-            Rows::OfTrace(trace) => names(bytes, &trace.to_bytes()),
+            Rows::OfTraces(traces) => names(bytes, traces, false),
+            Rows::TasksOf(traces) => names(bytes, traces, true),
         };
         // Who reads it meets the error, too.
         may_have.unwrap_or(true)
@@ -64,21 +67,32 @@ fn ends(bytes: &[u8], outcomes: &[Outcome]) -> Result<bool, DecodeError> {
     })
 }
 
-/// Whether a record names a trace as that of its task.
-fn names(bytes: &[u8], trace: &[u8; 16]) -> Result<bool, DecodeError> {
+/// Whether a record names one of these traces as that of its task, and begins or ends it if that is asked for.
+fn names(bytes: &[u8], traces: &[TraceId], bounds: bool) -> Result<bool, DecodeError> {
+    let (mut kind, mut named) = (Kind::Event, false);
     for item in Scan::new("Record", bytes) {
         let item = item?;
-        if item.number != record::TASK {
-            continue;
-        }
-        for field in Scan::new("Task", item.bytes()?) {
-            let field = field?;
-            if field.number == task::TRACE_ID && field.bytes()? == trace {
-                return Ok(true);
+        match item.number {
+            record::KIND => kind = Kind::from_number(item.varint()?),
+            record::TASK => {
+                for field in Scan::new("Task", item.bytes()?) {
+                    let field = field?;
+                    named |= field.number == task::TRACE_ID && is_one(field.bytes()?, traces);
+                }
             }
+            _ => {}
         }
     }
-    Ok(false)
+    Ok(named && (!bounds || is_bound(kind)))
+}
+
+fn is_one(trace: &[u8], traces: &[TraceId]) -> bool {
+    traces.iter().any(|one| one.to_bytes() == *trace)
+}
+
+/// Whether a task begins or ends there.
+fn is_bound(kind: Kind) -> bool {
+    matches!(kind, Kind::Begin | Kind::End)
 }
 
 /// Where the values of a column are, row by row.
@@ -157,7 +171,11 @@ impl Block {
         match wanted {
             Rows::All => {}
             Rows::Ended(outcomes) => self.keep_ended(outcomes, &mut rows, body, unpack)?,
-            Rows::OfTrace(trace) => self.keep_trace(trace, &mut rows, body, unpack)?,
+            Rows::OfTraces(traces) => self.keep_traces(traces, &mut rows, body, unpack)?,
+            Rows::TasksOf(traces) => {
+                self.keep_bounds(&mut rows, body, unpack)?;
+                self.keep_traces(traces, &mut rows, body, unpack)?;
+            }
         }
         Some(rows)
     }
@@ -286,24 +304,47 @@ impl Block {
         })
     }
 
-    fn keep_trace(
+    fn keep_bounds(
         &mut self,
-        trace: TraceId,
         rows: &mut [bool],
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<()> {
+        let mut kind = Places::of(self, Message::Record, KIND, NO_NAME);
+        kind.load(self, body, unpack)?;
+        let kinds = kind.numbers(self)?;
+        self.keep(rows, |shape| {
+            Some(match kind.next(shape)? {
+                Place::None => false,
+                Place::At(at) => is_bound(Kind::from_number(*kinds.get(at)?)),
+                Place::Several => true,
+            })
+        })
+    }
+
+    fn keep_traces(
+        &mut self,
+        wanted: &[TraceId],
+        rows: &mut [bool],
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<()> {
+        if !rows.contains(&true) {
+            return Some(());
+        }
         let mut place = Places::of(self, Message::Task, TRACE_ID, NO_NAME);
-        place.load(self, body, unpack)?;
+        if let Some(column) = place.column {
+            let values = self.values_in(column, rows);
+            self.load_some(column, values.as_deref(), body, unpack)?;
+        }
         let traces = match place.column.and_then(|column| self.columns.get(column)) {
             Some(Values::Texts(traces)) => Some(traces),
             Some(Values::Numbers(_) | Values::Unread) | None => None,
         };
-        let trace = trace.to_bytes();
         self.keep(rows, |shape| {
             Some(match place.next(shape)? {
                 Place::None => false,
-                Place::At(at) => traces?.get(at)? == trace,
+                Place::At(at) => is_one(traces?.get(at)?, wanted),
                 Place::Several => true,
             })
         })

@@ -161,6 +161,9 @@ proptest! {
         let of_trace = |record: &Record| {
             record.task.as_ref().is_some_and(|task| task.trace_id == trace)
         };
+        let tasks = |record: &Record| {
+            of_trace(record) && matches!(record.kind, Kind::Begin | Kind::End)
+        };
         let numbers = |seen: &[Seen]| seen.iter().map(|seen| seen.number).collect::<Vec<_>>();
         let expected = |is_wanted: &dyn Fn(&Record) -> bool| {
             let mut seen = all(&raw);
@@ -168,9 +171,10 @@ proptest! {
             numbers(&seen)
         };
         let rows = |rows| numbers(&read(&raw, &Selection { rows, ..Selection::ALL }));
-        let outcomes = [outcome];
+        let (outcomes, traces) = ([outcome], [trace]);
         prop_assert_eq!(rows(Rows::Ended(&outcomes)), expected(&ended));
-        prop_assert_eq!(rows(Rows::OfTrace(trace)), expected(&of_trace));
+        prop_assert_eq!(rows(Rows::OfTraces(&traces)), expected(&of_trace));
+        prop_assert_eq!(rows(Rows::TasksOf(&traces)), expected(&tasks));
         // Where there are no columns.
         for (frame, range) in FramesIn::new(&raw) {
             for (_, _, body) in BatchesOf::new(&frame, &raw[range.clone()]) {
@@ -183,7 +187,8 @@ proptest! {
                 let expected = |is_wanted: &dyn Fn(&Record) -> bool| -> Vec<usize> {
                     (0..all.len()).filter(|at| is_wanted(&all[*at])).collect()
                 };
-                prop_assert_eq!(read(Rows::OfTrace(trace)), expected(&of_trace));
+                prop_assert_eq!(read(Rows::OfTraces(&traces)), expected(&of_trace));
+                prop_assert_eq!(read(Rows::TasksOf(&traces)), expected(&tasks));
                 let begins_or_ended = |record: &Record| record.kind == Kind::Begin || ended(record);
                 prop_assert_eq!(read(Rows::Ended(&outcomes)), expected(&begins_or_ended));
             }
@@ -202,9 +207,10 @@ proptest! {
         body[at] ^= byte;
         let least = Selection { severity: Severity::WARN, ..Selection::ALL };
         let trace = TraceId::from_bytes([1; 16]).unwrap();
-        let [of_trace, ended] = [Rows::OfTrace(trace), Rows::Ended(&[Outcome::Failed])]
-            .map(|rows| Selection { rows, ..Selection::ALL });
-        for wanted in [least, of_trace, ended, Selection::ALL] {
+        let traces = [trace];
+        let rows = [Rows::OfTraces(&traces), Rows::TasksOf(&traces), Rows::Ended(&[Outcome::Failed])];
+        let [of_trace, tasks, ended] = rows.map(|rows| Selection { rows, ..Selection::ALL });
+        for wanted in [least, of_trace, tasks, ended, Selection::ALL] {
             let _ = select(&mut &*body, raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
             let _ = select(&mut &body[..at], raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
         }

@@ -148,11 +148,7 @@ fn check(reader: &Reader, knows_words: bool) -> usize {
             let batch = BatchRef::parse(bytes).unwrap();
             for record in batch.records() {
                 let record = record.unwrap();
-                let time = if record.time > 0 {
-                    record.time
-                } else {
-                    head.received
-                };
+                let time = record.time_or(head.received);
                 (first, last) = (first.min(time), last.max(time));
                 let severity = u32::from(record.severity.number());
                 *counts

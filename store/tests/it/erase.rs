@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use distlog_proto::TraceId;
@@ -117,6 +118,8 @@ fn they_are_gone_at_once_and_then_from_the_files() {
             assert_eq!(read_blocks(&reader), left);
             assert_eq!(read_trace(&reader, trace(3)), []);
             assert_eq!(read_trace(&reader, trace(4)).len(), 1);
+            assert_eq!(read_trace_in_blocks(&reader, trace(3)), []);
+            assert_eq!(read_trace_in_blocks(&reader, trace(4)).len(), 1);
             assert_eq!(store.stats().damaged, 0);
         };
         let total = reader.end() - reader.first();
@@ -191,6 +194,62 @@ fn they_are_gone_at_once_and_then_from_the_files() {
             (removed, total - removed + 1)
         );
     }
+}
+
+#[test]
+fn look_ups_stay_right_while_segments_are_written_anew_and_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        keep_size: Some(60_000),
+        compress: false,
+        ..options(20_000)
+    };
+    let mut store = Store::open(dir.path(), options).unwrap();
+    let (reader, eraser) = (store.reader(), store.eraser());
+    let mut all = fill(&mut store, 100);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                // These are never deleted.
+                for n in (1..100).step_by(2) {
+                    let before = read_trace(&reader, trace(n));
+                    let after = read_trace_in_blocks(&reader, trace(n));
+                    let (first, again) = (reader.first(), read_trace(&reader, trace(n)));
+                    let mut kept = before.iter().filter(|got| got.first >= first);
+                    assert!(kept.all(|got| after.contains(got)), "trace {n}");
+                    let first = reader.first();
+                    let mut kept = after.iter().filter(|got| got.first >= first);
+                    assert!(kept.all(|got| again.contains(got)), "trace {n}");
+                }
+            }
+        });
+        for round in 0..40 {
+            let gone = trace(round * 2);
+            let removal = removal(gone, reader.end());
+            reader.leave_out(vec![removal.clone()]);
+            assert_eq!(read_trace_in_blocks(&reader, gone), []);
+            seal(&mut store, removal.before);
+            eraser.erase(&removal, |_| {}).unwrap();
+            reader.leave_out(Vec::new());
+            all = without(&all, gone);
+            all.extend(fill(&mut store, 20));
+            store.maintain(1).unwrap();
+            all.retain(|got| got.first >= reader.first());
+            for n in 0..100 {
+                let mut expected = all.clone();
+                expected.retain(|got| {
+                    let mut has = false;
+                    find_traces(&got.bytes, &mut |found| has |= found == trace(n));
+                    has
+                });
+                assert_eq!(read_trace_in_blocks(&reader, trace(n)), expected);
+                assert_eq!(read_trace(&reader, trace(n)), expected);
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(store.stats().damaged, 0);
 }
 
 #[test]

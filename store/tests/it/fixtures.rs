@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use distlog_proto::{ProducerId, TraceId};
-use distlog_store::{Append, AppendOutcome, Batch, Batches, Options, Progress, Reader, Store};
+use distlog_store::{
+    Append, AppendOutcome, Batch, Batches, BlockBuffer, Options, Progress, Reader, Selection, Store,
+};
 
 /// The bytes of a test batch: a count, so many trace ids, a payload.
 pub fn body(traces: &[TraceId], payload: &[u8]) -> Vec<u8> {
@@ -104,6 +106,22 @@ pub fn read_trace(reader: &Reader, trace: TraceId) -> Vec<Got> {
         }
         all.extend(got(&out));
     }
+}
+
+/// The same by blocks, as queries look traces up.
+pub fn read_trace_in_blocks(reader: &Reader, trace: TraceId) -> Vec<Got> {
+    let mut buffer = BlockBuffer::default();
+    let mut all = Vec::new();
+    for block in reader.blocks_of(&[trace]).unwrap() {
+        block.read(&Selection::ALL, &mut buffer).unwrap();
+        all.extend(buffer.batches().map(|batch| one(batch.head, batch.bytes)));
+    }
+    all.retain(|got| {
+        let mut has = false;
+        find_traces(&got.bytes, &mut |found| has |= found == trace);
+        has
+    });
+    all
 }
 
 /// Appends the next batch of a producer, and gives what a reader should get.

@@ -32,7 +32,7 @@ fn blocks(reader: &Reader) -> Vec<Block> {
 
 /// The blocks of the trace of batch `n` have that batch, and are few.
 fn check_blocks_of(reader: &Reader, n: u64) {
-    let of_trace = reader.blocks_of(trace(n)).unwrap();
+    let of_trace = reader.blocks_of(&[trace(n)]).unwrap();
     let all = read_all(reader);
     let found = read_blocks(&of_trace);
     assert!(found.contains(&all[n as usize]));

@@ -14,6 +14,8 @@ fn check(store: &Store, model: &Model, traces: u64) -> Result<(), TestCaseError>
     let reader = store.reader();
     for n in 0..traces + 20 {
         let expected = model.get(&n).cloned().unwrap_or_default();
+        let in_blocks = read_trace_in_blocks(&reader, trace(n));
+        prop_assert_eq!(&in_blocks, &expected, "trace {} in blocks", n);
         prop_assert_eq!(read_trace(&reader, trace(n)), expected, "trace {}", n);
     }
     Ok(())
@@ -78,6 +80,37 @@ fn many_traces_in_many_segments() {
         let expected = model.remove(&n).unwrap_or_default();
         assert_eq!(read_trace(&reader, trace(n)), expected, "trace {n}");
     }
+}
+
+#[test]
+fn segments_that_do_not_have_a_trace_are_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), options(8 << 10)).unwrap();
+    for n in 0..100u64 {
+        append(
+            &mut store,
+            producer(0),
+            1,
+            &body(&[trace(n)], &[n as u8; 500]),
+        );
+        store.commit().unwrap();
+    }
+    wait_sealed(&store);
+    let reader = store.reader();
+    assert!(!reader.blocks_of(&[trace(3)]).unwrap().is_empty());
+    for entry in fs::read_dir(dir.path().join("segments")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "seal") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    // Their filters are in memory. Of each hundred that it does not have one says maybe.
+    let absent = (100..200).filter(|n| match reader.blocks_of(&[trace(*n)]) {
+        Ok(blocks) => blocks.is_empty() && read_trace(&reader, trace(*n)).is_empty(),
+        Err(_) => false,
+    });
+    assert!(absent.count() > 50);
+    assert!(reader.blocks_of(&[trace(3)]).is_err());
 }
 
 #[test]

@@ -142,7 +142,7 @@ class TasksPage extends HTMLElement {
     // Those that run have no end to be counted.
     const ended = outcomes().filter((outcome) => outcome !== "running");
     const conditions = [
-      'kind == "end"',
+      'kind == "end" && root',
       least && `duration >= duration("${least}ms")`,
       ended.length &&
         `outcome in [${ended

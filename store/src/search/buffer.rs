@@ -1,0 +1,114 @@
+//! What was read of a block.
+
+use std::io;
+
+use distlog_proto::{BatchRef, RecordRef, Severity};
+
+use crate::batch::Batch;
+use crate::batches::Batches;
+use crate::block_reader::{BlockReader, Selected};
+use crate::columns::{Rows, Selection, SomeRecords};
+use crate::layer::StoreFile;
+use crate::sealed::BlockAt;
+
+/// What [`Block::read`](super::Block::read) fills. Use one again and again: it keeps its memory.
+#[derive(Default)]
+pub struct BlockBuffer {
+    pub(super) batches: Batches,
+    blocks: BlockReader,
+    /// Of batches that were not read as a whole which of its records are there, one after the other.
+    places: Vec<u32>,
+    /// Where those of each batch end; none where all were read as a whole.
+    ends: Vec<usize>,
+}
+
+/// A batch of a block, with the records that were read.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockBatch<'b> {
+    /// What it is as a whole.
+    pub head: &'b Batch,
+    /// Its bytes, without the records that were not read.
+    pub bytes: &'b [u8],
+    places: Option<&'b [u32]>,
+}
+
+impl BlockBuffer {
+    /// The batches of the block that was read last.
+    pub fn batches(&self) -> impl Iterator<Item = BlockBatch<'_>> {
+        let mut start = 0;
+        self.batches
+            .iter()
+            .enumerate()
+            .map(move |(at, (head, bytes))| BlockBatch {
+                head,
+                bytes,
+                places: self.ends.get(at).and_then(|end| {
+                    let start = std::mem::replace(&mut start, *end);
+                    self.places.get(start..*end)
+                }),
+            })
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.batches.clear();
+        self.places.clear();
+        self.ends.clear();
+    }
+
+    /// Reads a block of a sealed segment: all of it, or what is wanted. `None` if it is damaged; what is here is to be
+    /// cleared then.
+    pub(super) fn read(
+        &mut self,
+        file: &dyn StoreFile,
+        at: &BlockAt,
+        wanted: Option<&Selection<'_>>,
+    ) -> io::Result<Option<Selected>> {
+        // Heads are added while bytes are.
+        let mut bytes = std::mem::take(&mut self.batches.bytes);
+        let read = match wanted {
+            None => {
+                let good = self.blocks.read(file, at, &mut bytes);
+                good.map(|good| good.then_some(Selected::Frames))
+            }
+            Some(wanted) => {
+                let mut add = |some: SomeRecords<'_>| {
+                    self.batches.add(&some.header, some.first, some.range);
+                    self.places.extend_from_slice(some.places);
+                    self.ends.push(self.places.len());
+                };
+                self.blocks.select(file, at, wanted, &mut bytes, &mut add)
+            }
+        };
+        self.batches.bytes = bytes;
+        read
+    }
+}
+
+impl<'b> BlockBatch<'b> {
+    /// Its records that were read, with their numbers in the store, except some that are less severe or none of these
+    /// rows; `parsed` is the batch itself.
+    pub fn records<'a>(
+        &self,
+        parsed: &'a BatchRef<'a>,
+        least: Severity,
+        rows: Rows<'a>,
+    ) -> impl Iterator<Item = RecordRef<'a>> + use<'a, 'b> {
+        let (first, places) = (self.head.first, self.places);
+        let place = move |at: usize| match places {
+            Some(places) => places.get(at).copied().map(u64::from),
+            None => Some(at as u64),
+        };
+        // What was selected was so by these.
+        let (least, rows) = match places {
+            Some(_) => (Severity::UNSET, Rows::All),
+            None => (least, rows),
+        };
+        let records = parsed.records_from(least, move |bytes| rows.may_have(bytes));
+        records.filter_map(move |(at, record)| {
+            // Valid when it was stored.
+            let mut record = record.ok()?;
+            record.store_number = first + place(at)?;
+            Some(record)
+        })
+    }
+}
