@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::answers;
 use super::endpoint::{Ask, Content, Endpoint, JSON, NDJSON, Verb};
-use super::filter_params::{CURSOR, FROM, PageAsk, SERVICE, TIMEOUT_PARAM, TO, limit, times};
+use super::filter_params::{CURSOR, FROM, PageAsk, Q, SERVICE, TIMEOUT_PARAM, TO, limit, times};
 use super::params::{Param, Params};
 use super::problem::Problem;
 use super::progress::{self, PROGRESS};
@@ -66,7 +66,7 @@ pub(super) const TASKS: Endpoint = Endpoint {
     path: "/api/v1/tasks",
     name: "listTasks",
     title: "List tasks",
-    about: "Requests, jobs and other tasks that began a trace, newest first. One or more of running, failed, lost, \
+    about: "Requests, jobs and other tasks that began a trace, newest first, with `q` those that have a record with these words. One or more of running, failed, lost, \
             cancelled and ok list only these.",
     params: &[
         &STATES[0],
@@ -76,6 +76,7 @@ pub(super) const TASKS: Endpoint = Endpoint {
         &OK,
         &SERVICE,
         &NAME,
+        &Q,
         &MIN_DURATION,
         &FROM,
         &TO,
@@ -222,6 +223,7 @@ pub(super) async fn list_tasks(
         states,
         service: params.get(&SERVICE)?,
         name: params.get(&NAME)?.map(|name| name.to_lowercase()),
+        phrases: params.get(&Q)?,
         min_duration: u64::try_from(min_duration).unwrap_or(u64::MAX),
         now: params.now(),
     };

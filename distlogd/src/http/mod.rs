@@ -113,7 +113,7 @@ const INDEX: &str = "\
 distlogd: with a browser the page is here
 
 GET /api/v1/tasks?limit=20            tasks that began a trace, newest first, as JSON; &failed=true &lost=true
-                                      &running=true &cancelled=true &ok=true &service=NAME &name=TEXT
+                                      &running=true &cancelled=true &ok=true &service=NAME &name=TEXT &q=WORDS
                                       &min_duration=2s &from=1h &to=TIME &cursor=NEXT
 GET /api/v1/tasks/ID                  the tree of a task, as JSON; ?format=text draws it, ?format=outline has it in
                                       few words, ?format=records lists its records; &depth=100 levels,

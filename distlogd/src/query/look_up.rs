@@ -20,7 +20,8 @@ use super::trace_summary::{TaskItem, TraceSummary};
 const GROUP: usize = 8;
 
 /// Tells what is listed for a candidate, if anything is.
-pub(super) type Choose = Box<dyn Fn(Candidate, &TraceSummary) -> Option<TaskItem> + Send + Sync>;
+pub(super) type Choose =
+    Box<dyn Fn(Candidate, &TraceSummary) -> Result<Option<TaskItem>, QueryError> + Send + Sync>;
 
 /// What was found of the candidates.
 pub(super) struct Found {
@@ -143,8 +144,11 @@ impl LookUps {
     ) -> Result<Vec<Option<TaskItem>>, QueryError> {
         let traces: Vec<TraceId> = candidates.iter().map(|one| one.trace_id).collect();
         let summaries = TraceSummary::read_all(&self.reader, &traces, self.end, buffer)?;
-        let chosen = |one: &Candidate| (self.choose)(*one, summaries.get(&one.trace_id)?);
-        Ok(candidates.iter().map(chosen).collect())
+        let chosen = |one: &Candidate| match summaries.get(&one.trace_id) {
+            Some(summary) => (self.choose)(*one, summary),
+            None => Ok(None),
+        };
+        candidates.iter().map(chosen).collect()
     }
 
     /// Answers, if nothing is in work any more.

@@ -7,7 +7,8 @@
 //! `pool.rs` has the threads, `scan.rs` one query on its way over the blocks, `filter.rs` with `phrase.rs` the tests,
 //! `time.rs` the times that people write, `budget.rs` the memory of all queries together. `newest.rs` collects the
 //! newest records for `find`, in pages (`cursor.rs`); `stats.rs` counts groups (`grouping.rs`); `tasks.rs` lists tasks,
-//! with `candidates.rs`, `ended.rs`, `look_up.rs` and `trace_summary.rs`; `problems.rs` groups failures (`only.rs`).
+//! with `candidates.rs`, `ended.rs`, `having.rs`, `look_up.rs` and `trace_summary.rs`; `problems.rs` groups failures
+//! (`only.rs`, `slots.rs`).
 //! `stored_tree.rs` builds the tree of a trace, `diff.rs` compares two, with `diff_pairs.rs`. `span_names.rs`,
 //! `trace_search.rs`, `trace_spans.rs` and `calls.rs` see tasks as spans, for Jaeger's API.
 
@@ -21,6 +22,7 @@ mod ended;
 mod error;
 mod filter;
 mod grouping;
+mod having;
 mod look_up;
 mod newest;
 mod only;

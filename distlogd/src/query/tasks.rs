@@ -16,8 +16,10 @@ use distlog_proto::{Outcome, RecordRef};
 use super::candidates::{Candidate, Candidates, Judge, Rank};
 use super::cursor::{Cursor, Window};
 use super::ended::EndedTasks;
+use super::having::Having;
 use super::look_up::{Choose, Found, LookUps};
 use super::only::{Ends, Only};
+use super::phrase::Phrase;
 use super::scan::{Counters, Place};
 use super::time::is_within;
 pub use super::trace_summary::TaskItem;
@@ -51,6 +53,8 @@ pub struct TasksAsk {
     pub name: Option<String>,
     /// That took at least so long, in ns; of one that runs the time until now counts.
     pub min_duration: u64,
+    /// With a record somewhere in its trace that has all these.
+    pub phrases: Vec<Phrase>,
     /// The present time, in ns since the epoch.
     pub now: u64,
 }
@@ -95,7 +99,42 @@ impl TasksAsk {
     }
 }
 
-impl Judge for TasksAsk {
+/// Which traces are wanted.
+struct Wanted {
+    ask: TasksAsk,
+    having: Having,
+}
+
+impl Wanted {
+    /// What is listed of a trace, if it is wanted.
+    fn item(
+        &self,
+        candidate: Candidate,
+        summary: &TraceSummary,
+    ) -> Result<Option<TaskItem>, QueryError> {
+        let item = summary.item().filter(|item| self.ask.takes(item));
+        let is_wanted = item.is_some() && self.having.takes(candidate.trace_id)?;
+        Ok(item.filter(|_| is_wanted))
+    }
+}
+
+impl Judge for Wanted {
+    fn needs(&self) -> (bool, bool) {
+        self.ask.needs()
+    }
+
+    fn may_take(&self, rank: Rank, record: &RecordRef<'_>) -> bool {
+        let trace_id = record.task.map(|task| task.trace_id);
+        trace_id.is_some_and(|trace_id| self.having.may_be(trace_id))
+            && self.ask.may_take(rank, record)
+    }
+
+    fn refuses(&self, outcome: Outcome, took: Option<u64>) -> bool {
+        self.ask.refuses(outcome, took)
+    }
+}
+
+impl TasksAsk {
     fn needs(&self) -> (bool, bool) {
         let by_end = !self.states.is_empty() || self.min_duration > 0;
         (self.name.is_some(), by_end)
@@ -141,7 +180,6 @@ impl Engine {
         counters: &Arc<Counters>,
     ) -> Result<TasksPage, QueryError> {
         let deadline = Instant::now() + timeout;
-        let ask = Arc::new(ask);
         let cursor = cursor.unwrap_or_else(|| {
             let end = self.reader.end();
             let windows = vec![Window {
@@ -151,6 +189,11 @@ impl Engine {
             Cursor { windows, end }
         });
         let Cursor { mut windows, end } = cursor;
+        let having = self.having(ask.phrases.clone(), end, timeout, counters);
+        let wanted = Arc::new(Wanted {
+            having: having.await?,
+            ask,
+        });
         let mut items: Vec<TaskItem> = Vec::new();
         let mut rounds = 0;
         while items.len() < limit && !windows.is_empty() {
@@ -159,21 +202,21 @@ impl Engine {
                 break;
             }
             let window = windows.remove(0);
-            let wanted = limit - items.len();
-            let keep = keep(wanted, rounds);
-            let part = match ask.outcomes() {
+            let left = limit - items.len();
+            let keep = keep(left, rounds);
+            let part = match wanted.ask.outcomes() {
                 Some(outcomes) => {
-                    let scan = self.ended(&ask, outcomes, &window, keep, deadline, counters);
+                    let scan = self.ended(&wanted.ask, outcomes, &window, keep, deadline, counters);
                     let (found, looked_from) = scan.await?;
-                    let told = told_by_end(Arc::clone(&ask));
-                    self.look_up((found, looked_from), end, wanted, deadline, told)
+                    let told = told_by_end(Arc::clone(&wanted));
+                    self.look_up((found, looked_from), end, left, deadline, told)
                         .await?
                 }
                 None => {
-                    let scan = self.begun(&ask, &window, keep, deadline, counters);
+                    let scan = self.begun(&wanted, &window, keep, deadline, counters);
                     let (found, looked_from) = scan.await?;
-                    let told = told_by_top(Arc::clone(&ask));
-                    self.look_up((found, looked_from), end, wanted, deadline, told)
+                    let told = told_by_top(Arc::clone(&wanted));
+                    self.look_up((found, looked_from), end, left, deadline, told)
                         .await?
                 }
             };
@@ -206,12 +249,13 @@ impl Engine {
     /// The newest begins that may be those of wanted tasks.
     async fn begun(
         &self,
-        ask: &Arc<TasksAsk>,
+        wanted: &Arc<Wanted>,
         window: &Window,
         keep: usize,
         deadline: Instant,
         counters: &Arc<Counters>,
     ) -> Result<(Collected, u64), QueryError> {
+        let ask = &wanted.ask;
         let filter = Filter {
             window: window.clone(),
             from: ask.from,
@@ -219,7 +263,7 @@ impl Engine {
             service: ask.service.clone(),
             ..Filter::default()
         };
-        let judge = Arc::clone(ask);
+        let judge = Arc::clone(wanted);
         let new = move || Candidates::new(keep, Arc::clone(&judge));
         let timeout = deadline.saturating_duration_since(Instant::now());
         let mut running = self.begin(filter, timeout, counters, new).await?;
@@ -230,7 +274,7 @@ impl Engine {
     /// The newest ends that may be those of wanted tasks.
     async fn ended(
         &self,
-        ask: &Arc<TasksAsk>,
+        ask: &TasksAsk,
         outcomes: Vec<Outcome>,
         window: &Window,
         keep: usize,
@@ -298,24 +342,26 @@ fn keep(wanted: usize, rounds: u32) -> usize {
 }
 
 /// A trace is told where its topmost record is.
-fn told_by_top(ask: Arc<TasksAsk>) -> Choose {
+fn told_by_top(wanted: Arc<Wanted>) -> Choose {
     Box::new(move |candidate, summary| {
-        (summary.top_place() == Some(candidate.place))
-            .then(|| summary.item())
-            .flatten()
-            .filter(|item| ask.takes(item))
+        if summary.top_place() != Some(candidate.place) {
+            return Ok(None);
+        }
+        wanted.item(candidate, summary)
     })
 }
 
 /// A trace is told where its topmost task ended.
-fn told_by_end(ask: Arc<TasksAsk>) -> Choose {
+fn told_by_end(wanted: Arc<Wanted>) -> Choose {
     Box::new(move |candidate, summary| {
+        let (from, to) = (wanted.ask.from, wanted.ask.to);
         let number = summary.end_place().map(|end| end.number);
         let begun = summary.top_place().map(|top| top.time);
-        (number == Some(candidate.place.number)
-            && begun.is_some_and(|begun| is_within(begun, ask.from, ask.to)))
-        .then(|| summary.item())
-        .flatten()
-        .filter(|item| ask.takes(item))
+        if number != Some(candidate.place.number)
+            || !begun.is_some_and(|begun| is_within(begun, from, to))
+        {
+            return Ok(None);
+        }
+        wanted.item(candidate, summary)
     })
 }

@@ -1,5 +1,6 @@
 //! The list of tasks, compared with a plain look at all records.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,12 @@ use fastrand::Rng;
 
 use super::scan::Place;
 use super::tasks::{TaskItem, TasksAsk};
-use super::{Cursor, Engine};
+use super::{Cursor, Engine, Phrase};
 
 const SECOND: u64 = 1_000_000_000;
 const THEN: u64 = 1_700_000_000 * SECOND;
 const NAMES: [&str; 4] = ["Handle order", "handle Payment 7", "größe", ""];
+const EVENTS: [&str; 4] = ["card declined", "declined card", "", "retry"];
 const SERVICES: [&str; 3] = ["shop", "payment", "mail"];
 const STATES: [&str; 5] = ["running", "failed", "lost", "cancelled", "ok"];
 const LONG: Duration = Duration::from_secs(60);
@@ -96,7 +98,9 @@ impl Model {
             }
             for _ in 0..rng.u64(..3) {
                 time += rng.u64(..SECOND);
-                records.push(record(Kind::Event, time));
+                let mut event = record(Kind::Event, time);
+                event.message = rng.choice(EVENTS).unwrap().to_owned();
+                records.push(event);
             }
             if is_told && shape != 2 {
                 let ended = time + rng.u64(..3 * SECOND);
@@ -233,6 +237,10 @@ impl Model {
                     .service
                     .as_ref()
                     .is_none_or(|service| *service == top.source.service)
+                && (ask.phrases.is_empty()
+                    || records
+                        .iter()
+                        .any(|(_, record)| record.message == "card declined"))
                 && ask
                     .name
                     .as_ref()
@@ -243,7 +251,11 @@ impl Model {
             };
             let item = TaskItem {
                 id,
-                name: top.message.clone(),
+                name: if best > 0 {
+                    top.message.clone()
+                } else {
+                    String::new()
+                },
                 service: top.source.service.clone(),
                 begin_ns: Some(top.time),
                 outcome: outcome.to_owned(),
@@ -255,7 +267,7 @@ impl Model {
                 found.push((*place, item));
             }
         }
-        found.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+        found.sort_by_key(|(place, _)| Reverse(*place));
         found.into_iter().map(|(_, item)| item).collect()
     }
 
@@ -275,6 +287,10 @@ impl Model {
                 .bool()
                 .then(|| (*rng.choice(&SERVICES).unwrap()).to_owned()),
             name: (rng.u32(..3) == 0).then(|| "handle".to_owned()),
+            phrases: match rng.u32(..3) {
+                0 => Phrase::parse("\"card declined\"").unwrap(),
+                _ => Vec::new(),
+            },
             min_duration: if rng.u32(..3) == 0 { SECOND } else { 0 },
             now: THEN + 10_000 * SECOND,
         }
@@ -312,9 +328,14 @@ fn the_list_is_what_a_plain_look_finds() {
             model.fill(60);
             for _ in 0..4 {
                 let ask = model.ask();
-                let expected = model.plain(&ask);
+                let mut expected = model.plain(&ask);
                 let limit = model.rng.usize(1..40);
-                let (all, parts) = model.all(&ask, limit, LONG);
+                let (mut all, parts) = model.all(&ask, limit, LONG);
+                assert!(all.is_sorted_by_key(|item| Reverse(item.begin_ns)));
+                // Those that began at once may come in any order.
+                for items in [&mut all, &mut expected] {
+                    items.sort_by_key(|item| (Reverse(item.begin_ns), item.id.clone()));
+                }
                 assert_eq!(all, expected, "{seed} {round} {ask:?}");
                 (found, pages) = (found + all.len(), pages + parts);
             }
