@@ -54,6 +54,21 @@ export function selectedHref(id) {
   return found ? `${taskHref(found[1])}?span=${found[2]}` : taskHref(id);
 }
 
+/**
+ * The id of a task in the address of its page; undefined where there is none.
+ *
+ * @param {string} text
+ */
+export function taskIn(text) {
+  const [, path] = /\/task\/([^?#]+)/.exec(text) ?? [];
+  try {
+    return path && decodeURIComponent(path);
+  } catch {
+    // What is no UTF-8 is refused as it is.
+    return path;
+  }
+}
+
 /** Makes links and the browser's buttons work within the page. */
 export function followLinks() {
   addEventListener("popstate", () => addressChanges.dispatchEvent(new Event("change")));

@@ -29,7 +29,8 @@ export function listen() {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping(event.target) && event.key !== "Escape") return;
-    if (document.querySelector("dialog[open]")) return;
+    // These take their keys themselves.
+    if (document.querySelector("dialog[open], :popover-open") || isScrolled(event)) return;
     const both = event.timeStamp - beforeAt < 1000 ? `${before} ${event.key}` : "";
     const all = [...groups].reverse().flat();
     const key = all.find((key) => key.run && key.keys === both) ?? all.find((key) => key.run && key.keys === event.key);
@@ -39,6 +40,16 @@ export function listen() {
     event.preventDefault();
     key.run(event);
   });
+}
+
+/**
+ * Whether the key scrolls what has the focus.
+ *
+ * @param {KeyboardEvent} event
+ */
+function isScrolled({ key, target }) {
+  if (!key.startsWith("Arrow") || !(target instanceof HTMLElement) || target.tabIndex !== 0) return false;
+  return /auto|scroll/.test(getComputedStyle(target).overflowY) && target.scrollHeight > target.clientHeight;
 }
 
 /** @param {EventTarget | null} target */

@@ -49,7 +49,8 @@ export function timeOf(text, now = Date.now()) {
   if (!text) return undefined;
   if (text === "now") return now * MS;
   const before = durationOf(text);
-  if (before !== undefined) return (now - before) * MS;
+  // Before this no calendar of a browser goes.
+  if (before !== undefined) return now - before > -8.64e15 ? (now - before) * MS : undefined;
   // The API takes a time without a zone for UTC.
   const zoned = /(Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`;
   const ms = Date.parse(zoned);

@@ -3,6 +3,9 @@
 import { address } from "./api.js";
 import { connection } from "./connection.js";
 
+/** A stream that the daemon refuses, since too many are followed, is asked for again after so long, in ms. */
+const REFUSED = 10_000;
+
 /**
  * @typedef {object} Listeners
  * @property {(data: any, id: number) => void} event
@@ -18,6 +21,8 @@ export class Stream {
   #source;
   /** @type {number | undefined} */
   #last;
+  /** @type {number | undefined} */
+  #retry;
   #back = () => this.#open();
 
   /**
@@ -35,10 +40,12 @@ export class Stream {
 
   close() {
     connection.removeEventListener("back", this.#back);
+    clearTimeout(this.#retry);
     this.#source?.close();
   }
 
   #open() {
+    clearTimeout(this.#retry);
     this.#source?.close();
     const from = this.#last === undefined ? this.#parameters.from : this.#last + 1;
     const source = new EventSource(address(this.#path, { ...this.#parameters, from }));
@@ -49,9 +56,11 @@ export class Stream {
     source.addEventListener("skipped", (event) => this.#listeners.skipped?.(Number(event.data)));
     source.onopen = () => connection.answered();
     source.onerror = () => {
-      // The browser would wait for seconds; the daemon is asked each second whether it is back.
+      const isRefused = source.readyState === EventSource.CLOSED;
       source.close();
-      connection.lost();
+      // The browser would wait for seconds; the daemon is asked each second whether it is back.
+      if (isRefused) this.#retry = setTimeout(() => this.#open(), REFUSED);
+      else connection.lost();
     };
     this.#source = source;
   }

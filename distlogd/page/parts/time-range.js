@@ -17,6 +17,7 @@ function rangeText() {
   if (!from && !to) return "All time";
   if (from && !to && durationOf(from) !== undefined) return `Last ${from}`;
   const [first, last] = [timeOf(from), timeOf(to)];
+  if (first === undefined && from) return from;
   if (first === undefined) return `Until ${last === undefined ? to : shortTime(last)}`;
   return `${shortTime(first)} – ${last === undefined ? "now" : shortTime(last)}`;
 }

@@ -175,7 +175,8 @@ export class VirtualList extends HTMLElement {
    */
   #place(row, index, key, stamp) {
     const isActive = key === this.#active;
-    const drawn = `${index} ${isActive} ${key} ${stamp}`;
+    // Of another day than today the day is shown, too.
+    const drawn = `${new Date().toDateString()} ${index} ${isActive} ${key} ${stamp}`;
     if (row.dataset.stamp === drawn && this.#rows.stamp) return;
     const { children, attributes = {} } = this.#rows.row(index);
     row.className = "virtual-row";
@@ -187,7 +188,10 @@ export class VirtualList extends HTMLElement {
     row.setAttribute("aria-selected", String(isActive));
     set(row, attributes);
     row.classList.toggle("active", isActive);
+    const controls = () => [...row.querySelectorAll("a, button")];
+    const focused = controls().indexOf(/** @type {Element} */ (document.activeElement));
     fill(row, ...children);
+    if (focused >= 0) /** @type {HTMLElement | undefined} */ (controls()[focused])?.focus({ preventScroll: true });
     row.dataset.stamp = drawn;
   }
 

@@ -1,7 +1,7 @@
 // Two trees compared: what only one of them did, what took longer, and where they first differ.
 
 import { ApiError, get, isAborted } from "../../base/api.js";
-import { change, navigate, parameters } from "../../base/address.js";
+import { change, navigate, parameters, taskIn } from "../../base/address.js";
 import { connection } from "../../base/connection.js";
 import { fill, h, say } from "../../base/dom.js";
 import { duration, visible } from "../../base/format.js";
@@ -18,8 +18,7 @@ import { slowest } from "./rows.js";
  * @param {string} text
  */
 function idIn(text) {
-  const path = /\/task\/([^?#]+)/.exec(text);
-  return path ? decodeURIComponent(path[1]) : text.trim();
+  return taskIn(text) ?? text.trim();
 }
 
 class DiffPage extends HTMLElement {
@@ -101,18 +100,21 @@ class DiffPage extends HTMLElement {
     try {
       /** @type {Diff} */
       const diff = await get("/api/v1/diff", { a, b }, signal);
-      this.#show(diff, true);
+      this.#show(diff, 0);
       for (let { next } = diff; next;) {
         /** @type {Diff} */
         const part = await get("/api/v1/diff", { a, b, cursor: next }, signal);
+        const before = diff.nodes.length;
         diff.nodes.push(...part.nodes);
         ({ next } = part);
-        this.#show(diff, false);
+        this.#show(diff, before);
       }
     } catch (error) {
       if (isAborted(error)) return;
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 0) return;
+      this.#diff = null;
+      this.#list.hidden = this.#said.hidden = true;
       say(this.#fault, error.message);
       const wrong = [this.#a, this.#b].filter(
         ({ name, value }) => name === error.parameter || error.message.includes(value),
@@ -123,16 +125,15 @@ class DiffPage extends HTMLElement {
 
   /**
    * @param {Diff} diff
-   * @param {boolean} isNew
+   * @param {number} shown so many of its nodes were shown before
    */
-  #show(diff, isNew) {
+  #show(diff, shown) {
     const first = diff.first_difference;
-    const reached =
-      first && (isNew ? 0 : (this.#diff?.nodes.length ?? 0)) <= first.node && first.node < diff.nodes.length;
+    const reached = first && shown <= first.node && first.node < diff.nodes.length;
     this.#diff = diff;
     this.#list.showDiff(diff, parameters().has("full"));
     const most = slowest(diff);
-    if (reached || isNew) this.#list.reach(first?.node ?? Math.max(0, most));
+    if (reached || shown === 0) this.#list.reach(first?.node ?? Math.max(0, most));
     const node = diff.nodes[most];
     const go = (/** @type {number} */ at) => () => this.#list.reach(at);
     fill(

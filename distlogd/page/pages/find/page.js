@@ -23,6 +23,8 @@ import { said } from "./said.js";
 
 /** The least time between two histograms while one follows, in ms. */
 const BARS_EVERY = 2000;
+/** So long no key moves the active record before its details are shown, in ms. */
+const RESTS = 100;
 /** How far around a record it is looked at first, in seconds. */
 const REACH = 5;
 
@@ -43,12 +45,25 @@ class FindPage extends HTMLElement {
   /** When the next histogram may be asked, in ms. */
   #barsFrom = 0;
   #asked = new AbortController();
-  /** What was asked the last time. */
+  /** What was asked the last time, and whether it was answered. */
   #question = "";
+  #isAnswered = false;
+  /** @type {number | undefined} */
+  #walking;
   /** @type {import("./results.js").ApiRecord | undefined} the record whose details are shown */
   #record;
   #unbind = () => {};
   #again = () => this.#ask();
+  #back = () => {
+    if (isLive() || !this.#isAnswered) this.#ask();
+    else if (this.#results.error) this.#results.more();
+  };
+  /** Nothing is followed while nobody looks. */
+  #visible = () => {
+    if (!isLive()) return;
+    if (!document.hidden) this.#ask();
+    else this.#following?.close();
+  };
 
   connectedCallback() {
     this.#histogram.setAttribute("aria-label", "Records over time, by severity");
@@ -73,7 +88,8 @@ class FindPage extends HTMLElement {
       this.#line,
       h("div", { class: "find-body" }, h("div", { class: "find-list" }, this.#list, this.#empty), this.#panel),
     );
-    connection.addEventListener("back", this.#again);
+    connection.addEventListener("back", this.#back);
+    document.addEventListener("visibilitychange", this.#visible);
     this.#unbind = bind([
       { keys: "/", about: "Words", run: () => this.#bar.focus() },
       { keys: "c", about: "Condition", run: () => this.#bar.cel.focus() },
@@ -86,7 +102,9 @@ class FindPage extends HTMLElement {
 
   disconnectedCallback() {
     this.#unbind();
-    connection.removeEventListener("back", this.#again);
+    connection.removeEventListener("back", this.#back);
+    document.removeEventListener("visibilitychange", this.#visible);
+    clearTimeout(this.#walking);
     this.#asked.abort();
     this.#results.stop();
     this.#following?.close();
@@ -98,7 +116,12 @@ class FindPage extends HTMLElement {
     });
     on(this.#list, "open", ({ key }) => change({ record: key }, { replace: true }));
     // Who walks with the keys sees details where they are already open.
-    on(this.#list, "active", ({ key }) => this.#record && change({ record: key }, { replace: true }));
+    on(this.#list, "active", ({ key }) => {
+      clearTimeout(this.#walking);
+      if (!this.#record) return;
+      // Browsers take no more than some addresses a second.
+      this.#walking = setTimeout(() => change({ record: key }, { replace: true }), RESTS);
+    });
     on(this.#panel, "close", () => this.#close());
     on(this.#panel, "open", (record) => {
       this.#record = record;
@@ -136,13 +159,15 @@ class FindPage extends HTMLElement {
     this.#following?.close();
     this.#following = null;
     const asked = question();
+    this.#isAnswered = false;
     try {
       const end = isLive() ? await Live.end(signal) : 0;
       this.#askBars(signal);
       await this.#results.ask({ ...asked });
       if (signal.aborted) return;
       this.#fail(this.#results.error);
-      if (isLive() && !this.#results.error) {
+      this.#isAnswered = !this.#results.error;
+      if (isLive() && this.#isAnswered && !document.hidden) {
         this.#following = new Live((records) => {
           this.#results.add(records);
           if (performance.now() > this.#barsFrom) this.#askBars(signal);

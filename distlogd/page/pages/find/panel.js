@@ -34,6 +34,8 @@ export class RecordPanel extends HTMLElement {
    * @param {number} reach how far, in seconds
    */
   show(record, around, reach) {
+    const controls = () => [...this.querySelectorAll(".panel-head :is(button, select, a)")];
+    const focused = controls().indexOf(/** @type {Element} */ (document.activeElement));
     const all = surroundings(record);
     const chosen = all[around];
     const isOther = record !== this.#record;
@@ -78,6 +80,7 @@ export class RecordPanel extends HTMLElement {
       fill(this, head, detail);
     }
     if (isOther) this.querySelector(".panel-detail")?.scrollTo(0, 0);
+    if (focused >= 0) /** @type {HTMLElement | undefined} */ (controls()[focused])?.focus();
   }
 
   /**

@@ -27,6 +27,8 @@ export class ProblemList extends VirtualList {
   newSince = Infinity;
   /** @type {import("./problems.js").Problems | undefined} */
   #problems;
+  /** @type {Map<string, string>} what was said of a problem */
+  #said = new Map();
   /** @type {number | undefined} */
   #ticking;
   #leaving = new AbortController();
@@ -144,13 +146,29 @@ export class ProblemList extends VirtualList {
           h("span", { "data-seen": first_seen_ns }, ago(first_seen_ns)),
         ),
       ),
-      cell("trees", ids.length > 0 && this.#ways(ids)),
+      cell("trees", ids.length > 0 && this.#ways(keyOf(problem), ids)),
     ];
   }
 
-  /** @param {string[]} ids */
-  #ways(ids) {
-    const why = h("span", { class: "problem-why", role: "status" });
+  /**
+   * @param {string} key of the problem
+   * @param {string} why
+   */
+  #tell(key, why) {
+    this.#said.set(key, why);
+    // Its row may have been drawn anew since.
+    for (const row of this.querySelectorAll("[data-key]")) {
+      const place = row.querySelector(".problem-why");
+      if (place && /** @type {HTMLElement} */ (row).dataset.key === key) say(place, why);
+    }
+  }
+
+  /**
+   * @param {string} key of the problem
+   * @param {string[]} ids
+   */
+  #ways(key, ids) {
+    const why = h("span", { class: "problem-why", role: "status" }, this.#said.get(key) ?? "");
     const others = ids
       .slice(1)
       .map((id, at) =>
@@ -160,11 +178,11 @@ export class ProblemList extends VirtualList {
       try {
         const found = await compareWithGood(ids[0], this.#leaving.signal);
         if (found.href) navigate(found.href);
-        else say(why, found.why ?? "");
+        else this.#tell(key, found.why ?? "");
       } catch (fault) {
         if (isAborted(fault)) return;
         if (!(fault instanceof ApiError)) throw fault;
-        say(why, fault.message);
+        this.#tell(key, fault.message);
       }
     };
     const about = "Compares its newest tree with the newest good one of the same name";

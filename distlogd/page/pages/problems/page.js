@@ -70,6 +70,7 @@ class ProblemsPage extends HTMLElement {
     if (now === this.#asked) return;
     this.#asked = now;
     this.#problems = new Problems(asked());
+    say(this.#fault, "");
     this.#list.scrollTop = 0;
     this.#refresh?.now();
   }
@@ -96,7 +97,7 @@ class ProblemsPage extends HTMLElement {
     } catch (error) {
       if (isAborted(error)) return;
       if (!(error instanceof ApiError)) throw error;
-      if (error.status === 0) return;
+      if (error.status === 0 || this.#fault.textContent === error.message) return;
       say(this.#fault, error.message);
       if (error.parameter === "from" || error.parameter === "to") this.#range.refuse(error.parameter, error.message);
     }

@@ -1,7 +1,7 @@
 // The page of a task: its tree on a time axis or its records in order of time, the details of what is selected, and a search. All of it is
 // in the address.
 
-import { change, parameters } from "../../base/address.js";
+import { change, parameters, taskIn } from "../../base/address.js";
 import { fill, h, say } from "../../base/dom.js";
 import { count } from "../../base/format.js";
 import { bind } from "../../base/keys.js";
@@ -16,8 +16,11 @@ import { matches, nextMatch, pattern } from "./search.js";
 import { TraceSource } from "./source.js";
 import { TaskTree } from "./tree.js";
 
-/** In ms. */
+/** What is read within so many ms is shown when it is whole. */
 const MOMENT = 200;
+
+/** So long no key moves the selection before the address has it, in ms. */
+const RESTS = 100;
 
 class TaskPage extends HTMLElement {
   #id = "";
@@ -31,6 +34,9 @@ class TaskPage extends HTMLElement {
   #wanted = null;
   #found = /** @type {number[]} */ ([]);
   #drawing = 0;
+  /** @type {number | undefined} */
+  #walking;
+  #chosenAt = -Infinity;
   #skipped = 0;
 
   #head = new TaskHead();
@@ -100,17 +106,14 @@ class TaskPage extends HTMLElement {
 
   disconnectedCallback() {
     this.#unbind();
+    clearTimeout(this.#walking);
     this.#source?.close();
     this.#source = undefined;
     this.#id = "";
   }
 
   addressChanged() {
-    const id = location.pathname
-      .replace(/^\/task\//, "")
-      .split("/")
-      .map(decodeURIComponent)
-      .join("/");
+    const id = taskIn(location.pathname) ?? "";
     const { span, record, view, q } = Object.fromEntries(parameters());
     this.#view = view === "log" ? "log" : "tree";
     this.#tree.hidden = this.#view !== "tree";
@@ -131,12 +134,17 @@ class TaskPage extends HTMLElement {
   /** @param {string} id */
   #load(id) {
     this.#id = id;
+    clearTimeout(this.#walking);
     this.#source?.close();
     this.#skipped = 0;
     if (!this.#isChosen) this.#selected = "";
     this.#head.clear();
     this.#showDetails(false);
+    this.#found = [];
     this.#tree.folding.update(new Trace());
+    this.#tree.axis.reset();
+    this.#tree.update();
+    this.#log.update(this.#tree.trace);
     this.#say("");
     this.toggleAttribute("data-loading", true);
     const source = new TraceSource(id);
@@ -248,7 +256,12 @@ class TaskPage extends HTMLElement {
     this.#selected = key;
     this.#isChosen = true;
     const [span, record] = key.split(":");
-    change({ span, record }, { replace: true, quiet: true });
+    clearTimeout(this.#walking);
+    const put = () => change({ span, record }, { replace: true, quiet: true });
+    // Of a key that is held down browsers take no more than some addresses a second.
+    if (performance.now() - this.#chosenAt > RESTS) put();
+    else this.#walking = setTimeout(put, RESTS);
+    this.#chosenAt = performance.now();
     this.#showDetails(true);
     this.#tellMatch();
   }
@@ -273,7 +286,7 @@ class TaskPage extends HTMLElement {
    * @param {{ centre?: boolean }} [how] where the row of them is scrolled to
    */
   #showDetails(shown, { centre = false } = {}) {
-    const isShown = shown && this.#selected !== "";
+    const isShown = shown && this.#tree.trace.placeOf(this.#selected) !== NONE;
     const wasHidden = this.#details.hidden;
     if (!isShown && this.#details.contains(document.activeElement)) this.#shownView().takeFocus();
     this.#details.hidden = !isShown;

@@ -104,12 +104,13 @@ export class TraceSource extends EventTarget {
         const asked = { format: "outline", depth: DEPTH, cursor };
         await getLines(taskPath(this.#id), asked, take, this.#abort.signal);
       }
+      if (this.#isOver) return;
       trace.finish();
       this.trace = trace;
       this.isWhole = true;
       this.dispatchEvent(new Event("trace"));
     } catch (error) {
-      if (isAborted(error)) return;
+      if (this.#isOver || isAborted(error)) return;
       this.#refused(error);
     } finally {
       this.#isAsking = false;
@@ -127,6 +128,8 @@ export class TraceSource extends EventTarget {
       this.#timer = setTimeout(() => this.#ask(), WAIT);
     } else if (error.status !== 0) {
       this.dispatchEvent(new CustomEvent("failed", { detail: { error } }));
+      // It is no id, and never will be.
+      if (error.status === 400) this.close();
     }
   }
 

@@ -113,8 +113,9 @@ class TasksPage extends HTMLElement {
       if (!(error instanceof ApiError)) throw error;
       // That the daemon is gone is said above.
       if (error.status === 0) return;
+      const isSaid = Object.values(this.#faults).includes(error.message);
       this.#faults[what] = error.message;
-      this.#filters.refuse(error.parameter, error.message);
+      if (!isSaid) this.#filters.refuse(error.parameter, error.message);
     }
     if (what === "tasks") this.#body.removeAttribute("aria-busy");
     const { tasks, older, bars, problems } = this.#faults;

@@ -8,6 +8,8 @@ const PAGE = 100;
 const MAX_FRESH = 500;
 /** While one looks at the newest, no more than these are kept. */
 const MAX_KEPT = 2000;
+/** While one looks at older ones, new ones are counted and not kept beyond this. */
+const MOST_KEPT = 20_000;
 
 /**
  * @typedef {object} Task
@@ -77,7 +79,7 @@ export class Tasks {
     const older = this.items.filter((task) => !fresh.has(traceOf(task)) && (task.begin_ns ?? 0) <= last);
     // Without one in common there may be others in between.
     const isWhole = added.length < newest.length || this.items.length === 0 || page.next === null;
-    this.isHeld = !isWhole && !isAtTop();
+    this.isHeld = !isAtTop() && (!isWhole || this.items.length > MOST_KEPT);
     if (this.isHeld) return added;
     if (page.next === null || !isWhole || (isAtTop() && newest.length + older.length > MAX_KEPT)) {
       this.#set(newest);
