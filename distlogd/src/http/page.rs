@@ -4,6 +4,7 @@
 //! `page/index.html` is the same for each address; `page/app.js` reads from the address what to show. Debug builds read
 //! the files from the source folder at each request: who works on the page only reloads it.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
@@ -13,7 +14,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use rust_embed::{Embed, EmbeddedFile};
+use rust_embed::Embed;
 
 use super::problem::{Problem, quoted};
 
@@ -110,7 +111,8 @@ pub(super) fn shell() -> Response {
 
 /// `GET /page/{hash}/{path}`.
 pub(super) async fn file(Path((hash, path)): Path<(String, String)>) -> Result<Response, Problem> {
-    let found = Files::get(&path).filter(|_| hash == Shell::now().hash);
+    let found = styles(&path).or_else(|| Some(Files::get(&path)?.data));
+    let found = found.filter(|_| hash == Shell::now().hash);
     let missing = || {
         let why = format!(
             "there is no file {} of this page: load it anew",
@@ -118,16 +120,24 @@ pub(super) async fn file(Path((hash, path)): Path<(String, String)>) -> Result<R
         );
         Problem::not_found(why)
     };
-    Ok(answer(
-        &path,
-        found.ok_or_else(missing)?,
-        "public, max-age=31536000, immutable",
-    ))
+    let caching = "public, max-age=31536000, immutable";
+    Ok(answer(&path, found.ok_or_else(missing)?, caching))
+}
+
+/// `styles/a+b.css` is the files `style/a.css` and `style/b.css`: until all of them are there nothing is seen, and one
+/// request is sooner answered than many.
+fn styles(path: &str) -> Option<Cow<'static, [u8]>> {
+    let names = path.strip_prefix("styles/")?.strip_suffix(".css")?;
+    let mut all = Vec::new();
+    for name in names.split('+') {
+        all.extend_from_slice(&Files::get(&format!("style/{name}.css"))?.data);
+    }
+    Some(all.into())
 }
 
 /// `GET /favicon.svg`.
 pub(super) async fn icon() -> Result<Response, Problem> {
-    let found = Files::get("favicon.svg");
+    let found = Files::get("favicon.svg").map(|file| file.data);
     let missing = || Problem::not_found("there is no icon");
     Ok(answer(
         "favicon.svg",
@@ -136,7 +146,7 @@ pub(super) async fn icon() -> Result<Response, Problem> {
     ))
 }
 
-fn answer(path: &str, file: EmbeddedFile, caching: &'static str) -> Response {
+fn answer(path: &str, data: Cow<'static, [u8]>, caching: &'static str) -> Response {
     let media_type = match path.rsplit('.').next() {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
@@ -154,5 +164,5 @@ fn answer(path: &str, file: EmbeddedFile, caching: &'static str) -> Response {
             SAME_ORIGIN,
         ),
     ];
-    (headers, file.data).into_response()
+    (headers, data).into_response()
 }

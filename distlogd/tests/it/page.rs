@@ -93,6 +93,8 @@ fn what_the_page_names_is_there_and_is_kept() {
         format!("/page/{hash}/%2e%2e/Cargo.toml"),
         format!("/page/{hash}/..%2fCargo.toml"),
         format!("/page/{hash}/%2fetc%2fpasswd"),
+        format!("/page/{hash}/styles/base+none.css"),
+        format!("/page/{hash}/styles/..%2findex.css"),
         format!("/page/{hash}/"),
     ] {
         let reply = ask(&daemon, &path);
