@@ -110,6 +110,26 @@ story("what one reads stays where it is while others come, and these are counted
   });
 });
 
+story("words that stand in a record of its trace find a task", async ({ feed, show }) => {
+  await orders(feed, 6, { failed: (at) => at === 4 });
+  const page = await show();
+  await hasRows(page, 6);
+  const words = page.getByRole("searchbox", { name: "Words in its records" });
+  await words.fill("insufficient funds");
+  await hasRows(page, 1);
+  await rows(page).getByRole("img", { name: "failed" }).waitFor();
+  await page.waitForURL(/q=insufficient/);
+  const other = await show(new URL(page.url()).search);
+  await hasRows(other, 1);
+  // One that comes later is found, too.
+  order(feed, { at: Date.now(), number: 7, failed: true });
+  order(feed, { at: Date.now(), number: 8 });
+  await feed.send();
+  await hasRows(other, 2);
+  await words.fill("nowhere");
+  await page.getByText("No task is like this.").waitFor();
+});
+
 story("filters are in the address, and an address shows what it says", async ({ feed, show }) => {
   await orders(feed, 12, { failed: (at) => at % 4 === 0 });
   feed.span({ trace: hex(16), service: "stock", name: "refill shelf", at: Date.now() - 5000, ms: 1500 });
