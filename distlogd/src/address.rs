@@ -22,20 +22,20 @@ pub(crate) fn check_zmq(address: &str, plaintext: bool) -> Result<(), String> {
         .strip_prefix("tcp://")
         .and_then(host_of)
         .ok_or_else(|| format!("`{address}` is no address: expected {ZMQ}"))?;
-    let danger = "who could read along and exhaust the memory";
+    let danger = "who could read along and exhaust the memory:";
     check_reachable(address, host, plaintext, danger)
 }
 
-/// Checks the address of a TCP receiver: `HOST:PORT`. Beyond loopback it needs `plaintext`.
+/// Checks the address of a TCP receiver: `HOST:PORT`. Beyond loopback it needs to be `protected`, or said to be open.
 ///
 /// # Errors
 /// What was found and what was expected.
-pub(crate) fn check_tcp(address: &str, plaintext: bool) -> Result<(), String> {
+pub(crate) fn check_tcp(address: &str, protected: bool) -> Result<(), String> {
     let host = host_of(address)
         .filter(|_| !address.ends_with('*'))
         .ok_or_else(|| format!("`{address}` is no address: expected {TCP}"))?;
-    let danger = "who could read along and send anything";
-    check_reachable(address, host, plaintext, danger)
+    let danger = "who could read along and send anything: give it `tls: { cert: FILE, key: FILE }`, or";
+    check_reachable(address, host, protected, danger)
 }
 
 fn check_reachable(address: &str, host: &str, plaintext: bool, danger: &str) -> Result<(), String> {
@@ -43,7 +43,7 @@ fn check_reachable(address: &str, host: &str, plaintext: bool, danger: &str) -> 
         return Ok(());
     }
     Err(format!(
-        "`{address}` is reachable by others, {danger}: write {{ bind: '{address}', plaintext: true }} if the network \
+        "`{address}` is reachable by others, {danger} write {{ bind: '{address}', plaintext: true }} if the network \
          is trusted, else listen on localhost"
     ))
 }
@@ -54,6 +54,11 @@ fn host_of(text: &str) -> Option<&str> {
     let bracketed = host.starts_with('[') && host.ends_with(']');
     let fits = !host.is_empty() && (bracketed || !host.contains([':', '/', ' ']));
     (fits && (port == "*" || port.parse::<u16>().is_ok())).then_some(host)
+}
+
+/// Whether nobody beyond this machine reaches the address of a TCP receiver.
+pub(crate) fn is_local(address: &str) -> bool {
+    host_of(address).is_some_and(is_loopback)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -42,6 +42,8 @@
 //! that people see.
 
 mod address;
+#[cfg(feature = "tls")]
+mod certificates;
 pub mod cli;
 mod config;
 pub mod daemon;

@@ -110,7 +110,12 @@ fn say(daemon: &Daemon, store: &Path) {
     tell!("  session  {}", address("session"));
     let (grpc, http) = (address("otlp_grpc"), address("otlp_http"));
     tell!("  otlp     {grpc} (gRPC), {http} (HTTP)");
-    let scheme = daemon.address("http").map_or("", |_| "http://");
-    tell!("  http     {scheme}{}", address("http"));
+    let http = address("http");
+    let scheme = match http {
+        "off" => "",
+        http if http.starts_with("https://") => "",
+        _ => "http://",
+    };
+    tell!("  http     {scheme}{http}");
     tell!("ready");
 }

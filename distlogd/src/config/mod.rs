@@ -8,7 +8,9 @@
 //!   otlp_grpc: localhost:4317
 //!   otlp_http: localhost:4318       # for web pages { bind: 'localhost:4318', cors: ['https://shop.example'] }
 //!   http: localhost:5080            # port 0 is chosen and printed; `off` closes a receiver; for further names of
-//!                                   #   the machine { bind: '0.0.0.0:5080', plaintext: true, hosts: [logs.example] }
+//!                                   #   the machine { bind: '0.0.0.0:5080', hosts: [logs.example],
+//!                                   #     tls: { cert: tls/cert.pem, key: tls/key.pem, client_ca: tls/ca.pem } }
+//!   limits: { connections: 512, peer_connections: 256, peer_bytes_per_second: off }  # of each receiver by TCP
 //! store:
 //!   path: ./distlog-data
 //!   keep: { size: 10GiB, age: 7d }  # `off` for no limit
@@ -35,7 +37,7 @@
 //! read as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a
 //! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
 //! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
-//! variables (`environment.rs`), conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`).
+//! variables (`environment.rs`), conflicts (`conflicts.rs`), certificates (`tls.rs`) and paths of a shell (`tilde.rs`).
 
 mod conflicts;
 mod deserialize;
@@ -51,10 +53,11 @@ mod sections;
 #[cfg(test)]
 mod tests;
 mod tilde;
+mod tls;
 
 pub use crate::processors::StartAt;
 pub use document::schema;
 pub use fault::{Fault, Faults};
 pub use load::load;
-pub use receivers::Http;
-pub use sections::{Config, Entry, Keep, Listen, Store, SyncPolicy};
+pub use receivers::{Http, Tls};
+pub use sections::{Config, Entry, Keep, Limits, Listen, Store, SyncPolicy};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -12,11 +13,13 @@ use crate::address::{TCP, ZMQ, check_tcp, check_zmq};
 use crate::listen::{Origin, is_host, origin};
 use crate::values;
 
-/// An HTTP server.
+/// An HTTP server; gRPC is HTTP/2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     /// `HOST:PORT`; as `localhost` both loopback addresses.
     pub bind: String,
+    /// It speaks TLS.
+    pub tls: Option<Tls>,
     /// Names by which it is asked for besides its address.
     pub hosts: Vec<String>,
     /// Origins of the web pages that may send to it.
@@ -27,10 +30,27 @@ impl<T: Into<String>> From<T> for Http {
     fn from(bind: T) -> Http {
         Http {
             bind: bind.into(),
+            tls: None,
             hosts: Vec::new(),
             cors: Vec::new(),
         }
     }
+}
+
+/// Certificate and key in PEM files, which are read anew when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "files like { cert: tls/cert.pem, key: tls/key.pem }"
+)]
+pub struct Tls {
+    /// Certificate, with its chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities: who connects shows a certificate that one of them signed.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
 }
 
 /// A receiver written as a map; an address alone is its `bind`.
@@ -44,7 +64,8 @@ pub(super) trait Receiver: serde::de::DeserializeOwned {
 macro_rules! receiver {
     (
         $(#[$meta:meta])*
-        $name:ident, $address:expr, $check:path { $($(#[$field_meta:meta])* $field:ident: $type:ty),* }
+        $name:ident, $address:expr, $check:path $(, $(#[$keys_meta:meta])* $keys:ident: $keys_type:ty)?
+        { $($(#[$field_meta:meta])* $field:ident: $type:ty),* }
     ) => {
         $(#[$meta])*
         #[derive(Deserialize, JsonSchema)]
@@ -55,6 +76,7 @@ macro_rules! receiver {
             /// Others may connect, and everything travels in plain text.
             #[serde(default)]
             plaintext: bool,
+            $($(#[$keys_meta])* #[serde(default)] $keys: Option<$keys_type>,)?
             $($(#[$field_meta])* $field: $type,)*
         }
 
@@ -62,7 +84,11 @@ macro_rules! receiver {
             const ADDRESS: &str = $address;
 
             fn check(&self) -> Result<(), String> {
-                $check(&self.bind, self.plaintext)
+                $(if self.plaintext && self.$keys.is_some() {
+                    let keys = stringify!($keys);
+                    return Err(format!("`plaintext: true` and `{keys}` exclude each other: leave one of them out"));
+                })?
+                $check(&self.bind, self.plaintext $(|| self.$keys.is_some())?)
             }
         }
     };
@@ -74,11 +100,15 @@ receiver! {
 }
 receiver! {
     /// The receiver of OTLP over gRPC.
-    Grpc, TCP, check_tcp {}
+    Grpc, TCP, check_tcp,
+    /// It speaks TLS.
+    tls: Tls {}
 }
 receiver! {
     /// The server of the API and the page.
-    ApiHttp, TCP, check_tcp {
+    ApiHttp, TCP, check_tcp,
+    /// It speaks TLS.
+    tls: Tls {
         /// Names by which it is asked for besides its address.
         #[serde(default)]
         hosts: Vec<HostName>
@@ -86,7 +116,9 @@ receiver! {
 }
 receiver! {
     /// The receiver of OTLP over HTTP.
-    OtlpHttp, TCP, check_tcp {
+    OtlpHttp, TCP, check_tcp,
+    /// It speaks TLS.
+    tls: Tls {
         /// Names by which it is asked for besides its address.
         #[serde(default)]
         hosts: Vec<HostName>,
@@ -124,15 +156,19 @@ impl From<Zmq> for String {
     }
 }
 
-impl From<Grpc> for String {
-    fn from(receiver: Grpc) -> String {
-        receiver.bind
+impl From<Grpc> for Http {
+    fn from(receiver: Grpc) -> Http {
+        Http {
+            tls: receiver.tls,
+            ..receiver.bind.into()
+        }
     }
 }
 
 impl From<ApiHttp> for Http {
     fn from(receiver: ApiHttp) -> Http {
         Http {
+            tls: receiver.tls,
             hosts: receiver.hosts.into_iter().map(|host| host.0).collect(),
             ..receiver.bind.into()
         }
@@ -142,6 +178,7 @@ impl From<ApiHttp> for Http {
 impl From<OtlpHttp> for Http {
     fn from(receiver: OtlpHttp) -> Http {
         Http {
+            tls: receiver.tls,
             hosts: receiver.hosts.into_iter().map(|host| host.0).collect(),
             cors: receiver.cors.into_iter().map(|origin| origin.0).collect(),
             ..receiver.bind.into()

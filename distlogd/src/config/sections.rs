@@ -68,7 +68,7 @@ pub struct Listen {
     /// `host:port` for OTLP over gRPC.
     #[serde(deserialize_with = "receivers::read::<receivers::Grpc, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::Grpc>")]
-    pub otlp_grpc: Option<String>,
+    pub otlp_grpc: Option<Http>,
     /// OTLP over HTTP.
     #[serde(deserialize_with = "receivers::read::<receivers::OtlpHttp, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::OtlpHttp>")]
@@ -77,6 +77,39 @@ pub struct Listen {
     #[serde(deserialize_with = "receivers::read::<receivers::ApiHttp, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::ApiHttp>")]
     pub http: Option<Http>,
+    /// What those may take who connect by TCP, for each of these receivers.
+    pub limits: Limits,
+}
+
+/// Limits of one receiver by TCP.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "limits like { connections: 512, peer_connections: 256 }"
+)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections of one address; loopback has no limit of its own.
+    pub peer_connections: usize,
+    /// What is read of one address in a second, in bytes; `off`: as much as comes.
+    #[serde(
+        deserialize_with = "values::size_or_off",
+        serialize_with = "values::put_size"
+    )]
+    #[schemars(schema_with = "values::text_or_number")]
+    pub peer_bytes_per_second: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 512,
+            peer_connections: 256,
+            peer_bytes_per_second: None,
+        }
+    }
 }
 
 impl Default for Listen {
@@ -87,11 +120,21 @@ impl Default for Listen {
             otlp_grpc: Some("localhost:4317".into()),
             otlp_http: Some("localhost:4318".into()),
             http: Some("localhost:5080".into()),
+            limits: Limits::default(),
         }
     }
 }
 
 impl Listen {
+    /// The receivers by TCP, by their keys.
+    pub(crate) fn tcp(&self) -> [(&'static str, Option<&Http>); 3] {
+        [
+            ("otlp_grpc", self.otlp_grpc.as_ref()),
+            ("otlp_http", self.otlp_http.as_ref()),
+            ("http", self.http.as_ref()),
+        ]
+    }
+
     /// The receivers' keys and addresses, in the order in which they are listed.
     pub(super) fn addresses(&self) -> [(&'static str, Option<&str>); 5] {
         fn bind(http: &Option<Http>) -> Option<&str> {
@@ -100,7 +143,7 @@ impl Listen {
         [
             ("push", self.push.as_deref()),
             ("session", self.session.as_deref()),
-            ("otlp_grpc", self.otlp_grpc.as_deref()),
+            ("otlp_grpc", bind(&self.otlp_grpc)),
             ("otlp_http", bind(&self.otlp_http)),
             ("http", bind(&self.http)),
         ]

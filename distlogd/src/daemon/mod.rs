@@ -163,7 +163,7 @@ impl Daemon {
         };
         // Bound before anything runs: a port in use is the commonest fault, and nothing may be received before.
         let mut receivers = Receivers::bind(config, builder.receivers, runtime, shutdown.clone())?;
-        let bind = |config| http::Server::bind(config, runtime.clone());
+        let bind = |http| http::Server::bind(http, &config.listen.limits, runtime.clone());
         let mut http = config.listen.http.as_ref().map(bind).transpose()?;
         let (intake, writer) = intake::start(store, sync(config), &supervisor)?;
         let metrics = Metrics::new(&mut registry);

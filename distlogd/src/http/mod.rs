@@ -52,20 +52,18 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use self::jaeger::{legacy, v3};
 use self::pieces::Live;
 use self::problem::{Problem, quoted};
-use self::server::Limits;
-use crate::config::Http as Config;
+use crate::config::{self, Http as Config};
 use crate::deletions::Deletions;
-use crate::listen::{Guard, Listening, bind_tcp};
+use crate::listen::{Bound, Guard};
 use crate::query::Engine;
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
@@ -77,10 +75,6 @@ const MAX_TAILS: usize = 128;
 const MAX_CHANGES: usize = 256;
 /// Trees that are built at once, up to 60 MiB each.
 const MAX_TREES: usize = 2;
-/// Connections at once: queries that run and wait, tails, and some more.
-const MAX_CONNECTIONS: usize = 512;
-/// Time for a client to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Shorter answers are not compressed, in bytes.
 const MIN_COMPRESSED: u16 = 1024;
 /// Time for requests in flight when the daemon stops.
@@ -103,11 +97,14 @@ pub struct Views {
 
 /// The server cannot be bound to its address.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen for HTTP on {address}: {source}")]
+#[error("cannot listen for HTTP on {address}: {reason}")]
 pub struct BindError {
     address: String,
-    source: std::io::Error,
+    reason: String,
 }
+
+/// Its key in the configuration.
+const HTTP: &str = "http";
 
 const INDEX: &str = "\
 distlogd: with a browser the page is here
@@ -149,8 +146,9 @@ const INDEX_OF_MCP: &str = "";
 
 /// The server, bound to its address.
 pub(crate) struct Server {
-    listeners: Vec<TcpListener>,
-    listening: Listening,
+    /// Until it is started.
+    bound: Option<Bound>,
+    address: String,
     guard: Guard,
     runtime: Handle,
     serving: Option<JoinHandle<()>>,
@@ -160,32 +158,37 @@ impl Server {
     /// Binds; port 0 takes a free one.
     ///
     /// # Errors
-    /// If the address is in use or not permitted.
-    pub(crate) fn bind(config: &Config, runtime: Handle) -> Result<Server, BindError> {
-        let bound = runtime.block_on(bind_tcp(&config.bind));
-        let (listeners, listening) = bound.map_err(|source| BindError {
+    /// If the address is in use or not permitted, or a certificate cannot be used.
+    pub(crate) fn bind(
+        config: &Config,
+        limits: &config::Limits,
+        runtime: Handle,
+    ) -> Result<Server, BindError> {
+        let opened = Bound::open(HTTP, server::PROTOCOL, config, limits);
+        let bound = runtime.block_on(opened).map_err(|reason| BindError {
             address: config.bind.clone(),
-            source,
+            reason,
         })?;
         Ok(Server {
-            listeners,
-            listening,
-            guard: Guard::new("http", &config.bind, &config.hosts, &config.cors),
+            address: bound.address(),
+            bound: Some(bound),
+            guard: Guard::new(HTTP, config),
             runtime,
             serving: None,
         })
     }
 
-    /// Where it listens.
+    /// Where it listens: `HOST:PORT`, with `https://` before it where it speaks TLS.
     pub(crate) fn address(&self) -> String {
-        self.listening.to_string()
+        self.address.clone()
     }
 
     /// Serves until [`Phase::Abort`].
     pub(crate) fn start(&mut self, views: Views, shutdown: Shutdown) {
-        let listeners = std::mem::take(&mut self.listeners);
-        let serving = serve(listeners, self.guard.clone(), views, shutdown);
-        self.serving = Some(self.runtime.spawn(serving));
+        if let Some(bound) = self.bound.take() {
+            let serving = serve(bound, self.guard.clone(), views, shutdown);
+            self.serving = Some(self.runtime.spawn(serving));
+        }
     }
 
     /// Waits until it has ended.
@@ -196,7 +199,11 @@ impl Server {
     }
 }
 
-async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown: Shutdown) {
+async fn serve(bound: Bound, guard: Guard, views: Views, shutdown: Shutdown) {
+    let (rejected, metrics) = (
+        Arc::clone(&views.status.rejected),
+        views.status.metrics.clone(),
+    );
     let api = Api {
         views,
         shutdown: shutdown.clone(),
@@ -204,19 +211,13 @@ async fn serve(listeners: Vec<TcpListener>, guard: Guard, views: Views, shutdown
         changes: Arc::new(Semaphore::new(MAX_CHANGES)),
         trees: Arc::new(Semaphore::new(MAX_TREES)),
     };
-    let app = routes(api, guard);
-    let limits = Limits::new(MAX_CONNECTIONS, HEAD_TIMEOUT);
-    let mut serving = JoinSet::new();
-    for listener in listeners {
-        let stop = shutdown.clone().wait_for(Phase::Abort);
-        serving.spawn(server::serve(listener, app.clone(), limits.clone(), stop));
-    }
+    let stop = || shutdown.clone().wait_for(Phase::Abort);
     let too_late = async {
-        shutdown.wait_for(Phase::Abort).await;
+        stop().await;
         tokio::time::sleep(CLOSING_TIMEOUT).await;
     };
     tokio::select! {
-        _ = serving.join_all() => {}
+        () = bound.serve(routes(api, guard), rejected, metrics, stop) => {}
         // A client that sends half a request, or does not read the answer, is not waited for.
         () = too_late => {}
     }

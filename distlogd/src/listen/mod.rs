@@ -1,9 +1,19 @@
-//! Binding addresses: `localhost` is both loopback addresses, every other address is itself.
+//! Listening: `localhost` is both loopback addresses, every other address is itself.
 //!
-//! `tcp.rs` binds TCP listeners, `zmq.rs` ZeroMQ sockets. `origin.rs` decides which web pages may ask an HTTP server.
+//! `zmq.rs` binds ZeroMQ sockets, `tcp.rs` TCP listeners, on which `serve.rs` serves HTTP: `connections.rs` decides who
+//! has a place, counted by address (`peer.rs`), from what streams and bodies tell (`metered.rs`). `tls.rs` has the
+//! certificates, `handshake.rs` lets in or says why not. `origin.rs` decides which web pages may ask.
 
+mod connections;
+#[cfg(feature = "tls")]
+mod handshake;
+mod metered;
 mod origin;
+mod peer;
+mod serve;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 mod zmq;
 
 use std::net::{Ipv6Addr, TcpListener};
@@ -11,8 +21,10 @@ use std::sync::OnceLock;
 
 pub use origin::Origin;
 pub(crate) use origin::{Guard, Refused, is_host, origin};
-pub use tcp::Listening;
-pub(crate) use tcp::{bind as bind_tcp, without_delay};
+pub(crate) use connections::TooMany;
+pub(crate) use serve::{Bound, Caller, Protocol};
+#[cfg(feature = "tls")]
+pub(crate) use tls::check as check_tls;
 pub(crate) use zmq::bind as bind_zmq;
 
 /// A port that is free for 127.0.0.1 may be taken for ::1: so many ports are tried.

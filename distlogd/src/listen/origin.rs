@@ -17,6 +17,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::config::Http;
 use crate::escape::one_line;
 
 /// Browsers ask again after so many seconds.
@@ -83,6 +84,8 @@ struct Rules {
     hosts: Vec<String>,
     /// It listens on all addresses of the machine: which ones these are may change.
     any: bool,
+    /// With which its own pages come.
+    scheme: &'static str,
     cors: Vec<Origin>,
     /// The receiver's key in the configuration, for messages.
     key: &'static str,
@@ -92,11 +95,12 @@ struct Rules {
 pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) String);
 
 impl Guard {
-    /// For the receiver `listen.KEY` at `bind`, with further host names and the origins of pages that may send.
-    pub(crate) fn new(key: &'static str, bind: &str, hosts: &[String], cors: &[Origin]) -> Guard {
-        let bound = name(bind).unwrap_or_default();
+    /// For the receiver `listen.KEY`.
+    pub(crate) fn new(key: &'static str, http: &Http) -> Guard {
+        let bound = name(&http.bind).unwrap_or_default();
         let any = address(&bound).is_some_and(|address| address.is_unspecified());
-        let hosts = hosts
+        let hosts = http
+            .hosts
             .iter()
             .map(|host| host.trim_end_matches('.').to_ascii_lowercase())
             .chain([bound])
@@ -104,7 +108,12 @@ impl Guard {
         Guard(Arc::new(Rules {
             hosts,
             any,
-            cors: cors.to_vec(),
+            scheme: if http.tls.is_some() {
+                "https://"
+            } else {
+                "http://"
+            },
+            cors: http.cors.clone(),
             key,
         }))
     }
@@ -197,7 +206,7 @@ impl Guard {
             let same = host.is_some()
                 && headers
                     .get(HOST)
-                    .is_some_and(|host| said.strip_prefix("http://") == host.to_str().ok());
+                    .is_some_and(|host| said.strip_prefix(self.0.scheme) == host.to_str().ok());
             if own || same || self.shares(headers).is_some() {
                 return Ok(());
             }
@@ -284,9 +293,46 @@ mod tests {
         }
     }
 
+    fn guard(bind: &str, hosts: &[&str]) -> Guard {
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        Guard::new(
+            "http",
+            &Http {
+                hosts,
+                ..bind.into()
+            },
+        )
+    }
+
+    #[test]
+    fn a_page_is_its_own_by_scheme_host_and_port() {
+        let tls = Some(crate::config::Tls {
+            cert: "cert.pem".into(),
+            key: "key.pem".into(),
+            client_ca: None,
+        });
+        let https = Http {
+            tls,
+            ..Http::from("0.0.0.0:5080")
+        };
+        let (http, https) = (guard("0.0.0.0:5080", &[]), Guard::new("http", &https));
+        for (origin, by_http, by_https) in [
+            ("http://10.0.0.1:5080", true, false),
+            ("https://10.0.0.1:5080", false, true),
+            ("https://10.0.0.1", false, false),
+            ("https://10.0.0.2:5080", false, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("10.0.0.1:5080"));
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            assert_eq!(http.page(&headers).is_ok(), by_http, "{origin}");
+            assert_eq!(https.page(&headers).is_ok(), by_https, "{origin}");
+        }
+    }
+
     #[test]
     fn a_server_knows_its_names() {
-        let loopback = Guard::new("http", "127.0.0.1:5080", &["Logs.Example".into()], &[]);
+        let loopback = guard("127.0.0.1:5080", &["Logs.Example"]);
         for host in [
             "localhost",
             "127.0.0.1",
@@ -305,9 +351,9 @@ mod tests {
         ] {
             assert!(!loopback.serves(host), "{host}");
         }
-        let all = Guard::new("http", "0.0.0.0:5080", &[], &[]);
+        let all = guard("0.0.0.0:5080", &[]);
         assert!(all.serves("10.0.0.1") && all.serves("[fe80::1]") && !all.serves("evil.example"));
-        let named = Guard::new("http", "logs.example:5080", &[], &[]);
+        let named = guard("logs.example:5080", &[]);
         assert!(named.serves("logs.example") && !named.serves("10.0.0.1"));
     }
 }

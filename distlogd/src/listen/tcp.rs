@@ -1,17 +1,17 @@
-//! Binds TCP listeners.
+//! Binds TCP listeners, and closes connections so that their last word is heard.
 
 use std::fmt;
 use std::io::{Error, ErrorKind, Result};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use axum::serve::{ListenerExt, TapIo};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::{TRIES, has_ipv6, localhost};
 
 /// Where a TCP receiver listens: one address, or both loopback addresses with one port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listening {
+pub(super) struct Listening {
     first: SocketAddr,
     second: Option<SocketAddr>,
 }
@@ -34,19 +34,11 @@ impl fmt::Display for Listening {
     }
 }
 
-impl ToSocketAddrs for Listening {
-    type Iter = std::iter::Chain<std::iter::Once<SocketAddr>, std::option::IntoIter<SocketAddr>>;
-
-    fn to_socket_addrs(&self) -> Result<Self::Iter> {
-        Ok(std::iter::once(self.first).chain(self.second))
-    }
-}
-
 /// Binds `HOST:PORT`; port 0 takes a free one, the same for all listeners.
 ///
 /// # Errors
 /// If the address is in use, not permitted, or none.
-pub(crate) async fn bind(address: &str) -> Result<(Vec<TcpListener>, Listening)> {
+pub(super) async fn bind(address: &str) -> Result<(Vec<TcpListener>, Listening)> {
     let Some(port) = localhost(address) else {
         let listener = TcpListener::bind(address).await.map_err(readable)?;
         let first = listener.local_addr()?;
@@ -89,14 +81,16 @@ fn readable(error: Error) -> Error {
     }
 }
 
-/// Sends what is written at once. Else the rest of an answer waits until its beginning is acknowledged, which clients
-/// delay by 40 ms.
-pub(crate) fn without_delay(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> {
-    listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("an HTTP connection may answer late: {error}");
-        }
-    })
+/// Writes and closes. What still comes is read: else the connection is reset, and the client may not see the answer.
+pub(super) async fn say_and_close<IO: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut IO,
+    answer: &[u8],
+) -> Result<()> {
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
 }
 
 #[cfg(test)]

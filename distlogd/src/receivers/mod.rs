@@ -51,15 +51,14 @@ impl Receivers {
             list.push(Box::new(session::Session::bind(&zmq, address)?));
         }
         let otlp = otlp::State::default();
-        if let Some(address) = &listen.otlp_grpc {
-            list.push(Box::new(otlp::Otlp::bind_grpc(
-                address,
-                otlp.clone(),
-                runtime,
-            )?));
+        if let Some(http) = &listen.otlp_grpc {
+            let state = otlp.clone();
+            let bound = otlp::Otlp::bind_grpc(http, &listen.limits, state, runtime)?;
+            list.push(Box::new(bound));
         }
         if let Some(http) = &listen.otlp_http {
-            list.push(Box::new(otlp::Otlp::bind_http(http, otlp, runtime)?));
+            let bound = otlp::Otlp::bind_http(http, &listen.limits, otlp, runtime)?;
+            list.push(Box::new(bound));
         }
         if let Some(address) = &listen.push {
             list.push(Box::new(push::Push::bind(&zmq, address)?));

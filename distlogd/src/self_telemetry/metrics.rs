@@ -66,6 +66,29 @@ impl<const N: usize> Counters<N> {
     }
 }
 
+/// Gauges with the same labels.
+#[derive(Debug, Clone)]
+pub(crate) struct Gauges<const N: usize> {
+    labels: [&'static str; N],
+    family: Family<[(&'static str, &'static str); N], Gauge>,
+}
+
+impl<const N: usize> Gauges<N> {
+    fn new(labels: [&'static str; N]) -> Gauges<N> {
+        Gauges {
+            labels,
+            family: Family::default(),
+        }
+    }
+
+    /// Sets the gauge with these values of its labels.
+    pub(crate) fn set(&self, values: [&'static str; N], value: u64) {
+        let mut labels = self.labels.iter();
+        let labels = values.map(|value| (labels.next().copied().unwrap_or_default(), value));
+        self.family.get_or_create(&labels).set(value);
+    }
+}
+
 /// A text that others chose, as the value of a label.
 pub(super) fn escape(text: &str) -> Value {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
@@ -97,6 +120,15 @@ where
     }
 }
 
+impl<const N: usize> Register for Gauges<N>
+where
+    [(&'static str, &'static str); N]: Clone + Hash + Eq + Debug,
+{
+    fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register(name, help, self.family.clone());
+    }
+}
+
 /// A row of the table.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +145,8 @@ macro_rules! metrics {
     (@type counter []) => { Counter };
     (@type gauge []) => { Gauge };
     (@type counter [$($label:literal),+]) => { Counters<{ [$($label),+].len() }> };
+    (@type gauge [$($label:literal),+]) => { Gauges<{ [$($label),+].len() }> };
+    (@new gauge [$($label:literal),+]) => { Gauges::new([$($label),+]) };
     (@new counter [$($label:literal),+]) => { Counters::new([$($label),+]) };
     (@new $kind:ident []) => { Default::default() };
     ($($kind:ident $name:ident [$($label:literal),*] $help:literal;)*) => {
@@ -153,7 +187,10 @@ metrics! {
         "Records (OTLP: spans and log records) left out of a batch or request that was accepted otherwise";
     counter receiver_messages ["receiver", "encoding"] "Messages and requests received";
     counter receiver_bytes ["receiver", "encoding"] "Bytes of the messages and requests received";
-    counter receiver_rejected_inputs ["receiver", "reason"] "Input that was rejected, whole or in part";
+    counter receiver_rejected_inputs ["receiver", "reason"] "Input and connections that were rejected, whole or in part";
+    gauge receiver_connections ["receiver"] "Open connections by TCP";
+    counter receiver_closed_connections ["receiver", "reason"]
+        "Connections by TCP that were closed to make room for others, or since their time was over";
     gauge sessions [] "Open sessions";
     gauge session_credit_bytes [] "Bytes that clients of sessions may have in flight";
     counter session_started [] "Sessions started";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::last_error::{LastError, TimedError};
 use super::metrics::Metrics;
@@ -14,6 +14,10 @@ const BURST: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(10);
 /// Unsupported things that are reported once each.
 const MAX_UNSUPPORTED: usize = 64;
+/// A peer whose connections are refused is reported once in this time.
+const PEER_WINDOW: Duration = Duration::from_secs(60);
+/// Peers and reasons that are reported in that time.
+const MAX_PEERS: usize = 256;
 
 /// Counts rejected input and reports it with its sender.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub(crate) struct RejectedInput {
     metrics: Metrics,
     faults: Mutex<RateLimited>,
     unsupported: Mutex<OncePerKey>,
+    /// Whose connections were refused, and since when that is noted.
+    peers: Mutex<(OncePerKey, Instant)>,
     /// Of each receiver.
     last: Mutex<BTreeMap<&'static str, LastError>>,
 }
@@ -31,6 +37,7 @@ impl RejectedInput {
             metrics,
             faults: Mutex::new(RateLimited::new(BURST, WINDOW)),
             unsupported: Mutex::new(OncePerKey::new(MAX_UNSUPPORTED)),
+            peers: Mutex::new((OncePerKey::new(MAX_PEERS), Instant::now())),
             last: Mutex::default(),
         }
     }
@@ -52,6 +59,31 @@ impl RejectedInput {
                 tracing::warn!("{suppressed} more rejected inputs were counted but not reported");
             }
             tracing::warn!(receiver, "{reason} from {peer}: {detail}");
+        }
+    }
+
+    /// Counts a connection that was refused. It is reported once in a while for each peer and reason.
+    pub(crate) fn refused_connection(
+        &self,
+        receiver: &'static str,
+        reason: &'static str,
+        peer: &str,
+        detail: &str,
+    ) {
+        self.count_only(receiver, reason);
+        let fault = format_args!("{reason}, {peer}: {detail}");
+        lock(&self.last).entry(receiver).or_default().set(fault);
+        let mut peers = lock(&self.peers);
+        if peers.1.elapsed() >= PEER_WINDOW {
+            *peers = (OncePerKey::new(MAX_PEERS), Instant::now());
+        }
+        if peers.0.report(format!("{receiver} {reason} {peer}"))
+            && let Some(suppressed) = lock(&self.faults).report(1)
+        {
+            if suppressed > 0 {
+                tracing::warn!("{suppressed} more rejected inputs were counted but not reported");
+            }
+            tracing::warn!(receiver, "refuses {peer}: {detail} (reported once a minute)");
         }
     }
 

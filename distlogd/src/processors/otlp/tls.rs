@@ -1,59 +1,38 @@
-//! Certificates and keys from their files, for both ways a request can travel.
+//! TLS as the processor speaks it, for both ways a request can travel.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use hyper_rustls::ConfigBuilderExt;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, crypto};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::config::Tls;
 use super::fault::{OpenError, with_causes};
+use crate::certificates::{FileError, authorities, certificates, private_key, provider};
+
+impl From<FileError> for OpenError {
+    fn from(error: FileError) -> OpenError {
+        OpenError::Tls {
+            what: error.what,
+            path: error.path,
+            reason: error.reason,
+        }
+    }
+}
 
 fn unusable(what: &'static str, path: &Path, error: &dyn std::error::Error) -> OpenError {
-    OpenError::Tls {
-        what,
-        path: path.display().to_string(),
-        reason: with_causes(error),
-    }
+    FileError::new(what, path, with_causes(error)).into()
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, OpenError> {
     std::fs::read(path).map_err(|error| unusable(what, path, &error))
 }
 
-fn certificates(
-    what: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, OpenError> {
-    let pem = read(what, path)?;
-    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let parsed = parsed.map_err(|error| unusable(what, path, &error))?;
-    if parsed.is_empty() {
-        return Err(OpenError::Tls {
-            what,
-            path: path.display().to_string(),
-            reason: "it holds no certificate".into(),
-        });
-    }
-    Ok(parsed)
-}
-
 /// For HTTP.
 pub(super) fn rustls_config(tls: &Tls) -> Result<ClientConfig, OpenError> {
     let builder = builder()?;
     let builder = match &tls.ca {
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates("the authority", path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| unusable("the authority", path, &error))?;
-            }
-            builder.with_root_certificates(roots)
-        }
+        Some(path) => builder.with_root_certificates(authorities("the authority", path)?),
         None => builder
             .with_native_roots()
             .map_err(|error| unusable("the authorities of", Path::new("the system"), &error))?,
@@ -61,9 +40,7 @@ pub(super) fn rustls_config(tls: &Tls) -> Result<ClientConfig, OpenError> {
     match (&tls.cert, &tls.key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => {
-            let pem = read("the key", key)?;
-            let parsed = PrivateKeyDer::from_pem_slice(&pem)
-                .map_err(|error| unusable("the key", key, &error))?;
+            let parsed = private_key("the key", key)?;
             builder
                 .with_client_auth_cert(certificates("the certificate", cert)?, parsed)
                 .map_err(|error| unusable("the certificate", cert, &error))
@@ -100,9 +77,7 @@ pub(super) fn no_roots() -> Result<ClientConfig, OpenError> {
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, OpenError> {
-    // Named, because a program that holds two libraries for it has no default.
-    let provider = Arc::new(crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| OpenError::Tls {
             what: "the set of",

@@ -5,20 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use axum::body::Body as RequestBody;
 use bytes::Bytes;
 use distlog_bridge::otlp::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use http_body::{Frame, SizeHint};
 use prost::Message;
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
 use tonic::server::{Grpc, UnaryService};
-use tonic::transport::Server;
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Request, Response, Status};
 use tower_service::Service;
 
@@ -26,43 +24,33 @@ use super::MAX_REQUEST;
 use super::budget::Share;
 use super::export_service::{ExportService, Peer};
 use super::refusal::{Refusal, other_signal, partial};
+use crate::listen::{Caller, Protocol};
 use crate::rpc::{BytesCodec, Signal, status};
 
 pub(super) const OTLP_GRPC: &str = "otlp_grpc";
-/// Requests in flight of one connection.
-const MAX_STREAMS: u32 = 64;
 /// Time for a request, from its first byte to its answer.
-const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Serves until `stop`.
+/// How it is spoken.
 ///
-/// Only HTTP/2 with prior knowledge is spoken, which no browser does in plain text (nor gRPC-Web, which is not served):
-/// no web page gets here, so `:authority` is not checked as `Host` is for HTTP.
-pub(super) async fn serve(
-    listener: TcpListener,
-    service: ExportService,
-    stop: impl Future<Output = ()>,
-) {
-    let served = Server::builder()
-        .timeout(REQUEST_TIMEOUT)
-        .max_concurrent_streams(MAX_STREAMS)
-        .tcp_nodelay(true)
-        .serve_with_incoming_shutdown(Export { service }, TcpListenerStream::new(listener), stop)
-        .await;
-    if let Err(error) = served {
-        tracing::error!("the OTLP receiver for gRPC has failed: {error}");
-    }
+/// Only HTTP/2 with prior knowledge is, which no browser does in plain text (nor gRPC-Web, which is not served): no web
+/// page gets here, so `:authority` is not checked as `Host` is for HTTP.
+pub(super) const PROTOCOL: Protocol = Protocol::Http2 { max_streams: 64 };
+
+/// Answers the requests of SDKs and Collectors.
+pub(super) fn service(service: ExportService) -> Export {
+    Export { service }
 }
 
 /// All methods.
 #[derive(Clone)]
-struct Export {
+pub(super) struct Export {
     service: ExportService,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
 
-impl Service<http::Request<Body>> for Export {
+impl Service<http::Request<RequestBody>> for Export {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Answer;
@@ -71,17 +59,18 @@ impl Service<http::Request<Body>> for Export {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Answer {
+    fn call(&mut self, request: http::Request<RequestBody>) -> Answer {
         let path = request.uri().path();
         let signals = [Signal::Traces, Signal::Logs];
-        let address = request
-            .extensions()
-            .get::<TcpConnectInfo>()
-            .and_then(TcpConnectInfo::remote_addr);
+        let caller = request.extensions().get::<Caller>();
         let peer = Peer {
             receiver: OTLP_GRPC,
-            address,
+            address: caller.map(|caller| caller.address),
         };
+        if caller.is_some_and(|caller| caller.is_one_too_many) {
+            let answer = refused(&self.service, peer, Refusal::Busy).into_http();
+            return Box::pin(async move { Ok(answer) });
+        }
         let Some(signal) = signals.into_iter().find(|signal| signal.method() == path) else {
             let answer = refused(&self.service, peer, unknown(path)).into_http();
             return Box::pin(async move { Ok(answer) });
@@ -104,7 +93,10 @@ impl Service<http::Request<Body>> for Export {
             let mut grpc = Grpc::new(BytesCodec)
                 .apply_compression_config(known, EnabledCompressionEncodings::default())
                 .apply_max_message_size_config(Some(MAX_REQUEST), None);
-            let answer = grpc.unary(method, request).await;
+            let answer = tokio::time::timeout(REQUEST_TIMEOUT, grpc.unary(method, request)).await;
+            let Ok(answer) = answer else {
+                return Ok(refused(&service, peer, Refusal::Slow).into_http());
+            };
             if called.load(Ordering::Acquire) {
                 return Ok(answer);
             }
@@ -204,7 +196,7 @@ impl From<Refusal> for Status {
 
 /// A body that may take only as much memory as there is.
 struct Metered {
-    body: Body,
+    body: RequestBody,
     share: Arc<Share>,
 }
 

@@ -1,6 +1,7 @@
 //! OTLP by HTTP, in protobuf and in JSON.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,36 +13,43 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
 use distlog_bridge::receive::PartialSuccess;
-use tokio::net::TcpListener;
 
 use super::export_service::{ExportService, Peer};
 use super::refusal::{Refusal, other_signal, partial};
-use super::{body, grpc, json};
-use crate::listen::{Guard, without_delay};
+use super::{body, grpc, json, refusal};
+use crate::listen::{Guard, Protocol, TooMany};
 use crate::rpc::{Signal, status};
 
 pub(super) const OTLP_HTTP: &str = "otlp_http";
 
-/// Serves until `stop`.
-pub(super) async fn serve(
-    listener: TcpListener,
-    guard: Guard,
-    service: ExportService,
-    stop: impl Future<Output = ()> + Send + 'static,
-) {
-    let app = Router::new()
+/// Longest time between two requests of a connection: SDKs export each minute, or less often.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How it is spoken.
+pub(super) const PROTOCOL: Protocol = Protocol::Http1 {
+    head_timeout: IDLE_TIMEOUT,
+    max_head: None,
+    too_many,
+};
+
+/// Answers the requests of SDKs and Collectors.
+pub(super) fn service(service: ExportService, guard: Guard) -> Router {
+    Router::new()
         .route(Signal::Traces.path(), takes(Signal::Traces))
         .route(Signal::Logs.path(), takes(Signal::Logs))
         .fallback(unknown)
         .with_state(service)
         .layer(from_fn_with_state(guard, check_origin))
-        .into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(without_delay(listener), app)
-        .with_graceful_shutdown(stop)
-        .await;
-    if let Err(error) = served {
-        tracing::error!("the OTLP receiver for HTTP has failed: {error}");
-    }
+}
+
+/// What a client reads whose connection is one too many. It retries, whichever SDK it is (`refusal.rs`).
+fn too_many(_: TooMany) -> String {
+    let (body, seconds) = (Refusal::Busy.to_string(), refusal::RETRY_AFTER.as_secs());
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: {seconds}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// Refuses requests of other sites' web pages, and answers their browsers' preflight requests.

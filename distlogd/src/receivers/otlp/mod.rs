@@ -18,15 +18,15 @@ mod json;
 mod refusal;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use super::bind::BindError;
-use crate::config::Http;
-use crate::listen::{Guard, Listening, bind_tcp};
+use crate::config::{Http, Limits};
+use crate::listen::{Bound, Guard};
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::shutdown::Phase;
 use export_service::ExportService;
@@ -48,10 +48,10 @@ enum Transport {
 /// One of the two receivers. They share their [`State`].
 pub(super) struct Otlp {
     transport: Transport,
-    listening: Listening,
+    address: String,
     state: State,
     /// Until it is started.
-    listeners: Vec<TcpListener>,
+    bound: Option<Bound>,
     serving: Option<(Handle, JoinHandle<()>)>,
 }
 
@@ -59,42 +59,49 @@ impl Otlp {
     /// Binds for gRPC; port 0 takes a free one.
     ///
     /// # Errors
-    /// If the address is in use or is none.
+    /// If the address is in use or is none, or a certificate cannot be used.
     pub(super) fn bind_grpc(
-        address: &str,
+        http: &Http,
+        limits: &Limits,
         state: State,
         runtime: &Handle,
     ) -> Result<Otlp, BindError> {
-        Otlp::bind(Transport::Grpc, address, state, runtime)
+        Otlp::bind(Transport::Grpc, http, limits, state, runtime)
     }
 
     /// Binds for HTTP; port 0 takes a free one.
     ///
     /// # Errors
-    /// If the address is in use or is none.
+    /// If the address is in use or is none, or a certificate cannot be used.
     pub(super) fn bind_http(
         http: &Http,
+        limits: &Limits,
         state: State,
         runtime: &Handle,
     ) -> Result<Otlp, BindError> {
-        let guard = Guard::new(http::OTLP_HTTP, &http.bind, &http.hosts, &http.cors);
-        Otlp::bind(Transport::Http(guard), &http.bind, state, runtime)
+        let guard = Guard::new(http::OTLP_HTTP, http);
+        Otlp::bind(Transport::Http(guard), http, limits, state, runtime)
     }
 
     fn bind(
         transport: Transport,
-        address: &str,
+        http: &Http,
+        limits: &Limits,
         state: State,
         runtime: &Handle,
     ) -> Result<Otlp, BindError> {
-        let (listeners, listening) = runtime
-            .block_on(bind_tcp(address))
-            .map_err(|error| BindError::new(address, error))?;
+        let (receiver, protocol) = match transport {
+            Transport::Grpc => (grpc::OTLP_GRPC, grpc::PROTOCOL),
+            Transport::Http(_) => (http::OTLP_HTTP, http::PROTOCOL),
+        };
+        let bound = runtime
+            .block_on(Bound::open(receiver, protocol, http, limits))
+            .map_err(|reason| BindError::new(&http.bind, reason))?;
         Ok(Otlp {
             transport,
-            listening,
+            address: bound.address(),
             state,
-            listeners,
+            bound: Some(bound),
             serving: None,
         })
     }
@@ -111,35 +118,40 @@ impl Receiver for Otlp {
     fn endpoints(&self) -> Vec<Endpoint> {
         vec![Endpoint {
             receiver: self.name(),
-            address: self.listening.to_string(),
+            address: self.address.clone(),
         }]
     }
 
     fn start(&mut self, context: ReceiverContext) -> io::Result<()> {
-        let listeners = std::mem::take(&mut self.listeners);
+        let Some(bound) = self.bound.take() else {
+            return Ok(());
+        };
         let (transport, runtime) = (self.transport.clone(), context.runtime.clone());
         let watched = context.supervisor.watch("the OTLP receiver");
         let shutdown = context.shutdown.clone();
+        let (rejected, metrics) = (Arc::clone(&context.rejected), context.metrics.clone());
         let service = ExportService::new(context, self.state.clone());
         let serving = async move {
             let _watched = watched;
-            let mut serving = JoinSet::new();
-            for listener in listeners {
-                let (service, stop) = (service.clone(), shutdown.clone());
-                let stop = stop.wait_for(Phase::Receivers);
-                match &transport {
-                    Transport::Grpc => serving.spawn(grpc::serve(listener, service, stop)),
-                    Transport::Http(guard) => {
-                        serving.spawn(http::serve(listener, guard.clone(), service, stop))
+            let stop = || shutdown.clone().wait_for(Phase::Receivers);
+            let serving = async {
+                match transport {
+                    Transport::Grpc => {
+                        let service = grpc::service(service);
+                        bound.serve(service, rejected, metrics, stop).await;
                     }
-                };
-            }
+                    Transport::Http(guard) => {
+                        let service = http::service(service, guard);
+                        bound.serve(service, rejected, metrics, stop).await;
+                    }
+                }
+            };
             let too_late = async {
-                shutdown.wait_for(Phase::Workers).await;
+                shutdown.clone().wait_for(Phase::Workers).await;
                 tokio::time::sleep(CLOSING_TIMEOUT).await;
             };
             tokio::select! {
-                _ = serving.join_all() => {}
+                () = serving => {}
                 // A client that sends half a request, or does not read the answer, is not waited for.
                 () = too_late => {}
             }

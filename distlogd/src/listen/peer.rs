@@ -1,0 +1,139 @@
+//! Who connects by TCP: an address, and what it has taken.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+/// An address that limits are for. Of IPv6 it is the network of 64 bits: one machine may take any address in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Peer(IpAddr);
+
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Peer {
+        Peer(match address.to_canonical() {
+            IpAddr::V6(v6) if !v6.is_loopback() => {
+                let [a, b, c, d, ..] = v6.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            other => other,
+        })
+    }
+}
+
+impl Peer {
+    /// All programs of this machine have one address: it has no limits of its own.
+    pub(crate) fn is_loopback(self) -> bool {
+        self.0.is_loopback()
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V6(v6) if !v6.is_loopback() => write!(f, "{v6}/64"),
+            other => other.fmt(f),
+        }
+    }
+}
+
+/// Bytes that one peer may send in a second, over all its connections: who sends more is read later.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// In bytes a second.
+    rate: f64,
+    /// Bytes that may be read at once, negative when too many were read; and since when.
+    left: Mutex<(f64, Instant)>,
+}
+
+impl Pace {
+    pub(super) fn new(rate: u64) -> Pace {
+        #[allow(clippy::cast_precision_loss)] // A rate need not be exact.
+        let rate = rate.max(1) as f64;
+        Pace {
+            rate,
+            left: Mutex::new((rate, Instant::now())),
+        }
+    }
+
+    /// `bytes` were read.
+    fn took(&self, bytes: usize) {
+        #[allow(clippy::cast_precision_loss)]
+        let bytes = bytes as f64;
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).0 -= bytes;
+    }
+
+    /// How long nothing is to be read.
+    fn pause(&self) -> Option<Duration> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let (bytes, since) = *left;
+        // What was not used in a second is not kept.
+        let bytes = (bytes + self.rate * (now - since).as_secs_f64()).min(self.rate);
+        *left = (bytes, now);
+        (bytes < 0.0).then(|| Duration::from_secs_f64(-bytes / self.rate))
+    }
+}
+
+/// The pace of one connection.
+#[derive(Debug)]
+pub(super) struct Paced {
+    pace: Arc<Pace>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Paced {
+    pub(super) fn new(pace: Arc<Pace>) -> Paced {
+        Paced { pace, pause: None }
+    }
+
+    /// Ready when something may be read.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
+            match self.pace.pause() {
+                Some(pause) => self.pause = Some(Box::pin(sleep(pause))),
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+
+    pub(super) fn took(&self, bytes: usize) {
+        self.pace.took(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_machine_is_one_peer() {
+        let peer = |text: &str| Peer::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(peer("2001:db8::1"), peer("2001:db8::ffff:2"));
+        assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
+        assert_eq!(peer("::ffff:10.0.0.1"), peer("10.0.0.1"));
+        assert_ne!(peer("10.0.0.1"), peer("10.0.0.2"));
+        assert!(peer("127.0.0.2").is_loopback() && peer("::1").is_loopback());
+        assert!(peer("::ffff:127.0.0.1").is_loopback() && !peer("10.0.0.1").is_loopback());
+        assert_eq!(peer("2001:db8::1").to_string(), "2001:db8::/64");
+    }
+
+    #[test]
+    fn who_sends_more_is_read_later() {
+        let pace = Pace::new(1000);
+        assert_eq!(pace.pause(), None);
+        pace.took(1000);
+        assert!(pace.pause().is_none(), "as much as a second allows");
+        pace.took(1_000_000);
+        let pause = pace.pause().unwrap().as_secs();
+        assert!((900..=1000).contains(&pause), "{pause}");
+    }
+}
