@@ -41,6 +41,7 @@
 //! producers were last seen; `supervisor.rs` ends a daemon of which a part has failed. `escape.rs` writes all texts
 //! that people see.
 
+mod access;
 mod address;
 pub mod cli;
 mod config;

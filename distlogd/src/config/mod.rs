@@ -36,6 +36,7 @@
 //! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
 //! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
 //! variables (`environment.rs`), conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`).
+//! `list.rs` reads lists in other files likewise.
 
 mod conflicts;
 mod deserialize;
@@ -43,6 +44,7 @@ mod document;
 mod environment;
 mod error;
 mod fault;
+mod list;
 mod load;
 mod node;
 mod position;
@@ -55,6 +57,7 @@ mod tilde;
 pub use crate::processors::StartAt;
 pub use document::schema;
 pub use fault::{Fault, Faults};
+pub(crate) use list::read_list;
 pub use load::load;
 pub use receivers::Http;
 pub use sections::{Config, Entry, Keep, Listen, Store, SyncPolicy};
