@@ -119,6 +119,8 @@ pub use distlog_proto::{
 };
 pub use distlog_spool::SpoolError;
 pub use guard::Guard;
+#[cfg(feature = "redact-patterns")]
+pub use record::patterns::PatternError;
 pub use record::remote_parent::{RemoteParent, Trust};
 pub use record::val::{Val, val};
 pub use send::control::Flush;

@@ -7,6 +7,7 @@ use fastant::Instant;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::record::encode::{renumber, text};
+use crate::record::redact::Policy;
 use crate::record::visit::{SpanVisitor, Special};
 use crate::send::producer::Producer;
 use crate::task::local::{self, Local};
@@ -23,7 +24,7 @@ pub(crate) fn visit(
     record: impl FnOnce(&mut SpanVisitor<'_>),
 ) -> Special {
     local.fields.clear();
-    let mut visitor = SpanVisitor::new(&mut local.record, &mut local.fields, producer.limit());
+    let mut visitor = SpanVisitor::new(&mut local.record, &mut local.fields, producer.policy());
     record(&mut visitor);
     visitor.special()
 }
@@ -34,7 +35,7 @@ pub(crate) fn put_name(out: &mut Vec<u8>, special: &Special) {
         text(
             out,
             record::NAME,
-            out.len() + MAX_NAME,
+            Policy::only(out.len() + MAX_NAME),
             format_args!("{name}"),
         );
     }
@@ -96,11 +97,11 @@ pub(crate) fn end_bind<'a, R: LookupSpan<'a>>(
 pub(crate) fn add_fields<'a, R: LookupSpan<'a>>(
     producer: &Producer,
     span: &SpanRef<'a, R>,
-    put: impl FnOnce(&mut Vec<u8>, usize),
+    put: impl FnOnce(&mut Vec<u8>, Policy<'_>),
 ) {
     local::with(producer, |local| {
         begin_bind(local, producer, span, |local| {
-            put(&mut local.fields, producer.limit())
+            put(&mut local.fields, producer.policy())
         });
         end_bind(local, producer, span, Special::default());
     });

@@ -20,6 +20,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 use crate::record::callsite::Site;
 use crate::record::distinct;
 use crate::record::level;
+use crate::record::redact::Policy;
 use crate::record::remote_parent::SpanContext;
 use crate::record::visit::EventVisitor;
 use crate::send::producer::Producer;
@@ -358,16 +359,16 @@ where
             }
             local.begin(Kind::Event, site.id, time);
             if site.is_named {
-                let (name, limit) = (metadata.name(), producer.limit());
+                let (name, policy) = (metadata.name(), Policy::only(producer.limit()));
                 crate::record::encode::text(
                     &mut local.record,
                     record::NAME,
-                    limit,
+                    policy,
                     format_args!("{name}"),
                 );
             }
             let head = local.record.len();
-            let mut visitor = EventVisitor::new(&mut local.record, producer.limit(), site.is_log);
+            let mut visitor = EventVisitor::new(&mut local.record, producer.policy(), site.is_log);
             event.record(&mut visitor);
             // `parent: None`: it belongs to no task, and fails none. A disabled parent arrives the same way.
             let is_free = event.is_root();
