@@ -3,8 +3,8 @@
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
 //! prints its schema; `permissions/` says what others can read; `notify.rs` tells systemd. The other commands ask a
 //! running daemon, by `client.rs`, which has `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by
-//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `table.rs` aligns
-//! columns.
+//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `table.rs`
+//! aligns columns.
 //! `output.rs` is how all of them speak.
 
 mod check;
