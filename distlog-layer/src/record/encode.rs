@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use distlog_proto::wire::field::record;
 use distlog_proto::wire::put;
 
-use crate::record::redact::Policy;
+use crate::record::redact::{Policy, Redact};
 
 /// Writes text behind what is there, up to a length of the buffer; then counts what does not fit.
 pub(crate) struct TextWriter<'a> {
@@ -60,8 +60,8 @@ impl TextWriter<'_> {
 }
 
 /// Appends a text without what the policy redacts, cut where the buffer would grow beyond the policy's limit.
-pub(crate) fn raw_text(out: &mut Vec<u8>, policy: Policy<'_>, text: fmt::Arguments<'_>) {
-    if policy.has_patterns() {
+pub(crate) fn raw_text(out: &mut Vec<u8>, policy: Policy<impl Redact>, text: fmt::Arguments<'_>) {
+    if policy.redaction.has_patterns() {
         return redacted_text(out, policy, text);
     }
     let mut writer = TextWriter::new(out, policy.limit);
@@ -71,11 +71,11 @@ pub(crate) fn raw_text(out: &mut Vec<u8>, policy: Policy<'_>, text: fmt::Argumen
 }
 
 /// Writes all of the text before anything is cut: of a secret that is cut no pattern would match the rest.
-fn redacted_text(out: &mut Vec<u8>, policy: Policy<'_>, text: fmt::Arguments<'_>) {
+fn redacted_text(out: &mut Vec<u8>, policy: Policy<impl Redact>, text: fmt::Arguments<'_>) {
     let start = out.len();
     let _ = TextWriter::new(out, usize::MAX).write_fmt(text);
     let whole = str::from_utf8(&out[start..]).unwrap_or_default();
-    let replaced = policy.replaced(whole);
+    let replaced = policy.redaction.replaced(whole);
     if replaced.is_some() || out.len() > policy.limit {
         let text = replaced.unwrap_or_else(|| whole.to_owned());
         out.truncate(start);
@@ -84,12 +84,17 @@ fn redacted_text(out: &mut Vec<u8>, policy: Policy<'_>, text: fmt::Arguments<'_>
 }
 
 /// The same as a string field.
-pub(crate) fn text(out: &mut Vec<u8>, field: u32, policy: Policy<'_>, text: fmt::Arguments<'_>) {
+pub(crate) fn text(
+    out: &mut Vec<u8>,
+    field: u32,
+    policy: Policy<impl Redact>,
+    text: fmt::Arguments<'_>,
+) {
     put::nested(out, field, |out| raw_text(out, policy, text));
 }
 
 /// `Error`: its text and its causes, outermost first.
-pub(crate) fn error(out: &mut Vec<u8>, policy: Policy<'_>, error: &(dyn Error + 'static)) {
+pub(crate) fn error(out: &mut Vec<u8>, policy: Policy<impl Redact>, error: &(dyn Error + 'static)) {
     /// A circle of causes is a fault of the error's author, and no reason to hang.
     const MAX_CAUSES: usize = 32;
 
@@ -105,7 +110,7 @@ pub(crate) fn error(out: &mut Vec<u8>, policy: Policy<'_>, error: &(dyn Error + 
 }
 
 /// `Error`, of which only the text is known.
-pub(crate) fn error_text(out: &mut Vec<u8>, policy: Policy<'_>, what: fmt::Arguments<'_>) {
+pub(crate) fn error_text(out: &mut Vec<u8>, policy: Policy<impl Redact>, what: fmt::Arguments<'_>) {
     put::nested(out, record::ERROR, |out| text(out, 2, policy, what));
 }
 

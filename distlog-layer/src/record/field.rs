@@ -7,7 +7,7 @@ use distlog_proto::wire::encode::{self, Key, Scalar};
 use distlog_proto::wire::put;
 
 use crate::record::encode::raw_text;
-use crate::record::redact::{Policy, REDACTED};
+use crate::record::redact::{Policy, REDACTED, Redact};
 
 /// What stands around a string in a field: tags and lengths, in bytes at most, without the name.
 const AROUND: usize = 32;
@@ -24,14 +24,14 @@ mod tag {
 ///
 /// What would make the buffer longer than the policy's limit is cut and marked. Who calls asks the policy whether a
 /// field is hidden.
-pub(crate) struct FieldWriter<'a> {
+pub(crate) struct FieldWriter<'a, R> {
     pub(crate) out: &'a mut Vec<u8>,
     /// Below 16.
     pub(crate) number: u32,
-    pub(crate) policy: Policy<'a>,
+    pub(crate) policy: Policy<R>,
 }
 
-impl FieldWriter<'_> {
+impl<R: Redact> FieldWriter<'_, R> {
     /// A number, a boolean, null; a string or bytes of known length.
     #[inline]
     pub(crate) fn scalar(&mut self, key: Key<'_>, value: Scalar<'_>) {
@@ -85,7 +85,14 @@ impl FieldWriter<'_> {
 
     #[inline]
     pub(crate) fn str(&mut self, key: Key<'_>, value: &str) {
-        match self.policy.replaced(value) {
+        if self.policy.redaction.has_patterns() {
+            return self.redacted_str(key, value);
+        }
+        self.whole_str(key, value);
+    }
+
+    fn redacted_str(&mut self, key: Key<'_>, value: &str) {
+        match self.policy.redaction.replaced(value) {
             None => self.whole_str(key, value),
             Some(redacted) => self.whole_str(key, &redacted),
         }
@@ -103,27 +110,31 @@ impl FieldWriter<'_> {
     /// A number, which a pattern may match as it is printed.
     #[inline]
     pub(crate) fn number(&mut self, key: Key<'_>, value: Scalar<'_>, printed: impl fmt::Display) {
-        if self.policy.has_patterns() {
-            // The buffer's end serves as the room to print it in.
-            let start = self.out.len();
-            raw_text(
-                self.out,
-                Policy::only(usize::MAX),
-                format_args!("{printed}"),
-            );
-            let printed = str::from_utf8(&self.out[start..]).unwrap_or_default();
-            let redacted = self.policy.replaced(printed);
-            self.out.truncate(start);
-            if let Some(redacted) = redacted {
-                return self.whole_str(key, &redacted);
-            }
+        if self.policy.redaction.has_patterns() {
+            return self.redacted_number(key, value, format_args!("{printed}"));
         }
         self.scalar(key, value);
     }
 
+    fn redacted_number(&mut self, key: Key<'_>, value: Scalar<'_>, printed: fmt::Arguments<'_>) {
+        // The buffer's end serves as the room to print it in.
+        let start = self.out.len();
+        raw_text(self.out, Policy::only(usize::MAX), printed);
+        let printed = str::from_utf8(&self.out[start..]).unwrap_or_default();
+        let redacted = self.policy.redaction.replaced(printed);
+        self.out.truncate(start);
+        match redacted {
+            None => self.scalar(key, value),
+            Some(redacted) => self.whole_str(key, &redacted),
+        }
+    }
+
     pub(crate) fn bytes(&mut self, key: Key<'_>, value: &[u8]) {
-        if self.policy.has_patterns()
-            && let Some(redacted) = self.policy.replaced(&String::from_utf8_lossy(value))
+        if self.policy.redaction.has_patterns()
+            && let Some(redacted) = self
+                .policy
+                .redaction
+                .replaced(&String::from_utf8_lossy(value))
         {
             self.whole_str(key, &redacted);
         } else if self.fits(value.len()) {
@@ -167,7 +178,7 @@ impl FieldWriter<'_> {
 
     /// A value of any type, of the field `name`.
     pub(crate) fn value(&mut self, key: Key<'_>, name: &str, mut value: Value) {
-        self.policy.redact(name, &mut value);
+        self.policy.redaction.redact(name, &mut value);
         match value {
             Value::Str(v) => self.whole_str(key, &v),
             Value::Text(v) => self.cut(key, format_args!("{v}")),

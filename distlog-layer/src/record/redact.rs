@@ -105,52 +105,98 @@ impl Redaction {
     }
 }
 
-/// What may be written of a value: as many bytes, and nothing that is redacted.
-#[derive(Clone, Copy)]
-pub(crate) struct Policy<'a> {
-    /// The length that the buffer may reach.
-    pub(crate) limit: usize,
-    pub(crate) redaction: Option<&'a Redaction>,
-}
-
-impl Policy<'_> {
-    /// For what a program does not say of its data, or what was redacted.
-    pub(crate) const fn only(limit: usize) -> Policy<'static> {
-        Policy {
-            limit,
-            redaction: None,
-        }
-    }
-
+/// Says what is redacted. Nothing, as long as it says nothing else.
+pub(crate) trait Redact: Copy {
     /// Whether nothing of a field's value may be written.
-    #[inline]
-    pub(crate) fn hides(&self, name: &str) -> bool {
-        self.redaction
-            .is_some_and(|redaction| redaction.hides(name))
+    fn hides(self, _name: &str) -> bool {
+        false
     }
 
     /// Whether texts are looked through.
-    #[inline]
-    pub(crate) fn has_patterns(&self) -> bool {
-        self.redaction.is_some_and(Redaction::has_patterns)
+    fn has_patterns(self) -> bool {
+        false
     }
 
     /// The text without what is redacted; `None` if that is all of it.
-    #[inline]
-    pub(crate) fn replaced(&self, text: &str) -> Option<String> {
-        self.redaction?.replaced(text)
-    }
-
-    /// The text without what is redacted.
-    pub(crate) fn text(&self, text: String) -> String {
-        self.replaced(&text).unwrap_or(text)
+    fn replaced(self, _text: &str) -> Option<String> {
+        None
     }
 
     /// Redacts what is in the value of a field that is not hidden itself.
-    pub(crate) fn redact(&self, name: &str, value: &mut Value) {
-        if let Some(redaction) = self.redaction {
-            redaction.redact(&mut name.to_owned(), value);
+    fn redact(self, _name: &str, _value: &mut Value) {}
+}
+
+/// Redacts nothing. What writes records is compiled once with it and once with a [`Redaction`], so that nobody pays for
+/// redaction who does not use it.
+#[derive(Clone, Copy)]
+pub(crate) struct Nothing;
+
+impl Redact for Nothing {}
+
+impl Redact for &Redaction {
+    fn hides(self, name: &str) -> bool {
+        Redaction::hides(self, name)
+    }
+
+    fn has_patterns(self) -> bool {
+        Redaction::has_patterns(self)
+    }
+
+    fn replaced(self, text: &str) -> Option<String> {
+        Redaction::replaced(self, text)
+    }
+
+    fn redact(self, name: &str, value: &mut Value) {
+        Redaction::redact(self, &mut name.to_owned(), value);
+    }
+}
+
+/// Where it is looked up each time, since it matters little.
+impl<R: Redact> Redact for Option<R> {
+    fn hides(self, name: &str) -> bool {
+        self.is_some_and(|redaction| redaction.hides(name))
+    }
+
+    fn has_patterns(self) -> bool {
+        self.is_some_and(R::has_patterns)
+    }
+
+    fn replaced(self, text: &str) -> Option<String> {
+        self?.replaced(text)
+    }
+
+    fn redact(self, name: &str, value: &mut Value) {
+        if let Some(redaction) = self {
+            redaction.redact(name, value);
         }
+    }
+}
+
+/// What may be written of a value: as many bytes, and nothing that is redacted.
+#[derive(Clone, Copy)]
+pub(crate) struct Policy<R> {
+    /// The length that the buffer may reach.
+    pub(crate) limit: usize,
+    pub(crate) redaction: R,
+}
+
+/// As a producer has it.
+pub(crate) type ProducerPolicy<'a> = Policy<Option<&'a Redaction>>;
+
+impl Policy<Nothing> {
+    /// For what a program does not say of its data, or what was redacted.
+    pub(crate) const fn only(limit: usize) -> Policy<Nothing> {
+        Policy {
+            limit,
+            redaction: Nothing,
+        }
+    }
+}
+
+impl<R: Redact> Policy<R> {
+    /// The text without what is redacted.
+    pub(crate) fn text(&self, text: String) -> String {
+        self.redaction.replaced(&text).unwrap_or(text)
     }
 }
 

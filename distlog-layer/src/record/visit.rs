@@ -7,13 +7,13 @@ use std::ops::Range;
 use distlog_proto::SpanKind;
 use distlog_proto::wire::encode::{Key, Scalar};
 use distlog_proto::wire::field::{record, task};
-use tracing_core::Field;
 use tracing_core::field::Visit;
+use tracing_core::{Event, Field};
 
 use crate::record::capture::{self, Captured, MARK};
 use crate::record::encode;
 use crate::record::field::FieldWriter;
-use crate::record::redact::{Policy, REDACTED};
+use crate::record::redact::{Policy, ProducerPolicy, REDACTED, Redact};
 use crate::record::remote_parent::{self, RemoteParent};
 
 /// The field that holds the readable text.
@@ -60,17 +60,71 @@ macro_rules! record_plain {
     };
 }
 
+/// Writes an event's fields into its record; where in the record its error stands. `is_log`: the event came from the `log`
+/// crate.
+#[inline]
+pub(crate) fn event(
+    event: &Event<'_>,
+    out: &mut Vec<u8>,
+    policy: ProducerPolicy<'_>,
+    is_log: bool,
+) -> Option<Range<usize>> {
+    fn with<R: Redact>(
+        event: &Event<'_>,
+        out: &mut Vec<u8>,
+        policy: Policy<R>,
+        is_log: bool,
+    ) -> Option<Range<usize>> {
+        let mut visitor = EventVisitor::new(out, policy, is_log);
+        event.record(&mut visitor);
+        visitor.error()
+    }
+    let limit = policy.limit;
+    match policy.redaction {
+        None => with(event, out, Policy::only(limit), is_log),
+        Some(redaction) => with(event, out, Policy { limit, redaction }, is_log),
+    }
+}
+
+/// Writes a span's message into a record and its other fields, as context, into a buffer beside it; the policy's limit is
+/// the length that each of both may reach. `fields` gives the span's fields.
+pub(crate) fn span(
+    fields: impl FnOnce(&mut dyn Visit),
+    record: &mut Vec<u8>,
+    context: &mut Vec<u8>,
+    policy: ProducerPolicy<'_>,
+) -> Special {
+    fn with<R: Redact>(
+        fields: impl FnOnce(&mut dyn Visit),
+        mut visitor: SpanVisitor<'_, R>,
+    ) -> Special {
+        fields(&mut visitor);
+        visitor.special()
+    }
+    let limit = policy.limit;
+    match policy.redaction {
+        None => with(
+            fields,
+            SpanVisitor::new(record, context, Policy::only(limit)),
+        ),
+        Some(redaction) => {
+            let policy = Policy { limit, redaction };
+            with(fields, SpanVisitor::new(record, context, policy))
+        }
+    }
+}
+
 /// Writes an event's fields into its record.
-pub(crate) struct EventVisitor<'a> {
+struct EventVisitor<'a, R> {
     out: &'a mut Vec<u8>,
-    policy: Policy<'a>,
+    policy: Policy<R>,
     is_log: bool,
     error: Option<Range<usize>>,
 }
 
-impl<'a> EventVisitor<'a> {
+impl<'a, R: Redact> EventVisitor<'a, R> {
     /// `is_log`: the event came from the `log` crate.
-    pub(crate) fn new(out: &'a mut Vec<u8>, policy: Policy<'a>, is_log: bool) -> EventVisitor<'a> {
+    fn new(out: &'a mut Vec<u8>, policy: Policy<R>, is_log: bool) -> EventVisitor<'a, R> {
         EventVisitor {
             out,
             policy,
@@ -80,7 +134,7 @@ impl<'a> EventVisitor<'a> {
     }
 
     /// Where in the record the event's error stands.
-    pub(crate) fn error(self) -> Option<Range<usize>> {
+    fn error(self) -> Option<Range<usize>> {
         self.error
     }
 
@@ -96,16 +150,16 @@ impl<'a> EventVisitor<'a> {
 
     /// Writes a field that is not the message, if it is one of the event's own.
     #[inline]
-    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_>, Key<'_>)) {
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_, R>, Key<'_>)) {
         match self.key(field) {
-            Some(key) if self.policy.hides(field.name()) => self.writer().hidden(key),
+            Some(key) if self.policy.redaction.hides(field.name()) => self.writer().hidden(key),
             Some(key) => write(&mut self.writer(), key),
             None => {}
         }
     }
 
     #[inline]
-    fn writer(&mut self) -> FieldWriter<'_> {
+    fn writer(&mut self) -> FieldWriter<'_, R> {
         FieldWriter {
             out: self.out,
             number: record::FIELDS,
@@ -118,10 +172,10 @@ impl<'a> EventVisitor<'a> {
     }
 
     /// Writes the record's error. `name`: of the field that has it.
-    fn put_error(&mut self, name: &str, put: impl FnOnce(&mut Vec<u8>, Policy<'_>)) {
+    fn put_error(&mut self, name: &str, put: impl FnOnce(&mut Vec<u8>, Policy<R>)) {
         if self.error.is_none() {
             let start = self.out.len();
-            if self.policy.hides(name) {
+            if self.policy.redaction.hides(name) {
                 let policy = Policy::only(self.policy.limit);
                 encode::error_text(self.out, policy, format_args!("{REDACTED}"));
             } else {
@@ -132,7 +186,7 @@ impl<'a> EventVisitor<'a> {
     }
 }
 
-impl Visit for EventVisitor<'_> {
+impl<R: Redact> Visit for EventVisitor<'_, R> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == MESSAGE {
             return self.put_message(format_args!("{value:?}"));
@@ -185,20 +239,20 @@ pub(crate) struct Special {
 }
 
 /// Writes a span's message into a record and its other fields, as context, into a buffer beside it.
-pub(crate) struct SpanVisitor<'a> {
+struct SpanVisitor<'a, R> {
     record: &'a mut Vec<u8>,
     context: &'a mut Vec<u8>,
-    policy: Policy<'a>,
+    policy: Policy<R>,
     special: Special,
 }
 
-impl<'a> SpanVisitor<'a> {
+impl<'a, R: Redact> SpanVisitor<'a, R> {
     /// The policy's limit is the length that each of both may reach.
-    pub(crate) fn new(
+    fn new(
         record: &'a mut Vec<u8>,
         context: &'a mut Vec<u8>,
-        policy: Policy<'a>,
-    ) -> SpanVisitor<'a> {
+        policy: Policy<R>,
+    ) -> SpanVisitor<'a, R> {
         SpanVisitor {
             record,
             context,
@@ -207,11 +261,11 @@ impl<'a> SpanVisitor<'a> {
         }
     }
 
-    pub(crate) fn special(self) -> Special {
+    fn special(self) -> Special {
         self.special
     }
 
-    fn writer(&mut self) -> FieldWriter<'_> {
+    fn writer(&mut self) -> FieldWriter<'_, R> {
         FieldWriter {
             out: self.context,
             number: task::CONTEXT,
@@ -221,8 +275,8 @@ impl<'a> SpanVisitor<'a> {
 
     /// Writes a field into the context.
     #[inline]
-    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_>, Key<'_>)) {
-        let (name, hides) = (field.name(), self.policy.hides(field.name()));
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_, R>, Key<'_>)) {
+        let (name, hides) = (field.name(), self.policy.redaction.hides(field.name()));
         let mut writer = self.writer();
         match hides {
             true => writer.hidden(Key::Name(name)),
@@ -232,7 +286,7 @@ impl<'a> SpanVisitor<'a> {
 
     /// A text that is kept for later.
     fn redacted(&self, name: &str, text: fmt::Arguments<'_>) -> String {
-        match self.policy.hides(name) {
+        match self.policy.redaction.hides(name) {
             true => REDACTED.to_owned(),
             false => self.policy.text(text.to_string()),
         }
@@ -280,15 +334,16 @@ impl<'a> SpanVisitor<'a> {
             let text = self.policy.text(text.to_owned());
             let text = format!("{text:.0$}", remote_parent::MAX_UNREADABLE);
             FieldWriter {
+                out: self.context,
+                number: task::CONTEXT,
                 policy: Policy::only(self.policy.limit),
-                ..self.writer()
             }
             .str(Key::Name(remote_parent::FIELD), &text);
         }
     }
 }
 
-impl Visit for SpanVisitor<'_> {
+impl<R: Redact> Visit for SpanVisitor<'_, R> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == remote_parent::FIELD {
             self.import(value);
@@ -313,8 +368,8 @@ impl Visit for SpanVisitor<'_> {
 }
 
 /// Writes the message of a record.
-fn put_message(out: &mut Vec<u8>, policy: Policy<'_>, message: fmt::Arguments<'_>) {
-    if policy.hides(MESSAGE) {
+fn put_message(out: &mut Vec<u8>, policy: Policy<impl Redact>, message: fmt::Arguments<'_>) {
+    if policy.redaction.hides(MESSAGE) {
         let policy = Policy::only(policy.limit);
         encode::text(out, record::MESSAGE, policy, format_args!("{REDACTED}"));
     } else {
@@ -323,7 +378,12 @@ fn put_message(out: &mut Vec<u8>, policy: Policy<'_>, message: fmt::Arguments<'_
 }
 
 /// A value that came as `Debug`: text, or the value that [`crate::val()`] has hidden in it.
-fn debug(writer: &mut FieldWriter<'_>, key: Key<'_>, field: &Field, value: &dyn fmt::Debug) {
+fn debug<R: Redact>(
+    writer: &mut FieldWriter<'_, R>,
+    key: Key<'_>,
+    field: &Field,
+    value: &dyn fmt::Debug,
+) {
     let start = writer.out.len();
     let captured = capture::during(|| writer.text(key, format_args!("{value:?}")));
     match captured {

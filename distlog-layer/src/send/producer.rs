@@ -20,7 +20,7 @@ use distlog_spool::SpoolDir;
 use crate::connect_error::ConnectError;
 use crate::record::callsite::Callsites;
 use crate::record::clock::Clock;
-use crate::record::redact::{Policy, Redaction};
+use crate::record::redact::{Policy, ProducerPolicy, Redaction};
 use crate::ring::{ForkMark, Pushed, Reader, Refused, Ring};
 use crate::send::control::{Control, Flush};
 use crate::send::deadline;
@@ -176,7 +176,7 @@ impl Producer {
 
     /// What may be written of the values of a record.
     #[inline]
-    pub(crate) fn policy(&self) -> Policy<'_> {
+    pub(crate) fn policy(&self) -> ProducerPolicy<'_> {
         Policy {
             limit: self.limit(),
             redaction: self.redaction.as_deref(),

@@ -14,6 +14,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use crate::record::encode;
 use crate::record::field::FieldWriter;
+use crate::record::redact::Redact;
 use crate::record::val::to_value;
 use crate::send::producer::Producer;
 use crate::task::bind::{add_fields, add_link};
@@ -113,7 +114,7 @@ impl Task {
         let value = to_value(&value);
         self.own(|producer, span| {
             add_fields(producer, span, |out, policy| {
-                let is_hidden = policy.hides(name);
+                let is_hidden = policy.redaction.hides(name);
                 let name = policy.text(name.to_owned());
                 let name: String = name.chars().take(256).collect();
                 let mut fields = FieldWriter {
