@@ -1,5 +1,5 @@
-//! Conditions in CEL: each is compiled or refused with its place; one that is compiled answers for any record, and says the
-//! same of it when it is compiled again from its own text.
+//! Conditions in CEL: each is compiled or refused with its place; one that is compiled answers for any record, and says
+//! the same of it when it is compiled again from its own text.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -60,8 +60,8 @@ macro_rules! record_plain {
     };
 }
 
-/// Writes an event's fields into its record; where in the record its error stands. `is_log`: the event came from the `log`
-/// crate.
+/// Writes an event's fields into its record; where in the record its error stands. `is_log`: the event came from the
+/// `log` crate.
 #[inline]
 pub(crate) fn event(
     event: &Event<'_>,
@@ -86,8 +86,8 @@ pub(crate) fn event(
     }
 }
 
-/// Writes a span's message into a record and its other fields, as context, into a buffer beside it; the policy's limit is
-/// the length that each of both may reach. `fields` gives the span's fields.
+/// Writes a span's message into a record and its other fields, as context, into a buffer beside it; the policy's limit
+/// is the length that each of both may reach. `fields` gives the span's fields.
 pub(crate) fn span(
     fields: impl FnOnce(&mut dyn Visit),
     record: &mut Vec<u8>,
