@@ -157,7 +157,7 @@ impl Builder {
     /// It happens on the calling thread, before a record is in the ring or in the spool's file, to fields of events and
     /// spans, [`bind`](crate::Task::bind), messages (the field `message`) and errors (the field `error`). Names reach
     /// fields alone: what a message has as an argument, or `Debug` writes of a struct, is text, which
-    /// [`Builder::redact_patterns`] reaches. Other layers of the subscriber see all.
+    /// `Builder::redact_patterns` (feature `redact-patterns`) reaches. Other layers of the subscriber see all.
     pub fn redact(mut self, names: impl IntoIterator<Item: Into<String>>) -> Builder {
         self.redaction().add_names(names);
         self
