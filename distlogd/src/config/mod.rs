@@ -35,8 +35,8 @@
 //! read as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a
 //! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
 //! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
-//! variables (`environment.rs`), conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`).
-//! `list.rs` reads lists in other files likewise.
+//! variables (`environment.rs`), conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`). `sensitive.rs` finds
+//! what others must not read. `list.rs` reads lists in other files likewise.
 
 mod conflicts;
 mod deserialize;
@@ -50,6 +50,7 @@ mod node;
 mod position;
 pub(crate) mod receivers;
 mod sections;
+mod sensitive;
 #[cfg(test)]
 mod tests;
 mod tilde;
@@ -60,4 +61,4 @@ pub use fault::{Fault, Faults};
 pub(crate) use list::read_list;
 pub use load::load;
 pub use receivers::Http;
-pub use sections::{Config, Entry, Keep, Listen, Store, SyncPolicy};
+pub use sections::{Config, Drain, Entry, Keep, Listen, Store, SyncPolicy};
