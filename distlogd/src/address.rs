@@ -56,6 +56,11 @@ fn host_of(text: &str) -> Option<&str> {
     (fits && (port == "*" || port.parse::<u16>().is_ok())).then_some(host)
 }
 
+/// Whether nobody beyond this machine reaches the address of a TCP receiver.
+pub(crate) fn is_local(address: &str) -> bool {
+    host_of(address).is_some_and(is_loopback)
+}
+
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")

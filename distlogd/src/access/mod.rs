@@ -17,6 +17,8 @@ pub(crate) use attempts::Attempts;
 pub(crate) use bearer::bearer;
 pub(crate) use rights::{Needs, Right, Services};
 pub(crate) use session_cookie::{SESSION_TIME, Sessions};
-pub(crate) use token::{Denied, Secret, Token};
+#[cfg(test)]
+pub(crate) use token::Hash;
+pub(crate) use token::{Denied, Secret, Token, rfc3339};
 pub(crate) use tokens::{TokenFiles, Tokens, TokensError};
 pub(crate) use tokens_file::{AppendError, Entry, append, is_name, parse};

@@ -1,8 +1,10 @@
 //! What a token may, and what a request needs.
 
+use std::fmt;
 use std::sync::Arc;
 
 use distlog_proto::BatchRef;
+use distlog_store::ShowFn;
 use serde::Deserialize;
 
 /// What a token may be given.
@@ -65,14 +67,20 @@ impl Services {
         Services(names.into())
     }
 
-    /// Their names.
-    pub(crate) fn names(&self) -> &[String] {
+    #[cfg(test)]
+    pub(super) fn names(&self) -> &[String] {
         &self.0
+    }
+
+    /// Which batches of the store are shown.
+    pub(crate) fn show(&self) -> ShowFn {
+        let services = self.clone();
+        Arc::new(move |batch| services.has(batch))
     }
 
     /// Whether an encoded batch is of one of them. As people see it, a program without the name of a service is that
     /// of its process.
-    pub(crate) fn has(&self, batch: &[u8]) -> bool {
+    fn has(&self, batch: &[u8]) -> bool {
         // Valid when it was stored.
         BatchRef::parse(batch).is_ok_and(|batch| {
             let source = batch.source();
@@ -82,5 +90,11 @@ impl Services {
             };
             self.0.iter().any(|service| service == name)
         })
+    }
+}
+
+impl fmt::Display for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(", "))
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::rights::Needs;
 use super::token::{Denied, Hash, Token};
 use super::tokens_file::parse;
-use crate::config::Faults;
+use crate::config::{Faults, Http};
 
 /// It is looked so often at most whether the file has changed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -41,11 +41,16 @@ pub enum TokensError {
 pub(crate) struct TokenFiles(BTreeMap<PathBuf, Tokens>);
 
 impl TokenFiles {
-    /// Opens a file, unless it is open.
+    /// Those of which a receiver needs one, if it does.
     ///
     /// # Errors
-    /// If it cannot be read, or has faults.
-    pub(crate) fn open(&mut self, path: &Path) -> Result<Tokens, TokensError> {
+    /// If their file cannot be read, or has faults.
+    pub(crate) fn of(&mut self, http: &Http) -> Result<Option<Tokens>, TokensError> {
+        http.tokens.as_ref().map(|path| self.open(path)).transpose()
+    }
+
+    /// Opens a file, unless it is open.
+    fn open(&mut self, path: &Path) -> Result<Tokens, TokensError> {
         if let Some(tokens) = self.0.get(path) {
             return Ok(tokens.clone());
         }

@@ -3,7 +3,8 @@
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
 //! prints its schema; `permissions/` says what others can read; `notify.rs` tells systemd. The other commands ask a
 //! running daemon, by `client.rs`, which has `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by
-//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `table.rs`
+//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `token.rs` makes
+//! tokens. `table.rs`
 //! aligns columns.
 //! `output.rs` is how all of them speak.
 
@@ -24,6 +25,7 @@ mod stats;
 mod status;
 mod table;
 mod tasks;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -149,6 +151,9 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Show how a running daemon does: receivers, processors, producers, store.
     Status(status::StatusArgs),
+    /// Make tokens, by which the daemon knows who sends and asks.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Check a configuration and report all its faults.
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -254,6 +259,7 @@ pub fn main_from(
         }
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
+        Some(Command::Token(command)) => token::token(command),
         Some(Command::Schema) => check::schema(),
         Some(Command::Delete(args)) => delete::delete(&args),
         Some(Command::Diff(args)) => diff::diff(&args),

@@ -12,7 +12,7 @@ use super::fault::{Fault, Faults};
 use super::node::{Key, Node, NodeId, Tree};
 use super::sections::{Config, Drain, Entry};
 use super::sensitive::Sensitive;
-use super::{conflicts, environment, position, tilde};
+use super::{conflicts, environment, position, tilde, tokens};
 use crate::processors::{Kind, Section};
 
 /// Reads a configuration whose rules may also name the `registered` processors, which are added in code.
@@ -68,6 +68,8 @@ impl Load<'_> {
         self.config.grace = read.grace;
         let clashes = conflicts::same_address(document, &self.config.listen);
         self.faults.extend(clashes);
+        let unusable = tokens::check(document, &self.config.listen, &mut self.config.warnings);
+        self.faults.extend(unusable);
         if let Some(drain) = document.get("drain") {
             self.drain(drain);
         }

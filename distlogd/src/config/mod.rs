@@ -36,7 +36,7 @@
 //! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
 //! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
 //! variables (`environment.rs`), conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`). `sensitive.rs` finds
-//! what others must not read. `list.rs` reads lists in other files likewise.
+//! what others must not read, `tokens.rs` looks at files of tokens. `list.rs` reads lists in other files likewise.
 
 mod conflicts;
 mod deserialize;
@@ -54,6 +54,7 @@ mod sensitive;
 #[cfg(test)]
 mod tests;
 mod tilde;
+mod tokens;
 
 pub use crate::processors::StartAt;
 pub use document::schema;

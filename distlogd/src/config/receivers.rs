@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -12,11 +13,13 @@ use crate::address::{TCP, ZMQ, check_tcp, check_zmq};
 use crate::listen::{Origin, is_host, origin};
 use crate::values;
 
-/// An HTTP server.
+/// An HTTP server; gRPC is HTTP/2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     /// `HOST:PORT`; as `localhost` both loopback addresses.
     pub bind: String,
+    /// File of the tokens of which each request needs one.
+    pub tokens: Option<PathBuf>,
     /// Names by which it is asked for besides its address.
     pub hosts: Vec<String>,
     /// Origins of the web pages that may send to it.
@@ -27,6 +30,7 @@ impl<T: Into<String>> From<T> for Http {
     fn from(bind: T) -> Http {
         Http {
             bind: bind.into(),
+            tokens: None,
             hosts: Vec::new(),
             cors: Vec::new(),
         }
@@ -74,11 +78,18 @@ receiver! {
 }
 receiver! {
     /// The receiver of OTLP over gRPC.
-    Grpc, TCP, check_tcp {}
+    Grpc, TCP, check_tcp {
+        /// File of tokens: each request needs one of them, also on loopback.
+        #[serde(default)]
+        tokens: Option<PathBuf>
+    }
 }
 receiver! {
     /// The server of the API and the page.
     ApiHttp, TCP, check_tcp {
+        /// File of tokens: each request needs one of them, also on loopback.
+        #[serde(default)]
+        tokens: Option<PathBuf>,
         /// Names by which it is asked for besides its address.
         #[serde(default)]
         hosts: Vec<HostName>
@@ -87,6 +98,9 @@ receiver! {
 receiver! {
     /// The receiver of OTLP over HTTP.
     OtlpHttp, TCP, check_tcp {
+        /// File of tokens: each request needs one of them, also on loopback.
+        #[serde(default)]
+        tokens: Option<PathBuf>,
         /// Names by which it is asked for besides its address.
         #[serde(default)]
         hosts: Vec<HostName>,
@@ -124,15 +138,19 @@ impl From<Zmq> for String {
     }
 }
 
-impl From<Grpc> for String {
-    fn from(receiver: Grpc) -> String {
-        receiver.bind
+impl From<Grpc> for Http {
+    fn from(receiver: Grpc) -> Http {
+        Http {
+            tokens: receiver.tokens,
+            ..receiver.bind.into()
+        }
     }
 }
 
 impl From<ApiHttp> for Http {
     fn from(receiver: ApiHttp) -> Http {
         Http {
+            tokens: receiver.tokens,
             hosts: receiver.hosts.into_iter().map(|host| host.0).collect(),
             ..receiver.bind.into()
         }
@@ -142,6 +160,7 @@ impl From<ApiHttp> for Http {
 impl From<OtlpHttp> for Http {
     fn from(receiver: OtlpHttp) -> Http {
         Http {
+            tokens: receiver.tokens,
             hosts: receiver.hosts.into_iter().map(|host| host.0).collect(),
             cors: receiver.cors.into_iter().map(|origin| origin.0).collect(),
             ..receiver.bind.into()

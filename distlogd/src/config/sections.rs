@@ -90,7 +90,7 @@ pub struct Listen {
     /// `host:port` for OTLP over gRPC.
     #[serde(deserialize_with = "receivers::read::<receivers::Grpc, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::Grpc>")]
-    pub otlp_grpc: Option<String>,
+    pub otlp_grpc: Option<Http>,
     /// OTLP over HTTP.
     #[serde(deserialize_with = "receivers::read::<receivers::OtlpHttp, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::OtlpHttp>")]
@@ -114,6 +114,15 @@ impl Default for Listen {
 }
 
 impl Listen {
+    /// The receivers by TCP, by their keys.
+    pub(crate) fn tcp(&self) -> [(&'static str, Option<&Http>); 3] {
+        [
+            ("otlp_grpc", self.otlp_grpc.as_ref()),
+            ("otlp_http", self.otlp_http.as_ref()),
+            ("http", self.http.as_ref()),
+        ]
+    }
+
     /// The receivers' keys and addresses, in the order in which they are listed.
     pub(super) fn addresses(&self) -> [(&'static str, Option<&str>); 5] {
         fn bind(http: &Option<Http>) -> Option<&str> {
@@ -122,7 +131,7 @@ impl Listen {
         [
             ("push", self.push.as_deref()),
             ("session", self.session.as_deref()),
-            ("otlp_grpc", self.otlp_grpc.as_deref()),
+            ("otlp_grpc", bind(&self.otlp_grpc)),
             ("otlp_http", bind(&self.otlp_http)),
             ("http", bind(&self.http)),
         ]

@@ -40,7 +40,7 @@ fn nothing_at_all_is_a_configuration() {
         let listen = &config.listen;
         assert_eq!(listen.push.as_deref(), Some("tcp://localhost:5010"));
         assert_eq!(listen.session.as_deref(), Some("tcp://localhost:5011"));
-        assert_eq!(listen.otlp_grpc.as_deref(), Some("localhost:4317"));
+        assert_eq!(listen.otlp_grpc, Some("localhost:4317".into()));
         assert_eq!(listen.otlp_http, Some("localhost:4318".into()));
         assert_eq!(listen.http, Some("localhost:5080".into()));
         assert_eq!(config.store.path.to_str(), Some("./distlog-data"));
@@ -92,7 +92,14 @@ drain: [/var/spool/shop]
     .unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.listen.session.as_deref(), Some("tcp://0.0.0.0:0"));
     assert_eq!(
-        (config.listen.otlp_grpc.as_deref(), &config.listen.http),
+        (
+            config
+                .listen
+                .otlp_grpc
+                .as_ref()
+                .map(|grpc| grpc.bind.as_str()),
+            &config.listen.http
+        ),
         (None, &Some("127.0.0.1:0".into()))
     );
     assert_eq!(
@@ -233,7 +240,10 @@ listen:
   http: { bind: 'logs.example:5080', plaintext: true, hosts: [logs.example, 10.0.0.1] }
 ";
     let listen = load(text, "x").unwrap().listen;
-    assert_eq!(listen.otlp_grpc.as_deref(), Some("0.0.0.0:4317"));
+    assert_eq!(
+        listen.otlp_grpc.as_ref().map(|grpc| grpc.bind.as_str()),
+        Some("0.0.0.0:4317")
+    );
     assert_eq!(listen.http.unwrap().hosts, ["logs.example", "10.0.0.1"]);
 
     for (text, place, expected) in [

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::Path;
+use axum::extract::{MatchedPath, Path};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, VARY,
 };
@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use rust_embed::Embed;
 
 use super::problem::{Problem, quoted};
+use crate::access::{Token, rfc3339};
 
 /// Where the page is shown. Programs get there what they got before there was one.
 pub(super) const PATHS: [&str; 6] = ["/", "/task/{*id}", "/find", "/problems", "/diff", "/status"];
@@ -25,12 +26,19 @@ pub(super) const PATHS: [&str; 6] = ["/", "/task/{*id}", "/find", "/problems", "
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
+/// As that, for a page without scripts that has a form.
+const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
+                           form-action 'self'; frame-ancestors 'none'";
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 /// In this the files stand, and in it under the hash.
 const BASE: &str = "/page";
 /// What `index.html` has where the base and the modules belong.
 const BASE_MARK: &str = "{{base}}";
 const MODULES_MARK: &str = "<!-- modules -->";
+/// Where the page says who is signed in.
+const WHO_MARK: &str = "<!-- who -->";
+/// What `sign-in.html` has where the form belongs.
+const FORM_MARK: &str = "{{form}}";
 
 #[derive(Embed)]
 #[folder = "page/"]
@@ -87,15 +95,90 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The page, whatever it is to show.
-pub(super) fn shell() -> Response {
+/// Whether the page is shown there.
+pub(super) fn is_path(path: Option<&MatchedPath>) -> bool {
+    path.is_some_and(|path| PATHS.contains(&path.as_str()))
+}
+
+/// The page, whatever it is to show, and to whom if it is known.
+pub(super) fn shell(who: Option<&Token>) -> Response {
+    let link = |token| format!("<a class=\"who cut\" href=\"/sign-in\">{}</a>", name(token));
+    let who = who.map(link).unwrap_or_default();
+    let html = Shell::now().html.replace(WHO_MARK, &who);
+    html_page(html, POLICY, HeaderValue::from_static("no-referrer"))
+}
+
+/// The page that asks for a token. `to` is where somebody wants to go, `why` says what was wrong.
+pub(super) fn sign_in(to: &str, why: Option<&str>) -> Response {
+    let wrong = why.map(|why| {
+        let why = escaped(why);
+        format!("<p class=\"why\" id=\"why\" role=\"alert\">{why}</p>")
+    });
+    let described = why.map_or("about", |_| "why about");
+    let form = format!(
+        "<form method=\"post\" action=\"/sign-in\">\
+         <h1>Sign in</h1>{}\
+         <label for=\"token\">Token</label>\
+         <input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" \
+         aria-describedby=\"{described}\" required autofocus />\
+         <input type=\"hidden\" name=\"to\" value=\"{}\" />\
+         <button>Sign in</button>\
+         <p id=\"about\">Who runs this daemon makes one: <code>distlogd token new NAME --may read</code></p>\
+         </form>",
+        wrong.unwrap_or_default(),
+        escaped(to),
+    );
+    form_page(&form)
+}
+
+/// The page for somebody who is signed in.
+pub(super) fn signed_in(token: &Token) -> Response {
+    let until = token.expires.map(|end| {
+        let end = rfc3339(end);
+        format!(" until <time datetime=\"{end}\">{end}</time>")
+    });
+    let form = format!(
+        "<form method=\"post\" action=\"/sign-out\">\
+         <h1>Signed in</h1>\
+         <p>With the token {}{}.</p>\
+         <button>Sign out</button>\
+         <p><a href=\"/\">To the tasks</a></p>\
+         </form>",
+        name(token),
+        until.unwrap_or_default(),
+    );
+    form_page(&form)
+}
+
+/// A token for people: its name, and what it reads if that is not all.
+fn name(token: &Token) -> String {
+    let services = token.services.as_ref();
+    let services = services.map(|services| format!(", which reads {services} only"));
+    escaped(&[&token.name, services.as_deref().unwrap_or_default()].concat())
+}
+
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn form_page(form: &str) -> Response {
+    let file = Files::get("sign-in.html").map_or_else(Vec::new, |file| file.data.into_owned());
+    let html = String::from_utf8_lossy(&file)
+        .replace(BASE_MARK, &format!("{BASE}/{}", Shell::now().hash))
+        .replace(FORM_MARK, form);
+    // Else browsers send `Origin: null` with the form.
+    html_page(html, FORM_POLICY, SAME_ORIGIN)
+}
+
+fn html_page(html: String, policy: &'static str, referrer: HeaderValue) -> Response {
     let headers = [
         (
             CONTENT_TYPE,
             HeaderValue::from_static("text/html; charset=utf-8"),
         ),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
+        (REFERRER_POLICY, referrer),
         (VARY, HeaderValue::from_static("accept")),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
@@ -106,7 +189,7 @@ pub(super) fn shell() -> Response {
             SAME_ORIGIN,
         ),
     ];
-    (headers, Shell::now().html.clone()).into_response()
+    (headers, html).into_response()
 }
 
 /// `GET /page/{hash}/{path}`.

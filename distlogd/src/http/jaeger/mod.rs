@@ -4,16 +4,18 @@
 //! sends what is read.
 
 mod answer;
-pub(super) mod legacy;
+mod legacy;
 mod summary;
 mod ui_model;
-pub(super) mod v3;
+mod v3;
 
 use std::time::Duration;
 
 use axum::extract::RawQuery;
+use axum::routing::{MethodRouter, get};
 use distlog_proto::TraceId;
 
+use super::Api;
 use super::endpoint::pairs;
 use super::params::Params;
 use super::problem::{Problem, quoted};
@@ -28,6 +30,23 @@ const TRACES: usize = 100;
 const MAX_TRACES: usize = 1000;
 /// A query names so many attributes at most.
 const MAX_ATTRIBUTES: usize = 64;
+
+/// Its paths: traces of all kinds, to be read.
+pub(super) fn routes() -> [(&'static str, MethodRouter<Api>); 11] {
+    [
+        ("/api/v3/services", get(v3::services)),
+        ("/api/v3/operations", get(v3::operations)),
+        ("/api/v3/traces", get(v3::traces)),
+        ("/api/v3/traces/{id}", get(v3::trace)),
+        ("/api/v3/trace-summaries", get(v3::trace_summaries)),
+        ("/api/services", get(legacy::services)),
+        ("/api/services/{id}/operations", get(legacy::operations_of)),
+        ("/api/operations", get(legacy::operations)),
+        ("/api/traces", get(legacy::traces)),
+        ("/api/traces/{id}", get(legacy::trace)),
+        ("/api/dependencies", get(legacy::dependencies)),
+    ]
+}
 
 /// The parameters of a request, all of which are known.
 fn params(query: RawQuery, known: &[&[&'static str]]) -> Result<Params, Problem> {

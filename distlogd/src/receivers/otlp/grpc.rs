@@ -82,6 +82,10 @@ impl Service<http::Request<Body>> for Export {
             receiver: OTLP_GRPC,
             address,
         };
+        if let Err(refusal) = self.service.authorize(request.headers()) {
+            let answer = refused(&self.service, peer, refusal).into_http();
+            return Box::pin(async move { Ok(answer) });
+        }
         let Some(signal) = signals.into_iter().find(|signal| signal.method() == path) else {
             let answer = refused(&self.service, peer, unknown(path)).into_http();
             return Box::pin(async move { Ok(answer) });

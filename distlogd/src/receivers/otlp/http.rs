@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -33,8 +34,8 @@ pub(super) async fn serve(
         .route(Signal::Traces.path(), takes(Signal::Traces))
         .route(Signal::Logs.path(), takes(Signal::Logs))
         .fallback(unknown)
-        .with_state(service)
-        .layer(from_fn_with_state(guard, check_origin))
+        .with_state(service.clone())
+        .layer(from_fn_with_state((guard, service), admit))
         .into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(without_delay(listener), app)
         .with_graceful_shutdown(stop)
@@ -44,8 +45,12 @@ pub(super) async fn serve(
     }
 }
 
-/// Refuses requests of other sites' web pages, and answers their browsers' preflight requests.
-async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+/// Refuses requests of other sites' web pages, answers their browsers' preflight requests, and refuses who may not send.
+async fn admit(
+    State((guard, service)): State<(Guard, ExportService)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let answer = guard.answer(&request);
     let (parts, body) = request.into_parts();
     if let Some(answer) = answer.unwrap_or_else(|refused| Some(refused.into_response())) {
@@ -53,8 +58,27 @@ async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) 
         return answer;
     }
     let origin = guard.shares(&parts.headers).cloned();
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let mut response = match service.authorize(&parts.headers) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        // Of somebody who may not send nothing is read.
+        Err(refusal) => denied(&service, &parts, &refusal),
+    };
     guard.mark(origin, &mut response);
+    response
+}
+
+fn denied(service: &ExportService, head: &Parts, refusal: &Refusal) -> Response {
+    let address = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = Peer {
+        receiver: OTLP_HTTP,
+        address: address.map(|ConnectInfo(address)| *address),
+    };
+    service.report(peer, refusal);
+    let mut response = refused(Form::of(&head.headers).unwrap_or(Form::Json), refusal);
+    if let Refusal::Denied(denied) = refusal {
+        let challenge = HeaderValue::from_static(denied.challenge());
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 

@@ -25,6 +25,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::bind::BindError;
+use crate::access::Tokens;
 use crate::config::Http;
 use crate::listen::{Guard, Listening, bind_tcp};
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
@@ -50,6 +51,7 @@ pub(super) struct Otlp {
     transport: Transport,
     listening: Listening,
     state: State,
+    tokens: Option<Tokens>,
     /// Until it is started.
     listeners: Vec<TcpListener>,
     serving: Option<(Handle, JoinHandle<()>)>,
@@ -94,9 +96,15 @@ impl Otlp {
             transport,
             listening,
             state,
+            tokens: None,
             listeners,
             serving: None,
         })
+    }
+
+    /// Each request needs one of these tokens, if there are any.
+    pub(super) fn with_tokens(self, tokens: Option<Tokens>) -> Otlp {
+        Otlp { tokens, ..self }
     }
 
     fn name(&self) -> &'static str {
@@ -120,7 +128,7 @@ impl Receiver for Otlp {
         let (transport, runtime) = (self.transport.clone(), context.runtime.clone());
         let watched = context.supervisor.watch("the OTLP receiver");
         let shutdown = context.shutdown.clone();
-        let service = ExportService::new(context, self.state.clone());
+        let service = ExportService::new(context, self.state.clone(), self.tokens.take());
         let serving = async move {
             let _watched = watched;
             let mut serving = JoinSet::new();
