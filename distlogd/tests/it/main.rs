@@ -27,6 +27,7 @@ mod severities;
 mod status;
 mod strict_json;
 mod tail;
+mod tokens;
 
 /// The program.
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");
