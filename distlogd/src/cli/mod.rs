@@ -169,6 +169,12 @@ struct DaemonArgs {
     /// HTTP address of the daemon.
     #[arg(long, env = "DISTLOGD_URL", default_value = "http://127.0.0.1:5080", value_parser = http_url)]
     url: String,
+    /// File with the token that the daemon asks for; without it the token is that of the variable DISTLOGD_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Send the token in plain text to another machine.
+    #[arg(long)]
+    plaintext: bool,
 }
 
 fn http_url(text: &str) -> Result<String, &'static str> {
@@ -270,7 +276,7 @@ pub fn main_from(
             cursor,
             daemon,
             look,
-        }) => client::tree(&daemon.url, &id, (depth, cursor.as_deref()), &look),
+        }) => client::tree(&daemon, &id, (depth, cursor.as_deref()), &look),
         Some(Command::Find(args)) => find::find(&args),
         Some(Command::Stats(args)) => stats::stats(&args),
         Some(Command::Tail {
@@ -279,7 +285,7 @@ pub fn main_from(
             no_reorder,
             daemon,
             look,
-        }) => client::tail(&daemon.url, (filter, task), !no_reorder, &look),
+        }) => client::tail(&daemon, (filter, task), !no_reorder, &look),
         Some(Command::Tasks(args)) => tasks::tasks(&args),
         Some(Command::Problems(args)) => problems::problems(&args),
     };

@@ -320,6 +320,22 @@ fn app(api: Api, guard: Guard, by_token: Option<(SignIn, Tokens)>) -> Router {
         .layer(compression)
 }
 
+/// Reads a query as each path of the API reads it, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_query(text: &str) {
+    let Ok(pairs) = endpoint::pairs(text) else {
+        return;
+    };
+    let Ok(params) = params::Params::new(pairs) else {
+        return;
+    };
+    for endpoint in openapi::ENDPOINTS {
+        for param in endpoint.params.iter().chain(endpoint.headers) {
+            let _ = param.read(&params);
+        }
+    }
+}
+
 /// So begins what is said of a path that no endpoint has.
 pub(crate) const NOTHING_AT: &str = "nothing is at ";
 

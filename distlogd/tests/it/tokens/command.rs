@@ -114,3 +114,51 @@ fn a_configuration_names_a_file_that_can_be_used() {
         "{said}"
     );
 }
+
+#[test]
+fn the_command_line_has_its_token_from_a_file_or_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = new(folder.path(), "me", &["--may", "read"]);
+    let daemon = distlog_testkit::Daemon::listening(DISTLOGD, &[], folder.path(), LISTEN, "");
+    let ask = |url: &str, arguments: &[&str], variable: Option<&str>| {
+        let mut command = Command::new(DISTLOGD);
+        command.args(["status", "--url", url]).args(arguments);
+        command
+            .current_dir(folder.path())
+            .env_remove("DISTLOGD_TOKEN");
+        command.envs(variable.map(|token| ("DISTLOGD_TOKEN", token)));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let url = daemon.http();
+    let (code, said) = ask(url, &[], None);
+    assert!(
+        code == Some(2) && said.contains("`--token-file FILE` or the variable"),
+        "{said}"
+    );
+    let (code, said) = ask(url, &[], Some("distlog_wrong"));
+    assert!(
+        code == Some(1) && said.contains("the token is not known here"),
+        "{said}"
+    );
+    std::fs::write(folder.path().join("token"), format!("{token}\n")).unwrap();
+    assert_eq!(ask(url, &["--token-file", "token"], None).0, Some(0));
+    assert_eq!(ask(url, &[], Some(&token)).0, Some(0));
+    // A file that is named counts.
+    assert_eq!(
+        ask(url, &["--token-file", "token"], Some("distlog_wrong")).0,
+        Some(0)
+    );
+    let (code, said) = ask(url, &["--token-file", "no"], Some(&token));
+    assert!(
+        code == Some(2) && said.contains("cannot read the token in no"),
+        "{said}"
+    );
+    let (code, said) = ask("http://192.0.2.1:5080", &[], Some(&token));
+    assert!(
+        code == Some(2) && said.contains("others could read the token"),
+        "{said}"
+    );
+    assert!(!said.contains(&token), "{said}");
+}
