@@ -1,8 +1,8 @@
 //! Who may ask, before any handler sees a request or a byte of its body: the host and the page (`listen/origin.rs`),
 //! the token, and what the token may.
 //!
-//! What each path needs is said where it is routed ([`Paths`]). A request of a token that is limited to services goes to
-//! a router of its own, which has nothing but a store of these services: no handler can forget it.
+//! What each path needs is said where it is routed ([`Paths`]). A request of a token that is limited to services goes
+//! to a router of its own, which has nothing but a store of these services: no handler can forget it.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

@@ -10,8 +10,8 @@
 //! new. `records.rs`, `stats.rs` and `lists.rs` ask the query engine; `diff.rs` compares two trees, `status.rs` tells
 //! how the daemon does, `names.rs` what conditions see, `delete.rs` deletes records. `mcp/` has tools for agents, which
 //! call the same functions. The store is read in threads that may block; the runtime only moves bytes.
-//! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers. `admission.rs` is before all of
-//! it: who may ask; `sign_in.rs` asks people who they are.
+//! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers. `admission.rs` is before all
+//! of it: who may ask; `sign_in.rs` asks people who they are.
 
 mod admission;
 mod answers;

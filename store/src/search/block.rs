@@ -53,8 +53,8 @@ impl Block {
         }
     }
 
-    /// Whether what is known of it is true of all its records. Else some of them are deleted, or the reader does not see
-    /// them, and are not read.
+    /// Whether what is known of it is true of all its records. Else some of them are deleted, or the reader does not
+    /// see them, and are not read.
     pub fn is_whole(&self) -> bool {
         self.shows.is_none()
             && !self.is_left_out(&self.shared.removals())

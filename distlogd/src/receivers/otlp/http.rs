@@ -45,7 +45,7 @@ pub(super) async fn serve(
     }
 }
 
-/// Refuses requests of other sites' web pages, answers their browsers' preflight requests, and refuses who may not send.
+/// Refuses requests of other sites' web pages and of who may not send, and answers browsers' preflight requests.
 async fn admit(
     State((guard, service)): State<(Guard, ExportService)>,
     request: Request,
