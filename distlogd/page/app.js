@@ -1,6 +1,7 @@
 // Begin here. The address tells which page is shown (`pages/`, one folder each); `base/` has what all of them use: elements, the API, streams,
 // the address, formats, keys. `parts/` has what several pages show: the list that is as long as the store, the histogram, and so on.
 
+import { address } from "./base/api.js";
 import { addressChanges, followLinks, navigate } from "./base/address.js";
 import { connection } from "./base/connection.js";
 import { fill, h } from "./base/dom.js";
@@ -54,7 +55,27 @@ function route() {
 function showConnection() {
   const place = /** @type {HTMLElement} */ (document.getElementById("connection"));
   const gone = "The daemon does not answer. What you see is what it last said; it is asked again each second.";
-  fill(place, !connection.isUp && h("p", { class: "gone" }, gone));
+  fill(
+    place,
+    !connection.isUp && h("p", { class: "gone" }, gone),
+    !connection.isSignedIn &&
+      h(
+        "p",
+        { class: "gone" },
+        "Nobody is signed in here any more. ",
+        h("a", { href: "/sign-in", onclick: signIn }, "Sign in again"),
+      ),
+  );
+}
+
+/**
+ * Leads to where one signs in, and from there back to what is shown now.
+ *
+ * @param {Event} event
+ */
+function signIn(event) {
+  event.preventDefault();
+  location.assign(address("/sign-in", { to: location.pathname + location.search }));
 }
 
 /** Light, dark, or as the system has it. */
