@@ -47,16 +47,25 @@ pub(super) async fn serve(
         .timeout(REQUEST_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS)
         .tcp_nodelay(true)
-        .serve_with_incoming_shutdown(Export { service }, TcpListenerStream::new(listener), stop)
+        .serve_with_incoming_shutdown(
+            self::service(service),
+            TcpListenerStream::new(listener),
+            stop,
+        )
         .await;
     if let Err(error) = served {
         tracing::error!("the OTLP receiver for gRPC has failed: {error}");
     }
 }
 
+/// Answers the requests of SDKs and Collectors.
+pub(super) fn service(service: ExportService) -> Export {
+    Export { service }
+}
+
 /// All methods.
 #[derive(Clone)]
-struct Export {
+pub(super) struct Export {
     service: ExportService,
 }
 

@@ -30,19 +30,23 @@ pub(super) async fn serve(
     service: ExportService,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
-    let app = Router::new()
-        .route(Signal::Traces.path(), takes(Signal::Traces))
-        .route(Signal::Logs.path(), takes(Signal::Logs))
-        .fallback(unknown)
-        .with_state(service.clone())
-        .layer(from_fn_with_state((guard, service), admit))
-        .into_make_service_with_connect_info::<SocketAddr>();
+    let app = self::service(service, guard).into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(without_delay(listener), app)
         .with_graceful_shutdown(stop)
         .await;
     if let Err(error) = served {
         tracing::error!("the OTLP receiver for HTTP has failed: {error}");
     }
+}
+
+/// Answers the requests of SDKs and Collectors.
+pub(super) fn service(service: ExportService, guard: Guard) -> Router {
+    Router::new()
+        .route(Signal::Traces.path(), takes(Signal::Traces))
+        .route(Signal::Logs.path(), takes(Signal::Logs))
+        .fallback(unknown)
+        .with_state(service.clone())
+        .layer(from_fn_with_state((guard, service), admit))
 }
 
 /// Refuses requests of other sites' web pages and of who may not send, and answers browsers' preflight requests.

@@ -16,6 +16,8 @@ mod grpc;
 mod http;
 pub(crate) mod json;
 mod refusal;
+#[cfg(test)]
+mod refused_tests;
 
 use std::io;
 use std::time::Duration;
