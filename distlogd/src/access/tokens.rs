@@ -183,6 +183,11 @@ fn read(path: &Path) -> Result<(Version, Vec<Arc<Token>>), TokensError> {
         path: shown.clone(),
         error,
     };
+    // To open a pipe would wait for somebody who writes.
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(failed(io::Error::other("it is no file")));
+    }
     let mut file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.len() > MAX_FILE {
@@ -266,6 +271,8 @@ mod tests {
             })
         );
         assert!(tokens.check("2", Needs::Read).is_ok());
+        let pipe = Tokens::open(Path::new("/dev/null")).unwrap_err();
+        assert!(pipe.to_string().contains("it is no file"), "{pipe}");
         let missing = Tokens::open(&folder.path().join("no.yaml"))
             .unwrap_err()
             .to_string();

@@ -119,6 +119,8 @@ pub(crate) fn check(before: &[Entry], entry: &Entry) -> Result<(), String> {
 /// If the file cannot be read, has faults, has a token of that name, or cannot be written.
 pub(crate) fn append(path: &Path, entry: &Entry) -> Result<(), AppendError> {
     let shown = path.display().to_string();
+    // A link stays one.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let cannot = |what| {
         let path = shown.clone();
         move |error| AppendError::File { what, path, error }
