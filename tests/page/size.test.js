@@ -26,7 +26,7 @@ test("all of the page's code is less than 150 KB on the wire", async () => {
 
 test("the page has all its styles", async () => {
   const html = await readFile(join(PAGE, "index.html"), "utf8");
-  const named = html.match(/\/styles\/(.*)\.css/)[1].split("+");
+  const named = html.match(/\/\* styles: (.*) \*\//)[1].split(" ");
   const files = (await readdir(join(PAGE, "style"))).map((name) => name.replace(/\.css$/, ""));
   assert.deepEqual(named.toSorted(), files.toSorted());
 });

@@ -283,7 +283,7 @@ pub(crate) const NOTHING_AT: &str = "nothing is at ";
 /// The page for browsers, and for programs the list of paths.
 async fn page_or_index(uri: Uri, headers: HeaderMap) -> Response {
     if page::is_wanted(&headers) {
-        return page::shell();
+        return page::shell(uri.path());
     }
     match uri.path() {
         "/" => ([(VARY, "accept")], [INDEX, INDEX_OF_MCP].concat()).into_response(),
