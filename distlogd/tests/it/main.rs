@@ -20,6 +20,8 @@ mod mcp;
 mod otlp;
 mod outline;
 mod page;
+mod permissions;
+mod redaction;
 mod session;
 mod severities;
 mod status;
