@@ -110,6 +110,9 @@ fn from_hex(text: &str) -> Option<[u8; 16]> {
 
 /// Of either alphabet, with padding or without.
 fn from_base64(text: &str) -> Option<[u8; 16]> {
-    let text = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    let text = text
+        .trim_end_matches('=')
+        .replace('+', "-")
+        .replace('/', "_");
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
