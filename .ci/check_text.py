@@ -5,6 +5,7 @@
 * A relative link in Markdown leads to a file.
 * A line of Rust has at most 120 columns. Rows of Markdown tables in docs and code with a string literal may have more:
   both cannot be broken without harm.
+* Each dependency of a crate that is published has its reason: a comment at its line, or one of the manifest that names it in backticks.
 """
 
 import os
@@ -16,6 +17,7 @@ COLUMNS = 120
 FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:rs|py|js|proto|md|toml|ya?ml|sh))`")
 FOLDER = re.compile(r"`((?:[\w.-]+/)+)`")
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+DEPENDENCY = re.compile(r"([\w-]+)\s*=")
 # Every crate has these.
 GENERAL = {"lib.rs", "mod.rs"}
 # Documents whose names in backticks are those of this repository. Other documents also name files of users.
@@ -56,6 +58,21 @@ def names(path, text, known, folders):
                 folders.append(found)
 
 
+def unexplained(manifest):
+    """Dependencies that no comment says the reason of, with their lines. Those within the workspace need none."""
+    lines = manifest.splitlines()
+    remarks = " ".join(line for line in lines if line.startswith("#"))
+    section = ""
+    for number, line in enumerate(lines, 1):
+        if line.startswith("["):
+            section = line
+        name = DEPENDENCY.match(line)
+        if name is None or not section.endswith("dependencies]") or "dev-dependencies" in section:
+            continue
+        if "path =" not in line and "  # " not in line and f"`{name[1]}`" not in remarks:
+            yield number, name[1]
+
+
 def main():
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     files = tracked()
@@ -86,6 +103,12 @@ def main():
                 for link in LINK.findall(line):
                     if not os.path.exists(os.path.join(os.path.dirname(path), link)):
                         faults.append(f"{path}:{number}: no file behind the link {link}")
+    for path in tracked("*Cargo.toml"):
+        with open(path, encoding="utf-8") as file:
+            manifest = file.read()
+        if "\npublish = false" not in manifest:
+            faults.extend(
+                f"{path}:{number}: no reason for the dependency `{name}`" for number, name in unexplained(manifest))
     print("\n".join(faults + [f"{len(files)} files, {len(faults)} faults"]))
     return 1 if faults else 0
 

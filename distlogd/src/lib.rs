@@ -47,6 +47,9 @@ mod config;
 pub mod daemon;
 mod deletions;
 mod escape;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod intake;
 mod listen;

@@ -1,9 +1,10 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
-//! prints its schema; `notify.rs` tells systemd. The other commands ask a running daemon, by `client.rs`, which has
-//! `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by `query_args.rs`, `tasks.rs`, `problems.rs`,
-//! `diff.rs` and `status.rs`; `delete.rs` deletes records. `table.rs` aligns columns.
+//! prints its schema; `permissions/` says what others can read; `notify.rs` tells systemd. The other commands ask a
+//! running daemon, by `client.rs`, which has `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by
+//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `table.rs`
+//! aligns columns.
 //! `output.rs` is how all of them speak.
 
 mod check;
@@ -15,6 +16,7 @@ mod find;
 mod listing;
 mod notify;
 mod output;
+mod permissions;
 mod problems;
 mod query_args;
 mod run;
@@ -87,6 +89,14 @@ struct Cli {
     /// While a daemon runs on the same store, `drain: [DIR]` in its configuration does this.
     #[arg(long, value_name = "DIR")]
     drain: Vec<PathBuf>,
+    /// Run no daemon: warn of stores, spools, files of records, keys, tokens and configuration that others can read or
+    /// change, and exit: 0 if there are none, else 1.
+    #[arg(long, conflicts_with = "drain")]
+    check_permissions: bool,
+    /// With --drain: take the spools of this user, too, besides one's own and those of root. Can be given several
+    /// times; `id -u NAME` tells the id of a user.
+    #[arg(long, value_name = "USER-ID", requires = "drain")]
+    owner: Vec<u32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -238,7 +248,10 @@ pub fn main_from(
         }
     };
     let code = match cli.command {
-        None if !cli.drain.is_empty() => drain::drain(cli.config.as_deref(), &cli.drain, add),
+        None if cli.check_permissions => permissions::check_permissions(cli.config.as_deref(), add),
+        None if !cli.drain.is_empty() => {
+            drain::drain(cli.config.as_deref(), &cli.drain, &cli.owner, add)
+        }
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
         Some(Command::Schema) => check::schema(),

@@ -35,7 +35,8 @@
 //! read as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a
 //! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
 //! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
-//! variables (`environment.rs`), conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`).
+//! variables (`environment.rs`), conflicts (`conflicts.rs`), and paths of a shell (`tilde.rs`). `sensitive.rs` finds
+//! what others must not read.
 
 mod conflicts;
 mod deserialize;
@@ -48,6 +49,7 @@ mod node;
 mod position;
 pub(crate) mod receivers;
 mod sections;
+mod sensitive;
 #[cfg(test)]
 mod tests;
 mod tilde;
@@ -57,4 +59,4 @@ pub use document::schema;
 pub use fault::{Fault, Faults};
 pub use load::load;
 pub use receivers::Http;
-pub use sections::{Config, Entry, Keep, Listen, Store, SyncPolicy};
+pub use sections::{Config, Drain, Entry, Keep, Listen, Store, SyncPolicy};

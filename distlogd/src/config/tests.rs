@@ -1,8 +1,9 @@
 //! The configuration: what is read, and the faults that are reported.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{self, Config, Faults, StartAt, SyncPolicy};
+use crate::config::{self, Config, Drain, Faults, StartAt, SyncPolicy};
 use crate::processors::Kind;
 
 fn load(text: &str, file: &str) -> Result<Config, Faults> {
@@ -156,7 +157,7 @@ listen:
   http: 127.0.0.1:7000
   otlp_grpc: 127.0.0.1:0
   otlp_http: 127.0.0.1:0
-drain: [a, 5, [b], '', a]
+drain: [a, 5, [b], '', a, { path: c, owners: [1, x], user: 5 }, { owners: 1 }]
 ";
     let expected = [
         (
@@ -171,6 +172,9 @@ drain: [a, 5, [b], '', a]
         ("7:15", "found a list, expected directories like"),
         ("7:20", "expected directories like"),
         ("7:24", "a stands twice"),
+        ("7:50", "expected ids of users like [1001]"),
+        ("7:54", "unknown key `user`"),
+        ("7:65", "`path` is missing"),
     ];
     let found = faults(text);
     assert_eq!(found.len(), expected.len(), "{found:#?}");
@@ -183,7 +187,15 @@ drain: [a, 5, [b], '', a]
         );
     }
     let one = load("drain: /var/spool/shop\n", "f").unwrap();
-    assert_eq!(one.drain, [std::path::PathBuf::from("/var/spool/shop")]);
+    assert_eq!(one.drain, [Drain::from(PathBuf::from("/var/spool/shop"))]);
+    let others = load("drain: [{ path: a, owners: [1001, 0] }, b]\n", "f").unwrap();
+    let owners = others.drain.iter().map(|drain| &drain.owners[..]);
+    assert_eq!(owners.collect::<Vec<_>>(), [&[1001, 0][..], &[]]);
+    let summary = others.to_string();
+    assert!(
+        summary.contains("drain      a, also of the users [1001, 0]\n"),
+        "{summary}"
+    );
     assert!(load("drain:\n", "f").unwrap().drain.is_empty());
 }
 

@@ -277,6 +277,22 @@ async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     response
 }
 
+/// Reads a query as each path of the API reads it, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_query(text: &str) {
+    let Ok(pairs) = endpoint::pairs(text) else {
+        return;
+    };
+    let Ok(params) = params::Params::new(pairs) else {
+        return;
+    };
+    for endpoint in openapi::ENDPOINTS {
+        for param in endpoint.params.iter().chain(endpoint.headers) {
+            let _ = param.read(&params);
+        }
+    }
+}
+
 /// So begins what is said of a path that no endpoint has.
 pub(crate) const NOTHING_AT: &str = "nothing is at ";
 

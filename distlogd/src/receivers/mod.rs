@@ -9,7 +9,7 @@
 mod authorize;
 mod bind;
 pub(crate) mod dead_spools;
-mod otlp;
+pub(crate) mod otlp;
 mod producer_ids;
 mod push;
 mod python_batches;

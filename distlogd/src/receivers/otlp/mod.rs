@@ -14,7 +14,7 @@ mod dedup;
 mod export_service;
 mod grpc;
 mod http;
-mod json;
+pub(crate) mod json;
 mod refusal;
 
 use std::io;
