@@ -76,7 +76,10 @@ fn the_package_is_installed_runs_and_is_removed() {
     for component in components {
         // What is not of this repository.
         if component["externalReferences"].is_array() {
-            assert_eq!(component["hashes"][0]["content"].as_str().unwrap().len(), 64);
+            assert_eq!(
+                component["hashes"][0]["content"].as_str().unwrap().len(),
+                64
+            );
         }
         assert!(
             component["licenses"][0]["expression"].is_string(),
