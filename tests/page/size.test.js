@@ -28,7 +28,7 @@ test("the page has all its styles", async () => {
   const named = new Set();
   for (const page of ["index.html", "sign-in.html"]) {
     const html = await readFile(join(PAGE, page), "utf8");
-    for (const name of html.match(/\/styles\/(.*)\.css/)[1].split("+")) named.add(name);
+    for (const name of html.match(/\/\* styles: (.*) \*\//)[1].split(" ")) named.add(name);
   }
   const files = (await readdir(join(PAGE, "style"))).map((name) => name.replace(/\.css$/, ""));
   assert.deepEqual([...named].toSorted(), files.toSorted());

@@ -110,3 +110,31 @@ story("Escape closes what is open above, and keys keep the focus where it is", a
   await record.getByRole("combobox", { name: "How far around it" }).waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Its trace");
 });
+
+story("a page whose files do not come says so, and comes when it is loaded anew", async ({ feed, show, daemon }) => {
+  order(feed, { at: Date.now() - 1000, number: 1 });
+  await feed.send();
+  const page = await show("/status");
+  await page.route(/pages\/tasks\//, (route) => route.abort("connectionrefused"));
+  await page.goto(`${daemon.http}/`);
+  await page.getByRole("alert").filter({ hasText: "cannot be loaded" }).waitFor();
+  await page.unroute(/pages\/tasks\//);
+  await page.getByRole("link", { name: "Load anew" }).click();
+  await page.getByRole("row").filter({ hasText: "POST /order" }).waitFor();
+});
+
+story("while one page is looked at the files of all others are loaded", async ({ show, daemon, feed }) => {
+  order(feed, { at: Date.now() - 1000, number: 1 });
+  await feed.send();
+  const page = await show("/status");
+  const loaded = () => performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/page.js")).length;
+  await page.waitForFunction(`(${loaded})() === 6`);
+  const asked = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/page/")) asked.push(request.url());
+  });
+  await page.getByRole("link", { name: "Problems" }).click();
+  await page.getByRole("heading", { name: "Problems" }).waitFor();
+  assert.equal(new URL(page.url()).origin, daemon.http);
+  assert.deepEqual(asked, []);
+});

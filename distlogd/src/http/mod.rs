@@ -38,6 +38,7 @@ mod reorder;
 mod server;
 mod shapes;
 mod sign_in;
+mod sign_in_page;
 mod stats;
 mod status;
 mod tail;
@@ -342,8 +343,8 @@ pub(crate) const NOTHING_AT: &str = "nothing is at ";
 /// The page for browsers, and for programs the list of paths.
 async fn page_or_index(uri: Uri, headers: HeaderMap, who: Option<Extension<SignedIn>>) -> Response {
     if page::is_wanted(&headers) {
-        let who = who.as_ref().map(|Extension(SignedIn(token))| &**token);
-        return page::shell(who);
+        let who = who.map(|Extension(SignedIn(token))| sign_in_page::who(&token));
+        return page::shell(uri.path(), &who.unwrap_or_default());
     }
     match uri.path() {
         "/" => ([(VARY, "accept")], [INDEX, INDEX_OF_MCP].concat()).into_response(),

@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::endpoint::pairs;
-use super::page;
 use super::problem::Problem;
+use super::sign_in_page;
 use crate::access::{Attempts, Denied, Needs, SESSION_TIME, Sessions, Token, Tokens};
 use crate::listen::Guard;
 
@@ -93,8 +93,8 @@ impl SignIn {
                 let to = wanted(&pairs(request.uri().query().unwrap_or_default())?);
                 let known = self.session(request.headers()).and_then(Result::ok);
                 let page = match &known {
-                    Some(token) => page::signed_in(token),
-                    None => page::sign_in(&to, None),
+                    Some(token) => sign_in_page::signed_in(token),
+                    None => sign_in_page::sign_in(&to, None),
                 };
                 Ok((page, None))
             }
@@ -130,7 +130,7 @@ impl SignIn {
     async fn sign_in(&self, peer: Option<IpAddr>, request: Request) -> Answered {
         if !self.attempts.admit(peer) {
             let why = "Too many attempts: try again in a few seconds.";
-            let mut response = page::sign_in("/", Some(why));
+            let mut response = sign_in_page::sign_in("/", Some(why));
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
             response
                 .headers_mut()
@@ -159,7 +159,7 @@ impl SignIn {
                     }
                     _ => "This token is not known here. It may have been revoked.",
                 };
-                let mut response = page::sign_in(&to, Some(why));
+                let mut response = sign_in_page::sign_in(&to, Some(why));
                 *response.status_mut() = if denied.is_unauthenticated() {
                     StatusCode::UNAUTHORIZED
                 } else {

@@ -12,6 +12,7 @@ mod delete;
 mod exec;
 mod find;
 mod jaeger;
+mod jaeger_clients;
 mod kit;
 mod lists;
 mod log_noise;
