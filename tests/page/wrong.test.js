@@ -127,8 +127,10 @@ story("while one page is looked at the files of all others are loaded", async ({
   order(feed, { at: Date.now() - 1000, number: 1 });
   await feed.send();
   const page = await show("/status");
-  const loaded = () => performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/page.js")).length;
-  await page.waitForFunction(`(${loaded})() === 6`);
+  await page.waitForFunction(() => {
+    const files = performance.getEntriesByType("resource");
+    return files.filter(({ name }) => name.endsWith("/page.js")).length === 6;
+  });
   const asked = [];
   page.on("request", (request) => {
     if (request.url().includes("/page/")) asked.push(request.url());
