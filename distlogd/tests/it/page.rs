@@ -40,7 +40,7 @@ fn browsers_get_the_page_and_programs_the_list_of_paths() {
         for rule in [
             "default-src 'none'",
             "script-src 'self';",
-            "style-src 'self';",
+            "style-src 'sha256-",
             "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
         ] {

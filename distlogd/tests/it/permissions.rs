@@ -1,6 +1,7 @@
 //! What the daemon creates is for its user alone, and `--check-permissions` finds what is not.
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,12 +11,16 @@ use distlog_testkit::{Daemon, eventually};
 use crate::DISTLOGD;
 use crate::kit::push_socket;
 
-/// Everything in a folder, with its mode.
+/// Everything in a folder, with its mode; without what goes meanwhile.
 fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let file = fs::symlink_metadata(&path).unwrap();
+        let file = match fs::symlink_metadata(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => panic!("{}: {error}", path.display()),
+        };
         if file.is_dir() {
             found.extend(modes(&path));
         }
