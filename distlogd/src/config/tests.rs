@@ -582,8 +582,9 @@ fn examples() -> Vec<String> {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1);
         let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
-        // Others configure the Collector.
-        examples.extend(blocks.filter(|block| !block.contains("exporters:")));
+        // Others configure the Collector and Grafana.
+        let others = ["exporters:", "datasources:"];
+        examples.extend(blocks.filter(|block| !others.iter().any(|other| block.contains(other))));
     }
     examples
 }
