@@ -24,6 +24,7 @@ use tower_service::Service as _;
 
 use super::Api;
 use super::page;
+use super::pieces::Live;
 use super::problem::Problem;
 use super::server;
 use super::sign_in::SignIn;
@@ -249,6 +250,10 @@ impl Admission {
                 answered.unwrap_or_else(|never| match never {})
             }
         };
+        // Other answers were given while the token held.
+        if response.extensions().get::<Live>().is_none() {
+            return Ok(response);
+        }
         let tokens = by_token.tokens.clone();
         Ok(response.map(|body| {
             Body::new(WhileHeld {
@@ -300,7 +305,7 @@ fn finish(headers: &mut HeaderMap) {
     headers.entry(CACHE_CONTROL).or_insert(live);
 }
 
-/// A body that breaks off when its reader's token does not hold any more: a tail may be read for days.
+/// A body that breaks off when the token of who reads it does not hold any more: a tail may be read for days.
 struct WhileHeld {
     body: Body,
     tokens: Tokens,
