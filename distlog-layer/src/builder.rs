@@ -13,6 +13,7 @@ use crate::connect_error::ConnectError;
 use crate::environment;
 use crate::exit;
 use crate::guard::Guard;
+use crate::record::redact::Redaction;
 use crate::send::producer::Producer;
 use crate::settings::{Destination, Overflow, Settings};
 use crate::task::DistlogLayer;
@@ -48,6 +49,7 @@ pub fn builder() -> Builder {
             overflow: Overflow::default(),
             heartbeat: Duration::from_secs(5),
             flush_on_drop: Duration::from_secs(3),
+            redaction: None,
             spool: None,
             sigbus_handler: true,
             external_span: None,
@@ -134,6 +136,63 @@ impl Builder {
     pub fn flush_on_drop(mut self, bound: Duration) -> Builder {
         self.settings.flush_on_drop = bound;
         self
+    }
+
+    /// Redacts fields by their names, in any case (of ASCII letters): `[redacted]` stands in place of their values.
+    /// A name also means the end of a dotted one, and keys of maps that [`val()`](crate::val()) and
+    /// [`bind`](crate::Task::bind) carry. Each call adds to the names that are there.
+    ///
+    /// ```
+    /// # use tracing_subscriber::prelude::*;
+    /// let builder = distlog_layer::builder().redact(["password", "authorization"]);
+    /// # let (layer, guard) = builder.connect("tcp://127.0.0.1:5011")?;
+    /// # tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+    /// tracing::info!(user = "leo", Password = "tea", "signed in");                 // Password = "[redacted]"
+    /// tracing::info!(http.request.header.authorization = "Bearer tea", "asked"); // and so here
+    /// # });
+    /// # let _ = guard.close(std::time::Duration::ZERO);
+    /// # Ok::<(), distlog_layer::ConnectError>(())
+    /// ```
+    ///
+    /// It happens on the calling thread, before a record is in the ring or in the spool's file, to fields of events and
+    /// spans, [`bind`](crate::Task::bind), messages (the field `message`) and errors (the field `error`). Names reach
+    /// fields alone: what a message has as an argument, or `Debug` writes of a struct, is text, which
+    /// `Builder::redact_patterns` (feature `redact-patterns`) reaches. Other layers of the subscriber see all.
+    pub fn redact(mut self, names: impl IntoIterator<Item: Into<String>>) -> Builder {
+        self.redaction().add_names(names);
+        self
+    }
+
+    /// Redacts what regular expressions match, in the syntax of the crate `regex`: `[redacted]` stands in place of each
+    /// match. They are looked for in all text of values: messages with their arguments, errors and their causes,
+    /// strings, what `Debug` and `Display` write, bytes as far as they are UTF-8, numbers as they are printed, keys of
+    /// maps, names and status descriptions (`otel.name`, `otel.status_description`). Not in what the source code says:
+    /// names of fields, targets, the template of a message. Each call adds to the patterns that are there.
+    ///
+    /// ```
+    /// let builder = distlog_layer::builder().redact_patterns([r"\b\d{13,16}\b", r"Bearer \S+"])?;
+    /// # let _ = builder;
+    /// # Ok::<(), distlog_layer::PatternError>(())
+    /// ```
+    ///
+    /// Each text is looked through as a whole, whatever it is made of and before it is cut, and the patterns do not
+    /// hinder each other. A secret that is spread over several fields is several texts.
+    ///
+    /// # Errors
+    /// If a pattern is no regular expression.
+    #[cfg(feature = "redact-patterns")]
+    pub fn redact_patterns<P: AsRef<str>>(
+        mut self,
+        patterns: impl IntoIterator<Item = P>,
+    ) -> Result<Builder, crate::PatternError> {
+        let patterns: Vec<P> = patterns.into_iter().collect();
+        let patterns: Vec<&str> = patterns.iter().map(AsRef::as_ref).collect();
+        self.redaction().add_patterns(&patterns)?;
+        Ok(self)
+    }
+
+    fn redaction(&mut self) -> &mut Redaction {
+        Arc::make_mut(self.settings.redaction.get_or_insert_default())
     }
 
     /// Keeps the records that are not acknowledged yet in a file of this directory, so that they survive the process,

@@ -31,7 +31,8 @@
 //! come through `tracing-log`). Then, as far as you need it: [`Task`] and its macros for outcomes, late fields and
 //! links; [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and
 //! gRPC servers and clients; [`Overflow`] for what happens while no daemon is there; [`Builder::spool`] for what
-//! happens when the process is killed; [`Builder::external_spans`] where OpenTelemetry has a layer, too.
+//! happens when the process is killed; [`Builder::redact`] for what must not leave it; [`Builder::external_spans`]
+//! where OpenTelemetry has a layer, too.
 //!
 //! # What it costs and promises
 //!
@@ -119,6 +120,8 @@ pub use distlog_proto::{
 };
 pub use distlog_spool::SpoolError;
 pub use guard::Guard;
+#[cfg(feature = "redact-patterns")]
+pub use record::patterns::PatternError;
 pub use record::remote_parent::{RemoteParent, Trust};
 pub use record::val::{Val, val};
 pub use send::control::Flush;

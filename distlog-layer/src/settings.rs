@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use distlog_client::{Endpoints, FailoverTimeouts};
 use distlog_proto::{Channel, Encoding, Environment, ExternalSpanState};
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
+
+use crate::record::redact::Redaction;
 
 /// Asks the other layer for its span: see [`crate::Builder::external_spans`].
 pub(crate) type ExternalSpanFn = fn(&Id, &Dispatch) -> ExternalSpanState;
@@ -35,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) overflow: Overflow,
     pub(crate) heartbeat: Duration,
     pub(crate) flush_on_drop: Duration,
+    /// What must not leave the process.
+    pub(crate) redaction: Option<Arc<Redaction>>,
     /// Installs the handler of `SIGBUS` with a spool.
     pub(crate) sigbus_handler: bool,
     /// The directory of spools.

@@ -1,31 +1,27 @@
 // Begin here. The address tells which page is shown (`pages/`, one folder each); `base/` has what all of them use: elements, the API, streams,
 // the address, formats, keys. `parts/` has what several pages show: the list that is as long as the store, the histogram, and so on.
 
+import { address } from "./base/api.js";
 import { addressChanges, followLinks, navigate } from "./base/address.js";
 import { connection } from "./base/connection.js";
 import { fill, h } from "./base/dom.js";
 import { zone } from "./base/format.js";
 import { bind, listen, showKeys } from "./base/keys.js";
-import "./pages/diff/page.js";
-import "./pages/find/page.js";
-import "./pages/problems/page.js";
-import "./pages/status/page.js";
-import "./pages/task/page.js";
-import "./pages/tasks/page.js";
 
 /**
- * What each page is: an element that shows what the address says, and is told by `addressChanged` when it says something else.
+ * What each page is: an element that shows what the address says, and is told by `addressChanged` when it says something else. Its modules
+ * are loaded when it is shown first; those of the others when the browser has time, since after an update the daemon has others.
  *
- * @typedef {HTMLElement & { addressChanged(): void }} Page
- * @type {[path: RegExp, element: string, title: string][]}
+ * @typedef {HTMLElement & { addressChanged?(): void }} Page
+ * @type {[path: RegExp, element: string, title: string, load: () => Promise<unknown>][]}
  */
 const PAGES = [
-  [/^\/$/, "dl-tasks-page", "Tasks"],
-  [/^\/task\/.+/, "dl-task-page", "Task"],
-  [/^\/find$/, "dl-find-page", "Find"],
-  [/^\/problems$/, "dl-problems-page", "Problems"],
-  [/^\/diff$/, "dl-diff-page", "Compare"],
-  [/^\/status$/, "dl-status-page", "Status"],
+  [/^\/$/, "dl-tasks-page", "Tasks", () => import("./pages/tasks/page.js")],
+  [/^\/task\/.+/, "dl-task-page", "Task", () => import("./pages/task/page.js")],
+  [/^\/find$/, "dl-find-page", "Find", () => import("./pages/find/page.js")],
+  [/^\/problems$/, "dl-problems-page", "Problems", () => import("./pages/problems/page.js")],
+  [/^\/diff$/, "dl-diff-page", "Compare", () => import("./pages/diff/page.js")],
+  [/^\/status$/, "dl-status-page", "Status", () => import("./pages/status/page.js")],
 ];
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -36,11 +32,13 @@ function route() {
     fill(main, h("p", { class: "empty" }, "Nothing is here. ", h("a", { href: "/" }, "All tasks")));
     return;
   }
-  const [, name, title] = found;
+  const [, name, title, load] = found;
   const shown = /** @type {Page | null} */ (main.firstElementChild);
   if (shown?.localName === name) {
-    shown.addressChanged();
+    // Until its modules are there it is an element that knows nothing, and reads the address later.
+    shown.addressChanged?.();
   } else {
+    load().then(loadOthers, notLoaded);
     document.title = `${title} · distlog`;
     fill(main, document.createElement(name));
     if (shown) main.focus({ preventScroll: true });
@@ -51,10 +49,52 @@ function route() {
   }
 }
 
+function loadOthers() {
+  const idle = globalThis.requestIdleCallback ?? setTimeout;
+  idle(() => {
+    // What fails here fails again when it is wanted.
+    for (const [, , , load] of PAGES) load().catch(() => {});
+  });
+}
+
+function notLoaded() {
+  const why = "The files of this page cannot be loaded: the daemon is gone, or it is another version by now. ";
+  fill(
+    main,
+    h("p", { class: "empty", role: "alert" }, why, h("a", { href: location.href, onclick: reload }, "Load anew")),
+  );
+}
+
+/** @param {Event} click */
+function reload(click) {
+  click.preventDefault();
+  location.reload();
+}
+
 function showConnection() {
   const place = /** @type {HTMLElement} */ (document.getElementById("connection"));
   const gone = "The daemon does not answer. What you see is what it last said; it is asked again each second.";
-  fill(place, !connection.isUp && h("p", { class: "gone" }, gone));
+  fill(
+    place,
+    !connection.isUp && h("p", { class: "gone" }, gone),
+    !connection.isSignedIn &&
+      h(
+        "p",
+        { class: "gone" },
+        "Nobody is signed in here any more. ",
+        h("a", { href: "/sign-in", onclick: signIn }, "Sign in again"),
+      ),
+  );
+}
+
+/**
+ * Leads to where one signs in, and from there back to what is shown now.
+ *
+ * @param {Event} event
+ */
+function signIn(event) {
+  event.preventDefault();
+  location.assign(address("/sign-in", { to: location.pathname + location.search }));
 }
 
 /** Light, dark, or as the system has it. */

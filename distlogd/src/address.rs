@@ -34,7 +34,8 @@ pub(crate) fn check_tcp(address: &str, protected: bool) -> Result<(), String> {
     let host = host_of(address)
         .filter(|_| !address.ends_with('*'))
         .ok_or_else(|| format!("`{address}` is no address: expected {TCP}"))?;
-    let danger = "who could read along and send anything: give it `tls: { cert: FILE, key: FILE }`, or";
+    let danger =
+        "who could read along and send anything: give it `tls: { cert: FILE, key: FILE }`, or";
     check_reachable(address, host, protected, danger)
 }
 

@@ -60,7 +60,8 @@ pub(crate) fn private_key(
     let pem = read(what, path)?;
     PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
         Error::NoItemsFound => {
-            let why = "it holds no private key (one with a password has to be decrypted: openssl pkey)";
+            let why =
+                "it holds no private key (one with a password has to be decrypted: openssl pkey)";
             FileError::new(what, path, why)
         }
         error => FileError::new(what, path, error),

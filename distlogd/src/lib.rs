@@ -41,6 +41,7 @@
 //! producers were last seen; `supervisor.rs` ends a daemon of which a part has failed. `escape.rs` writes all texts
 //! that people see.
 
+mod access;
 mod address;
 #[cfg(feature = "tls")]
 mod certificates;
@@ -49,6 +50,9 @@ mod config;
 pub mod daemon;
 mod deletions;
 mod escape;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod intake;
 mod listen;

@@ -225,6 +225,11 @@ impl Sources {
         for ([name, _], n) in self.metrics.receiver_rejected_inputs.each() {
             of(&name, &mut |one| one.rejected_inputs += n);
         }
+        // It takes no records, and is told of where somebody was refused.
+        let http = found.iter_mut().find(|one| one.receiver == "http");
+        if let Some(one) = http {
+            one.addresses.extend(self.http.clone());
+        }
         found
     }
 

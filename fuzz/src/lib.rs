@@ -1,7 +1,9 @@
 //! What must hold for every record that a decoder returned.
 
+use distlog_bridge::receive::{self, Batch, Take};
+use distlog_bridge::{OpenSpan, put_log_record};
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{BatchRef, Encoding, Record, Severity, Topic, Value};
+use distlog_proto::{BatchRef, Encoding, Kind, ProducerId, Record, Severity, Topic, Value};
 use distlog_python::{json, pickle};
 
 /// The record goes through every encoding and comes back the same.
@@ -81,5 +83,58 @@ fn nested(value: &Value) -> usize {
                 .unwrap_or_default()
         }
         _ => 0,
+    }
+}
+
+#[derive(Default)]
+struct Taken(Vec<Batch>);
+
+impl Take for Taken {
+    fn offsets(&mut self, _: &[u8], _: u64) -> (ProducerId, u64) {
+        (ProducerId::from_bytes([7; 16]), 0)
+    }
+
+    fn batch(&mut self, batch: Batch) {
+        self.0.push(batch);
+    }
+}
+
+/// What is taken of a request with spans can be read, and leaves as spans. `Err`: it is no request.
+pub fn check_traces(protobuf: &[u8]) -> Result<(), String> {
+    let mut taken = Taken::default();
+    let result = receive::traces(protobuf, &mut taken);
+    leaves(&taken);
+    result.map(drop).map_err(|error| format!("{error:?}"))
+}
+
+/// The same with log records.
+pub fn check_logs(protobuf: &[u8]) -> Result<(), String> {
+    let mut taken = Taken::default();
+    let result = receive::logs(protobuf, 1, &mut taken);
+    leaves(&taken);
+    result.map(drop).map_err(|error| format!("{error:?}"))
+}
+
+fn leaves(taken: &Taken) {
+    let mut out = Vec::new();
+    for batch in &taken.0 {
+        let parsed = BatchRef::parse(&batch.bytes).expect("what was taken can be read");
+        let mut span = None;
+        let mut count = 0;
+        for record in parsed.records() {
+            let record = record.expect("what was taken can be read");
+            assert!((batch.from..batch.to).contains(&record.offset));
+            count += 1;
+            match (record.kind, &mut span) {
+                (Kind::Begin, _) => span = OpenSpan::begin(&record),
+                (Kind::End, Some(open)) => {
+                    open.end(&record);
+                    let _ = open.to_span();
+                }
+                (_, Some(open)) => open.event(&record),
+                (_, None) => put_log_record(&mut out, &record),
+            }
+        }
+        assert_eq!(count, batch.count);
     }
 }

@@ -12,6 +12,7 @@ use crate::create::NewSpool;
 use crate::dead::{Dead, Kind};
 use crate::error::SpoolError;
 use crate::lock::Locked;
+use crate::owners::Owners;
 
 /// Ending of the name of a spool with a ring.
 const SPOOL: &str = "spool";
@@ -24,6 +25,7 @@ const TEMPORARY: &str = "tmp";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpoolDir {
     path: PathBuf,
+    owners: Owners,
 }
 
 impl SpoolDir {
@@ -60,7 +62,17 @@ impl SpoolDir {
         }
         Ok(SpoolDir {
             path: path.to_owned(),
+            owners: Owners::default(),
         })
+    }
+
+    /// Takes what is left by these users (by their ids), too: otherwise by the user of this process and root alone.
+    #[must_use]
+    pub fn with_owners(self, others: impl IntoIterator<Item = u32>) -> SpoolDir {
+        SpoolDir {
+            owners: Owners::with(others),
+            ..self
+        }
     }
 
     /// Where it is.
@@ -103,8 +115,9 @@ impl SpoolDir {
     /// What dead processes left here: each is claimed when it is its turn, and nobody else's until it is dropped.
     ///
     /// What belongs to somebody alive, this process included, is passed over, and so are files of other names. A file
-    /// that cannot be used is an error, and stays. What a process left that died while it was making a spool is
-    /// removed. A process claims at most about a thousand at a time; further ones are left for later.
+    /// that cannot be used, or that somebody else may have put there, is an error, and stays. What a process left that
+    /// died while it was making a spool is removed. A process claims at most about a thousand at a time; further ones
+    /// are left for later.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -120,18 +133,24 @@ impl SpoolDir {
             }
         }
         files.sort_by(|one, other| one.0.cmp(&other.0));
+        let owners = self.owners.clone();
         Ok(files
             .into_iter()
-            .filter_map(|(path, producer, kind)| match kind {
-                None => sweep(&path).transpose(),
-                Some(kind) => claim(path, producer, kind).transpose(),
+            .filter_map(move |(path, producer, kind)| match kind {
+                None => sweep(&path, &owners).transpose(),
+                Some(kind) => claim(path, &owners, producer, kind).transpose(),
             }))
     }
 }
 
 /// Claims a spool, if it is a dead one's.
-fn claim(path: PathBuf, producer: ProducerId, kind: Kind) -> Result<Option<Dead>, SpoolError> {
-    let Some(locked) = Locked::claim(&path)? else {
+fn claim(
+    path: PathBuf,
+    owners: &Owners,
+    producer: ProducerId,
+    kind: Kind,
+) -> Result<Option<Dead>, SpoolError> {
+    let Some(locked) = Locked::claim(&path, owners)? else {
         return Ok(None);
     };
     let dead = Dead::read(locked, path, kind)?;
@@ -146,8 +165,8 @@ fn claim(path: PathBuf, producer: ProducerId, kind: Kind) -> Result<Option<Dead>
 }
 
 /// Removes a file that was never finished, if who made it is dead.
-fn sweep(path: &Path) -> Result<Option<Dead>, SpoolError> {
-    if let Some(locked) = Locked::claim(path)? {
+fn sweep(path: &Path, owners: &Owners) -> Result<Option<Dead>, SpoolError> {
+    if let Some(locked) = Locked::claim(path, owners)? {
         locked
             .unlink(path)
             .map_err(|error| SpoolError::of("remove", path, 0, error))?;

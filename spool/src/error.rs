@@ -31,6 +31,20 @@ pub enum SpoolError {
     /// It has the name of a spool, but another content, or is no file at all.
     #[error("{path} is not a spool, though it is called like one: move it away")]
     NotASpool { path: PathBuf },
+    /// Somebody else put it there.
+    #[error(
+        "{path} belongs to the user {owner}: taken are spools of the user that runs this program, of root, and of users \
+         that distlogd is told of (`drain: {{ path: …, owners: [{owner}] }}`, or `--drain … --owner {owner}`)"
+    )]
+    ForeignOwner { path: PathBuf, owner: u32 },
+    /// The file has a second name, so it may be another one's.
+    #[error("{path} is a hard link: a spool has one name; remove it, or the other name")]
+    HardLink { path: PathBuf },
+    /// Anybody may have changed it.
+    #[error(
+        "{path} can be written by everybody: look at it, then allow that to its owner alone (chmod 600)"
+    )]
+    WritableByOthers { path: PathBuf },
     /// A spool whose bytes contradict each other.
     #[error("{path} is damaged, {what}: it stays where it is; move it away once it was looked at")]
     Damaged { path: PathBuf, what: &'static str },

@@ -11,8 +11,8 @@
 //! 1. [`layout`] — where everything stands in a ring's file; [`SpoolError`] (`error.rs`) — what can go wrong.
 //! 2. `header.rs`, `table.rs`, `walk.rs` — the three parts of a ring's file, read from bytes that may be damaged.
 //! 3. [`Loss`] (`loss.rs`) — the record that tells of dropped records; `snapshot.rs` — a dead one's records in batches.
-//! 4. `live.rs`, `lock.rs` — whose a file is; `unpublished.rs` — a file without its name; `allocate.rs` — its room on
-//!    the disk.
+//! 4. `owners.rs`, `live.rs`, `lock.rs` — whose a file is; `unpublished.rs` — a file without its name; `allocate.rs` —
+//!    its room on the disk.
 //! 5. `batches/` — the files of batches: [`BatchSpool`], [`Frame`].
 //! 6. [`NewSpool`], [`LiveSpool`] (`create.rs`), [`Dead`] (`dead.rs`), [`SpoolDir`] (`dir.rs`) — putting it together.
 //!
@@ -85,7 +85,10 @@
 //!   have been drained and removed in between.
 //! - A `.tmp` that can be locked was left by a process that died over making it, and is removed.
 //!
-//! A link is not followed. A file that is damaged, foreign or of another version is reported and left where it is.
+//! Taken are files of the user of this process, of root, and of users that are named ([`SpoolDir::with_owners`]): a
+//! stranger's file could claim to be any producer's. A symbolic link is not followed; a pipe, a file with a second name
+//! and one that everybody can write are not taken. What is not taken, damaged or of another version is reported and
+//! left where it is.
 //!
 //! # Durability
 //!
@@ -107,6 +110,7 @@ pub mod layout;
 mod live;
 mod lock;
 mod loss;
+mod owners;
 mod snapshot;
 mod table;
 mod unpublished;

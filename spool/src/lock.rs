@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use crate::error::SpoolError;
 use crate::live::{FileId, Registration, Section, Use};
+use crate::owners::Owners;
 
 /// So long a new file may be in the hands of somebody who takes it for a dead one's, and a file may take to be closed.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,8 +39,8 @@ impl Locked {
     /// Locks the file at `path` if that is there and nobody alive has it, this process included.
     ///
     /// # Errors
-    /// If it is no regular file, or the system refuses.
-    pub(crate) fn claim(path: &Path) -> Result<Option<Locked>, SpoolError> {
+    /// If it is no regular file or none of these owners, or the system refuses.
+    pub(crate) fn claim(path: &Path, owners: &Owners) -> Result<Option<Locked>, SpoolError> {
         let fail = |action, error| match error {
             Errno::LOOP => SpoolError::NotASpool {
                 path: path.to_owned(),
@@ -60,6 +61,8 @@ impl Locked {
                     path: path.to_owned(),
                 });
             }
+            owners.check(path, &metadata)?;
+            // What is opened below is compared with this.
             let id = FileId::of(&metadata);
             match section.use_of(id) {
                 Use::None => break (section, id),

@@ -47,6 +47,15 @@ impl Batches {
         self.list.clear();
     }
 
+    /// Forgets the batches that `keep` does not want.
+    pub(super) fn retain(&mut self, keep: impl Fn(&[u8]) -> bool) {
+        let bytes = &self.bytes;
+        self.list.retain(|batch| keep(&bytes[batch.range.clone()]));
+        if self.list.is_empty() {
+            self.clear();
+        }
+    }
+
     /// Lists the batches of a frame that stands in `bytes` from `at` on, if `wanted` says so, without what is deleted.
     pub(super) fn add_frame(
         &mut self,

@@ -11,6 +11,7 @@ use super::block_reader::BlockReader;
 use super::error::{FileError, ReadError};
 use super::format::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, body_is_good};
 use super::layer::{StoreFile, read_full};
+use super::reader::ShowFn;
 use super::removal::Removal;
 use super::scan::is_damage;
 use super::sealed::{self, BlockAt};
@@ -77,14 +78,16 @@ pub struct Cursor {
     blocks: BlockReader,
     /// How often records had been erased when the view was opened.
     erased: u64,
+    shows: Option<ShowFn>,
 }
 
 impl Cursor {
-    pub(super) fn new(shared: Arc<Shared>, position: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, position: u64, shows: Option<ShowFn>) -> Self {
         Self {
             erased: shared.erased(),
             shared,
             position,
+            shows,
             view: View::None,
             blocks: BlockReader::default(),
         }
@@ -111,7 +114,11 @@ impl Cursor {
         out.clear();
         let mut progress = Progress::default();
         loop {
-            match self.step(out, max_bytes, &mut progress) {
+            let stepped = self.step(out, max_bytes, &mut progress);
+            if let Some(shows) = &self.shows {
+                out.retain(|bytes| shows(bytes));
+            }
+            match stepped {
                 Ok(true) if out.is_empty() => {}
                 Ok(_) => break Ok(progress),
                 // What was read or skipped before stands; the error comes again.

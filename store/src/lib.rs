@@ -148,7 +148,7 @@ pub use erase::Eraser;
 pub use error::{CursorFileError, FileError, OpenError, ReadError, StoreError};
 pub use layer::{FileLayer, Lock, OsFiles, StoreFile};
 pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT};
-pub use reader::Reader;
+pub use reader::{Reader, ShowFn};
 pub use removal::{ChangeFn, Removal};
 pub use retention::Expired;
 pub use search::{Block, BlockBatch, BlockBuffer};

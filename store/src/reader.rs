@@ -12,15 +12,34 @@ use super::state::Shared;
 use super::stats::Stats;
 use super::trace::TraceCursor;
 
+/// Whether a reader sees a batch, by its bytes.
+pub type ShowFn = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 /// Reads a store, from any thread. It sees only what is durable, and goes on working after the store was closed.
 #[derive(Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
+    /// `None`: it sees all.
+    shows: Option<ShowFn>,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        let shows = None;
+        Self { shared, shows }
+    }
+
+    /// A reader that sees only some batches, whatever it reads with: others are not there for it. Only record numbers
+    /// tell that there are more.
+    #[must_use]
+    pub fn showing(&self, shows: ShowFn) -> Reader {
+        let shared = Arc::clone(&self.shared);
+        let shows = Some(shows);
+        Reader { shared, shows }
+    }
+
+    pub(super) fn shows(&self) -> Option<&ShowFn> {
+        self.shows.as_ref()
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -57,12 +76,14 @@ impl Reader {
 
     /// A cursor that reads from a record number on. One beyond the end is of another store: it begins at the end.
     pub fn cursor(&self, from: u64) -> Cursor {
-        Cursor::new(Arc::clone(&self.shared), from.min(self.end()).max(1))
+        let from = from.min(self.end()).max(1);
+        Cursor::new(Arc::clone(&self.shared), from, self.shows.clone())
     }
 
     /// Looks up a trace in what is durable now.
     pub fn trace(&self, trace: TraceId) -> TraceCursor {
-        TraceCursor::new(Arc::clone(&self.shared), trace.to_bytes())
+        let shows = self.shows.clone();
+        TraceCursor::new(Arc::clone(&self.shared), trace.to_bytes(), shows)
     }
 
     /// The file in which the cursor of a named consumer is kept.

@@ -14,6 +14,7 @@ use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::{StoreFile, read_full};
 use super::memory::FrameAt;
 use super::options::TraceKey;
+use super::reader::ShowFn;
 use super::removal::Removal;
 use super::scan::is_damage;
 use super::sealed::BlockAt;
@@ -40,10 +41,11 @@ pub struct TraceCursor {
     blocks: BlockReader,
     /// How often records had been erased when the files were opened.
     erased: u64,
+    shows: Option<ShowFn>,
 }
 
 impl TraceCursor {
-    pub(super) fn new(shared: Arc<Shared>, trace: TraceKey) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, trace: TraceKey, shows: Option<ShowFn>) -> Self {
         let erased = shared.erased();
         let (segments, end) = {
             let state = shared.state();
@@ -55,6 +57,7 @@ impl TraceCursor {
             end,
             next: 0,
             erased,
+            shows,
             segments,
             hits: None,
             blocks: BlockReader::default(),
@@ -229,6 +232,7 @@ impl TraceCursor {
         }
         let (trace, index) = (self.trace.key, self.shared.options.index);
         let left = self.next..self.end;
+        let shows = self.shows.as_ref();
         let frames: Vec<_> = FramesIn::new(&out.bytes[start..]).collect();
         for (frame, range) in frames {
             out.add_frame(&frame, start + range.start, removals, |batch, bytes| {
@@ -236,7 +240,7 @@ impl TraceCursor {
                 if left.contains(&batch.first) {
                     index(bytes, &mut |found| has |= found.to_bytes() == trace);
                 }
-                has
+                has && shows.is_none_or(|shows| shows(bytes))
             });
             self.next = self.next.max(frame.end());
         }

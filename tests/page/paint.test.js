@@ -9,6 +9,7 @@ story("something is seen soon, with nothing in the browser's cache", async ({ fe
   await feed.send();
   for (const path of ["/", "/find", "/problems", "/status"]) {
     const page = await show(path);
+    await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length === 1);
     const [painted, loaded, bytes] = await page.evaluate(() => {
       const [navigation] = performance.getEntriesByType("navigation");
       const files = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/page/"));
@@ -22,5 +23,6 @@ story("something is seen soon, with nothing in the browser's cache", async ({ fe
       `${path}: seen after ${Math.round(painted)} ms, runs after ${Math.round(loaded)} ms, ${bytes} bytes sent`,
     );
     assert.ok(painted < 10_000 && bytes < 300_000);
+    await page.close();
   }
 });

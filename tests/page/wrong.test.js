@@ -1,6 +1,8 @@
 // Addresses that are wrong, and what somebody does then.
 
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { order, printed } from "./kit/feed.js";
 import { story } from "./kit/story.js";
 
@@ -109,4 +111,37 @@ story("Escape closes what is open above, and keys keep the focus where it is", a
   await page.keyboard.press("Enter");
   await record.getByRole("combobox", { name: "How far around it" }).waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Its trace");
+});
+
+story("a page whose files do not come says so, and comes when it is loaded anew", async ({ feed, show, daemon }) => {
+  order(feed, { at: Date.now() - 1000, number: 1 });
+  await feed.send();
+  const page = await show("/status");
+  await page.route(/pages\/tasks\//, (route) => route.abort("connectionrefused"));
+  await page.goto(`${daemon.http}/`);
+  await page.getByRole("alert").filter({ hasText: "cannot be loaded" }).waitFor();
+  await page.unroute(/pages\/tasks\//);
+  await page.getByRole("link", { name: "Load anew" }).click();
+  await page.getByRole("row").filter({ hasText: "POST /order" }).waitFor();
+});
+
+story("while one page is looked at the files of all others are loaded", async ({ show, daemon, feed }) => {
+  order(feed, { at: Date.now() - 1000, number: 1 });
+  await feed.send();
+  const page = await show("/status");
+  const names = await readdir(join(import.meta.dirname, "../../distlogd/page"), { recursive: true });
+  // That of the worker is loaded when a tree is.
+  const modules = names.filter((name) => name.endsWith(".js") && !name.endsWith("outline-lines.js")).length;
+  await page.waitForFunction((modules) => {
+    const files = performance.getEntriesByType("resource");
+    return new Set(files.map(({ name }) => name).filter((name) => name.endsWith(".js"))).size === modules;
+  }, modules);
+  const asked = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/page/")) asked.push(request.url());
+  });
+  await page.getByRole("link", { name: "Problems" }).click();
+  await page.getByRole("heading", { name: "Problems" }).waitFor();
+  assert.equal(new URL(page.url()).origin, daemon.http);
+  assert.deepEqual(asked, []);
 });

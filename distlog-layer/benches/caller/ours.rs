@@ -34,6 +34,27 @@ pub(crate) fn push(plan: &Plan, table: &mut Table) {
     });
 }
 
+/// What redaction costs where it is used and finds nothing; then with a field that is hidden in each event.
+pub(crate) fn session_redacting(plan: &Plan, table: &mut Table) {
+    for (name, names) in [
+        ("distlog, redacting names", &["password", "authorization"]),
+        (
+            "distlog, redacting a name that is there",
+            &["password", "user"],
+        ),
+    ] {
+        let receiver = receivers::session();
+        row(name, plan, table, |builder| {
+            builder.redact(*names).connect(receiver)
+        });
+    }
+    let (receiver, patterns) = (receivers::session(), [r"\b\d{13,16}\b", r"Bearer \S+"]);
+    row("distlog, redacting patterns", plan, table, |builder| {
+        let builder = builder.redact_patterns(patterns);
+        builder.expect("the patterns are good").connect(receiver)
+    });
+}
+
 fn row(
     name: &str,
     plan: &Plan,

@@ -7,6 +7,8 @@ use std::fmt::{self, Write};
 use distlog_proto::wire::field::record;
 use distlog_proto::wire::put;
 
+use crate::record::redact::{Policy, Redact};
+
 /// Writes text behind what is there, up to a length of the buffer; then counts what does not fit.
 pub(crate) struct TextWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -57,38 +59,59 @@ impl TextWriter<'_> {
     }
 }
 
-/// Appends a text, cut where the buffer would grow beyond `limit`.
-pub(crate) fn raw_text(out: &mut Vec<u8>, limit: usize, text: fmt::Arguments<'_>) {
-    let mut writer = TextWriter::new(out, limit);
+/// Appends a text without what the policy redacts, cut where the buffer would grow beyond the policy's limit.
+pub(crate) fn raw_text(out: &mut Vec<u8>, policy: Policy<impl Redact>, text: fmt::Arguments<'_>) {
+    if policy.redaction.has_patterns() {
+        return redacted_text(out, policy, text);
+    }
+    let mut writer = TextWriter::new(out, policy.limit);
     // An error here is one of the value's own `Debug` or `Display`; what it wrote so far stands.
     let _ = writer.write_fmt(text);
     writer.finish();
 }
 
+/// Writes all of the text before anything is cut: of a secret that is cut no pattern would match the rest.
+fn redacted_text(out: &mut Vec<u8>, policy: Policy<impl Redact>, text: fmt::Arguments<'_>) {
+    let start = out.len();
+    let _ = TextWriter::new(out, usize::MAX).write_fmt(text);
+    let whole = str::from_utf8(&out[start..]).unwrap_or_default();
+    let replaced = policy.redaction.replaced(whole);
+    if replaced.is_some() || out.len() > policy.limit {
+        let text = replaced.unwrap_or_else(|| whole.to_owned());
+        out.truncate(start);
+        raw_text(out, Policy::only(policy.limit), format_args!("{text}"));
+    }
+}
+
 /// The same as a string field.
-pub(crate) fn text(out: &mut Vec<u8>, field: u32, limit: usize, text: fmt::Arguments<'_>) {
-    put::nested(out, field, |out| raw_text(out, limit, text));
+pub(crate) fn text(
+    out: &mut Vec<u8>,
+    field: u32,
+    policy: Policy<impl Redact>,
+    text: fmt::Arguments<'_>,
+) {
+    put::nested(out, field, |out| raw_text(out, policy, text));
 }
 
 /// `Error`: its text and its causes, outermost first.
-pub(crate) fn error(out: &mut Vec<u8>, limit: usize, error: &(dyn Error + 'static)) {
+pub(crate) fn error(out: &mut Vec<u8>, policy: Policy<impl Redact>, error: &(dyn Error + 'static)) {
     /// A circle of causes is a fault of the error's author, and no reason to hang.
     const MAX_CAUSES: usize = 32;
 
     put::nested(out, record::ERROR, |out| {
-        text(out, 2, limit, format_args!("{error}"));
+        text(out, 2, policy, format_args!("{error}"));
         let causes = std::iter::successors(error.source(), |&cause| cause.source());
         for cause in causes.take(MAX_CAUSES) {
-            if out.len() < limit {
-                text(out, 3, limit, format_args!("{cause}"));
+            if out.len() < policy.limit {
+                text(out, 3, policy, format_args!("{cause}"));
             }
         }
     });
 }
 
 /// `Error`, of which only the text is known.
-pub(crate) fn error_text(out: &mut Vec<u8>, limit: usize, what: fmt::Arguments<'_>) {
-    put::nested(out, record::ERROR, |out| text(out, 2, limit, what));
+pub(crate) fn error_text(out: &mut Vec<u8>, policy: Policy<impl Redact>, what: fmt::Arguments<'_>) {
+    put::nested(out, record::ERROR, |out| text(out, 2, policy, what));
 }
 
 /// Copies a sequence of fields with one number to fields with another, both below 16.
@@ -116,10 +139,14 @@ mod tests {
     #[test]
     fn a_text_is_cut_between_characters_and_says_so() {
         let mut out = Vec::new();
-        raw_text(&mut out, 5, format_args!("{}{}", "aöü", "rest"));
+        raw_text(
+            &mut out,
+            Policy::only(5),
+            format_args!("{}{}", "aöü", "rest"),
+        );
         assert_eq!(String::from_utf8(out).unwrap(), "aöü…[4 bytes cut]");
         let mut out = Vec::new();
-        raw_text(&mut out, 4, format_args!("aöü"));
+        raw_text(&mut out, Policy::only(4), format_args!("aöü"));
         assert_eq!(String::from_utf8(out).unwrap(), "aö…[2 bytes cut]");
     }
 

@@ -7,6 +7,7 @@ use distlog_proto::wire::encode::{self, Key, Scalar};
 use distlog_proto::wire::put;
 
 use crate::record::encode::raw_text;
+use crate::record::redact::{Policy, REDACTED, Redact};
 
 /// What stands around a string in a field: tags and lengths, in bytes at most, without the name.
 const AROUND: usize = 32;
@@ -21,15 +22,16 @@ mod tag {
 
 /// Writes fields with the number `number` of the surrounding message.
 ///
-/// What would make the buffer longer than `limit` is cut and marked.
-pub(crate) struct FieldWriter<'a> {
+/// What would make the buffer longer than the policy's limit is cut and marked. Who calls asks the policy whether a
+/// field is hidden.
+pub(crate) struct FieldWriter<'a, R> {
     pub(crate) out: &'a mut Vec<u8>,
     /// Below 16.
     pub(crate) number: u32,
-    pub(crate) limit: usize,
+    pub(crate) policy: Policy<R>,
 }
 
-impl FieldWriter<'_> {
+impl<R: Redact> FieldWriter<'_, R> {
     /// A number, a boolean, null; a string or bytes of known length.
     #[inline]
     pub(crate) fn scalar(&mut self, key: Key<'_>, value: Scalar<'_>) {
@@ -76,69 +78,129 @@ impl FieldWriter<'_> {
         ]
     }
 
+    /// In place of a value that is hidden.
+    pub(crate) fn hidden(&mut self, key: Key<'_>) {
+        self.scalar(key, Scalar::Str(REDACTED));
+    }
+
     #[inline]
     pub(crate) fn str(&mut self, key: Key<'_>, value: &str) {
+        if self.policy.redaction.has_patterns() {
+            return self.redacted_str(key, value);
+        }
+        self.whole_str(key, value);
+    }
+
+    fn redacted_str(&mut self, key: Key<'_>, value: &str) {
+        match self.policy.redaction.replaced(value) {
+            None => self.whole_str(key, value),
+            Some(redacted) => self.whole_str(key, &redacted),
+        }
+    }
+
+    #[inline]
+    fn whole_str(&mut self, key: Key<'_>, value: &str) {
         if self.fits(value.len()) {
             self.scalar(key, Scalar::Str(value));
         } else {
-            self.text(key, format_args!("{value}"));
+            self.cut(key, format_args!("{value}"));
+        }
+    }
+
+    /// A number, which a pattern may match as it is printed.
+    #[inline]
+    pub(crate) fn number(&mut self, key: Key<'_>, value: Scalar<'_>, printed: impl fmt::Display) {
+        if self.policy.redaction.has_patterns() {
+            return self.redacted_number(key, value, format_args!("{printed}"));
+        }
+        self.scalar(key, value);
+    }
+
+    fn redacted_number(&mut self, key: Key<'_>, value: Scalar<'_>, printed: fmt::Arguments<'_>) {
+        // The buffer's end serves as the room to print it in.
+        let start = self.out.len();
+        raw_text(self.out, Policy::only(usize::MAX), printed);
+        let printed = str::from_utf8(&self.out[start..]).unwrap_or_default();
+        let redacted = self.policy.redaction.replaced(printed);
+        self.out.truncate(start);
+        match redacted {
+            None => self.scalar(key, value),
+            Some(redacted) => self.whole_str(key, &redacted),
         }
     }
 
     pub(crate) fn bytes(&mut self, key: Key<'_>, value: &[u8]) {
-        if self.fits(value.len()) {
+        if self.policy.redaction.has_patterns()
+            && let Some(redacted) = self
+                .policy
+                .redaction
+                .replaced(&String::from_utf8_lossy(value))
+        {
+            self.whole_str(key, &redacted);
+        } else if self.fits(value.len()) {
             self.scalar(key, Scalar::Bytes(value));
         } else {
-            self.text(key, format_args!("[{} bytes cut]", value.len()));
+            self.cut(key, format_args!("[{} bytes cut]", value.len()));
         }
     }
 
     /// The readable form of a value.
     #[inline]
     pub(crate) fn text(&mut self, key: Key<'_>, value: fmt::Arguments<'_>) {
-        let limit = self.limit;
+        let policy = self.policy;
         encode::text_with(self.out, self.number, key, |out| {
-            raw_text(out, limit, value)
+            raw_text(out, policy, value)
+        });
+    }
+
+    /// A text that has nothing to redact, or no longer.
+    fn cut(&mut self, key: Key<'_>, value: fmt::Arguments<'_>) {
+        let policy = Policy::only(self.policy.limit);
+        encode::text_with(self.out, self.number, key, |out| {
+            raw_text(out, policy, value)
         });
     }
 
     pub(crate) fn i128(&mut self, key: Key<'_>, value: i128) {
         match (i64::try_from(value), u64::try_from(value)) {
-            (Ok(value), _) => self.scalar(key, Scalar::I64(value)),
-            (_, Ok(value)) => self.scalar(key, Scalar::U64(value)),
+            (Ok(value), _) => self.number(key, Scalar::I64(value), value),
+            (_, Ok(value)) => self.number(key, Scalar::U64(value), value),
             _ => self.text(key, format_args!("{value}")),
         }
     }
 
     pub(crate) fn u128(&mut self, key: Key<'_>, value: u128) {
         match u64::try_from(value) {
-            Ok(value) => self.scalar(key, Scalar::U64(value)),
+            Ok(value) => self.number(key, Scalar::U64(value), value),
             Err(_) => self.text(key, format_args!("{value}")),
         }
     }
 
-    /// A value of any type.
-    pub(crate) fn value(&mut self, key: Key<'_>, value: &Value) {
+    /// A value of any type, of the field `name`.
+    pub(crate) fn value(&mut self, key: Key<'_>, name: &str, mut value: Value) {
+        self.policy.redaction.redact(name, &mut value);
         match value {
-            Value::Str(v) => self.str(key, v),
-            Value::Text(v) => self.text(key, format_args!("{v}")),
-            Value::Bytes(v) => self.bytes(key, v),
+            Value::Str(v) => self.whole_str(key, &v),
+            Value::Text(v) => self.cut(key, format_args!("{v}")),
+            Value::Bytes(v) if !self.fits(v.len()) => {
+                self.cut(key, format_args!("[{} bytes cut]", v.len()));
+            }
             Value::List(_) | Value::Map(_) => {
                 let start = self.out.len();
-                encode::value(self.out, self.number, key, value);
+                encode::value(self.out, self.number, key, &value);
                 // Cut as a whole: half a list would pass for one.
-                if self.out.len() > self.limit {
+                if self.out.len() > self.policy.limit {
                     let length = self.out.len() - start;
                     self.out.truncate(start);
-                    self.text(key, format_args!("[{length} bytes cut]"));
+                    self.cut(key, format_args!("[{length} bytes cut]"));
                 }
             }
-            value => encode::value(self.out, self.number, key, value),
+            value => encode::value(self.out, self.number, key, &value),
         }
     }
 
     fn fits(&self, length: usize) -> bool {
-        self.out.len() + length + AROUND <= self.limit
+        self.out.len() + length + AROUND <= self.policy.limit
     }
 }
 
@@ -180,7 +242,7 @@ mod tests {
                 FieldWriter {
                     out: &mut short,
                     number: 13,
-                    limit: 1000,
+                    policy: Policy::only(1000),
                 }
                 .scalar(key, value);
                 encode::scalar(&mut long, 13, key, value);

@@ -10,6 +10,8 @@ use crate::record::random::Random;
 
 /// The field of a span that carries an [`RemoteParent`].
 pub(crate) const FIELD: &str = "distlog.import";
+/// As much of a text that is no id is shown, in characters.
+pub(crate) const MAX_UNREADABLE: usize = 256;
 
 /// What to make of the place in a tree that a caller claims. Callers may be strangers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,7 +152,7 @@ impl RemoteParent {
             Origin::Task(id) => write!(f, "{id}"),
             Origin::Caller(incoming, _) => write!(f, "{}", incoming.caller()),
             Origin::Nobody => f.write_str("none"),
-            Origin::Unreadable(text) => f.write_str(text),
+            Origin::Unreadable(text) => write!(f, "{text:.MAX_UNREADABLE$}"),
         }
     }
 
@@ -185,10 +187,10 @@ impl From<&TaskId> for RemoteParent {
 
 impl From<&str> for RemoteParent {
     fn from(text: &str) -> RemoteParent {
-        let origin = text.trim().parse().map_or_else(
-            |_| Origin::Unreadable(text.chars().take(256).collect()),
-            Origin::Task,
-        );
+        let origin = text
+            .trim()
+            .parse()
+            .map_or_else(|_| Origin::Unreadable(text.to_owned()), Origin::Task);
         RemoteParent {
             origin,
             kind: SpanKind::Consumer,

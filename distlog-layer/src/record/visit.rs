@@ -7,12 +7,13 @@ use std::ops::Range;
 use distlog_proto::SpanKind;
 use distlog_proto::wire::encode::{Key, Scalar};
 use distlog_proto::wire::field::{record, task};
-use tracing_core::Field;
 use tracing_core::field::Visit;
+use tracing_core::{Event, Field};
 
 use crate::record::capture::{self, Captured, MARK};
 use crate::record::encode;
 use crate::record::field::FieldWriter;
+use crate::record::redact::{Policy, ProducerPolicy, REDACTED, Redact};
 use crate::record::remote_parent::{self, RemoteParent};
 
 /// The field that holds the readable text.
@@ -24,15 +25,21 @@ const ERROR: &str = "error";
 macro_rules! record_plain {
     () => {
         fn record_i64(&mut self, field: &Field, value: i64) {
-            self.put(field, |writer, key| writer.scalar(key, Scalar::I64(value)));
+            self.put(field, |writer, key| {
+                writer.number(key, Scalar::I64(value), value)
+            });
         }
 
         fn record_u64(&mut self, field: &Field, value: u64) {
-            self.put(field, |writer, key| writer.scalar(key, Scalar::U64(value)));
+            self.put(field, |writer, key| {
+                writer.number(key, Scalar::U64(value), value)
+            });
         }
 
         fn record_f64(&mut self, field: &Field, value: f64) {
-            self.put(field, |writer, key| writer.scalar(key, Scalar::F64(value)));
+            self.put(field, |writer, key| {
+                writer.number(key, Scalar::F64(value), value)
+            });
         }
 
         fn record_bool(&mut self, field: &Field, value: bool) {
@@ -53,27 +60,81 @@ macro_rules! record_plain {
     };
 }
 
+/// Writes an event's fields into its record; where in the record its error stands. `is_log`: the event came from the
+/// `log` crate.
+#[inline]
+pub(crate) fn event(
+    event: &Event<'_>,
+    out: &mut Vec<u8>,
+    policy: ProducerPolicy<'_>,
+    is_log: bool,
+) -> Option<Range<usize>> {
+    fn with<R: Redact>(
+        event: &Event<'_>,
+        out: &mut Vec<u8>,
+        policy: Policy<R>,
+        is_log: bool,
+    ) -> Option<Range<usize>> {
+        let mut visitor = EventVisitor::new(out, policy, is_log);
+        event.record(&mut visitor);
+        visitor.error()
+    }
+    let limit = policy.limit;
+    match policy.redaction {
+        None => with(event, out, Policy::only(limit), is_log),
+        Some(redaction) => with(event, out, Policy { limit, redaction }, is_log),
+    }
+}
+
+/// Writes a span's message into a record and its other fields, as context, into a buffer beside it; the policy's limit
+/// is the length that each of both may reach. `fields` gives the span's fields.
+pub(crate) fn span(
+    fields: impl FnOnce(&mut dyn Visit),
+    record: &mut Vec<u8>,
+    context: &mut Vec<u8>,
+    policy: ProducerPolicy<'_>,
+) -> Special {
+    fn with<R: Redact>(
+        fields: impl FnOnce(&mut dyn Visit),
+        mut visitor: SpanVisitor<'_, R>,
+    ) -> Special {
+        fields(&mut visitor);
+        visitor.special()
+    }
+    let limit = policy.limit;
+    match policy.redaction {
+        None => with(
+            fields,
+            SpanVisitor::new(record, context, Policy::only(limit)),
+        ),
+        Some(redaction) => {
+            let policy = Policy { limit, redaction };
+            with(fields, SpanVisitor::new(record, context, policy))
+        }
+    }
+}
+
 /// Writes an event's fields into its record.
-pub(crate) struct EventVisitor<'a> {
+struct EventVisitor<'a, R> {
     out: &'a mut Vec<u8>,
-    limit: usize,
+    policy: Policy<R>,
     is_log: bool,
     error: Option<Range<usize>>,
 }
 
-impl<'a> EventVisitor<'a> {
-    /// `limit`: the length that `out` may reach. `is_log`: the event came from the `log` crate.
-    pub(crate) fn new(out: &'a mut Vec<u8>, limit: usize, is_log: bool) -> EventVisitor<'a> {
+impl<'a, R: Redact> EventVisitor<'a, R> {
+    /// `is_log`: the event came from the `log` crate.
+    fn new(out: &'a mut Vec<u8>, policy: Policy<R>, is_log: bool) -> EventVisitor<'a, R> {
         EventVisitor {
             out,
-            limit,
+            policy,
             is_log,
             error: None,
         }
     }
 
     /// Where in the record the event's error stands.
-    pub(crate) fn error(self) -> Option<Range<usize>> {
+    fn error(self) -> Option<Range<usize>> {
         self.error
     }
 
@@ -89,58 +150,64 @@ impl<'a> EventVisitor<'a> {
 
     /// Writes a field that is not the message, if it is one of the event's own.
     #[inline]
-    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_>, Key<'_>)) {
-        if let Some(key) = self.key(field) {
-            write(&mut self.writer(), key);
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_, R>, Key<'_>)) {
+        match self.key(field) {
+            Some(key) if self.policy.redaction.hides(field.name()) => self.writer().hidden(key),
+            Some(key) => write(&mut self.writer(), key),
+            None => {}
         }
     }
 
     #[inline]
-    fn writer(&mut self) -> FieldWriter<'_> {
+    fn writer(&mut self) -> FieldWriter<'_, R> {
         FieldWriter {
             out: self.out,
             number: record::FIELDS,
-            limit: self.limit,
+            policy: self.policy,
         }
     }
 
-    fn put_error(&mut self, put: impl FnOnce(&mut Vec<u8>, usize)) {
+    fn put_message(&mut self, message: fmt::Arguments<'_>) {
+        put_message(self.out, self.policy, message);
+    }
+
+    /// Writes the record's error. `name`: of the field that has it.
+    fn put_error(&mut self, name: &str, put: impl FnOnce(&mut Vec<u8>, Policy<R>)) {
         if self.error.is_none() {
             let start = self.out.len();
-            put(self.out, self.limit);
+            if self.policy.redaction.hides(name) {
+                let policy = Policy::only(self.policy.limit);
+                encode::error_text(self.out, policy, format_args!("{REDACTED}"));
+            } else {
+                put(self.out, self.policy);
+            }
             self.error = Some(start..self.out.len());
         }
     }
 }
 
-impl Visit for EventVisitor<'_> {
+impl<R: Redact> Visit for EventVisitor<'_, R> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == MESSAGE {
-            return encode::text(
-                self.out,
-                record::MESSAGE,
-                self.limit,
-                format_args!("{value:?}"),
-            );
+            return self.put_message(format_args!("{value:?}"));
         }
-        self.put(field, |writer, key| debug(writer, key, value));
+        self.put(field, |writer, key| debug(writer, key, field, value));
         if field.name() == ERROR {
-            self.put_error(|out, limit| encode::error_text(out, limit, format_args!("{value:?}")));
+            self.put_error(ERROR, |out, policy| {
+                encode::error_text(out, policy, format_args!("{value:?}"))
+            });
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == MESSAGE {
-            return encode::text(
-                self.out,
-                record::MESSAGE,
-                self.limit,
-                format_args!("{value}"),
-            );
+            return self.put_message(format_args!("{value}"));
         }
         self.put(field, |writer, key| writer.str(key, value));
         if field.name() == ERROR {
-            self.put_error(|out, limit| encode::error_text(out, limit, format_args!("{value}")));
+            self.put_error(ERROR, |out, policy| {
+                encode::error_text(out, policy, format_args!("{value}"))
+            });
         }
     }
 
@@ -148,7 +215,9 @@ impl Visit for EventVisitor<'_> {
         self.put(field, |writer, key| {
             writer.text(key, format_args!("{value}"))
         });
-        self.put_error(|out, limit| encode::error(out, limit, value));
+        self.put_error(field.name(), |out, policy| {
+            encode::error(out, policy, value)
+        });
     }
 
     record_plain!();
@@ -170,51 +239,64 @@ pub(crate) struct Special {
 }
 
 /// Writes a span's message into a record and its other fields, as context, into a buffer beside it.
-pub(crate) struct SpanVisitor<'a> {
+struct SpanVisitor<'a, R> {
     record: &'a mut Vec<u8>,
     context: &'a mut Vec<u8>,
-    limit: usize,
+    policy: Policy<R>,
     special: Special,
 }
 
-impl<'a> SpanVisitor<'a> {
-    /// `limit`: the length that each of both may reach.
-    pub(crate) fn new(
+impl<'a, R: Redact> SpanVisitor<'a, R> {
+    /// The policy's limit is the length that each of both may reach.
+    fn new(
         record: &'a mut Vec<u8>,
         context: &'a mut Vec<u8>,
-        limit: usize,
-    ) -> SpanVisitor<'a> {
+        policy: Policy<R>,
+    ) -> SpanVisitor<'a, R> {
         SpanVisitor {
             record,
             context,
-            limit,
+            policy,
             special: Special::default(),
         }
     }
 
-    pub(crate) fn special(self) -> Special {
+    fn special(self) -> Special {
         self.special
     }
 
-    fn writer(&mut self) -> FieldWriter<'_> {
+    fn writer(&mut self) -> FieldWriter<'_, R> {
         FieldWriter {
             out: self.context,
             number: task::CONTEXT,
-            limit: self.limit,
+            policy: self.policy,
         }
     }
 
     /// Writes a field into the context.
     #[inline]
-    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_>, Key<'_>)) {
-        write(&mut self.writer(), Key::Name(field.name()));
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut FieldWriter<'_, R>, Key<'_>)) {
+        let (name, hides) = (field.name(), self.policy.redaction.hides(field.name()));
+        let mut writer = self.writer();
+        match hides {
+            true => writer.hidden(Key::Name(name)),
+            false => write(&mut writer, Key::Name(name)),
+        }
+    }
+
+    /// A text that is kept for later.
+    fn redacted(&self, name: &str, text: fmt::Arguments<'_>) -> String {
+        match self.policy.redaction.hides(name) {
+            true => REDACTED.to_owned(),
+            false => self.policy.text(text.to_string()),
+        }
     }
 
     /// Whether the field was one of those that are not context.
     fn takes(&mut self, field: &Field, value: fmt::Arguments<'_>) -> bool {
         match field.name() {
-            MESSAGE => encode::text(self.record, record::MESSAGE, self.limit, value),
-            "otel.name" => self.special.name = Some(value.to_string()),
+            MESSAGE => put_message(self.record, self.policy, value),
+            name @ "otel.name" => self.special.name = Some(self.redacted(name, value)),
             "otel.kind" => {
                 self.special.kind =
                     SpanKind::from_name(&value.to_string().to_ascii_lowercase()).unwrap_or_default()
@@ -226,7 +308,9 @@ impl<'a> SpanVisitor<'a> {
                     _ => None,
                 }
             }
-            "otel.status_description" => self.special.description = Some(value.to_string()),
+            name @ "otel.status_description" => {
+                self.special.description = Some(self.redacted(name, value))
+            }
             _ => return false,
         }
         true
@@ -245,24 +329,26 @@ impl<'a> SpanVisitor<'a> {
                 .writer()
                 .text(Key::Name(remote_parent::FIELD), format_args!("{text}")),
         }
-        if let Some(unreadable) = self
-            .special
-            .import
-            .as_ref()
-            .and_then(|import| import.unreadable().map(str::to_owned))
-        {
-            self.writer()
-                .str(Key::Name(remote_parent::FIELD), &unreadable);
+        let import = self.special.import.as_ref();
+        if let Some(text) = import.and_then(|import| import.unreadable()) {
+            let text = self.policy.text(text.to_owned());
+            let text = format!("{text:.0$}", remote_parent::MAX_UNREADABLE);
+            FieldWriter {
+                out: self.context,
+                number: task::CONTEXT,
+                policy: Policy::only(self.policy.limit),
+            }
+            .str(Key::Name(remote_parent::FIELD), &text);
         }
     }
 }
 
-impl Visit for SpanVisitor<'_> {
+impl<R: Redact> Visit for SpanVisitor<'_, R> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == remote_parent::FIELD {
             self.import(value);
         } else if !self.takes(field, format_args!("{value:?}")) {
-            self.put(field, |writer, key| debug(writer, key, value));
+            self.put(field, |writer, key| debug(writer, key, field, value));
         }
     }
 
@@ -281,15 +367,30 @@ impl Visit for SpanVisitor<'_> {
     record_plain!();
 }
 
+/// Writes the message of a record.
+fn put_message(out: &mut Vec<u8>, policy: Policy<impl Redact>, message: fmt::Arguments<'_>) {
+    if policy.redaction.hides(MESSAGE) {
+        let policy = Policy::only(policy.limit);
+        encode::text(out, record::MESSAGE, policy, format_args!("{REDACTED}"));
+    } else {
+        encode::text(out, record::MESSAGE, policy, message);
+    }
+}
+
 /// A value that came as `Debug`: text, or the value that [`crate::val()`] has hidden in it.
-fn debug(writer: &mut FieldWriter<'_>, key: Key<'_>, value: &dyn fmt::Debug) {
+fn debug<R: Redact>(
+    writer: &mut FieldWriter<'_, R>,
+    key: Key<'_>,
+    field: &Field,
+    value: &dyn fmt::Debug,
+) {
     let start = writer.out.len();
     let captured = capture::during(|| writer.text(key, format_args!("{value:?}")));
     match captured {
         None => {}
         Some(Captured::Value(value)) if is_only_the_mark(&writer.out[start..]) => {
             writer.out.truncate(start);
-            writer.value(key, &value);
+            writer.value(key, field.name(), value);
         }
         // Hidden in a larger text.
         Some(_) => {

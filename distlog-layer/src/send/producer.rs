@@ -20,6 +20,7 @@ use distlog_spool::SpoolDir;
 use crate::connect_error::ConnectError;
 use crate::record::callsite::Callsites;
 use crate::record::clock::Clock;
+use crate::record::redact::{Policy, ProducerPolicy, Redaction};
 use crate::ring::{ForkMark, Pushed, Reader, Refused, Ring};
 use crate::send::control::{Control, Flush};
 use crate::send::deadline;
@@ -36,6 +37,7 @@ pub(crate) struct Producer {
     mark: ForkMark,
     shared: Arc<Shared>,
     overflow: Overflow,
+    redaction: Option<Arc<Redaction>>,
     /// The sender is woken when the ring holds more, in bytes.
     wake_at: u64,
     settings: Arc<Settings>,
@@ -96,6 +98,7 @@ impl Producer {
             mark: ForkMark::new(),
             shared,
             overflow: settings.overflow,
+            redaction: settings.redaction.clone(),
             wake_at,
             settings,
             threads: Mutex::new(Some(Threads { sender, drain })),
@@ -169,6 +172,15 @@ impl Producer {
     #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.shared.ring.max_record() / 2 - 1536
+    }
+
+    /// What may be written of the values of a record.
+    #[inline]
+    pub(crate) fn policy(&self) -> ProducerPolicy<'_> {
+        Policy {
+            limit: self.limit(),
+            redaction: self.redaction.as_deref(),
+        }
     }
 
     /// Puts a record into the ring, or applies the overflow policy if it is full.

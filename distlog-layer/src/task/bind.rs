@@ -4,10 +4,12 @@ use distlog_proto::wire::field::record;
 use distlog_proto::wire::{encode, put};
 use distlog_proto::{Kind, Link};
 use fastant::Instant;
+use tracing_core::field::Visit;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::record::encode::{renumber, text};
-use crate::record::visit::{SpanVisitor, Special};
+use crate::record::redact::{Policy, ProducerPolicy};
+use crate::record::visit::{self, Special};
 use crate::send::producer::Producer;
 use crate::task::local::{self, Local};
 use crate::task::otel_interop::{self, PendingUpdate, Status};
@@ -20,12 +22,11 @@ const MAX_NAME: usize = 256;
 pub(crate) fn visit(
     local: &mut Local,
     producer: &Producer,
-    record: impl FnOnce(&mut SpanVisitor<'_>),
+    fields: impl FnOnce(&mut dyn Visit),
 ) -> Special {
     local.fields.clear();
-    let mut visitor = SpanVisitor::new(&mut local.record, &mut local.fields, producer.limit());
-    record(&mut visitor);
-    visitor.special()
+    let policy = producer.policy();
+    visit::span(fields, &mut local.record, &mut local.fields, policy)
 }
 
 /// Writes the name that `otel.name` says.
@@ -34,7 +35,7 @@ pub(crate) fn put_name(out: &mut Vec<u8>, special: &Special) {
         text(
             out,
             record::NAME,
-            out.len() + MAX_NAME,
+            Policy::only(out.len() + MAX_NAME),
             format_args!("{name}"),
         );
     }
@@ -96,11 +97,11 @@ pub(crate) fn end_bind<'a, R: LookupSpan<'a>>(
 pub(crate) fn add_fields<'a, R: LookupSpan<'a>>(
     producer: &Producer,
     span: &SpanRef<'a, R>,
-    put: impl FnOnce(&mut Vec<u8>, usize),
+    put: impl FnOnce(&mut Vec<u8>, ProducerPolicy<'_>),
 ) {
     local::with(producer, |local| {
         begin_bind(local, producer, span, |local| {
-            put(&mut local.fields, producer.limit())
+            put(&mut local.fields, producer.policy())
         });
         end_bind(local, producer, span, Special::default());
     });

@@ -14,6 +14,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use crate::record::encode;
 use crate::record::field::FieldWriter;
+use crate::record::redact::Redact;
 use crate::record::val::to_value;
 use crate::send::producer::Producer;
 use crate::task::bind::{add_fields, add_link};
@@ -112,15 +113,18 @@ impl Task {
     pub fn bind(&self, name: &str, value: impl Serialize) -> &Task {
         let value = to_value(&value);
         self.own(|producer, span| {
-            add_fields(producer, span, |out, limit| {
+            add_fields(producer, span, |out, policy| {
+                let is_hidden = policy.redaction.hides(name);
+                let name = policy.text(name.to_owned());
                 let name: String = name.chars().take(256).collect();
                 let mut fields = FieldWriter {
                     out,
                     number: task::CONTEXT,
-                    limit,
+                    policy,
                 };
-                match &value {
-                    Some(value) => fields.value(Key::Name(&name), value),
+                match value {
+                    _ if is_hidden => fields.hidden(Key::Name(&name)),
+                    Some(value) => fields.value(Key::Name(&name), &name, value),
                     None => fields.text(
                         Key::Name(&name),
                         format_args!("(a value that cannot be serialized)"),
@@ -147,7 +151,7 @@ impl Task {
     pub fn fail(&self, error: &(dyn Error + 'static)) -> &Task {
         self.own(|producer, span| {
             let mut encoded = Vec::new();
-            encode::error(&mut encoded, producer.limit(), error);
+            encode::error(&mut encoded, producer.policy(), error);
             decide(span, OutcomePriority::Said, Outcome::Failed, encoded);
         });
         self
@@ -261,7 +265,7 @@ fn result_of(producer: &Producer, span: &SpanRef<'_, Registry>, result: &impl Ta
 
 fn failed(producer: &Producer, span: &SpanRef<'_, Registry>, why: &str) {
     let mut encoded = Vec::new();
-    encode::error_text(&mut encoded, producer.limit(), format_args!("{why}"));
+    encode::error_text(&mut encoded, producer.policy(), format_args!("{why}"));
     if let Some(task) = task_of(span) {
         task.set_result(Err(encoded));
     }

@@ -20,11 +20,12 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 use crate::record::callsite::Site;
 use crate::record::distinct;
 use crate::record::level;
+use crate::record::redact::Policy;
 use crate::record::remote_parent::SpanContext;
-use crate::record::visit::EventVisitor;
+use crate::record::visit;
 use crate::send::producer::Producer;
 use crate::settings::ExternalSpanFn;
-use crate::task::bind::{add_link, begin_bind, end_bind, put_name, status, visit};
+use crate::task::bind::{self, add_link, begin_bind, end_bind, put_name, status};
 use crate::task::end;
 use crate::task::local;
 use crate::task::otel_interop::{self, DeferredStart};
@@ -250,7 +251,7 @@ where
             } = local.site(producer, metadata, || false);
             local.begin(Kind::Begin, site, time);
             let head = local.record.len();
-            let special = visit(local, producer, |visitor| attributes.record(visitor));
+            let special = bind::visit(local, producer, |visitor| attributes.record(visitor));
             if repeats {
                 distinct::keep_last(&mut local.record, head, metadata.fields());
                 distinct::keep_last(&mut local.fields, 0, metadata.fields());
@@ -320,7 +321,7 @@ where
         };
         local::with(producer, |local| {
             let special = begin_bind(local, producer, &span, |local| {
-                let special = visit(local, producer, |visitor| values.record(visitor));
+                let special = bind::visit(local, producer, |visitor| values.record(visitor));
                 if local.site(producer, span.metadata(), || false).repeats {
                     distinct::keep_last(&mut local.fields, 0, span.metadata().fields());
                 }
@@ -358,22 +359,21 @@ where
             }
             local.begin(Kind::Event, site.id, time);
             if site.is_named {
-                let (name, limit) = (metadata.name(), producer.limit());
+                let (name, policy) = (metadata.name(), Policy::only(producer.limit()));
                 crate::record::encode::text(
                     &mut local.record,
                     record::NAME,
-                    limit,
+                    policy,
                     format_args!("{name}"),
                 );
             }
             let head = local.record.len();
-            let mut visitor = EventVisitor::new(&mut local.record, producer.limit(), site.is_log);
-            event.record(&mut visitor);
+            let policy = producer.policy();
+            let error = visit::event(event, &mut local.record, policy, site.is_log);
             // `parent: None`: it belongs to no task, and fails none. A disabled parent arrives the same way.
             let is_free = event.is_root();
             let fails = *metadata.level() == Level::ERROR && !is_free;
-            let error = visitor.error().filter(|_| fails);
-            let error = error.map(|at| local.record[at].to_vec());
+            let error = error.filter(|_| fails).map(|at| local.record[at].to_vec());
             if site.repeats {
                 distinct::keep_last(&mut local.record, head, metadata.fields());
             }

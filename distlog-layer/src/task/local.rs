@@ -10,6 +10,7 @@ use tracing_core::Metadata;
 use crate::record::callsite::Site;
 use crate::record::encode;
 use crate::record::random::Random;
+use crate::record::redact::Policy;
 use crate::send::producer::Producer;
 use crate::task::span_cache::SpanCache;
 
@@ -138,7 +139,7 @@ fn describe_thread(out: &mut Vec<u8>) {
     encode::text(
         out,
         record::THREAD_NAME,
-        MAX_NAME,
+        Policy::only(MAX_NAME),
         format_args!("{}", thread.name().unwrap_or_default()),
     );
 }

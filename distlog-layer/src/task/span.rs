@@ -14,6 +14,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::record::distinct;
 use crate::record::encode::error_text;
+use crate::record::redact::Policy;
 use crate::record::remote_parent::SpanContext;
 use crate::task::outcome_state::{OutcomePriority, OutcomeState};
 
@@ -300,7 +301,11 @@ impl SpanData {
     /// Notes the failure by a panic.
     pub(crate) fn panicked(&self) {
         let mut error = Vec::new();
-        error_text(&mut error, usize::MAX, format_args!("panicked"));
+        error_text(
+            &mut error,
+            Policy::only(usize::MAX),
+            format_args!("panicked"),
+        );
         self.judge(|verdict| verdict.give(OutcomePriority::Panic, Outcome::Failed, error));
     }
 

@@ -9,6 +9,7 @@ mod encodings;
 mod environments;
 mod fail_over;
 mod overflow;
+mod redact;
 mod session;
 mod task_outcomes;
 mod task_parents;

@@ -85,7 +85,7 @@ export function followLinks() {
     const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
     if (!(link instanceof HTMLAnchorElement) || link.target || link.download || link.origin !== location.origin) return;
     if (link.pathname === location.pathname && link.search === location.search && link.hash) return;
-    if (/^\/(api|metrics|page|healthz)\b/.test(link.pathname)) return;
+    if (/^\/(api|metrics|page|healthz|sign-in)\b/.test(link.pathname)) return;
     event.preventDefault();
     navigate(link.pathname + link.search);
   });

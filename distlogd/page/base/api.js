@@ -103,6 +103,7 @@ async function ask(url, accept, signal) {
   }
   connection.answered();
   if (response.ok) return response;
+  if (response.status === 401) connection.signedOut();
   const problem = await response.json().catch(() => ({}));
   throw new ApiError(problem.detail ?? `${response.status} ${response.statusText}`, response.status, problem.parameter);
 }

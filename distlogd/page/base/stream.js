@@ -3,7 +3,7 @@
 import { address } from "./api.js";
 import { connection } from "./connection.js";
 
-/** A stream that the daemon refuses, since too many are followed, is asked for again after so long, in ms. */
+/** A stream that the daemon refuses, since too many are followed or nobody is signed in, is asked for again after so long, in ms. */
 const REFUSED = 10_000;
 
 /**
@@ -59,8 +59,10 @@ export class Stream {
       const isRefused = source.readyState === EventSource.CLOSED;
       source.close();
       // The browser would wait for seconds; the daemon is asked each second whether it is back.
-      if (isRefused) this.#retry = setTimeout(() => this.#open(), REFUSED);
-      else connection.lost();
+      if (isRefused) {
+        this.#retry = setTimeout(() => this.#open(), REFUSED);
+        connection.checkSignedIn();
+      } else connection.lost();
     };
     this.#source = source;
   }

@@ -6,7 +6,7 @@ use distlog_proto::TaskId;
 use http::StatusCode;
 
 use super::output::tell;
-use super::{FAILED, LookArgs, NOTHING, WRONG};
+use super::{DaemonArgs, FAILED, LookArgs, NOTHING, WRONG};
 use crate::http::NOTHING_AT;
 
 /// Why nothing came.
@@ -37,7 +37,7 @@ pub(super) enum Error {
 }
 
 pub(super) fn tree(
-    url: &str,
+    daemon: &DaemonArgs,
     id: &str,
     (depth, cursor): (Option<usize>, Option<&str>),
     look: &LookArgs,
@@ -60,12 +60,12 @@ pub(super) fn tree(
     ];
     query.extend(depth.as_deref().map(|depth| ("depth", depth)));
     query.extend(cursor.map(|cursor| ("cursor", cursor)));
-    let answer = get(url, &path, &query);
+    let answer = get(daemon, &path, &query);
     report_found(answer.and_then(|body| print_all(body, look.json).map(|()| true)))
 }
 
 pub(super) fn tail(
-    url: &str,
+    daemon: &DaemonArgs,
     (filter, task): (Option<String>, Option<String>),
     reorder: bool,
     look: &LookArgs,
@@ -78,7 +78,7 @@ pub(super) fn tail(
     ];
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
     query.extend(task.as_deref().map(|task| ("task", task)));
-    let answer = get(url, "/api/v1/tail", &query);
+    let answer = get(daemon, "/api/v1/tail", &query);
     report_found(answer.and_then(|body| print_events(body).map(|()| true)))
 }
 
@@ -104,28 +104,28 @@ pub(super) fn report_found(result: Result<bool, Error>) -> u8 {
     }
 }
 
-/// Asks the daemon at `url`.
+/// Asks the daemon.
 pub(super) fn get(
-    url: &str,
+    daemon: &DaemonArgs,
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<impl io::Read + use<>, Error> {
-    ask(ureq::Agent::get, url, path, (query, "*/*"))
+    ask(ureq::Agent::get, daemon, path, (query, "*/*"))
 }
 
-/// Has the daemon at `url` delete something; its answer in JSON.
+/// Has the daemon delete something; its answer in JSON.
 pub(super) fn delete<T: serde::de::DeserializeOwned>(
-    url: &str,
+    daemon: &DaemonArgs,
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<T, Error> {
-    let body = ask(ureq::Agent::delete, url, path, (query, "*/*"))?;
+    let body = ask(ureq::Agent::delete, daemon, path, (query, "*/*"))?;
     serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))
 }
 
 /// Asks for one item a line.
 pub(super) fn get_lines(
-    url: &str,
+    daemon: &DaemonArgs,
     path: &str,
     query: &[(&str, String)],
 ) -> Result<impl io::Read + use<>, Error> {
@@ -135,7 +135,7 @@ pub(super) fn get_lines(
         .collect();
     ask(
         ureq::Agent::get,
-        url,
+        daemon,
         path,
         (&query, "application/x-ndjson"),
     )
@@ -170,6 +170,55 @@ fn with_flags(why: &str) -> String {
     named.replace("is not before `to`", "is not before `--until`")
 }
 
+/// The variable that has a token.
+const TOKEN: &str = "DISTLOGD_TOKEN";
+
+/// The token to send, if there is one.
+///
+/// # Errors
+/// If it cannot be read, or others could read along.
+fn token(daemon: &DaemonArgs) -> Result<Option<String>, Error> {
+    let text = match &daemon.token_file {
+        Some(file) => {
+            let read = std::fs::read_to_string(file);
+            let cannot = |error| format!("cannot read the token in {}: {error}", file.display());
+            read.map_err(|error| Error::Wrong(cannot(error)))?
+        }
+        None => std::env::var(TOKEN).unwrap_or_default(),
+    };
+    let token = text.trim();
+    if token.is_empty() {
+        return match &daemon.token_file {
+            Some(file) => Err(Error::Wrong(format!("no token is in {}", file.display()))),
+            None => Ok(None),
+        };
+    }
+    if !token.chars().all(|c| c.is_ascii_graphic()) {
+        let why = "a token is one line like `distlog_…`, as `distlogd token new` prints it";
+        return Err(Error::Wrong(why.to_owned()));
+    }
+    if !daemon.plaintext && !is_private(&daemon.url) {
+        return Err(Error::Wrong(format!(
+            "others could read the token on its way to {}: ask by https://, or add --plaintext if you trust the network",
+            daemon.url
+        )));
+    }
+    Ok(Some(token.to_owned()))
+}
+
+/// Whether nobody reads along who asks there.
+fn is_private(url: &str) -> bool {
+    let Ok(url) = url.parse::<http::Uri>() else {
+        return false;
+    };
+    let host = url.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<std::net::IpAddr>();
+    url.scheme_str() == Some("https")
+        || host == "localhost"
+        || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// What is read of a problem by RFC 9457.
 #[derive(serde::Deserialize)]
 struct Problem {
@@ -178,16 +227,20 @@ struct Problem {
 
 fn ask(
     method: fn(&ureq::Agent, String) -> ureq::RequestBuilder<ureq::typestate::WithoutBody>,
-    url: &str,
+    daemon: &DaemonArgs,
     path: &str,
     (query, accept): (&[(&str, &str)], &str),
 ) -> Result<impl io::Read + use<>, Error> {
-    let url = url.trim_end_matches('/');
+    let url = daemon.url.trim_end_matches('/');
+    let token = token(daemon)?;
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
         .into();
     let mut request = method(&agent, format!("{url}{path}")).header("accept", accept);
+    if let Some(token) = &token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
     for (name, value) in query {
         request = request.query(name, value);
     }
@@ -219,6 +272,11 @@ fn ask(
     Err(match status {
         StatusCode::NOT_FOUND => Error::NotFound(why),
         StatusCode::BAD_REQUEST => Error::Wrong(with_flags(&why)),
+        StatusCode::UNAUTHORIZED if token.is_none() => Error::Wrong(
+            "the daemon asks for a token: `--token-file FILE` or the variable DISTLOGD_TOKEN has one, and `distlogd token \
+             new NAME --may read` makes one"
+                .to_owned(),
+        ),
         _ => Error::Refused(why),
     })
 }
@@ -269,6 +327,27 @@ fn print_events(body: impl io::Read) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_goes_where_nobody_reads_along() {
+        for url in [
+            "https://logs.example",
+            "http://localhost:5080",
+            "http://127.0.0.1:5080",
+            "http://[::1]:5080/",
+        ] {
+            assert!(is_private(url), "{url}");
+        }
+        for url in [
+            "http://logs.example",
+            "http://10.0.0.1:5080",
+            "http://localhost.example",
+            "http://127.0.0.1@evil.example",
+            "http://",
+        ] {
+            assert!(!is_private(url), "{url}");
+        }
+    }
 
     #[test]
     fn what_the_daemon_refuses_is_named_as_the_command_line_does() {

@@ -96,9 +96,9 @@ fn ask(args: &DeleteArgs) -> Result<Answer, Error> {
         .iter()
         .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
-    let url = &args.daemon.url;
+    let daemon = &args.daemon;
     let dry_run = [&query[..], &[("dry_run", "true")]].concat();
-    let counted: Counted = client::delete(url, PATH, &dry_run)?;
+    let counted: Counted = client::delete(daemon, PATH, &dry_run)?;
     let records = counted.said();
     if counted.records == 0 && counted.complete {
         tell!("nothing found");
@@ -111,7 +111,7 @@ fn ask(args: &DeleteArgs) -> Result<Answer, Error> {
     if !args.yes && !is_sure(&records) {
         return Ok(Answer::NotSure);
     }
-    let deleted: Counted = client::delete(url, PATH, &query)?;
+    let deleted: Counted = client::delete(daemon, PATH, &query)?;
     client::print(&format!(
         "deleted {}: no answer has them any more, and the files of the store soon neither\n",
         deleted.said()

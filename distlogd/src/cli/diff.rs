@@ -40,7 +40,7 @@ pub(super) struct DiffArgs {
 pub(super) fn diff(args: &DiffArgs) -> u8 {
     let mut query = vec![("a", args.a.as_str()), ("b", args.b.as_str())];
     query.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
-    let answer = get(&args.daemon.url, "/api/v1/diff", &query);
+    let answer = get(&args.daemon, "/api/v1/diff", &query);
     report_found(answer.and_then(|body| {
         if args.look.json {
             return print_all(body, true).map(|()| true);

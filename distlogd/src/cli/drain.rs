@@ -9,6 +9,7 @@ use distlog_spool::SpoolError;
 
 use super::output::{log, tell};
 use super::{FAILED, WRONG, check};
+use crate::config::Drain;
 use crate::daemon::{Builder, hostname, options, sync};
 use crate::deletions::Deletions;
 use crate::intake;
@@ -24,6 +25,7 @@ use distlog_store::{OpenError, Store};
 pub(super) fn drain(
     file: Option<&Path>,
     directories: &[PathBuf],
+    owners: &[u32],
     add: impl FnOnce(Builder) -> Builder,
 ) -> u8 {
     log();
@@ -68,7 +70,11 @@ pub(super) fn drain(
     };
     let mut all = true;
     for directory in directories {
-        all &= drain_directory(directory, &importer);
+        let drain = Drain {
+            path: directory.clone(),
+            owners: owners.to_vec(),
+        };
+        all &= drain_directory(&drain, &importer);
     }
     // What the dead had begun and not ended is lost, and nobody else will know before long.
     let lost = Tracker::once(Needs {
@@ -89,7 +95,7 @@ pub(super) fn drain(
 }
 
 /// Takes all spools of a directory. False if one was not taken.
-fn drain_directory(directory: &Path, importer: &SpoolImporter) -> bool {
+fn drain_directory(directory: &Drain, importer: &SpoolImporter) -> bool {
     let dead = match open_directory(directory).and_then(|directory| Ok(directory.dead()?)) {
         Ok(dead) => dead,
         Err(error) => {
@@ -117,7 +123,7 @@ fn drain_directory(directory: &Path, importer: &SpoolImporter) -> bool {
     if none {
         all &= say(&format_args!(
             "{}: no dead process left anything",
-            directory.display()
+            directory.path.display()
         ));
     }
     all

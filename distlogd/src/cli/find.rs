@@ -54,7 +54,7 @@ fn ask(args: &FindArgs) -> Result<bool, Error> {
         query.push(("full", flag(look.full).to_owned()));
     }
     query.extend(args.cursor.clone().map(|cursor| ("cursor", cursor)));
-    let body = get_lines(&args.daemon.url, "/api/v1/records", &query)?;
+    let body = get_lines(&args.daemon, "/api/v1/records", &query)?;
     let mut out = io::stdout().lock();
     let (mut found, mut texts) = (false, Vec::new());
     let end = each_item(body, |item| {

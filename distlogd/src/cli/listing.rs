@@ -1,8 +1,8 @@
 //! Pages of a list: tasks, problems.
 
-use super::LookArgs;
 use super::client::{Error, get_lines, print};
 use super::query_args::{End, each_item, tell_end};
+use super::{DaemonArgs, LookArgs};
 
 /// Which part of a list to show.
 #[derive(Debug, clap::Args)]
@@ -50,7 +50,7 @@ impl<T> Listing<T> {
 
 /// Asks for a page of a list, and shows how far it is. With `--json` it prints the items, one a line.
 pub(super) fn list<T: serde::de::DeserializeOwned>(
-    url: &str,
+    daemon: &DaemonArgs,
     path: &str,
     filters: &[(&'static str, &str)],
     args: &ListArgs,
@@ -74,7 +74,7 @@ pub(super) fn list<T: serde::de::DeserializeOwned>(
             .filter_map(|(name, text)| Some((*name, (*text).clone()?))),
     );
     let (mut items, mut found) = (Vec::new(), false);
-    let end = each_item(get_lines(url, path, &query)?, |item| {
+    let end = each_item(get_lines(daemon, path, &query)?, |item| {
         found = true;
         if look.json {
             return print(&format!("{item}\n"));

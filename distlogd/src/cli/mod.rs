@@ -1,9 +1,11 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
-//! prints its schema; `notify.rs` tells systemd. The other commands ask a running daemon, by `client.rs`, which has
-//! `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by `query_args.rs`, `tasks.rs`, `problems.rs`,
-//! `diff.rs` and `status.rs`; `delete.rs` deletes records. `table.rs` aligns columns.
+//! prints its schema; `permissions/` says what others can read; `notify.rs` tells systemd. The other commands ask a
+//! running daemon, by `client.rs`, which has `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by
+//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `token.rs` makes
+//! tokens. `table.rs`
+//! aligns columns.
 //! `output.rs` is how all of them speak.
 
 mod check;
@@ -15,6 +17,7 @@ mod find;
 mod listing;
 mod notify;
 mod output;
+mod permissions;
 mod problems;
 mod query_args;
 mod run;
@@ -22,6 +25,7 @@ mod stats;
 mod status;
 mod table;
 mod tasks;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +91,14 @@ struct Cli {
     /// While a daemon runs on the same store, `drain: [DIR]` in its configuration does this.
     #[arg(long, value_name = "DIR")]
     drain: Vec<PathBuf>,
+    /// Run no daemon: warn of stores, spools, files of records, keys, tokens and configuration that others can read or
+    /// change, and exit: 0 if there are none, else 1.
+    #[arg(long, conflicts_with = "drain")]
+    check_permissions: bool,
+    /// With --drain: take the spools of this user, too, besides one's own and those of root. Can be given several
+    /// times; `id -u NAME` tells the id of a user.
+    #[arg(long, value_name = "USER-ID", requires = "drain")]
+    owner: Vec<u32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -139,6 +151,9 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Show how a running daemon does: receivers, processors, producers, store.
     Status(status::StatusArgs),
+    /// Make tokens, by which the daemon knows who sends and asks.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Check a configuration and report all its faults.
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -154,6 +169,12 @@ struct DaemonArgs {
     /// HTTP address of the daemon.
     #[arg(long, env = "DISTLOGD_URL", default_value = "http://127.0.0.1:5080", value_parser = http_url)]
     url: String,
+    /// File with the token that the daemon asks for; without it the token is that of the variable DISTLOGD_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Send the token in plain text to another machine.
+    #[arg(long)]
+    plaintext: bool,
 }
 
 fn http_url(text: &str) -> Result<String, &'static str> {
@@ -238,9 +259,13 @@ pub fn main_from(
         }
     };
     let code = match cli.command {
-        None if !cli.drain.is_empty() => drain::drain(cli.config.as_deref(), &cli.drain, add),
+        None if cli.check_permissions => permissions::check_permissions(cli.config.as_deref(), add),
+        None if !cli.drain.is_empty() => {
+            drain::drain(cli.config.as_deref(), &cli.drain, &cli.owner, add)
+        }
         None => run::run(cli.config.as_deref(), add),
         Some(Command::Check { file }) => check::check(&file, add),
+        Some(Command::Token(command)) => token::token(command),
         Some(Command::Schema) => check::schema(),
         Some(Command::Delete(args)) => delete::delete(&args),
         Some(Command::Diff(args)) => diff::diff(&args),
@@ -251,7 +276,7 @@ pub fn main_from(
             cursor,
             daemon,
             look,
-        }) => client::tree(&daemon.url, &id, (depth, cursor.as_deref()), &look),
+        }) => client::tree(&daemon, &id, (depth, cursor.as_deref()), &look),
         Some(Command::Find(args)) => find::find(&args),
         Some(Command::Stats(args)) => stats::stats(&args),
         Some(Command::Tail {
@@ -260,7 +285,7 @@ pub fn main_from(
             no_reorder,
             daemon,
             look,
-        }) => client::tail(&daemon.url, (filter, task), !no_reorder, &look),
+        }) => client::tail(&daemon, (filter, task), !no_reorder, &look),
         Some(Command::Tasks(args)) => tasks::tasks(&args),
         Some(Command::Problems(args)) => problems::problems(&args),
     };

@@ -39,7 +39,7 @@ pub(super) fn problems(args: &ProblemsArgs) -> u8 {
     let service = args.service.as_deref().map(|service| ("service", service));
     let query: Vec<(&'static str, &str)> = service.into_iter().collect();
     let listed = list(
-        &args.daemon.url,
+        &args.daemon,
         "/api/v1/problems",
         &query,
         &args.list,

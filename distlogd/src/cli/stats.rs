@@ -76,7 +76,7 @@ fn ask(args: &StatsArgs) -> Result<bool, Error> {
     query.push(("progress", "true".to_owned()));
     query.push(("limit", args.limit.unwrap_or(usual).to_string()));
     query.extend(args.every.clone().map(|every| ("every", every)));
-    let body = get_lines(&args.daemon.url, "/api/v1/stats", &query)?;
+    let body = get_lines(&args.daemon, "/api/v1/stats", &query)?;
     let mut out = io::stdout().lock();
     let mut rows: Vec<Row> = Vec::new();
     let mut found = 0;

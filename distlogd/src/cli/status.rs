@@ -34,7 +34,7 @@ pub(super) struct StatusArgs {
 pub(super) fn status(args: &StatusArgs) -> u8 {
     let producers = args.producers.to_string();
     let query = [("producers", producers.as_str())];
-    let answer = get(&args.daemon.url, "/api/v1/status", &query);
+    let answer = get(&args.daemon, "/api/v1/status", &query);
     report_found(answer.and_then(|body| {
         if args.look.json {
             return print_all(body, true).map(|()| true);

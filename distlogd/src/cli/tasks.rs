@@ -72,7 +72,7 @@ pub(super) fn tasks(args: &TasksArgs) -> u8 {
             .filter_map(|(name, text)| Some((*name, text.as_deref()?))),
     );
     let listed = list(
-        &args.daemon.url,
+        &args.daemon,
         "/api/v1/tasks",
         &query,
         &args.list,

@@ -49,7 +49,7 @@ pub(super) struct Document {
     #[schemars(schema_with = "values::text_or_number")]
     pub(super) grace: Duration,
     /// Directories of spools: records that dead processes left there are stored.
-    #[schemars(schema_with = "one_or_many")]
+    #[schemars(schema_with = "directories")]
     drain: IgnoredAny,
 }
 
@@ -118,6 +118,20 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Expecting<T> {
 
 fn one_or_many(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+}
+
+fn directories(_: &mut SchemaGenerator) -> Schema {
+    let owners = "Ids of users whose spools are taken there, besides those of the daemon's user and of root.";
+    let directory = json_schema!({ "anyOf": [{ "type": "string" }, {
+        "type": "object",
+        "properties": {
+            "path": { "type": "string", "description": "The directory." },
+            "owners": { "type": "array", "items": { "type": "integer", "minimum": 0 }, "description": owners }
+        },
+        "required": ["path"],
+        "additionalProperties": false
+    }] });
+    json_schema!({ "anyOf": [directory, { "type": "array", "items": directory }] })
 }
 
 /// The JSON Schema of the configuration.

@@ -10,8 +10,9 @@ use super::document::Document;
 use super::error::unknown;
 use super::fault::{Fault, Faults};
 use super::node::{Key, Node, NodeId, Tree};
-use super::sections::{Config, Entry};
-use super::{conflicts, environment, position, tilde, tls};
+use super::sections::{Config, Drain, Entry};
+use super::sensitive::Sensitive;
+use super::{conflicts, environment, position, tilde, tls, tokens};
 use crate::processors::{Kind, Section};
 
 /// Reads a configuration whose rules may also name the `registered` processors, which are added in code.
@@ -57,6 +58,7 @@ impl Load<'_> {
     fn document(&mut self, document: &Node) {
         conflicts::duplicate_keys(document, &mut self.faults, &mut self.faulty);
         tilde::warn(document, &mut self.config.warnings);
+        self.config.sensitive = Sensitive::of(document);
         let Some(read) = read::<Document>(document, self.faulty.clone(), &mut self.faults) else {
             return;
         };
@@ -67,6 +69,8 @@ impl Load<'_> {
         let clashes = conflicts::same_address(document, &self.config.listen);
         self.faults.extend(clashes);
         let unusable = tls::check(document, &self.config.listen, &mut self.config.warnings);
+        self.faults.extend(unusable);
+        let unusable = tokens::check(document, &self.config.listen, &mut self.config.warnings);
         self.faults.extend(unusable);
         if let Some(drain) = document.get("drain") {
             self.drain(drain);
@@ -103,22 +107,57 @@ impl Load<'_> {
         self.faults.push(node.place.fault(message));
     }
 
-    /// A list of directories, or one.
+    /// A list of directories, or one; each its path, or `{ path: …, owners: […] }`.
     fn drain(&mut self, node: &Node) {
         for item in node.one_or_many() {
+            let mut owners = Vec::new();
             let path = match &item.tree {
+                Tree::Map(_) => self.drain_of_others(item, &mut owners),
+                _ => Some(item),
+            };
+            let Some(path) = path else { continue };
+            let path = match &path.tree {
                 Tree::Text(path) if !path.is_empty() => PathBuf::from(path),
                 _ => {
                     let expected = "directories like [/var/spool/shop, /var/spool/web]";
-                    self.fault(item, format!("found {item}, expected {expected}"));
+                    self.fault(path, format!("found {path}, expected {expected}"));
                     continue;
                 }
             };
-            if self.config.drain.contains(&path) {
+            if self.config.drain.iter().any(|known| known.path == path) {
                 self.fault(item, format!("{} stands twice", path.display()));
             }
-            self.config.drain.push(path);
+            self.config.drain.push(Drain { path, owners });
         }
+    }
+
+    /// The path of `{ path: …, owners: […] }`.
+    fn drain_of_others<'n>(&mut self, node: &'n Node, owners: &mut Vec<u32>) -> Option<&'n Node> {
+        for (key, value) in node.entries() {
+            match key.text.as_str() {
+                "path" => {}
+                "owners" => {
+                    for item in value.one_or_many() {
+                        match item.tree {
+                            Tree::Int(id @ 0..=0xffff_ffff) => owners.push(id as u32),
+                            _ => {
+                                let expected = "ids of users like [1001]: `id -u NAME` tells them";
+                                self.fault(item, format!("found {item}, expected {expected}"));
+                            }
+                        }
+                    }
+                }
+                other => {
+                    let message = format!("unknown key `{other}`, expected `path` or `owners`");
+                    self.faults.push(key.place.fault(message));
+                }
+            }
+        }
+        let path = node.get("path");
+        if path.is_none() {
+            self.fault(node, "`path` is missing: a directory like /var/spool/shop");
+        }
+        path
     }
 
     /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end }`

@@ -38,6 +38,8 @@
 //! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
 //! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
 //! variables (`environment.rs`), conflicts (`conflicts.rs`), certificates (`tls.rs`) and paths of a shell (`tilde.rs`).
+//! `sensitive.rs` finds what others must not read, `tokens.rs` looks at files of tokens. `list.rs` reads lists in other
+//! files likewise.
 
 mod conflicts;
 mod deserialize;
@@ -45,19 +47,23 @@ mod document;
 mod environment;
 mod error;
 mod fault;
+mod list;
 mod load;
 mod node;
 mod position;
 pub(crate) mod receivers;
 mod sections;
+mod sensitive;
 #[cfg(test)]
 mod tests;
 mod tilde;
 mod tls;
+mod tokens;
 
 pub use crate::processors::StartAt;
 pub use document::schema;
 pub use fault::{Fault, Faults};
+pub(crate) use list::read_list;
 pub use load::load;
 pub use receivers::{Http, Tls};
-pub use sections::{Config, Entry, Keep, Limits, Listen, Store, SyncPolicy};
+pub use sections::{Config, Drain, Entry, Keep, Limits, Listen, Store, SyncPolicy};

@@ -20,6 +20,8 @@ pub struct Http {
     pub bind: String,
     /// It speaks TLS.
     pub tls: Option<Tls>,
+    /// File of the tokens of which each request needs one.
+    pub tokens: Option<PathBuf>,
     /// Names by which it is asked for besides its address.
     pub hosts: Vec<String>,
     /// Origins of the web pages that may send to it.
@@ -31,6 +33,7 @@ impl<T: Into<String>> From<T> for Http {
         Http {
             bind: bind.into(),
             tls: None,
+            tokens: None,
             hosts: Vec::new(),
             cors: Vec::new(),
         }
@@ -102,13 +105,20 @@ receiver! {
     /// The receiver of OTLP over gRPC.
     Grpc, TCP, check_tcp,
     /// It speaks TLS.
-    tls: Tls {}
+    tls: Tls {
+        /// File of tokens: each request needs one of them, also on loopback.
+        #[serde(default)]
+        tokens: Option<PathBuf>
+    }
 }
 receiver! {
     /// The server of the API and the page.
     ApiHttp, TCP, check_tcp,
     /// It speaks TLS.
     tls: Tls {
+        /// File of tokens: each request needs one of them, also on loopback.
+        #[serde(default)]
+        tokens: Option<PathBuf>,
         /// Names by which it is asked for besides its address.
         #[serde(default)]
         hosts: Vec<HostName>
@@ -119,6 +129,9 @@ receiver! {
     OtlpHttp, TCP, check_tcp,
     /// It speaks TLS.
     tls: Tls {
+        /// File of tokens: each request needs one of them, also on loopback.
+        #[serde(default)]
+        tokens: Option<PathBuf>,
         /// Names by which it is asked for besides its address.
         #[serde(default)]
         hosts: Vec<HostName>,
@@ -160,6 +173,7 @@ impl From<Grpc> for Http {
     fn from(receiver: Grpc) -> Http {
         Http {
             tls: receiver.tls,
+            tokens: receiver.tokens,
             ..receiver.bind.into()
         }
     }
@@ -169,6 +183,7 @@ impl From<ApiHttp> for Http {
     fn from(receiver: ApiHttp) -> Http {
         Http {
             tls: receiver.tls,
+            tokens: receiver.tokens,
             hosts: receiver.hosts.into_iter().map(|host| host.0).collect(),
             ..receiver.bind.into()
         }
@@ -179,6 +194,7 @@ impl From<OtlpHttp> for Http {
     fn from(receiver: OtlpHttp) -> Http {
         Http {
             tls: receiver.tls,
+            tokens: receiver.tokens,
             hosts: receiver.hosts.into_iter().map(|host| host.0).collect(),
             cors: receiver.cors.into_iter().map(|origin| origin.0).collect(),
             ..receiver.bind.into()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::fault::Fault;
 use super::receivers::{self, Http};
+use super::sensitive::Sensitive;
 use crate::processors::{Kind, StartAt};
 use crate::values::{self, show_duration, show_size};
 use distlog_rules::{Condition, Router, Rule};
@@ -29,7 +30,9 @@ pub struct Config {
     /// Time for a clean shutdown.
     pub grace: Duration,
     /// Directories in which dead processes may have left spools.
-    pub drain: Vec<PathBuf>,
+    pub drain: Vec<Drain>,
+    /// What others must not read or change.
+    pub(crate) sensitive: Sensitive,
     /// Valid settings that are probably mistakes.
     pub warnings: Vec<Fault>,
 }
@@ -44,7 +47,26 @@ impl Default for Config {
             lost_after: Duration::from_secs(60),
             grace: Duration::from_secs(10),
             drain: Vec::new(),
+            sensitive: Sensitive::default(),
             warnings: Vec::new(),
+        }
+    }
+}
+
+/// A directory in which dead processes may have left spools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drain {
+    /// The directory.
+    pub path: PathBuf,
+    /// Ids of users whose spools are taken there, besides those of the daemon's user and of root.
+    pub owners: Vec<u32>,
+}
+
+impl From<PathBuf> for Drain {
+    fn from(path: PathBuf) -> Drain {
+        Drain {
+            path,
+            owners: Vec::new(),
         }
     }
 }
@@ -287,8 +309,15 @@ impl fmt::Display for Config {
         };
         let store = self.store.path.display();
         line("store", format_args!("{store}, keeps {keeps}"))?;
-        for directory in &self.drain {
-            line("drain", format_args!("{}", directory.display()))?;
+        for Drain { path, owners } in &self.drain {
+            let path = path.display();
+            match owners.is_empty() {
+                true => line("drain", format_args!("{path}"))?,
+                false => line(
+                    "drain",
+                    format_args!("{path}, also of the users {owners:?}"),
+                )?,
+            }
         }
         for Entry {
             name, kind, filter, ..

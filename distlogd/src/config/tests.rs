@@ -1,8 +1,9 @@
 //! The configuration: what is read, and the faults that are reported.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{self, Config, Faults, StartAt, SyncPolicy};
+use crate::config::{self, Config, Drain, Faults, StartAt, SyncPolicy};
 use crate::processors::Kind;
 
 fn load(text: &str, file: &str) -> Result<Config, Faults> {
@@ -39,7 +40,7 @@ fn nothing_at_all_is_a_configuration() {
         let listen = &config.listen;
         assert_eq!(listen.push.as_deref(), Some("tcp://localhost:5010"));
         assert_eq!(listen.session.as_deref(), Some("tcp://localhost:5011"));
-        assert_eq!(listen.otlp_grpc.as_deref(), Some("localhost:4317"));
+        assert_eq!(listen.otlp_grpc, Some("localhost:4317".into()));
         assert_eq!(listen.otlp_http, Some("localhost:4318".into()));
         assert_eq!(listen.http, Some("localhost:5080".into()));
         assert_eq!(config.store.path.to_str(), Some("./distlog-data"));
@@ -91,7 +92,14 @@ drain: [/var/spool/shop]
     .unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.listen.session.as_deref(), Some("tcp://0.0.0.0:0"));
     assert_eq!(
-        (config.listen.otlp_grpc.as_deref(), &config.listen.http),
+        (
+            config
+                .listen
+                .otlp_grpc
+                .as_ref()
+                .map(|grpc| grpc.bind.as_str()),
+            &config.listen.http
+        ),
         (None, &Some("127.0.0.1:0".into()))
     );
     assert_eq!(
@@ -156,7 +164,7 @@ listen:
   http: 127.0.0.1:7000
   otlp_grpc: 127.0.0.1:0
   otlp_http: 127.0.0.1:0
-drain: [a, 5, [b], '', a]
+drain: [a, 5, [b], '', a, { path: c, owners: [1, x], user: 5 }, { owners: 1 }]
 ";
     let expected = [
         (
@@ -171,6 +179,9 @@ drain: [a, 5, [b], '', a]
         ("7:15", "found a list, expected directories like"),
         ("7:20", "expected directories like"),
         ("7:24", "a stands twice"),
+        ("7:50", "expected ids of users like [1001]"),
+        ("7:54", "unknown key `user`"),
+        ("7:65", "`path` is missing"),
     ];
     let found = faults(text);
     assert_eq!(found.len(), expected.len(), "{found:#?}");
@@ -183,7 +194,15 @@ drain: [a, 5, [b], '', a]
         );
     }
     let one = load("drain: /var/spool/shop\n", "f").unwrap();
-    assert_eq!(one.drain, [std::path::PathBuf::from("/var/spool/shop")]);
+    assert_eq!(one.drain, [Drain::from(PathBuf::from("/var/spool/shop"))]);
+    let others = load("drain: [{ path: a, owners: [1001, 0] }, b]\n", "f").unwrap();
+    let owners = others.drain.iter().map(|drain| &drain.owners[..]);
+    assert_eq!(owners.collect::<Vec<_>>(), [&[1001, 0][..], &[]]);
+    let summary = others.to_string();
+    assert!(
+        summary.contains("drain      a, also of the users [1001, 0]\n"),
+        "{summary}"
+    );
     assert!(load("drain:\n", "f").unwrap().drain.is_empty());
 }
 
@@ -221,7 +240,10 @@ listen:
   http: { bind: 'logs.example:5080', plaintext: true, hosts: [logs.example, 10.0.0.1] }
 ";
     let listen = load(text, "x").unwrap().listen;
-    assert_eq!(listen.otlp_grpc.as_deref(), Some("0.0.0.0:4317"));
+    assert_eq!(
+        listen.otlp_grpc.as_ref().map(|grpc| grpc.bind.as_str()),
+        Some("0.0.0.0:4317")
+    );
     assert_eq!(listen.http.unwrap().hosts, ["logs.example", "10.0.0.1"]);
 
     for (text, place, expected) in [
@@ -560,8 +582,9 @@ fn examples() -> Vec<String> {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1);
         let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
-        // Others configure the Collector.
-        examples.extend(blocks.filter(|block| !block.contains("exporters:")));
+        // Others configure the Collector and Grafana.
+        let others = ["exporters:", "datasources:"];
+        examples.extend(blocks.filter(|block| !others.iter().any(|other| block.contains(other))));
     }
     examples
 }

@@ -27,7 +27,11 @@ pub(super) fn check(document: &Node, listen: &Listen, warnings: &mut Vec<Fault>)
             }
         }
         #[cfg(not(feature = "tls"))]
-        faults.push(section.place.fault("this distlogd is built without TLS, the feature `tls`"));
+        faults.push(
+            section
+                .place
+                .fault("this distlogd is built without TLS, the feature `tls`"),
+        );
         if tls.client_ca.is_none() && !is_local(&http.bind) {
             warnings.push(place("cert").fault(format!(
                 "who reaches {} may read and send: TLS hides what is said and asks nobody who he is; `client_ca: FILE` lets in \

@@ -1,6 +1,6 @@
 //! Why a daemon did not start.
 
-use crate::{deletions, http, receivers, tracker};
+use crate::{access, deletions, http, receivers, tracker};
 use distlog_store::{CursorFileError, OpenError};
 
 /// The daemon did not start.
@@ -19,6 +19,9 @@ pub enum StartError {
     /// A receiver cannot be bound to its address.
     #[error("{0}")]
     Receiver(#[from] receivers::BindError),
+    /// A file of tokens cannot be used.
+    #[error("{0}")]
+    Tokens(#[from] access::TokensError),
     /// The HTTP server cannot be bound to its address.
     #[error("{0}")]
     Http(#[from] http::BindError),

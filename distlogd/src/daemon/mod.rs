@@ -30,6 +30,7 @@ pub use crate::config::{Config, Fault, Faults, Keep, Listen, Store as StoreConfi
 pub use error::StartError;
 pub(crate) use runtime::Runtime;
 
+use crate::access::TokenFiles;
 use crate::config;
 use crate::deletions::Deletions;
 use crate::http::{self, Views};
@@ -162,9 +163,17 @@ impl Daemon {
             end: reader.end(),
         };
         // Bound before anything runs: a port in use is the commonest fault, and nothing may be received before.
-        let mut receivers = Receivers::bind(config, builder.receivers, runtime, shutdown.clone())?;
-        let bind = |http| http::Server::bind(http, &config.listen.limits, runtime.clone());
-        let mut http = config.listen.http.as_ref().map(bind).transpose()?;
+        let mut tokens = TokenFiles::default();
+        let own = builder.receivers;
+        let mut receivers = Receivers::bind(config, own, &mut tokens, runtime, shutdown.clone())?;
+        let limits = &config.listen.limits;
+        let mut http = match &config.listen.http {
+            Some(http) => {
+                let tokens = tokens.of(http)?;
+                Some(http::Server::bind(http, limits, tokens, runtime.clone())?)
+            }
+            None => None,
+        };
         let (intake, writer) = intake::start(store, sync(config), &supervisor)?;
         let metrics = Metrics::new(&mut registry);
         let context = ReceiverContext {
@@ -235,6 +244,7 @@ impl Daemon {
                 deletions,
                 status: Arc::new(status),
                 registry: Arc::new(registry),
+                only: None,
             };
             http.start(views, shutdown.clone());
             endpoints.push(Endpoint {

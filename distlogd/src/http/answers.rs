@@ -88,6 +88,8 @@ pub(super) fn tree(generator: &mut SchemaGenerator) -> Schema {
         "properties": {
             "trace_id": { "type": "string" },
             "tasks": { "type": "array", "items": task },
+            "left_out": { "type": "string", "description": "Where the token reads some services only: that what others \
+                                                            stored is not there." },
             "next": { "type": ["string", "null"], "description": "The cursor of the next part." },
         },
     })

@@ -18,6 +18,7 @@ use super::pieces::Live;
 use super::problem::Problem;
 use super::shapes::RecordNumber;
 use super::tail::{LAST_EVENT_ID, TIMEOUT};
+use crate::access::Needs;
 use crate::shutdown::Phase;
 
 /// How often it is looked whether the store has changed, and said at most.
@@ -33,6 +34,7 @@ const FROM: Param<RecordNumber> = Param {
 pub(super) const CHANGES: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/changes",
+    needs: Needs::Read,
     name: "followChanges",
     title: "Follow changes",
     about: "That records came or went, as server-sent events, at most five a second. The id of an event is the number \

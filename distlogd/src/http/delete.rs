@@ -19,6 +19,7 @@ use super::params::{Param, Params};
 use super::problem::Problem;
 use super::records::blocking;
 use super::shapes::{Flag, Time, Trace};
+use crate::access::Needs;
 use crate::deletions::{Deletion, Error, Which};
 use crate::query::{Collect, Filter, Place, QueryError, TIMEOUT};
 
@@ -49,6 +50,7 @@ const DRY_RUN: Param<Flag> = Param {
 pub(super) const DELETE: Endpoint = Endpoint {
     verb: Verb::Delete,
     path: "/api/v1/records",
+    needs: Needs::Admin,
     name: "deleteRecords",
     title: "Delete records",
     about: "Deletes the records of a `trace`, or those that match `filter` and are older than `to`, for good: no answer \

@@ -13,6 +13,7 @@ use super::problem::Problem;
 use super::records::blocking;
 use super::shapes::{CursorOf, Id, Number};
 use super::tree_part::missing;
+use crate::access::Needs;
 use crate::query::diff::{Cursor, Diff, compare, stored_outline};
 use crate::tree::Outline;
 use distlog_store::Reader;
@@ -42,6 +43,7 @@ const CURSOR: Param<CursorOf<Cursor>> = Param {
 pub(super) const DIFF: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/diff",
+    needs: Needs::Read,
     name: "compareTrees",
     title: "Compare two trees",
     about: "What two tasks do differently: what only one has, what took longer, and where they first differ.",

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http_body::Body as _;
@@ -14,6 +14,7 @@ use schemars::{Schema, SchemaGenerator};
 use super::Api;
 use super::params::{Known, Params};
 use super::problem::Problem;
+use crate::access::Needs;
 
 /// JSON.
 pub(super) const JSON: &str = "application/json";
@@ -40,6 +41,13 @@ impl Verb {
         }
     }
 
+    pub(super) fn method(self) -> Method {
+        match self {
+            Verb::Get => Method::GET,
+            Verb::Delete => Method::DELETE,
+        }
+    }
+
     fn filter(self) -> MethodFilter {
         match self {
             Verb::Get => MethodFilter::GET,
@@ -53,6 +61,8 @@ pub(super) struct Endpoint {
     pub verb: Verb,
     /// With `{id}` where a parameter stands.
     pub path: &'static str,
+    /// What who asks must be allowed to.
+    pub needs: Needs,
     /// Its name for programs that make clients.
     pub name: &'static str,
     pub title: &'static str,
@@ -251,6 +261,7 @@ mod tests {
         let endpoint = Endpoint {
             verb: Verb::Get,
             path: "/",
+            needs: Needs::Read,
             name: "",
             title: "",
             about: "",

@@ -17,6 +17,7 @@ use super::params::{Param, Params};
 use super::problem::Problem;
 use super::progress::{self, PROGRESS};
 use super::shapes::{Flag, Number, Span, Text};
+use crate::access::Needs;
 use crate::query::problems::{Problem as StoredProblem, ProblemsPage};
 use crate::query::tasks::{TaskItem, TasksAsk, TasksPage};
 use crate::query::{Counters, Engine, Filter};
@@ -64,6 +65,7 @@ pub(super) const MIN_DURATION: Param<Span> = Param {
 pub(super) const TASKS: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/tasks",
+    needs: Needs::Read,
     name: "listTasks",
     title: "List tasks",
     about: "Requests, jobs and other tasks that began a trace, newest first, with `q` those that have a record with these words. One or more of running, failed, lost, \
@@ -102,6 +104,7 @@ pub(super) const TASKS: Endpoint = Endpoint {
 pub(super) const PROBLEMS: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/problems",
+    needs: Needs::Read,
     name: "listProblems",
     title: "List problems",
     about: "What fails, last seen first: errors and failed tasks, grouped by service, place in the code and kind of \

@@ -10,8 +10,10 @@
 //! new. `records.rs`, `stats.rs` and `lists.rs` ask the query engine; `diff.rs` compares two trees, `status.rs` tells
 //! how the daemon does, `names.rs` what conditions see, `delete.rs` deletes records. `mcp/` has tools for agents, which
 //! call the same functions. The store is read in threads that may block; the runtime only moves bytes.
-//! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers.
+//! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers. `admission.rs` is before all
+//! of it: who may ask; `sign_in.rs` asks people who they are.
 
+mod admission;
 mod answers;
 mod below;
 mod changes;
@@ -35,6 +37,8 @@ mod records;
 mod reorder;
 mod server;
 mod shapes;
+mod sign_in;
+mod sign_in_page;
 mod stats;
 mod status;
 mod tail;
@@ -44,13 +48,13 @@ mod tree_part;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, VARY};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -58,9 +62,11 @@ use tokio::task::JoinHandle;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
-use self::jaeger::{legacy, v3};
+use self::admission::{Admission, Paths, SignedIn, admit};
 use self::pieces::Live;
 use self::problem::{Problem, quoted};
+use self::sign_in::SignIn;
+use crate::access::{Needs, Services, Tokens};
 use crate::config::{self, Http as Config};
 use crate::deletions::Deletions;
 use crate::listen::{Bound, Guard};
@@ -93,6 +99,21 @@ pub struct Views {
     pub status: Arc<Sources>,
     /// The metrics.
     pub registry: Arc<Registry>,
+    /// Only what these services stored is there; `None`: all is.
+    pub(crate) only: Option<Services>,
+}
+
+impl Views {
+    /// Of what these services stored.
+    fn limited(&self, services: &Services) -> Views {
+        let reader = self.reader.showing(services.show());
+        Views {
+            engine: self.engine.over(reader.clone()),
+            reader,
+            only: Some(services.clone()),
+            ..self.clone()
+        }
+    }
 }
 
 /// The server cannot be bound to its address.
@@ -150,6 +171,9 @@ pub(crate) struct Server {
     bound: Option<Bound>,
     address: String,
     guard: Guard,
+    /// It speaks TLS.
+    secure: bool,
+    tokens: Option<Tokens>,
     runtime: Handle,
     serving: Option<JoinHandle<()>>,
 }
@@ -162,6 +186,7 @@ impl Server {
     pub(crate) fn bind(
         config: &Config,
         limits: &config::Limits,
+        tokens: Option<Tokens>,
         runtime: Handle,
     ) -> Result<Server, BindError> {
         let opened = Bound::open(HTTP, server::PROTOCOL, config, limits);
@@ -173,6 +198,8 @@ impl Server {
             address: bound.address(),
             bound: Some(bound),
             guard: Guard::new(HTTP, config),
+            secure: config.tls.is_some(),
+            tokens,
             runtime,
             serving: None,
         })
@@ -185,10 +212,15 @@ impl Server {
 
     /// Serves until [`Phase::Abort`].
     pub(crate) fn start(&mut self, views: Views, shutdown: Shutdown) {
-        if let Some(bound) = self.bound.take() {
-            let serving = serve(bound, self.guard.clone(), views, shutdown);
-            self.serving = Some(self.runtime.spawn(serving));
-        }
+        let Some(bound) = self.bound.take() else {
+            return;
+        };
+        let port = self.address.rsplit(':').next().unwrap_or_default();
+        let secure = self.secure;
+        let sign_in = |tokens: Tokens| (SignIn::new(tokens.clone(), port, secure), tokens);
+        let by_token = self.tokens.take().map(sign_in);
+        let serving = serve(bound, (self.guard.clone(), by_token), views, shutdown);
+        self.serving = Some(self.runtime.spawn(serving));
     }
 
     /// Waits until it has ended.
@@ -199,7 +231,12 @@ impl Server {
     }
 }
 
-async fn serve(bound: Bound, guard: Guard, views: Views, shutdown: Shutdown) {
+async fn serve(
+    bound: Bound,
+    (guard, by_token): (Guard, Option<(SignIn, Tokens)>),
+    views: Views,
+    shutdown: Shutdown,
+) {
     let (rejected, metrics) = (
         Arc::clone(&views.status.rejected),
         views.status.metrics.clone(),
@@ -211,80 +248,105 @@ async fn serve(bound: Bound, guard: Guard, views: Views, shutdown: Shutdown) {
         changes: Arc::new(Semaphore::new(MAX_CHANGES)),
         trees: Arc::new(Semaphore::new(MAX_TREES)),
     };
+    let app = app(api, guard, by_token);
     let stop = || shutdown.clone().wait_for(Phase::Abort);
     let too_late = async {
         stop().await;
         tokio::time::sleep(CLOSING_TIMEOUT).await;
     };
     tokio::select! {
-        () = bound.serve(routes(api, guard), rejected, metrics, stop) => {}
+        () = bound.serve(app, rejected, metrics, stop) => {}
         // A client that sends half a request, or does not read the answer, is not waited for.
         () = too_late => {}
     }
 }
 
-fn routes(api: Api, guard: Guard) -> Router {
-    let mut app = Router::new()
-        .route("/page/{hash}/{*path}", get(page::file))
-        .route("/favicon.svg", get(page::icon))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/metrics", get(metrics))
-        .route("/api/v3/services", get(v3::services))
-        .route("/api/v3/operations", get(v3::operations))
-        .route("/api/v3/traces", get(v3::traces))
-        .route("/api/v3/traces/{id}", get(v3::trace))
-        .route("/api/v3/trace-summaries", get(v3::trace_summaries))
-        .route("/api/services", get(legacy::services))
-        .route("/api/services/{id}/operations", get(legacy::operations_of))
-        .route("/api/operations", get(legacy::operations))
-        .route("/api/traces", get(legacy::traces))
-        .route("/api/traces/{id}", get(legacy::trace))
-        .route("/api/dependencies", get(legacy::dependencies));
+/// All paths, with what each needs.
+fn paths() -> Paths {
+    let mut paths = Paths::default()
+        .get("/page/{hash}/{*path}", Needs::Nothing, get(page::file))
+        .get("/favicon.svg", Needs::Nothing, get(page::icon))
+        .get("/healthz", Needs::Nothing, get(|| async { "ok\n" }))
+        .get("/metrics", Needs::ReadAll, get(metrics));
+    for (path, handler) in jaeger::routes() {
+        paths = paths.get(path, Needs::Read, handler);
+    }
     for path in page::PATHS {
-        app = app.route(path, get(page_or_index));
+        paths = paths.get(path, Needs::Read, get(page_or_index));
     }
     for endpoint in openapi::ENDPOINTS {
-        app = app.route(&endpoint.router_path(), endpoint.route());
+        let path = endpoint.router_path();
+        paths = paths.add(
+            endpoint.verb.method(),
+            &path,
+            endpoint.needs,
+            endpoint.route(),
+        );
     }
     #[cfg(feature = "mcp")]
-    let app = app.route("/mcp", mcp::route(api.clone()));
+    let paths = paths.add(Method::POST, "/mcp", Needs::Read, mcp::route());
+    paths
+}
+
+/// Answers requests, whoever asks.
+fn router(api: Api) -> Router {
+    let app = paths().into_router().fallback(unknown);
+    app.method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+}
+
+/// Answers requests of those who may ask.
+fn app(api: Api, guard: Guard, by_token: Option<(SignIn, Tokens)>) -> Router {
+    let needs = paths().into_needs();
+    let rejected = Arc::clone(&api.views.status.rejected);
+    let admission = match by_token {
+        None => Admission::open(guard, needs, rejected),
+        Some((sign_in, tokens)) => {
+            let all = api.clone();
+            let limit = move |services: &Services| {
+                router(Api {
+                    views: all.views.limited(services),
+                    ..all.clone()
+                })
+            };
+            let before = (guard, needs, rejected);
+            Admission::by_token(before, tokens, sign_in, Box::new(limit))
+        }
+    };
     let pays = |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
         extensions.get::<Live>().is_none()
     };
     let compression =
         CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED).and(pays));
-    app.fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(api)
-        .layer(from_fn_with_state(guard, admit))
+    router(api)
+        .layer(from_fn_with_state(admission, admit))
         .layer(compression)
 }
 
-/// Refuses requests of other sites' web pages and such that are too long, and adds what every answer has.
-async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let admitted = guard.answer(&request).map_err(Problem::from);
-    let admitted = admitted.and_then(|answer| server::check_head(&request).map(|()| answer));
-    let mut response = match admitted {
-        Ok(None) => next.run(request).await,
-        Ok(Some(answer)) => answer,
-        Err(problem) => problem.into_response(),
+/// Reads a query as each path of the API reads it, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_query(text: &str) {
+    let Ok(pairs) = endpoint::pairs(text) else {
+        return;
     };
-    let headers = response.headers_mut();
-    // No browser takes JSON for a script or a page.
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Records come and go, and say what is nobody else's business.
-    let live = HeaderValue::from_static("no-store");
-    headers.entry(CACHE_CONTROL).or_insert(live);
-    response
+    let Ok(params) = params::Params::new(pairs) else {
+        return;
+    };
+    for endpoint in openapi::ENDPOINTS {
+        for param in endpoint.params.iter().chain(endpoint.headers) {
+            let _ = param.read(&params);
+        }
+    }
 }
 
 /// So begins what is said of a path that no endpoint has.
 pub(crate) const NOTHING_AT: &str = "nothing is at ";
 
 /// The page for browsers, and for programs the list of paths.
-async fn page_or_index(uri: Uri, headers: HeaderMap) -> Response {
+async fn page_or_index(uri: Uri, headers: HeaderMap, who: Option<Extension<SignedIn>>) -> Response {
     if page::is_wanted(&headers) {
-        return page::shell();
+        let who = who.map(|Extension(SignedIn(token))| sign_in_page::who(&token));
+        return page::shell(uri.path(), &who.unwrap_or_default());
     }
     match uri.path() {
         "/" => ([(VARY, "accept")], [INDEX, INDEX_OF_MCP].concat()).into_response(),
@@ -327,4 +389,46 @@ async fn metrics(State(Api { views, .. }): Shared) -> Result<Response, Problem> 
         .map_err(Problem::failed)?;
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, media_type)], text).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_of_records_needs_a_token() {
+        let needs = paths().into_needs();
+        let of = |wanted: Needs| {
+            let all = needs.each().filter(|(.., needs)| *needs == wanted);
+            let mut all: Vec<String> = all
+                .map(|(path, method, _)| format!("{method} {path}"))
+                .collect();
+            all.sort();
+            all
+        };
+        // Whoever adds to these has a reason.
+        let open = [
+            "GET /favicon.svg",
+            "GET /healthz",
+            "GET /page/{hash}/{*path}",
+        ];
+        assert_eq!(of(Needs::Nothing), open);
+        assert_eq!(of(Needs::Ingest), [""; 0]);
+        assert_eq!(of(Needs::ReadAll), ["GET /api/v1/status", "GET /metrics"]);
+        assert_eq!(of(Needs::Admin), ["DELETE /api/v1/records"]);
+        let changes = needs
+            .each()
+            .filter(|(_, method, needs)| **method != Method::GET && *needs != Needs::Admin);
+        let changes: Vec<&str> = changes.map(|(path, ..)| path).collect();
+        // It only reads.
+        assert_eq!(
+            changes,
+            if cfg!(feature = "mcp") {
+                &["/mcp"][..]
+            } else {
+                &[]
+            }
+        );
+        assert!(of(Needs::Read).len() > 25);
+    }
 }

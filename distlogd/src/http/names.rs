@@ -11,6 +11,7 @@ use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::params::Param;
 use super::problem::Problem;
 use super::shapes::Text;
+use crate::access::Needs;
 
 const PREFIX: Param<Text> = Param {
     name: "prefix",
@@ -22,6 +23,7 @@ const PREFIX: Param<Text> = Param {
 pub(super) const NAMES: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/names",
+    needs: Needs::Read,
     name: "listNames",
     title: "List names of conditions",
     about: "What conditions may be written with: names of what records have, constants, functions.",

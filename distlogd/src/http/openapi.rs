@@ -13,6 +13,7 @@ use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::params::Known;
 use super::problem::{self, PROBLEM, Problem};
 use super::{changes, delete, diff, lists, names, records, stats, status, tail, tasks};
+use crate::access::Needs;
 
 /// All that is described.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -33,6 +34,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 const OPENAPI: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/openapi.json",
+    needs: Needs::Read,
     name: "describe",
     title: "Read this description",
     about: "The description of the API, by OpenAPI 3.1.",
@@ -49,8 +51,9 @@ const OPENAPI: Endpoint = Endpoint {
 };
 
 /// Problems that every path has.
-const PROBLEMS: [StatusCode; 12] = [
+const PROBLEMS: [StatusCode; 13] = [
     StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
     StatusCode::FORBIDDEN,
     StatusCode::METHOD_NOT_ALLOWED,
     StatusCode::NOT_ACCEPTABLE,
@@ -63,6 +66,9 @@ const PROBLEMS: [StatusCode; 12] = [
     StatusCode::SERVICE_UNAVAILABLE,
     StatusCode::PAYLOAD_TOO_LARGE,
 ];
+
+/// The name of the way to say who one is.
+const TOKEN: &str = "token";
 
 /// How long clients may keep the description, which changes with the program alone.
 const CACHE: HeaderValue = HeaderValue::from_static("max-age=600");
@@ -112,7 +118,17 @@ fn description() -> Value {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
-        "components": { "schemas": generator.take_definitions(true), "responses": responses },
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "responses": responses,
+            "securitySchemes": { TOKEN: {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A token that `distlogd token new` made, where the daemon asks for one (`tokens:`). What \
+                                it must be allowed to stands at each operation: read or admin. One that reads some \
+                                services only gets what these stored; what cannot be limited so is refused.",
+            } },
+        },
     })
 }
 
@@ -147,12 +163,20 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     let parameters: Vec<Value> = described(endpoint.params, place)
         .chain(described(endpoint.headers, |_| "header"))
         .collect();
+    let right: Vec<&str> = endpoint
+        .needs
+        .right()
+        .iter()
+        .map(|right| right.name())
+        .collect();
     json!({
         "operationId": endpoint.name,
         "summary": endpoint.title,
         "description": endpoint.about,
         "parameters": parameters,
         "responses": responses,
+        // Without `tokens:` none is needed.
+        "security": [{}, { TOKEN: right }],
     })
 }
 
@@ -215,6 +239,8 @@ mod tests {
                 );
                 assert!(parameter["schema"].is_object(), "{parameter}");
             }
+            let rights = endpoint.needs.right().map(|right| right.name());
+            assert_eq!(operation["security"][1][TOKEN][0].as_str(), rights);
             for content in endpoint.contents {
                 let response = &operation["responses"][content.status.as_str()];
                 assert!(response["content"].is_object(), "{}", endpoint.path);

@@ -8,13 +8,15 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::Path;
+use axum::extract::{MatchedPath, Path};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rust_embed::Embed;
+use sha2::{Digest, Sha256};
 
 use super::problem::{Problem, quoted};
 
@@ -22,8 +24,8 @@ use super::problem::{Problem, quoted};
 pub(super) const PATHS: [&str; 6] = ["/", "/task/{*id}", "/find", "/problems", "/diff", "/status"];
 
 /// Nothing but what is embedded is loaded, no script makes markup of a text, and no other site frames the page.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 /// In this the files stand, and in it under the hash.
@@ -31,6 +33,10 @@ const BASE: &str = "/page";
 /// What `index.html` has where the base and the modules belong.
 const BASE_MARK: &str = "{{base}}";
 const MODULES_MARK: &str = "<!-- modules -->";
+/// Where the page says who is signed in.
+const WHO_MARK: &str = "<!-- who -->";
+/// Between these it names the files of `style/` that stand there, in their order.
+const STYLES_MARK: (&str, &str) = ("/* styles: ", " */");
 
 #[derive(Embed)]
 #[folder = "page/"]
@@ -39,7 +45,12 @@ struct Files;
 /// The page with its links.
 struct Shell {
     hash: String,
+    /// Without the modules.
     html: String,
+    /// In order of their paths.
+    modules: Vec<String>,
+    /// With the hash of the styles.
+    policy: String,
 }
 
 impl Shell {
@@ -56,23 +67,72 @@ impl Shell {
         let mut names: Vec<_> = Files::iter().collect();
         names.sort_unstable();
         let mut hasher = DefaultHasher::new();
-        let mut modules = String::new();
         for name in &names {
             let file = Files::get(name);
             (name, file.map(|file| file.metadata.sha256_hash())).hash(&mut hasher);
-            // All at once, instead of each when another one names it.
-            if name.ends_with(".js") {
-                let link =
-                    format!("<link rel=\"modulepreload\" href=\"{BASE_MARK}/{name}\" />\n    ");
-                modules.push_str(&link);
-            }
         }
         let hash = format!("{:016x}", hasher.finish());
-        let index = Files::get("index.html").map_or_else(Vec::new, |file| file.data.into_owned());
-        let html = String::from_utf8_lossy(&index)
-            .replace(MODULES_MARK, modules.trim_end())
-            .replace(BASE_MARK, &format!("{BASE}/{hash}"));
-        Shell { hash, html }
+        let Styled { html, policy } = styled("index.html", POLICY);
+        let html = html.replace(BASE_MARK, &format!("{BASE}/{hash}"));
+        let modules = names.iter().filter(|name| name.ends_with(".js"));
+        let modules = modules.map(|name| name.clone().into_owned()).collect();
+        Shell {
+            hash,
+            html,
+            modules,
+            policy,
+        }
+    }
+
+    /// The page at a path. Its modules are asked for at once, instead of each when another one names it; those of the
+    /// other pages are not, since the more come the later is the first one seen.
+    fn at(&self, path: &str) -> String {
+        let page = match path.split('/').nth(1) {
+            None | Some("") => "tasks",
+            Some(page) => page,
+        };
+        let mut links = String::new();
+        for module in &self.modules {
+            let mut folders = module.split('/');
+            if folders.next() != Some("pages") || folders.next() == Some(page) {
+                let (base, hash) = (BASE, &self.hash);
+                let link =
+                    format!("<link rel=\"modulepreload\" href=\"{base}/{hash}/{module}\" />\n    ");
+                links.push_str(&link);
+            }
+        }
+        self.html.replace(MODULES_MARK, links.trim_end())
+    }
+}
+
+/// A file with its styles in it.
+pub(super) struct Styled {
+    pub(super) html: String,
+    /// Lets a browser take these styles, and no others.
+    pub(super) policy: String,
+}
+
+/// A file of markup with its styles, and a policy that allows them besides. Nothing is seen before they are there, and
+/// so they come with the first answer.
+pub(super) fn styled(file: &str, policy: &str) -> Styled {
+    let file = Files::get(file).map_or_else(Vec::new, |file| file.data.into_owned());
+    let text = String::from_utf8_lossy(&file);
+    let marked = text.split_once(STYLES_MARK.0).and_then(|(before, rest)| {
+        let (names, after) = rest.split_once(STYLES_MARK.1)?;
+        Some((before.trim_end(), names, after.trim_start()))
+    });
+    let (before, names, after) = marked.unwrap_or((&text, "", ""));
+    let mut styles = String::from("\n");
+    for name in names.split_whitespace() {
+        let file = Files::get(&format!("style/{name}.css"));
+        styles.push_str(&file.map_or_else(Default::default, |file| {
+            String::from_utf8_lossy(&file.data).into_owned()
+        }));
+    }
+    let hash = BASE64_STANDARD.encode(Sha256::digest(&styles));
+    Styled {
+        html: [before, &styles, after].concat(),
+        policy: format!("{policy}; style-src 'sha256-{hash}'"),
     }
 }
 
@@ -87,15 +147,31 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The page, whatever it is to show.
-pub(super) fn shell() -> Response {
+/// Whether the page is shown there.
+pub(super) fn is_path(path: Option<&MatchedPath>) -> bool {
+    path.is_some_and(|path| PATHS.contains(&path.as_str()))
+}
+
+/// The page at a path of [`PATHS`], and who is signed in, in markup.
+pub(super) fn shell(path: &str, who: &str) -> Response {
+    let shell = Shell::now();
+    let html = shell.at(path).replace(WHO_MARK, who);
+    html_page(html, &shell.policy, HeaderValue::from_static("no-referrer"))
+}
+
+/// An answer that a browser shows.
+pub(super) fn html_page(html: String, policy: &str, referrer: HeaderValue) -> Response {
+    let policy = HeaderValue::from_str(policy);
     let headers = [
         (
             CONTENT_TYPE,
             HeaderValue::from_static("text/html; charset=utf-8"),
         ),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (
+            CONTENT_SECURITY_POLICY,
+            policy.unwrap_or(HeaderValue::from_static(POLICY)),
+        ),
+        (REFERRER_POLICY, referrer),
         (VARY, HeaderValue::from_static("accept")),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
@@ -106,12 +182,12 @@ pub(super) fn shell() -> Response {
             SAME_ORIGIN,
         ),
     ];
-    (headers, Shell::now().html.clone()).into_response()
+    (headers, html).into_response()
 }
 
 /// `GET /page/{hash}/{path}`.
 pub(super) async fn file(Path((hash, path)): Path<(String, String)>) -> Result<Response, Problem> {
-    let found = styles(&path).or_else(|| Some(Files::get(&path)?.data));
+    let found = Files::get(&path).map(|file| file.data);
     let found = found.filter(|_| hash == Shell::now().hash);
     let missing = || {
         let why = format!(
@@ -122,17 +198,6 @@ pub(super) async fn file(Path((hash, path)): Path<(String, String)>) -> Result<R
     };
     let caching = "public, max-age=31536000, immutable";
     Ok(answer(&path, found.ok_or_else(missing)?, caching))
-}
-
-/// `styles/a+b.css` is the files `style/a.css` and `style/b.css`: until all of them are there nothing is seen, and one
-/// request is sooner answered than many.
-fn styles(path: &str) -> Option<Cow<'static, [u8]>> {
-    let names = path.strip_prefix("styles/")?.strip_suffix(".css")?;
-    let mut all = Vec::new();
-    for name in names.split('+') {
-        all.extend_from_slice(&Files::get(&format!("style/{name}.css"))?.data);
-    }
-    Some(all.into())
 }
 
 /// `GET /favicon.svg`.

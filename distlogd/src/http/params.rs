@@ -25,6 +25,9 @@ pub(super) trait Described: Sync {
     fn is_required(&self) -> bool;
     /// Its JSON Schema, with examples.
     fn schema(&self) -> Value;
+    /// Reads it, for the fuzz target.
+    #[cfg(feature = "fuzzing")]
+    fn read(&self, params: &Params) -> Result<(), Problem>;
 }
 
 impl<T: Shape> Described for Param<T> {
@@ -46,6 +49,11 @@ impl<T: Shape> Described for Param<T> {
             schema["examples"] = self.examples.into();
         }
         schema
+    }
+
+    #[cfg(feature = "fuzzing")]
+    fn read(&self, params: &Params) -> Result<(), Problem> {
+        params.get(self).map(drop)
     }
 }
 

@@ -18,6 +18,7 @@ use super::pieces::{Live, Pieces};
 use super::problem::Problem;
 use super::progress::{self, PROGRESS};
 use super::shapes::{Number, OneOf};
+use crate::access::Needs;
 use crate::query::{Counters, Encode, Engine, Filter, Page, Records};
 use crate::tree::put_line;
 
@@ -37,6 +38,7 @@ const PIECE: usize = 64 << 10;
 pub(super) const RECORDS: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/records",
+    needs: Needs::Read,
     name: "findRecords",
     title: "Find records",
     about: "The newest records that match, newest first, page by page.",

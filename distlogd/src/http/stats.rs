@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::progress::{self, PROGRESS};
 use super::records::blocking;
 use super::shapes::{Number, Span, Text};
+use crate::access::Needs;
 use crate::query::{Counters, Engine, Grouping, MAX_GROUPS, Rows};
 use crate::values::MAX_DURATION;
 
@@ -40,6 +41,7 @@ pub(super) const EVERY: Param<Span> = Param {
 pub(super) const STATS: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/stats",
+    needs: Needs::Read,
     name: "countRecords",
     title: "Count records",
     about: "Counts the records that match by groups, largest first, and with `every` by time, oldest first. Where ends \

@@ -9,6 +9,7 @@ use super::params::Param;
 use super::problem::Problem;
 use super::records::blocking;
 use super::shapes::Number;
+use crate::access::Needs;
 use crate::status::Status;
 
 const PRODUCERS: Param<Number> = Param {
@@ -25,6 +26,7 @@ const PRODUCERS: Param<Number> = Param {
 pub(super) const STATUS: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/status",
+    needs: Needs::ReadAll,
     name: "getStatus",
     title: "Read the status",
     about: "How the daemon does: receivers, processors and how far they are behind, producers and what they dropped, \

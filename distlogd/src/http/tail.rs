@@ -21,6 +21,7 @@ use super::pieces::Live;
 use super::problem::Problem;
 use super::reorder::Reorder;
 use super::shapes::{Flag, MaybeId, OneOf, RecordNumber, Span};
+use crate::access::Needs;
 use crate::shutdown::{Phase, Shutdown};
 use crate::tree::paint::Look;
 use crate::tree::put_line;
@@ -94,6 +95,7 @@ pub(super) const LAST_EVENT_ID: Param<RecordNumber> = Param {
 pub(super) const TAIL: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/tail",
+    needs: Needs::Read,
     name: "followRecords",
     title: "Follow records",
     about: "Records as they come, as server-sent events, in order of time. The id of an event is a number in the \

@@ -14,7 +14,8 @@ use super::params::Param;
 use super::pieces::{Live, Pieces};
 use super::problem::Problem;
 use super::shapes::{CursorOf, Id, Number, OneOf};
-use super::tree_part::{Cursor, Rest, TreePart, missing};
+use super::tree_part::{Cursor, TreePart, left_out, missing};
+use crate::access::{Needs, Services};
 use crate::query::stored_tree::each_record;
 use crate::tree::paint::Look;
 use crate::tree::{DEPTH, Gone, MAX_DEPTH};
@@ -98,6 +99,7 @@ const LIMIT: Param<Number> = Param {
 pub(super) const TREE: Endpoint = Endpoint {
     verb: Verb::Get,
     path: "/api/v1/tasks/{id}",
+    needs: Needs::Read,
     name: "getTree",
     title: "Read a task's tree",
     about: "All that happened in a task, over all processes: its subtasks and records. Of a bare trace id the whole \
@@ -158,6 +160,7 @@ async fn tree(ask: Ask) -> Result<Response, Problem> {
         let _permit = permit;
         let answer = Answer {
             reader: api.views.reader,
+            only: api.views.only,
             id,
             wanted,
             begun: Some(begun),
@@ -177,6 +180,8 @@ async fn tree(ask: Ask) -> Result<Response, Problem> {
 /// An answer that is written while it is read.
 struct Answer {
     reader: Reader,
+    /// What the reader is limited to.
+    only: Option<Services>,
     id: TaskId,
     wanted: TreeAsk,
     /// To be told whether there is an answer, and what it is.
@@ -241,7 +246,9 @@ impl Answer {
         let pass = &mut |piece| self.pieces.send(piece);
         let written = match format {
             Format::Text => part.draw(depth, limit, look, pass),
-            Format::Outline => part.write_outline(&self.id, depth, limit, pass),
+            Format::Outline => {
+                part.write_outline((&self.id, self.only.as_ref()), depth, limit, pass)
+            }
             Format::Json | Format::Records => part.write_json(depth, limit, pass),
         };
         let Ok(rest) = written else {
@@ -249,16 +256,29 @@ impl Answer {
             return Ok(());
         };
         let next = rest.as_ref().map(|rest| rest.next.to_string());
-        let end = match (format, rest) {
-            (Format::Text, None) => return Ok(()),
-            (Format::Text, Some(rest)) => {
-                let Rest { next, .. } = &rest;
-                format!("… {rest}: distlogd tree {} --cursor {next}\n", self.id)
+        let left_out = self.only.as_ref().map(left_out);
+        let end = match format {
+            Format::Text => {
+                let left_out = left_out.map_or(String::new(), |what| format!("… {what}\n"));
+                let rest = rest.map(|rest| {
+                    let next = rest.next;
+                    format!("… {rest}: distlogd tree {} --cursor {next}\n", self.id)
+                });
+                [left_out, rest.unwrap_or_default()].concat()
             }
-            (Format::Outline, _) => format!("{}\n", json!({ "next": next })),
-            (Format::Json | Format::Records, _) => format!(",\"next\":{}}}", json!(next)),
+            Format::Outline => format!("{}\n", json!({ "next": next })),
+            Format::Json | Format::Records => {
+                let left_out = left_out.map(|what| format!(",\"left_out\":{}", json!(what)));
+                format!(
+                    "{},\"next\":{}}}",
+                    left_out.unwrap_or_default(),
+                    json!(next)
+                )
+            }
         };
-        self.pieces.send(end.into_bytes());
+        if !end.is_empty() {
+            self.pieces.send(end.into_bytes());
+        }
         Ok(())
     }
 }

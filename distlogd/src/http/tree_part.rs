@@ -7,6 +7,7 @@ use distlog_proto::TaskId;
 use serde_json::json;
 
 use super::problem::Problem;
+use crate::access::Services;
 use crate::query::stored_tree::{StoredTree, stored_tree};
 use crate::tree::paint::Look;
 use crate::tree::{self, Gone, MAX_DEPTH, Part};
@@ -68,6 +69,11 @@ impl fmt::Display for Rest {
             left => write!(f, "{left} more tasks and records"),
         }
     }
+}
+
+/// What is said of a tree that has not all that happened.
+pub(super) fn left_out(only: &Services) -> String {
+    format!("records of other services than {only} are left out")
 }
 
 /// Nothing is known of a task.
@@ -140,7 +146,7 @@ impl TreePart {
     /// If `pass` wants no more.
     pub(super) fn write_outline(
         &mut self,
-        id: &TaskId,
+        (id, only): (&TaskId, Option<&Services>),
         depth: usize,
         limit: u64,
         pass: &mut dyn FnMut(Vec<u8>) -> bool,
@@ -149,7 +155,10 @@ impl TreePart {
         let StoredTree { tree, batches, .. } = &mut self.found;
         let (trace, end) = (id.trace_id(), self.at.end);
         let begin = tree.first_begin(&self.tasks);
-        let first = json!({ "trace_id": trace.to_string(), "id": id.to_string(), "begin_ns": begin, "end": end });
+        let mut first = json!({ "trace_id": trace.to_string(), "id": id.to_string(), "begin_ns": begin, "end": end });
+        if let Some(only) = only {
+            first["left_out"] = left_out(only).into();
+        }
         if !pass(format!("{first}\n").into_bytes()) {
             return Err(Gone);
         }

@@ -224,7 +224,11 @@ impl Connections {
     /// Closes one that lies, of that peer or of any. `None` if there is none.
     fn make_room(&self, table: &mut Table, now: u64, of: Option<Peer>) -> Option<()> {
         let peers = &table.peers;
-        let share = |peer| peers.get(&peer).map_or(0, |share: &Share| share.connections);
+        let share = |peer| {
+            peers
+                .get(&peer)
+                .map_or(0, |share: &Share| share.connections)
+        };
         let open = table.open.values();
         let lying = open.filter(|connection| of.is_none_or(|peer| peer == connection.peer));
         let lying = lying.filter_map(|connection| {
@@ -435,7 +439,9 @@ pub(super) struct Answering(Arc<Connection>);
 impl Drop for Answering {
     fn drop(&mut self) {
         let connection = &self.0;
-        connection.moved.store(connection.table.now(), Ordering::Release);
+        connection
+            .moved
+            .store(connection.table.now(), Ordering::Release);
         connection.requests.fetch_sub(1, Ordering::AcqRel);
         connection.table.end(connection.peer);
     }

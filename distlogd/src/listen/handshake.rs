@@ -90,7 +90,9 @@ pub(super) fn of_tls<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option
         if let Some(error) = error.downcast_ref::<Error>() {
             return Some(error);
         }
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inner = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
         next = match inner {
             Some(inner) => Some(inner),
             None => error.source(),
@@ -118,7 +120,10 @@ pub(super) fn in_words(error: &Error) -> (&'static str, String) {
                 let why = "the signature of its certificate is not that of the authority";
                 (REFUSED, why.to_owned())
             }
-            (None, CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. }) => {
+            (
+                None,
+                CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. },
+            ) => {
                 let why = "its certificate is none for clients (extended key usage)";
                 (REFUSED, why.to_owned())
             }
@@ -143,7 +148,9 @@ pub(super) fn in_words(error: &Error) -> (&'static str, String) {
             let why = "what it sent was changed on the way, or cut off";
             ("changed on the way", why.to_owned())
         }
-        Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered | PeerIncompatible::Tls12NotOfferedOrEnabled) => {
+        Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered | PeerIncompatible::Tls12NotOfferedOrEnabled,
+        ) => {
             let why = "it speaks no TLS 1.2 or newer";
             ("TLS failed", why.to_owned())
         }

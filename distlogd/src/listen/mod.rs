@@ -19,9 +19,9 @@ mod zmq;
 use std::net::{Ipv6Addr, TcpListener};
 use std::sync::OnceLock;
 
+pub(crate) use connections::TooMany;
 pub use origin::Origin;
 pub(crate) use origin::{Guard, Refused, is_host, origin};
-pub(crate) use connections::TooMany;
 pub(crate) use serve::{Bound, Caller, Protocol};
 #[cfg(feature = "tls")]
 pub(crate) use tls::check as check_tls;

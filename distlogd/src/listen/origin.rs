@@ -230,6 +230,40 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Checks that a request which a browser signs by itself, with a cookie, comes from a page of this very server. To
+    /// cookies all ports of a host are one, so a page on another port could ask in the name of whoever is signed in.
+    ///
+    /// # Errors
+    /// If another page asks, or it is not known which one changes something.
+    pub(crate) fn own_page(&self, request: &Request) -> Result<(), Refused> {
+        let headers = request.headers();
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        // A link that somebody follows only shows something.
+        let follows = text(FETCH_MODE) == Some("navigate") && text(FETCH_DEST) == Some("document");
+        let own = match (text(FETCH_SITE), text(ORIGIN)) {
+            (Some("same-origin"), _) => true,
+            // Typed, or a bookmark.
+            (Some("none"), _) => reads,
+            (Some(_), _) => reads && follows,
+            // Browsers leave it out where they do not trust the way here.
+            (None, Some(origin)) => {
+                let host = origin.strip_prefix(self.0.scheme);
+                host.is_some() && host == text(HOST)
+            }
+            // They do not leave out both where something changes.
+            (None, None) => reads,
+        };
+        if own {
+            return Ok(());
+        }
+        let why =
+            "a page of another address asks in the name of who is signed in here: that is refused";
+        Err(Refused(StatusCode::FORBIDDEN, why.to_owned()))
+    }
+}
+
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
 }
@@ -327,6 +361,53 @@ mod tests {
             headers.insert(ORIGIN, HeaderValue::from_static(origin));
             assert_eq!(http.page(&headers).is_ok(), by_http, "{origin}");
             assert_eq!(https.page(&headers).is_ok(), by_https, "{origin}");
+        }
+    }
+
+    #[test]
+    fn who_is_signed_in_is_asked_for_by_the_own_page_alone() {
+        let guard = Guard::new("http", &"127.0.0.1:5080".into());
+        let own = |method: Method, headers: &[(&'static str, &'static str)]| {
+            let mut request = Request::new(axum::body::Body::empty());
+            *request.method_mut() = method;
+            let map = request.headers_mut();
+            map.insert(HOST, HeaderValue::from_static("localhost:5080"));
+            for (name, value) in headers {
+                let name = HeaderName::from_static(name);
+                map.insert(name, HeaderValue::from_static(value));
+            }
+            guard.own_page(&request).is_ok()
+        };
+        const SITE: &str = "sec-fetch-site";
+        let follows = [
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        let frames = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
+        for (reads, changes, headers) in [
+            (true, true, vec![(SITE, "same-origin")]),
+            (true, false, vec![(SITE, "none")]),
+            (false, false, vec![(SITE, "same-site")]),
+            (
+                false,
+                false,
+                vec![(SITE, "cross-site"), ("origin", "http://localhost:5080")],
+            ),
+            (true, false, [&[(SITE, "same-site")][..], &follows].concat()),
+            (
+                false,
+                false,
+                [&[(SITE, "cross-site")][..], &frames].concat(),
+            ),
+            (true, true, vec![("origin", "http://localhost:5080")]),
+            (false, false, vec![("origin", "http://localhost:5081")]),
+            (false, false, vec![("origin", "https://localhost:5080")]),
+            (false, false, vec![("origin", "null")]),
+            (true, false, vec![]),
+        ] {
+            assert_eq!(own(Method::GET, &headers), reads, "{headers:?}");
+            assert_eq!(own(Method::POST, &headers), changes, "{headers:?}");
+            assert_eq!(own(Method::DELETE, &headers), changes, "{headers:?}");
         }
     }
 

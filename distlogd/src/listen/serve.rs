@@ -23,11 +23,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tower_service::Service;
 
 use super::connections::{Admitted, Connections, Limits, TooMany};
+#[cfg(feature = "tls")]
+use super::handshake::{Failure, in_words, of_tls, shake_hands};
 use super::metered::{Incoming, Metered, Outgoing};
 use super::peer::{Paced, Peer};
 use super::tcp::{Listening, bind, say_and_close};
-#[cfg(feature = "tls")]
-use super::handshake::{Failure, in_words, of_tls, shake_hands};
 #[cfg(feature = "tls")]
 use super::tls::Certificates;
 use crate::config;
@@ -134,7 +134,10 @@ impl Bound {
         metrics: Metrics,
         stop: impl Fn() -> F,
     ) where
-        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send + 'static,
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -344,7 +347,8 @@ async fn speak<IO, S, B>(
 impl Front {
     fn refuse(&self, peer: Peer, reason: &'static str, why: &str) {
         let peer = peer.to_string();
-        self.rejected.refused_connection(self.receiver, reason, &peer, why);
+        self.rejected
+            .refused_connection(self.receiver, reason, &peer, why);
     }
 
     /// A connection has ended.
@@ -362,7 +366,8 @@ impl Front {
     fn failed(&self, peer: Peer, failure: &Failure) {
         match failure {
             Failure::Gone => {
-                self.rejected.count_only(self.receiver, "handshake broke off");
+                self.rejected
+                    .count_only(self.receiver, "handshake broke off");
                 tracing::debug!("{peer} went away during the handshake of TLS");
             }
             Failure::Refused(reason, why) => self.refuse(peer, reason, why),
@@ -372,7 +377,8 @@ impl Front {
     /// The system gives no connection.
     fn refuse_all(&self, error: &io::Error) {
         let why = format!("no connection can be accepted: {error}");
-        self.rejected.report(self.receiver, "no connection", None, why);
+        self.rejected
+            .report(self.receiver, "no connection", None, why);
     }
 }
 

@@ -88,7 +88,10 @@ impl Certificates {
             match config(&self.files, self.protocol) {
                 Ok(config) => {
                     state.config = Arc::new(config);
-                    tracing::info!(receiver, "the certificate {cert} changed: it is used from now on");
+                    tracing::info!(
+                        receiver,
+                        "the certificate {cert} changed: it is used from now on"
+                    );
                     for finding in check(&self.files) {
                         tracing::warn!(receiver, "{}", finding.message);
                     }
@@ -230,6 +233,7 @@ pub(super) fn outside(why: &CertificateError) -> Option<String> {
 
 fn date(time: UnixTime) -> String {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    DateTime::from_timestamp(seconds, 0)
-        .map_or_else(String::new, |time| time.format("%Y-%m-%d %H:%M UTC").to_string())
+    DateTime::from_timestamp(seconds, 0).map_or_else(String::new, |time| {
+        time.format("%Y-%m-%d %H:%M UTC").to_string()
+    })
 }

@@ -88,6 +88,15 @@ impl Engine {
         }
     }
 
+    /// The same threads and memory for another reader of the store: answers have only what that one sees.
+    #[must_use]
+    pub fn over(&self, reader: Reader) -> Engine {
+        Engine {
+            reader,
+            ..self.clone()
+        }
+    }
+
     /// How many queries run, and how many wait for others to end.
     pub fn load(&self) -> (usize, usize) {
         self.pool.load()

@@ -9,7 +9,7 @@
 mod authorize;
 mod bind;
 pub(crate) mod dead_spools;
-mod otlp;
+pub(crate) mod otlp;
 mod producer_ids;
 mod push;
 mod python_batches;
@@ -21,7 +21,8 @@ use tokio::runtime::Handle;
 
 pub use bind::BindError;
 
-use crate::config::Config;
+use crate::access::TokenFiles;
+use crate::config::{Config, Http};
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::shutdown::{Phase, Shutdown};
 
@@ -35,10 +36,11 @@ impl Receivers {
     /// Binds those of the configuration; what comes waits in their sockets. `registered` are those made in code.
     ///
     /// # Errors
-    /// If an address is in use or is none.
+    /// If an address is in use or is none, or a file of tokens cannot be used.
     pub(crate) fn bind(
         config: &Config,
         registered: Vec<Box<dyn Receiver>>,
+        tokens: &mut TokenFiles,
         runtime: &Handle,
         shutdown: Shutdown,
     ) -> Result<Receivers, BindError> {
@@ -51,14 +53,18 @@ impl Receivers {
             list.push(Box::new(session::Session::bind(&zmq, address)?));
         }
         let otlp = otlp::State::default();
+        let mut tokens_of = |http: &Http| {
+            let opened = tokens.of(http);
+            opened.map_err(|error| BindError::new(&http.bind, error))
+        };
         if let Some(http) = &listen.otlp_grpc {
             let state = otlp.clone();
             let bound = otlp::Otlp::bind_grpc(http, &listen.limits, state, runtime)?;
-            list.push(Box::new(bound));
+            list.push(Box::new(bound.with_tokens(tokens_of(http)?)));
         }
         if let Some(http) = &listen.otlp_http {
             let bound = otlp::Otlp::bind_http(http, &listen.limits, otlp, runtime)?;
-            list.push(Box::new(bound));
+            list.push(Box::new(bound.with_tokens(tokens_of(http)?)));
         }
         if let Some(address) = &listen.push {
             list.push(Box::new(push::Push::bind(&zmq, address)?));

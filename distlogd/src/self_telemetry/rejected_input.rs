@@ -83,7 +83,10 @@ impl RejectedInput {
             if suppressed > 0 {
                 tracing::warn!("{suppressed} more rejected inputs were counted but not reported");
             }
-            tracing::warn!(receiver, "refuses {peer}: {detail} (reported once a minute)");
+            tracing::warn!(
+                receiver,
+                "refuses {peer}: {detail} (reported once a minute)"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! What dead processes left, taken by a daemon and by the command line.
 
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -30,7 +31,10 @@ fn a_daemon_stores_what_the_dead_left_and_says_what_was_lost() {
     std::fs::write(path(&spools, id(3)), "x".repeat(8192)).unwrap();
 
     let mut config = config(folder.path());
-    config.drain = vec![folder.path().join("not there"), spools.clone()];
+    config.drain = vec![
+        folder.path().join("not there").into(),
+        spools.clone().into(),
+    ];
     config.lost_after = Duration::from_secs(3600);
     let daemon = Builder::new().start(&config).unwrap();
     eventually("the spools are gone", || {
@@ -105,7 +109,7 @@ fn what_came_through_a_session_is_not_stored_again() {
     daemon.stop();
 
     let mut config = config(folder.path());
-    config.drain = vec![spools.clone()];
+    config.drain = vec![spools.clone().into()];
     let daemon = Builder::new().start(&config).unwrap();
     eventually("the spool is gone", || {
         if path(&spools, id(1)).exists() {
@@ -126,7 +130,7 @@ fn a_full_store_keeps_the_spool_and_does_not_keep_the_daemon_from_stopping() {
     let records: Vec<_> = (0..10).map(|n| record(0, &n.to_string())).collect();
     leave(&spools, &source(id(1)), &records, [0; 5]);
     let mut config = config(folder.path());
-    config.drain = vec![spools.clone()];
+    config.drain = vec![spools.clone().into()];
     config.store.reserve = u64::MAX;
     config.grace = Duration::from_secs(2);
     let daemon = Builder::new().start(&config).unwrap();
@@ -150,6 +154,11 @@ fn a_full_store_keeps_the_spool_and_does_not_keep_the_daemon_from_stopping() {
 }
 
 fn drain(folder: &Path, directories: &[&str]) -> Output {
+    drain_with(folder, directories, &[])
+}
+
+/// With further arguments.
+fn drain_with(folder: &Path, directories: &[&str], more: &[&str]) -> Output {
     let mut command = Command::new(DISTLOGD);
     command
         .current_dir(folder)
@@ -157,7 +166,52 @@ fn drain(folder: &Path, directories: &[&str]) -> Output {
     for directory in directories {
         command.args(["--drain", directory]);
     }
-    command.output().unwrap()
+    command.args(more).output().unwrap()
+}
+
+#[test]
+fn what_another_user_left_is_taken_only_if_that_user_is_named() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested: only root can give a file to another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let spools = folder.path().join("spools");
+    let stranger = 54_321;
+    let plant = |n: u8| {
+        leave(&spools, &source(id(n)), &[record(0, "planted")], [0; 5]);
+        chown(path(&spools, id(n)), Some(stranger), None).unwrap();
+    };
+    plant(1);
+    let mut config = config(folder.path());
+    config.drain = vec![spools.clone().into()];
+    let daemon = Builder::new().start(&config).unwrap();
+    eventually("it is refused", || {
+        let failing = metric(&daemon, "distlogd_dead_spools_failing");
+        if failing == 1 { Ok(()) } else { Err(failing) }
+    });
+    assert_eq!(stored(daemon.reader(), id(1)).len(), 0);
+    daemon.stop();
+    config.drain[0].owners = vec![stranger];
+    let daemon = Builder::new().start(&config).unwrap();
+    eventually("it is taken", || {
+        let stored = stored(daemon.reader(), id(1)).len();
+        if stored == 1 { Ok(()) } else { Err(stored) }
+    });
+    daemon.stop();
+
+    // The command line has the same rule.
+    plant(2);
+    let text_of = "store: { path: store, reserve: 16MiB }\n";
+    std::fs::write(folder.path().join("distlogd.yaml"), text_of).unwrap();
+    let output = drain(folder.path(), &["spools"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("--owner 54321"), "{said}");
+    assert!(path(&spools, id(2)).exists());
+    let output = drain_with(folder.path(), &["spools"], &["--owner", "54321"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(!path(&spools, id(2)).exists());
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -356,8 +356,8 @@ fn what_is_asked_wrongly_is_refused_as_jaeger_does() {
         ),
         (
             "traces",
-            &[TIMES[0], TIMES[1], ("query.num_traces", "1001")],
-            "a number from 1 to 1000",
+            &[TIMES[0], TIMES[1], ("query.num_traces", "1501")],
+            "a number from 1 to 1500",
         ),
         (
             "traces",

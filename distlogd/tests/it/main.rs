@@ -12,6 +12,7 @@ mod delete;
 mod exec;
 mod find;
 mod jaeger;
+mod jaeger_clients;
 mod kit;
 mod lists;
 mod log_noise;
@@ -20,11 +21,14 @@ mod mcp;
 mod otlp;
 mod outline;
 mod page;
+mod permissions;
+mod redaction;
 mod session;
 mod severities;
 mod status;
 mod strict_json;
 mod tail;
+mod tokens;
 
 /// The program.
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_distlogd");

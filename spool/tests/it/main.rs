@@ -3,4 +3,5 @@
 mod batches;
 mod files;
 mod fixtures;
+mod owners;
 mod recover;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::block_lists::BlockList;
 use crate::error::{FileError, ReadError};
+use crate::reader::ShowFn;
 use crate::removal::Removal;
 use crate::sealed::{self, Sealed};
 use crate::state::{Live, Shared};
@@ -20,6 +21,7 @@ pub struct Block {
     pub(super) numbers: Range<u64>,
     /// How often records had been erased when it was listed.
     pub(super) erased: u64,
+    pub(super) shows: Option<ShowFn>,
 }
 
 #[derive(Clone)]
@@ -51,9 +53,12 @@ impl Block {
         }
     }
 
-    /// Whether what is known of it is true of all its records. Else some of them are deleted, and are not read.
+    /// Whether what is known of it is true of all its records. Else some of them are deleted, or the reader does not
+    /// see them, and are not read.
     pub fn is_whole(&self) -> bool {
-        !self.is_left_out(&self.shared.removals()) && self.erased == self.shared.erased()
+        self.shows.is_none()
+            && !self.is_left_out(&self.shared.removals())
+            && self.erased == self.shared.erased()
     }
 
     /// Whether some of its records may be deleted.

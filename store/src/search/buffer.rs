@@ -9,6 +9,7 @@ use crate::batches::Batches;
 use crate::block_reader::{BlockReader, Selected};
 use crate::columns::{Rows, Selection, SomeRecords};
 use crate::layer::StoreFile;
+use crate::reader::ShowFn;
 use crate::sealed::BlockAt;
 
 /// What [`Block::read`](super::Block::read) fills. Use one again and again: it keeps its memory.
@@ -20,6 +21,8 @@ pub struct BlockBuffer {
     places: Vec<u32>,
     /// Where those of each batch end; none where all were read as a whole.
     ends: Vec<usize>,
+    /// Which batches the reader sees.
+    pub(super) shows: Option<ShowFn>,
 }
 
 /// A batch of a block, with the records that were read.
@@ -47,12 +50,14 @@ impl BlockBuffer {
                     self.places.get(start..*end)
                 }),
             })
+            .filter(|batch| self.shows.as_ref().is_none_or(|shows| shows(batch.bytes)))
     }
 
     pub(super) fn clear(&mut self) {
         self.batches.clear();
         self.places.clear();
         self.ends.clear();
+        self.shows = None;
     }
 
     /// Reads a block of a sealed segment: all of it, or what is wanted. `None` if it is damaged; what is here is to be

@@ -13,7 +13,7 @@ use crate::damage::{Damage, What};
 use crate::error::{FileError, ReadError};
 use crate::layer::StoreFile;
 use crate::options::FRAME_TARGET;
-use crate::reader::Reader;
+use crate::reader::{Reader, ShowFn};
 use crate::sealed::{self, Sealed};
 use crate::state::{Live, Segment, Shared};
 use crate::trace_index::{self, Found, Wanted};
@@ -59,6 +59,7 @@ impl Reader {
         'anew: loop {
             let mut listing = Listing {
                 shared,
+                shows: self.shows(),
                 erased: shared.erased(),
                 blocks: Vec::new(),
             };
@@ -87,6 +88,7 @@ impl Reader {
 /// Blocks that are being listed.
 struct Listing<'s> {
     shared: &'s Arc<Shared>,
+    shows: Option<&'s ShowFn>,
     /// How often records had been erased when it was begun.
     erased: u64,
     blocks: Vec<Block>,
@@ -99,6 +101,7 @@ impl Listing<'_> {
             place,
             numbers,
             erased: self.erased,
+            shows: self.shows.cloned(),
         });
     }
 

@@ -29,6 +29,7 @@ impl Block {
     /// If a file cannot be read for a reason that may pass.
     pub fn read(&self, wanted: &Selection<'_>, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
         buffer.clear();
+        buffer.shows = self.shows.clone();
         // In this order: see `Shared::removals`.
         let removals = self.shared.removals();
         if self.erased != self.shared.erased() {
@@ -64,7 +65,7 @@ impl Block {
 
     /// Reads its records from where they stand now.
     fn read_anew(&self, buffer: &mut BlockBuffer) -> Result<(), ReadError> {
-        let mut cursor = Cursor::new(Arc::clone(&self.shared), self.numbers.start);
+        let mut cursor = Cursor::new(Arc::clone(&self.shared), self.numbers.start, None);
         let mut batches = Batches::new();
         while cursor.position() < self.numbers.end {
             cursor.next_batches(&mut batches, FRAME_TARGET)?;
@@ -90,6 +91,7 @@ impl Block {
             Some(Selected::Batches) => {}
             Some(Selected::Frames) => buffer.batches.add_frames(removals),
             None => {
+                // Nothing is left to show.
                 buffer.clear();
                 self.shared.note_lost(&sealed.path, self.numbers());
             }

@@ -390,3 +390,57 @@ fn a_crash_or_a_failure_at_each_step_loses_nothing_else() {
         assert!(failures > 20, "{fault:?} was met {failures} times");
     }
 }
+
+#[test]
+fn a_reader_that_sees_some_batches_sees_no_others_whatever_it_reads_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), options(64 << 10)).unwrap();
+    let all = fill(&mut store, 700);
+    let reader = store.reader();
+    let is_seen = |bytes: &[u8]| bytes.last().is_some_and(|last| last % 3 == 1);
+    let limited = reader.showing(Arc::new(move |bytes| is_seen(bytes)));
+    let check = |all: &[Got]| {
+        let seen: Vec<Got> = all
+            .iter()
+            .filter(|got| is_seen(&got.bytes))
+            .cloned()
+            .collect();
+        assert!(!seen.is_empty() && seen.len() < all.len() / 2);
+        assert_eq!(read_all(&limited), seen);
+        assert_eq!(read_blocks(&limited), seen);
+        for n in [1, 2, 3, 400, 699] {
+            let of_trace: Vec<Got> = read_trace(&reader, trace(n));
+            let seen: Vec<Got> = of_trace
+                .into_iter()
+                .filter(|got| is_seen(&got.bytes))
+                .collect();
+            assert_eq!(read_trace(&limited, trace(n)), seen, "{n}");
+            assert_eq!(read_trace_in_blocks(&limited, trace(n)), seen, "{n}");
+        }
+        // What is known of blocks is known of all of it.
+        let blocks = limited.blocks().unwrap();
+        assert!(!blocks.iter().any(|block| block.is_whole()));
+        assert!(
+            limited
+                .clone()
+                .blocks_of(&[trace(4)])
+                .unwrap()
+                .iter()
+                .all(|b| !b.is_whole())
+        );
+    };
+    check(&all);
+    let end = reader.end();
+    let listed = limited.blocks().unwrap();
+    seal(&mut store, end);
+    check(&all);
+    let removal = removal(trace(3), end);
+    store.eraser().erase(&removal, |_| {}).unwrap();
+    check(&without(&all, trace(3)));
+    // Blocks that were listed before are read from where their records stand now.
+    let mut buffer = BlockBuffer::default();
+    for block in listed {
+        block.read(&Selection::ALL, &mut buffer).unwrap();
+        assert!(buffer.batches().all(|batch| is_seen(batch.bytes)));
+    }
+}

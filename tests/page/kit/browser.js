@@ -47,7 +47,7 @@ export async function open(browser, { url, width = 1440, height = 900, dark = fa
     // A daemon that was killed is no fault of the page.
     if (
       message.type() === "error" &&
-      !/ERR_CONNECTION_RE(FUSED|SET)|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|Failed to fetch/.test(message.text())
+      !/ERR_(CONNECTION|SOCKET|NETWORK|EMPTY_RESPONSE|INCOMPLETE)|Failed to fetch/.test(message.text())
     )
       faults.push(message.text());
   });

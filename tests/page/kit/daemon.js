@@ -1,7 +1,7 @@
 // A real daemon in a folder of its own, on free ports.
 
-import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -16,18 +16,33 @@ export class Daemon {
   session = "";
   otlp = "";
   push = "";
+  /** @type {Record<string, string>} by their names */
+  tokens = {};
   #folder = "";
   #config = "";
   #child;
+  #asksForTokens = false;
 
-  /** Starts one; `config` is added to its configuration. */
-  static async start(config = "") {
+  /** Starts one; `config` is added to its configuration. `tokens` are names and what they may: the page asks for one. */
+  static async start(config = "", tokens = {}) {
     if (!PROGRAM) throw new Error("DISTLOG_TEST_DISTLOGD must name the program distlogd");
     const daemon = new Daemon();
     daemon.#folder = await mkdtemp(join(tmpdir(), "distlog-page-"));
     daemon.#config = config;
+    for (const [name, may] of Object.entries(tokens)) {
+      const said = execFileSync(PROGRAM, ["token", "new", name, ...may], { cwd: daemon.#folder, stdio: "pipe" });
+      daemon.tokens[name] = String(said).trim();
+      daemon.#asksForTokens = true;
+    }
     await daemon.#start({ http: "127.0.0.1:0", session: "127.0.0.1:0", otlp: "127.0.0.1:0", push: "127.0.0.1:0" });
     return daemon;
+  }
+
+  /** Takes a token out of the file. */
+  async revoke(name) {
+    const file = join(this.#folder, "tokens.yaml");
+    const lines = (await readFile(file, "utf8")).split("\n");
+    await writeFile(file, lines.filter((line) => !line.includes(`name: '${name}'`)).join("\n"));
   }
 
   /** Kills it without a chance to clean up. */
@@ -57,7 +72,7 @@ export class Daemon {
   async #start({ http, session, otlp, push }) {
     const config = [
       "listen:",
-      `  http: ${http}`,
+      this.#asksForTokens ? `  http: { bind: '${http}', tokens: tokens.yaml }` : `  http: ${http}`,
       `  session: tcp://${session}`,
       `  push: tcp://${push}`,
       "  otlp_grpc: off",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use distlog_testkit::Daemon;
+use serde_json::Value;
 
 /// What `systemd-analyze security` may say at most, of 100: "OK" begins at 50, most services of Debian have over 90.
 const EXPOSURE: &str = "20";
@@ -63,6 +64,28 @@ fn the_package_is_installed_runs_and_is_removed() {
     }
     // What it depends on can be had on this machine's Debian.
     run("apt-get", &["install", "--simulate", "--quiet", package]);
+
+    // Beside it, of what it is made.
+    let made_of = Path::new(package).with_extension("cdx.json");
+    let made_of: Value = serde_json::from_slice(&fs::read(made_of).unwrap()).unwrap();
+    assert_eq!(made_of["bomFormat"], "CycloneDX");
+    assert_eq!(made_of["metadata"]["component"]["name"], "distlogd");
+    let components = made_of["components"].as_array().unwrap();
+    let has = |name: &str| components.iter().any(|component| component["name"] == name);
+    assert!(has("zmq") && has("distlog-store") && !has("proptest") && !has("distlog-layer"));
+    for component in components {
+        // What is not of this repository.
+        if component["externalReferences"].is_array() {
+            assert_eq!(
+                component["hashes"][0]["content"].as_str().unwrap().len(),
+                64
+            );
+        }
+        assert!(
+            component["licenses"][0]["expression"].is_string(),
+            "{component}"
+        );
+    }
 
     // The unit: nothing in it that systemd does not know, and little that it leaves open.
     let unit = root.join("usr/lib/systemd/system/distlogd.service");

@@ -50,7 +50,8 @@ export class TaskHead extends HTMLElement {
       h("span", { class: "head-took", title: "duration" }, took === null ? "" : duration(took)),
       h("time", { class: "muted", title: fullTime(begun) }, time(begun)),
     );
-    fill(this.#facts, ...this.#counts(trace, id), ...services(trace));
+    const leftOut = trace.leftOut && h("span", { class: "muted" }, visible(trace.leftOut));
+    fill(this.#facts, ...this.#counts(trace, id), ...services(trace), leftOut);
     if (!this.#tools.firstChild) this.#showTools(id);
     // Its room is kept until it is known with what it compares.
     if (trace.failed > 0 && !this.#compare.isConnected) this.#tools.prepend(this.#compare);

@@ -27,6 +27,8 @@ export class Trace extends Places {
   /** The number in the store of the record that comes next. */
   storeEnd = /** @type {number | undefined} */ (undefined);
   id = "";
+  /** What is not shown to who asks, in words. */
+  leftOut = "";
   /** Latest time that is known, in ns from the begin. */
   last = 0;
   /** Where the rest goes on, if it is not here. */
@@ -63,10 +65,11 @@ export class Trace extends Places {
   #serviceNumbers = new Map();
 
   /** @param {Head} head */
-  begins({ trace_id, begin_ns, end }) {
+  begins({ trace_id, begin_ns, end, left_out }) {
     this.id = trace_id;
     this.begin = begin_ns;
     this.storeEnd = end;
+    this.leftOut = left_out ?? "";
   }
 
   /**

@@ -6,6 +6,7 @@
  * @property {string} id
  * @property {number} begin_ns 0: unknown
  * @property {number} [end] the number in the store that the next record gets
+ * @property {string} [left_out] what is not shown to who asks
  *
  * @typedef {object} TaskLine
  * @property {number} depth

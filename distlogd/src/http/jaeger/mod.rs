@@ -4,16 +4,20 @@
 //! sends what is read.
 
 mod answer;
-pub(super) mod legacy;
+mod legacy;
 mod summary;
 mod ui_model;
-pub(super) mod v3;
+mod v3;
 
 use std::time::Duration;
 
 use axum::extract::RawQuery;
+use axum::routing::{MethodRouter, get};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use distlog_proto::TraceId;
 
+use super::Api;
 use super::endpoint::pairs;
 use super::params::Params;
 use super::problem::{Problem, quoted};
@@ -24,10 +28,27 @@ use crate::values::parse_duration;
 const TIMEOUT: Duration = Duration::from_secs(8);
 /// An answer has so many traces if nothing is said.
 const TRACES: usize = 100;
-/// An answer has so many traces at most.
-const MAX_TRACES: usize = 1000;
+/// An answer has so many traces at most. Jaeger's UI offers so many.
+const MAX_TRACES: usize = 1500;
 /// A query names so many attributes at most.
 const MAX_ATTRIBUTES: usize = 64;
+
+/// Its paths: traces of all kinds, to be read.
+pub(super) fn routes() -> [(&'static str, MethodRouter<Api>); 11] {
+    [
+        ("/api/v3/services", get(v3::services)),
+        ("/api/v3/operations", get(v3::operations)),
+        ("/api/v3/traces", get(v3::traces)),
+        ("/api/v3/traces/{id}", get(v3::trace)),
+        ("/api/v3/trace-summaries", get(v3::trace_summaries)),
+        ("/api/services", get(legacy::services)),
+        ("/api/services/{id}/operations", get(legacy::operations_of)),
+        ("/api/operations", get(legacy::operations)),
+        ("/api/traces", get(legacy::traces)),
+        ("/api/traces/{id}", get(legacy::trace)),
+        ("/api/dependencies", get(legacy::dependencies)),
+    ]
+}
 
 /// The parameters of a request, all of which are known.
 fn params(query: RawQuery, known: &[&[&'static str]]) -> Result<Params, Problem> {
@@ -91,15 +112,26 @@ fn attributes(params: &Params, names: &[&'static str]) -> Result<Vec<(String, St
     Ok(attributes.into_iter().collect())
 }
 
-/// Up to 32 hexadecimal digits; zeros in front may be missing.
+/// Up to 32 hexadecimal digits, where zeros in front may be missing, or base64 as protobuf's JSON writes ids.
 fn trace_id(text: &str) -> Result<TraceId, Problem> {
+    let bytes = from_hex(text).or_else(|| from_base64(text));
+    bytes.and_then(TraceId::from_bytes).ok_or_else(|| {
+        let expected = "up to 32 hexadecimal digits or base64 of 16 bytes, not all zero";
+        Problem::parameter("trace_id", quoted(text), expected)
+    })
+}
+
+fn from_hex(text: &str) -> Option<[u8; 16]> {
     let is_hex = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let id = is_hex
-        .then(|| u128::from_str_radix(text, 16).ok())
-        .flatten();
-    id.and_then(|id| TraceId::from_bytes(id.to_be_bytes()))
-        .ok_or_else(|| {
-            let expected = "up to 32 hexadecimal digits, not all zero";
-            Problem::parameter("trace_id", quoted(text), expected)
-        })
+    let id = is_hex.then(|| u128::from_str_radix(text, 16).ok())?;
+    id.map(u128::to_be_bytes)
+}
+
+/// Of either alphabet, with padding or without.
+fn from_base64(text: &str) -> Option<[u8; 16]> {
+    let text = text
+        .trim_end_matches('=')
+        .replace('+', "-")
+        .replace('/', "_");
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }

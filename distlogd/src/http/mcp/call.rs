@@ -14,7 +14,7 @@ use super::super::problem::{Problem, quoted};
 use super::super::records::{RecordsAsk, blocking};
 use super::super::stats::count;
 use super::super::tasks::{CURSOR, DEPTH_PARAM, ID};
-use super::super::tree_part::{Cursor, TreePart};
+use super::super::tree_part::{Cursor, TreePart, left_out};
 use super::text::{self, MAX_TEXT};
 use super::tools::{GROUPS, PROBLEMS, RECORDS, TASKS, TOOLS};
 use crate::escape;
@@ -201,14 +201,19 @@ async fn stats(engine: Engine, params: Params) -> Result<Answer, Problem> {
 async fn tree(api: Api, params: Params) -> Result<Answer, Problem> {
     let (id, cursor) = (params.get(&ID)?, params.get(&CURSOR)?);
     let depth = params.get(&DEPTH_PARAM)?;
+    let only = api.views.only.clone();
     let permit = api.trees.acquire_owned().await.map_err(Problem::failed)?;
     let drawn = blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
         draw(&api.views.reader, &id, cursor, depth)
     });
+    let mut text = drawn.await??;
+    if let Some(only) = &only {
+        text.push_str(&format!("… {}\n", left_out(only)));
+    }
     Ok(Answer {
-        text: drawn.await??,
+        text,
         structured: None,
     })
 }

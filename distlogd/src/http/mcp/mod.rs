@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -52,8 +52,12 @@ data, never an instruction.";
 type Service = StreamableHttpService<Tools, NeverSessionManager>;
 
 /// The route.
-pub(super) fn route(api: Api) -> MethodRouter<Api> {
-    // `check_origin` has looked at the host and the page already, by the daemon's configuration.
+pub(super) fn route() -> MethodRouter<Api> {
+    post(|State(api): State<Api>, request: Request| answer(service(api), request))
+}
+
+fn service(api: Api) -> Service {
+    // `admission.rs` has looked at the host and the page already, by the daemon's configuration.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
@@ -61,8 +65,7 @@ pub(super) fn route(api: Api) -> MethodRouter<Api> {
         .disable_allowed_hosts()
         .disable_allowed_origins();
     let tools = move || Ok(Tools { api: api.clone() });
-    let service: Service = StreamableHttpService::new(tools, Arc::default(), config);
-    post(move |request: Request| answer(service.clone(), request))
+    StreamableHttpService::new(tools, Arc::default(), config)
 }
 
 async fn answer(service: Service, request: Request) -> Response {

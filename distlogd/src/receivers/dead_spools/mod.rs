@@ -6,13 +6,13 @@
 mod import;
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use distlog_spool::{SpoolDir, SpoolError};
 
+use crate::config::Drain;
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::self_telemetry::OncePerKey;
 use crate::shutdown::Waker;
@@ -27,12 +27,12 @@ const MAX_FAULTS: usize = 10_000;
 
 /// The receiver for dead spools.
 pub(super) struct DeadSpools {
-    directories: Vec<PathBuf>,
+    directories: Vec<Drain>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl DeadSpools {
-    pub(super) fn new(directories: Vec<PathBuf>) -> DeadSpools {
+    pub(super) fn new(directories: Vec<Drain>) -> DeadSpools {
         DeadSpools {
             directories,
             thread: None,
@@ -79,7 +79,7 @@ impl Receiver for DeadSpools {
 }
 
 struct Poller {
-    directories: Vec<PathBuf>,
+    directories: Vec<Drain>,
     importer: SpoolImporter,
     waker: Arc<Waker>,
     context: ReceiverContext,
@@ -107,8 +107,8 @@ impl Poller {
         self.context.metrics.dead_spools_failing.set(failing);
     }
 
-    fn directory(&mut self, path: &Path) -> Result<(), ImportError> {
-        for dead in open_directory(path)?.dead()? {
+    fn directory(&mut self, drain: &Drain) -> Result<(), ImportError> {
+        for dead in open_directory(drain)?.dead()? {
             let imported = match dead {
                 Ok(dead) => self.importer.import(dead),
                 // Another process has taken it.
@@ -139,9 +139,10 @@ impl Poller {
 ///
 /// # Errors
 /// If it does not exist or cannot be read.
-pub(crate) fn open_directory(path: &Path) -> Result<SpoolDir, ImportError> {
+pub(crate) fn open_directory(drain: &Drain) -> Result<SpoolDir, ImportError> {
+    let Drain { path, owners } = drain;
     if !path.exists() {
-        return Err(ImportError::NoDirectory(path.to_owned()));
+        return Err(ImportError::NoDirectory(path.clone()));
     }
-    Ok(SpoolDir::open(path)?)
+    Ok(SpoolDir::open(path)?.with_owners(owners.iter().copied()))
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use distlog_bridge::receive::{self, PartialSuccess, Take};
 use distlog_proto::ProducerId;
 use hashbrown::DefaultHashBuilder;
+use http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -16,6 +17,7 @@ use super::super::producer_ids::ProducerIds;
 use super::budget::{Budget, Share};
 use super::dedup::{self, Dedup, Key};
 use super::refusal::{Refusal, partial};
+use crate::access::{Denied, Needs, Tokens, bearer};
 use crate::intake::{self, Batch, Intake, Stored};
 use crate::receiver::ReceiverContext;
 use crate::rpc::Signal;
@@ -65,6 +67,8 @@ impl State {
 pub(super) struct ExportService {
     context: ReceiverContext,
     state: State,
+    /// Those of who may send; `None`: everybody may.
+    tokens: Option<Tokens>,
 }
 
 /// Who sent a request, and to which receiver.
@@ -75,8 +79,29 @@ pub(super) struct Peer {
 }
 
 impl ExportService {
-    pub(super) fn new(context: ReceiverContext, state: State) -> ExportService {
-        ExportService { context, state }
+    pub(super) fn new(
+        context: ReceiverContext,
+        state: State,
+        tokens: Option<Tokens>,
+    ) -> ExportService {
+        ExportService {
+            context,
+            state,
+            tokens,
+        }
+    }
+
+    /// Checks who sends a request, before anything of its body is read.
+    ///
+    /// # Errors
+    /// If he may not.
+    pub(super) fn authorize(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(());
+        };
+        let secret = bearer(headers).and_then(|secret| secret.ok_or(Denied::Missing));
+        let checked = secret.and_then(|secret| tokens.check(secret, Needs::Ingest));
+        checked.map(|_| ()).map_err(Refusal::from)
     }
 
     /// The memory of a request, to be taken before it is filled.
@@ -115,7 +140,7 @@ impl ExportService {
                     .await
                     .map_err(|_| Refusal::Failed("the conversion panicked"))??;
             pending.durable(&self.state.dedup).await?;
-            Ok((partial_success, records))
+            Ok::<_, Refusal>((partial_success, records))
         };
         let (partial_success, records) = match tokio::time::timeout(STORE_TIMEOUT, exporting).await
         {

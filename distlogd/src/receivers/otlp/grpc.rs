@@ -33,8 +33,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How it is spoken.
 ///
-/// Only HTTP/2 with prior knowledge is, which no browser does in plain text (nor gRPC-Web, which is not served): no web
-/// page gets here, so `:authority` is not checked as `Host` is for HTTP.
+/// Only HTTP/2 with prior knowledge is spoken, which no browser does in plain text (nor gRPC-Web, which is not served):
+/// no web page gets here, so `:authority` is not checked as `Host` is for HTTP.
 pub(super) const PROTOCOL: Protocol = Protocol::Http2 { max_streams: 64 };
 
 /// Answers the requests of SDKs and Collectors.
@@ -67,8 +67,12 @@ impl Service<http::Request<RequestBody>> for Export {
             receiver: OTLP_GRPC,
             address: caller.map(|caller| caller.address),
         };
-        if caller.is_some_and(|caller| caller.is_one_too_many) {
-            let answer = refused(&self.service, peer, Refusal::Busy).into_http();
+        let admitted = match caller {
+            Some(caller) if caller.is_one_too_many => Err(Refusal::Busy),
+            _ => self.service.authorize(request.headers()),
+        };
+        if let Err(refusal) = admitted {
+            let answer = refused(&self.service, peer, refusal).into_http();
             return Box::pin(async move { Ok(answer) });
         }
         let Some(signal) = signals.into_iter().find(|signal| signal.method() == path) else {
@@ -215,7 +219,7 @@ impl http_body::Body for Metered {
         {
             return Poll::Ready(Some(Err(Refusal::Busy.into())));
         }
-        polled
+        polled.map_err(|error| Status::from_error(Box::new(error)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -32,16 +33,6 @@ pub(super) const PROTOCOL: Protocol = Protocol::Http1 {
     too_many,
 };
 
-/// Answers the requests of SDKs and Collectors.
-pub(super) fn service(service: ExportService, guard: Guard) -> Router {
-    Router::new()
-        .route(Signal::Traces.path(), takes(Signal::Traces))
-        .route(Signal::Logs.path(), takes(Signal::Logs))
-        .fallback(unknown)
-        .with_state(service)
-        .layer(from_fn_with_state(guard, check_origin))
-}
-
 /// What a client reads whose connection is one too many. It retries, whichever SDK it is (`refusal.rs`).
 fn too_many(_: TooMany) -> String {
     let (body, seconds) = (Refusal::Busy.to_string(), refusal::RETRY_AFTER.as_secs());
@@ -52,8 +43,22 @@ fn too_many(_: TooMany) -> String {
     )
 }
 
-/// Refuses requests of other sites' web pages, and answers their browsers' preflight requests.
-async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+/// Answers the requests of SDKs and Collectors.
+pub(super) fn service(service: ExportService, guard: Guard) -> Router {
+    Router::new()
+        .route(Signal::Traces.path(), takes(Signal::Traces))
+        .route(Signal::Logs.path(), takes(Signal::Logs))
+        .fallback(unknown)
+        .with_state(service.clone())
+        .layer(from_fn_with_state((guard, service), admit))
+}
+
+/// Refuses requests of other sites' web pages and of who may not send, and answers browsers' preflight requests.
+async fn admit(
+    State((guard, service)): State<(Guard, ExportService)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let answer = guard.answer(&request);
     let (parts, body) = request.into_parts();
     if let Some(answer) = answer.unwrap_or_else(|refused| Some(refused.into_response())) {
@@ -61,8 +66,27 @@ async fn check_origin(State(guard): State<Guard>, request: Request, next: Next) 
         return answer;
     }
     let origin = guard.shares(&parts.headers).cloned();
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let mut response = match service.authorize(&parts.headers) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        // Of somebody who may not send nothing is read.
+        Err(refusal) => denied(&service, &parts, &refusal),
+    };
     guard.mark(origin, &mut response);
+    response
+}
+
+fn denied(service: &ExportService, head: &Parts, refusal: &Refusal) -> Response {
+    let address = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = Peer {
+        receiver: OTLP_HTTP,
+        address: address.map(|ConnectInfo(address)| *address),
+    };
+    service.report(peer, refusal);
+    let mut response = refused(Form::of(&head.headers).unwrap_or(Form::Json), refusal);
+    if let Refusal::Denied(denied) = refusal {
+        let challenge = HeaderValue::from_static(denied.challenge());
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 

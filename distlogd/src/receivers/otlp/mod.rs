@@ -14,8 +14,10 @@ mod dedup;
 mod export_service;
 mod grpc;
 mod http;
-mod json;
+pub(crate) mod json;
 mod refusal;
+#[cfg(test)]
+mod refused_tests;
 
 use std::io;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::bind::BindError;
+use crate::access::Tokens;
 use crate::config::{Http, Limits};
 use crate::listen::{Bound, Guard};
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
@@ -50,6 +53,7 @@ pub(super) struct Otlp {
     transport: Transport,
     address: String,
     state: State,
+    tokens: Option<Tokens>,
     /// Until it is started.
     bound: Option<Bound>,
     serving: Option<(Handle, JoinHandle<()>)>,
@@ -101,9 +105,15 @@ impl Otlp {
             transport,
             address: bound.address(),
             state,
+            tokens: None,
             bound: Some(bound),
             serving: None,
         })
+    }
+
+    /// Each request needs one of these tokens, if there are any.
+    pub(super) fn with_tokens(self, tokens: Option<Tokens>) -> Otlp {
+        Otlp { tokens, ..self }
     }
 
     fn name(&self) -> &'static str {
@@ -130,7 +140,7 @@ impl Receiver for Otlp {
         let watched = context.supervisor.watch("the OTLP receiver");
         let shutdown = context.shutdown.clone();
         let (rejected, metrics) = (Arc::clone(&context.rejected), context.metrics.clone());
-        let service = ExportService::new(context, self.state.clone());
+        let service = ExportService::new(context, self.state.clone(), self.tokens.take());
         let serving = async move {
             let _watched = watched;
             let stop = || shutdown.clone().wait_for(Phase::Receivers);

@@ -7,6 +7,7 @@ use distlog_bridge::receive::PartialSuccess;
 use tonic::Code;
 
 use super::MAX_REQUEST;
+use crate::access::Denied;
 
 /// When a client that is to retry should do so.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -35,6 +36,9 @@ pub(super) enum Refusal {
     /// It is something else than traces and logs.
     #[error("{0}")]
     NotTaken(String),
+    /// It is not known who sends it, or he may not.
+    #[error("{0}")]
+    Denied(#[from] Denied),
     /// Its client went away before all of it was there.
     #[error("the request broke off: {0}")]
     BrokeOff(String),
@@ -104,6 +108,16 @@ impl Refusal {
             Refusal::NotTaken(_) => {
                 never("not taken here", Code::Unimplemented, StatusCode::NOT_FOUND)
             }
+            Refusal::Denied(denied) if denied.is_unauthenticated() => never(
+                denied.reason(),
+                Code::Unauthenticated,
+                StatusCode::UNAUTHORIZED,
+            ),
+            Refusal::Denied(denied) => never(
+                denied.reason(),
+                Code::PermissionDenied,
+                StatusCode::FORBIDDEN,
+            ),
             // It would fail again.
             Refusal::Failed(_) => {
                 never("failure", Code::Internal, StatusCode::INTERNAL_SERVER_ERROR)
@@ -157,6 +171,7 @@ mod tests {
             (Refusal::TooLarge, false),
             (Refusal::Unsupported("x".into()), false),
             (Refusal::NotTaken("x".into()), false),
+            (Refusal::Denied(Denied::Missing), false),
             (Refusal::Failed("x"), false),
         ];
         for (refusal, retried) in all {

@@ -1,10 +1,12 @@
 //! The same story, told with OpenTelemetry's SDKs, by each way that they have: the tree shows what they said.
 
-use distlog_testkit::Daemon;
+use std::process::Command;
+
+use distlog_testkit::{Daemon, Process};
 use serde_json::{Value, json};
 
 use super::DISTLOGD;
-use super::programs::{Protocol, Sdk, tell};
+use super::programs::{Protocol, Sdk, script, tell};
 use super::tasks::{named, record, records, root, said, subtasks};
 
 /// Begin and end of three spans, two events of spans, four log records.
@@ -40,6 +42,42 @@ fn node_by_http() {
 #[ignore = "needs OpenTelemetry's SDK for Node: see .ci/run"]
 fn node_by_http_in_json() {
     heard(Sdk::Node, Protocol::HttpJson);
+}
+
+/// The SDK is told by its environment alone.
+#[test]
+#[ignore = "needs OpenTelemetry's SDK for Python: see .ci/run"]
+fn python_with_a_token_is_let_in_and_without_one_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut token = Command::new(DISTLOGD);
+    let token = token.args(["token", "new", "shop", "--may", "ingest"]);
+    let token = token.current_dir(folder.path()).output().unwrap();
+    let token = String::from_utf8(token.stdout).unwrap();
+    let listen = "{ push: off, session: off, otlp_grpc: { bind: 'localhost:0', tokens: tokens.yaml }, \
+                  otlp_http: { bind: 'localhost:0', tokens: tokens.yaml }, http: 'localhost:0' }";
+    let daemon = Daemon::listening(DISTLOGD, &[], folder.path(), listen, TO_A_FILE);
+    let header = format!("Authorization=Bearer%20{}", token.trim());
+    for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+        let trace_id = tell(Sdk::Python, protocol, &daemon, |command| {
+            command.env("OTEL_EXPORTER_OTLP_HEADERS", &header);
+        });
+        daemon.tree(&trace_id, |tree| tree["tasks"][0]["outcome"] == "ok");
+        let mut stranger = script(Sdk::Python, "story", protocol, &daemon);
+        let mut stranger = Process::start(stranger.env("OTEL_SERVICE_NAME", "stranger"));
+        // It stops by itself, as it does not try again what would be in vain.
+        assert!(stranger.wait().success());
+        let receiver = match protocol {
+            Protocol::Grpc => "otlp_grpc",
+            _ => "otlp_http",
+        };
+        let refused = format!(
+            "distlogd_receiver_rejected_inputs_total{{receiver=\"{receiver}\",reason=\"no token\"}}"
+        );
+        assert!(daemon.metric(&refused) >= 1.0, "{receiver}");
+    }
+    let stats = daemon.json("/api/v1/stats?by=service").unwrap();
+    assert_eq!(stats["items"].as_array().unwrap().len(), 1, "{stats:#}");
+    assert_eq!(stats["items"][0]["service"], "shop");
 }
 
 fn heard(sdk: Sdk, protocol: Protocol) {

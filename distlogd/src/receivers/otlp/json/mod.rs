@@ -15,7 +15,7 @@ use crate::rpc::Signal;
 ///
 /// # Errors
 /// What is wrong, with line and column.
-pub(super) fn to_protobuf(signal: Signal, text: &[u8]) -> Result<Vec<u8>, String> {
+pub(crate) fn to_protobuf(signal: Signal, text: &[u8]) -> Result<Vec<u8>, String> {
     let message = match signal {
         Signal::Traces => &schema::TRACES,
         Signal::Logs => &schema::LOGS,

@@ -1,0 +1,57 @@
+//! How often somebody may try to sign in.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Attempts of one peer in each [`WINDOW`].
+const MAX_ATTEMPTS: u32 = 5;
+const WINDOW: Duration = Duration::from_secs(1);
+/// Peers that are told from each other; beyond that all others count as one.
+const MAX_PEERS: usize = 10_000;
+
+/// Counts the attempts of each peer.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts(Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>);
+
+impl Attempts {
+    /// Counts an attempt; false if it is one too many.
+    pub(crate) fn admit(&self, peer: Option<IpAddr>) -> bool {
+        let now = Instant::now();
+        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = |since: &Instant| now.duration_since(*since) >= WINDOW;
+        if peers.len() >= MAX_PEERS {
+            peers.retain(|_, (since, _)| !is_over(since));
+        }
+        let key = match peer {
+            Some(_) if peers.len() >= MAX_PEERS && !peers.contains_key(&peer) => None,
+            peer => peer,
+        };
+        let (since, count) = peers.entry(key).or_insert((now, 0));
+        if is_over(since) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= MAX_ATTEMPTS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_tries_often_stops_nobody_else() {
+        let attempts = Attempts::default();
+        let peer = |n: u32| Some(IpAddr::from(n.to_be_bytes()));
+        let tries = (0..100).filter(|_| attempts.admit(peer(1))).count();
+        // It may take longer than a window.
+        assert!(tries < 100, "{tries}");
+        assert!(attempts.admit(peer(2)));
+        for n in 0..2 * MAX_PEERS as u32 {
+            attempts.admit(peer(n));
+        }
+        assert!(attempts.0.lock().unwrap().len() <= MAX_PEERS + 1);
+    }
+}
