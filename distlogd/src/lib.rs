@@ -70,6 +70,8 @@ mod self_telemetry;
 mod shutdown;
 mod status;
 mod supervisor;
+#[cfg(feature = "tls")]
+mod tls_error;
 mod tracker;
 mod tree;
 mod values;

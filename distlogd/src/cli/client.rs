@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use distlog_proto::TaskId;
 use http::StatusCode;
 
+use super::agent::{agent, in_words};
 use super::output::tell;
 use super::{DaemonArgs, FAILED, LookArgs, NOTHING, WRONG};
 use crate::http::NOTHING_AT;
@@ -233,10 +234,7 @@ fn ask(
 ) -> Result<impl io::Read + use<>, Error> {
     let url = daemon.url.trim_end_matches('/');
     let token = token(daemon)?;
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build()
-        .into();
+    let agent = agent(daemon)?;
     let mut request = method(&agent, format!("{url}{path}")).header("accept", accept);
     if let Some(token) = &token {
         request = request.header("authorization", format!("Bearer {token}"));
@@ -250,7 +248,7 @@ fn ask(
     };
     let mut response = request
         .call()
-        .map_err(|error| unreachable(error.to_string()))?;
+        .map_err(|error| unreachable(in_words(&error)))?;
     let status = response.status();
     // A page for people is of another server.
     let is_page = response.body().mime_type() == Some("text/html");

@@ -8,6 +8,7 @@
 //! aligns columns.
 //! `output.rs` is how all of them speak.
 
+mod agent;
 mod check;
 mod client;
 mod delete;
@@ -175,6 +176,25 @@ struct DaemonArgs {
     /// Send the token in plain text to another machine.
     #[arg(long)]
     plaintext: bool,
+    /// For https: trust the authorities of this file (PEM) in place of those of the system.
+    #[arg(long, env = "DISTLOGD_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// For https: the certificate to show, with its chain (PEM).
+    #[arg(
+        long,
+        env = "DISTLOGD_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "client_key"
+    )]
+    client_cert: Option<PathBuf>,
+    /// For https: the private key of that certificate (PEM).
+    #[arg(
+        long,
+        env = "DISTLOGD_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "client_cert"
+    )]
+    client_key: Option<PathBuf>,
 }
 
 fn http_url(text: &str) -> Result<String, &'static str> {

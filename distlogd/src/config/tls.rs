@@ -32,10 +32,10 @@ pub(super) fn check(document: &Node, listen: &Listen, warnings: &mut Vec<Fault>)
                 .place
                 .fault("this distlogd is built without TLS, the feature `tls`"),
         );
-        if tls.client_ca.is_none() && !is_local(&http.bind) {
+        if tls.client_ca.is_none() && http.tokens.is_none() && !is_local(&http.bind) {
             warnings.push(place("cert").fault(format!(
-                "who reaches {} may read and send: TLS hides what is said and asks nobody who he is; `client_ca: FILE` lets in \
-                 only those with a certificate of that authority",
+                "who reaches {} may read and send: TLS hides what is said and asks nobody who he is; `tokens: FILE` lets in \
+                 those with a token, `client_ca: FILE` those with a certificate of that authority",
                 http.bind
             )));
         }

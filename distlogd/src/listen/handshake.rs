@@ -10,7 +10,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::tcp::say_and_close;
-use super::tls::{Certificates, outside};
+use super::tls::Certificates;
+use crate::tls_error::{of_tls, outside};
 
 /// Time for it.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -83,27 +84,10 @@ fn failure(error: &io::Error) -> Failure {
     }
 }
 
-/// The error of TLS that is behind an error of a connection.
-pub(super) fn of_tls<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<Error>() {
-            return Some(error);
-        }
-        let inner = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
-}
-
 /// Why there is no TLS: the value of the label `reason`, and a sentence.
 pub(super) fn in_words(error: &Error) -> (&'static str, String) {
     const REFUSED: &str = "certificate refused";
+    const OUT_OF_DATE: &str = "certificate out of date";
     const UNTRUSTED: &str = "our certificate refused";
     match error {
         Error::NoCertificatesPresented => {
@@ -111,7 +95,7 @@ pub(super) fn in_words(error: &Error) -> (&'static str, String) {
             ("no certificate", why.to_owned())
         }
         Error::InvalidCertificate(why) => match (outside(why), why) {
-            (Some(why), _) => (REFUSED, format!("its certificate {why}")),
+            (Some(why), _) => (OUT_OF_DATE, format!("its certificate {why}")),
             (None, CertificateError::UnknownIssuer) => {
                 let why = "its certificate is not signed by an authority of `client_ca`";
                 (REFUSED, why.to_owned())

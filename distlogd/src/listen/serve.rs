@@ -24,7 +24,7 @@ use tower_service::Service;
 
 use super::connections::{Admitted, Connections, Limits, TooMany};
 #[cfg(feature = "tls")]
-use super::handshake::{Failure, in_words, of_tls, shake_hands};
+use super::handshake::{Failure, in_words, shake_hands};
 use super::metered::{Incoming, Metered, Outgoing};
 use super::peer::{Paced, Peer};
 use super::tcp::{Listening, bind, say_and_close};
@@ -32,6 +32,8 @@ use super::tcp::{Listening, bind, say_and_close};
 use super::tls::Certificates;
 use crate::config;
 use crate::self_telemetry::{Metrics, RejectedInput};
+#[cfg(feature = "tls")]
+use crate::tls_error::of_tls;
 
 /// So many clients that are one too many are told so at once.
 const MAX_TURNED_AWAY: usize = 32;

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use chrono::DateTime;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -15,6 +14,7 @@ use rustls::{CertificateError, Error, RootCertStore, ServerConfig};
 
 use crate::certificates::{FileError, authorities, certificates, private_key, provider};
 use crate::config::Tls;
+use crate::tls_error::{date, outside};
 
 /// The files are looked at not more often.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -214,26 +214,4 @@ fn validity(certificate: &CertificateDer<'_>, now: UnixTime) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// That a certificate is not valid now, in words.
-pub(super) fn outside(why: &CertificateError) -> Option<String> {
-    match why {
-        CertificateError::Expired => Some("has expired".into()),
-        CertificateError::ExpiredContext { not_after, .. } => {
-            Some(format!("has expired, {}", date(*not_after)))
-        }
-        CertificateError::NotValidYet => Some("is not valid yet".into()),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            Some(format!("is not valid yet, from {} on", date(*not_before)))
-        }
-        _ => None,
-    }
-}
-
-fn date(time: UnixTime) -> String {
-    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    DateTime::from_timestamp(seconds, 0).map_or_else(String::new, |time| {
-        time.format("%Y-%m-%d %H:%M UTC").to_string()
-    })
 }

@@ -28,6 +28,8 @@ mod severities;
 mod status;
 mod strict_json;
 mod tail;
+#[cfg(feature = "tls")]
+mod tls;
 mod tokens;
 
 /// The program.
