@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use distlog_proto::ProducerId;
 
+use crate::curve::Curve;
 use crate::endpoints::Endpoints;
 use crate::internal_log::Reporter;
 use crate::socket::Contexts;
@@ -18,6 +19,8 @@ pub struct SessionConfig {
     pub endpoints: Endpoints,
     /// Contexts of the endpoints.
     pub contexts: Contexts,
+    /// Encrypts, with these keys.
+    pub curve: Option<Curve>,
     /// Interval of pings while nothing else is sent.
     pub heartbeat: Duration,
     /// When to go to the next daemon.

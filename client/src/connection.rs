@@ -37,7 +37,7 @@ impl Connection {
         now: Instant,
     ) -> Result<Connection, SocketError> {
         Ok(Connection {
-            socket: Socket::dealer(&config.contexts, endpoint, QUEUE)?,
+            socket: Socket::dealer(&config.contexts, endpoint, QUEUE, config.curve.as_ref())?,
             client: Client::new(config.producer, 0, config.heartbeat, now),
             since: now,
             hello_sent: false,
@@ -73,6 +73,9 @@ impl Connection {
         welcome_within: Duration,
         now: Instant,
     ) -> Result<(), SessionError> {
+        if let Some(broken) = self.socket.broken() {
+            return Err(SessionError::NoConnection(broken));
+        }
         if !self.hello_sent {
             if self.socket.has_room() {
                 self.send_hello(config, records, now);

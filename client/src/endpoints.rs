@@ -1,5 +1,6 @@
 //! [`Endpoints`]: where the daemons are.
 
+use crate::curve::KeyError;
 use crate::socket::SocketError;
 
 /// Why no client can be made.
@@ -19,6 +20,9 @@ pub enum EndpointError {
         /// What ZeroMQ says.
         source: SocketError,
     },
+    /// libzmq has no CURVE.
+    #[error(transparent)]
+    Curve(#[from] KeyError),
 }
 
 /// The session endpoints of one daemon or several, `tcp://HOST:PORT` or `ipc://PATH`, in order of preference.

@@ -2,7 +2,7 @@
 
 use distlog_proto::session::{RefusedReason, SessionEnd};
 
-use crate::socket::SocketError;
+use crate::socket::{Broken, SocketError};
 
 /// Why an attempt ended.
 #[derive(Debug, thiserror::Error)]
@@ -13,13 +13,16 @@ pub(crate) enum SessionError {
     NoBoundary(u64),
     #[error("no socket: {0}")]
     NoSocket(SocketError),
+    #[error("{0}")]
+    NoConnection(Broken),
 }
 
 impl SessionError {
     /// Whether it is normal when daemons come and go.
     pub(crate) fn is_normal(&self) -> bool {
         match self {
-            SessionError::Ended(SessionEnd::Silent | SessionEnd::Closing) => true,
+            SessionError::Ended(SessionEnd::Silent | SessionEnd::Closing)
+            | SessionError::NoConnection(Broken::Disconnected) => true,
             _ => matches!(
                 self.refused(),
                 Some(RefusedReason::UnknownSession | RefusedReason::Superseded)

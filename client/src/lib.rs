@@ -11,14 +11,15 @@
 //! 1. `unacked.rs` — [`UnackedRecords`]: what a client sends; `transport.rs` — [`Transport`]: what sends it.
 //! 2. `endpoints.rs` — [`Endpoints`], and `timeouts.rs` — [`FailoverTimeouts`]: where the daemons are, and when to go
 //!    to the next one.
-//! 3. `socket.rs` (the only file that knows ZeroMQ) and `waker.rs` (ends a thread's sleep on its sockets).
-//! 4. `config.rs`, `connection.rs` (one attempt at one endpoint), `error.rs` (how it ends), `session.rs` —
-//!    [`SessionClient`]: attempts in turn, fail-over, probes.
+//! 3. `socket.rs` (the only file that knows ZeroMQ's sockets) and `waker.rs` (ends a thread's sleep on its sockets).
+//! 4. `curve/`: keys, for encrypted connections. `config.rs`, `connection.rs` (one attempt at one endpoint), `error.rs`
+//!    (how it ends), `session.rs` — [`SessionClient`]: attempts in turn, fail-over, probes.
 //! 5. `dead_records.rs` and `spool_drain.rs` — [`SpoolDrain`]: sends what dead processes left in a spool directory.
 //! 6. `worker.rs` — [`Worker`]: a thread with a bounded join; `internal_log.rs` — messages to stderr.
 
 mod config;
 mod connection;
+mod curve;
 mod dead_records;
 mod endpoints;
 mod error;
@@ -33,9 +34,10 @@ mod waker;
 mod worker;
 
 pub use config::SessionConfig;
+pub use curve::{Curve, KeyError, KeyPair, PublicKey};
 pub use endpoints::{EndpointError, Endpoints};
 pub use session::SessionClient;
-pub use socket::{Contexts, SendStatus, Socket, SocketError, WaitFor, wait};
+pub use socket::{Broken, Contexts, SendStatus, Socket, SocketError, WaitFor, wait};
 pub use spool_drain::{DrainConfig, SpoolDrain};
 pub use timeouts::FailoverTimeouts;
 pub use transport::{Progress, Transport};

@@ -11,6 +11,7 @@ use distlog_proto::session::{ByeReason, Dropped, SessionEnd};
 
 use crate::config::SessionConfig;
 use crate::connection::Connection;
+use crate::curve::Curve;
 use crate::endpoints::EndpointError;
 use crate::error::SessionError;
 use crate::socket::{SendStatus, Socket, WaitFor, wait};
@@ -51,6 +52,9 @@ impl SessionClient {
     pub fn open(config: SessionConfig) -> Result<SessionClient, EndpointError> {
         let now = Instant::now();
         config.endpoints.check()?;
+        if config.curve.is_some() {
+            Curve::check_supported()?;
+        }
         // Each of them, so that a mistake in the last shows now and not when it is needed.
         let mut first = None;
         for (number, endpoint) in config.endpoints.iter().enumerate() {
@@ -303,6 +307,7 @@ mod tests {
             producer: ProducerId::random(),
             endpoints: Endpoints::from("tcp://127.0.0.1:9"),
             contexts: Contexts::new(1),
+            curve: None,
             heartbeat: Duration::from_secs(5),
             timeouts: FailoverTimeouts::default(),
             is_lazy: true,

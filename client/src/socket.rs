@@ -1,7 +1,9 @@
-//! The only file that knows ZeroMQ.
+//! The only file that knows ZeroMQ's sockets.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::curve::Curve;
 use crate::waker::Waker;
 
 /// First pause before another attempt to connect, and the longest, in milliseconds.
@@ -38,7 +40,38 @@ impl Contexts {
 }
 
 /// A socket that connects by itself and never blocks.
-pub struct Socket(zmq::Socket);
+pub struct Socket {
+    socket: zmq::Socket,
+    /// Where ZeroMQ tells what becomes of connections.
+    events: zmq::Socket,
+    is_encrypted: bool,
+}
+
+/// Why ZeroMQ has no connection, and may never have one on this socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// The daemon does not know the program's key.
+    #[error(
+        "the daemon does not take the key of this program: its public half belongs into the folder that `clients:` of \
+         the daemon's configuration names"
+    )]
+    KeyRefused,
+    /// The daemon and the program do not agree on keys, or on whether there are any.
+    #[error(
+        "{}",
+        match has_keys {
+            true => "the daemon has another key than this program expects, or none (`curve:` of its configuration)",
+            false => "the daemon takes only connections with keys: `curve(…)` gives them to this program",
+        }
+    )]
+    Handshake {
+        /// Whether the program has keys.
+        has_keys: bool,
+    },
+    /// It ended.
+    #[error("the connection has ended")]
+    Disconnected,
+}
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +96,14 @@ impl Socket {
     ///
     /// # Errors
     /// If the address cannot be one, or the system gives no socket. Whether somebody listens shows later.
-    pub fn push(contexts: &Contexts, address: &str, queue: i32) -> Result<Socket, SocketError> {
-        Socket::connect(contexts.first.socket(zmq::PUSH)?, address, queue)
+    pub fn push(
+        contexts: &Contexts,
+        address: &str,
+        queue: i32,
+        curve: Option<&Curve>,
+    ) -> Result<Socket, SocketError> {
+        let context = &contexts.first;
+        Socket::connect(context, context.socket(zmq::PUSH)?, address, queue, curve)
     }
 
     /// The client's end of a session receiver.
@@ -75,13 +114,21 @@ impl Socket {
         contexts: &Contexts,
         (number, address): (usize, &str),
         queue: i32,
+        curve: Option<&Curve>,
     ) -> Result<Socket, SocketError> {
-        let socket = contexts.of(number).socket(zmq::DEALER)?;
+        let context = contexts.of(number);
+        let socket = context.socket(zmq::DEALER)?;
         socket.set_maxmsgsize(MAX_MESSAGE)?;
-        Socket::connect(socket, address, queue)
+        Socket::connect(context, socket, address, queue, curve)
     }
 
-    fn connect(socket: zmq::Socket, address: &str, queue: i32) -> Result<Socket, SocketError> {
+    fn connect(
+        context: &Context,
+        socket: zmq::Socket,
+        address: &str,
+        queue: i32,
+        curve: Option<&Curve>,
+    ) -> Result<Socket, SocketError> {
         socket.set_linger(0)?;
         socket.set_sndhwm(queue)?;
         // Without it messages queue for a daemon that never was, and those for one that is gone reach its successor.
@@ -91,13 +138,46 @@ impl Socket {
         socket.set_tcp_keepalive(1)?;
         // With it names are looked up as addresses of IPv6 first, and of several only one is tried.
         socket.set_ipv6(address.contains('['))?;
+        if let Some(Curve { server, keys }) = curve {
+            socket.set_curve_serverkey(server.as_bytes())?;
+            socket.set_curve_publickey(keys.public().as_bytes())?;
+            socket.set_curve_secretkey(keys.expose_secret())?;
+        }
+        let is_encrypted = curve.is_some();
+        let events = monitor(context, &socket, is_encrypted)?;
         socket.connect(address)?;
-        Ok(Socket(socket))
+        Ok(Socket {
+            socket,
+            events,
+            is_encrypted,
+        })
+    }
+
+    /// Why there is no connection, if something was wrong since this was asked last. ZeroMQ does not connect again
+    /// after most of that: the socket is to be replaced.
+    pub fn broken(&self) -> Option<Broken> {
+        let mut broken = None;
+        while let Some(event) = receive(&self.events) {
+            let event = event.get(..2)?.try_into().map(u16::from_ne_bytes).ok()?;
+            let found = if event == KEY_REFUSED {
+                Broken::KeyRefused
+            } else if event == DISCONNECTED {
+                Broken::Disconnected
+            } else {
+                let has_keys = self.is_encrypted;
+                Broken::Handshake { has_keys }
+            };
+            // Each ends with a disconnection.
+            broken = broken
+                .filter(|_| found == Broken::Disconnected)
+                .or(Some(found));
+        }
+        broken
     }
 
     /// Sends the frames as one message, without waiting.
     pub fn send<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) -> SendStatus {
-        match self.0.send_multipart(frames, zmq::DONTWAIT) {
+        match self.socket.send_multipart(frames, zmq::DONTWAIT) {
             Ok(()) => SendStatus::Sent,
             Err(_) => SendStatus::Full,
         }
@@ -105,25 +185,71 @@ impl Socket {
 
     /// Whether a daemon is connected and the queue has room.
     pub fn has_room(&self) -> bool {
-        self.0.poll(zmq::POLLOUT, 0).is_ok_and(|ready| ready > 0)
+        let ready = self.socket.poll(zmq::POLLOUT, 0);
+        ready.is_ok_and(|ready| ready > 0)
     }
 
     /// The first frame of the next message that is there.
     pub(crate) fn receive(&self) -> Option<Vec<u8>> {
-        let message = self.0.recv_bytes(zmq::DONTWAIT).ok()?;
-        while self.0.get_rcvmore().unwrap_or(false) {
-            if self.0.recv_bytes(zmq::DONTWAIT).is_err() {
-                break;
-            }
-        }
-        Some(message)
+        receive(&self.socket)
     }
 
     /// Closes. ZeroMQ gets the time `linger` to send what it has; dropping the context waits for that.
     pub fn close(self, linger: Duration) {
         let millis = linger.as_millis().min(i32::MAX as u128) as i32;
-        let _ = self.0.set_linger(millis);
+        let _ = self.socket.set_linger(millis);
     }
+}
+
+impl Drop for Socket {
+    /// An event for which nobody is there would stop ZeroMQ's thread.
+    fn drop(&mut self) {
+        let _ = self.socket.monitor(&monitor_address(), 0);
+    }
+}
+
+const KEY_REFUSED: u16 = zmq::SocketEvent::HANDSHAKE_FAILED_AUTH as u16;
+const DISCONNECTED: u16 = zmq::SocketEvent::DISCONNECTED as u16;
+/// Without keys only that a daemon wants some.
+const PLAIN_EVENTS: u16 = zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL as u16;
+const ALL_EVENTS: u16 =
+    PLAIN_EVENTS | KEY_REFUSED | DISCONNECTED | zmq::SocketEvent::HANDSHAKE_FAILED_NO_DETAIL as u16;
+
+/// Gives a socket on which ZeroMQ tells what becomes of the connections of another one.
+fn monitor(
+    context: &Context,
+    socket: &zmq::Socket,
+    is_encrypted: bool,
+) -> Result<zmq::Socket, SocketError> {
+    let address = monitor_address();
+    let events = if is_encrypted {
+        ALL_EVENTS
+    } else {
+        PLAIN_EVENTS
+    };
+    socket.monitor(&address, events.into())?;
+    let events = context.socket(zmq::PAIR)?;
+    events.set_linger(0)?;
+    events.connect(&address)?;
+    Ok(events)
+}
+
+/// A new one each time.
+fn monitor_address() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("inproc://distlog-events-{number}")
+}
+
+/// The first frame of the next message that is there.
+fn receive(socket: &zmq::Socket) -> Option<Vec<u8>> {
+    let message = socket.recv_bytes(zmq::DONTWAIT).ok()?;
+    while socket.get_rcvmore().unwrap_or(false) {
+        if socket.recv_bytes(zmq::DONTWAIT).is_err() {
+            break;
+        }
+    }
+    Some(message)
 }
 
 /// Waits until something is there on a socket or the waker is used, for `timeout` at most. Returns whether
@@ -136,7 +262,7 @@ pub fn wait<'a>(
     let mut items: Vec<zmq::PollItem<'_>> = sockets
         .into_iter()
         .map(|(socket, what)| {
-            socket.0.as_poll_item(match what {
+            socket.socket.as_poll_item(match what {
                 WaitFor::Message => zmq::POLLIN,
                 WaitFor::Room => zmq::POLLIN | zmq::POLLOUT,
             })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_client::{Endpoints, FailoverTimeouts};
+use distlog_client::{Curve, Endpoints, FailoverTimeouts};
 use distlog_proto::{Channel, Encoding, Environment, ExternalSpanState};
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
@@ -55,6 +55,7 @@ pub fn builder() -> Builder {
             external_span: None,
             timeouts: FailoverTimeouts::default(),
             destination: Destination::Push(String::new()),
+            curve: None,
         },
         environment: None,
     }
@@ -135,6 +136,28 @@ impl Builder {
     /// How long dropping the [`Guard`] may take; 3 seconds if nothing else is said.
     pub fn flush_on_drop(mut self, bound: Duration) -> Builder {
         self.settings.flush_on_drop = bound;
+        self
+    }
+
+    /// Encrypts all that goes to the daemon, and shows each the other's key, by ZeroMQ's CURVE. Without it, the keys
+    /// that `DISTLOG_CURVE_SERVER` (the daemon's public one) and `DISTLOG_CURVE_KEY` (the program's own) name, if they
+    /// are set: paths of files.
+    ///
+    /// `distlogd keys new NAME` makes such files; the daemon has `NAME.pub` in its folder of `clients:`.
+    ///
+    /// ```no_run
+    /// use distlog_layer::Curve;
+    ///
+    /// let curve = Curve::from_files("keys/distlogd.pub", "keys/shop.key")?;
+    /// let (layer, guard) = distlog_layer::builder().curve(curve).connect("tcp://logs.example:5011")?;
+    /// # let _ = (layer, guard);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// With keys nothing is ever sent in plain text. If libzmq was built without CURVE, connecting fails and says how
+    /// to get one that has it.
+    pub fn curve(mut self, curve: Curve) -> Builder {
+        self.settings.curve = Some(curve);
         self
     }
 
@@ -326,7 +349,10 @@ impl Builder {
         settings
     }
 
-    fn start(self) -> Result<(DistlogLayer, Guard), ConnectError> {
+    fn start(mut self) -> Result<(DistlogLayer, Guard), ConnectError> {
+        if self.settings.curve.is_none() {
+            self.settings.curve = Curve::from_env()?;
+        }
         let settings = self.settings_with(environment::variable);
         let bound = settings.flush_on_drop;
         let external_span = settings.external_span;

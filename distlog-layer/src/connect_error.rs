@@ -1,6 +1,6 @@
 //! [`ConnectError`]: why there is no layer.
 
-use distlog_client::EndpointError;
+use distlog_client::{EndpointError, KeyError};
 use distlog_spool::SpoolError;
 
 /// The system did not give what the layer needs, or the address is none.
@@ -40,6 +40,9 @@ pub enum ConnectError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file of keys cannot be used, or libzmq has no CURVE.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// A thread could not be started, or the system does not give what waking it needs.
     #[error("cannot start the sender's thread: {0}")]
     Thread(std::io::Error),
@@ -54,6 +57,7 @@ impl From<EndpointError> for ConnectError {
                 address: endpoint,
                 source: source.into(),
             },
+            EndpointError::Curve(error) => ConnectError::Keys(error),
         }
     }
 }

@@ -109,9 +109,9 @@ pub mod tower;
 
 pub use builder::{Builder, builder};
 pub use connect_error::ConnectError;
-pub use distlog_client::Endpoints;
 #[doc(hidden)]
 pub use distlog_client::FailoverTimeouts;
+pub use distlog_client::{Curve, Endpoints, KeyError, KeyPair, PublicKey};
 #[cfg(feature = "python")]
 pub use distlog_proto::Encoding;
 pub use distlog_proto::trace_context::Outgoing;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_client::{Endpoints, FailoverTimeouts};
+use distlog_client::{Curve, Endpoints, FailoverTimeouts};
 use distlog_proto::{Channel, Encoding, Environment, ExternalSpanState};
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) external_span: Option<ExternalSpanFn>,
     pub(crate) timeouts: FailoverTimeouts,
     pub(crate) destination: Destination,
+    /// Encrypts, with these keys.
+    pub(crate) curve: Option<Curve>,
 }
 
 /// Where the records go.

@@ -6,11 +6,12 @@ pub(crate) const ZMQ: &str =
     "a ZeroMQ address like tcp://127.0.0.1:5010 or ipc:///run/distlog/push";
 pub(crate) const TCP: &str = "an address like 127.0.0.1:5080";
 
-/// Checks a ZeroMQ address: `tcp://HOST:PORT` or `ipc://PATH`. Beyond loopback it needs `plaintext`.
+/// Checks a ZeroMQ address: `tcp://HOST:PORT` or `ipc://PATH`. Beyond loopback it needs to be `protected`, or said
+/// to be open.
 ///
 /// # Errors
 /// What was found and what was expected.
-pub(crate) fn check_zmq(address: &str, plaintext: bool) -> Result<(), String> {
+pub(crate) fn check_zmq(address: &str, protected: bool) -> Result<(), String> {
     if let Some(path) = address.strip_prefix("ipc://") {
         return if path.is_empty() {
             Err(format!("`{address}` names no path: expected {ZMQ}"))
@@ -22,8 +23,9 @@ pub(crate) fn check_zmq(address: &str, plaintext: bool) -> Result<(), String> {
         .strip_prefix("tcp://")
         .and_then(host_of)
         .ok_or_else(|| format!("`{address}` is no address: expected {ZMQ}"))?;
-    let danger = "who could read along and exhaust the memory:";
-    check_reachable(address, host, plaintext, danger)
+    let danger = "who could read along and exhaust the memory: give it `curve: { key: FILE, clients: FOLDER }` \
+                  (`distlogd keys new` makes keys), or";
+    check_reachable(address, host, protected, danger)
 }
 
 /// Checks the address of a TCP receiver: `HOST:PORT`. Beyond loopback it needs to be `protected`, or said to be open.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use distlog_client::Endpoints;
+use distlog_client::{Curve, Endpoints};
 
 use super::connect_error::ConnectError;
 use super::export_worker;
@@ -19,6 +19,7 @@ pub fn builder() -> Builder {
             heartbeat: Duration::from_secs(5),
             max_bytes: 16 << 20,
             spool: None,
+            curve: None,
         },
     }
 }
@@ -67,6 +68,14 @@ impl Builder {
         self
     }
 
+    /// Encrypts all that goes to the daemon, and shows each the other's key. Without it, the keys that
+    /// `DISTLOG_CURVE_SERVER` (the daemon's public one) and `DISTLOG_CURVE_KEY` (the program's own) name, if they are
+    /// set: paths of files, as `distlogd keys new` makes them.
+    pub fn curve(mut self, curve: Curve) -> Builder {
+        self.settings.curve = Some(curve);
+        self
+    }
+
     /// Makes the exporters, for the session receiver of a distlogd, `tcp://HOST:PORT` or `ipc://PATH`, or of one of
     /// several. The daemon need not be there yet. A program that has no use for one of the exporters drops it.
     ///
@@ -74,11 +83,14 @@ impl Builder {
     /// the next one gets what is not acknowledged; when a preferred one is back, the session moves there.
     ///
     /// # Errors
-    /// If an endpoint is none, the spool directory cannot be used, or the system gives no thread.
+    /// If an endpoint is none, the spool directory or the keys cannot be used, or the system gives no thread.
     pub fn connect(
-        self,
+        mut self,
         endpoints: impl Into<Endpoints>,
     ) -> Result<(SpanExporter, LogExporter), ConnectError> {
+        if self.settings.curve.is_none() {
+            self.settings.curve = Curve::from_env()?;
+        }
         let [spans, logs] = export_worker::start(endpoints.into(), self.settings)?;
         Ok((SpanExporter::new(spans), LogExporter::new(logs)))
     }

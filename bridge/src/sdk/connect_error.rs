@@ -1,6 +1,6 @@
 //! [`ConnectError`]: why there are no exporters.
 
-use distlog_client::EndpointError;
+use distlog_client::{EndpointError, KeyError};
 use distlog_spool::SpoolError;
 
 /// The exporters cannot be made.
@@ -20,6 +20,9 @@ pub enum ConnectError {
     /// There is no endpoint.
     #[error("no session endpoint of distlogd is given: expected tcp://HOST:PORT or ipc://PATH")]
     NoEndpoint,
+    /// A file of keys cannot be used, or libzmq has no CURVE.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// The directory of spools cannot be used.
     #[error("no spool: {0}")]
     Spool(#[from] SpoolError),
@@ -40,6 +43,7 @@ impl From<EndpointError> for ConnectError {
                 address: endpoint,
                 reason: source.to_string(),
             },
+            EndpointError::Curve(error) => ConnectError::Keys(error),
         }
     }
 }

@@ -42,6 +42,6 @@ mod spans;
 
 pub use builder::{Builder, builder};
 pub use connect_error::ConnectError;
-pub use distlog_client::Endpoints;
+pub use distlog_client::{Curve, Endpoints, KeyError, KeyPair, PublicKey};
 pub use logs::LogExporter;
 pub use spans::SpanExporter;

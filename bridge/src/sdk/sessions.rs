@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use distlog_client::internal_log::{Reporter, log};
 use distlog_client::{
-    Contexts, DrainConfig, EndpointError, Endpoints, FailoverTimeouts, SessionClient,
+    Contexts, Curve, DrainConfig, EndpointError, Endpoints, FailoverTimeouts, SessionClient,
     SessionConfig, SpoolDrain, Transport,
 };
 use distlog_proto::ProducerId;
@@ -22,6 +22,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 pub(super) struct Sessions {
     endpoints: Endpoints,
     contexts: Contexts,
+    curve: Option<Curve>,
     heartbeat: Duration,
     timeouts: FailoverTimeouts,
     /// With a spool nobody waits for an export and gets its error.
@@ -33,6 +34,7 @@ impl Sessions {
         Sessions {
             contexts: Contexts::new(endpoints.len()),
             endpoints,
+            curve: settings.curve.clone(),
             heartbeat: settings.heartbeat,
             timeouts: FailoverTimeouts {
                 max_backoff: MAX_BACKOFF,
@@ -55,6 +57,7 @@ impl Sessions {
             producer,
             endpoints: self.endpoints.clone(),
             contexts: self.contexts.clone(),
+            curve: self.curve.clone(),
             heartbeat: self.heartbeat,
             timeouts: self.timeouts,
             is_lazy,

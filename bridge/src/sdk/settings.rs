@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use distlog_client::Curve;
+
 /// What was set on the builder.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -11,4 +13,6 @@ pub(super) struct Settings {
     pub(super) max_bytes: usize,
     /// The directory of spools.
     pub(super) spool: Option<PathBuf>,
+    /// Encrypts, with these keys.
+    pub(super) curve: Option<Curve>,
 }

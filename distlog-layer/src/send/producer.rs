@@ -296,11 +296,14 @@ fn open(
     reporter: &Arc<Reporter>,
 ) -> Result<Box<dyn Transport>, EndpointError> {
     Ok(match &settings.destination {
-        Destination::Push(endpoint) => Box::new(Push::open(contexts, endpoint, settings)?),
+        Destination::Push(endpoint) => {
+            Box::new(Push::open(contexts, endpoint, settings, reporter)?)
+        }
         Destination::Session(endpoints) => Box::new(SessionClient::open(SessionConfig {
             producer,
             endpoints: endpoints.clone(),
             contexts: contexts.clone(),
+            curve: settings.curve.clone(),
             heartbeat: settings.heartbeat,
             timeouts: settings.timeouts,
             is_lazy: false,

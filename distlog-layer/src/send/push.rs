@@ -1,10 +1,12 @@
 //! [`Push`]: fire and forget, to a push receiver. What ZeroMQ took for a connected daemon counts as durable.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use distlog_client::internal_log::Reporter;
 use distlog_client::{
-    Contexts, EncodedBatch, EndpointError, Progress, SendStatus, Socket, Transport, UnackedRecords,
-    WaitFor, Waker, wait,
+    Broken, Contexts, Curve, EncodedBatch, EndpointError, Progress, SendStatus, Socket,
+    SocketError, Transport, UnackedRecords, WaitFor, Waker, wait,
 };
 use distlog_proto::session::{ByeReason, Dropped};
 use distlog_proto::{BatchRef, Encoding, RecordRef, Topic};
@@ -16,9 +18,33 @@ const BATCH_QUEUE: i32 = 32;
 /// The same if each is a single record.
 const RECORD_QUEUE: i32 = 4096;
 
+/// Pause after a connection whose handshake failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Where to connect, and how.
+struct Target {
+    contexts: Contexts,
+    address: String,
+    queue: i32,
+    curve: Option<Curve>,
+}
+
+impl Target {
+    fn connect(&self) -> Result<Socket, SocketError> {
+        let curve = self.curve.as_ref();
+        Socket::push(&self.contexts, &self.address, self.queue, curve)
+    }
+}
+
 /// A socket of a push receiver.
 pub(crate) struct Push {
+    target: Target,
     socket: Socket,
+    /// Set: ZeroMQ has given the socket up, and another one takes its place then.
+    replace_at: Option<Instant>,
+    /// Gets what a user must know.
+    reporter: Arc<Reporter>,
+    is_reported: bool,
     topic: Topic,
     heartbeat: Duration,
     /// Records of the batch that went out alone (encodings J and P).
@@ -31,23 +57,36 @@ impl Push {
     /// Begins to connect; whether somebody listens shows later.
     ///
     /// # Errors
-    /// If the address cannot be one, or the system gives no socket.
+    /// If the address cannot be one, libzmq has no CURVE for its keys, or the system gives no socket.
     pub(crate) fn open(
         contexts: &Contexts,
         address: &str,
         settings: &Settings,
+        reporter: &Arc<Reporter>,
     ) -> Result<Push, EndpointError> {
+        if settings.curve.is_some() {
+            Curve::check_supported()?;
+        }
         let queue = match encoder(settings.encoding) {
             None => BATCH_QUEUE,
             Some(_) => RECORD_QUEUE,
         };
-        let socket =
-            Socket::push(contexts, address, queue).map_err(|source| EndpointError::Refused {
-                endpoint: address.to_owned(),
-                source,
-            })?;
+        let target = Target {
+            contexts: contexts.clone(),
+            address: address.to_owned(),
+            queue,
+            curve: settings.curve.clone(),
+        };
+        let socket = target.connect().map_err(|source| EndpointError::Refused {
+            endpoint: address.to_owned(),
+            source,
+        })?;
         Ok(Push {
+            target,
             socket,
+            replace_at: None,
+            reporter: Arc::clone(reporter),
+            is_reported: false,
             topic: Topic {
                 environment: settings.environment,
                 channel: settings.channel,
@@ -58,6 +97,32 @@ impl Push {
             body: Vec::new(),
             last_sent: Instant::now(),
         })
+    }
+
+    /// Replaces a socket that ZeroMQ has given up, after a pause if the daemon refused it.
+    fn mend(&mut self, now: Instant) {
+        match self.socket.broken() {
+            Some(Broken::Disconnected) => self.replace_at = Some(now),
+            Some(broken) => {
+                let address = &self.target.address;
+                self.reporter.report(format_args!(
+                    "no connection with {address}: {broken}; trying again"
+                ));
+                self.is_reported = true;
+                self.replace_at = Some(now + RETRY_AFTER);
+            }
+            None => {}
+        }
+        if self.replace_at.is_some_and(|at| now >= at)
+            && let Ok(socket) = self.target.connect()
+        {
+            self.socket = socket;
+            self.replace_at = None;
+        }
+        if self.is_reported && self.socket.has_room() {
+            self.is_reported = false;
+            self.reporter.recovered();
+        }
     }
 
     fn send_rest(&mut self, batch: &[u8]) -> SendStatus {
@@ -97,7 +162,8 @@ impl Push {
 }
 
 impl Transport for Push {
-    fn work(&mut self, records: &mut dyn UnackedRecords, _: Instant) -> Progress {
+    fn work(&mut self, records: &mut dyn UnackedRecords, now: Instant) -> Progress {
+        self.mend(now);
         let Some(EncodedBatch { to, bytes }) = records.next_batch() else {
             self.beat(&records.source());
             return Progress::Idle;

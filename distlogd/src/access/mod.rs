@@ -4,9 +4,12 @@
 //! `tokens_file.rs` the file that lists them, `tokens.rs` that file while the daemon runs: it is read anew when it
 //! changes. `bearer.rs` reads the header of a request. `session_cookie.rs` has what a browser gets instead of a token,
 //! `attempts.rs` how often somebody may try.
+//!
+//! Keys, for the ZeroMQ receivers: `curve/`.
 
 mod attempts;
 mod bearer;
+pub(crate) mod curve;
 mod rights;
 mod session_cookie;
 mod token;

@@ -3,10 +3,8 @@
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
 //! prints its schema; `permissions/` says what others can read; `notify.rs` tells systemd. The other commands ask a
 //! running daemon, by `client.rs`, which has `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by
-//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `token.rs` makes
-//! tokens. `table.rs`
-//! aligns columns.
-//! `output.rs` is how all of them speak.
+//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `keys.rs` makes
+//! keys, `token.rs` tokens. `table.rs` aligns columns. `output.rs` is how all of them speak.
 
 mod agent;
 mod check;
@@ -15,6 +13,7 @@ mod delete;
 mod diff;
 mod drain;
 mod find;
+mod keys;
 mod listing;
 mod notify;
 mod output;
@@ -161,6 +160,9 @@ enum Command {
         /// The configuration, in YAML.
         file: PathBuf,
     },
+    /// Make keys, by which programs and daemons know each other.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
 }
@@ -284,6 +286,7 @@ pub fn main_from(
             drain::drain(cli.config.as_deref(), &cli.drain, &cli.owner, add)
         }
         None => run::run(cli.config.as_deref(), add),
+        Some(Command::Keys(command)) => keys::keys(command),
         Some(Command::Check { file }) => check::check(&file, add),
         Some(Command::Token(command)) => token::token(command),
         Some(Command::Schema) => check::schema(),

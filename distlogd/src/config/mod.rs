@@ -3,8 +3,8 @@
 //! ```yaml
 //! listen:
 //!   push: tcp://localhost:5010      # ZeroMQ: tcp://HOST:PORT or ipc://PATH; localhost is 127.0.0.1 and ::1;
-//!                                   #   beyond loopback push: { bind: 'tcp://0.0.0.0:5010', plaintext: true }
-//!   session: tcp://localhost:5011
+//!                                   #   beyond loopback with keys, as session:, or else plaintext: true
+//!   session: { bind: 'tcp://0.0.0.0:5011', curve: { key: keys/distlogd.key, clients: keys/clients } }
 //!   otlp_grpc: localhost:4317
 //!   otlp_http: localhost:4318       # for web pages { bind: 'localhost:4318', cors: ['https://shop.example'] }
 //!   http: localhost:5080            # port 0 is chosen and printed; `off` closes a receiver; for further names of
@@ -65,5 +65,5 @@ pub use document::schema;
 pub use fault::{Fault, Faults};
 pub(crate) use list::read_list;
 pub use load::load;
-pub use receivers::{Http, Tls};
+pub use receivers::{Curve, Http, Tls, Zmq};
 pub use sections::{Config, Drain, Entry, Keep, Limits, Listen, Store, SyncPolicy};

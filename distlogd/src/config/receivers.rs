@@ -56,6 +56,37 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
 }
 
+/// A receiver by ZeroMQ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zmq {
+    /// `tcp://HOST:PORT` or `ipc://PATH`; as `localhost` both loopback addresses.
+    pub bind: String,
+    /// Only those with keys connect.
+    pub curve: Option<Curve>,
+}
+
+impl<T: Into<String>> From<T> for Zmq {
+    fn from(bind: T) -> Zmq {
+        Zmq {
+            bind: bind.into(),
+            curve: None,
+        }
+    }
+}
+
+/// Keys, as `distlogd keys new` makes them: those of this daemon, and those of its clients.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "files like { key: keys/distlogd.key, clients: keys/clients }"
+)]
+pub struct Curve {
+    /// File with this daemon's keys.
+    pub key: PathBuf,
+    /// Folder with the public keys of those who may connect (`NAME.pub`); read anew when it changes.
+    pub clients: PathBuf,
+}
+
 /// A receiver written as a map; an address alone is its `bind`.
 pub(super) trait Receiver: serde::de::DeserializeOwned {
     /// An example of an address.
@@ -99,7 +130,9 @@ macro_rules! receiver {
 
 receiver! {
     /// A receiver that speaks ZeroMQ.
-    Zmq, ZMQ, check_zmq {}
+    ZmqReceiver, ZMQ, check_zmq,
+    /// Only those with keys connect, and all is encrypted.
+    curve: Curve {}
 }
 receiver! {
     /// The receiver of OTLP over gRPC.
@@ -163,9 +196,12 @@ fn web_origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Origin, D::E
     values::scalar(deserializer, expected, origin)
 }
 
-impl From<Zmq> for String {
-    fn from(receiver: Zmq) -> String {
-        receiver.bind
+impl From<ZmqReceiver> for Zmq {
+    fn from(receiver: ZmqReceiver) -> Zmq {
+        Zmq {
+            bind: receiver.bind,
+            curve: receiver.curve,
+        }
     }
 }
 

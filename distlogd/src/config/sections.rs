@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::fault::Fault;
-use super::receivers::{self, Http};
+use super::receivers::{self, Http, Zmq};
 use super::sensitive::Sensitive;
 use crate::processors::{Kind, StartAt};
 use crate::values::{self, show_duration, show_size};
@@ -80,13 +80,13 @@ impl From<PathBuf> for Drain {
 )]
 pub struct Listen {
     /// ZeroMQ address of the receiver that takes records without acknowledging them.
-    #[serde(deserialize_with = "receivers::read::<receivers::Zmq, _, _>")]
-    #[schemars(schema_with = "receivers::schema::<receivers::Zmq>")]
-    pub push: Option<String>,
+    #[serde(deserialize_with = "receivers::read::<receivers::ZmqReceiver, _, _>")]
+    #[schemars(schema_with = "receivers::schema::<receivers::ZmqReceiver>")]
+    pub push: Option<Zmq>,
     /// ZeroMQ address of the receiver that acknowledges.
-    #[serde(deserialize_with = "receivers::read::<receivers::Zmq, _, _>")]
-    #[schemars(schema_with = "receivers::schema::<receivers::Zmq>")]
-    pub session: Option<String>,
+    #[serde(deserialize_with = "receivers::read::<receivers::ZmqReceiver, _, _>")]
+    #[schemars(schema_with = "receivers::schema::<receivers::ZmqReceiver>")]
+    pub session: Option<Zmq>,
     /// `host:port` for OTLP over gRPC.
     #[serde(deserialize_with = "receivers::read::<receivers::Grpc, _, _>")]
     #[schemars(schema_with = "receivers::schema::<receivers::Grpc>")]
@@ -162,9 +162,12 @@ impl Listen {
         fn bind(http: &Option<Http>) -> Option<&str> {
             http.as_ref().map(|http| http.bind.as_str())
         }
+        fn zmq(zmq: &Option<Zmq>) -> Option<&str> {
+            zmq.as_ref().map(|zmq| zmq.bind.as_str())
+        }
         [
-            ("push", self.push.as_deref()),
-            ("session", self.session.as_deref()),
+            ("push", zmq(&self.push)),
+            ("session", zmq(&self.session)),
             ("otlp_grpc", bind(&self.otlp_grpc)),
             ("otlp_http", bind(&self.otlp_http)),
             ("http", bind(&self.http)),

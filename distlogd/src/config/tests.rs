@@ -38,8 +38,8 @@ fn nothing_at_all_is_a_configuration() {
     ] {
         let config = load(text, "x").unwrap_or_else(|faults| panic!("{text:?}: {faults}"));
         let listen = &config.listen;
-        assert_eq!(listen.push.as_deref(), Some("tcp://localhost:5010"));
-        assert_eq!(listen.session.as_deref(), Some("tcp://localhost:5011"));
+        assert_eq!(listen.push, Some("tcp://localhost:5010".into()));
+        assert_eq!(listen.session, Some("tcp://localhost:5011".into()));
         assert_eq!(listen.otlp_grpc, Some("localhost:4317".into()));
         assert_eq!(listen.otlp_http, Some("localhost:4318".into()));
         assert_eq!(listen.http, Some("localhost:5080".into()));
@@ -90,7 +90,7 @@ drain: [/var/spool/shop]
         "x",
     )
     .unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(config.listen.session.as_deref(), Some("tcp://0.0.0.0:0"));
+    assert_eq!(config.listen.session, Some("tcp://0.0.0.0:0".into()));
     assert_eq!(
         (
             config
@@ -615,5 +615,27 @@ fn the_documentation_s_examples_fit_the_schema_and_the_loader() {
         let value: serde_json::Value = serde_saphyr::from_str(wrong).unwrap();
         assert!(!schema.is_valid(&value), "{wrong}");
         assert!(load(wrong, "wrong").is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_zeromq_receiver_beyond_loopback_has_keys_or_says_that_it_has_none() {
+    let listen = |receiver: &str| load(&format!("listen: {{ session: {receiver} }}"), "x");
+    let config = listen("{ bind: 'tcp://0.0.0.0:0', curve: { key: a.key, clients: b } }").unwrap();
+    let curve = config.listen.session.unwrap().curve.unwrap();
+    assert_eq!((curve.key, curve.clients), ("a.key".into(), "b".into()));
+    for (receiver, fault) in [
+        ("tcp://0.0.0.0:0", "curve: { key: FILE, clients: FOLDER }"),
+        (
+            "{ bind: 'tcp://0.0.0.0:0', plaintext: true, curve: { key: a, clients: b } }",
+            "exclude each other",
+        ),
+        (
+            "{ bind: 'tcp://0.0.0.0:0', curve: { key: a } }",
+            "`clients` is missing",
+        ),
+    ] {
+        let faults = listen(receiver).unwrap_err().to_string();
+        assert!(faults.contains(fault), "{receiver}: {faults}");
     }
 }

@@ -1,4 +1,8 @@
-//! Binds a ZeroMQ socket.
+//! Binds ZeroMQ sockets.
+
+use super::Receiver;
+use crate::access::curve::{GuardedSocket, Zap};
+use crate::config::Zmq;
 
 /// A receiver cannot be bound to its address.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +22,56 @@ impl BindError {
     }
 }
 
-/// Binds a socket that `set` has set up; `*` or 0 as port takes a free one. Gives the address that it is bound to.
-pub(super) fn bind(
-    context: &zmq::Context,
-    kind: zmq::SocketType,
-    endpoint: &str,
-    set: impl Fn(&zmq::Socket) -> Result<(), zmq::Error>,
-) -> Result<(zmq::Socket, String), BindError> {
-    crate::listen::bind_zmq(context, kind, endpoint, set)
-        .map_err(|reason| BindError::new(endpoint, reason))
+/// The sockets of all receivers, in one context.
+pub(super) struct ZmqSockets {
+    context: zmq::Context,
+    /// If one of them has keys.
+    zap: Option<Zap>,
+}
+
+impl ZmqSockets {
+    pub(super) fn new() -> ZmqSockets {
+        ZmqSockets {
+            context: zmq::Context::new(),
+            zap: None,
+        }
+    }
+
+    /// Binds a socket that `set` has set up; `*` or 0 as port takes a free one. Gives the address that it is bound to.
+    pub(super) fn bind(
+        &mut self,
+        receiver: &'static str,
+        kind: zmq::SocketType,
+        config: &Zmq,
+        set: impl Fn(&zmq::Socket) -> Result<(), zmq::Error>,
+    ) -> Result<(GuardedSocket, String), BindError> {
+        let endpoint = &config.bind;
+        let fail = |reason: String| BindError::new(endpoint, reason);
+        let Some(curve) = &config.curve else {
+            let bound = crate::listen::bind_zmq(&self.context, kind, endpoint, set);
+            let (socket, address) = bound.map_err(fail)?;
+            return Ok((GuardedSocket::new(socket, None), address));
+        };
+        // Before the socket: libzmq lets everybody in for whom nobody can be asked.
+        let zap = match self.zap.take() {
+            Some(zap) => zap,
+            None => Zap::open(&self.context).map_err(fail)?,
+        };
+        let zap = self.zap.insert(zap);
+        let keys = zap.read(receiver, curve).map_err(fail)?;
+        let set = |socket: &zmq::Socket| {
+            set(socket)?;
+            keys.set_on(socket)
+        };
+        let bound = crate::listen::bind_zmq(&self.context, kind, endpoint, set);
+        let (socket, address) = bound.map_err(fail)?;
+        let socket = zap.guard(socket, keys.clone());
+        let socket = socket.map_err(|error| fail(error.to_string()))?;
+        Ok((socket, address))
+    }
+
+    /// What answers for their keys: to be started with the receivers, and to end after them.
+    pub(super) fn into_zap(self) -> Option<Box<dyn Receiver>> {
+        self.zap.map(|zap| Box::new(zap) as Box<dyn Receiver>)
+    }
 }

@@ -20,6 +20,7 @@ use std::io;
 use tokio::runtime::Handle;
 
 pub use bind::BindError;
+use bind::ZmqSockets;
 
 use crate::access::TokenFiles;
 use crate::config::{Config, Http};
@@ -44,13 +45,13 @@ impl Receivers {
         runtime: &Handle,
         shutdown: Shutdown,
     ) -> Result<Receivers, BindError> {
-        let (listen, zmq) = (&config.listen, zmq::Context::new());
+        let (listen, mut zmq) = (&config.listen, ZmqSockets::new());
         let mut list = registered;
         if !config.drain.is_empty() {
             list.push(Box::new(dead_spools::DeadSpools::new(config.drain.clone())));
         }
-        if let Some(address) = &listen.session {
-            list.push(Box::new(session::Session::bind(&zmq, address)?));
+        if let Some(config) = &listen.session {
+            list.push(Box::new(session::Session::bind(&mut zmq, config)?));
         }
         let otlp = otlp::State::default();
         let mut tokens_of = |http: &Http| {
@@ -66,9 +67,10 @@ impl Receivers {
             let bound = otlp::Otlp::bind_http(http, &listen.limits, otlp, runtime)?;
             list.push(Box::new(bound.with_tokens(tokens_of(http)?)));
         }
-        if let Some(address) = &listen.push {
-            list.push(Box::new(push::Push::bind(&zmq, address)?));
+        if let Some(config) = &listen.push {
+            list.push(Box::new(push::Push::bind(&mut zmq, config)?));
         }
+        list.extend(zmq.into_zap());
         Ok(Receivers { list, shutdown })
     }
 

@@ -12,8 +12,10 @@ use distlog_proto::{Encoding, Record, Topic};
 use distlog_python::{json, pickle};
 use distlog_store::MAX_BATCH;
 
-use super::bind::{BindError, bind};
+use super::bind::{BindError, ZmqSockets};
 use super::python_batches::PythonBatches;
+use crate::access::curve::{GuardedSocket, REVOKED};
+use crate::config::Zmq;
 use crate::intake::Closed;
 use crate::receiver::{Endpoint, Receiver, ReceiverContext, SubmitError};
 use crate::shutdown::Waker;
@@ -29,7 +31,7 @@ const MAX_COLLECTED: usize = 4096;
 pub(super) struct Push {
     endpoint: String,
     /// Until it is started.
-    socket: Option<zmq::Socket>,
+    socket: Option<GuardedSocket>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -37,9 +39,9 @@ impl Push {
     /// Binds. `*` or 0 as port takes a free one.
     ///
     /// # Errors
-    /// If the address is in use or is none.
-    pub(super) fn bind(context: &zmq::Context, endpoint: &str) -> Result<Push, BindError> {
-        let (socket, endpoint) = bind(context, zmq::PULL, endpoint, |socket| {
+    /// If the address is in use or is none, or its keys cannot be read.
+    pub(super) fn bind(sockets: &mut ZmqSockets, config: &Zmq) -> Result<Push, BindError> {
+        let (socket, endpoint) = sockets.bind(PUSH, zmq::PULL, config, |socket| {
             socket.set_linger(0)?;
             socket.set_rcvhwm(HIGH_WATER_MARK)?;
             socket.set_maxmsgsize(MAX_BATCH as i64)
@@ -90,7 +92,7 @@ impl Receiver for Push {
 }
 
 struct Server {
-    socket: zmq::Socket,
+    socket: GuardedSocket,
     waker: Arc<Waker>,
     context: ReceiverContext,
     batches: PythonBatches,
@@ -147,6 +149,11 @@ impl Server {
             };
             frames += 1;
             body = body.or(Some(frame).filter(|_| frames == 2));
+        }
+        if let Err(detail) = self.socket.check(&mut first) {
+            let peer = first.gets("Peer-Address");
+            self.context.rejected.report(PUSH, REVOKED, peer, detail);
+            return Ok(true);
         }
         let fault = match (Topic::parse(&first), body) {
             (Ok(topic), Some(body)) if frames == 2 => self.body(topic, body)?,

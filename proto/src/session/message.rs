@@ -174,6 +174,8 @@ numbered! {
         Forged = 6 "forged",
         /// The daemon has as many sessions as it can.
         Busy = 7 "busy",
+        /// The client may not, or no longer, send.
+        Unauthorized = 8 "unauthorized",
     }
 }
 

@@ -4,6 +4,7 @@ mod across_processes;
 mod bad_input;
 mod beside;
 mod clocks;
+mod curve;
 mod deep;
 mod delivery;
 mod earlier_version;

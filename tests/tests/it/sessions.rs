@@ -10,7 +10,7 @@ const CLIENT: &str = env!("CARGO_BIN_EXE_e2e-client");
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_e2e-distlogd");
 
 /// Silence alone makes no task lost here.
-const TO_FILE: &str = "
+pub(super) const TO_FILE: &str = "
 lost_after: 1h
 processors:
   everything: { file: { path: all.jsonl } }
@@ -18,8 +18,8 @@ rules:
   - to: [everything]";
 
 /// A client that logs when it is told to.
-struct Client {
-    process: Process,
+pub(super) struct Client {
+    pub(super) process: Process,
     /// The task that it leaves open.
     task: String,
     answers: usize,
@@ -27,11 +27,16 @@ struct Client {
 
 impl Client {
     /// Its records have the numbers from `first` on.
-    fn start(daemons: &[&str], first: u64, settings: &[(&str, &str)]) -> Client {
+    pub(super) fn start(daemons: &[&str], first: u64, settings: &[(&str, &str)]) -> Client {
         let address = format!("session={}", daemons.join(","));
+        Client::start_at(&address, first, settings)
+    }
+
+    /// The address is as `e2e-client` is told it.
+    pub(super) fn start_at(address: &str, first: u64, settings: &[(&str, &str)]) -> Client {
         let mut process = Process::start(
             Command::new(CLIENT)
-                .args([&address, "batch", "keep-on", &first.to_string()])
+                .args([address, "batch", "keep-on", &first.to_string()])
                 .envs(settings.iter().copied())
                 .stdin(Stdio::piped()),
         );
@@ -44,12 +49,12 @@ impl Client {
     }
 
     /// Logs so many more records; says how many it has logged and how many of them were dropped.
-    fn log(&mut self, more: u64) -> (u64, u64) {
+    pub(super) fn log(&mut self, more: u64) -> (u64, u64) {
         self.ask(&more.to_string())
     }
 
     /// Waits until everything has arrived.
-    fn flush(&mut self) -> (u64, u64) {
+    pub(super) fn flush(&mut self) -> (u64, u64) {
         self.ask("flush")
     }
 
@@ -82,13 +87,13 @@ fn parsed(daemon: &Daemon) -> Vec<Value> {
 }
 
 /// The numbers that the daemon's file has, in its order.
-fn numbers(daemon: &Daemon) -> Vec<u64> {
+pub(super) fn numbers(daemon: &Daemon) -> Vec<u64> {
     let numbers = |record: &Value| record["fields"]["n"].as_u64();
     parsed(daemon).iter().filter_map(numbers).collect()
 }
 
 /// Waits until the file has so many numbers, and asserts that they are `0..count`, each once, in order.
-fn expect_all(daemon: &Daemon, count: u64) {
+pub(super) fn expect_all(daemon: &Daemon, count: u64) {
     let found = eventually("all records", || {
         let found = numbers(daemon);
         if found.len() as u64 >= count {

@@ -14,6 +14,7 @@ use distlog_proto::{BatchRef, ProducerId, Topic};
 use super::super::authorize::{Authorized, authorize};
 use super::router_socket::{Message, Peer};
 use super::store_events::{StoreEvent, StoreEvents};
+use crate::access::curve::REVOKED;
 use crate::intake::{Closed, Stored};
 use crate::liveness::ProducerEnd;
 use crate::receiver::ReceiverContext;
@@ -122,10 +123,18 @@ impl Handler {
         let Message {
             peer,
             address,
+            refused,
             head,
             body,
             frames,
         } = message;
+        if let Some(detail) = refused {
+            self.fault(REVOKED, address.as_deref(), &detail);
+            self.cut(&peer);
+            let refused = Refused::new(RefusedReason::Unauthorized, detail);
+            self.replies.push((peer, ToClient::Refused(refused)));
+            return Ok(());
+        }
         let said = match ToDaemon::decode(&head) {
             Ok(said) => said,
             Err(_) if Topic::parse(&head).is_ok() => {

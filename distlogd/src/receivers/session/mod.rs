@@ -18,7 +18,9 @@ use std::thread::JoinHandle;
 
 use distlog_store::MAX_BATCH;
 
-use super::bind::{BindError, bind};
+use super::bind::{BindError, ZmqSockets};
+use crate::access::curve::GuardedSocket;
+use crate::config::Zmq;
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use handler::Handler;
 use router_socket::RouterSocket;
@@ -30,8 +32,12 @@ const NAME: &str = "the session receiver";
 const RECEIVE_HIGH_WATER_MARK: i32 = 64;
 /// Replies waiting in the socket for each connection. Clients ask again for one that does not fit.
 const SEND_HIGH_WATER_MARK: i32 = 256;
-/// A silent connection is pinged after so long, and closed after three times that, in milliseconds.
-const HEARTBEAT_MS: i32 = 5_000;
+/// The system asks a silent connection whether it still is, after so long and at this interval, in seconds. Not
+/// libzmq's heartbeats: libzmq 4.3.5 aborts the process (`!_io_error`) when one is due of a connection that broke while
+/// its input was stopped.
+const KEEPALIVE_SECONDS: i32 = 5;
+/// Questions without an answer after which it is closed.
+const KEEPALIVE_PROBES: i32 = 3;
 /// Time for the last replies to leave, in milliseconds.
 const LINGER_MS: i32 = 1_000;
 
@@ -39,7 +45,7 @@ const LINGER_MS: i32 = 1_000;
 pub(super) struct Session {
     endpoint: String,
     /// Until it is started.
-    socket: Option<zmq::Socket>,
+    socket: Option<GuardedSocket>,
     thread: Option<JoinHandle<()>>,
     stopped: Arc<OnceLock<()>>,
 }
@@ -48,15 +54,17 @@ impl Session {
     /// Binds. `*` or 0 as port takes a free one.
     ///
     /// # Errors
-    /// If the address is in use or is none.
-    pub(super) fn bind(context: &zmq::Context, endpoint: &str) -> Result<Session, BindError> {
-        let (socket, endpoint) = bind(context, zmq::ROUTER, endpoint, |socket| {
+    /// If the address is in use or is none, or its keys cannot be read.
+    pub(super) fn bind(sockets: &mut ZmqSockets, config: &Zmq) -> Result<Session, BindError> {
+        let (socket, endpoint) = sockets.bind("session", zmq::ROUTER, config, |socket| {
             socket.set_linger(LINGER_MS)?;
             socket.set_rcvhwm(RECEIVE_HIGH_WATER_MARK)?;
             socket.set_sndhwm(SEND_HIGH_WATER_MARK)?;
             socket.set_maxmsgsize(MAX_BATCH as i64)?;
-            socket.set_heartbeat_ivl(HEARTBEAT_MS)?;
-            socket.set_heartbeat_timeout(3 * HEARTBEAT_MS)?;
+            socket.set_tcp_keepalive(1)?;
+            socket.set_tcp_keepalive_idle(KEEPALIVE_SECONDS)?;
+            socket.set_tcp_keepalive_intvl(KEEPALIVE_SECONDS)?;
+            socket.set_tcp_keepalive_cnt(KEEPALIVE_PROBES)?;
             // A reply to a client that is gone is an error, not dropped in silence.
             socket.set_router_mandatory(true)
         })?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::curve::GuardedSocket;
 use crate::shutdown::Waker;
 
 /// A connection, by the routing id that the socket gave it.
@@ -12,6 +13,8 @@ pub(super) type Peer = Arc<[u8]>;
 pub(super) struct Message {
     pub(super) peer: Peer,
     pub(super) address: Option<String>,
+    /// Why it is not to be read: its sender's key was removed.
+    pub(super) refused: Option<String>,
     /// The first frame.
     pub(super) head: zmq::Message,
     /// The second one.
@@ -22,7 +25,7 @@ pub(super) struct Message {
 
 /// The receiver's socket.
 pub(super) struct RouterSocket {
-    socket: zmq::Socket,
+    socket: GuardedSocket,
 }
 
 /// Why a reply was not sent.
@@ -35,7 +38,7 @@ pub(super) enum Unsent {
 }
 
 impl RouterSocket {
-    pub(super) fn new(socket: zmq::Socket) -> RouterSocket {
+    pub(super) fn new(socket: GuardedSocket) -> RouterSocket {
         RouterSocket { socket }
     }
 
@@ -64,6 +67,7 @@ impl RouterSocket {
         let mut message = Message {
             peer: peer.into(),
             address: None,
+            refused: None,
             head: zmq::Message::new(),
             body: None,
             frames: 0,
@@ -77,6 +81,7 @@ impl RouterSocket {
             match message.frames {
                 1 => {
                     message.address = frame.gets("Peer-Address").map(str::to_owned);
+                    message.refused = self.socket.check(&mut frame).err();
                     message.head = frame;
                 }
                 2 => message.body = Some(frame.to_vec()),

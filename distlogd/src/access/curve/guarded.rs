@@ -1,0 +1,60 @@
+//! [`GuardedSocket`]: the socket of a receiver, with or without keys.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::clients::Clients;
+
+/// A bound socket. If it has keys, messages are checked as well: a connection stays open when its key is removed.
+pub(crate) struct GuardedSocket {
+    socket: zmq::Socket,
+    clients: Option<Arc<Clients>>,
+}
+
+impl GuardedSocket {
+    /// Without `clients` everybody may send who can connect.
+    pub(crate) fn new(socket: zmq::Socket, clients: Option<Arc<Clients>>) -> GuardedSocket {
+        GuardedSocket { socket, clients }
+    }
+
+    /// Checks the key of a message's sender. `frame` is the first one after the sender's address.
+    ///
+    /// # Errors
+    /// Why it is not to be read.
+    pub(crate) fn check(&self, frame: &mut zmq::Message) -> Result<(), String> {
+        let Some(clients) = &self.clients else {
+            return Ok(());
+        };
+        let key = frame.gets("User-Id").and_then(|text| text.parse().ok());
+        match key {
+            Some(key) if clients.has(key) => Ok(()),
+            Some(key) => Err(format!(
+                "the key {key} is no longer in {}",
+                clients.folder().display()
+            )),
+            None => Err("the connection has no key".to_owned()),
+        }
+    }
+}
+
+impl Deref for GuardedSocket {
+    type Target = zmq::Socket;
+
+    fn deref(&self) -> &zmq::Socket {
+        &self.socket
+    }
+}
+
+impl Drop for GuardedSocket {
+    /// ZeroMQ's thread would wait for ever with an event that nobody reads.
+    fn drop(&mut self) {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        if self.clients.is_some() {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let _ = self
+                .socket
+                .monitor(&format!("inproc://distlog-no-events-{number}"), 0);
+        }
+    }
+}

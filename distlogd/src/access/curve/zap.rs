@@ -1,0 +1,281 @@
+//! [`Zap`]: answers libzmq, which asks for the key of each connection, and reports who was refused.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use distlog_client::{Curve, KeyPair, PublicKey};
+
+use super::clients::Clients;
+use super::guarded::GuardedSocket;
+use crate::config;
+use crate::receiver::{Endpoint, Receiver, ReceiverContext};
+use crate::self_telemetry::RejectedInput;
+
+const NAME: &str = "the check of keys";
+/// libzmq asks there, within each context.
+const ADDRESS: &str = "inproc://zeromq.zap.01";
+/// It looks so often whether it is to end.
+const TICK: Duration = Duration::from_millis(100);
+/// It looks so often whether the folders of keys have changed.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Time for a handshake, in milliseconds.
+const HANDSHAKE_MS: i32 = 10_000;
+/// Handshakes that end before keys are compared: a client without CURVE, with a wrong key of the daemon, or altered
+/// bytes on the way.
+const FAILED_HANDSHAKES: i32 = zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL as i32;
+/// Of those, the client wants another mechanism (`ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH`).
+const MECHANISM_MISMATCH: u32 = 0x1100_0002;
+
+/// The keys of one receiver.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiverKeys {
+    /// Its name, by which libzmq asks, too.
+    receiver: &'static str,
+    own: KeyPair,
+    clients: Arc<Clients>,
+}
+
+impl ReceiverKeys {
+    /// Sets up a socket that is not bound yet.
+    ///
+    /// # Errors
+    /// What libzmq says.
+    pub(crate) fn set_on(&self, socket: &zmq::Socket) -> Result<(), zmq::Error> {
+        socket.set_curve_server(true)?;
+        socket.set_curve_secretkey(self.own.expose_secret())?;
+        socket.set_zap_domain(self.receiver)?;
+        socket.set_handshake_ivl(HANDSHAKE_MS)
+    }
+}
+
+/// The thread that answers. libzmq lets everybody in for whom nobody answers, so it outlives the receivers.
+pub(crate) struct Zap {
+    context: zmq::Context,
+    requests: Option<zmq::Socket>,
+    receivers: Vec<Watched>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A receiver with keys.
+struct Watched {
+    keys: ReceiverKeys,
+    /// What libzmq tells of its connections.
+    events: zmq::Socket,
+}
+
+impl Zap {
+    /// Of a context without bound sockets.
+    ///
+    /// # Errors
+    /// Why it is not possible: for people.
+    pub(crate) fn open(context: &zmq::Context) -> Result<Zap, String> {
+        Curve::check_supported().map_err(|_| {
+            "this distlogd was built with a libzmq without CURVE: build it from its repository, whose zmq-sys has it"
+        })?;
+        let open = || {
+            let requests = context.socket(zmq::REP)?;
+            requests.set_linger(0)?;
+            requests.bind(ADDRESS)?;
+            Ok(requests)
+        };
+        Ok(Zap {
+            context: context.clone(),
+            requests: Some(open().map_err(|error: zmq::Error| error.to_string())?),
+            receivers: Vec::new(),
+            stop: Arc::default(),
+            thread: None,
+        })
+    }
+
+    /// Reads the keys of a receiver, whose socket is then to be guarded.
+    ///
+    /// # Errors
+    /// If they cannot be read: for people.
+    pub(crate) fn read(
+        &self,
+        receiver: &'static str,
+        config: &config::Curve,
+    ) -> Result<ReceiverKeys, String> {
+        Ok(ReceiverKeys {
+            receiver,
+            own: KeyPair::read(&config.key).map_err(|error| error.to_string())?,
+            clients: self.clients(&config.clients)?,
+        })
+    }
+
+    /// The keys of a folder, which several receivers may share.
+    fn clients(&self, folder: &Path) -> Result<Arc<Clients>, String> {
+        let mut known = self.receivers.iter().map(|known| &known.keys.clients);
+        match known.find(|known| known.folder() == folder) {
+            Some(known) => Ok(Arc::clone(known)),
+            None => Clients::open(folder).map(Arc::new),
+        }
+    }
+
+    /// Answers for the bound socket of a receiver, and watches it.
+    ///
+    /// # Errors
+    /// What libzmq says.
+    pub(crate) fn guard(
+        &mut self,
+        socket: zmq::Socket,
+        keys: ReceiverKeys,
+    ) -> Result<GuardedSocket, zmq::Error> {
+        let address = format!("inproc://distlog-events-{}", keys.receiver);
+        socket.monitor(&address, FAILED_HANDSHAKES)?;
+        let events = self.context.socket(zmq::PAIR)?;
+        events.set_linger(0)?;
+        events.connect(&address)?;
+        let clients = Arc::clone(&keys.clients);
+        self.receivers.push(Watched { keys, events });
+        Ok(GuardedSocket::new(socket, Some(clients)))
+    }
+}
+
+impl Receiver for Zap {
+    /// Nobody connects to it from outside.
+    fn endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    fn start(&mut self, context: ReceiverContext) -> io::Result<()> {
+        let Some(requests) = self.requests.take() else {
+            return Ok(());
+        };
+        let answering = Answering {
+            requests,
+            receivers: std::mem::take(&mut self.receivers),
+            rejected: Arc::clone(&context.rejected),
+            stop: Arc::clone(&self.stop),
+        };
+        let supervisor = context.supervisor;
+        let thread = std::thread::Builder::new().name("keys".into());
+        self.thread = Some(thread.spawn(move || {
+            let _watched = supervisor.watch(NAME);
+            if let Err(error) = answering.run() {
+                tracing::error!("{NAME} has failed: {error}");
+                supervisor.fail(NAME);
+            }
+        })?);
+        Ok(())
+    }
+
+    /// It takes nothing that must be stored.
+    fn is_stopped(&self) -> bool {
+        true
+    }
+
+    fn wait(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // The supervisor hears of a panic.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+struct Answering {
+    requests: zmq::Socket,
+    receivers: Vec<Watched>,
+    rejected: Arc<RejectedInput>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Answering {
+    fn run(self) -> Result<(), zmq::Error> {
+        let mut looked = Instant::now();
+        while !self.stop.load(Ordering::Relaxed) {
+            let events = self.receivers.iter().map(|one| &one.events);
+            let sockets = std::iter::once(&self.requests).chain(events);
+            let mut items: Vec<zmq::PollItem<'_>> = sockets
+                .map(|socket| socket.as_poll_item(zmq::POLLIN))
+                .collect();
+            match zmq::poll(&mut items, TICK.as_millis() as i64) {
+                Ok(_) | Err(zmq::Error::EINTR) => {}
+                Err(error) => return Err(error),
+            }
+            if looked.elapsed() >= LOOK_INTERVAL {
+                looked = Instant::now();
+                self.receivers
+                    .iter()
+                    .for_each(|one| one.keys.clients.look());
+            }
+            while let Ok(request) = self.requests.recv_multipart(zmq::DONTWAIT) {
+                let answer = self.answer(&request);
+                self.requests.send_multipart(answer, 0)?;
+            }
+            self.receivers.iter().for_each(|one| self.report(one));
+        }
+        Ok(())
+    }
+
+    /// Version, request id, status code and text, user id (a key's text, which messages then have) and metadata.
+    fn answer(&self, request: &[Vec<u8>]) -> [Vec<u8>; 6] {
+        let [_, id, domain, address, _, mechanism, credentials @ ..] = request else {
+            let id = request.get(1).cloned().unwrap_or_default();
+            return answer(&id, "500", "");
+        };
+        if mechanism == b"NULL" {
+            // libzmq asks for sockets without keys, too. To one with keys it lets nobody come without.
+            return answer(id, "200", "");
+        }
+        let receiver = self
+            .receivers
+            .iter()
+            .find(|one| one.keys.receiver.as_bytes() == domain);
+        let key = match credentials {
+            [key] if mechanism == b"CURVE" => <[u8; 32]>::try_from(&key[..]).ok(),
+            _ => None,
+        };
+        let (Some(Watched { keys, .. }), Some(key)) = (receiver, key.map(PublicKey::from)) else {
+            return answer(id, "400", "");
+        };
+        if keys.clients.has(key) {
+            return answer(id, "200", &key.to_string());
+        }
+        let peer = String::from_utf8_lossy(address);
+        let detail = format_args!(
+            "the key {key} is not in {}",
+            keys.clients.folder().display()
+        );
+        self.rejected
+            .report(keys.receiver, "unknown key", Some(&peer), detail);
+        answer(id, "400", "")
+    }
+
+    /// Reports handshakes that ended before keys were compared. libzmq does not say whose they were.
+    fn report(&self, watched: &Watched) {
+        while let Ok(event) = watched.events.recv_multipart(zmq::DONTWAIT) {
+            let value = event
+                .first()
+                .and_then(|frame| frame.get(2..6)?.try_into().ok());
+            let (reason, detail) = match value.map(u32::from_ne_bytes) {
+                Some(MECHANISM_MISMATCH) => (
+                    "no key",
+                    "it speaks plain text, and this receiver only with keys",
+                ),
+                _ => (
+                    "bad handshake",
+                    "it has another key than the daemon's, or bytes were altered on the way",
+                ),
+            };
+            self.rejected
+                .report(watched.keys.receiver, reason, None, detail);
+        }
+    }
+}
+
+fn answer(id: &[u8], status: &str, user: &str) -> [Vec<u8>; 6] {
+    let text = if status == "200" { "OK" } else { "unknown key" };
+    [
+        b"1.0".into(),
+        id.into(),
+        status.into(),
+        text.into(),
+        user.into(),
+        Vec::new(),
+    ]
+}
