@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::listen::Peer;
+
 /// Attempts of one peer in each [`WINDOW`].
 const MAX_ATTEMPTS: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(1);
@@ -13,12 +15,12 @@ const MAX_PEERS: usize = 10_000;
 
 /// Counts the attempts of each peer.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts(Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>);
+pub(crate) struct Attempts(Mutex<HashMap<Option<Peer>, (Instant, u32)>>);
 
 impl Attempts {
     /// Counts an attempt; false if it is one too many.
-    pub(crate) fn admit(&self, peer: Option<IpAddr>) -> bool {
-        let now = Instant::now();
+    pub(crate) fn admit(&self, address: Option<IpAddr>) -> bool {
+        let (peer, now) = (address.map(Peer::from), Instant::now());
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_over = |since: &Instant| now.duration_since(*since) >= WINDOW;
         if peers.len() >= MAX_PEERS {
@@ -53,5 +55,15 @@ mod tests {
             attempts.admit(peer(n));
         }
         assert!(attempts.0.lock().unwrap().len() <= MAX_PEERS + 1);
+    }
+
+    #[test]
+    fn all_addresses_of_one_machine_are_one() {
+        let attempts = Attempts::default();
+        let v6 = |n: u16| Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n]));
+        for n in 0..100 {
+            attempts.admit(v6(n));
+        }
+        assert_eq!(attempts.0.lock().unwrap().len(), 1);
     }
 }

@@ -22,6 +22,7 @@ use std::sync::OnceLock;
 pub(crate) use connections::TooMany;
 pub use origin::Origin;
 pub(crate) use origin::{Guard, Refused, is_host, origin};
+pub(crate) use peer::Peer;
 pub(crate) use serve::{Bound, Caller, Protocol};
 #[cfg(feature = "tls")]
 pub(crate) use tls::check as check_tls;
