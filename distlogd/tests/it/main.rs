@@ -25,6 +25,7 @@ mod permissions;
 mod redaction;
 mod session;
 mod severities;
+mod stalled;
 mod status;
 mod strict_json;
 mod tail;

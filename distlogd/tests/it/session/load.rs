@@ -5,20 +5,13 @@ use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
 use distlog_proto::session::{Ack, Rewind, ToClient};
-use rustix::process::{Resource, getrlimit, setrlimit};
 
+use crate::kit::allow_many_files;
 use crate::kit::in_process::*;
 use crate::kit::session_client::*;
 
 /// Bytes of a record's message, and the offsets that it covers.
 const PIECE: u64 = 32 << 10;
-
-/// Two hundred clients need more files than some systems allow at first, and the tests beside need some too.
-fn allow_many_files() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).unwrap();
-}
 
 #[test]
 fn two_hundred_clients_that_send_all_they_may_get_through() {
