@@ -83,9 +83,20 @@ pub struct ClientProcesses(Vec<Client>);
 impl ClientProcesses {
     /// Starts so many in `folder`, and waits until each is ready.
     pub fn start(count: usize, folder: &Path, arguments: &[String]) -> ClientProcesses {
+        ClientProcesses::start_with(count, folder, arguments, &[])
+    }
+
+    /// As [`ClientProcesses::start`], with these variables in their environment.
+    pub fn start_with(
+        count: usize,
+        folder: &Path,
+        arguments: &[String],
+        variables: &[(&str, &str)],
+    ) -> ClientProcesses {
         let start = |_| {
             let mut child = Command::new(program())
                 .args(arguments)
+                .envs(variables.iter().copied())
                 .current_dir(folder)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())

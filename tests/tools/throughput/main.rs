@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --bin throughput                 # a table, and target/bench/throughput.json
 //! cargo run --release --bin throughput -- growth       # docs/performance/*.svg, and target/bench/growth.json
+//! cargo run --release --bin throughput -- curve        # what keys cost
 //! cargo run --release --bin throughput -- otlp         # OTLP in and out, beside rotel; target/bench/otlp.json
 //! cargo run --release --bin throughput -- soak         # an hour; exit code 1 if anything grows
 //! ```
@@ -14,11 +15,12 @@
 //!
 //! Read it in this order: `load.rs` (what clients log) with `lines.rs` and `frames.rs` (clients of the others),
 //! `client_processes.rs` (client processes), `measure.rs`, `probe.rs` (latency), `variant.rs` (our daemon), `peers/`
-//! (the others), `row.rs` (the table); then `growth/`, `otlp/` and `soak.rs`. What it shares with `search` is in
-//! `tests/src/bench/`.
+//! (the others), `row.rs` (the table); then `curve.rs`, `growth/`, `otlp/` and `soak.rs`. What it shares with
+//! `search` is in `tests/src/bench/`.
 
 mod client_processes;
 mod clients;
+mod curve;
 mod frames;
 mod growth;
 mod lines;
@@ -69,6 +71,8 @@ enum Part {
     Growth(growth::Options),
     /// What many clients cost beside few.
     Clients(clients::Options),
+    /// What keys cost (CURVE).
+    Curve(curve::Options),
     /// What OTLP costs on its way in and out again.
     Otlp(otlp::Options),
     /// Whether anything grows in an hour of steady work that should not.
@@ -104,6 +108,7 @@ fn main() -> ExitCode {
         None => table(&cli.options),
         Some(Part::Growth(options)) => growth::run(&options),
         Some(Part::Clients(options)) => clients::run(&options),
+        Some(Part::Curve(options)) => curve::run(&options),
         Some(Part::Otlp(options)) => otlp::run(&options),
         Some(Part::Soak(options)) => return soak::run(&options),
         Some(Part::Client(load)) => load.run(),
