@@ -65,5 +65,5 @@ pub use document::schema;
 pub use fault::{Fault, Faults};
 pub(crate) use list::read_list;
 pub use load::load;
-pub use receivers::{Curve, Http, Tls, Zmq};
+pub use receivers::{Curve, Http, Zmq};
 pub use sections::{Config, Drain, Entry, Keep, Limits, Listen, Store, SyncPolicy};

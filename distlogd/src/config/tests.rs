@@ -595,7 +595,15 @@ fn the_documentation_s_examples_fit_the_schema_and_the_loader() {
     let schema = jsonschema::validator_for(&schema).unwrap();
     let examples = examples();
     assert!(examples.len() >= 5, "{examples:#?}");
+    // Their certificate and key exist.
+    let folder = tempfile::tempdir().unwrap();
+    let pair = rcgen::generate_simple_self_signed(vec!["logs.example".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("cert.pem"), pair.cert.pem()).unwrap();
+    let key = pair.signing_key.serialize_pem();
+    std::fs::write(folder.path().join("key.pem"), key).unwrap();
+    let tls = format!(" {}/", folder.path().display());
     for text in &examples {
+        let text = &text.replace(" tls/", &tls);
         if let Err(faults) = load(text, "example") {
             panic!("{faults}\n{text}");
         }

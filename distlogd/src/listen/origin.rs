@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_page_is_its_own_by_scheme_host_and_port() {
-        let tls = Some(crate::config::Tls {
+        let tls = Some(crate::config::receivers::Tls {
             cert: "cert.pem".into(),
             key: "key.pem".into(),
             client_ca: None,

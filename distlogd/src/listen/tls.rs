@@ -13,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{CertificateError, Error, RootCertStore, ServerConfig};
 
 use crate::certificates::{FileError, authorities, certificates, private_key, provider};
-use crate::config::Tls;
+use crate::config::receivers::Tls;
 use crate::tls_error::{date, outside};
 
 /// The files are looked at not more often.

@@ -1,6 +1,5 @@
 //! Clients that open connections and let them lie: others are served all the same.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -119,9 +118,9 @@ fn half_a_handshake_is_no_place_either() {
     allow_many_files();
     let folder = tempfile::tempdir().unwrap();
     let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    fs::write(folder.path().join("cert.pem"), pair.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("cert.pem"), pair.cert.pem()).unwrap();
     let key = pair.signing_key.serialize_pem();
-    fs::write(folder.path().join("key.pem"), key).unwrap();
+    std::fs::write(folder.path().join("key.pem"), key).unwrap();
     let listen = "{ push: off, session: off, otlp_grpc: off, otlp_http: off, \
                   http: { bind: 'localhost:0', tls: { cert: cert.pem, key: key.pem } } }";
     let daemon = Daemon::listening(DISTLOGD, &[], folder.path(), listen, "");
