@@ -5,6 +5,8 @@
 //! certificates, `handshake.rs` lets in or says why not. `origin.rs` decides which web pages may ask.
 
 mod connections;
+#[cfg(test)]
+mod connections_tests;
 #[cfg(feature = "tls")]
 mod handshake;
 mod metered;
