@@ -99,7 +99,7 @@ impl Cursor {
     }
 
     /// Fills `out` with the next batches, until they have about `max_bytes` or no more are durable; it is empty if
-    /// there are none. At least one batch is given, however large. If the position is inside of a batch, that batch is
+    /// there are none, or if none of those that were read is shown and the position tells where to go on. At least one batch is given, however large. If the position is inside of a batch, that batch is
     /// given whole: its records before the position ([`Batch::first`](super::Batch::first) tells) are to be passed
     /// over.
     ///
@@ -119,7 +119,8 @@ impl Cursor {
                 out.retain(|bytes| shows(bytes));
             }
             match stepped {
-                Ok(true) if out.is_empty() => {}
+                // Who sees some batches only may wait for the next one for long: he is asked whether he still wants it.
+                Ok(true) if out.is_empty() && self.shows.is_none() => {}
                 Ok(_) => break Ok(progress),
                 // What was read or skipped before stands; the error comes again.
                 Err(_) if !out.is_empty() || progress.skipped() > 0 => break Ok(progress),

@@ -7,7 +7,10 @@ use std::fmt::{self, Write};
 use distlog_proto::wire::field::record;
 use distlog_proto::wire::put;
 
-use crate::record::redact::{Policy, Redact};
+use crate::record::redact::{Policy, REDACTED, Redact};
+
+/// The field that holds an error; what hides it hides the error of a task, too.
+pub(crate) const ERROR: &str = "error";
 
 /// Writes text behind what is there, up to a length of the buffer; then counts what does not fit.
 pub(crate) struct TextWriter<'a> {
@@ -112,6 +115,20 @@ pub(crate) fn error(out: &mut Vec<u8>, policy: Policy<impl Redact>, error: &(dyn
 /// `Error`, of which only the text is known.
 pub(crate) fn error_text(out: &mut Vec<u8>, policy: Policy<impl Redact>, what: fmt::Arguments<'_>) {
     put::nested(out, record::ERROR, |out| text(out, 2, policy, what));
+}
+
+/// `Error`, as `put` writes it, or that it is hidden. `name`: of the field that it is.
+pub(crate) fn error_of<R: Redact>(
+    out: &mut Vec<u8>,
+    policy: Policy<R>,
+    name: &str,
+    put: impl FnOnce(&mut Vec<u8>, Policy<R>),
+) {
+    if policy.redaction.hides(name) {
+        error_text(out, Policy::only(policy.limit), format_args!("{REDACTED}"));
+    } else {
+        put(out, policy);
+    }
 }
 
 /// Copies a sequence of fields with one number to fields with another, both below 16.

@@ -12,14 +12,13 @@ use tracing_core::{Event, Field};
 
 use crate::record::capture::{self, Captured, MARK};
 use crate::record::encode;
+use crate::record::encode::ERROR;
 use crate::record::field::FieldWriter;
 use crate::record::redact::{Policy, ProducerPolicy, REDACTED, Redact};
 use crate::record::remote_parent::{self, RemoteParent};
 
 /// The field that holds the readable text.
 const MESSAGE: &str = "message";
-/// The field that holds an error.
-const ERROR: &str = "error";
 
 /// The methods of [`Visit`] for values that are written as they are, with the visitor's `put`.
 macro_rules! record_plain {
@@ -175,12 +174,7 @@ impl<'a, R: Redact> EventVisitor<'a, R> {
     fn put_error(&mut self, name: &str, put: impl FnOnce(&mut Vec<u8>, Policy<R>)) {
         if self.error.is_none() {
             let start = self.out.len();
-            if self.policy.redaction.hides(name) {
-                let policy = Policy::only(self.policy.limit);
-                encode::error_text(self.out, policy, format_args!("{REDACTED}"));
-            } else {
-                put(self.out, self.policy);
-            }
+            encode::error_of(self.out, self.policy, name, put);
             self.error = Some(start..self.out.len());
         }
     }

@@ -12,7 +12,7 @@ use tracing_core::Dispatch;
 use tracing_core::span::Id;
 use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
-use crate::record::encode;
+use crate::record::encode::{self, ERROR};
 use crate::record::field::FieldWriter;
 use crate::record::redact::Redact;
 use crate::record::val::to_value;
@@ -151,7 +151,9 @@ impl Task {
     pub fn fail(&self, error: &(dyn Error + 'static)) -> &Task {
         self.own(|producer, span| {
             let mut encoded = Vec::new();
-            encode::error(&mut encoded, producer.policy(), error);
+            encode::error_of(&mut encoded, producer.policy(), ERROR, |out, policy| {
+                encode::error(out, policy, error);
+            });
             decide(span, OutcomePriority::Said, Outcome::Failed, encoded);
         });
         self
@@ -265,7 +267,9 @@ fn result_of(producer: &Producer, span: &SpanRef<'_, Registry>, result: &impl Ta
 
 fn failed(producer: &Producer, span: &SpanRef<'_, Registry>, why: &str) {
     let mut encoded = Vec::new();
-    encode::error_text(&mut encoded, producer.policy(), format_args!("{why}"));
+    encode::error_of(&mut encoded, producer.policy(), ERROR, |out, policy| {
+        encode::error_text(out, policy, format_args!("{why}"));
+    });
     if let Some(task) = task_of(span) {
         task.set_result(Err(encoded));
     }

@@ -140,6 +140,24 @@ fn messages_and_errors_are_fields_too() {
 }
 
 #[test]
+fn errors_of_tasks_are_hidden_as_those_of_events() {
+    let hide = |builder: Builder| builder.redact(["error"]);
+    let records = records_with(hide, || {
+        let result: Result<(), _> = task!("returns").run(|| Err(failure("secret")));
+        assert!(result.is_err());
+        task!("says").fail(&failure("secret"));
+    });
+    let ends: Vec<_> = records.iter().filter_map(|r| r.error.as_ref()).collect();
+    assert_eq!(ends.len(), 2, "{records:#?}");
+    for error in ends {
+        assert_eq!(
+            (error.message.as_str(), error.chain.len()),
+            ("[redacted]", 0)
+        );
+    }
+}
+
+#[test]
 fn patterns_are_redacted_in_every_text() {
     let other: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3".parse().unwrap();
     let records = records_with(patterns, || {

@@ -30,8 +30,8 @@ impl Right {
     }
 }
 
-/// What a request needs. What says nothing needs the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a request needs, the least first. What says nothing needs the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Needs {
     /// Nothing: it tells nothing about records.
     Nothing,

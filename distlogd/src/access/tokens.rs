@@ -76,6 +76,8 @@ struct State {
     /// What was read last, whether it was good or not; `None`: there was no file.
     version: Option<Version>,
     looked: Instant,
+    /// What was there at the last look: it is read once it stays, and nobody is about to write it.
+    seen: Option<Version>,
 }
 
 /// Tells a file from what it was before.
@@ -109,6 +111,7 @@ impl Tokens {
                 list,
                 version: Some(version),
                 looked: Instant::now(),
+                seen: Some(version),
             }),
         })))
     }
@@ -157,7 +160,9 @@ impl Tokens {
         state.looked = Instant::now();
         let path = &self.0.path;
         let version = fs::metadata(path).ok().as_ref().map(Version::of);
-        if version == state.version {
+        let stays = version == state.seen;
+        state.seen = version;
+        if version == state.version || !stays {
             return state;
         }
         match read(path) {
@@ -199,7 +204,19 @@ fn read(path: &Path) -> Result<(Version, Vec<Arc<Token>>), TokensError> {
         .take(MAX_FILE)
         .read_to_string(&mut text)
         .map_err(failed)?;
-    if metadata.mode() & 0o077 != 0 {
+    if metadata.mode() & 0o022 != 0 {
+        let why = "others can write to it, and so say who may ask: chmod 600 it";
+        return Err(failed(io::Error::other(why)));
+    }
+    let own = rustix::process::geteuid().as_raw();
+    if ![0, own].contains(&metadata.uid()) && own != 0 {
+        let why = format!(
+            "it belongs to the user {}: chown it to {own}",
+            metadata.uid()
+        );
+        return Err(failed(io::Error::other(why)));
+    }
+    if metadata.mode() & 0o044 != 0 {
         tracing::warn!("other users can open {shown}, which says who may ask: chmod 600 {shown}");
     }
     let list = parse(&text, &shown)?;
@@ -213,10 +230,13 @@ fn read(path: &Path) -> Result<(Version, Vec<Arc<Token>>), TokensError> {
 mod tests {
     use super::*;
 
-    /// Has the file looked at now.
+    /// Has the file looked at until it stays.
     fn look(tokens: &Tokens) {
-        let state = &mut tokens.0.state.lock().unwrap();
-        state.looked = Instant::now().checked_sub(LOOK_INTERVAL).unwrap();
+        for _ in 0..2 {
+            let long_ago = Instant::now().checked_sub(LOOK_INTERVAL).unwrap();
+            tokens.0.state.lock().unwrap().looked = long_ago;
+            drop(tokens.state());
+        }
     }
 
     fn line(name: &str, secret: &str, rest: &str) -> String {
@@ -244,7 +264,7 @@ mod tests {
         fs::write(&path, [line("one", "1", ""), line("two", "2", "")].concat()).unwrap();
         assert_eq!(check("2"), Ok("two".into()));
         assert!(tokens.holds(&one));
-        for broken in ["- {", "- { name: two }"] {
+        for broken in ["- {", "- { name: two }", "", "\n"] {
             fs::write(&path, broken).unwrap();
             assert_eq!(check("1"), Ok("one".into()), "{broken}");
         }
@@ -253,6 +273,37 @@ mod tests {
         fs::write(&path, line("two", "2", ", services: [shop]")).unwrap();
         assert_eq!(check("1"), Err(Denied::Unknown));
         assert!(!tokens.holds(&one) && check("2").is_ok());
+        fs::write(&path, "# There is none.\n").unwrap();
+        assert_eq!(check("2"), Err(Denied::Unknown));
+    }
+
+    #[test]
+    fn a_file_is_read_when_nobody_writes_it_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.yaml");
+        let both = [line("one", "1", ""), line("two", "2", "")].concat();
+        fs::write(&path, &both).unwrap();
+        let tokens = Tokens::open(&path).unwrap();
+        let look_once = || {
+            let long_ago = Instant::now().checked_sub(LOOK_INTERVAL).unwrap();
+            tokens.0.state.lock().unwrap().looked = long_ago;
+            tokens.check("2", Needs::Read).is_ok()
+        };
+        fs::write(&path, line("one", "1", "")).unwrap();
+        assert!(look_once(), "half of it may be there");
+        fs::write(&path, [&both, "# as it was\n"].concat()).unwrap();
+        assert!(look_once() && look_once() && look_once());
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_is_not_taken() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.yaml");
+        fs::write(&path, line("one", "1", "")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        let error = Tokens::open(&path).unwrap_err().to_string();
+        assert!(error.contains("others can write to it"), "{error}");
     }
 
     #[test]

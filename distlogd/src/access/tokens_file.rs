@@ -34,8 +34,8 @@ pub(crate) struct Entry {
     #[serde(deserialize_with = "hash")]
     pub(crate) hash: Hash,
     pub(crate) may: Vec<Right>,
-    #[serde(default)]
-    pub(crate) services: Vec<String>,
+    #[serde(default, deserialize_with = "services")]
+    pub(crate) services: Option<Vec<String>>,
     #[serde(default, deserialize_with = "expires")]
     pub(crate) expires: Option<SystemTime>,
 }
@@ -58,6 +58,11 @@ fn hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash, D::Error> {
     values::scalar(deserializer, expected, Hash::parse)
 }
 
+/// A key without a value is a list without a name, and no key that is left out: that would be a token for all services.
+fn services<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
+}
+
 fn expires<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
     let expected = "a time like 2027-01-31T00:00:00Z";
     values::scalar(deserializer, expected, |text| {
@@ -77,7 +82,7 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Vec<Token>, Faults> {
         name: entry.name,
         hash: entry.hash,
         may: entry.may,
-        services: (!entry.services.is_empty()).then(|| Services::new(entry.services)),
+        services: entry.services.map(Services::new),
         expires: entry.expires,
     };
     Ok(entries.into_iter().map(token).collect())
@@ -98,7 +103,12 @@ pub(crate) fn check(before: &[Entry], entry: &Entry) -> Result<(), String> {
             "the token `{name}` may do nothing: expected ingest, read or admin in `may`"
         ));
     }
-    if !entry.services.is_empty() {
+    if let Some(services) = &entry.services {
+        if services.iter().all(String::is_empty) {
+            return Err(format!(
+                "the token `{name}` reads no service: name some in `services`, or leave it out for all of them"
+            ));
+        }
         if !entry.may.contains(&Right::Read) {
             return Err(format!(
                 "`services` says what the token `{name}` may read, and it may not read: add `read` to `may`"
@@ -126,6 +136,7 @@ pub(crate) fn append(path: &Path, entry: &Entry) -> Result<(), AppendError> {
         move |error| AppendError::File { what, path, error }
     };
     let old = match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => HEAD.to_owned(),
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => HEAD.to_owned(),
         Err(error) => return Err(cannot("read")(error)),
@@ -180,10 +191,9 @@ fn line(entry: &Entry) -> String {
         entry.hash,
         may.join(", ")
     );
-    if !entry.services.is_empty() {
+    if let Some(services) = &entry.services {
         // A text of JSON is one of YAML, too.
-        let names = entry
-            .services
+        let names = services
             .iter()
             .map(|name| serde_json::json!(name).to_string());
         let names: Vec<String> = names.collect();
@@ -256,7 +266,7 @@ mod tests {
         has(4, "expected a token like { name: NAME");
         assert_eq!(
             faults("a: b")[0].2,
-            "found a map, expected a list of tokens"
+            "found a map, expected a list of tokens; `[]` has none"
         );
     }
 
@@ -271,6 +281,11 @@ mod tests {
                 .2
                 .contains("cannot be limited")
         );
+        // Not a token for all of them.
+        for none in ["[]", "", "['']", "null"] {
+            let text = format!("- {{ name: a, hash: '{ZEROS}', may: [read], services: {none} }}");
+            assert!(faults(&text)[0].2.contains("reads no service"), "{none}");
+        }
     }
 
     #[test]
@@ -281,7 +296,7 @@ mod tests {
             name: name.into(),
             hash: Hash::of(fill),
             may: vec![Right::Ingest, Right::Read],
-            services: vec!["shop".into(), "web: 'x' \"y\"".into()],
+            services: Some(vec!["shop".into(), "web: 'x' \"y\"".into()]),
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000)),
         };
         append(&path, &entry("one", "1")).unwrap();

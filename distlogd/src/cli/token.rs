@@ -86,7 +86,7 @@ fn new(args: NewArgs) -> u8 {
         name: args.name,
         hash: secret.hash(),
         may,
-        services: args.services,
+        services: (!args.services.is_empty()).then_some(args.services),
         expires: args.expires.map(|left| SystemTime::now() + left),
     };
     let FileArgs { file } = args.file;

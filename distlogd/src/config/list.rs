@@ -9,7 +9,7 @@ use super::deserialize::read;
 use super::fault::Faults;
 use super::node::{Node, Tree};
 
-/// Reads a list; an empty file is an empty one. `check` checks each item, with those before it, for what no type can.
+/// Reads a list; a file of comments is an empty one, an empty file is none. `check` checks each item, with those before it, for what no type can.
 ///
 /// # Errors
 /// All faults; `file` is its name in them, `what` are its items in words.
@@ -23,7 +23,8 @@ pub(crate) fn read_list<T: DeserializeOwned>(
     let (mut faults, mut faulty) = (Vec::new(), HashSet::new());
     conflicts::duplicate_keys(&document, &mut faults, &mut faulty);
     let mut items = Vec::new();
-    if matches!(document.tree, Tree::Null | Tree::List(_)) {
+    let is_empty = matches!(document.tree, Tree::Null) && !text.trim().is_empty();
+    if is_empty || matches!(document.tree, Tree::List(_)) {
         for node in document.children() {
             let known = faults.len();
             let Some(item) = read(node, faulty.clone(), &mut faults) else {
@@ -37,7 +38,7 @@ pub(crate) fn read_list<T: DeserializeOwned>(
             items.push(item);
         }
     } else {
-        let message = format!("found {document}, expected a list of {what}");
+        let message = format!("found {document}, expected a list of {what}; `[]` has none");
         faults.push(document.place.fault(message));
     }
     if faults.is_empty() {

@@ -87,9 +87,12 @@ impl RouteNeeds {
             method => method,
         };
         let known = self.0.get(path.as_str());
-        let mut known = known.into_iter().flatten();
-        let found = known.find(|(of, _)| of == method);
-        found.map_or_else(Needs::default, |(_, needs)| *needs)
+        let known = || known.into_iter().flatten();
+        let found = known().find(|(of, _)| of == method);
+        // Who may ask there is told which methods there are.
+        let least = || known().map(|(_, needs)| *needs).min();
+        let needs = found.map(|(_, needs)| *needs).or_else(least);
+        needs.unwrap_or_default()
     }
 
     #[cfg(test)]
@@ -389,15 +392,18 @@ mod tests {
                 vec![(Method::GET, needs), (Method::POST, needs)],
             )
         });
+        let mut needs = HashMap::from(needs);
+        needs.insert("/gets".to_owned(), vec![(Method::GET, Needs::Read)]);
         let guard = Guard::new("http", &"127.0.0.1:5080".into());
         let rejected = Arc::new(RejectedInput::new(Metrics::default()));
         let sign_in = SignIn::new(tokens.clone(), "5080", false);
-        let before = (guard, RouteNeeds(HashMap::from(needs)), rejected);
+        let before = (guard, RouteNeeds(needs), rejected);
         let limit = Box::new(|_: &Services| Router::new());
         let admission = Admission::by_token(before, tokens, sign_in, limit);
         let read = |body: Bytes| async move { body };
         let app = Router::new()
             .route("/reads", get(|| async {}).post(read))
+            .route("/gets", get(|| async {}))
             .route("/all", post(read))
             .route("/deletes", post(read))
             .route("/forgotten", post(read))
@@ -424,6 +430,10 @@ mod tests {
             ("/reads", Some("Basic YTpi".to_owned()), 401),
             ("/reads", Some(token("sends")), 403),
             ("/deletes", Some(token("reads")), 403),
+            // Another method of a path needs what the path does.
+            ("/gets", None, 401),
+            ("/gets", Some(token("sends")), 403),
+            ("/gets", Some(token("reads")), 405),
             // Of it nothing is said.
             ("/forgotten", None, 401),
             ("/forgotten", Some(token("reads")), 403),
@@ -481,7 +491,9 @@ mod tests {
             assert!(cookie.split("; ").any(|known| known == part), "{cookie}");
         }
         let cookie = cookie.split(';').next().unwrap();
-        let signed = ("cookie", cookie);
+        // Other programs of this host have cookies, too.
+        let cookies = format!("name=Jürgen; {cookie}; a");
+        let signed = ("cookie", &*cookies);
         assert_eq!(
             status(&app, "/deletes", &[signed, own], Body::from("a")).await,
             200

@@ -66,12 +66,14 @@ impl SignIn {
     }
 
     fn id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        // Those of other programs of this host come, too, and may be anything.
         let cookies = headers.get_all(COOKIE).iter();
-        let mut cookies = cookies
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|cookie| cookie.trim().split_once('='));
-        cookies.find_map(|(name, value)| (name == self.cookie).then_some(value))
+        let cookies = cookies.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+        let mut cookies = cookies.filter_map(|cookie| {
+            let (name, value) = std::str::from_utf8(cookie).ok()?.trim().split_once('=')?;
+            (name == self.cookie).then_some(value)
+        });
+        cookies.next()
     }
 
     /// Sends a browser to the page, and back afterwards.
@@ -128,15 +130,6 @@ impl SignIn {
     }
 
     async fn sign_in(&self, peer: Option<IpAddr>, request: Request) -> Answered {
-        if !self.attempts.admit(peer) {
-            let why = "Too many attempts: try again in a few seconds.";
-            let mut response = sign_in_page::sign_in("/", Some(why));
-            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("2"));
-            return Ok((response, Some("too many attempts")));
-        }
         let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(request.into_body(), MAX_FORM));
         let body = body.await.ok().and_then(Result::ok);
         let form = body
@@ -149,6 +142,16 @@ impl SignIn {
         let secret = secret.map_or("", |(_, secret)| secret.trim());
         let token = match self.tokens.check(secret, Needs::Read) {
             Ok(token) => token,
+            // Who has a token is let in whoever else tries from his address.
+            Err(_) if !self.attempts.admit(peer) => {
+                let why = "Too many attempts: try again in a few seconds.";
+                let mut response = sign_in_page::sign_in("/", Some(why));
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                response
+                    .headers_mut()
+                    .insert(RETRY_AFTER, HeaderValue::from_static("2"));
+                return Ok((response, Some("too many attempts")));
+            }
             Err(denied) => {
                 let why = match &denied {
                     Denied::Lacks { .. } => {

@@ -65,11 +65,15 @@ impl OwnRecords {
         for mut record in records {
             record.offset = *next;
             *next += 1;
-            // The environment and channel are those of the task that it is about.
+            // What is said of a task is its service's: who may read of that reads it, and nobody else.
             record.source = Source {
-                environment: record.source.environment,
-                channel: record.source.channel,
-                ..self.source.clone()
+                producer: self.source.producer,
+                host: self.source.host.clone(),
+                process_id: self.source.process_id,
+                ..match record.task {
+                    Some(_) => record.source,
+                    None => self.source.clone(),
+                }
             };
             if !writer.takes(&record.source) || writer.len() >= BATCH_BYTES {
                 self.submit(&mut writer, from, record.offset);

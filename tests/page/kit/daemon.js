@@ -1,7 +1,7 @@
 // A real daemon in a folder of its own, on free ports.
 
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -42,7 +42,9 @@ export class Daemon {
   async revoke(name) {
     const file = join(this.#folder, "tokens.yaml");
     const lines = (await readFile(file, "utf8")).split("\n");
-    await writeFile(file, lines.filter((line) => !line.includes(`name: '${name}'`)).join("\n"));
+    const left = lines.filter((line) => !line.includes(`name: '${name}'`)).join("\n");
+    await writeFile(`${file}.new`, left.trim() === "" ? "[]" : left, { mode: 0o600 });
+    await rename(`${file}.new`, file);
   }
 
   /** Kills it without a chance to clean up. */

@@ -49,7 +49,9 @@ fn revoke(folder: &Path, name: &str) {
         .lines()
         .filter(|line| !line.contains(&format!("name: '{name}'")));
     let left: Vec<&str> = left.collect();
-    std::fs::write(&path, left.join("\n")).unwrap();
+    let aside = folder.join("tokens.new");
+    std::fs::write(&aside, left.join("\n")).unwrap();
+    std::fs::rename(&aside, &path).unwrap();
 }
 
 fn by_http(daemon: &Daemon, token: Option<&str>) -> u16 {
