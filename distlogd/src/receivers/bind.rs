@@ -65,9 +65,7 @@ impl ZmqSockets {
         };
         let bound = crate::listen::bind_zmq(&self.context, kind, endpoint, set);
         let (socket, address) = bound.map_err(fail)?;
-        let socket = zap.guard(socket, keys.clone());
-        let socket = socket.map_err(|error| fail(error.to_string()))?;
-        Ok((socket, address))
+        Ok((zap.guard(socket, keys.clone()), address))
     }
 
     /// What answers for their keys: to be started with the receivers, and to end after them.

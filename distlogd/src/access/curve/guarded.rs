@@ -2,7 +2,6 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::clients::Clients;
 
@@ -43,18 +42,5 @@ impl Deref for GuardedSocket {
 
     fn deref(&self) -> &zmq::Socket {
         &self.socket
-    }
-}
-
-impl Drop for GuardedSocket {
-    /// ZeroMQ's thread would wait for ever with an event that nobody reads.
-    fn drop(&mut self) {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        if self.clients.is_some() {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let _ = self
-                .socket
-                .monitor(&format!("inproc://distlog-no-events-{number}"), 0);
-        }
     }
 }

@@ -36,12 +36,10 @@ fn who_has_a_known_key_logs_and_all_others_are_refused_until_they_have_one() {
     let mut mistaken = keyed.client(&session, 200, "stranger", "shop");
     mistaken.log(10);
     expect_said(&mut mistaken, "another key than this program expects");
-    keyed.expect_refused("session", "bad handshake", "another key than the daemon's");
 
     let mut plain = Client::start_at(&session, 300, &[]);
     plain.log(10);
     expect_said(&mut plain, "takes only connections with keys");
-    keyed.expect_refused("session", "no key", "speaks plain text");
     expect_all(&keyed.daemon, 100);
 
     keyed.admit("stranger");
@@ -65,7 +63,6 @@ fn push_wants_keys_too() {
     let mut plain = Client::start_at(&push, 100, &[]);
     plain.log(10);
     expect_said(&mut plain, "takes only connections with keys");
-    keyed.expect_refused("push", "no key", "speaks plain text");
     assert_eq!(numbers(&keyed.daemon), [0; 0]);
     keyed.admit("till");
     till.flush();
