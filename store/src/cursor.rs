@@ -99,9 +99,9 @@ impl Cursor {
     }
 
     /// Fills `out` with the next batches, until they have about `max_bytes` or no more are durable; it is empty if
-    /// there are none, or if none of those that were read is shown and the position tells where to go on. At least one batch is given, however large. If the position is inside of a batch, that batch is
-    /// given whole: its records before the position ([`Batch::first`](super::Batch::first) tells) are to be passed
-    /// over.
+    /// there are none, or if none of those that were read is shown: the position tells where to go on. At least one
+    /// batch is given, however large. If the position is inside of a batch, that batch is given whole: its records
+    /// before the position ([`Batch::first`](super::Batch::first) tells) are to be passed over.
     ///
     /// # Errors
     /// If a file cannot be read for a reason that may pass; the cursor stays where it was, nothing is lost by asking

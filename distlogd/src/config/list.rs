@@ -9,7 +9,8 @@ use super::deserialize::read;
 use super::fault::Faults;
 use super::node::{Node, Tree};
 
-/// Reads a list; a file of comments is an empty one, an empty file is none. `check` checks each item, with those before it, for what no type can.
+/// Reads a list; a file of comments is an empty one, an empty file is none. `check` checks each item, with those before
+/// it, for what no type can.
 ///
 /// # Errors
 /// All faults; `file` is its name in them, `what` are its items in words.
