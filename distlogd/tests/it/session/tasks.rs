@@ -77,6 +77,15 @@ fn who_says_that_it_is_over_leaves_lost_tasks_and_who_moves_does_not() {
         tree.contains("its process ended before the task did"),
         "{tree}"
     );
+    // What the daemon says of it is its service's: who may read of that sees it, and nobody else.
+    let lost = get(
+        &daemon,
+        "/api/v1/stats?by=service&filter=outcome%20%3D%3D%20'lost'",
+    );
+    assert!(
+        lost.contains("\"shop\"") && !lost.contains("distlogd"),
+        "{lost}"
+    );
 
     // It was not over after all: its own end counts.
     let mut back = Client::join(&context, &daemon, id(1), 2);
