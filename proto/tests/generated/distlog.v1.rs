@@ -619,6 +619,8 @@ pub mod refused {
         Forged = 6,
         /// The daemon has as many sessions as it can.
         Busy = 7,
+        /// The client may not, or no longer, send.
+        Unauthorized = 8,
     }
     impl Reason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -635,6 +637,7 @@ pub mod refused {
                 Self::Malformed => "MALFORMED",
                 Self::Forged => "FORGED",
                 Self::Busy => "BUSY",
+                Self::Unauthorized => "UNAUTHORIZED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -648,6 +651,7 @@ pub mod refused {
                 "MALFORMED" => Some(Self::Malformed),
                 "FORGED" => Some(Self::Forged),
                 "BUSY" => Some(Self::Busy),
+                "UNAUTHORIZED" => Some(Self::Unauthorized),
                 _ => None,
             }
         }
