@@ -76,14 +76,24 @@ impl Presenting<'_> {
         let many = usize::try_from(chunk.records()).unwrap_or(MAX_PRESENTED);
         let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(many.min(MAX_PRESENTED));
         for (head, batch) in &parsed {
+            // A batch stays together, and one that is too large is cut where it always is: a processor that sends
+            // batches sends the same ones when records are presented again.
+            let most = usize::try_from(head.count).map_or(MAX_PRESENTED, |n| n.min(MAX_PRESENTED));
+            let mut begun = 0;
+            if records.len() + most > MAX_PRESENTED {
+                self.process(&records)?;
+                records.clear();
+            }
             for record in head.records(batch) {
+                let part = (record.store_number - head.first) / MAX_PRESENTED as u64;
+                if part > begun {
+                    begun = part;
+                    self.process(&records)?;
+                    records.clear();
+                }
                 let wanted = (from..to).contains(&record.store_number);
                 if wanted && (self.route)(&record) {
                     records.push(record);
-                    if records.len() == MAX_PRESENTED {
-                        self.process(&records)?;
-                        records.clear();
-                    }
                 }
             }
         }

@@ -6,7 +6,7 @@
 //! bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`, `batch_head.rs` (what
 //! records share), `record_ref.rs` with `task_ref.rs`, `error_ref.rs`, `link_ref.rs` and `otlp_ref.rs`, `batch_ref.rs`,
 //! `record_header.rs` (reading), `parts.rs` (what of it somebody reads), `encode/`, `batch_writer.rs` and
-//! `raw_batch.rs` (writing), `removed.rs` (deleting).
+//! `raw_batch.rs` (writing), `batch_part.rs` (dividing), `removed.rs` (deleting).
 //!
 //! ```
 //! use distlog_proto::{BatchRef, Record, wire::BatchWriter};
@@ -23,6 +23,7 @@
 //! ```
 
 mod batch_head;
+mod batch_part;
 mod batch_ref;
 mod batch_writer;
 pub mod encode;
@@ -41,6 +42,7 @@ mod task_ref;
 mod value_ref;
 
 pub use batch_head::{CallsiteRef, SourceRef};
+pub use batch_part::BatchPart;
 pub use batch_ref::{BatchRef, Records, trace_ids};
 pub use batch_writer::{BatchWriter, record as put_record};
 pub use error_ref::ErrorRef;

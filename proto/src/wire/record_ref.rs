@@ -52,6 +52,7 @@ pub struct RecordRef<'a> {
     /// Whether `whole` holds links.
     linked: bool,
     whole: &'a [u8],
+    head: &'a BatchHead<'a>,
 }
 
 impl<'a> RecordRef<'a> {
@@ -90,6 +91,7 @@ impl<'a> RecordRef<'a> {
             otlp: None,
             linked: false,
             whole: bytes,
+            head,
         };
         let mut callsite = 0;
         let mut fields: Option<&'a [u8]> = None;
@@ -166,6 +168,21 @@ impl<'a> RecordRef<'a> {
             0 => received,
             time => time,
         }
+    }
+
+    /// The record, encoded.
+    pub(super) fn encoded(&self) -> &'a [u8] {
+        self.whole
+    }
+
+    /// The field names of its callsite.
+    pub(super) fn names(&self) -> &'a [&'a str] {
+        self.head.names(self.callsite)
+    }
+
+    /// Whether another one stands in the same batch.
+    pub fn is_beside(&self, other: &RecordRef<'_>) -> bool {
+        std::ptr::addr_eq(self.head, other.head)
     }
 
     /// Bytes of the record.
