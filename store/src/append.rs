@@ -22,6 +22,18 @@ pub struct Append<'a> {
     pub bytes: &'a [u8],
 }
 
+/// Where a batch stood in a stream that it was read from. That decides whether it is taken, as offsets do for ordered
+/// batches: what is read twice is stored once. The position is durable with the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upstream {
+    /// Names the stream among the producers, which it has a position like.
+    pub stream: ProducerId,
+    /// The first place that was read for the batch.
+    pub from: u64,
+    /// The place after it.
+    pub to: u64,
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendOutcome {
@@ -35,9 +47,9 @@ pub enum AppendOutcome {
         /// The offset after the last one that the store has of the producer.
         position: u64,
     },
-    /// It does not begin at the producer's position, and is not taken.
+    /// It does not begin at the position of the producer or the stream, and is not taken.
     Gap {
-        /// The offset after the last one that the store has of the producer.
+        /// The offset after the last one that the store has of it.
         position: u64,
     },
 }

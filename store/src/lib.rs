@@ -134,7 +134,7 @@ mod words;
 mod writer;
 
 pub use age_clock::ClockJump;
-pub use append::{Append, AppendOutcome};
+pub use append::{Append, AppendOutcome, Upstream};
 pub use batch::Batch;
 pub use batches::Batches;
 #[cfg(feature = "fuzzing")]

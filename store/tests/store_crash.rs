@@ -657,3 +657,61 @@ fn a_killed_process_loses_nothing() {
         assert_eq!(number, store.reader().end());
     }
 }
+
+/// Of a stream each message is stored once, whatever was cut off: its records and its place are there, or neither.
+#[test]
+fn what_is_read_again_from_a_stream_after_a_crash_is_stored_once() {
+    let stream = producer(9);
+    // Several come into a frame, and several frames into a commit.
+    let payload = vec![7; 100 << 10];
+    let message = |n: u64| distlog_store::Append {
+        producer: producer((n % 3) as u8),
+        // Records of a producer come in any order, as they were in several partitions.
+        from: 1000 - n,
+        to: 1001 - n,
+        count: 1,
+        received: n,
+        ordered: false,
+        bytes: &payload,
+    };
+    // Places have gaps: messages of other partitions.
+    let place = |n: u64| distlog_store::Upstream {
+        stream,
+        from: n * 5,
+        to: n * 5 + 5,
+    };
+    for step in 1..60 {
+        let disk = Double::new(step);
+        let options = options(1 << 20);
+        let mut store = open(&disk, &options);
+        disk.fail_in(step, Fault::Power);
+        let mut durable = 0;
+        for n in 0..24 {
+            if store.append_from(&message(n), Some(place(n))).is_err() {
+                break;
+            }
+            if n % 8 == 7 {
+                if store.commit().is_err() {
+                    break;
+                }
+                durable = n + 1;
+            }
+        }
+        drop(store);
+        disk.restart();
+        let mut store = open(&disk, &options);
+        let position = store.position_of(&stream).unwrap_or(0);
+        let stored = read_all(&store.reader()).len() as u64;
+        assert_eq!(position, stored * 5, "step {step}");
+        assert!(stored >= durable, "step {step}: {stored} of {durable}");
+        for n in 0..24 {
+            let outcome = store.append_from(&message(n), Some(place(n))).unwrap();
+            let is_known = matches!(outcome, AppendOutcome::Replay { .. });
+            assert_eq!(is_known, n < stored, "step {step}: {outcome:?}");
+        }
+        let outcome = store.append_from(&message(30), Some(place(30))).unwrap();
+        assert_eq!(outcome, AppendOutcome::Gap { position: 120 });
+        store.commit().unwrap();
+        assert_eq!(read_all(&store.reader()).len(), 24);
+    }
+}

@@ -182,7 +182,7 @@ impl<'q> Appender<'q> {
         let Some(batch) = taken.batch() else {
             return Ok(());
         };
-        let outcome = self.store.append(&Append {
+        let append = Append {
             producer: batch.producer,
             from: batch.from,
             to: batch.to,
@@ -190,7 +190,8 @@ impl<'q> Appender<'q> {
             received: self.store.now(),
             ordered: batch.ordered,
             bytes: &batch.bytes,
-        })?;
+        };
+        let outcome = self.store.append_from(&append, batch.upstream)?;
         taken.became = match outcome {
             AppendOutcome::Taken { first } if batch.count > 0 => Became::DurableAt {
                 end: first + u64::from(batch.count),
@@ -233,9 +234,12 @@ impl<'q> Appender<'q> {
             Item::Batch(batch) | Item::Bounded(batch) => {
                 let Some(done) = batch.done else { return };
                 done(match became {
-                    Became::Gap => Stored::Gap {
-                        resume_offset: self.position(&batch.producer),
-                    },
+                    Became::Gap => {
+                        let upstream = batch.upstream.map(|upstream| upstream.stream);
+                        Stored::Gap {
+                            resume_offset: self.position(&upstream.unwrap_or(batch.producer)),
+                        }
+                    }
                     Became::DurableAt { .. } | Became::Settled => Stored::Durable,
                 });
             }

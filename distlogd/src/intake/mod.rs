@@ -22,7 +22,7 @@ use distlog_proto::ProducerId;
 
 use crate::supervisor::Supervisor;
 use appender::Appender;
-use distlog_store::Store;
+use distlog_store::{Store, Upstream};
 use queue::{Item, Queue};
 
 /// Called with the outcome of a batch, from the thread that writes, which it must not block.
@@ -40,6 +40,8 @@ pub struct Batch {
     pub count: u32,
     /// Whether the batches of this producer come in order and without gaps.
     pub ordered: bool,
+    /// Where it stood in a stream that it was read from; that, and not its offsets, decides whether it is taken then.
+    pub upstream: Option<Upstream>,
     /// A `distlog.v1.RecordBatch`.
     pub bytes: Vec<u8>,
     /// Called after the commit that made it durable. Never, if the daemon stops before that.
@@ -55,6 +57,7 @@ impl Batch {
             to: offsets.end,
             count,
             ordered: false,
+            upstream: None,
             bytes,
             done: None,
         }
@@ -78,9 +81,9 @@ impl fmt::Debug for Batch {
 pub enum Stored {
     /// It is durable, now or since it came the first time.
     Durable,
-    /// It is ordered and does not begin at its producer's position: it was not taken.
+    /// It does not begin at the position of its producer or its stream: it was not taken.
     Gap {
-        /// The offset at which the producer resumes.
+        /// The offset at which that resumes.
         resume_offset: u64,
     },
     /// It can never be stored: it is too large, or its offsets contradict its records.

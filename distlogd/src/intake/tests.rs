@@ -27,6 +27,7 @@ fn batch(producer: u8, from: u64, to: u64) -> Batch {
         to,
         count: u32::try_from(to - from).unwrap(),
         ordered: true,
+        upstream: None,
         bytes: vec![producer; 100],
         done: None,
     }

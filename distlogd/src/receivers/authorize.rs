@@ -55,6 +55,7 @@ pub(super) fn authorize(
             to,
             count: 0,
             ordered: true,
+            upstream: None,
             bytes: Vec::new(),
             done: None,
         },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::age_clock::{AgeClock, ClockJump, Reading};
-use super::append::{Append, AppendOutcome};
+use super::append::{Append, AppendOutcome, Upstream};
 use super::checkpoint::Checkpoint;
 use super::cursor_file::CURSORS;
 use super::damage::Report;
@@ -209,6 +209,18 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]: after `NoSpace` and `File`, what was appended since the last commit may be forgotten.
     pub fn append(&mut self, batch: &Append<'_>) -> Result<AppendOutcome, StoreError> {
+        self.append_from(batch, None)
+    }
+
+    /// Takes a batch that was read from a stream, if it stands where the store is in that.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_from(
+        &mut self,
+        batch: &Append<'_>,
+        upstream: Option<Upstream>,
+    ) -> Result<AppendOutcome, StoreError> {
         let span = batch.to.saturating_sub(batch.from);
         if span == 0 || u64::from(batch.count) > span {
             return Err(StoreError::BadRange {
@@ -223,18 +235,8 @@ impl Store {
                 limit: MAX_BATCH,
             });
         }
-        if batch.ordered
-            && let Some(position) = self.position_of(&batch.producer)
-        {
-            if batch.to <= position {
-                add(&self.shared.counters.replays, 1);
-                self.producers.touch(&batch.producer, batch.received);
-                return Ok(AppendOutcome::Replay { position });
-            }
-            if batch.from != position {
-                add(&self.shared.counters.gaps, 1);
-                return Ok(AppendOutcome::Gap { position });
-            }
+        if let Some(known) = self.known(batch, upstream) {
+            return Ok(known);
         }
         self.ask_free(batch.bytes.len())?;
         if self.current.is_none() {
@@ -244,11 +246,45 @@ impl Store {
         self.pending.add(batch, self.shared.options.index);
         self.producers
             .advance(batch.producer, batch.to, batch.received);
+        if let Some(Upstream { stream, from, to }) = upstream {
+            // In the same frame: after a crash there are both or neither.
+            let place = Append {
+                producer: stream,
+                from,
+                to,
+                count: 0,
+                ordered: true,
+                bytes: &[],
+                ..*batch
+            };
+            self.pending.add(&place, self.shared.options.index);
+            self.producers.advance(stream, to, batch.received);
+        }
         self.next += u64::from(batch.count);
         if self.pending.len() >= FRAME_TARGET {
             self.or_rewind(Self::write_pending)?;
         }
         Ok(AppendOutcome::Taken { first })
+    }
+
+    /// What becomes of a batch that is not taken: it is there already, or something before it is missing.
+    fn known(&mut self, batch: &Append<'_>, upstream: Option<Upstream>) -> Option<AppendOutcome> {
+        let (producer, from, to) = match upstream {
+            Some(Upstream { stream, from, to }) => (stream, from, to),
+            None if batch.ordered => (batch.producer, batch.from, batch.to),
+            None => return None,
+        };
+        let position = self.position_of(&producer)?;
+        if to <= position {
+            add(&self.shared.counters.replays, 1);
+            self.producers.touch(&producer, batch.received);
+            return Some(AppendOutcome::Replay { position });
+        }
+        if from != position {
+            add(&self.shared.counters.gaps, 1);
+            return Some(AppendOutcome::Gap { position });
+        }
+        None
     }
 
     /// Makes everything appended durable, and then visible to readers. Gives the number after the last durable record.
