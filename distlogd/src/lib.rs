@@ -59,6 +59,8 @@ mod listen;
 mod liveness;
 #[cfg(feature = "otlp-export")]
 mod lookup;
+#[cfg(feature = "nats")]
+mod nats;
 mod otlp_json;
 pub mod processor;
 mod processors;

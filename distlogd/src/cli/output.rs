@@ -35,8 +35,9 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", lines(text));
 }
 
-/// What is logged if nothing is said. `rmcp` tells of each request.
-const LEVELS: &str = "info,rmcp=off";
+/// What is logged if nothing is said. `rmcp` tells of each request, `async_nats` of
+/// each attempt to connect, which those who use it report.
+const LEVELS: &str = "info,async_nats=off,rmcp=off";
 
 /// What the daemon logs goes to standard error.
 pub(super) fn log() {

@@ -11,9 +11,11 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::sections::{Config, Listen, Store};
+use super::sources;
 use crate::processors;
 use crate::values;
 
+type Sources = BTreeMap<String, sources::Section>;
 type Processors = BTreeMap<String, processors::Section>;
 
 /// Configuration of distlogd. Every key is optional. In values `${NAME}` and `${NAME:-default}` stand for variables
@@ -28,6 +30,9 @@ type Processors = BTreeMap<String, processors::Section>;
 pub(super) struct Document {
     pub(super) listen: Listen,
     pub(super) store: Store,
+    /// Streams that records are read from, by names of your own.
+    #[serde(deserialize_with = "named_sources")]
+    pub(super) sources: Sources,
     /// Destinations, by the names that rules use.
     #[serde(deserialize_with = "named_processors")]
     pub(super) processors: Processors,
@@ -78,6 +83,7 @@ impl Default for Document {
         Document {
             listen: config.listen,
             store: config.store,
+            sources: BTreeMap::new(),
             processors: BTreeMap::new(),
             rules: Vec::new(),
             lost_after: config.lost_after,
@@ -85,6 +91,11 @@ impl Default for Document {
             drain: IgnoredAny,
         }
     }
+}
+
+fn named_sources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sources, D::Error> {
+    let example = "sources by name, like hub: { nats: {…} }";
+    deserializer.deserialize_map(Expecting(example, PhantomData))
 }
 
 fn named_processors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Processors, D::Error> {

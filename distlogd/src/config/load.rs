@@ -12,6 +12,7 @@ use super::fault::{Fault, Faults};
 use super::node::{Key, Node, NodeId, Tree};
 use super::sections::{Config, Drain, Entry};
 use super::sensitive::Sensitive;
+use super::sources::{self, NamedSource};
 use super::{conflicts, environment, position, tilde, tls, tokens};
 use crate::processors::{Kind, Section};
 
@@ -74,6 +75,10 @@ impl Load<'_> {
         self.faults.extend(unusable);
         if let Some(drain) = document.get("drain") {
             self.drain(drain);
+        }
+        let mut sections = read.sources;
+        for (key, node) in document.get("sources").map_or(&[][..], Node::entries) {
+            self.source(key, node, sections.remove(&key.text));
         }
         let mut sections = read.processors;
         let processors = document.get("processors").map_or(&[][..], Node::entries);
@@ -160,16 +165,48 @@ impl Load<'_> {
         path
     }
 
+    /// `NAME: { KIND: {…} }`
+    fn source(&mut self, key: &Key, node: &Node, section: Option<sources::Section>) {
+        self.name_of("source", key);
+        if cfg!(not(feature = "nats")) && node.get("nats").is_some() {
+            self.fault(
+                node,
+                "this distlogd is built without NATS, the feature `nats`",
+            );
+            return;
+        }
+        let Some(section) = section else { return };
+        match section.kind() {
+            Some(kind) => self.config.sources.push(NamedSource {
+                name: key.text.clone(),
+                kind,
+            }),
+            // An unknown key is reported, and may be the misspelt kind.
+            None if node.entries().is_empty() => {
+                let name = &key.text;
+                let message =
+                    format!("the source `{name}` does not say what it is: expected `nats`");
+                self.faults.push(key.place.fault(message));
+            }
+            None => {}
+        }
+    }
+
+    fn name_of(&mut self, what: &str, key: &Key) {
+        let name = &key.text;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
+            let expected = "up to 64 of a–z, A–Z, 0–9, -, _ and .";
+            let message = format!("`{name}` is no name for a {what}: expected {expected}");
+            self.faults.push(key.place.fault(message));
+        }
+    }
+
     /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end }`
     fn processor(&mut self, key: &Key, node: &Node, section: Option<Section>) {
         let name = &key.text;
         // The cursor is kept in a file of that name.
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
-            let expected = "up to 64 of a–z, A–Z, 0–9, -, _ and .";
-            let message = format!("`{name}` is no name for a processor: expected {expected}");
-            self.faults.push(key.place.fault(message));
-        }
+        self.name_of("processor", key);
         if self.registered.contains(&name.as_str()) {
             let message = format!("the processor `{name}` is already there, registered in code");
             self.faults.push(key.place.fault(message));

@@ -16,6 +16,8 @@
 //!   keep: { size: 10GiB, age: 7d }  # `off` for no limit
 //!   sync: 5ms                       # or `always`
 //!   reserve: 256MiB                 # nothing is accepted while less is free on the disk
+//! sources:                          # streams of other daemons: NAME: { nats: {…} }
+//!   hub: { nats: { url: 'nats://127.0.0.1:4222', stream: distlog, group: hub } }
 //! processors:                       # NAME: { KIND: {…}, filter: CONDITION, from: start | end }
 //!   everything: { file: { path: logs/all.jsonl, rotate: { size: 100MiB, keep: 5 } } }
 //!   errors: { file: { path: logs/errors.log, format: text }, filter: 'severity >= ERROR' }
@@ -36,8 +38,9 @@
 //! All faults are reported at once, each with line and column. serde stops at its first error, so the document is
 //! read as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a
 //! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
-//! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
-//! variables (`environment.rs`), conflicts (`conflicts.rs`), certificates (`tls.rs`) and paths of a shell (`tilde.rs`).
+//! with `sections.rs`, `receivers.rs` and `sources.rs`. `load.rs` checks what no type can: names, conditions
+//! (`position.rs`), variables (`environment.rs`), conflicts (`conflicts.rs`), certificates (`tls.rs`) and paths of a
+//! shell (`tilde.rs`).
 //! `sensitive.rs` finds what others must not read, `tokens.rs` looks at files of tokens. `list.rs` reads lists in other
 //! files likewise.
 
@@ -54,6 +57,7 @@ mod position;
 pub(crate) mod receivers;
 mod sections;
 mod sensitive;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod tilde;
@@ -67,3 +71,4 @@ pub(crate) use list::read_list;
 pub use load::load;
 pub use receivers::{Curve, Http, Zmq};
 pub use sections::{Config, Drain, Entry, Keep, Limits, Listen, Store, SyncPolicy};
+pub(crate) use sources::{NamedSource, SourceKind};

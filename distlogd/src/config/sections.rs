@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use super::fault::Fault;
 use super::receivers::{self, Http, Zmq};
 use super::sensitive::Sensitive;
+use super::sources::NamedSource;
 use crate::processors::{Kind, StartAt};
 use crate::values::{self, show_duration, show_size};
 use distlog_rules::{Condition, Router, Rule};
@@ -21,6 +22,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where and how long it keeps records.
     pub store: Store,
+    /// Streams that records are read from.
+    pub(crate) sources: Vec<NamedSource>,
     /// Where records go, in the order of the file.
     pub(crate) processors: Vec<Entry>,
     /// Which records go where.
@@ -42,6 +45,7 @@ impl Default for Config {
         Config {
             listen: Listen::default(),
             store: Store::default(),
+            sources: Vec::new(),
             processors: Vec::new(),
             rules: Vec::new(),
             lost_after: Duration::from_secs(60),
@@ -321,6 +325,9 @@ impl fmt::Display for Config {
                     format_args!("{path}, also of the users {owners:?}"),
                 )?,
             }
+        }
+        for NamedSource { name, kind } in &self.sources {
+            line("source", format_args!("{name} ({})", kind.name()))?;
         }
         for Entry {
             name, kind, filter, ..

@@ -28,8 +28,10 @@ impl Sensitive {
 
     fn look_through(&mut self, node: &Node) {
         for (key, value) in node.entries() {
-            if let Tree::Text(text) = &value.tree {
-                self.look_at(&key.text, text, !value.replaced);
+            for value in value.one_or_many() {
+                if let Tree::Text(text) = &value.tree {
+                    self.look_at(&key.text, text, !value.replaced);
+                }
             }
             self.look_through(value);
         }
@@ -40,7 +42,7 @@ impl Sensitive {
 
     fn look_at(&mut self, key: &str, text: &str, is_literal: bool) {
         match key {
-            "key" | "tokens" => self.secrets.push(text.into()),
+            "key" | "tokens" | "nkey" | "credentials" => self.secrets.push(text.into()),
             "cert" | "ca" | "client_ca" | "clients" => self.trusted.push(text.into()),
             _ => self.holds_secret |= is_literal && (is_secret(key) || has_password(text)),
         }

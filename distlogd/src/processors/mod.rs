@@ -4,6 +4,8 @@
 pub mod console;
 pub mod exec;
 pub mod file;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "otlp-export")]
 pub mod otlp;
 pub mod publish;
@@ -53,7 +55,7 @@ macro_rules! kinds {
 
         /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
         #[derive(Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, otlp, pub")]
+        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, nats, otlp, pub")]
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
@@ -88,6 +90,8 @@ kinds! {
     "console" console Console(console::Config): console::open;
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;
+    #[cfg(feature = "nats")]
+    "nats" nats Nats(nats::Config): nats::open;
     #[cfg(feature = "otlp-export")]
     "otlp" otlp Otlp(otlp::Config): open_otlp;
     "pub" publish Pub(publish::Config): publish::open;

@@ -2,13 +2,16 @@
 //!
 //! The trait and what all receivers are given are in [`crate::receiver`]; `bind.rs` binds ZeroMQ sockets. `push.rs` is
 //! the ZeroMQ receiver that takes all three encodings and acknowledges nothing, `session/` the one that acknowledges,
-//! `otlp/` those for OpenTelemetry by gRPC and HTTP; `dead_spools/` reads what dead processes left in their files.
+//! `otlp/` those for OpenTelemetry by gRPC and HTTP; `dead_spools/` reads what dead processes left in their files,
+//! `nats/` a stream that other daemons publish to.
 //! `python_batches.rs` makes batches of the single records of encodings J and P; `producer_ids.rs` gives ids to senders
 //! that have none; `authorize.rs` checks that batches of encoding B name only their sender's own producer and offsets.
 
 mod authorize;
 mod bind;
 pub(crate) mod dead_spools;
+#[cfg(feature = "nats")]
+pub(crate) mod nats;
 pub(crate) mod otlp;
 mod producer_ids;
 mod push;
@@ -23,7 +26,7 @@ pub use bind::BindError;
 use bind::ZmqSockets;
 
 use crate::access::TokenFiles;
-use crate::config::{Config, Http};
+use crate::config::{Config, Http, NamedSource, SourceKind};
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::shutdown::{Phase, Shutdown};
 
@@ -49,6 +52,9 @@ impl Receivers {
         let mut list = registered;
         if !config.drain.is_empty() {
             list.push(Box::new(dead_spools::DeadSpools::new(config.drain.clone())));
+        }
+        for source in &config.sources {
+            list.push(self::source(source));
         }
         if let Some(config) = &listen.session {
             list.push(Box::new(session::Session::bind(&mut zmq, config)?));
@@ -98,6 +104,14 @@ impl Receivers {
     /// Waits until all have ended; see [`Receiver::wait`].
     pub(crate) fn wait(&mut self) {
         self.list.drain(..).for_each(|mut receiver| receiver.wait());
+    }
+}
+
+/// A receiver that connects out.
+fn source(source: &NamedSource) -> Box<dyn Receiver> {
+    match source.kind {
+        #[cfg(feature = "nats")]
+        SourceKind::Nats(ref config) => Box::new(nats::Nats::new(&source.name, config)),
     }
 }
 

@@ -55,6 +55,7 @@ fn main() {
         "chain" => chain(address, argument),
         "import" => import(argument),
         "hang" => hang(&guard),
+        "tasks" => tasks(&guard),
         "keep-on" => keep_on(&guard, argument.parse().unwrap()),
         other => panic!("unknown story {other}"),
     }
@@ -158,6 +159,27 @@ fn hang(guard: &Guard) {
     std::io::stdout().flush().unwrap();
     let _ = std::io::stdin().lock().lines().next();
     std::thread::park();
+}
+
+/// Runs as many tasks as each line of the input says, each a trace of its own with one record in it, counting from 0,
+/// and answers each line: `NEXT DROPPED`. A line that is no number is answered when everything has arrived.
+fn tasks(guard: &Guard) {
+    let mut next = 0;
+    for line in std::io::stdin().lock().lines() {
+        match line.unwrap().parse::<u64>() {
+            Ok(more) => {
+                for n in next..next + more {
+                    task!("task {}", n).in_scope(|| info!(n, "record {n}"));
+                }
+                next += more;
+            }
+            Err(_) => match guard.flush(Duration::from_secs(60)) {
+                Flush::Flushed => {}
+                left => panic!("{left:?}"),
+            },
+        }
+        println!("{next} {}", guard.dropped().total());
+    }
 }
 
 /// Logs as many records as each line of the input says, counting from 0, and answers each line: `NEXT DROPPED`. A line
