@@ -17,7 +17,7 @@ use super::export_service::{ExportService, State};
 use super::{grpc, http};
 use crate::access::{Hash, Tokens};
 use crate::intake;
-use crate::listen::Guard;
+use crate::listen::{Caller, Guard};
 use crate::receiver::ReceiverContext;
 use crate::self_telemetry::{Metrics, ProducerDrops, RejectedInput};
 use crate::supervisor::Supervisor;
@@ -138,6 +138,29 @@ async fn by_http_of_who_may_not_send_nothing_is_decoded() {
             assert_eq!(answer.status(), status, "{path} {authorization:?}");
         }
     }
+    writer.close();
+}
+
+/// `UNAVAILABLE` with a time: every SDK tries that again, and not every one `RESOURCE_EXHAUSTED` (`refusal.rs`).
+#[tokio::test]
+async fn by_grpc_a_call_that_is_one_too_many_is_told_when_to_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (service, writer) = service(&folder);
+    let mut export = grpc::service(service);
+    let body = axum::body::Body::new(Untouchable);
+    let authorization = format!("Bearer {SENDS}");
+    let path = crate::rpc::Signal::Logs.method();
+    let mut request = request(path, Some(&authorization), body);
+    request.extensions_mut().insert(Caller {
+        address: ([10, 0, 0, 1], 4711).into(),
+        is_one_too_many: true,
+    });
+    let answer = export.call(request).await.unwrap();
+    let status = tonic::Status::from_header_map(answer.headers()).unwrap();
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert!(status.message().contains("try again later"), "{status:?}");
+    let expected = crate::rpc::status::encode(14, status.message(), Some(Duration::from_secs(1)));
+    assert_eq!(status.details(), expected, "with a RetryInfo");
     writer.close();
 }
 

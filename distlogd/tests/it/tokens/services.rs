@@ -135,7 +135,7 @@ fn seal(daemon: &Daemon, token: &str, folder: &Path) {
     };
     let body = logs.encode_to_vec();
     let authorization = ("authorization", &*bearer(token));
-    for _ in 0..(70 << 20) / body.len() {
+    for _ in 0..(110 << 20) / body.len() {
         let answer = post(daemon, "/v1/logs", &[PROTOBUF, authorization], &body);
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
