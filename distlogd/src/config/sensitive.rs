@@ -185,7 +185,8 @@ fn has_password(text: &str) -> bool {
     user.is_some_and(|(user, _)| user.contains(':'))
 }
 
-#[cfg(test)]
+// The processor `otlp` has headers.
+#[cfg(all(test, feature = "otlp-export"))]
 mod tests {
     use crate::config::load;
 
