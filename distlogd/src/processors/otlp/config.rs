@@ -176,11 +176,13 @@ fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderMap, D::E
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
             D::Error::custom(format_args!("`{name}` cannot be the name of a header"))
         })?;
-        let value = HeaderValue::from_str(&value).map_err(|_| {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
             D::Error::custom(format_args!(
                 "the value of header `{name}` has characters that none can have"
             ))
         })?;
+        // It is shown by no `Debug`, and HTTP/2 keeps it in no table.
+        value.set_sensitive(true);
         headers.insert(key, value);
     }
     Ok(headers)
