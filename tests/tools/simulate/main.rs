@@ -9,9 +9,10 @@
 //! of `distlog-proto`, which the daemon has. What is made up is the network, the disk, and what a message costs a hub.
 //!
 //! A line a scenario: how long a record waits until it is durable before anything happens (p50, p99) and afterwards
-//! (p99 then, and the longest), the fewest clients that were connected, how long it took until 99 % were again, most hellos that one hub
-//! got in a second, most sessions of one hub, records dropped since a ring was full, lost, stored twice at one hub, and
-//! stored at two. The exit code is 1 if a record is lost or is there twice, or a client is not through in the end.
+//! (p99 then, and the longest), the fewest clients that were connected, how long it took until 99 % were again, most
+//! hellos that one hub got in a second, most sessions of one hub, records dropped since a ring was full, lost, stored
+//! twice at one hub, and stored at two. The exit code is 1 if a record is lost or is there twice, or a client is not
+//! through in the end.
 //!
 //! Read it in this order: `scenario.rs` (what happens), `world.rs`, `producer.rs` and `hub.rs` with `network.rs` and
 //! `time.rs`, `report.rs`.
