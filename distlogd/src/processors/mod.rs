@@ -2,6 +2,9 @@
 //! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
 pub mod console;
+#[cfg(any(test, feature = "sqlite"))]
+#[allow(dead_code)] // Each database uses a part of it.
+mod database;
 pub mod exec;
 pub mod file;
 #[cfg(feature = "otlp-export")]
