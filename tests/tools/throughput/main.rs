@@ -4,7 +4,7 @@
 //! cargo run --release --bin throughput                 # a table, and target/bench/throughput.json
 //! cargo run --release --bin throughput -- growth       # docs/performance/*.svg, and target/bench/growth.json
 //! cargo run --release --bin throughput -- curve        # what keys cost
-//! cargo run --release --bin throughput -- databases    # into databases, beside their own bulk import
+//! cargo run --release --bin throughput -- databases    # into databases
 //! cargo run --release --bin throughput -- otlp         # OTLP in and out, beside rotel; target/bench/otlp.json
 //! cargo run --release --bin throughput -- soak         # an hour; exit code 1 if anything grows
 //! ```
@@ -16,8 +16,8 @@
 //!
 //! Read it in this order: `load.rs` (what clients log) with `lines.rs` and `frames.rs` (clients of the others),
 //! `client_processes.rs` (client processes), `measure.rs`, `probe.rs` (latency), `variant.rs` (our daemon), `peers/`
-//! (the others), `row.rs` (the table); then `curve.rs`, `databases/`, `growth/`, `otlp/` and `soak.rs`. What it shares with
-//! `search` is in `tests/src/bench/`.
+//! (the others), `row.rs` (the table); then `curve.rs`, `databases/`, `growth/`, `otlp/` and `soak.rs`. What it shares
+//! with `search` is in `tests/src/bench/`.
 
 mod client_processes;
 mod clients;

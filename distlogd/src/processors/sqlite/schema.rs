@@ -132,6 +132,6 @@ CREATE VIEW task_list AS SELECT
         || printf('.%06dZ', begin_time % 1000000000 / 1000) AS began,
     duration_ns / 1e6 AS duration_ms,
     CASE WHEN end_time IS NULL THEN 'running' ELSE coalesce(outcome, 'ended') END AS state,
-    name, service, host, error, task, trace_id, span_id, parent_span_id, begin_time, end_time
+    name, service, host, error, task, trace_id, span_id, parent_span_id, begin_time, end_time, outcome
 FROM tasks;
 ";

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rusqlite::{Connection, Statement, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use crate::processors::database::{Cell, Column, Row, TaskChange, TaskEvent};
 
@@ -14,7 +14,9 @@ pub(super) fn insert_record() -> String {
         _ = write!(names, ", {}", column.name());
         values.push_str(", ?");
     }
-    format!("INSERT OR IGNORE INTO records ({names}) VALUES ({values})")
+    format!(
+        "INSERT INTO records ({names}) VALUES ({values}) ON CONFLICT (producer, record_offset) DO NOTHING"
+    )
 }
 
 const INSERT_MESSAGE: &str = "INSERT INTO messages (rowid, message) VALUES (?, ?)";
@@ -39,10 +41,10 @@ WHERE end_time IS NULL OR outcome IS NULL OR outcome = 'lost'";
 
 /// The statements of a run of records, prepared once.
 pub(super) struct Writer<'c> {
-    record: Statement<'c>,
-    message: Statement<'c>,
-    begin: Statement<'c>,
-    end: Statement<'c>,
+    record: CachedStatement<'c>,
+    message: CachedStatement<'c>,
+    begin: CachedStatement<'c>,
+    end: CachedStatement<'c>,
 }
 
 impl<'c> Writer<'c> {
@@ -52,10 +54,10 @@ impl<'c> Writer<'c> {
     /// If the tables are not there.
     pub(super) fn new(connection: &'c Connection, insert: &str) -> rusqlite::Result<Writer<'c>> {
         Ok(Writer {
-            record: connection.prepare(insert)?,
-            message: connection.prepare(INSERT_MESSAGE)?,
-            begin: connection.prepare(BEGIN)?,
-            end: connection.prepare(END)?,
+            record: connection.prepare_cached(insert)?,
+            message: connection.prepare_cached(INSERT_MESSAGE)?,
+            begin: connection.prepare_cached(BEGIN)?,
+            end: connection.prepare_cached(END)?,
         })
     }
 
