@@ -28,7 +28,7 @@ pub use start::{Start, StartAt};
 /// One row for each kind of processor: its key in the configuration, the feature that it needs, the type of its
 /// configuration, and what makes it.
 macro_rules! kinds {
-    ($($key:literal $(if $feature:tt)? $field:ident $variant:ident($config:ty): $open:path;)*) => {
+    ($($key:literal $([$feature:tt])? $field:ident $variant:ident($config:ty): $open:path;)*) => {
         /// What a processor is, as the configuration says.
         #[derive(Debug, Clone, PartialEq)]
         #[allow(missing_docs)] // Each is described in its own file.
@@ -103,9 +103,9 @@ kinds! {
     "console" console Console(console::Config): console::open;
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;
-    "otlp" if "otlp-export" otlp Otlp(otlp::Config): open_otlp;
+    "otlp" ["otlp-export"] otlp Otlp(otlp::Config): open_otlp;
     "pub" publish Pub(publish::Config): publish::open;
-    "sqlite" if "sqlite" sqlite Sqlite(sqlite::Config): sqlite::open;
+    "sqlite" ["sqlite"] sqlite Sqlite(sqlite::Config): sqlite::open;
 }
 
 impl Kind {
