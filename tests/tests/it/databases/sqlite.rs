@@ -101,7 +101,7 @@ fn records_and_tasks_of_a_program_are_in_the_database() {
         "core"
     );
     // The words of messages.
-    let found = "SELECT message FROM log JOIN messages ON messages.rowid = log.id WHERE messages MATCH 'everything 7'
+    let found = "SELECT log.message FROM log JOIN messages ON messages.rowid = log.id WHERE messages MATCH 'everything 7'
         AND kind = 'begin'";
     assert_eq!(one::<String>(&path, found), "do everything with 7");
     // One task failed, within it another did well.
@@ -137,11 +137,11 @@ fn a_daemon_that_is_killed_under_load_leaves_each_record_once() {
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), &config);
     let path = folder.path().join("db/logs.db");
     let mut client = Client::start(&[daemon.session()], 0, &[("WAIT", "1")]);
-    let mut before = 0;
+    let mut before = eventually("a database", || rows(&path)).len();
     for _ in 0..5 {
         client.log(3000);
         // Somebody reads for long.
-        let long = eventually("a database", || reader(&path));
+        let long = reader(&path).unwrap();
         long.execute_batch("BEGIN").unwrap();
         let seen = |connection: &Connection| -> i64 {
             let query = "SELECT count(*) FROM records";
