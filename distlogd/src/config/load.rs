@@ -8,7 +8,7 @@ use distlog_rules::{Condition, Rule, nearest};
 use super::document::Document;
 use super::sections::{Config, Drain, Entry};
 use super::sensitive::{Hidden, Sensitive, fault_of_text};
-use super::{conflicts, environment, position, tilde, tls, tokens};
+use super::{conflicts, environment, not_built, position, tilde, tls, tokens};
 use crate::processors::{Kind, Section};
 use crate::yaml::{Fault, Faults, Key, Node, NodeId, Tree, duplicate_keys, read, unknown};
 
@@ -56,6 +56,8 @@ impl Load<'_> {
         duplicate_keys(document, &mut self.faults, &mut self.faulty);
         tilde::warn(document, &mut self.config.warnings);
         self.config.sensitive = Sensitive::of(document);
+        let missing = Kind::NOT_BUILT;
+        not_built::find(document, missing, &mut self.faults, &mut self.faulty);
         let Some(read) = read::<Document>(document, self.faulty.clone(), &mut self.faults) else {
             return;
         };
@@ -157,7 +159,7 @@ impl Load<'_> {
         path
     }
 
-    /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end }`
+    /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end, batch: {…}, retry: {…} }`
     fn processor(&mut self, key: &Key, node: &Node, section: Option<Section>) {
         let name = &key.text;
         // The cursor is kept in a file of that name.
@@ -183,7 +185,8 @@ impl Load<'_> {
                 )));
             }
             (None, _) => {
-                let known = |key: &Key| matches!(key.text.as_str(), "filter" | "from");
+                let known =
+                    |key: &Key| matches!(key.text.as_str(), "filter" | "from" | "batch" | "retry");
                 let is_map = matches!(node.tree, Tree::Null | Tree::Map(_));
                 // An unknown key is reported, and may be the misspelt kind.
                 if is_map && entries.clone().all(known) {
@@ -196,7 +199,7 @@ impl Load<'_> {
             _ => {}
         }
         if let Some(section) = section {
-            let from = section.from;
+            let (from, batch, retry) = (section.from, section.batch.clone(), section.retry.clone());
             self.config
                 .processors
                 .extend(section.kind().map(|kind| Entry {
@@ -204,6 +207,8 @@ impl Load<'_> {
                     kind,
                     filter,
                     from,
+                    batch,
+                    retry,
                 }));
         }
     }

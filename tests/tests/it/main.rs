@@ -1,10 +1,11 @@
-//! Stories across real processes: programs, daemons, Python, Node and OpenTelemetry.
+//! Stories across real processes: programs, daemons, Python, Node, OpenTelemetry and databases.
 
 mod across_processes;
 mod bad_input;
 mod beside;
 mod clocks;
 mod curve;
+mod databases;
 mod deep;
 mod delivery;
 mod earlier_version;
