@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::sensitive::hide_passwords;
+
 /// One fault and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -47,7 +49,10 @@ impl fmt::Display for Faults {
             write!(
                 f,
                 "{}:{}:{}: {}",
-                self.file, fault.line, fault.column, fault.message
+                self.file,
+                fault.line,
+                fault.column,
+                hide_passwords(&fault.message)
             )?;
             let Some(line) = self.text.lines().nth(fault.line.wrapping_sub(1)) else {
                 continue;
@@ -55,7 +60,7 @@ impl fmt::Display for Faults {
             let width = fault.line.to_string().len().max(4);
             // A long line is shown around the place.
             let skipped = fault.column.saturating_sub(60);
-            let shown: String = line
+            let shown: String = hide_passwords(line)
                 .chars()
                 .skip(skipped)
                 .take(100)

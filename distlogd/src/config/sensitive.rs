@@ -1,5 +1,8 @@
-//! [`Sensitive`]: what others must not read or change, of what a configuration says and names.
+//! [`Sensitive`]: what others must not read or change, of what a configuration says and names; and how what is quoted
+//! of it loses its passwords.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::node::{Node, Tree};
@@ -62,13 +65,70 @@ fn is_secret(key: &str) -> bool {
     words.iter().any(|word| key.contains(word))
 }
 
-/// `scheme://user:password@host`
+/// `scheme://user:password@host`, or `scheme://host?password=…`
 fn has_password(text: &str) -> bool {
-    let authority = text
-        .split_once("://")
-        .map(|(_, rest)| rest.split('/').next());
-    let user = authority
-        .flatten()
-        .and_then(|authority| authority.rsplit_once('@'));
-    user.is_some_and(|(user, _)| user.contains(':'))
+    matches!(hide_passwords(text), Cow::Owned(_))
+}
+
+/// A text with a `*` for each character of a password in a URL.
+pub(super) fn hide_passwords(text: &str) -> Cow<'_, str> {
+    let mut hidden: Vec<Range<usize>> = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("://") {
+        let start = at + found + "://".len();
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`' | '<' | '>');
+        let end = text[start..].find(is_end).map_or(text.len(), |length| start + length);
+        hidden.extend(passwords(&text[start..end], start));
+        at = end;
+    }
+    if hidden.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let in_password = |at: usize| hidden.iter().any(|range| range.contains(&at));
+    let shown = text.char_indices();
+    Cow::Owned(
+        shown
+            .map(|(at, c)| if in_password(at) { '*' } else { c })
+            .collect(),
+    )
+}
+
+/// Where passwords are in a URL without its scheme, which stands at `start`.
+fn passwords(url: &str, start: usize) -> impl Iterator<Item = Range<usize>> {
+    let (before, query) = url.split_once('?').unwrap_or((url, ""));
+    // A password may hold any character, if its writer forgot that it must not.
+    let user = before.rfind('@').and_then(|at| {
+        let colon = before[..at].find(':')? + 1;
+        (colon < at).then_some(start + colon..start + at)
+    });
+    let mut at = start + before.len() + 1;
+    let options = query.split('&').filter_map(move |option| {
+        let begin = at;
+        at += option.len() + 1;
+        let (name, value) = option.split_once('=')?;
+        let from = begin + name.len() + 1;
+        (name == "password" && !value.is_empty()).then_some(from..from + value.len())
+    });
+    user.into_iter().chain(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_urls_are_hidden_and_all_else_is_shown() {
+        for (text, shown) in [
+            ("url: 'postgres://me:pä/s@s@h:5/db?x=y'", "url: 'postgres://me:******@h:5/db?x=y'"),
+            ("a postgres://h/db?user=me&password=x&a=b c", "a postgres://h/db?user=me&password=*&a=b c"),
+            ("nats://u:p@a, nats://v:qq@b", "nats://u:*@a, nats://v:**@b"),
+        ] {
+            assert_eq!(hide_passwords(text), shown);
+            assert!(has_password(text));
+        }
+        for text in ["http://127.0.0.1:4317", "postgres://me@h:5432/db", "postgres://me:@h", "a: b@c", "://"] {
+            assert!(!has_password(text), "{text}");
+            assert_eq!(hide_passwords(text), text);
+        }
+    }
 }

@@ -2,13 +2,15 @@
 //! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
 pub mod console;
-#[cfg(any(test, feature = "sqlite"))]
+#[cfg(any(test, feature = "postgres", feature = "sqlite"))]
 #[allow(dead_code)] // Each database uses a part of it.
 mod database;
 pub mod exec;
 pub mod file;
 #[cfg(feature = "otlp-export")]
 pub mod otlp;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod publish;
 mod start;
 
@@ -93,6 +95,8 @@ kinds! {
     "file" file File(file::Config): file::open;
     #[cfg(feature = "otlp-export")]
     "otlp" otlp Otlp(otlp::Config): open_otlp;
+    #[cfg(feature = "postgres")]
+    "postgres" postgres Postgres(postgres::Config): postgres::open;
     "pub" publish Pub(publish::Config): publish::open;
 }
 

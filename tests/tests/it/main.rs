@@ -5,6 +5,7 @@ mod bad_input;
 mod beside;
 mod clocks;
 mod curve;
+mod databases;
 mod deep;
 mod delivery;
 mod earlier_version;

@@ -1,0 +1,3 @@
+//! Processors for databases, with real servers.
+
+mod postgres;
