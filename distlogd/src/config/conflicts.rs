@@ -31,10 +31,13 @@ pub(super) fn same_file(entries: &[Entry], section: &Node) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut first: HashMap<PathBuf, &str> = HashMap::new();
     for entry in entries {
-        let Kind::File(file) = &entry.kind else {
-            continue;
+        let path = match &entry.kind {
+            Kind::File(file) => &file.path,
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(file) => &file.path,
+            _ => continue,
         };
-        let parts = file.path.components();
+        let parts = path.components();
         let path: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
         let Some(other) = first.get(&path) else {
             first.insert(path, &entry.name);

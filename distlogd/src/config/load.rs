@@ -12,7 +12,7 @@ use super::fault::{Fault, Faults};
 use super::node::{Key, Node, NodeId, Tree};
 use super::sections::{Config, Drain, Entry};
 use super::sensitive::Sensitive;
-use super::{conflicts, environment, position, tilde, tls, tokens};
+use super::{conflicts, environment, not_built, position, tilde, tls, tokens};
 use crate::processors::{Kind, Section};
 
 /// Reads a configuration whose rules may also name the `registered` processors, which are added in code.
@@ -59,6 +59,8 @@ impl Load<'_> {
         conflicts::duplicate_keys(document, &mut self.faults, &mut self.faulty);
         tilde::warn(document, &mut self.config.warnings);
         self.config.sensitive = Sensitive::of(document);
+        let missing = Kind::NOT_BUILT;
+        not_built::find(document, missing, &mut self.faults, &mut self.faulty);
         let Some(read) = read::<Document>(document, self.faulty.clone(), &mut self.faults) else {
             return;
         };
@@ -160,7 +162,7 @@ impl Load<'_> {
         path
     }
 
-    /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end }`
+    /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end, batch: {…}, retry: {…} }`
     fn processor(&mut self, key: &Key, node: &Node, section: Option<Section>) {
         let name = &key.text;
         // The cursor is kept in a file of that name.
@@ -186,7 +188,8 @@ impl Load<'_> {
                 )));
             }
             (None, _) => {
-                let known = |key: &Key| matches!(key.text.as_str(), "filter" | "from");
+                let known =
+                    |key: &Key| matches!(key.text.as_str(), "filter" | "from" | "batch" | "retry");
                 let is_map = matches!(node.tree, Tree::Null | Tree::Map(_));
                 // An unknown key is reported, and may be the misspelt kind.
                 if is_map && entries.clone().all(known) {
@@ -199,7 +202,7 @@ impl Load<'_> {
             _ => {}
         }
         if let Some(section) = section {
-            let from = section.from;
+            let (from, batch, retry) = (section.from, section.batch.clone(), section.retry.clone());
             self.config
                 .processors
                 .extend(section.kind().map(|kind| Entry {
@@ -207,6 +210,8 @@ impl Load<'_> {
                     kind,
                     filter,
                     from,
+                    batch,
+                    retry,
                 }));
         }
     }

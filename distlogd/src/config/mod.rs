@@ -37,7 +37,8 @@
 //! read as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a
 //! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
 //! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
-//! variables (`environment.rs`), conflicts (`conflicts.rs`), certificates (`tls.rs`) and paths of a shell (`tilde.rs`).
+//! variables (`environment.rs`), conflicts (`conflicts.rs`), processors that
+//! were not built in (`not_built.rs`), certificates (`tls.rs`) and paths of a shell (`tilde.rs`).
 //! `sensitive.rs` finds what others must not read, `tokens.rs` looks at files of tokens. `list.rs` reads lists in other
 //! files likewise.
 
@@ -50,6 +51,7 @@ mod fault;
 mod list;
 mod load;
 mod node;
+mod not_built;
 mod position;
 pub(crate) mod receivers;
 mod sections;

@@ -12,6 +12,7 @@ use super::receivers::{self, Http, Zmq};
 use super::sensitive::Sensitive;
 use crate::processors::{Kind, StartAt};
 use crate::values::{self, show_duration, show_size};
+use crate::worker::{Batch, Retry};
 use distlog_rules::{Condition, Router, Rule};
 
 /// A configuration that was read and checked.
@@ -279,6 +280,10 @@ pub struct Entry {
     pub filter: Option<Condition>,
     /// Where in the store it begins when it is new.
     pub from: StartAt,
+    /// When it flushes.
+    pub batch: Batch,
+    /// How long it waits between attempts.
+    pub retry: Retry,
 }
 
 impl Config {

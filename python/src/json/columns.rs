@@ -1,8 +1,8 @@
 //! The parts of a record that are JSON where everything else has a column of a database.
 //!
-//! Each is one JSON object in the form of [`json`](super): `fields`, `context` (without the label `key`), `resource`, and
-//! `extra`: what is in `distlog` and has no column. Numbers that a column of 64 bits with a sign cannot hold (times and
-//! durations beyond 292 years) stand in `extra`, too, and a `time` of 0 where the column has the observed time.
+//! Each is one JSON object in the form of [`json`](super): `fields`, `context` (without the label `key`), `resource`,
+//! and `extra`: what is in `distlog` and has no column. Numbers that a column of 64 bits with a sign cannot hold (times
+//! and durations beyond 292 years) stand in `extra`, too, and a `time` of 0 where the column has the observed time.
 
 use super::write::Writer;
 use crate::log_record::{self, Sink};

@@ -1,5 +1,5 @@
-//! What processors for databases share: the columns of the table `records`, a record as a row of them, and what a record
-//! tells about its task for the table `tasks`.
+//! What processors for databases share: the columns of the table `records`, a record as a row of them, and what a
+//! record tells about its task for the table `tasks`.
 //!
 //! Read it in this order: `column.rs`, `row.rs`, `task.rs`.
 

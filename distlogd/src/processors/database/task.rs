@@ -1,7 +1,8 @@
 //! What a record tells about its task: a change to a row of the table `tasks`.
 //!
-//! The key of a task is its trace id, its span id and its run. The run is 0 but for spans that came by OTLP, where it tells
-//! spans that share an id (see [`RecordRef::run`](distlog_proto::RecordRef::run)); begin and end of one span have the same.
+//! The key of a task is its trace id, its span id and its run. The run is 0 but for spans that came by OTLP, where it
+//! tells spans that share an id (see [`RecordRef::run`](distlog_proto::RecordRef::run)); begin and end of one span have
+//! the same.
 //! Begin and end come in either order. The first begin counts. The first end counts, but a real one replaces one that
 //! the daemon wrote: that of a lost task, or of a Python task that was silent, which has no outcome.
 

@@ -121,10 +121,16 @@ fn a_role_with_few_rights_is_enough_and_others_only_read() {
 }
 
 /// The page about databases.
-fn documentation() -> String {
+fn whole_page() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/databases.md");
-    let text = std::fs::read_to_string(page).unwrap();
-    text.split("\n## PostgreSQL\n").nth(1).unwrap().split("\n## ").next().unwrap().to_owned()
+    std::fs::read_to_string(page).unwrap()
+}
+
+/// Its part about this one.
+fn documentation() -> String {
+    let page = whole_page();
+    let part = page.split("\n## PostgreSQL\n").nth(1).unwrap();
+    part.split("\n## ").next().unwrap().to_owned()
 }
 
 /// The blocks of code that begin so.
@@ -149,7 +155,8 @@ fn the_queries_of_the_documentation_run() {
     for query in queries {
         server.sql(query);
     }
-    // Every column is in the table of the page.
+    // Every column is on the page.
+    let page = whole_page();
     let columns = server.sql(
         "SELECT DISTINCT column_name FROM information_schema.columns \
          WHERE table_schema = 'distlog' AND table_name IN ('records', 'tasks')",
