@@ -16,11 +16,11 @@ pub enum ColumnType {
 }
 
 macro_rules! columns {
-    ($($(#[doc = $about:literal])+ $column:ident $name:literal $type:ident $nullable:literal;)*) => {
+    ($($(#[$about:meta])+ $column:ident $name:literal $type:ident $nullable:literal;)*) => {
         /// A column of the table `records`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Column {
-            $($(#[doc = $about])+ $column,)*
+            $($(#[$about])+ $column,)*
         }
 
         impl Column {
@@ -40,12 +40,6 @@ macro_rules! columns {
             /// Whether it may be null.
             pub const fn is_nullable(self) -> bool {
                 match self { $(Column::$column => $nullable,)* }
-            }
-
-            /// What it is, for people.
-            #[cfg(test)]
-            pub const fn about(self) -> &'static str {
-                match self { $(Column::$column => concat!($($about),+),)* }
             }
         }
     };

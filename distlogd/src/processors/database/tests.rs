@@ -261,9 +261,16 @@ fn a_log_record_of_a_trace_without_span_has_its_trace() {
 }
 
 #[test]
-fn columns_have_different_names() {
+fn columns_have_different_names_and_are_documented() {
     let names: HashSet<&str> = Column::ALL.iter().map(|column| column.name()).collect();
     assert_eq!(names.len(), Column::ALL.len());
+    let page = include_str!("../../../../docs/databases.md");
+    for name in names {
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "docs/databases.md has no {name}"
+        );
+    }
 }
 
 /// The record that a row stands for, by way of the JSON lines that it takes its names from.

@@ -28,7 +28,7 @@ pub use config::Config;
 ///
 /// # Errors
 /// If the file cannot be opened, or is no database of ours.
-pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
-    let opened = processor::Sqlite::open(start.name, config).map_err(Error::retry)?;
+pub fn open(config: &Config, _start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
+    let opened = processor::Sqlite::open(config).map_err(Error::retry)?;
     Ok(Box::new(opened))
 }

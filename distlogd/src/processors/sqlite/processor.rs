@@ -1,6 +1,7 @@
 //! The processor.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use distlog_proto::RecordRef;
 use rusqlite::{Connection, OptionalExtension};
@@ -15,7 +16,6 @@ use crate::processors::database::{Row, Scratch};
 
 /// Writes records into a database.
 pub(super) struct Sqlite {
-    name: String,
     path: PathBuf,
     retention: Retention,
     insert: String,
@@ -34,10 +34,9 @@ struct Open {
 }
 
 impl Sqlite {
-    /// Opens the file. `name` is the processor's, for messages.
-    pub(super) fn open(name: &str, config: &Config) -> Result<Sqlite, DatabaseError> {
+    /// Opens the file.
+    pub(super) fn open(config: &Config) -> Result<Sqlite, DatabaseError> {
         let mut sqlite = Sqlite {
-            name: name.to_owned(),
             path: config.path.clone(),
             retention: Retention::new(config.keep),
             insert: insert_record(),
@@ -75,19 +74,6 @@ impl Sqlite {
         })
     }
 
-    /// The file is gone, or another stands there: the next attempt makes a new one.
-    fn moved(&mut self) -> Error {
-        tracing::info!(
-            processor = self.name,
-            "{} was moved or removed; a new one is made",
-            self.path.display()
-        );
-        Error::Retry {
-            reason: DatabaseError::new(&self.path, Fault::Moved).to_string(),
-            after: Some(std::time::Duration::ZERO),
-        }
-    }
-
     /// The file has at most so many pages, as on a disk that is full then, until it is opened again.
     #[cfg(test)]
     pub(super) fn limit_pages(&self, pages: i64) {
@@ -99,6 +85,7 @@ impl Sqlite {
         }
     }
 
+    /// Whether the file is gone, or another stands there.
     fn is_moved(&self) -> bool {
         let there = open::identity(&self.path).ok();
         self.open
@@ -108,7 +95,7 @@ impl Sqlite {
 }
 
 impl Open {
-    fn new(path: &std::path::Path) -> Result<Open, Fault> {
+    fn new(path: &Path) -> Result<Open, Fault> {
         let (connection, identity) = open::open(path)?;
         let last: Option<i64> = connection
             .query_row(
@@ -225,7 +212,11 @@ impl Processor for Sqlite {
     fn flush(&mut self) -> Result<Token, Error> {
         if self.is_moved() {
             self.open = None;
-            return Err(self.moved());
+            self.retention.forget_mark();
+            return Err(Error::Retry {
+                reason: DatabaseError::new(&self.path, Fault::Moved).to_string(),
+                after: Some(Duration::ZERO),
+            });
         }
         self.with(|work| work.flush()).map_err(Error::retry)?;
         Ok(Token::default())

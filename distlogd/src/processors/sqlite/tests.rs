@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
-    BatchRef, Callsite, Kind, Outcome, ProducerId, Record, RecordRef, Severity, Task, TaskId,
+    BatchRef, Callsite, Kind, Otlp, Outcome, ProducerId, Record, RecordRef, Severity, Task, TaskId,
 };
 use rusqlite::Connection;
 
@@ -25,7 +25,7 @@ fn config(path: &Path) -> Config {
 }
 
 fn open(path: &Path) -> Sqlite {
-    Sqlite::open("db", &config(path)).unwrap()
+    Sqlite::open(&config(path)).unwrap()
 }
 
 /// Presents records; offsets are theirs, the producer is one.
@@ -249,7 +249,10 @@ fn spans_that_share_an_id_are_two_rows() {
         for (kind, number) in [(Kind::Begin, 0), (Kind::End, 1)] {
             let mut record = task_record(kind, offset + number, Outcome::Ok);
             record.number = number;
-            record.otlp = Some(Box::default());
+            record.otlp = Some(Box::new(Otlp {
+                scope_name: "shop".into(),
+                ..Otlp::default()
+            }));
             present(&mut sqlite, &[record]).unwrap();
         }
     }
@@ -309,7 +312,7 @@ fn another_writer_is_waited_for_and_nothing_is_lost() {
 #[test]
 fn a_file_that_is_something_else_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = |path: &Path| Sqlite::open("db", &config(path)).err().unwrap().to_string();
+    let refused = |path: &Path| Sqlite::open(&config(path)).err().unwrap().to_string();
     let text = folder.path().join("text");
     std::fs::write(&text, "no database, but quite a long text ".repeat(100)).unwrap();
     let said = refused(&text);
@@ -391,13 +394,10 @@ fn the_oldest_go_by_age_in_small_steps() {
         size: None,
         age: Some(Duration::from_secs(3600)),
     };
-    let mut sqlite = Sqlite::open(
-        "db",
-        &Config {
-            keep,
-            ..config(&path)
-        },
-    )
+    let mut sqlite = Sqlite::open(&Config {
+        keep,
+        ..config(&path)
+    })
     .unwrap();
     present(&mut sqlite, &events(5000..5010)).unwrap();
     sqlite.flush().unwrap();
@@ -433,13 +433,10 @@ fn the_oldest_go_by_size_and_the_file_does_not_grow() {
         size: Some(4 << 20),
         age: None,
     };
-    let mut sqlite = Sqlite::open(
-        "db",
-        &Config {
-            keep,
-            ..config(&path)
-        },
-    )
+    let mut sqlite = Sqlite::open(&Config {
+        keep,
+        ..config(&path)
+    })
     .unwrap();
     for n in 0..40 {
         present(&mut sqlite, &events(n * 1000..(n + 1) * 1000)).unwrap();
