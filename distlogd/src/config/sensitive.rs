@@ -77,7 +77,9 @@ pub(super) fn hide_passwords(text: &str) -> Cow<'_, str> {
     while let Some(found) = text[at..].find("://") {
         let start = at + found + "://".len();
         let is_end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`' | '<' | '>');
-        let end = text[start..].find(is_end).map_or(text.len(), |length| start + length);
+        let end = text[start..]
+            .find(is_end)
+            .map_or(text.len(), |length| start + length);
         hidden.extend(passwords(&text[start..end], start));
         at = end;
     }
@@ -119,14 +121,26 @@ mod tests {
     #[test]
     fn passwords_of_urls_are_hidden_and_all_else_is_shown() {
         for (text, shown) in [
-            ("url: 'postgres://me:pä/s@s@h:5/db?x=y'", "url: 'postgres://me:******@h:5/db?x=y'"),
-            ("a postgres://h/db?user=me&password=x&a=b c", "a postgres://h/db?user=me&password=*&a=b c"),
+            (
+                "url: 'postgres://me:pä/s@s@h:5/db?x=y'",
+                "url: 'postgres://me:******@h:5/db?x=y'",
+            ),
+            (
+                "a postgres://h/db?user=me&password=x&a=b c",
+                "a postgres://h/db?user=me&password=*&a=b c",
+            ),
             ("nats://u:p@a, nats://v:qq@b", "nats://u:*@a, nats://v:**@b"),
         ] {
             assert_eq!(hide_passwords(text), shown);
             assert!(has_password(text));
         }
-        for text in ["http://127.0.0.1:4317", "postgres://me@h:5432/db", "postgres://me:@h", "a: b@c", "://"] {
+        for text in [
+            "http://127.0.0.1:4317",
+            "postgres://me@h:5432/db",
+            "postgres://me:@h",
+            "a: b@c",
+            "://",
+        ] {
             assert!(!has_password(text), "{text}");
             assert_eq!(hide_passwords(text), text);
         }

@@ -57,7 +57,10 @@ impl Postgres {
             owner,
             folder: folder.to_path_buf(),
             _private: private,
-            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            settings: settings
+                .iter()
+                .map(|setting| (*setting).to_owned())
+                .collect(),
             port: listener.local_addr().unwrap().port(),
             process: None,
         };
@@ -72,7 +75,12 @@ impl Postgres {
         let password = self.write("password", PASSWORD);
         let made = self
             .command("initdb")
-            .args(["--no-sync", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"])
+            .args([
+                "--no-sync",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--auth=scram-sha-256",
+            ])
             .args(["--username", USER])
             .arg("--pwfile")
             .arg(password)
@@ -93,7 +101,11 @@ impl Postgres {
         let path = self.folder.join(name);
         let mut options = fs::OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        options
+            .open(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
         if let Some((user, group)) = self.owner {
             chown(&path, Some(user), Some(group)).unwrap();
         }
@@ -147,7 +159,11 @@ impl Postgres {
             }
             let answer = self.psql("postgres", "SELECT 1");
             let said = self.process.as_ref().map(Process::stderr);
-            if answer.status.success() { Ok(()) } else { Err((answer, said)) }
+            if answer.status.success() {
+                Ok(())
+            } else {
+                Err((answer, said))
+            }
         });
     }
 
@@ -191,7 +207,9 @@ impl Postgres {
     fn signal_children(&self, name: &str) {
         for id in self.processes() {
             // It may have ended already.
-            let _ = Command::new("kill").args([&format!("-{name}"), &id]).output();
+            let _ = Command::new("kill")
+                .args([&format!("-{name}"), &id])
+                .output();
         }
     }
 
@@ -199,7 +217,11 @@ impl Postgres {
     fn processes(&self) -> Vec<String> {
         let id = self.process.as_ref().unwrap().id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        children.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        children
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Its port, on 127.0.0.1.
@@ -232,26 +254,48 @@ impl Postgres {
     pub fn try_sql(&self, statements: &str) -> Result<String, String> {
         let answer = self.psql("logs", statements);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        if answer.status.success() { Ok(text(&answer.stdout)) } else { Err(text(&answer.stderr)) }
+        if answer.status.success() {
+            Ok(text(&answer.stdout))
+        } else {
+            Err(text(&answer.stderr))
+        }
     }
 
     fn sql_in(&self, database: &str, statements: &str) -> String {
         let answer = self.psql(database, statements);
         let said = String::from_utf8_lossy(&answer.stderr);
         assert!(answer.status.success(), "{statements}: {said}");
-        String::from_utf8_lossy(&answer.stdout).trim_end().to_owned()
+        String::from_utf8_lossy(&answer.stdout)
+            .trim_end()
+            .to_owned()
     }
 
     fn psql(&self, database: &str, statements: &str) -> Output {
-        self.session(database).args(["-c", statements]).output().unwrap()
+        self.session(database)
+            .args(["-c", statements])
+            .output()
+            .unwrap()
     }
 
     /// A `psql` that is connected to a database.
     pub fn session(&self, database: &str) -> Command {
         let mut command = Command::new(self.programs.join("psql"));
-        command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", USER, "-d", database]);
+        command.args([
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            USER,
+            "-d",
+            database,
+        ]);
         command.args(["-p", &self.port.to_string()]);
-        command.env("PGPASSWORD", PASSWORD).env("PGCONNECT_TIMEOUT", "5").env("PGTZ", "UTC");
+        command
+            .env("PGPASSWORD", PASSWORD)
+            .env("PGCONNECT_TIMEOUT", "5")
+            .env("PGTZ", "UTC");
         command
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration of the processor.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,13 +11,15 @@ use serde::{Deserialize, Deserializer};
 use super::url::{SslMode, Url};
 use crate::values;
 
+/// What `timeout` may be.
+const TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
 /// The longest name that PostgreSQL has, in bytes.
 const MAX_NAME: usize = 63;
 
 /// `postgres: { url: '${DATABASE_URL}', schema: distlog, keep: 30d }`
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
-#[schemars(with = "Written", rename = "postgres")]
 pub struct Config {
     /// The database.
     pub url: Url,
@@ -33,6 +36,7 @@ pub struct Config {
 /// As it is written in the file.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a map")]
+#[schemars(rename = "postgres")]
 struct Written {
     /// The database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with the options of libpq that are known. `sslmode`
     /// is `disable`, `prefer` (TLS where the server has it), `require` (TLS; the certificate is checked only against a
@@ -115,7 +119,8 @@ fn half_a_minute() -> Duration {
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let expected = "a name of lower-case letters, digits and _ like distlog";
     values::scalar(deserializer, expected, |text| {
-        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let begins = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
         let is_name = begins && text.len() <= MAX_NAME && text.bytes().all(is_plain);
         // Names with `pg_` are the server's own.
@@ -136,7 +141,71 @@ fn keep<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
 fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     values::scalar(
         deserializer,
-        "a duration like 30s or 500ms, at least 10ms",
-        |text| values::parse_duration(text).filter(|time| *time >= Duration::from_millis(10)),
+        "a duration like 30s or 500ms, from 10ms to 1d",
+        |text| values::parse_duration(text).filter(|time| TIMEOUTS.contains(time)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::processors::Kind;
+
+    fn load(keys: &str) -> Result<Config, String> {
+        let text =
+            format!("processors: {{ pg: {{ postgres: {{ {keys} }} }} }}\nrules: [{{ to: pg }}]");
+        let read = config::load(&text, "x", &[]).map_err(|faults| faults.to_string())?;
+        match &read.processors[0].kind {
+            Kind::Postgres(config) => Ok(config.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_as_documented() {
+        let config = load("url: 'postgres://me:hunter2@h/db'").unwrap();
+        assert_eq!((config.schema.as_str(), config.keep), ("distlog", None));
+        assert_eq!(config.timeout, Duration::from_secs(30));
+        assert_eq!(config.url.ssl_mode(), SslMode::Prefer);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let config = load("url: 'postgres://h/db', tls: { ca: ca.pem }, keep: 30d").unwrap();
+        assert_eq!(config.url.ssl_mode(), SslMode::VerifyFull);
+        assert_eq!(config.keep, Some(Duration::from_secs(30 * 24 * 3600)));
+    }
+
+    #[test]
+    fn faults_are_told_without_the_password() {
+        for (keys, fault) in [
+            ("url: 'postgres://me:hunter2@h/db', keep: 1h", "at least 1d"),
+            (
+                "url: 'postgres://me:hunter2@h/db', schema: My",
+                "lower-case",
+            ),
+            (
+                "url: 'postgres://me:hunter2@h/db', schema: pg_x",
+                "lower-case",
+            ),
+            ("url: 'postgres://me:hunter2@h/db', timeout: 0", "from 10ms"),
+            (
+                "url: 'postgres://me:hunter2@h/db', tls: { cert: a }",
+                "belong together",
+            ),
+            (
+                "url: 'postgres://me:hunter2@h/db?sslmode=prefer', tls: { ca: a }",
+                "`tls` is of no use",
+            ),
+            ("url: 'mysql://me:hunter2@h/db'", "postgres://USER"),
+            ("url: ['postgres://me:hunter2@h/db']", "a list"),
+            ("schema: x", "`url` is missing"),
+            (
+                "url: 'postgres://me:hunter2@h/db', uri: x",
+                "unknown key `uri`",
+            ),
+        ] {
+            let said = load(keys).unwrap_err();
+            assert!(said.contains(fault), "{keys}: {said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
 }

@@ -18,6 +18,16 @@ const JSONB_VERSION: u8 = 1;
 pub(super) const TASK_COLUMNS: &str = "number, is_end, trace_id, span_id, run, parent_span_id, task, name, service, \
      host, producer, at, at_ns, duration_ns, outcome, error, is_provisional";
 const TASK_COLUMN_COUNT: i16 = 17;
+/// Times have two.
+const RECORD_COLUMN_COUNT: i16 = {
+    let (mut count, mut at) = (0, 0);
+    while at < Column::ALL.len() {
+        let is_time = matches!(Column::ALL[at].column_type(), ColumnType::Time);
+        count += if is_time { 2 } else { 1 };
+        at += 1;
+    }
+    count
+};
 
 /// Names of the columns that a record is written to, in the order of [`Rows::push`].
 pub(super) fn record_columns() -> String {
@@ -41,7 +51,7 @@ pub(super) struct Rows {
 impl Rows {
     /// Appends a record.
     pub(super) fn push(&mut self, row: &Row<'_>) {
-        self.begin(record_column_count());
+        self.begin(RECORD_COLUMN_COUNT);
         for (column, cell) in Column::ALL.iter().zip(row.cells()) {
             self.cell(*column, cell);
         }
@@ -185,9 +195,4 @@ impl Rows {
         let length = i32::try_from(bytes).unwrap_or(i32::MAX);
         self.bytes.extend_from_slice(&length.to_be_bytes());
     }
-}
-
-fn record_column_count() -> i16 {
-    let times = Column::ALL.iter().filter(|column| column.column_type() == ColumnType::Time);
-    i16::try_from(Column::ALL.len() + times.count()).unwrap_or(i16::MAX)
 }

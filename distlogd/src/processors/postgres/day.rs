@@ -45,7 +45,8 @@ impl Day {
     pub(super) fn of_table(name: &str) -> Option<Day> {
         let date = NaiveDate::parse_from_str(name.strip_prefix(PREFIX)?, FORMAT).ok()?;
         let seconds = date.and_hms_opt(0, 0, 0)?.and_utc().timestamp();
-        Some(Day::of_seconds(seconds))
+        let day = Day::of_seconds(seconds);
+        (day.table() == name).then_some(day)
     }
 
     fn date(self) -> NaiveDate {
@@ -73,8 +74,16 @@ mod tests {
         assert_eq!(Day::of_table("records_20251123"), Some(day));
         assert_eq!(Day::of_seconds(1_763_871_098), day);
         assert_eq!(day.plus(9).table(), "records_20251202");
-        assert_eq!(day.minus(Duration::from_secs(86_401)).table(), "records_20251121");
-        for name in ["records_other", "records_2025112", "tasks", "records_20251123x"] {
+        assert_eq!(
+            day.minus(Duration::from_secs(86_401)).table(),
+            "records_20251121"
+        );
+        for name in [
+            "records_other",
+            "records_2025112",
+            "tasks",
+            "records_20251123x",
+        ] {
             assert_eq!(Day::of_table(name), None, "{name}");
         }
         assert_eq!(Day::of(0).table(), "records_19700101");

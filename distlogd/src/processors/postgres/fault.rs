@@ -5,6 +5,7 @@ use std::error::Error as _;
 use tokio_postgres::error::DbError;
 
 use crate::processor::Error;
+use crate::tls_error::{of_tls, outside};
 
 /// More than this of what the server says is not repeated, in characters.
 const MAX_REASON: usize = 300;
@@ -20,7 +21,10 @@ pub(super) fn judged(destination: &str, doing: &str, error: &tokio_postgres::Err
                 Error::retry(reason)
             }
         }
-        None => Error::retry(format_args!("{destination}: {doing} fails: {}", causes(error))),
+        None => Error::retry(format_args!(
+            "{destination}: {doing} fails: {}",
+            causes(error)
+        )),
     }
 }
 
@@ -51,13 +55,13 @@ fn words(said: &DbError) -> String {
 
 /// The error and what is behind it.
 fn causes(error: &tokio_postgres::Error) -> String {
+    if let Some(rustls::Error::InvalidCertificate(why)) = of_tls(error) {
+        return certificate(why);
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let more = match error.downcast_ref::<rustls::Error>() {
-            Some(rustls::Error::InvalidCertificate(why)) => certificate(why),
-            _ => error.to_string(),
-        };
+        let more = error.to_string();
         if !text.ends_with(&more) {
             text.push_str(": ");
             text.push_str(&more);
@@ -71,11 +75,14 @@ fn causes(error: &tokio_postgres::Error) -> String {
 fn certificate(why: &rustls::CertificateError) -> String {
     use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
     match why {
-        UnknownIssuer => "no authority of `tls: { ca: … }`, or of the system, has signed its certificate".to_owned(),
+        UnknownIssuer => {
+            "no authority of `tls: { ca: … }`, or of the system, has signed its certificate"
+                .to_owned()
+        }
         NotValidForName | NotValidForNameContext { .. } => {
             "its certificate is for another name than the host of the URL".to_owned()
         }
-        other => match crate::tls_error::outside(other) {
+        other => match outside(other) {
             Some(outside) => format!("its certificate {outside}"),
             None => other.to_string(),
         },

@@ -113,7 +113,7 @@ impl Link {
             if commit {
                 writer.commit(days, partitions).await?;
             }
-            Ok(())
+            Ok::<(), Error>(())
         };
         runtime.block_on(async {
             tokio::select! {

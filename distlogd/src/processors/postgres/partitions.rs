@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio_postgres::types::ToSql;
+
 use super::connection::Connection;
 use super::day::Day;
 use super::schema::lock;
@@ -21,6 +23,8 @@ const FUTURE_DAYS: i64 = 2;
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(600);
 /// Making or dropping a partition waits no longer for others, as others wait behind it.
 const MAX_LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Where it cannot be made, nobody tries again before.
+const PAUSE: Duration = Duration::from_secs(60);
 /// Rows that are removed at once.
 const REMOVED_AT_ONCE: u64 = 10_000;
 /// And in one go: the rest waits until the next time.
@@ -29,7 +33,6 @@ const MAX_REMOVALS: usize = 20;
 const REPORT_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The partitions that are known to be there.
-#[derive(Debug)]
 pub(super) struct Partitions {
     schema: String,
     keep: Option<Duration>,
@@ -73,15 +76,17 @@ impl Partitions {
             return Ok(());
         }
         let today = Day::of_seconds(now());
-        let past = self.keep.map_or(MAX_PAST_DAYS, |keep| keep.as_secs().div_ceil(86_400));
+        let past = self
+            .keep
+            .map_or(MAX_PAST_DAYS, |keep| keep.as_secs().div_ceil(86_400));
         let first = today.minus(Duration::from_secs(past.min(MAX_PAST_DAYS) * 86_400));
         let range = first..=today.plus(FUTURE_DAYS);
         for day in missing {
-            if range.contains(&day) {
-                if let Err(error) = self.make_one(connection, day).await {
-                    self.not_before = Some(Instant::now() + Duration::from_secs(60));
-                    return self.excuse(connection, "no partition is made", error).await;
-                }
+            if range.contains(&day)
+                && let Err(error) = self.make_one(connection, day).await
+            {
+                self.not_before = Some(Instant::now() + PAUSE);
+                return self.excuse(connection, "no partition is made", error).await;
             }
             // Nor is a day that has none asked for again and again.
             self.known.insert(day);
@@ -94,7 +99,11 @@ impl Partitions {
         if is_there(connection, schema, &table).await? {
             return Ok(());
         }
-        let begin = format!("BEGIN; SET LOCAL lock_timeout = {}; {}", self.lock_wait.as_millis(), lock(schema));
+        let begin = format!(
+            "BEGIN; SET LOCAL lock_timeout = {}; {}",
+            self.lock_wait.as_millis(),
+            lock(schema)
+        );
         connection.run("making a partition", &begin).await?;
         let statements = if is_there(connection, schema, &table).await? {
             "COMMIT".to_owned()
@@ -104,10 +113,11 @@ impl Partitions {
             format!(
                 "CREATE TABLE {schema}.{table} (LIKE {schema}.records INCLUDING DEFAULTS INCLUDING CONSTRAINTS \
                  INCLUDING STORAGE INCLUDING COMPRESSION); \
-                 WITH moved AS (DELETE FROM {schema}.records_other WHERE time >= '{day}' AND time < '{next}' RETURNING *) \
+                 WITH moved AS (DELETE FROM {schema}.records_other \
+                 WHERE time >= '{day}' AND time < '{next}' RETURNING *) \
                  INSERT INTO {schema}.{table} SELECT * FROM moved; \
-                 ALTER TABLE {schema}.records ATTACH PARTITION {schema}.{table} FOR VALUES FROM ('{day}') TO ('{next}'); \
-                 COMMIT"
+                 ALTER TABLE {schema}.records ATTACH PARTITION {schema}.{table} \
+                 FOR VALUES FROM ('{day}') TO ('{next}'); COMMIT"
             )
         };
         connection.run("making a partition", &statements).await
@@ -115,17 +125,23 @@ impl Partitions {
 
     /// Makes the partition of the coming day and removes what is old, now and then.
     pub(super) async fn maintain(&mut self, connection: &Connection) -> Result<(), Error> {
-        if self.maintained.is_some_and(|time| time.elapsed() < MAINTENANCE_INTERVAL) {
+        if self
+            .maintained
+            .is_some_and(|time| time.elapsed() < MAINTENANCE_INTERVAL)
+        {
             return Ok(());
         }
         self.maintained = Some(Instant::now());
         let today = Day::of_seconds(now());
-        self.make(connection, [today, today.plus(1)].into_iter()).await?;
+        self.make(connection, [today, today.plus(1)].into_iter())
+            .await?;
         let Some(keep) = self.keep else {
             return Ok(());
         };
         if let Err(error) = self.remove_old(connection, keep).await {
-            return self.excuse(connection, "old records are not removed", error).await;
+            return self
+                .excuse(connection, "old records are not removed", error)
+                .await;
         }
         Ok(())
     }
@@ -144,8 +160,14 @@ impl Partitions {
         let schema = &self.schema;
         for (table, is_old) in [
             ("records_other", format!("time < '{first}'")),
-            ("tasks", format!("begin_time < '{first}' AND coalesce(end_time, begin_time) < '{first}'")),
-            ("tasks", format!("begin_time IS NULL AND end_time < '{first}'")),
+            (
+                "tasks",
+                format!("begin_time < '{first}' AND coalesce(end_time, begin_time) < '{first}'"),
+            ),
+            (
+                "tasks",
+                format!("begin_time IS NULL AND end_time < '{first}'"),
+            ),
         ] {
             let remove = format!(
                 "DELETE FROM {schema}.{table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {schema}.{table} WHERE {is_old} \
@@ -175,7 +197,12 @@ impl Partitions {
     }
 
     /// Nothing of this keeps records from being written, unless the connection is gone.
-    async fn excuse(&mut self, connection: &Connection, what: &str, error: Error) -> Result<(), Error> {
+    async fn excuse(
+        &mut self,
+        connection: &Connection,
+        what: &str,
+        error: Error,
+    ) -> Result<(), Error> {
         connection.run("going on", "ROLLBACK").await?;
         if self.failures.report(1).is_some() {
             tracing::warn!("{what}: {error}; tried again until it works");
@@ -188,8 +215,12 @@ async fn is_there(connection: &Connection, schema: &str, table: &str) -> Result<
     // A table of this name that is no partition would be no help.
     const ASK: &str = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1))";
     let name = format!("{schema}.{table}");
-    let asking = connection.client.query_one(ASK, &[&name]);
-    Ok(connection.step("looking for a partition", asking).await?.get(0))
+    let parameters: [&(dyn ToSql + Sync); 1] = [&name];
+    let asking = connection.client.query_one(ASK, &parameters);
+    Ok(connection
+        .step("looking for a partition", asking)
+        .await?
+        .get(0))
 }
 
 /// The days that have partitions.
@@ -197,14 +228,19 @@ async fn partitions(connection: &Connection, schema: &str) -> Result<Vec<Day>, E
     const ASK: &str = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
          WHERE i.inhparent = to_regclass($1)";
     let name = format!("{schema}.records");
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&name];
+    let parameters: [&(dyn ToSql + Sync); 1] = [&name];
     let asking = connection.client.query(ASK, &parameters);
     let rows = connection.step("listing partitions", asking).await?;
-    Ok(rows.iter().filter_map(|row| Day::of_table(row.get(0))).collect())
+    Ok(rows
+        .iter()
+        .filter_map(|row| Day::of_table(row.get(0)))
+        .collect())
 }
 
 /// In seconds since 1970.
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,7 @@
 //! The tables: made, and changed from version to version, by whoever connects first.
 
+use tokio_postgres::types::ToSql;
+
 use super::connection::Connection;
 use crate::processor::Error;
 
@@ -44,7 +46,10 @@ async fn migrate(connection: &Connection, schema: &str, at: &str) -> Result<(), 
         }
         let statements = statements.replace("{schema}", schema);
         connection
-            .run(&format!("making version {number} of the tables"), &statements)
+            .run(
+                &format!("making version {number} of the tables"),
+                &statements,
+            )
             .await?;
         let note = format!("INSERT INTO {schema}.versions (version) VALUES ({number})");
         connection.run("noting the version", &note).await?;
@@ -55,7 +60,8 @@ async fn migrate(connection: &Connection, schema: &str, at: &str) -> Result<(), 
 /// A schema that is there already needs no right to make one.
 async fn make_schema(connection: &Connection, schema: &str) -> Result<(), Error> {
     const ASK: &str = "SELECT count(*) FROM pg_namespace WHERE nspname = $1";
-    let asking = connection.client.query_one(ASK, &[&schema]);
+    let parameters: [&(dyn ToSql + Sync); 1] = [&schema];
+    let asking = connection.client.query_one(ASK, &parameters);
     let row = connection.step("looking for the schema", asking).await?;
     if row.get::<_, i64>(0) == 0 {
         connection
@@ -72,7 +78,8 @@ async fn make_schema(connection: &Connection, schema: &str) -> Result<(), Error>
 async fn version(connection: &Connection, schema: &str) -> Result<usize, Error> {
     const ASK: &str = "SELECT to_regclass($1) IS NOT NULL";
     let table = format!("{schema}.versions");
-    let asking = connection.client.query_one(ASK, &[&table]);
+    let parameters: [&(dyn ToSql + Sync); 1] = [&table];
+    let asking = connection.client.query_one(ASK, &parameters);
     let row = connection.step("looking for the tables", asking).await?;
     if !row.get::<_, bool>(0) {
         return Ok(0);

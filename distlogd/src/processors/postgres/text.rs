@@ -31,7 +31,10 @@ pub(super) fn json(text: &str) -> Cow<'_, str> {
             rest = after;
         } else {
             // The character behind the backslash begins no escape of its own.
-            let end = escape.char_indices().nth(2).map_or(escape.len(), |(at, _)| at);
+            let end = escape
+                .char_indices()
+                .nth(2)
+                .map_or(escape.len(), |(at, _)| at);
             out.push_str(&escape[..end]);
             rest = &escape[end..];
         }
@@ -48,8 +51,9 @@ pub(super) fn indexed(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_INDEXED {
         return Cow::Borrowed(text);
     }
-    let end = text.floor_char_boundary(MAX_INDEXED);
-    Cow::Owned(format!("{}…", &text[..end]))
+    let ends = (0..=MAX_INDEXED).rev();
+    let end = ends.into_iter().find(|end| text.is_char_boundary(*end));
+    Cow::Owned(format!("{}…", &text[..end.unwrap_or_default()]))
 }
 
 #[cfg(test)]

@@ -44,7 +44,9 @@ pub enum UrlError {
     #[error("`sslmode={0}` is not known: expected disable, prefer, require or verify-full{1}")]
     SslMode(String, &'static str),
     /// Certificates are no options of the URL.
-    #[error("`{0}` is no option of the URL here: `tls: {{ ca: FILE, cert: FILE, key: FILE }}` names certificates")]
+    #[error(
+        "`{0}` is no option of the URL here: `tls: {{ ca: FILE, cert: FILE, key: FILE }}` names certificates"
+    )]
     Certificates(String),
     /// The client library does not understand it.
     #[error("the URL of the database is not understood: {0}")]
@@ -186,30 +188,51 @@ mod tests {
 
     #[test]
     fn a_url_is_read_and_shown_without_its_password() {
-        let url: Url = "postgres://ada:s%3Acret@db.example:5433/logs?sslmode=require&application_name=x"
-            .parse()
-            .unwrap();
+        let url: Url =
+            "postgres://ada:s%3Acret@db.example:5433/logs?sslmode=require&application_name=x"
+                .parse()
+                .unwrap();
         assert_eq!(url.to_string(), "db.example:5433/logs");
         assert_eq!(url.ssl_mode(), SslMode::Require);
         assert!(!format!("{url:?}{:?}", url.config).contains("cret"));
         let config = url.to_config(Duration::from_secs(3));
         assert_eq!(config.get_password(), Some(&b"s:cret"[..]));
         assert_eq!(config.get_application_name(), Some("x"));
-        let socket: Url = "postgres:///logs?host=/run/pg&port=6000&user=me".parse().unwrap();
+        let socket: Url = "postgres:///logs?host=/run/pg&port=6000&user=me"
+            .parse()
+            .unwrap();
         assert_eq!(socket.to_string(), "/run/pg:6000/logs");
         let url: Url = "postgresql://[::1]/logs".parse().unwrap();
-        assert_eq!((url.to_string(), url.ssl_mode()), ("[::1]:5432/logs".into(), SslMode::Prefer));
+        assert_eq!(
+            (url.to_string(), url.ssl_mode()),
+            ("[::1]:5432/logs".into(), SslMode::Prefer)
+        );
     }
 
     #[test]
     fn what_is_wrong_with_a_url_is_said_without_its_password() {
         for (text, reason) in [
             ("mysql://me:hunter2@h/db", "begins with neither postgres://"),
-            ("postgres://me:hunter2@h/db?sslmode=verify-ca", "`verify-full` checks the name"),
-            ("postgres://me:hunter2@h/db?sslmode=on", "expected disable, prefer"),
-            ("postgres://me:hunter2@h/db?sslrootcert=/x", "tls: { ca: FILE"),
-            ("postgres://me:hunter2@h/db?keepalive=3", "unknown option `keepalive`"),
-            ("postgres://me:hunter2@h:x/db", "invalid value for option `port`"),
+            (
+                "postgres://me:hunter2@h/db?sslmode=verify-ca",
+                "`verify-full` checks the name",
+            ),
+            (
+                "postgres://me:hunter2@h/db?sslmode=on",
+                "expected disable, prefer",
+            ),
+            (
+                "postgres://me:hunter2@h/db?sslrootcert=/x",
+                "tls: { ca: FILE",
+            ),
+            (
+                "postgres://me:hunter2@h/db?keepalive=3",
+                "unknown option `keepalive`",
+            ),
+            (
+                "postgres://me:hunter2@h:x/db",
+                "invalid value for option `port`",
+            ),
             ("postgres:///db", "the host is missing"),
         ] {
             let error = text.parse::<Url>().unwrap_err().to_string();

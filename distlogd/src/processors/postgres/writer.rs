@@ -62,7 +62,9 @@ impl Writer {
             return Ok(());
         }
         if !self.is_in_transaction {
-            partitions.make(&self.connection, days.iter().copied()).await?;
+            partitions
+                .make(&self.connection, days.iter().copied())
+                .await?;
             self.connection.run("beginning", "BEGIN").await?;
             self.is_in_transaction = true;
         }

@@ -44,10 +44,7 @@ struct Row {
 /// Name and measurement. An error says what is missing on this machine.
 type Database = (&'static str, fn(&Options) -> Result<Row, String>);
 
-const DATABASES: &[Database] = &[
-    ("postgres", postgres::measure),
-    ("sqlite", sqlite::measure),
-];
+const DATABASES: &[Database] = &[("postgres", postgres::measure), ("sqlite", sqlite::measure)];
 
 /// Measures one after the other.
 pub fn run(options: &Options) {

@@ -15,7 +15,9 @@ const PROGRAMS: &str = "DISTLOG_TEST_POSTGRES";
 
 pub(super) fn measure(options: &Options) -> Result<Row, String> {
     if std::env::var_os(PROGRAMS).is_none() {
-        return Err(format!("{PROGRAMS} names no folder of PostgreSQL's programs"));
+        return Err(format!(
+            "{PROGRAMS} names no folder of PostgreSQL's programs"
+        ));
     }
     let settings = ["fsync=on", "shared_buffers=128MB", "max_wal_size=4GB"];
     let server = Postgres::start(&settings);
@@ -38,9 +40,14 @@ rules: [{{ when: service != 'distlogd', to: [pg] }}]
          WHERE inhparent = 'distlog.records'::regclass",
     )?;
     let rows = folder.path().join("rows");
-    server.try_sql(&format!("\\copy (SELECT * FROM distlog.records) TO '{}'", rows.display()))?;
+    server.try_sql(&format!(
+        "\\copy (SELECT * FROM distlog.records) TO '{}'",
+        rows.display()
+    ))?;
     let bulk = |table: &str, with: &str| -> Result<f64, String> {
-        server.try_sql(&format!("CREATE TABLE {table} (LIKE distlog.records {with})"))?;
+        server.try_sql(&format!(
+            "CREATE TABLE {table} (LIKE distlog.records {with})"
+        ))?;
         let begun = Instant::now();
         copy(&server, table, &rows)?;
         Ok(count / begun.elapsed().as_secs_f64())

@@ -135,7 +135,10 @@ fn two_daemons_write_into_one_database() {
         .arg(copy.path())
         .status();
     assert!(copied.unwrap().success());
-    for entry in std::fs::read_dir(copy.path().join("distlog-data")).unwrap().flatten() {
+    for entry in std::fs::read_dir(copy.path().join("distlog-data"))
+        .unwrap()
+        .flatten()
+    {
         if entry.file_name().to_string_lossy().contains("cursor") {
             let _ = std::fs::remove_file(entry.path());
             let _ = std::fs::remove_dir_all(entry.path());

@@ -14,7 +14,7 @@ pub(super) fn post_logs(daemon: &Daemon, service: &str, records: &[Value]) {
     }]});
     let answer = ureq::post(format!("http://{}/v1/logs", daemon.otlp_http()))
         .content_type("application/json")
-        .send(body.to_string())
+        .send(body.to_string().as_str())
         .unwrap();
     assert!(answer.status().is_success());
 }
@@ -59,15 +59,30 @@ fn hostile_text_and_numbers_are_kept_or_replaced_visibly() {
         {"key": "", "value": {"stringValue": ""}},
     ]);
     let long = "ä".repeat(4000);
-    post_logs(&daemon, &long, &[log(now(), "a\u{0}b\\N\t\r\n", &attributes)]);
+    post_logs(
+        &daemon,
+        &long,
+        &[log(now(), "a\u{0}b\\N\t\r\n", &attributes)],
+    );
     let large = "0123456789 ".repeat(200_000);
-    post_logs(&daemon, "nul\u{0}service", &[
-        log(now(), &large, &json!([{"key": large, "value": {"stringValue": large}}])),
-        log(0, "no time", &json!([])),
-        json!({"timeUnixNano": u64::MAX.to_string(), "body": {"stringValue": "after the end"}}),
-    ]);
+    post_logs(
+        &daemon,
+        "nul\u{0}service",
+        &[
+            log(
+                now(),
+                &large,
+                &json!([{"key": large, "value": {"stringValue": large}}]),
+            ),
+            log(0, "no time", &json!([])),
+            json!({"timeUnixNano": u64::MAX.to_string(), "body": {"stringValue": "after the end"}}),
+        ],
+    );
     settled(&daemon);
-    assert_eq!(daemon.metric("distlogd_processor_rejected_records_total{processor=\"pg\"}"), 0.0);
+    assert_eq!(
+        daemon.metric("distlogd_processor_rejected_records_total{processor=\"pg\"}"),
+        0.0
+    );
     let row = |condition: &str| -> Value {
         let sql = format!("SELECT row_to_json(r) FROM distlog.records r WHERE {condition}");
         serde_json::from_str(&server.sql(&sql)).unwrap()
@@ -77,7 +92,10 @@ fn hostile_text_and_numbers_are_kept_or_replaced_visibly() {
     let fields = &record["fields"];
     assert_eq!(fields["nul␀key"], "a␀b");
     assert_eq!(fields["escape"], "\\u0000 \\ud800 \\");
-    assert_eq!(fields["controls"], "\u{1}\u{1f}\u{7f}\u{2028}\"'; DROP TABLE");
+    assert_eq!(
+        fields["controls"],
+        "\u{1}\u{1f}\u{7f}\u{2028}\"'; DROP TABLE"
+    );
     assert_eq!(fields["wide"], "𝄞 Ω \u{10ffff}");
     assert_eq!(fields["largest"].as_f64(), Some(f64::MAX));
     assert_eq!(fields["smallest"].as_f64(), Some(f64::MIN_POSITIVE));
@@ -92,7 +110,10 @@ fn hostile_text_and_numbers_are_kept_or_replaced_visibly() {
     assert_eq!(record["fields"][&large], large);
     assert_eq!(record["service"], "nul␀service");
     assert_eq!(server.sql("SELECT count(*) FROM distlog.records_other WHERE message IN ('no time', 'after the end')"), "1");
-    assert_eq!(row("message = 'after the end'")["time_ns"].as_i64(), Some(i64::MAX));
+    assert_eq!(
+        row("message = 'after the end'")["time_ns"].as_i64(),
+        Some(i64::MAX)
+    );
 }
 
 #[test]
@@ -100,9 +121,12 @@ fn hostile_text_and_numbers_are_kept_or_replaced_visibly() {
 fn one_record_that_the_server_refuses_costs_no_other() {
     let server = Postgres::start(&[]);
     let (_folder, daemon) = daemon(&server.url(), "timeout: 10s");
-    eventually("the tables", || server.try_sql("SELECT FROM distlog.records"));
+    eventually("the tables", || {
+        server.try_sql("SELECT FROM distlog.records")
+    });
     // A rule of the database's owner.
-    server.sql("ALTER TABLE distlog.records ADD CHECK (message NOT IN ('record 13', 'record 1400'))");
+    server
+        .sql("ALTER TABLE distlog.records ADD CHECK (message NOT IN ('record 13', 'record 1400'))");
     let mut client = Client::start(&[daemon.session()], 0, &[]);
     client.log(2000);
     client.flush();

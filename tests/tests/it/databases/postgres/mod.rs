@@ -37,7 +37,9 @@ fn daemon(url: &str, more: &str) -> (TempDir, Daemon) {
 }
 
 fn lag(daemon: &Daemon, processor: &str) -> f64 {
-    daemon.metric(&format!("distlogd_processor_lag_records{{processor=\"{processor}\"}}"))
+    daemon.metric(&format!(
+        "distlogd_processor_lag_records{{processor=\"{processor}\"}}"
+    ))
 }
 
 /// Waits until file and database have all that is stored.
@@ -45,7 +47,11 @@ fn settled(daemon: &Daemon) {
     for processor in ["everything", "pg"] {
         eventually(&format!("all of {processor}"), || {
             let lag = lag(daemon, processor);
-            if lag == 0.0 { Ok(()) } else { Err((lag, daemon.get("/api/v1/status"))) }
+            if lag == 0.0 {
+                Ok(())
+            } else {
+                Err((lag, daemon.get("/api/v1/status")))
+            }
         });
     }
 }
@@ -60,7 +66,7 @@ fn in_file(daemon: &Daemon) -> BTreeMap<Key, (String, Value)> {
         let record: Value = serde_json::from_str(&line).unwrap();
         let own = &record["distlog"];
         let key = (
-            own["producer"].as_str().unwrap_or_default().to_owned(),
+            own["producer"].as_str().unwrap().replace('-', ""),
             own["offset"].as_i64().unwrap_or_default(),
         );
         let message = record["message"].as_str().unwrap_or_default().to_owned();
@@ -94,7 +100,14 @@ fn compare(daemon: &Daemon, server: &Postgres, at_least: usize) {
     let missing = expected.iter().find(|(key, _)| !found.contains_key(key));
     let unknown = found.iter().find(|(key, _)| !expected.contains_key(key));
     assert_eq!((missing, unknown), (None, None), "lost or unknown");
-    let other = expected.iter().find(|(key, record)| found.get(key) != Some(record));
-    assert_eq!(other, None, "{:?}", other.and_then(|(key, _)| found.get(key)));
+    let other = expected
+        .iter()
+        .find(|(key, record)| found.get(key) != Some(record));
+    assert_eq!(
+        other,
+        None,
+        "{:?}",
+        other.and_then(|(key, _)| found.get(key))
+    );
     assert!(found.len() >= at_least, "{} records", found.len());
 }

@@ -24,13 +24,14 @@ fn a_lock_of_another_session_delays_and_loses_nothing() {
     client.flush();
     compare(&daemon, &server, 101);
 
-    let mut other = Process::start(
-        server
-            .session("logs")
-            .stdin(Stdio::piped()),
-    );
-    other.say("BEGIN; LOCK TABLE distlog.records IN ACCESS EXCLUSIVE MODE; SELECT 'locked';");
-    other.expect_stdout("the lock", |line| (line == "locked").then_some(()));
+    let mut other = Process::start(server.session("logs").stdin(Stdio::piped()));
+    other.say("BEGIN; LOCK TABLE distlog.records IN ACCESS EXCLUSIVE MODE;");
+    let held = "SELECT count(*) FROM pg_locks WHERE relation = 'distlog.records'::regclass \
+         AND mode = 'AccessExclusiveLock' AND granted";
+    eventually("the lock", || match server.sql(held) {
+        count if count == "1" => Ok(()),
+        other => Err(other),
+    });
     client.log(5000);
     client.flush();
     expect_failing(&mut daemon, "lock timeout");
@@ -111,7 +112,10 @@ fn a_full_disk_of_the_server_delays_and_loses_nothing() {
     let space = disk.0.path().join("space");
     server.own(disk.0.path());
     server.own(&space);
-    server.sql(&format!("CREATE TABLESPACE small LOCATION '{}'", space.display()));
+    server.sql(&format!(
+        "CREATE TABLESPACE small LOCATION '{}'",
+        space.display()
+    ));
     server.sql("ALTER DATABASE logs SET default_tablespace = small");
     let (_folder, mut daemon) = daemon(&server.url(), "timeout: 20s");
     let mut client = Client::start(&[daemon.session()], 0, &[("WAIT", "1")]);

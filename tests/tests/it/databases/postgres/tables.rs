@@ -18,7 +18,9 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
     // As the first version left it, with a record.
     let first = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../distlogd/src/processors/postgres/schema/1.sql");
-    let first = std::fs::read_to_string(first).unwrap().replace("{schema}", "distlog");
+    let first = std::fs::read_to_string(first)
+        .unwrap()
+        .replace("{schema}", "distlog");
     server.sql(&format!(
         "CREATE SCHEMA distlog; CREATE TABLE distlog.versions (version integer PRIMARY KEY, \
          made timestamptz NOT NULL DEFAULT now()); INSERT INTO distlog.versions VALUES (1); {first}"
@@ -33,7 +35,10 @@ fn an_older_schema_is_brought_up_and_a_newer_one_refused() {
     client.flush();
     settled(&daemon);
     assert_eq!(server.sql("SELECT max(version) FROM distlog.versions"), "2");
-    assert_eq!(server.sql("SELECT count(*) FROM distlog.running_tasks"), "1");
+    assert_eq!(
+        server.sql("SELECT count(*) FROM distlog.running_tasks"),
+        "1"
+    );
     // It was in the partition for all else, until its day got one.
     let today = "SELECT tableoid::regclass = ('distlog.records_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD'))::regclass \
          FROM distlog.records WHERE message = 'from before'";
@@ -90,7 +95,8 @@ fn partitions_follow_the_records_and_old_ones_are_dropped() {
         other => Err(other),
     });
     settled(&daemon);
-    let left = "SELECT message FROM distlog.records WHERE service = 'clock' ORDER BY time";
+    let left =
+        "SELECT message FROM distlog.records WHERE service = 'clock' ORDER BY time, message DESC";
     assert_eq!(server.sql(left), "yesterday\ntoday\nnow\nin a year");
     assert!(daemon.stop().success());
 }
@@ -112,11 +118,18 @@ fn a_role_with_few_rights_is_enough_and_others_only_read() {
     compare(&daemon, &server, 101);
     let ask = |sql: &str| {
         let mut psql = server.session("logs");
-        let output = psql.args(["-U", "reader", "-c", sql]).env("PGPASSWORD", "r").output();
+        let output = psql
+            .args(["-U", "reader", "-c", sql])
+            .env("PGPASSWORD", "r")
+            .output();
         output.unwrap()
     };
     let found = ask("SELECT count(*) FROM distlog.records WHERE message ^@ 'record '");
-    assert_eq!(String::from_utf8_lossy(&found.stdout).trim(), "100", "{found:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&found.stdout).trim(),
+        "100",
+        "{found:?}"
+    );
     assert!(!ask("DELETE FROM distlog.records").status.success());
 }
 
@@ -136,7 +149,9 @@ fn documentation() -> String {
 /// The blocks of code that begin so.
 fn blocks(page: &str, begin: &str) -> Vec<String> {
     let blocks = page.split(begin).skip(1);
-    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+    blocks
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -150,7 +165,10 @@ fn the_queries_of_the_documentation_run() {
     settled(&daemon);
     let page = documentation();
     let queries = blocks(&page, "```sql\n");
-    let queries: Vec<&String> = queries.iter().filter(|query| !query.starts_with("-- roles")).collect();
+    let queries: Vec<&String> = queries
+        .iter()
+        .filter(|query| !query.starts_with("-- roles"))
+        .collect();
     assert!(queries.len() >= 2, "{queries:?}");
     for query in queries {
         server.sql(query);

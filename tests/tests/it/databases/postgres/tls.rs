@@ -28,7 +28,13 @@ fn server(authority: &CertifiedIssuer<'static, KeyPair>) -> Postgres {
 }
 
 /// Starts a daemon; `query` goes to the URL.
-fn start(folder: &std::path::Path, server: &Postgres, host: &str, query: &str, tls: &str) -> Daemon {
+fn start(
+    folder: &std::path::Path,
+    server: &Postgres,
+    host: &str,
+    query: &str,
+    tls: &str,
+) -> Daemon {
     let url = server.url_at(&format!("{host}:{}", server.port()));
     let text = config(&format!("{url}{query}"), &format!("timeout: 5s, {tls}"));
     Daemon::start(DISTLOGD, &[], folder, &text)
@@ -45,13 +51,33 @@ fn tls_is_as_sslmode_wants_it() {
     // Host, query, certificates, and why it does not work.
     let cases = [
         ("localhost", "", "tls: { ca: ours.pem }", None),
-        ("localhost", "?sslmode=verify-full", "tls: { ca: ours.pem }", None),
+        (
+            "localhost",
+            "?sslmode=verify-full",
+            "tls: { ca: ours.pem }",
+            None,
+        ),
         ("localhost", "?sslmode=require", "", None),
         ("127.0.0.1", "", "", None),
         ("localhost", "?sslmode=disable", "", Some("no encryption")),
-        ("localhost", "", "tls: { ca: other.pem }", Some("no authority of `tls: { ca: … }`")),
-        ("localhost", "?sslmode=verify-full", "", Some("no authority of `tls: { ca: … }`")),
-        ("127.0.0.1", "?sslmode=require", "tls: { ca: ours.pem }", Some("for another name than the host")),
+        (
+            "localhost",
+            "",
+            "tls: { ca: other.pem }",
+            Some("no authority of `tls: { ca: … }`"),
+        ),
+        (
+            "localhost",
+            "?sslmode=verify-full",
+            "",
+            Some("no authority of `tls: { ca: … }`"),
+        ),
+        (
+            "127.0.0.1",
+            "?sslmode=require",
+            "tls: { ca: ours.pem }",
+            Some("for another name than the host"),
+        ),
     ];
     for (at, (host, query, tls, refused)) in cases.into_iter().enumerate() {
         let own = folder.path().join(at.to_string());
@@ -59,6 +85,7 @@ fn tls_is_as_sslmode_wants_it() {
         for name in ["ours.pem", "other.pem"] {
             std::fs::copy(folder.path().join(name), own.join(name)).unwrap();
         }
+        server.sql("DROP SCHEMA IF EXISTS distlog CASCADE");
         let mut daemon = start(&own, &server, host, query, tls);
         if let Some(reason) = refused {
             daemon.process().expect_stderr(reason, |line| {
@@ -67,9 +94,6 @@ fn tls_is_as_sslmode_wants_it() {
             });
             continue;
         }
-        server.sql("DROP SCHEMA IF EXISTS distlog CASCADE");
-        daemon.stop();
-        daemon.restart();
         let mut client = Client::start(&[daemon.session()], 0, &[]);
         client.log(10);
         client.flush();
