@@ -191,9 +191,10 @@ impl Run {
         let to = chunk.to().min(limit).max(from);
         let skipped = chunk.progress();
         self.counts.expired += skipped.expired.min(to - from);
-        self.counts.damaged += skipped.damaged.min(to - from);
+        let is_empty = chunk.is_empty();
         let batch = &self.worker.batch;
-        let due = if chunk.is_empty() {
+        let most = batch.records.unwrap_or(u64::MAX);
+        let due = if is_empty {
             batch.idle.min(batch.wait)
         } else {
             batch.wait
@@ -205,7 +206,7 @@ impl Run {
             processor: &mut **processor,
             route: &self.worker.route,
             counts: &mut self.counts,
-            limit: batch.records.unwrap_or(u64::MAX),
+            limit: most,
             rejections: Vec::new(),
         };
         let result = presenting.present(&chunk, from, to);
@@ -213,7 +214,11 @@ impl Run {
             self.reject(&numbers, &reason);
         }
         self.position = result?;
-        let is_full = self.counts.taken >= batch.records.unwrap_or(u64::MAX);
+        if self.position == to {
+            // Else the rest is read again, and what is damaged in it.
+            self.counts.damaged += skipped.damaged.min(to - from);
+        }
+        let is_full = self.counts.taken >= most;
         let stopping = self.worker.shutdown.reached(Phase::Workers);
         if self.position > self.flushed
             && (self.position >= limit || is_full || stopping || self.flushed_at.elapsed() >= due)
@@ -222,7 +227,7 @@ impl Run {
         } else if self.is_behind && self.flushed_at.elapsed() >= SAVE_INTERVAL {
             self.flushed_at = Instant::now();
             self.save();
-        } else if chunk.is_empty() && self.position == self.flushed {
+        } else if is_empty && self.position == self.flushed {
             self.idle()?;
         }
         Ok(())

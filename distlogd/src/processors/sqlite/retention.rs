@@ -84,7 +84,6 @@ impl Retention {
         &self,
         connection: &Connection,
         written: i64,
-        now: i64,
     ) -> rusqlite::Result<Option<i64>> {
         if self.keep == Keep::default() {
             return Ok(None);

@@ -23,7 +23,7 @@ pub(super) fn measure(options: &Options) -> Result<Row, String> {
         .map_err(|error| error.to_string())?
         .len();
     let database = Connection::open(&path).map_err(|error| error.to_string())?;
-    let count: u64 = database
+    let count: i64 = database
         .query_row("SELECT count(*) FROM records", [], |row| row.get(0))
         .map_err(|error| error.to_string())?;
     let schema = |condition: &str| -> Result<String, String> {
