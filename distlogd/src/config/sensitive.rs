@@ -174,15 +174,17 @@ fn is_secret(key: &str) -> bool {
     words.iter().any(|word| key.contains(word))
 }
 
-/// `scheme://user:password@host`
+/// `scheme://user:password@host`, or `scheme://host?password=…`
 fn has_password(text: &str) -> bool {
-    let authority = text
-        .split_once("://")
-        .map(|(_, rest)| rest.split('/').next());
-    let user = authority
-        .flatten()
-        .and_then(|authority| authority.rsplit_once('@'));
-    user.is_some_and(|(user, _)| user.contains(':'))
+    let Some((_, url)) = text.split_once("://") else {
+        return false;
+    };
+    let (before, query) = url.split_once('?').unwrap_or((url, ""));
+    // A password may hold any character, if its writer forgot that it must not.
+    let user = before.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+    let mut options = query.split('&').filter_map(|option| option.split_once('='));
+    user.is_some_and(|(_, password)| !password.is_empty())
+        || options.any(|(name, value)| name == "password" && !value.is_empty())
 }
 
 // The processor `otlp` has headers.

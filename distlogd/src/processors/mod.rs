@@ -2,13 +2,15 @@
 //! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
 pub mod console;
-#[cfg(any(test, feature = "sqlite"))]
+#[cfg(any(test, feature = "postgres", feature = "sqlite"))]
 #[allow(dead_code)] // Each database uses a part of it.
 mod database;
 pub mod exec;
 pub mod file;
 #[cfg(feature = "otlp-export")]
 pub mod otlp;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod publish;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -64,7 +66,7 @@ macro_rules! kinds {
 
         /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
         #[derive(Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, otlp, pub, sqlite")]
+        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, otlp, postgres, pub, sqlite")]
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
@@ -104,6 +106,7 @@ kinds! {
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;
     "otlp" ["otlp-export"] otlp Otlp(otlp::Config): open_otlp;
+    "postgres" ["postgres"] postgres Postgres(postgres::Config): postgres::open;
     "pub" publish Pub(publish::Config): publish::open;
     "sqlite" ["sqlite"] sqlite Sqlite(sqlite::Config): sqlite::open;
 }
