@@ -181,7 +181,9 @@ fn has_password(text: &str) -> bool {
     };
     let (before, query) = url.split_once('?').unwrap_or((url, ""));
     // A password may hold any character, if its writer forgot that it must not.
-    let user = before.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+    let user = before
+        .rsplit_once('@')
+        .and_then(|(user, _)| user.split_once(':'));
     let mut options = query.split('&').filter_map(|option| option.split_once('='));
     user.is_some_and(|(_, password)| !password.is_empty())
         || options.any(|(name, value)| name == "password" && !value.is_empty())
