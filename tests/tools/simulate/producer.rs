@@ -106,8 +106,9 @@ impl UnackedRecords for Records {
             return false;
         }
         self.acked = to;
-        while let Some((_, at)) = self.logged.pop_front_if(|(end, _)| *end <= to) {
-            self.waits.push(self.now - at);
+        while let Some((_, at)) = self.logged.front().filter(|(end, _)| *end <= to) {
+            self.waits.push(self.now - *at);
+            self.logged.pop_front();
         }
         true
     }

@@ -253,7 +253,7 @@ impl World {
     fn do_to(&mut self, hub: usize, deed: Deed) {
         match deed {
             Deed::Kill => {
-                let wrote = self.random() % 2 == 0;
+                let wrote = self.random().is_multiple_of(2);
                 self.hubs[hub].kill(wrote);
                 self.network.set_up(hub, false);
             }
