@@ -7,6 +7,10 @@ pub mod console;
 mod database;
 pub mod exec;
 pub mod file;
+#[cfg(feature = "http-export")]
+pub mod http;
+#[cfg(feature = "http-client")]
+pub(crate) mod http_client;
 #[cfg(feature = "otlp-export")]
 pub mod otlp;
 pub mod publish;
@@ -64,7 +68,7 @@ macro_rules! kinds {
 
         /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
         #[derive(Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, otlp, pub, sqlite")]
+        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, http, otlp, pub, sqlite")]
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
@@ -103,6 +107,7 @@ kinds! {
     "console" console Console(console::Config): console::open;
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;
+    "http" ["http-export"] http Http(http::Config): http::open;
     "otlp" ["otlp-export"] otlp Otlp(otlp::Config): open_otlp;
     "pub" publish Pub(publish::Config): publish::open;
     "sqlite" ["sqlite"] sqlite Sqlite(sqlite::Config): sqlite::open;
