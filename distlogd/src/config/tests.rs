@@ -583,6 +583,9 @@ fn examples() -> Vec<String> {
     if cfg!(feature = "http-export") {
         pages.push("docs/http.md");
     }
+    if cfg!(feature = "clickhouse") {
+        pages.push("docs/clickhouse.md");
+    }
     for page in pages {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1);

@@ -1,8 +1,10 @@
 //! The destinations. Each is one file or folder: a `Config`, and `open`, which makes the [`Processor`] out of it and a
 //! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
+#[cfg(feature = "clickhouse")]
+pub mod clickhouse;
 pub mod console;
-#[cfg(any(test, feature = "sqlite"))]
+#[cfg(any(test, feature = "clickhouse", feature = "sqlite"))]
 #[allow(dead_code)] // Each database uses a part of it.
 mod database;
 pub mod exec;
@@ -68,7 +70,7 @@ macro_rules! kinds {
 
         /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
         #[derive(Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, http, otlp, pub, sqlite")]
+        #[serde(default, deny_unknown_fields, expecting = "one of clickhouse, console, exec, file, http, otlp, pub, sqlite")]
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
@@ -104,6 +106,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    "clickhouse" ["clickhouse"] clickhouse ClickHouse(clickhouse::Config): clickhouse::open;
     "console" console Console(console::Config): console::open;
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;

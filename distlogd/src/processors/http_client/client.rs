@@ -36,7 +36,7 @@ pub(crate) struct Answer {
 #[derive(Debug, PartialEq, Eq)]
 // To the processor `otlp`, the status says it all.
 #[cfg_attr(
-    not(feature = "http-export"),
+    not(any(feature = "clickhouse", feature = "http-export")),
     allow(dead_code)
 )]
 pub(crate) enum Body {

@@ -10,12 +10,12 @@ mod client;
 mod compress;
 mod config;
 mod in_flight;
-#[cfg(feature = "http-export")]
+#[cfg(any(feature = "clickhouse", feature = "http-export"))]
 mod poster;
-#[cfg(feature = "http-export")]
+#[cfg(any(feature = "clickhouse", feature = "http-export"))]
 mod request;
 mod tls;
-#[cfg(feature = "http-export")]
+#[cfg(any(feature = "clickhouse", feature = "http-export"))]
 mod url;
 
 use std::time::Duration;
@@ -28,9 +28,9 @@ pub use config::{Compression, Tls};
 pub(crate) use config::{bytes, timeout};
 pub(crate) use in_flight::InFlight;
 pub use tls::TlsError;
-#[cfg(feature = "http-export")]
+#[cfg(any(feature = "clickhouse", feature = "http-export"))]
 pub use url::Url;
-#[cfg(feature = "http-export")]
+#[cfg(any(feature = "clickhouse", feature = "http-export"))]
 pub(crate) use {
     client::{Answer, Body},
     poster::{Destination, Poster},

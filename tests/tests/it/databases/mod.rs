@@ -1,5 +1,6 @@
 //! Processors for databases: what is there is what the store has, each record once, whatever is killed meanwhile.
 
+mod clickhouse;
 mod http;
 mod sqlite;
 
