@@ -579,7 +579,14 @@ fn anchors_and_merges_are_understood() {
 fn examples() -> Vec<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut examples = Vec::new();
-    for page in ["README.md", "docs/opentelemetry.md", "docs/databases.md"] {
+    let mut pages = vec!["README.md", "docs/opentelemetry.md", "docs/databases.md"];
+    if cfg!(feature = "http-export") {
+        pages.push("docs/http.md");
+    }
+    if cfg!(feature = "clickhouse") {
+        pages.push("docs/clickhouse.md");
+    }
+    for page in pages {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1);
         let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
