@@ -23,6 +23,15 @@ pub trait Processor: Send {
     /// As for [`Processor::process`].
     fn flush(&mut self) -> Result<Token, Error>;
 
+    /// Does work of its own, as removing what is old: it is asked some times a second while nothing is to be taken or
+    /// flushed, so it may do a part each time.
+    ///
+    /// # Errors
+    /// As for [`Processor::process`].
+    fn idle(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// How many of the records taken the destination has rejected without saying which, since this was asked last. It
     /// is asked after each successful flush, and they count as rejected.
     fn rejected(&mut self) -> u64 {

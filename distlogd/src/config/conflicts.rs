@@ -1,40 +1,25 @@
 //! Values that are valid alone and conflict with each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Component, PathBuf};
 
-use super::fault::Fault;
-use super::node::{Node, NodeId};
 use super::sections::{Entry, Listen};
 use crate::address::conflict;
 use crate::processors::Kind;
-
-/// Finds keys that stand twice in one map, at any depth. The later values are added to `faulty`.
-pub(super) fn duplicate_keys(node: &Node, faults: &mut Vec<Fault>, faulty: &mut HashSet<NodeId>) {
-    let mut first: HashMap<&str, usize> = HashMap::new();
-    for (key, value) in node.entries() {
-        if let Some(line) = first.get(key.text.as_str()) {
-            let message = format!("`{}` stands twice, first in line {line}", key.text);
-            faults.push(key.place.fault(message));
-            faulty.insert(value.id());
-        } else {
-            first.insert(&key.text, key.place.line);
-        }
-    }
-    for child in node.children() {
-        duplicate_keys(child, faults, faulty);
-    }
-}
+use crate::yaml::{Fault, Node};
 
 /// Two processors would write over each other in one file.
 pub(super) fn same_file(entries: &[Entry], section: &Node) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut first: HashMap<PathBuf, &str> = HashMap::new();
     for entry in entries {
-        let Kind::File(file) = &entry.kind else {
-            continue;
+        let path = match &entry.kind {
+            Kind::File(file) => &file.path,
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(file) => &file.path,
+            _ => continue,
         };
-        let parts = file.path.components();
+        let parts = path.components();
         let path: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
         let Some(other) = first.get(&path) else {
             first.insert(path, &entry.name);

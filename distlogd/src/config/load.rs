@@ -5,24 +5,21 @@ use std::path::PathBuf;
 
 use distlog_rules::{Condition, Rule, nearest};
 
-use super::deserialize::read;
 use super::document::Document;
-use super::error::unknown;
-use super::fault::{Fault, Faults};
-use super::node::{Key, Node, NodeId, Tree};
 use super::sections::{Config, Drain, Entry};
-use super::sensitive::Sensitive;
+use super::sensitive::{Hidden, Sensitive, fault_of_text};
 use super::sources::{self, NamedSource};
-use super::{conflicts, environment, position, tilde, tls, tokens};
+use super::{conflicts, environment, not_built, position, tilde, tls, tokens};
 use crate::processors::{Kind, Section};
+use crate::yaml::{Fault, Faults, Key, Node, NodeId, Tree, duplicate_keys, read, unknown};
 
 /// Reads a configuration whose rules may also name the `registered` processors, which are added in code.
 ///
 /// # Errors
 /// All faults of the file; `file` is its name in them.
 pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Faults> {
-    let fail = |faults| Faults::new(file, text, faults);
-    let mut document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
+    let parsed = Node::parse(text);
+    let mut document = parsed.map_err(|fault| fault_of_text(file, text, fault))?;
     let mut load = Load {
         text,
         registered,
@@ -42,7 +39,7 @@ pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Fault
     if load.faults.is_empty() {
         Ok(load.config)
     } else {
-        Err(fail(load.faults))
+        Err(Hidden::of(&document).faults(file, text, load.faults))
     }
 }
 
@@ -57,9 +54,11 @@ struct Load<'t> {
 
 impl Load<'_> {
     fn document(&mut self, document: &Node) {
-        conflicts::duplicate_keys(document, &mut self.faults, &mut self.faulty);
+        duplicate_keys(document, &mut self.faults, &mut self.faulty);
         tilde::warn(document, &mut self.config.warnings);
         self.config.sensitive = Sensitive::of(document);
+        let missing = Kind::NOT_BUILT;
+        not_built::find(document, missing, &mut self.faults, &mut self.faulty);
         let Some(read) = read::<Document>(document, self.faulty.clone(), &mut self.faults) else {
             return;
         };
@@ -202,7 +201,7 @@ impl Load<'_> {
         }
     }
 
-    /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end }`
+    /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end, batch: {…}, retry: {…} }`
     fn processor(&mut self, key: &Key, node: &Node, section: Option<Section>) {
         let name = &key.text;
         // The cursor is kept in a file of that name.
@@ -223,7 +222,8 @@ impl Load<'_> {
                 )));
             }
             (None, _) => {
-                let known = |key: &Key| matches!(key.text.as_str(), "filter" | "from");
+                let known =
+                    |key: &Key| matches!(key.text.as_str(), "filter" | "from" | "batch" | "retry");
                 let is_map = matches!(node.tree, Tree::Null | Tree::Map(_));
                 // An unknown key is reported, and may be the misspelt kind.
                 if is_map && entries.clone().all(known) {
@@ -236,7 +236,7 @@ impl Load<'_> {
             _ => {}
         }
         if let Some(section) = section {
-            let from = section.from;
+            let (from, batch, retry) = (section.from, section.batch.clone(), section.retry.clone());
             self.config
                 .processors
                 .extend(section.kind().map(|kind| Entry {
@@ -244,6 +244,8 @@ impl Load<'_> {
                     kind,
                     filter,
                     from,
+                    batch,
+                    retry,
                 }));
         }
     }

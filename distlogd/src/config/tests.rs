@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config, Drain, Faults, StartAt, SyncPolicy};
 use crate::processors::Kind;
+use crate::worker::{Batch, Retry};
 
 fn load(text: &str, file: &str) -> Result<Config, Faults> {
     config::load(text, file, &[])
@@ -578,7 +579,13 @@ fn anchors_and_merges_are_understood() {
 fn examples() -> Vec<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut examples = Vec::new();
-    let mut pages = vec!["README.md", "docs/opentelemetry.md"];
+    let mut pages = vec!["README.md", "docs/opentelemetry.md", "docs/databases.md"];
+    if cfg!(feature = "http-export") {
+        pages.push("docs/http.md");
+    }
+    if cfg!(feature = "clickhouse") {
+        pages.push("docs/clickhouse.md");
+    }
     if cfg!(feature = "nats") {
         pages.push("docs/past-one-machine.md");
     }
@@ -588,7 +595,14 @@ fn examples() -> Vec<String> {
         let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
         // Others configure the Collector and Grafana.
         let others = ["exporters:", "datasources:"];
-        examples.extend(blocks.filter(|block| !others.iter().any(|other| block.contains(other))));
+        let built = |block: &String| {
+            let mut missing = Kind::NOT_BUILT.iter();
+            !missing.any(|(kind, _)| block.contains(&format!("{kind}: {{")))
+        };
+        examples.extend(
+            blocks
+                .filter(|block| built(block) && !others.iter().any(|other| block.contains(other))),
+        );
     }
     examples
 }
@@ -649,5 +663,98 @@ fn a_zeromq_receiver_beyond_loopback_has_keys_or_says_that_it_has_none() {
     ] {
         let faults = listen(receiver).unwrap_err().to_string();
         assert!(faults.contains(fault), "{receiver}: {faults}");
+    }
+}
+
+#[test]
+fn a_limit_that_would_let_nobody_in_is_refused() {
+    for (limit, why) in [
+        (
+            "connections: 0",
+            "expected a number of connections, at least 1; `off` in place of its address closes a receiver",
+        ),
+        ("peer_connections: 0", "at least 1"),
+        ("connections: -1", "at least 1"),
+        ("connections: many", "at least 1"),
+        (
+            "peer_bytes_per_second: 0",
+            "expected a size like 20MiB, at least 1, or `off`",
+        ),
+    ] {
+        let text = format!("listen: {{ limits: {{ {limit} }} }}");
+        let faults = load(&text, "x").expect_err(limit).faults;
+        assert!(
+            faults.len() == 1 && faults[0].message.contains(why),
+            "{faults:?}"
+        );
+    }
+    let limits = |text: &str| {
+        let text = format!("listen: {{ limits: {{ {text} }} }}");
+        load(&text, "x").unwrap().listen.limits
+    };
+    assert_eq!(limits("connections: 1").connections, 1);
+    assert_eq!(
+        limits("peer_bytes_per_second: off").peer_bytes_per_second,
+        None
+    );
+    let bytes = limits("peer_bytes_per_second: 1KiB").peer_bytes_per_second;
+    assert_eq!(bytes, Some(1024));
+}
+
+#[cfg(not(feature = "sqlite"))]
+#[test]
+fn a_processor_that_was_not_built_in_is_the_only_fault() {
+    let text = "processors: { db: { sqlite: { path: x } } }\nrules: [{ to: db }]";
+    let said = load(text, "x").unwrap_err().to_string();
+    assert!(
+        said.starts_with("x:1:21: this distlogd was built without the processor `sqlite`"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("x:2:") && said.lines().count() == 3,
+        "{said}"
+    );
+}
+
+#[test]
+fn pace_is_read() {
+    let with = |keys: &str| {
+        load(
+            &format!("processors: {{ a: {{ console: {{}}, {keys} }} }}\nrules: [{{ to: a }}]"),
+            "x",
+        )
+    };
+    let config = with("from: start").unwrap();
+    let entry = &config.processors[0];
+    assert_eq!(
+        (&entry.batch, &entry.retry),
+        (&Batch::default(), &Retry::default())
+    );
+    let config =
+        with("batch: { records: 10_000, wait: 2s }, retry: { first: 10ms, most: 1m }").unwrap();
+    let entry = &config.processors[0];
+    assert_eq!(entry.batch.records, Some(10_000));
+    assert_eq!(entry.batch.wait, Duration::from_secs(2));
+    assert_eq!(entry.batch.idle, Batch::default().idle);
+    assert_eq!(entry.retry.first, Duration::from_millis(10));
+    assert_eq!(entry.retry.most, Duration::from_secs(60));
+    for (keys, fault) in [
+        (
+            "batch: { records: 0 }",
+            "expected a number of records like 10000, or off",
+        ),
+        ("batch: { size: 5 }", "unknown key `size`"),
+        (
+            "batch: 5",
+            "expected limits like { records: 10000, wait: 1s }",
+        ),
+        (
+            "retry: { first: 0 }",
+            "expected a duration like 100ms or 30s, above 0",
+        ),
+        ("retry: { max: 3s }", "unknown key `max`"),
+    ] {
+        let said = with(keys).unwrap_err().to_string();
+        assert!(said.contains(fault), "{keys}: {said}");
     }
 }

@@ -11,7 +11,7 @@ use crate::processor::Token;
 use crate::processors::Start;
 use crate::self_telemetry::{Metrics, OwnRecords, Progress};
 use crate::shutdown::Shutdown;
-use crate::worker::{Factory, Worker};
+use crate::worker::{Batch, Factory, Retry, Worker};
 use distlog_rules::Router;
 use distlog_store::Reader;
 use tokio::runtime::Handle;
@@ -67,7 +67,12 @@ impl Shared<'_> {
     ) -> Result<Vec<Running>, StartError> {
         let mut workers = Vec::new();
         for Entry {
-            name, kind, from, ..
+            name,
+            kind,
+            from,
+            batch,
+            retry,
+            ..
         } in &config.processors
         {
             let (kind, own_name, reader, router) = (
@@ -90,7 +95,13 @@ impl Shared<'_> {
                 })
             };
             let route = config.router(name);
-            let worker = self.worker(name, Box::new(open), route, *from)?;
+            let worker = self.worker(
+                name,
+                Box::new(open),
+                route,
+                *from,
+                (batch.clone(), retry.clone()),
+            )?;
             workers.push(Running {
                 stop_time,
                 ..worker
@@ -98,7 +109,7 @@ impl Shared<'_> {
         }
         for (name, open) in registered {
             let route = config.router(&name);
-            workers.push(self.worker(&name, open, route, StartAt::End)?);
+            workers.push(self.worker(&name, open, route, StartAt::End, Default::default())?);
         }
         Ok(workers)
     }
@@ -109,6 +120,7 @@ impl Shared<'_> {
         factory: Factory,
         router: Router,
         from: StartAt,
+        (batch, retry): (Batch, Retry),
     ) -> Result<Running, StartError> {
         let progress = Arc::new(self.metrics.progress(name));
         let worker = Worker {
@@ -121,6 +133,8 @@ impl Shared<'_> {
                 StartAt::Start => self.begin.first,
                 StartAt::End => self.begin.end,
             },
+            batch,
+            retry,
             own_records: Arc::clone(self.own_records),
             progress: Arc::clone(&progress),
             shutdown: self.shutdown.clone(),

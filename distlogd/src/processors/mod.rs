@@ -1,14 +1,27 @@
 //! The destinations. Each is one file or folder: a `Config`, and `open`, which makes the [`Processor`] out of it and a
 //! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
+#[cfg(feature = "clickhouse")]
+pub mod clickhouse;
 pub mod console;
+#[cfg(any(test, feature = "clickhouse", feature = "postgres", feature = "sqlite"))]
+#[allow(dead_code)] // Each database uses a part of it.
+mod database;
 pub mod exec;
 pub mod file;
+#[cfg(feature = "http-export")]
+pub mod http;
+#[cfg(feature = "http-client")]
+pub(crate) mod http_client;
 #[cfg(feature = "nats")]
 pub mod nats;
 #[cfg(feature = "otlp-export")]
 pub mod otlp;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod publish;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod start;
 
 use std::time::Duration;
@@ -18,27 +31,33 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::processor::{Error, Processor};
+use crate::worker::{Batch, Retry};
 
 pub use start::{Start, StartAt};
 
-/// One row for each kind of processor: its key in the configuration, the type of its configuration, and what makes it.
+/// One row for each kind of processor: its key in the configuration, the feature that it needs, the type of its
+/// configuration, and what makes it.
 macro_rules! kinds {
-    ($($(#[$meta:meta])* $key:literal $field:ident $variant:ident($config:ty): $open:path;)*) => {
+    ($($key:literal $([$feature:tt])? $field:ident $variant:ident($config:ty): $open:path;)*) => {
         /// What a processor is, as the configuration says.
         #[derive(Debug, Clone, PartialEq)]
         #[allow(missing_docs)] // Each is described in its own file.
         pub enum Kind {
-            $($(#[$meta])* $variant($config)),*
+            $($(#[cfg(feature = $feature)])? $variant($config)),*
         }
 
         impl Kind {
             /// The keys of all kinds in the configuration.
-            pub(crate) const KEYS: &[&str] = &[$($(#[$meta])* $key),*];
+            pub(crate) const KEYS: &[&str] = &[$($(#[cfg(feature = $feature)])? $key),*];
+
+            /// The keys of those that are not in this program, and the feature that each needs.
+            pub(crate) const NOT_BUILT: &[(&str, &str)] =
+                &[$($(#[cfg(not(feature = $feature))] ($key, $feature),)?)*];
 
             /// Its key in the configuration.
             pub fn name(&self) -> &'static str {
                 match self {
-                    $($(#[$meta])* Kind::$variant(_) => $key),*
+                    $($(#[cfg(feature = $feature)])? Kind::$variant(_) => $key),*
                 }
             }
 
@@ -48,18 +67,18 @@ macro_rules! kinds {
             /// If it cannot be made now; it is tried again.
             pub fn open(&self, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
                 match self {
-                    $($(#[$meta])* Kind::$variant(config) => $open(config, start)),*
+                    $($(#[cfg(feature = $feature)])? Kind::$variant(config) => $open(config, start)),*
                 }
             }
         }
 
         /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
         #[derive(Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, nats, otlp, pub")]
+        #[serde(default, deny_unknown_fields, expecting = "one of clickhouse, console, exec, file, http, nats, otlp, postgres, pub, sqlite")]
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
-                $(#[$meta])*
+                $(#[cfg(feature = $feature)])?
                 #[serde(rename = $key, deserialize_with = "some")]
                 $field: Option<$config>,
             )*
@@ -69,13 +88,17 @@ macro_rules! kinds {
             filter: IgnoredAny,
             /// Where in the store it begins when it is new.
             pub(crate) from: StartAt,
+            /// When it flushes what it was given.
+            pub(crate) batch: Batch,
+            /// How long it waits before what failed is tried again.
+            pub(crate) retry: Retry,
         }
 
         impl Section {
             /// The first kind that is there.
             pub(crate) fn kind(self) -> Option<Kind> {
                 $(
-                    $(#[$meta])*
+                    $(#[cfg(feature = $feature)])?
                     if let Some(config) = self.$field {
                         return Some(Kind::$variant(config));
                     }
@@ -87,14 +110,16 @@ macro_rules! kinds {
 }
 
 kinds! {
+    "clickhouse" ["clickhouse"] clickhouse ClickHouse(clickhouse::Config): clickhouse::open;
     "console" console Console(console::Config): console::open;
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;
-    #[cfg(feature = "nats")]
-    "nats" nats Nats(nats::Config): nats::open;
-    #[cfg(feature = "otlp-export")]
-    "otlp" otlp Otlp(otlp::Config): open_otlp;
+    "http" ["http-export"] http Http(http::Config): http::open;
+    "nats" ["nats"] nats Nats(nats::Config): nats::open;
+    "otlp" ["otlp-export"] otlp Otlp(otlp::Config): open_otlp;
+    "postgres" ["postgres"] postgres Postgres(postgres::Config): postgres::open;
     "pub" publish Pub(publish::Config): publish::open;
+    "sqlite" ["sqlite"] sqlite Sqlite(sqlite::Config): sqlite::open;
 }
 
 impl Kind {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use distlog_proto::RecordRef;
 
+use super::pace::{Batch, Retry};
 use crate::processor::{Error, Processor, Token};
 use crate::self_telemetry::{OwnRecords, Progress, RateLimited};
 use crate::shutdown::{Phase, Shutdown};
@@ -34,6 +35,10 @@ pub struct Worker {
     pub consumer: Consumer,
     /// The position of a new processor.
     pub from: u64,
+    /// When it flushes.
+    pub batch: Batch,
+    /// How long it waits between attempts.
+    pub retry: Retry,
     /// Reports skipped records in the store.
     pub own_records: Arc<OwnRecords>,
     /// For the metrics.

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use distlog_proto::{BatchRef, RecordRef, Severity};
-use distlog_store::{Batch, Chunk};
+use distlog_store::{Batch as StoredBatch, Chunk};
 
+use super::pace::Batch;
 use super::parts::{POLL_INTERVAL, Route, Worker};
 use crate::processor::{Error, Processor, Token};
 use crate::self_telemetry::RateLimited;
@@ -14,12 +15,8 @@ use crate::shutdown::Phase;
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
-/// When nothing more is to be read, flush what was taken this long after the last flush at the earliest.
-const FLUSH_IDLE: Duration = Duration::from_millis(50);
-/// While there is more to read, flush this long after the last flush.
-const FLUSH_BUSY: Duration = Duration::from_secs(1);
-/// Back-off between attempts grows from the first to the second.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// A cursor that could not be written is tried again this often.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often rejected records are reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Records that are presented at once. A batch may have millions of tiny ones.
@@ -65,14 +62,17 @@ struct Presenting<'r> {
     processor: &'r mut dyn Processor,
     route: &'r Route,
     counts: &'r mut Counts,
+    /// Records that are taken between two flushes.
+    limit: u64,
     rejections: Vec<(Vec<u64>, String)>,
 }
 
 impl Presenting<'_> {
-    /// Presents the records with numbers in `from..to` that are routed here.
-    fn present(&mut self, chunk: &Chunk<'_>, from: u64, to: u64) -> Result<(), Error> {
+    /// Presents the records with numbers in `from..to` that are routed here, up to the batch's limit. Says how far it
+    /// came: all before that number was presented.
+    fn present(&mut self, chunk: &Chunk<'_>, from: u64, to: u64) -> Result<u64, Error> {
         // One list for all: batches are small, and a processor works better with many records.
-        let parsed: Vec<(&Batch, BatchRef<'_>)> = chunk.batches().collect();
+        let parsed: Vec<(&StoredBatch, BatchRef<'_>)> = chunk.batches().collect();
         let many = usize::try_from(chunk.records()).unwrap_or(MAX_PRESENTED);
         let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(many.min(MAX_PRESENTED));
         for (head, batch) in &parsed {
@@ -94,10 +94,14 @@ impl Presenting<'_> {
                 let wanted = (from..to).contains(&record.store_number);
                 if wanted && (self.route)(&record) {
                     records.push(record);
+                    if self.counts.taken + records.len() as u64 >= self.limit {
+                        let reached = record.store_number + 1;
+                        return self.process(&records).map(|()| reached);
+                    }
                 }
             }
         }
-        self.process(&records)
+        self.process(&records).map(|()| to)
     }
 
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
@@ -124,6 +128,7 @@ impl Worker {
         };
         self.progress.done.store(flushed, Ordering::Relaxed);
         Run {
+            back_off: self.retry.first,
             worker: self,
             processor: None,
             token,
@@ -132,7 +137,6 @@ impl Worker {
             counts: Counts::default(),
             flushed_at: Instant::now(),
             is_behind: false,
-            back_off: BACK_OFF.0,
             parts: Vec::new(),
             failure: RateLimited::once(),
             unsaved: RateLimited::once(),
@@ -197,11 +201,13 @@ impl Run {
         let to = chunk.to().min(limit).max(from);
         let skipped = chunk.progress();
         self.counts.expired += skipped.expired.min(to - from);
-        self.counts.damaged += skipped.damaged.min(to - from);
-        let due = if chunk.is_empty() {
-            FLUSH_IDLE
+        let is_empty = chunk.is_empty();
+        let batch = &self.worker.batch;
+        let most = batch.records.unwrap_or(u64::MAX);
+        let due = if is_empty {
+            batch.idle.min(batch.wait)
         } else {
-            FLUSH_BUSY
+            batch.wait
         };
         let Some(processor) = &mut self.processor else {
             return Ok(());
@@ -210,22 +216,41 @@ impl Run {
             processor: &mut **processor,
             route: &self.worker.route,
             counts: &mut self.counts,
+            limit: most,
             rejections: Vec::new(),
         };
         let result = presenting.present(&chunk, from, to);
         for (numbers, reason) in presenting.rejections {
             self.reject(&numbers, &reason);
         }
-        result?;
-        self.position = to;
+        self.position = result?;
+        if self.position == to {
+            // Else the rest is read again, and what is damaged in it.
+            self.counts.damaged += skipped.damaged.min(to - from);
+        }
+        let is_full = self.counts.taken >= most;
         let stopping = self.worker.shutdown.reached(Phase::Workers);
         if self.position > self.flushed
-            && (self.position >= limit || stopping || self.flushed_at.elapsed() >= due)
+            && (self.position >= limit || is_full || stopping || self.flushed_at.elapsed() >= due)
         {
             self.flush()?;
-        } else if self.is_behind && self.flushed_at.elapsed() >= FLUSH_BUSY {
+        } else if self.is_behind && self.flushed_at.elapsed() >= SAVE_INTERVAL {
             self.flushed_at = Instant::now();
             self.save();
+        } else if is_empty && self.position == self.flushed {
+            self.idle()?;
+        }
+        Ok(())
+    }
+
+    /// Lets the processor do work of its own.
+    fn idle(&mut self) -> Result<(), Error> {
+        if let Some(processor) = &mut self.processor {
+            processor.idle()?;
+        }
+        // Where that had failed, it works again.
+        if self.worker.progress.failing.load(Ordering::Relaxed) {
+            self.flush()?;
         }
         Ok(())
     }
@@ -233,7 +258,8 @@ impl Run {
     /// How long to wait for records: not beyond the next flush.
     fn read_timeout(&self) -> Duration {
         if self.position > self.flushed {
-            FLUSH_IDLE.saturating_sub(self.flushed_at.elapsed())
+            let Batch { idle, wait, .. } = self.worker.batch;
+            idle.min(wait).saturating_sub(self.flushed_at.elapsed())
         } else {
             POLL_INTERVAL
         }
@@ -258,7 +284,7 @@ impl Run {
         };
         self.token = Some(token);
         self.flushed_at = Instant::now();
-        self.back_off = BACK_OFF.0;
+        self.back_off = self.worker.retry.first;
         self.worker.progress.failing.store(false, Ordering::Relaxed);
         self.forward();
         if self.failure.over() {
@@ -342,8 +368,8 @@ impl Run {
                     );
                 }
                 self.position = self.flushed;
-                self.pause(after.unwrap_or(self.back_off));
-                self.back_off = (self.back_off * 2).min(BACK_OFF.1);
+                self.pause(after.unwrap_or(self.back_off.min(self.worker.retry.most)));
+                self.back_off = (self.back_off * 2).min(self.worker.retry.most);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::processor::{Error, Processor, Token};
 use crate::self_telemetry::{OwnRecords, Progress};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
-use crate::worker::Worker;
+use crate::worker::{Batch, Retry, Worker};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, ProducerId, Record, RecordRef};
 use distlog_store::{Append, Batches, Options, Reader, Store};
@@ -110,6 +110,16 @@ impl Running {
         shared: &Shared,
         answer: impl FnMut(u32, Call<'_>) -> Result<(), Error> + Send + Clone + 'static,
     ) -> Running {
+        Running::with_batch(store, from, Batch::default(), shared, answer)
+    }
+
+    fn with_batch(
+        store: Store,
+        from: u64,
+        batch: Batch,
+        shared: &Shared,
+        answer: impl FnMut(u32, Call<'_>) -> Result<(), Error> + Send + Clone + 'static,
+    ) -> Running {
         let reader = store.reader();
         let (intake, writer) =
             intake::start(store, Duration::ZERO, &Supervisor::default()).unwrap();
@@ -126,6 +136,8 @@ impl Running {
                     .clear();
                 Ok(Box::new(Double(Arc::clone(&shared), answer.clone())))
             }),
+            batch,
+            retry: Retry::default(),
             // Not what the daemon itself says.
             route: Box::new(|record| record.source.service != "distlogd"),
             consumer: reader.consumer("double").unwrap(),
@@ -370,4 +382,33 @@ fn a_cursor_of_another_store_does_not_hide_what_comes() {
         .unwrap();
     running.stop();
     assert_eq!(shared.lock().unwrap().flushed, ["new"]);
+}
+
+#[test]
+fn a_batch_has_at_most_as_many_records_as_are_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), options()).unwrap();
+    fill(&mut store, 4, 50, "");
+    let shared = Shared::default();
+    let mut taken = 0;
+    let sizes = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sizes);
+    let answer = move |_, call: Call<'_>| {
+        match call {
+            Call::Process(messages) => taken += messages.len(),
+            Call::Flush => seen.lock().unwrap().push(std::mem::take(&mut taken)),
+        }
+        Ok(())
+    };
+    let most = Batch {
+        records: Some(30),
+        ..Batch::default()
+    };
+    let running = Running::with_batch(store, 1, most, &shared, answer);
+    let (progress, _) = running.stop();
+    let expected: Vec<String> = (0..200).map(|n: u32| n.to_string()).collect();
+    assert_eq!(shared.lock().unwrap().flushed, expected);
+    assert_eq!(progress.sent.get(), 200);
+    let sizes = sizes.lock().unwrap();
+    assert!(sizes.iter().all(|size| *size <= 30), "{sizes:?}");
 }

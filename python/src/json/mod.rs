@@ -75,8 +75,9 @@
 //! ```
 //!
 //! Read it in this order: `scan.rs` (finds the end of a string), `fragment_cache.rs` (what lines have in common),
-//! `write.rs`, `error.rs`, `parse.rs`.
+//! `write.rs`, [`columns`], `error.rs`, `parse.rs`.
 
+pub mod columns;
 mod error;
 mod fragment_cache;
 mod parse;

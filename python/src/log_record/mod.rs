@@ -2,7 +2,8 @@
 //!
 //! Read it in this order: `sink.rs` (what an encoding must be able to write), `ascii.rs` (short texts without
 //! allocating), `marked.rs` (values that JSON has no form for), `fields.rs` (entries and values), `fragment.rs` (what
-//! records have in common), `write.rs` (record to dictionary), `reader.rs` (dictionary to record), and what that one
+//! records have in common), `write.rs` (record to dictionary), `rest.rs` (parts of it for
+//! columns of databases), `reader.rs` (dictionary to record), and what that one
 //! needs: `typed.rs` (lenient reading of values), `python.rs` (conventions of the Python package), `own.rs` (the key
 //! `distlog`). The form itself is described in [`crate::json`].
 
@@ -13,6 +14,7 @@ mod marked;
 mod own;
 mod python;
 mod reader;
+mod rest;
 mod sink;
 mod typed;
 mod write;
@@ -22,6 +24,7 @@ pub(crate) use fields::value as write_value;
 pub(crate) use fragment::{Fragment, FragmentSink};
 pub(crate) use marked::{float_word, map as marked_map, write_base64};
 pub(crate) use reader::{Item, Reader};
+pub(crate) use rest::{context, fields, rest};
 pub(crate) use sink::Sink;
 pub(crate) use write::write;
 

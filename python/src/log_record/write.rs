@@ -221,7 +221,7 @@ fn task<S: Sink>(sink: &mut S, task: &TaskRef<'_>) {
     str(sink, "trace_state", task.trace_state);
 }
 
-fn error<S: Sink>(sink: &mut S, error: &ErrorRef<'_>) {
+pub(super) fn error<S: Sink>(sink: &mut S, error: &ErrorRef<'_>) {
     sink.name("error");
     sink.begin_map();
     str(sink, "kind", error.kind);
@@ -253,7 +253,7 @@ fn exc_text<S: Sink>(sink: &mut S, error: &ErrorRef<'_>) {
     sink.end_str();
 }
 
-fn link<S: Sink>(sink: &mut S, link: &LinkRef<'_>) {
+pub(super) fn link<S: Sink>(sink: &mut S, link: &LinkRef<'_>) {
     sink.begin_map();
     sink.name("trace_id");
     sink.str(trace_hex(link.trace_id).as_str());
@@ -267,7 +267,7 @@ fn link<S: Sink>(sink: &mut S, link: &LinkRef<'_>) {
     sink.end_map();
 }
 
-fn otlp<S: Sink>(sink: &mut S, otlp: &OtlpRef<'_>) {
+pub(super) fn otlp<S: Sink>(sink: &mut S, otlp: &OtlpRef<'_>) {
     sink.name("otlp");
     sink.begin_map();
     str(sink, "scope_name", otlp.scope_name);

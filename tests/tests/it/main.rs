@@ -1,4 +1,4 @@
-//! Stories across real processes: programs, daemons, Python, Node and OpenTelemetry.
+//! Stories across real processes: programs, daemons, Python, Node, OpenTelemetry and databases.
 
 mod across_processes;
 mod bad_input;

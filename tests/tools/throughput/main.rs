@@ -4,6 +4,7 @@
 //! cargo run --release --bin throughput                 # a table, and target/bench/throughput.json
 //! cargo run --release --bin throughput -- growth       # docs/performance/*.svg, and target/bench/growth.json
 //! cargo run --release --bin throughput -- curve        # what keys cost
+//! cargo run --release --bin throughput -- databases    # into databases
 //! cargo run --release --bin throughput -- otlp         # OTLP in and out, beside rotel; target/bench/otlp.json
 //! cargo run --release --bin throughput -- soak         # an hour; exit code 1 if anything grows
 //! ```
@@ -15,12 +16,13 @@
 //!
 //! Read it in this order: `load.rs` (what clients log) with `lines.rs` and `frames.rs` (clients of the others),
 //! `client_processes.rs` (client processes), `measure.rs`, `probe.rs` (latency), `variant.rs` (our daemon), `peers/`
-//! (the others), `row.rs` (the table); then `curve.rs`, `growth/`, `otlp/` and `soak.rs`. What it shares with
-//! `search` is in `tests/src/bench/`.
+//! (the others), `row.rs` (the table); then `curve.rs`, `databases/`, `growth/`, `otlp/` and `soak.rs`. What it shares
+//! with `search` is in `tests/src/bench/`.
 
 mod client_processes;
 mod clients;
 mod curve;
+mod databases;
 mod frames;
 mod growth;
 mod lines;
@@ -73,6 +75,8 @@ enum Part {
     Clients(clients::Options),
     /// What keys cost (CURVE).
     Curve(curve::Options),
+    /// How fast records get into databases, beside their own bulk import.
+    Databases(databases::Options),
     /// What OTLP costs on its way in and out again.
     Otlp(otlp::Options),
     /// Whether anything grows in an hour of steady work that should not.
@@ -109,6 +113,7 @@ fn main() -> ExitCode {
         Some(Part::Growth(options)) => growth::run(&options),
         Some(Part::Clients(options)) => clients::run(&options),
         Some(Part::Curve(options)) => curve::run(&options),
+        Some(Part::Databases(options)) => databases::run(&options),
         Some(Part::Otlp(options)) => otlp::run(&options),
         Some(Part::Soak(options)) => return soak::run(&options),
         Some(Part::Client(load)) => load.run(),

@@ -56,8 +56,15 @@ fn look(judge: &mut Judge, file: Option<&Path>, config: &Config) {
         judge.look_at_of(path, "a directory of spools", Access::Private, owners);
     }
     for entry in &config.processors {
-        if let Kind::File(file) = &entry.kind {
-            judge.look_at(&file.path, "a file of records", Access::Mode(file.mode.0));
+        match &entry.kind {
+            Kind::File(file) => {
+                judge.look_at(&file.path, "a file of records", Access::Mode(file.mode.0));
+            }
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(file) => {
+                judge.look_at(&file.path, "a database of records", Access::Mode(0o600));
+            }
+            _ => {}
         }
     }
     for path in &config.sensitive.secrets {

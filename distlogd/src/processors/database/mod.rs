@@ -1,0 +1,14 @@
+//! What processors for databases share: the columns of the table `records`, a record as a row of them, and what a
+//! record tells about its task for the table `tasks`.
+//!
+//! Read it in this order: `column.rs`, `row.rs`, `task.rs`.
+
+mod column;
+mod row;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub use column::{Column, ColumnType};
+pub use row::{Cell, Row, Scratch};
+pub use task::{TaskChange, TaskEvent};
