@@ -36,9 +36,9 @@
 //! Durations may be compound (`1d12h`).
 //!
 //! All faults are reported at once, each with line and column (`yaml/`). `document.rs` is the shape of the file, and
-//! its JSON Schema, with `sections.rs`, `receivers.rs` and `sources.rs`. `load.rs` checks what no type can: names, conditions
-//! (`position.rs`), variables (`environment.rs`), conflicts (`conflicts.rs`), processors that were not built in
-//! (`not_built.rs`), certificates (`tls.rs`), files of tokens (`tokens.rs`) and paths of a shell (`tilde.rs`).
+//! its JSON Schema, with `sections.rs`, `receivers.rs` and `sources.rs`. `load.rs` checks what no type can: names,
+//! conditions (`position.rs`), variables (`environment.rs`), conflicts (`conflicts.rs`), processors that were not built
+//! in (`not_built.rs`), certificates (`tls.rs`), files of tokens (`tokens.rs`) and paths of a shell (`tilde.rs`).
 //! `sensitive.rs` finds what others must not read.
 
 mod conflicts;

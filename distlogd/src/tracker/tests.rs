@@ -47,6 +47,7 @@ fn send(intake: &Intake, id: &TaskId, offset: u64, kind: Kind, message: &str) ->
         count: 1,
         ordered: true,
         bytes: writer.finish(),
+        upstream: None,
         done: Some(Box::new(move |stored| _ = sender.send(stored))),
     };
     intake.submit_credited(batch).unwrap();

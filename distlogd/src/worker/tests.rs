@@ -377,6 +377,7 @@ fn a_cursor_of_another_store_does_not_hide_what_comes() {
             count: 1,
             ordered: false,
             bytes: batch(["new".to_owned()].into_iter(), 10),
+            upstream: None,
             done: None,
         })
         .unwrap();

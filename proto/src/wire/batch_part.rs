@@ -95,7 +95,7 @@ mod tests {
         };
         record.source.service = "shop".into();
         record.callsite.line = (n % 5) as u32;
-        record.fields.insert("n".into(), Value::from(n));
+        record.fields.insert("n", Value::from(n));
         record
     }
 
@@ -113,7 +113,7 @@ mod tests {
             for (at, part) in parts.iter_mut().enumerate() {
                 assert_eq!(part.count() as usize, (100 - at).div_ceil(3));
                 let bytes = part.finish();
-                assert!(part.is_empty() && part.len() == 0);
+                assert_eq!((part.count(), part.len()), (0, 0));
                 let read = BatchRef::parse(&bytes).unwrap();
                 let read: Vec<Record> = read.records().map(|r| r.unwrap().to_record()).collect();
                 let expected: Vec<Record> = (0..100).skip(at).step_by(3).map(record).collect();
@@ -164,7 +164,7 @@ mod tests {
         let records: Vec<_> = batch.records().map(Result::unwrap).collect();
         let mut part = BatchPart::new();
         let needed = part.push(&records[0], 10).unwrap_err();
-        assert!(part.is_empty() && part.len() == 0);
+        assert_eq!((part.count(), part.len()), (0, 0));
         part.push(&records[0], needed).unwrap();
         assert_eq!(part.len(), needed);
         assert!(part.push(&records[1], needed + 5).unwrap_err() > needed + 5);

@@ -317,7 +317,7 @@ impl Member {
                 stored.push((now, least));
             }
             let old = stored.partition_point(|(at, _)| at.elapsed() > window);
-            let Some((_, next)) = stored.drain(..old).last() else {
+            let Some((_, next)) = stored.drain(..old).next_back() else {
                 continue;
             };
             let subject = subject(&self.config.stream, partition);
