@@ -154,7 +154,10 @@ mod tests {
             };
             record.source.producer = ProducerId::from_bytes([7; 16]);
             if offset % 10 > 0 {
-                let trace = TraceId::from_bytes([(offset % 10) as u8; 16]).unwrap();
+                // As random as those that are given: a checksum of regular ones is regular.
+                let mixed =
+                    u128::from(offset % 10).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+                let trace = TraceId::from_bytes(mixed.to_be_bytes()).unwrap();
                 record.task = Some((&distlog_proto::TaskId::top(trace)).into());
             }
             writer.push(&record);
