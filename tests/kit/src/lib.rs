@@ -1,7 +1,8 @@
 //! What tests share: a real daemon in a process of its own, and waiting for what must come.
 //!
 //! `daemon.rs` starts `distlogd` and asks it; `eventually.rs` waits for a condition, never for a time; `process.rs`
-//! starts any other program and reads what it prints; `rotel.rs` starts a real server of OpenTelemetry.
+//! starts any other program and reads what it prints; `rotel.rs` starts a real server of OpenTelemetry, `postgres.rs`
+//! one of PostgreSQL.
 //!
 //! By features, so that no crate builds more than its tests need: `records.rs` makes records of every kind for
 //! proptest, `strict_json.rs` judges JSON, `store_double.rs` is a file system that fails as told, `otlp.rs` is a
@@ -11,6 +12,7 @@ mod daemon;
 mod eventually;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+mod postgres;
 mod process;
 #[cfg(feature = "records")]
 pub mod records;
@@ -22,5 +24,6 @@ pub mod strict_json;
 
 pub use daemon::Daemon;
 pub use eventually::eventually;
+pub use postgres::Postgres;
 pub use process::Process;
 pub use rotel::Rotel;

@@ -2,6 +2,7 @@
 //!
 //! A database is a file here, with its row in `DATABASES`.
 
+mod postgres;
 mod sqlite;
 
 use clap::Args;
@@ -43,7 +44,7 @@ struct Row {
 /// Name and measurement. An error says what is missing on this machine.
 type Database = (&'static str, fn(&Options) -> Result<Row, String>);
 
-const DATABASES: &[Database] = &[("sqlite", sqlite::measure)];
+const DATABASES: &[Database] = &[("postgres", postgres::measure), ("sqlite", sqlite::measure)];
 
 /// Measures one after the other.
 pub fn run(options: &Options) {

@@ -24,7 +24,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub(super) fn new(file: &str, text: &str, mut faults: Vec<Fault>) -> Faults {
+    pub(crate) fn new(file: &str, text: &str, mut faults: Vec<Fault>) -> Faults {
         faults.sort_by_key(|fault| (fault.line, fault.column));
         faults.dedup();
         Faults {
