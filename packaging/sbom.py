@@ -16,7 +16,7 @@ LINE = re.compile(r"(\d+)(\S+) v(\S+)[^|]*\|([^|]*)\|(\S*)")
 
 def tree():
     """The crates of the program, itself first: depth, name, version, license, repository. A crate's own only the first time."""
-    command = ["cargo", "tree", "--locked", "--package", "distlogd", "--features", "postgres,sqlite", "--edges", "normal,build", "--prefix", "depth",
+    command = ["cargo", "tree", "--locked", "--package", "distlogd", "--features", "clickhouse,http-export,postgres,sqlite", "--edges", "normal,build", "--prefix", "depth",
                "--format", "{p}|{l}|{r}"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for depth, *crate in (LINE.match(line).groups() for line in printed.splitlines()):

@@ -5,22 +5,19 @@ use std::time::Duration;
 
 use distlog_proto::ProducerId;
 
-use crate::curve::Curve;
 use crate::endpoints::Endpoints;
 use crate::internal_log::Reporter;
-use crate::socket::Contexts;
+use crate::socket::Dealers;
 use crate::timeouts::FailoverTimeouts;
 
 /// What a session needs to know.
-pub struct SessionConfig {
+pub struct SessionConfig<D = Dealers> {
     /// Whose records are sent.
     pub producer: ProducerId,
     /// Where the daemons are.
     pub endpoints: Endpoints,
-    /// Contexts of the endpoints.
-    pub contexts: Contexts,
-    /// Encrypts, with these keys.
-    pub curve: Option<Curve>,
+    /// Connects to them.
+    pub dial: D,
     /// Interval of pings while nothing else is sent.
     pub heartbeat: Duration,
     /// When to go to the next daemon.

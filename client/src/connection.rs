@@ -6,15 +6,13 @@ use distlog_proto::session::{ByeReason, Client, Dropped, SessionEnd, ToClient, T
 
 use crate::config::SessionConfig;
 use crate::error::SessionError;
-use crate::socket::{SendStatus, Socket, SocketError, WaitFor};
+use crate::link::{Dial, Link};
+use crate::socket::{SendStatus, SocketError, WaitFor};
 use crate::unacked::{Offsets, UnackedRecords};
 
-/// Batches that ZeroMQ may queue; each has 64 to 128 KiB.
-const QUEUE: i32 = 32;
-
-/// A socket of its own, and the state of the session on it.
-pub(crate) struct Connection {
-    socket: Socket,
+/// A link of its own, and the state of the session on it.
+pub(crate) struct Connection<L> {
+    link: L,
     client: Client,
     /// When the attempt began, then when the hello went out.
     since: Instant,
@@ -26,18 +24,18 @@ pub(crate) struct Connection {
     scratch: Vec<u8>,
 }
 
-impl Connection {
+impl<L: Link> Connection<L> {
     /// Begins an attempt at the endpoint with the number.
     ///
     /// # Errors
     /// If the address cannot be one, or the system gives no socket.
     pub(crate) fn open(
-        config: &SessionConfig,
-        endpoint: (usize, &str),
+        config: &SessionConfig<impl Dial<Link = L>>,
+        (number, address): (usize, &str),
         now: Instant,
-    ) -> Result<Connection, SocketError> {
+    ) -> Result<Connection<L>, SocketError> {
         Ok(Connection {
-            socket: Socket::dealer(&config.contexts, endpoint, QUEUE, config.curve.as_ref())?,
+            link: config.dial.dial(number, address)?,
             client: Client::new(config.producer, 0, config.heartbeat, now),
             since: now,
             hello_sent: false,
@@ -52,10 +50,10 @@ impl Connection {
     /// # Errors
     /// As [`Connection::open`].
     pub(crate) fn probe(
-        config: &SessionConfig,
+        config: &SessionConfig<impl Dial<Link = L>>,
         endpoint: (usize, &str),
         now: Instant,
-    ) -> Result<Connection, SocketError> {
+    ) -> Result<Connection<L>, SocketError> {
         Connection::open(config, endpoint, now).map(|line| Connection {
             is_probe: true,
             ..line
@@ -68,21 +66,21 @@ impl Connection {
     /// When the attempt is over.
     pub(crate) fn work(
         &mut self,
-        config: &SessionConfig,
+        config: &SessionConfig<impl Dial<Link = L>>,
         records: &mut dyn UnackedRecords,
         welcome_within: Duration,
         now: Instant,
     ) -> Result<(), SessionError> {
-        if let Some(broken) = self.socket.broken() {
+        if let Some(broken) = self.link.broken() {
             return Err(SessionError::NoConnection(broken));
         }
         if !self.hello_sent {
-            if self.socket.has_room() {
+            if self.link.has_room() {
                 self.send_hello(config, records, now);
             }
             return Ok(());
         }
-        while let Some(message) = self.socket.receive() {
+        while let Some(message) = self.link.receive() {
             // Unknown messages of newer protocol versions are ignored.
             if let Ok(message) = ToClient::decode(&message) {
                 let was_joined = self.client.is_joined();
@@ -123,7 +121,7 @@ impl Connection {
 
     fn send_hello(
         &mut self,
-        config: &SessionConfig,
+        config: &SessionConfig<impl Dial<Link = L>>,
         records: &mut dyn UnackedRecords,
         now: Instant,
     ) {
@@ -143,13 +141,13 @@ impl Connection {
     fn post(&mut self, message: &ToDaemon<'_>, batch: Option<&[u8]>) -> SendStatus {
         self.scratch.clear();
         message.encode(&mut self.scratch);
-        self.socket
+        self.link
             .send(std::iter::once(&self.scratch[..]).chain(batch))
     }
 
     /// Sends the batch that begins at [`Client::next`] and ends at `to`, if that may be now.
     pub(crate) fn send(&mut self, to: u64, batch: &[u8]) -> SendStatus {
-        if !self.client.may_send() || !self.socket.has_room() {
+        if !self.client.may_send() || !self.link.has_room() {
             return SendStatus::Full;
         }
         let header = self.client.batch(to);
@@ -158,11 +156,11 @@ impl Connection {
         SendStatus::Sent
     }
 
-    /// Says bye. ZeroMQ gets the time `linger` to send what it has.
+    /// Says bye. What was sent gets the time `linger` to leave.
     pub(crate) fn close(mut self, reason: ByeReason, dropped: Dropped, linger: Duration) {
         if let Some(bye) = self.client.bye(reason, dropped) {
             let _ = self.post(&ToDaemon::Bye(bye), None);
-            self.socket.close(linger);
+            self.link.close(linger);
         }
     }
 
@@ -183,11 +181,11 @@ impl Connection {
         }
     }
 
-    /// What to wait for on the socket. `blocked`: a batch could not be sent.
-    pub(crate) fn waits(&self, blocked: bool) -> (&Socket, WaitFor) {
+    /// What to wait for on the link. `blocked`: a batch could not be sent.
+    pub(crate) fn waits(&self, blocked: bool) -> (&L, WaitFor) {
         let room = !self.hello_sent || (blocked && self.client.may_send());
         (
-            &self.socket,
+            &self.link,
             if room {
                 WaitFor::Room
             } else {

@@ -11,7 +11,8 @@
 //! 1. `unacked.rs` — [`UnackedRecords`]: what a client sends; `transport.rs` — [`Transport`]: what sends it.
 //! 2. `endpoints.rs` — [`Endpoints`], and `timeouts.rs` — [`FailoverTimeouts`]: where the daemons are, and when to go
 //!    to the next one.
-//! 3. `socket.rs` (the only file that knows ZeroMQ's sockets) and `waker.rs` (ends a thread's sleep on its sockets).
+//! 3. `link.rs` — [`Dial`] and [`Link`]: what a session needs of the network; `socket.rs` (the only file that knows
+//!    ZeroMQ's sockets) and `waker.rs` (ends a thread's sleep on its sockets).
 //! 4. `curve/`: keys, for encrypted connections. `config.rs`, `connection.rs` (one attempt at one endpoint), `error.rs`
 //!    (how it ends), `session.rs` — [`SessionClient`]: attempts in turn, fail-over, probes.
 //! 5. `dead_records.rs` and `spool_drain.rs` — [`SpoolDrain`]: sends what dead processes left in a spool directory.
@@ -24,6 +25,7 @@ mod dead_records;
 mod endpoints;
 mod error;
 pub mod internal_log;
+mod link;
 mod session;
 mod socket;
 mod spool_drain;
@@ -36,8 +38,9 @@ mod worker;
 pub use config::SessionConfig;
 pub use curve::{Curve, KeyError, KeyPair, PublicKey};
 pub use endpoints::{EndpointError, Endpoints};
+pub use link::{Dial, Link};
 pub use session::SessionClient;
-pub use socket::{Broken, Contexts, SendStatus, Socket, SocketError, WaitFor, wait};
+pub use socket::{Broken, Contexts, Dealers, SendStatus, Socket, SocketError, WaitFor, wait};
 pub use spool_drain::{DrainConfig, SpoolDrain};
 pub use timeouts::FailoverTimeouts;
 pub use transport::{Progress, Transport};

@@ -14,7 +14,8 @@ use crate::connection::Connection;
 use crate::curve::Curve;
 use crate::endpoints::EndpointError;
 use crate::error::SessionError;
-use crate::socket::{SendStatus, Socket, WaitFor, wait};
+use crate::link::Dial;
+use crate::socket::{Dealers, SendStatus, WaitFor, wait};
 use crate::transport::{Progress, Transport};
 use crate::unacked::{EncodedBatch, Offsets, UnackedRecords};
 use crate::waker::Waker;
@@ -27,13 +28,13 @@ const MIN_LINGER: Duration = Duration::from_millis(100);
 const MAX_EPOCH_SKIP: u64 = 1000;
 
 /// A session with one daemon at a time. See [`Transport`].
-pub struct SessionClient {
-    config: SessionConfig,
+pub struct SessionClient<D: Dial = Dealers> {
+    config: SessionConfig<D>,
     /// Number of the current endpoint.
     current: usize,
-    connection: Option<Connection>,
+    connection: Option<Connection<D::Link>>,
     /// Looks whether the preferred endpoint with the number is back.
-    probe: Option<(usize, Connection)>,
+    probe: Option<(usize, Connection<D::Link>)>,
     next_attempt: Instant,
     next_probe: Instant,
     /// Attempts since the last good one.
@@ -48,13 +49,25 @@ impl SessionClient {
     /// Checks all endpoints and begins to connect. Whether a daemon answers shows later.
     ///
     /// # Errors
-    /// If an endpoint cannot be one, or the system gives no socket.
+    /// If an endpoint cannot be one, the system gives no socket, or libzmq was built without CURVE and there are keys.
     pub fn open(config: SessionConfig) -> Result<SessionClient, EndpointError> {
-        let now = Instant::now();
-        config.endpoints.check()?;
-        if config.curve.is_some() {
+        if config.dial.curve.is_some() {
             Curve::check_supported()?;
         }
+        SessionClient::open_at(config, Instant::now())
+    }
+}
+
+impl<D: Dial> SessionClient<D> {
+    /// As [`SessionClient::open`], by any network, at a time that the caller knows.
+    ///
+    /// # Errors
+    /// If an endpoint cannot be one, or the system gives no socket.
+    pub fn open_at(
+        config: SessionConfig<D>,
+        now: Instant,
+    ) -> Result<SessionClient<D>, EndpointError> {
+        config.endpoints.check()?;
         // Each of them, so that a mistake in the last shows now and not when it is needed.
         let mut first = None;
         for (number, endpoint) in config.endpoints.iter().enumerate() {
@@ -244,17 +257,8 @@ impl SessionClient {
         .map(|connection| (number, connection));
     }
 
-    fn sockets(&self, blocked: bool) -> impl Iterator<Item = (&Socket, WaitFor)> {
-        let probe = self.probe.as_ref().map(|(_, probe)| probe.waits(false));
-        let connection = self.connection.iter();
-        connection
-            .map(move |connection| connection.waits(blocked))
-            .chain(probe)
-    }
-}
-
-impl Transport for SessionClient {
-    fn work(&mut self, records: &mut dyn UnackedRecords, now: Instant) -> Progress {
+    /// As [`Transport::work`].
+    pub fn work(&mut self, records: &mut dyn UnackedRecords, now: Instant) -> Progress {
         self.drive(records, now);
         let Some(EncodedBatch { to, bytes }) = records.next_batch() else {
             return Progress::Idle;
@@ -272,9 +276,29 @@ impl Transport for SessionClient {
         }
     }
 
-    fn is_connected(&self) -> bool {
+    /// As [`Transport::is_connected`].
+    pub fn is_connected(&self) -> bool {
         let connection = self.connection.as_ref();
         connection.is_some_and(|connection| connection.client().is_joined())
+    }
+
+    /// The links, and what to wait for on each.
+    fn links(&self, blocked: bool) -> impl Iterator<Item = (&D::Link, WaitFor)> {
+        let probe = self.probe.as_ref().map(|(_, probe)| probe.waits(false));
+        let connection = self.connection.iter();
+        connection
+            .map(move |connection| connection.waits(blocked))
+            .chain(probe)
+    }
+}
+
+impl Transport for SessionClient {
+    fn work(&mut self, records: &mut dyn UnackedRecords, now: Instant) -> Progress {
+        SessionClient::work(self, records, now)
+    }
+
+    fn is_connected(&self) -> bool {
+        SessionClient::is_connected(self)
     }
 
     fn wait(&self, blocked: bool, waker: Option<&Waker>, timeout: Duration) -> bool {
@@ -283,7 +307,7 @@ impl Transport for SessionClient {
             true => timeout.min(self.next_attempt.saturating_duration_since(Instant::now())),
             false => timeout,
         };
-        wait(self.sockets(blocked), waker, timeout)
+        wait(self.links(blocked), waker, timeout)
     }
 
     fn close(self: Box<Self>, reason: Option<ByeReason>, dropped: Dropped, linger: Duration) {
@@ -298,7 +322,7 @@ mod tests {
     use distlog_proto::ProducerId;
 
     use super::*;
-    use crate::{Contexts, Endpoints, FailoverTimeouts};
+    use crate::{Contexts, Dealers, Endpoints, FailoverTimeouts};
 
     /// A thread that drives it would spin otherwise.
     #[test]
@@ -306,8 +330,10 @@ mod tests {
         let client = SessionClient::open(SessionConfig {
             producer: ProducerId::random(),
             endpoints: Endpoints::from("tcp://127.0.0.1:9"),
-            contexts: Contexts::new(1),
-            curve: None,
+            dial: Dealers {
+                contexts: Contexts::new(1),
+                curve: None,
+            },
             heartbeat: Duration::from_secs(5),
             timeouts: FailoverTimeouts::default(),
             is_lazy: true,

@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::curve::Curve;
+use crate::link::{Dial, Link};
 use crate::waker::Waker;
 
 /// First pause before another attempt to connect, and the longest, in milliseconds.
 const RECONNECT: (i32, i32) = (100, 2000);
+/// Batches that ZeroMQ may queue; each has 64 to 128 KiB.
+const QUEUE: i32 = 32;
 /// Longest message of a daemon, in bytes.
 const MAX_MESSAGE: i64 = 64 * 1024;
 
@@ -36,6 +39,26 @@ impl Contexts {
     fn of(&self, number: usize) -> &Context {
         let other = number.checked_sub(1).and_then(|at| self.others.get(at));
         other.unwrap_or(&self.first)
+    }
+}
+
+/// Connects the client's end of sessions to the session receivers of daemons.
+#[derive(Clone)]
+pub struct Dealers {
+    /// Contexts of the endpoints.
+    pub contexts: Contexts,
+    /// Encrypts, with these keys.
+    pub curve: Option<Curve>,
+}
+
+impl Dial for Dealers {
+    type Link = Socket;
+
+    fn dial(&self, number: usize, address: &str) -> Result<Socket, SocketError> {
+        let context = self.contexts.of(number);
+        let socket = context.socket(zmq::DEALER)?;
+        socket.set_maxmsgsize(MAX_MESSAGE)?;
+        Socket::connect(context, socket, address, QUEUE, self.curve.as_ref())
     }
 }
 
@@ -106,22 +129,6 @@ impl Socket {
         Socket::connect(context, context.socket(zmq::PUSH)?, address, queue, curve)
     }
 
-    /// The client's end of a session receiver.
-    ///
-    /// # Errors
-    /// As [`Socket::push`].
-    pub(crate) fn dealer(
-        contexts: &Contexts,
-        (number, address): (usize, &str),
-        queue: i32,
-        curve: Option<&Curve>,
-    ) -> Result<Socket, SocketError> {
-        let context = contexts.of(number);
-        let socket = context.socket(zmq::DEALER)?;
-        socket.set_maxmsgsize(MAX_MESSAGE)?;
-        Socket::connect(context, socket, address, queue, curve)
-    }
-
     fn connect(
         context: &Context,
         socket: zmq::Socket,
@@ -152,10 +159,11 @@ impl Socket {
             is_encrypted,
         })
     }
+}
 
-    /// Why there is no connection, if something was wrong since this was asked last. ZeroMQ does not connect again
-    /// after most of that: the socket is to be replaced.
-    pub fn broken(&self) -> Option<Broken> {
+impl Link for Socket {
+    /// ZeroMQ does not connect again after most faults: the socket is to be replaced.
+    fn broken(&self) -> Option<Broken> {
         let mut broken = None;
         while let Some(event) = receive(&self.events) {
             let event = event.get(..2)?.try_into().map(u16::from_ne_bytes).ok()?;
@@ -175,27 +183,24 @@ impl Socket {
         broken
     }
 
-    /// Sends the frames as one message, without waiting.
-    pub fn send<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) -> SendStatus {
+    fn send<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) -> SendStatus {
         match self.socket.send_multipart(frames, zmq::DONTWAIT) {
             Ok(()) => SendStatus::Sent,
             Err(_) => SendStatus::Full,
         }
     }
 
-    /// Whether a daemon is connected and the queue has room.
-    pub fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         let ready = self.socket.poll(zmq::POLLOUT, 0);
         ready.is_ok_and(|ready| ready > 0)
     }
 
-    /// The first frame of the next message that is there.
-    pub(crate) fn receive(&self) -> Option<Vec<u8>> {
+    fn receive(&self) -> Option<Vec<u8>> {
         receive(&self.socket)
     }
 
-    /// Closes. ZeroMQ gets the time `linger` to send what it has; dropping the context waits for that.
-    pub fn close(self, linger: Duration) {
+    /// Dropping the context waits for the linger.
+    fn close(self, linger: Duration) {
         let millis = linger.as_millis().min(i32::MAX as u128) as i32;
         let _ = self.socket.set_linger(millis);
     }

@@ -1,4 +1,4 @@
-//! Certificates and keys in PEM files: of receivers with TLS, of the processor `otlp`, of the command line.
+//! Certificates and keys in PEM files: of receivers with TLS, of processors, of the command line.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -35,11 +35,11 @@
 //! 7. `tree/` and `lookup.rs`: from the records of a trace to its tree; `http/` shows it and the live tail.
 //! 8. `query/`: everything else that is asked about stored records. `deletions.rs` has records forgotten.
 //!
-//! Around it: `access/` (who may do what), `config/` (what the YAML file says), `listen/` (addresses, and which web
-//! pages may ask), `daemon/` (opens and closes everything in order, by `shutdown.rs`), [`cli`]. `self_telemetry/` has
-//! the metrics, the daemon's own records and rate-limited log lines; `status.rs` puts all that together for people;
-//! `liveness.rs` knows when producers were last seen; `supervisor.rs` ends a daemon of which a part has failed.
-//! `escape.rs` writes all texts that people see.
+//! Around it: `access/` (who may do what), `config/` (what the YAML file says), `yaml/` (how it is read), `listen/`
+//! (addresses, and which web pages may ask), `daemon/` (opens and closes everything in order, by `shutdown.rs`),
+//! [`cli`]. `self_telemetry/` has the metrics, the daemon's own records and rate-limited log lines; `status.rs` puts
+//! all that together for people; `liveness.rs` knows when producers were last seen; `supervisor.rs` ends a daemon of
+//! which a part has failed. `escape.rs` writes all texts that people see.
 
 mod access;
 mod address;
@@ -60,6 +60,7 @@ mod liveness;
 #[cfg(feature = "otlp-export")]
 mod lookup;
 mod otlp_json;
+mod peer;
 pub mod processor;
 mod processors;
 mod query;
@@ -76,6 +77,7 @@ mod tracker;
 mod tree;
 mod values;
 mod worker;
+mod yaml;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

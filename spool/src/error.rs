@@ -40,11 +40,12 @@ pub enum SpoolError {
     /// The file has a second name, so it may be another one's.
     #[error("{path} is a hard link: a spool has one name; remove it, or the other name")]
     HardLink { path: PathBuf },
-    /// Anybody may have changed it.
+    /// Another user may have changed it.
     #[error(
-        "{path} can be written by everybody: look at it, then allow that to its owner alone (chmod 600)"
+        "{path} can be written by others than its owner (mode {mode:04o}), who may have put records into it: look at \
+         it, then take that right away (chmod go-w)"
     )]
-    WritableByOthers { path: PathBuf },
+    WritableByOthers { path: PathBuf, mode: u32 },
     /// A spool whose bytes contradict each other.
     #[error("{path} is damaged, {what}: it stays where it is; move it away once it was looked at")]
     Damaged { path: PathBuf, what: &'static str },

@@ -87,8 +87,8 @@
 //!
 //! Taken are files of the user of this process, of root, and of users that are named ([`SpoolDir::with_owners`]): a
 //! stranger's file could claim to be any producer's. A symbolic link is not followed; a pipe, a file with a second name
-//! and one that everybody can write are not taken. What is not taken, damaged or of another version is reported and
-//! left where it is.
+//! and one that a group or everybody can write are not taken. Owner and mode are those of the open file. What is not
+//! taken, damaged or of another version is reported and left where it is.
 //!
 //! # Durability
 //!

@@ -56,11 +56,8 @@ impl Locked {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(SpoolError::of("look at", path, 0, error)),
             };
-            if !metadata.is_file() {
-                return Err(SpoolError::NotASpool {
-                    path: path.to_owned(),
-                });
-            }
+            // A pipe or device is not even opened. `check_open` decides: this has the clearer error where the file of
+            // another user cannot be opened.
             owners.check(path, &metadata)?;
             // What is opened below is compared with this.
             let id = FileId::of(&metadata);
@@ -82,6 +79,7 @@ impl Locked {
                 });
             }
         };
+        check_open(&file, path, owners)?;
         match lock(&section, file, path, Some(id)).map_err(|error| fail("lock", error))? {
             Opened::Locked(locked) => Ok(Some(locked)),
             Opened::NotNow => Ok(None),
@@ -173,6 +171,14 @@ fn options() -> OpenOptions {
     options
 }
 
+/// Checks the open file itself: what has its name can change between a look at the path and the opening of it.
+fn check_open(file: &File, path: &Path, owners: &Owners) -> Result<(), SpoolError> {
+    let metadata = file
+        .metadata()
+        .map_err(|error| SpoolError::of("look at", path, 0, error))?;
+    owners.check(path, &metadata)
+}
+
 /// Locks an open file and compares it with what has its name (and with `expected`).
 fn lock(
     section: &Section,
@@ -209,6 +215,8 @@ fn lock(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// What happens between the opening and the locking of a file.
@@ -233,5 +241,28 @@ mod tests {
         assert!(!after(|path| {
             fs::rename(path, path.with_extension("spool")).unwrap();
         }));
+    }
+
+    #[test]
+    fn the_open_file_is_checked_and_not_what_has_its_name_by_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, good) = (dir.path().join("file"), dir.path().join("good"));
+        let create = |path: &Path, mode| {
+            fs::write(path, "records").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        create(&path, 0o620);
+        create(&good, 0o600);
+        let planted = options().open(&path).unwrap();
+        fs::rename(&good, &path).unwrap();
+        let owners = Owners::default();
+        assert!(matches!(
+            check_open(&planted, &path, &owners),
+            Err(SpoolError::WritableByOthers { mode: 0o620, .. })
+        ));
+        let taken = options().open(&path).unwrap();
+        check_open(&taken, &path, &owners).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o602)).unwrap();
+        assert!(check_open(&taken, &path, &owners).is_err());
     }
 }

@@ -21,12 +21,16 @@ impl Owners {
         }
     }
 
-    /// Whether this regular file is one of theirs, and nobody else can have written what is in it.
+    /// Checks that a file is a regular one of these owners, and that nobody else can have written what is in it. Only
+    /// the metadata of an open file counts: the path may name another file a moment later.
     ///
     /// # Errors
     /// If it is not.
     pub(crate) fn check(&self, path: &Path, file: &Metadata) -> Result<(), SpoolError> {
         let path = || path.to_owned();
+        if !file.is_file() {
+            return Err(SpoolError::NotASpool { path: path() });
+        }
         let owner = file.uid();
         let own = rustix::process::geteuid().as_raw();
         if owner != own && owner != 0 && !self.others.contains(&owner) {
@@ -39,8 +43,9 @@ impl Owners {
         if file.nlink() > 1 {
             return Err(SpoolError::HardLink { path: path() });
         }
-        if file.mode() & 0o002 != 0 {
-            return Err(SpoolError::WritableByOthers { path: path() });
+        let mode = file.mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            return Err(SpoolError::WritableByOthers { path: path(), mode });
         }
         Ok(())
     }

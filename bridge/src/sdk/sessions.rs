@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use distlog_client::internal_log::{Reporter, log};
 use distlog_client::{
-    Contexts, Curve, DrainConfig, EndpointError, Endpoints, FailoverTimeouts, SessionClient,
+    Contexts, Dealers, DrainConfig, EndpointError, Endpoints, FailoverTimeouts, SessionClient,
     SessionConfig, SpoolDrain, Transport,
 };
 use distlog_proto::ProducerId;
@@ -21,8 +21,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 /// Opens sessions with the daemons.
 pub(super) struct Sessions {
     endpoints: Endpoints,
-    contexts: Contexts,
-    curve: Option<Curve>,
+    dial: Dealers,
     heartbeat: Duration,
     timeouts: FailoverTimeouts,
     /// With a spool nobody waits for an export and gets its error.
@@ -32,9 +31,11 @@ pub(super) struct Sessions {
 impl Sessions {
     pub(super) fn new(endpoints: Endpoints, settings: &Settings) -> Sessions {
         Sessions {
-            contexts: Contexts::new(endpoints.len()),
+            dial: Dealers {
+                contexts: Contexts::new(endpoints.len()),
+                curve: settings.curve.clone(),
+            },
             endpoints,
-            curve: settings.curve.clone(),
             heartbeat: settings.heartbeat,
             timeouts: FailoverTimeouts {
                 max_backoff: MAX_BACKOFF,
@@ -56,8 +57,7 @@ impl Sessions {
         SessionClient::open(SessionConfig {
             producer,
             endpoints: self.endpoints.clone(),
-            contexts: self.contexts.clone(),
-            curve: self.curve.clone(),
+            dial: self.dial.clone(),
             heartbeat: self.heartbeat,
             timeouts: self.timeouts,
             is_lazy,

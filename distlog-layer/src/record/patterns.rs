@@ -4,8 +4,6 @@ use std::ops::Range;
 
 use regex::{Regex, RegexSet};
 
-use crate::record::redact::REDACTED;
-
 /// A pattern of [`Builder::redact_patterns`](crate::Builder::redact_patterns) that cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("a pattern to redact is no regular expression that can be used: {0}")]
@@ -36,11 +34,11 @@ impl Patterns {
         }))
     }
 
-    /// The text without what they match; `None` if they match nothing.
+    /// The text with `mark` in place of what they match; `None` if they match nothing.
     #[inline]
-    pub(crate) fn replaced(&self, text: &str) -> Option<String> {
+    pub(crate) fn replaced(&self, text: &str, mark: &str) -> Option<String> {
         if self.any.is_match(text) {
-            self.replace(text)
+            self.replace(text, mark)
         } else {
             None
         }
@@ -49,7 +47,7 @@ impl Patterns {
     /// Each pattern is looked for in the text as it was: after a replacement the rest of a match of another one would
     /// no longer match, and stay.
     #[cold]
-    fn replace(&self, text: &str) -> Option<String> {
+    fn replace(&self, text: &str, mark: &str) -> Option<String> {
         let matches = self.each.iter().flat_map(|regex| regex.find_iter(text));
         let mut ranges: Vec<Range<usize>> = matches
             .map(|found| found.range())
@@ -64,7 +62,7 @@ impl Patterns {
                 end = end.max(next.end);
             }
             out.push_str(&text[done..start]);
-            out.push_str(REDACTED);
+            out.push_str(mark);
             done = end;
         }
         out.push_str(&text[done..]);
@@ -78,7 +76,7 @@ mod tests {
 
     fn replaced(patterns: &[&str], text: &str) -> Option<String> {
         let patterns = Patterns::with(None, patterns).unwrap().unwrap();
-        patterns.replaced(text)
+        patterns.replaced(text, "[redacted]")
     }
 
     #[test]
@@ -113,10 +111,7 @@ mod tests {
     fn patterns_are_added_to_those_there_were_and_a_bad_one_is_named() {
         let one = Patterns::with(None, &["one"]).unwrap();
         let both = Patterns::with(one.as_ref(), &["two"]).unwrap().unwrap();
-        assert_eq!(
-            both.replaced("one two").as_deref(),
-            Some("[redacted] [redacted]")
-        );
+        assert_eq!(both.replaced("one two", "[]").as_deref(), Some("[] []"));
         assert!(Patterns::with(None, &[]).unwrap().is_none());
         let error = Patterns::with(one.as_ref(), &["two", "[a"]).unwrap_err();
         assert!(error.to_string().contains("[a"), "{error}");

@@ -54,7 +54,7 @@ impl Redaction {
             return None;
         }
         #[cfg(feature = "redact-patterns")]
-        return self.patterns.as_ref()?.replaced(text);
+        return self.patterns.as_ref()?.replaced(text, REDACTED);
         #[cfg(not(feature = "redact-patterns"))]
         None
     }

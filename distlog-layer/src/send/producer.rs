@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use distlog_client::internal_log::{Reporter, log};
 use distlog_client::{
-    Contexts, DrainConfig, EndpointError, SessionClient, SessionConfig, SpoolDrain, Transport,
-    Worker,
+    Contexts, Dealers, DrainConfig, EndpointError, SessionClient, SessionConfig, SpoolDrain,
+    Transport, Worker,
 };
 use distlog_proto::wire::encode;
 use distlog_proto::{Map, ProducerId, Source};
@@ -302,8 +302,10 @@ fn open(
         Destination::Session(endpoints) => Box::new(SessionClient::open(SessionConfig {
             producer,
             endpoints: endpoints.clone(),
-            contexts: contexts.clone(),
-            curve: settings.curve.clone(),
+            dial: Dealers {
+                contexts: contexts.clone(),
+                curve: settings.curve.clone(),
+            },
             heartbeat: settings.heartbeat,
             timeouts: settings.timeouts,
             is_lazy: false,

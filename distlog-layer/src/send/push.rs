@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use distlog_client::internal_log::Reporter;
 use distlog_client::{
-    Broken, Contexts, Curve, EncodedBatch, EndpointError, Progress, SendStatus, Socket,
+    Broken, Contexts, Curve, EncodedBatch, EndpointError, Link, Progress, SendStatus, Socket,
     SocketError, Transport, UnackedRecords, WaitFor, Waker, wait,
 };
 use distlog_proto::session::{ByeReason, Dropped};

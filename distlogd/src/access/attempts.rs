@@ -1,16 +1,16 @@
-//! How often somebody may try to sign in.
+//! Limits how often an address may try to sign in.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::listen::Peer;
+use crate::peer::Peer;
 
 /// Attempts of one peer in each [`WINDOW`].
 const MAX_ATTEMPTS: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(1);
-/// Peers that are told from each other; beyond that all others count as one.
+/// Peers that are counted one by one; all others count as one.
 const MAX_PEERS: usize = 10_000;
 
 /// Counts the attempts of each peer.

@@ -19,7 +19,7 @@ mod tokens_file;
 pub(crate) use attempts::Attempts;
 pub(crate) use bearer::bearer;
 pub(crate) use rights::{Needs, Right, Services};
-pub(crate) use session_cookie::{SESSION_TIME, Sessions};
+pub(crate) use session_cookie::{OpenSession, SESSION_TIME, Sessions};
 #[cfg(test)]
 pub(crate) use token::Hash;
 pub(crate) use token::{Denied, Secret, Token, rfc3339};

@@ -30,7 +30,7 @@ impl Right {
     }
 }
 
-/// What a request needs, the least first. What says nothing needs the most.
+/// The right that a request needs, least first. A path that declares nothing needs the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Needs {
     /// Nothing: it tells nothing about records.

@@ -5,15 +5,15 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::rights::Needs;
 use super::token::{Denied, Hash, Token};
 use super::tokens_file::parse;
-use crate::config::{Faults, Http};
+use crate::yaml::Faults;
 
-/// It is looked so often at most whether the file has changed.
+/// The file is checked for changes no more often than this.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Longest file, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -41,16 +41,11 @@ pub enum TokensError {
 pub(crate) struct TokenFiles(BTreeMap<PathBuf, Tokens>);
 
 impl TokenFiles {
-    /// Those of which a receiver needs one, if it does.
+    /// Opens a file, unless it is open.
     ///
     /// # Errors
-    /// If their file cannot be read, or has faults.
-    pub(crate) fn of(&mut self, http: &Http) -> Result<Option<Tokens>, TokensError> {
-        http.tokens.as_ref().map(|path| self.open(path)).transpose()
-    }
-
-    /// Opens a file, unless it is open.
-    fn open(&mut self, path: &Path) -> Result<Tokens, TokensError> {
+    /// If it cannot be read, or has faults.
+    pub(crate) fn open(&mut self, path: &Path) -> Result<Tokens, TokensError> {
         if let Some(tokens) = self.0.get(path) {
             return Ok(tokens.clone());
         }
@@ -67,20 +62,23 @@ pub(crate) struct Tokens(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    state: Mutex<State>,
+    /// Replaced as a whole. Nothing is read from a disk while it is locked: each request needs it.
+    list: RwLock<Vec<Arc<Token>>>,
+    /// Locked while the file is read. Requests that come meanwhile do not wait for it.
+    watch: Mutex<Watch>,
 }
 
+/// What is known of the file.
 #[derive(Debug)]
-struct State {
-    list: Vec<Arc<Token>>,
+struct Watch {
     /// What was read last, whether it was good or not; `None`: there was no file.
     version: Option<Version>,
     looked: Instant,
-    /// What was there at the last look: it is read once it stays, and nobody is about to write it.
+    /// The version at the last check. A file is read once two checks find the same: before, it may be half written.
     seen: Option<Version>,
 }
 
-/// Tells a file from what it was before.
+/// Changes when a file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Version {
     file: (u64, u64),
@@ -107,8 +105,8 @@ impl Tokens {
         let (version, list) = read(path)?;
         Ok(Tokens(Arc::new(Inner {
             path: path.to_owned(),
-            state: Mutex::new(State {
-                list,
+            list: RwLock::new(list),
+            watch: Mutex::new(Watch {
                 version: Some(version),
                 looked: Instant::now(),
                 seen: Some(version),
@@ -131,9 +129,10 @@ impl Tokens {
     /// # Errors
     /// If there is none, or it is too old.
     pub(crate) fn find(&self, hash: &Hash) -> Result<Arc<Token>, Denied> {
-        let state = self.state();
+        self.look();
+        let list = self.0.list.read().unwrap_or_else(PoisonError::into_inner);
         // All are compared, so that the time tells nothing about which one it is.
-        let found = state.list.iter().fold(None, |found, token| {
+        let found = list.iter().fold(None, |found, token| {
             if token.hash.is(hash) {
                 Some(token)
             } else {
@@ -141,7 +140,7 @@ impl Tokens {
             }
         });
         let token = Arc::clone(found.ok_or(Denied::Unknown)?);
-        drop(state);
+        drop(list);
         token.check_age()?;
         Ok(token)
     }
@@ -151,34 +150,39 @@ impl Tokens {
         self.find(&token.hash).is_ok_and(|now| *now == *token)
     }
 
-    /// The present state: the file is read anew if it has changed. A file that cannot be used changes nothing.
-    fn state(&self) -> MutexGuard<'_, State> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.looked.elapsed() < LOOK_INTERVAL {
-            return state;
+    /// Reads the file anew if it has changed. A file that cannot be used changes nothing.
+    fn look(&self) {
+        let mut watch = match self.0.watch.try_lock() {
+            Ok(watch) => watch,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Another request checks it.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        if watch.looked.elapsed() < LOOK_INTERVAL {
+            return;
         }
-        state.looked = Instant::now();
+        watch.looked = Instant::now();
         let path = &self.0.path;
         let version = fs::metadata(path).ok().as_ref().map(Version::of);
-        let stays = version == state.seen;
-        state.seen = version;
-        if version == state.version || !stays {
-            return state;
+        let stays = version == watch.seen;
+        watch.seen = version;
+        if version == watch.version || !stays {
+            return;
         }
         match read(path) {
             Ok((version, list)) => {
                 let (file, tokens) = (path.display(), list.len());
+                *self.0.list.write().unwrap_or_else(PoisonError::into_inner) = list;
+                watch.version = Some(version);
                 tracing::info!("the tokens in {file} were read anew: there are {tokens}");
-                (state.list, state.version) = (list, Some(version));
             }
             Err(error) => {
                 let error = error.to_string();
                 let why = error.lines().next().unwrap_or_default();
                 tracing::error!("the tokens stay as they were: {why}");
-                state.version = version;
+                watch.version = version;
             }
         }
-        state
     }
 }
 
@@ -234,8 +238,8 @@ mod tests {
     fn look(tokens: &Tokens) {
         for _ in 0..2 {
             let long_ago = Instant::now().checked_sub(LOOK_INTERVAL).unwrap();
-            tokens.0.state.lock().unwrap().looked = long_ago;
-            drop(tokens.state());
+            tokens.0.watch.lock().unwrap().looked = long_ago;
+            tokens.look();
         }
     }
 
@@ -286,13 +290,26 @@ mod tests {
         let tokens = Tokens::open(&path).unwrap();
         let look_once = || {
             let long_ago = Instant::now().checked_sub(LOOK_INTERVAL).unwrap();
-            tokens.0.state.lock().unwrap().looked = long_ago;
+            tokens.0.watch.lock().unwrap().looked = long_ago;
             tokens.check("2", Needs::Read).is_ok()
         };
         fs::write(&path, line("one", "1", "")).unwrap();
         assert!(look_once(), "half of it may be there");
         fs::write(&path, [&both, "# as it was\n"].concat()).unwrap();
         assert!(look_once() && look_once() && look_once());
+    }
+
+    #[test]
+    fn nobody_waits_for_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.yaml");
+        fs::write(&path, line("one", "1", "")).unwrap();
+        let tokens = Tokens::open(&path).unwrap();
+        let mut reads = tokens.0.watch.lock().unwrap();
+        reads.looked = Instant::now().checked_sub(LOOK_INTERVAL).unwrap();
+        // In this thread: if it waited, it would wait for ever.
+        assert!(tokens.check("1", Needs::Read).is_ok());
+        assert!(tokens.check("2", Needs::Read).is_err());
     }
 
     #[test]

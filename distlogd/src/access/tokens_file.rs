@@ -4,18 +4,22 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::DateTime;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 
 use super::rights::{Right, Services};
 use super::token::{Hash, Token, rfc3339};
-use crate::config::{self, Faults};
 use crate::values;
+use crate::yaml::{Faults, read_list};
 
 /// Longest name of a token, in bytes.
 const MAX_NAME: usize = 64;
+/// Time for others who add a token.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Stands at the head of a new file.
 const HEAD: &str = "\
 # Who may send to distlogd and ask it: `distlogd token new NAME --may ingest,read` adds a line. Of a token only its hash
@@ -77,7 +81,7 @@ fn expires<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTi
 /// # Errors
 /// All faults of the file.
 pub(crate) fn parse(text: &str, file: &str) -> Result<Vec<Token>, Faults> {
-    let entries: Vec<Entry> = config::read_list(text, (file, "tokens"), check)?;
+    let entries: Vec<Entry> = read_list(text, (file, "tokens"), check)?;
     let token = |entry: Entry| Token {
         name: entry.name,
         hash: entry.hash,
@@ -123,7 +127,8 @@ pub(crate) fn check(before: &[Entry], entry: &Entry) -> Result<(), String> {
     Ok(())
 }
 
-/// Adds a token to a file, which is made if it is not there and replaced as a whole: nobody reads half of it.
+/// Adds a token to a file, which is made if it is not there and replaced as a whole: nobody reads half of it. Processes
+/// that add tokens at once do so one after the other.
 ///
 /// # Errors
 /// If the file cannot be read, has faults, has a token of that name, or cannot be written.
@@ -135,13 +140,14 @@ pub(crate) fn append(path: &Path, entry: &Entry) -> Result<(), AppendError> {
         let path = shown.clone();
         move |error| AppendError::File { what, path, error }
     };
+    let _alone = lock_folder(path).map_err(cannot("lock the folder of"))?;
     let old = match fs::read_to_string(path) {
         Ok(text) if text.trim().is_empty() => HEAD.to_owned(),
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => HEAD.to_owned(),
         Err(error) => return Err(cannot("read")(error)),
     };
-    let known: Vec<Entry> = config::read_list(&old, (&shown, "tokens"), check)?;
+    let known: Vec<Entry> = read_list(&old, (&shown, "tokens"), check)?;
     check(&known, entry).map_err(|why| AppendError::Entry {
         why,
         path: shown.clone(),
@@ -158,6 +164,30 @@ pub(crate) fn append(path: &Path, entry: &Entry) -> Result<(), AppendError> {
     })?;
     let aside = path.with_extension("yaml.tmp");
     replace(path, &aside, &new).map_err(cannot("write"))
+}
+
+/// Keeps others from adding a token until the result is dropped. The folder is locked: the file itself is replaced, and
+/// a file for the lock would stay.
+///
+/// # Errors
+/// If there is no such folder, or others have it locked for [`LOCK_TIMEOUT`].
+fn lock_folder(path: &Path) -> io::Result<File> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(folder),
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(Errno::WOULDBLOCK) => {
+                let why = format!("another process has it locked for {LOCK_TIMEOUT:?}");
+                return Err(io::Error::other(why));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn replace(path: &Path, aside: &Path, text: &str) -> io::Result<()> {

@@ -1,30 +1,12 @@
 //! Values that are valid alone and conflict with each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Component, PathBuf};
 
-use super::fault::Fault;
-use super::node::{Node, NodeId};
 use super::sections::{Entry, Listen};
 use crate::address::conflict;
 use crate::processors::Kind;
-
-/// Finds keys that stand twice in one map, at any depth. The later values are added to `faulty`.
-pub(super) fn duplicate_keys(node: &Node, faults: &mut Vec<Fault>, faulty: &mut HashSet<NodeId>) {
-    let mut first: HashMap<&str, usize> = HashMap::new();
-    for (key, value) in node.entries() {
-        if let Some(line) = first.get(key.text.as_str()) {
-            let message = format!("`{}` stands twice, first in line {line}", key.text);
-            faults.push(key.place.fault(message));
-            faulty.insert(value.id());
-        } else {
-            first.insert(&key.text, key.place.line);
-        }
-    }
-    for child in node.children() {
-        duplicate_keys(child, faults, faulty);
-    }
-}
+use crate::yaml::{Fault, Node};
 
 /// Two processors would write over each other in one file.
 pub(super) fn same_file(entries: &[Entry], section: &Node) -> Vec<Fault> {

@@ -6,9 +6,8 @@
 use std::collections::HashSet;
 use std::env::VarError;
 
-use super::fault::Fault;
-use super::node::{Node, NodeId, Tree};
 use super::position;
+use crate::yaml::{Fault, Node, NodeId, Tree};
 
 /// Looks a variable up: `std::env::var`, or that of a test.
 pub(super) type Lookup<'l> = &'l dyn Fn(&str) -> Result<String, VarError>;

@@ -5,23 +5,20 @@ use std::path::PathBuf;
 
 use distlog_rules::{Condition, Rule, nearest};
 
-use super::deserialize::read;
 use super::document::Document;
-use super::error::unknown;
-use super::fault::{Fault, Faults};
-use super::node::{Key, Node, NodeId, Tree};
 use super::sections::{Config, Drain, Entry};
-use super::sensitive::Sensitive;
+use super::sensitive::{Hidden, Sensitive, fault_of_text};
 use super::{conflicts, environment, not_built, position, tilde, tls, tokens};
 use crate::processors::{Kind, Section};
+use crate::yaml::{Fault, Faults, Key, Node, NodeId, Tree, duplicate_keys, read, unknown};
 
 /// Reads a configuration whose rules may also name the `registered` processors, which are added in code.
 ///
 /// # Errors
 /// All faults of the file; `file` is its name in them.
 pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Faults> {
-    let fail = |faults| Faults::new(file, text, faults);
-    let mut document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
+    let parsed = Node::parse(text);
+    let mut document = parsed.map_err(|fault| fault_of_text(file, text, fault))?;
     let mut load = Load {
         text,
         registered,
@@ -41,7 +38,7 @@ pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Fault
     if load.faults.is_empty() {
         Ok(load.config)
     } else {
-        Err(fail(load.faults))
+        Err(Hidden::of(&document).faults(file, text, load.faults))
     }
 }
 
@@ -56,7 +53,7 @@ struct Load<'t> {
 
 impl Load<'_> {
     fn document(&mut self, document: &Node) {
-        conflicts::duplicate_keys(document, &mut self.faults, &mut self.faulty);
+        duplicate_keys(document, &mut self.faults, &mut self.faulty);
         tilde::warn(document, &mut self.config.warnings);
         self.config.sensitive = Sensitive::of(document);
         let missing = Kind::NOT_BUILT;

@@ -33,24 +33,16 @@
 //! In values `${NAME}` and `${NAME:-default}` stand for variables of the environment, `$${` for a literal `${`.
 //! Durations may be compound (`1d12h`).
 //!
-//! All faults are reported at once, each with line and column. serde stops at its first error, so the document is
-//! read as nodes with their places first (`node.rs`), and the types from those (`deserialize.rs`, `error.rs`): what a
-//! fault is in is left out until the rest is read too. `document.rs` is the shape of the file, and its JSON Schema,
-//! with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions (`position.rs`),
-//! variables (`environment.rs`), conflicts (`conflicts.rs`), processors that
-//! were not built in (`not_built.rs`), certificates (`tls.rs`) and paths of a shell (`tilde.rs`).
-//! `sensitive.rs` finds what others must not read, `tokens.rs` looks at files of tokens. `list.rs` reads lists in other
-//! files likewise.
+//! All faults are reported at once, each with line and column (`yaml/`). `document.rs` is the shape of the file, and
+//! its JSON Schema, with `sections.rs` and `receivers.rs`. `load.rs` checks what no type can: names, conditions
+//! (`position.rs`), variables (`environment.rs`), conflicts (`conflicts.rs`), processors that were not built in
+//! (`not_built.rs`), certificates (`tls.rs`), files of tokens (`tokens.rs`) and paths of a shell (`tilde.rs`).
+//! `sensitive.rs` finds what others must not read.
 
 mod conflicts;
-mod deserialize;
 mod document;
 mod environment;
-mod error;
-mod fault;
-mod list;
 mod load;
-mod node;
 mod not_built;
 mod position;
 pub(crate) mod receivers;
@@ -63,9 +55,8 @@ mod tls;
 mod tokens;
 
 pub use crate::processors::StartAt;
+pub use crate::yaml::{Fault, Faults};
 pub use document::schema;
-pub use fault::{Fault, Faults};
-pub(crate) use list::read_list;
 pub use load::load;
-pub use receivers::{Curve, Http, Zmq};
+pub use receivers::{Http, Zmq};
 pub use sections::{Config, Drain, Entry, Keep, Limits, Listen, Store, SyncPolicy};

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::fault::Fault;
-use super::node::{Node, NodeId};
+use crate::yaml::{Fault, Node, NodeId};
 
 /// Finds processors of `kinds`, each with the feature that it needs. What they say is added to `faulty`, since nothing
 /// here can read it.

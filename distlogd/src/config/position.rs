@@ -1,6 +1,6 @@
 //! Finds the place in the file of a place in a scalar: a fault in a condition has its place in the decoded text.
 
-use super::node::{Node, Place};
+use crate::yaml::{Node, Place};
 
 /// Stands before the place that is looked for. It continues no escape.
 const MARK: &str = "x";
@@ -48,8 +48,8 @@ pub(super) fn within(file: &str, node: &Node, decoded: &str, offset: usize) -> P
 
 #[cfg(test)]
 mod tests {
-    use super::super::node::Tree;
     use super::*;
+    use crate::yaml::Tree;
 
     /// Each letter of the text in the file is found where it is in the decoded text.
     fn found(file: &str) {

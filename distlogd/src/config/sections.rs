@@ -7,12 +7,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::fault::Fault;
 use super::receivers::{self, Http, Zmq};
 use super::sensitive::Sensitive;
 use crate::processors::{Kind, StartAt};
 use crate::values::{self, show_duration, show_size};
 use crate::worker::{Batch, Retry};
+use crate::yaml::Fault;
 use distlog_rules::{Condition, Router, Rule};
 
 /// A configuration that was read and checked.
@@ -112,17 +112,38 @@ pub struct Listen {
     expecting = "limits like { connections: 512, peer_connections: 256 }"
 )]
 pub struct Limits {
-    /// Connections at once.
+    /// Connections at once, at least 1.
+    #[serde(deserialize_with = "connections")]
+    #[schemars(range(min = 1))]
     pub connections: usize,
-    /// Connections of one address; loopback has no limit of its own.
+    /// Connections of one address, at least 1; loopback has no limit of its own.
+    #[serde(deserialize_with = "connections")]
+    #[schemars(range(min = 1))]
     pub peer_connections: usize,
-    /// What is read of one address in a second, in bytes; `off`: as much as comes.
+    /// What is read of one address in a second, in bytes, at least 1; `off`: as much as comes. Loopback has no limit.
     #[serde(
-        deserialize_with = "values::size_or_off",
+        deserialize_with = "bytes_per_second",
         serialize_with = "values::put_size"
     )]
     #[schemars(schema_with = "values::text_or_number")]
     pub peer_bytes_per_second: Option<u64>,
+}
+
+fn connections<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let expected =
+        "a number of connections, at least 1; `off` in place of its address closes a receiver";
+    values::scalar(deserializer, expected, |text| {
+        text.parse().ok().filter(|number| *number > 0)
+    })
+}
+
+fn bytes_per_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let expected = "a size like 20MiB, at least 1, or `off`";
+    values::scalar(deserializer, expected, |text| {
+        values::or_off(text, |text| {
+            values::parse_size(text).filter(|bytes| *bytes > 0)
+        })
+    })
 }
 
 impl Default for Limits {

@@ -1,11 +1,15 @@
-//! [`Sensitive`]: what others must not read or change, of what a configuration says and names; and how what is quoted
-//! of it loses its passwords.
+//! [`Sensitive`]: what others must not read or change, of what a configuration says and names. [`Hidden`]: what is not
+//! shown where its faults are.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::node::{Node, Tree};
+use crate::yaml::{Fault, Faults, Node, Place, Tree};
+
+/// The key of the headers that a processor sends. Which of them are secrets, only who receives them knows.
+const HEADERS: &str = "headers";
+/// Stands for a secret in a message.
+const STARS: &str = "***";
 
 /// Secrets of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,6 +54,111 @@ impl Sensitive {
     }
 }
 
+/// The secrets in the text of a file, which error messages and their excerpts do not show: they end up in log files.
+pub(super) struct Hidden(Vec<Secret>);
+
+struct Secret {
+    place: Place,
+    /// Where it stands in the file; `None` if it comes from the environment.
+    bytes: Option<Range<usize>>,
+    value: String,
+}
+
+impl Hidden {
+    /// Values of headers, of keys that say that they are secrets, and addresses with a password.
+    pub(super) fn of(document: &Node) -> Hidden {
+        let mut hidden = Hidden(Vec::new());
+        hidden.look_through(document, false);
+        hidden
+    }
+
+    fn look_through(&mut self, node: &Node, is_hidden: bool) {
+        let value = match &node.tree {
+            Tree::Text(text) if is_hidden || has_password(text) => text.clone(),
+            Tree::Int(number) if is_hidden => number.to_string(),
+            Tree::Float(number) if is_hidden => number.to_string(),
+            Tree::List(items) => {
+                let items = items.iter();
+                return items.for_each(|item| self.look_through(item, is_hidden));
+            }
+            Tree::Map(entries) => {
+                return entries.iter().for_each(|(key, value)| {
+                    let names_secret = is_secret(&key.text) && key.text != "tokens";
+                    let is_hidden = is_hidden || names_secret || key.text == HEADERS;
+                    self.look_through(value, is_hidden);
+                });
+            }
+            _ => return,
+        };
+        // The name of a variable is no secret.
+        let is_literal = !node.replaced && !value.contains("${");
+        self.0.push(Secret {
+            place: node.place,
+            bytes: is_literal.then(|| node.bytes.clone()),
+            value,
+        });
+    }
+
+    /// The faults of a file, without what is hidden.
+    pub(super) fn faults(&self, file: &str, text: &str, mut faults: Vec<Fault>) -> Faults {
+        for fault in &mut faults {
+            for secret in self.0.iter().filter(|secret| !secret.value.is_empty()) {
+                if (secret.place.line, secret.place.column) == (fault.line, fault.column) {
+                    let quoted = secret.value.escape_debug().to_string();
+                    let message = fault.message.replace(&secret.value, STARS);
+                    fault.message = message.replace(&quoted, STARS);
+                }
+            }
+        }
+        let ranges = self.0.iter().filter_map(|secret| secret.bytes.clone());
+        let mut ranges: Vec<Range<usize>> = ranges.collect();
+        ranges.sort_by_key(|range| range.start);
+        let (mut shown, mut done) = (String::with_capacity(text.len()), 0);
+        for Range { start, end } in ranges {
+            let (Some(before), Some(secret)) = (text.get(done..start), text.get(start..end)) else {
+                continue;
+            };
+            shown.push_str(before);
+            shown.extend(secret.chars().map(starred));
+            done = end;
+        }
+        shown.push_str(text.get(done..).unwrap_or_default());
+        Faults::new(file, &shown, faults)
+    }
+}
+
+/// The fault of a file that is no YAML. Where its secrets stand is guessed, by lines: what is behind a key that names
+/// one, and all that is indented below `headers:`.
+pub(super) fn fault_of_text(file: &str, text: &str, fault: Fault) -> Faults {
+    let mut shown = String::with_capacity(text.len());
+    let mut below: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_start();
+        let indentation = line.len() - content.len();
+        if !content.is_empty() && below.is_some_and(|headers| indentation <= headers) {
+            below = None;
+        }
+        let names_secret = is_secret(line) || line.contains(HEADERS) || has_password(line);
+        match line.split_once(':') {
+            Some((key, value)) if names_secret || below.is_some() => {
+                shown.extend([key, ":"]);
+                shown.extend(value.chars().map(starred));
+            }
+            None if below.is_some() => shown.extend(line.chars().map(starred)),
+            _ => shown.push_str(line),
+        }
+        if content.starts_with(HEADERS) {
+            below = Some(indentation);
+        }
+    }
+    Faults::new(file, &shown, vec![fault])
+}
+
+/// Each place in the text stays where it is.
+fn starred(c: char) -> char {
+    if c.is_whitespace() { c } else { '*' }
+}
+
 /// Whether a value of this name is a secret: mostly headers of requests.
 fn is_secret(key: &str) -> bool {
     let words = [
@@ -67,82 +176,88 @@ fn is_secret(key: &str) -> bool {
 
 /// `scheme://user:password@host`, or `scheme://host?password=…`
 fn has_password(text: &str) -> bool {
-    matches!(hide_passwords(text), Cow::Owned(_))
-}
-
-/// A text with a `*` for each character of a password in a URL.
-pub(super) fn hide_passwords(text: &str) -> Cow<'_, str> {
-    let mut hidden: Vec<Range<usize>> = Vec::new();
-    let mut at = 0;
-    while let Some(found) = text[at..].find("://") {
-        let start = at + found + "://".len();
-        let is_end = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`' | '<' | '>');
-        let end = text[start..]
-            .find(is_end)
-            .map_or(text.len(), |length| start + length);
-        hidden.extend(passwords(&text[start..end], start));
-        at = end;
-    }
-    if hidden.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let in_password = |at: usize| hidden.iter().any(|range| range.contains(&at));
-    let shown = text.char_indices();
-    Cow::Owned(
-        shown
-            .map(|(at, c)| if in_password(at) { '*' } else { c })
-            .collect(),
-    )
-}
-
-/// Where passwords are in a URL without its scheme, which stands at `start`.
-fn passwords(url: &str, start: usize) -> impl Iterator<Item = Range<usize>> {
+    let Some((_, url)) = text.split_once("://") else {
+        return false;
+    };
     let (before, query) = url.split_once('?').unwrap_or((url, ""));
     // A password may hold any character, if its writer forgot that it must not.
-    let user = before.rfind('@').and_then(|at| {
-        let colon = before[..at].find(':')? + 1;
-        (colon < at).then_some(start + colon..start + at)
-    });
-    let mut at = start + before.len() + 1;
-    let options = query.split('&').filter_map(move |option| {
-        let begin = at;
-        at += option.len() + 1;
-        let (name, value) = option.split_once('=')?;
-        let from = begin + name.len() + 1;
-        (name == "password" && !value.is_empty()).then_some(from..from + value.len())
-    });
-    user.into_iter().chain(options)
+    let user = before
+        .rsplit_once('@')
+        .and_then(|(user, _)| user.split_once(':'));
+    let mut options = query.split('&').filter_map(|option| option.split_once('='));
+    user.is_some_and(|(_, password)| !password.is_empty())
+        || options.any(|(name, value)| name == "password" && !value.is_empty())
 }
 
-#[cfg(test)]
+// The processor `otlp` has headers.
+#[cfg(all(test, feature = "otlp-export"))]
 mod tests {
-    use super::*;
+    use crate::config::load;
+
+    /// What is said of a file.
+    fn said(text: &str) -> String {
+        load(text, "x", &[]).expect_err(text).to_string()
+    }
 
     #[test]
-    fn passwords_of_urls_are_hidden_and_all_else_is_shown() {
-        for (text, shown) in [
-            (
-                "url: 'postgres://me:pä/s@s@h:5/db?x=y'",
-                "url: 'postgres://me:******@h:5/db?x=y'",
-            ),
-            (
-                "a postgres://h/db?user=me&password=x&a=b c",
-                "a postgres://h/db?user=me&password=*&a=b c",
-            ),
-            ("nats://u:p@a, nats://v:qq@b", "nats://u:*@a, nats://v:**@b"),
-        ] {
-            assert_eq!(hide_passwords(text), shown);
-            assert!(has_password(text));
-        }
+    fn no_fault_shows_a_header_or_a_password() {
+        let otlp = |rest: &str| format!("processors:\n  a: {{ otlp: {{ {rest} }} }}\n");
+        let endpoint = "endpoint: 'http://h:1'";
         for text in [
-            "http://127.0.0.1:4317",
-            "postgres://me@h:5432/db",
-            "postgres://me:@h",
-            "a: b@c",
-            "://",
+            // Another fault in the same line.
+            otlp(&format!(
+                "{endpoint}, headers: {{ x-team: zanzibar }}, tmieout: 1s"
+            )),
+            otlp(&format!(
+                "{endpoint}, headers: {{ x-team: \"zan\\u007aibar\" }}, a: b"
+            )),
+            otlp("endpoint: 'https://me:zanzibar@h', a: b"),
+            // The value itself is wrong.
+            otlp(&format!("{endpoint}, headers: 'authorization zanzibar'")),
+            otlp(&format!("{endpoint}, headers: [zanzibar]")),
+            otlp(&format!("{endpoint}, headers: {{ a: \"zanzibar\\n\" }}")),
+            otlp(&format!("{endpoint}, headers: {{ 'a b': zanzibar }}")),
+            otlp(&format!(
+                "{endpoint}, api_key: zanzibar, password: zanzibar"
+            )),
+            otlp("endpoint: '://me:zanzibar@h'"),
+            // It is no YAML.
+            otlp(&format!("{endpoint}, headers: {{ x-team: zanzibar }}, ]")),
+            format!(
+                "processors:\n  a:\n    otlp:\n      {endpoint}\n      headers:\n        x-team: 'zanzibar\n"
+            ),
+            "a:\n  headers:\n    x-team: zanzibar ]: [\n".to_owned(),
+            "password: zanzibar ]: [\n".to_owned(),
         ] {
-            assert!(!has_password(text), "{text}");
-            assert_eq!(hide_passwords(text), text);
+            let said = said(&text);
+            assert!(
+                said.contains("x:") && !said.contains("zanzibar"),
+                "{text}\n{said}"
+            );
+            assert!(!said.contains("ibar"), "{said}");
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_line_is_shown_in_its_place() {
+        let said = said("processors: { a: { otlp: { headers: { b: 'c d' }, tmieout: 1s } } }\n");
+        let shown = "processors: { a: { otlp: { headers: { b: ** ** }, tmieout: 1s } } }";
+        assert!(said.contains(shown), "{said}");
+        let column = shown.find("tmieout").unwrap() + 1;
+        let fault = format!("x:1:{column}: unknown key `tmieout`");
+        assert!(said.contains(&fault), "{said}");
+    }
+
+    #[test]
+    fn a_configuration_that_is_printed_has_no_headers() {
+        let text =
+            "processors: { a: { otlp: { endpoint: 'http://h:1', headers: { b: zanzibar } } } }";
+        let config = load(text, "x", &[]).unwrap();
+        let (shown, debug) = (config.to_string(), format!("{config:?}"));
+        assert!(
+            !shown.contains("zanzibar") && !debug.contains("zanzibar"),
+            "{debug}"
+        );
+        assert!(debug.contains("\"b\""), "{debug}");
     }
 }

@@ -579,7 +579,14 @@ fn anchors_and_merges_are_understood() {
 fn examples() -> Vec<String> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut examples = Vec::new();
-    for page in ["README.md", "docs/opentelemetry.md", "docs/databases.md"] {
+    let mut pages = vec!["README.md", "docs/opentelemetry.md", "docs/databases.md"];
+    if cfg!(feature = "http-export") {
+        pages.push("docs/http.md");
+    }
+    if cfg!(feature = "clickhouse") {
+        pages.push("docs/clickhouse.md");
+    }
+    for page in pages {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1);
         let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
@@ -654,6 +661,41 @@ fn a_zeromq_receiver_beyond_loopback_has_keys_or_says_that_it_has_none() {
         let faults = listen(receiver).unwrap_err().to_string();
         assert!(faults.contains(fault), "{receiver}: {faults}");
     }
+}
+
+#[test]
+fn a_limit_that_would_let_nobody_in_is_refused() {
+    for (limit, why) in [
+        (
+            "connections: 0",
+            "expected a number of connections, at least 1; `off` in place of its address closes a receiver",
+        ),
+        ("peer_connections: 0", "at least 1"),
+        ("connections: -1", "at least 1"),
+        ("connections: many", "at least 1"),
+        (
+            "peer_bytes_per_second: 0",
+            "expected a size like 20MiB, at least 1, or `off`",
+        ),
+    ] {
+        let text = format!("listen: {{ limits: {{ {limit} }} }}");
+        let faults = load(&text, "x").expect_err(limit).faults;
+        assert!(
+            faults.len() == 1 && faults[0].message.contains(why),
+            "{faults:?}"
+        );
+    }
+    let limits = |text: &str| {
+        let text = format!("listen: {{ limits: {{ {text} }} }}");
+        load(&text, "x").unwrap().listen.limits
+    };
+    assert_eq!(limits("connections: 1").connections, 1);
+    assert_eq!(
+        limits("peer_bytes_per_second: off").peer_bytes_per_second,
+        None
+    );
+    let bytes = limits("peer_bytes_per_second: 1KiB").peer_bytes_per_second;
+    assert_eq!(bytes, Some(1024));
 }
 
 #[cfg(not(feature = "sqlite"))]

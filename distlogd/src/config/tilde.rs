@@ -1,7 +1,6 @@
 //! Paths that begin with `~`, which only a shell expands.
 
-use super::fault::Fault;
-use super::node::{Node, Tree};
+use crate::yaml::{Fault, Node, Tree};
 
 /// Warns of texts that begin with a home directory: as paths they name a folder `~`.
 pub(super) fn warn(node: &Node, warnings: &mut Vec<Fault>) {

@@ -1,9 +1,8 @@
 //! The files of `tls:`.
 
-use super::fault::Fault;
-use super::node::Node;
 use super::sections::Listen;
 use crate::address::is_local;
+use crate::yaml::{Fault, Node};
 
 /// Finds certificates and keys that cannot be used, and adds what is probably a mistake to `warnings`.
 pub(super) fn check(document: &Node, listen: &Listen, warnings: &mut Vec<Fault>) -> Vec<Fault> {

@@ -1,10 +1,9 @@
 //! The files of `tokens:`.
 
-use super::fault::Fault;
-use super::node::{Node, Tree};
 use super::sections::Listen;
 use crate::access::Tokens;
 use crate::address::is_local;
+use crate::yaml::{Fault, Node, Tree};
 
 /// Finds files that cannot be used, and adds what is probably a mistake to `warnings`.
 pub(super) fn check(document: &Node, listen: &Listen, warnings: &mut Vec<Fault>) -> Vec<Fault> {

@@ -169,7 +169,8 @@ impl Daemon {
         let limits = &config.listen.limits;
         let mut http = match &config.listen.http {
             Some(http) => {
-                let tokens = tokens.of(http)?;
+                let path = http.tokens.as_deref();
+                let tokens = path.map(|path| tokens.open(path)).transpose()?;
                 Some(http::Server::bind(http, limits, tokens, runtime.clone())?)
             }
             None => None,

@@ -6,9 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
@@ -18,17 +16,16 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::Body as _;
 use tower_service::Service as _;
 
 use super::Api;
 use super::page;
-use super::pieces::Live;
 use super::problem::Problem;
 use super::server;
 use super::sign_in::SignIn;
-use crate::access::{Denied, Needs, Services, Token, Tokens, bearer};
+use super::while_held::WhileHeld;
+use crate::access::{Denied, Needs, OpenSession, Services, Token, Tokens, bearer};
 use crate::listen::Guard;
 use crate::self_telemetry::RejectedInput;
 
@@ -77,7 +74,8 @@ impl Paths {
 pub(super) struct RouteNeeds(HashMap<String, Vec<(Method, Needs)>>);
 
 impl RouteNeeds {
-    /// What a request needs. A path of which nothing is said needs the most; what is no path tells nothing.
+    /// What a request needs. A path that declares nothing needs the most. An unknown one needs nothing: its answer is
+    /// 404.
     fn of(&self, request: &Request) -> Needs {
         let Some(path) = request.extensions().get::<MatchedPath>() else {
             return Needs::Nothing;
@@ -135,6 +133,31 @@ impl ByToken {
         }
         let new = || (self.limit)(services);
         known.entry(services.clone()).or_insert_with(new).clone()
+    }
+}
+
+/// Who asks, and may.
+enum Caller {
+    /// With a token in the header.
+    Token(Tokens, Arc<Token>),
+    /// From a browser where somebody is signed in.
+    Session(OpenSession),
+}
+
+impl Caller {
+    fn token(&self) -> &Arc<Token> {
+        match self {
+            Caller::Token(_, token) => token,
+            Caller::Session(session) => &session.token,
+        }
+    }
+
+    /// Whether the same request would still be let in.
+    fn holds(&self) -> bool {
+        match self {
+            Caller::Token(tokens, token) => tokens.holds(token),
+            Caller::Session(session) => session.holds(),
+        }
     }
 }
 
@@ -211,19 +234,22 @@ impl Admission {
         next: Next,
     ) -> Result<Response, Problem> {
         let headers = request.headers();
-        let (token, by_cookie) = match bearer(headers) {
-            Ok(Some(secret)) => (by_token.tokens.check(secret, needs), false),
+        let caller = match bearer(headers) {
+            Ok(Some(secret)) => {
+                let token = by_token.tokens.check(secret, needs);
+                token.map(|token| Caller::Token(by_token.tokens.clone(), token))
+            }
             Ok(None) => match by_token.sign_in.session(headers) {
-                Some(found) => (
-                    found.and_then(|token| token.check(needs).map(|()| token)),
-                    true,
-                ),
-                None => (Err(Denied::Missing), false),
+                Some(found) => found.and_then(|session| {
+                    let may = session.token.check(needs);
+                    may.map(|()| Caller::Session(session))
+                }),
+                None => Err(Denied::Missing),
             },
-            Err(denied) => (Err(denied), false),
+            Err(denied) => Err(denied),
         };
-        let token = match token {
-            Ok(token) => token,
+        let caller = match caller {
+            Ok(caller) => caller,
             // A browser is shown where to say who one is.
             Err(denied)
                 if denied.is_unauthenticated()
@@ -235,14 +261,13 @@ impl Admission {
             }
             Err(denied) => return Ok(self.refuse(&denied, &request)),
         };
-        if by_cookie {
+        if let Caller::Session(session) = &caller {
             // The browser sends the cookie with whatever page asks.
             self.0.guard.own_page(&request)?;
-            request
-                .extensions_mut()
-                .insert(SignedIn(Arc::clone(&token)));
+            let token = Arc::clone(&session.token);
+            request.extensions_mut().insert(SignedIn(token));
         }
-        let response = match &token.services {
+        let response = match &caller.token().services {
             None => next.run(request).await,
             Some(services) => {
                 // It is routed once more: what the first time found is forgotten.
@@ -253,18 +278,11 @@ impl Admission {
                 answered.unwrap_or_else(|never| match never {})
             }
         };
-        // Other answers were given while the token held.
-        if response.extensions().get::<Live>().is_none() {
+        // Other answers were made while the token held.
+        if response.body().size_hint().exact().is_some() {
             return Ok(response);
         }
-        let tokens = by_token.tokens.clone();
-        Ok(response.map(|body| {
-            Body::new(WhileHeld {
-                body,
-                tokens,
-                token,
-            })
-        }))
+        Ok(response.map(|body| Body::new(WhileHeld::new(body, move || caller.holds()))))
     }
 
     fn refuse(&self, denied: &Denied, request: &Request) -> Response {
@@ -308,44 +326,15 @@ fn finish(headers: &mut HeaderMap) {
     headers.entry(CACHE_CONTROL).or_insert(live);
 }
 
-/// A body that breaks off when the token of who reads it does not hold any more: a tail may be read for days.
-struct WhileHeld {
-    body: Body,
-    tokens: Tokens,
-    token: Arc<Token>,
-}
-
-impl http_body::Body for WhileHeld {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(_))) = &polled
-            && !self.tokens.holds(&self.token)
-        {
-            let why = "the token does not hold any more";
-            return Poll::Ready(Some(Err(axum::Error::new(why))));
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
     use axum::middleware::from_fn_with_state;
     use axum::routing::{get, post};
+    use bytes::Bytes;
+    use http_body::Frame;
 
     use super::*;
     use crate::self_telemetry::Metrics;
@@ -484,7 +473,7 @@ mod tests {
         assert_eq!(answer.headers()["location"], "/find?q=a");
         let cookie = answer.headers()["set-cookie"].to_str().unwrap();
         assert!(
-            cookie.starts_with("distlogd_5080=") && !cookie.contains(ZERO),
+            cookie.starts_with("distlogd_5080=") && !cookie.contains(&format!("{ZERO}all")),
             "{cookie}"
         );
         for part in ["Path=/", "HttpOnly", "SameSite=Strict", "Max-Age=604800"] {

@@ -11,7 +11,8 @@
 //! how the daemon does, `names.rs` what conditions see, `delete.rs` deletes records. `mcp/` has tools for agents, which
 //! call the same functions. The store is read in threads that may block; the runtime only moves bytes.
 //! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers. `admission.rs` is before all
-//! of it: who may ask; `sign_in.rs` asks people who they are.
+//! of it: who may ask, and `while_held.rs` ends what is sent when they may not any more; `sign_in.rs` asks people who
+//! they are.
 
 mod admission;
 mod answers;
@@ -44,6 +45,7 @@ mod status;
 mod tail;
 mod tasks;
 mod tree_part;
+mod while_held;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,6 @@
 //! `/sign-out` ends it. Both are written here without a script.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::to_bytes;
@@ -15,7 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::endpoint::pairs;
 use super::problem::Problem;
 use super::sign_in_page;
-use crate::access::{Attempts, Denied, Needs, SESSION_TIME, Sessions, Token, Tokens};
+use crate::access::{Attempts, Denied, Needs, OpenSession, SESSION_TIME, Sessions, Tokens};
 use crate::listen::Guard;
 
 /// Where the page is.
@@ -23,6 +22,9 @@ const SIGN_IN: &str = "/sign-in";
 const SIGN_OUT: &str = "/sign-out";
 /// Longest form, in bytes.
 const MAX_FORM: usize = 16 << 10;
+/// Longest path that one is led back to, in bytes. Percent-encoded it is three times as long in the address of the page
+/// and in the form. Who wanted to see a longer one begins at `/`.
+const MAX_TO: usize = 2 << 10;
 /// Time for a browser to send it.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -59,10 +61,10 @@ impl SignIn {
         matches!(path, SIGN_IN | SIGN_OUT)
     }
 
-    /// The token of the session that a request names; `None` where it names none.
-    pub(super) fn session(&self, headers: &HeaderMap) -> Option<Result<Arc<Token>, Denied>> {
+    /// The session that a request names; `None` where it names none.
+    pub(super) fn session(&self, headers: &HeaderMap) -> Option<Result<OpenSession, Denied>> {
         let id = self.id(headers)?;
-        Some(self.sessions.token(id))
+        Some(self.sessions.find(id))
     }
 
     fn id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
@@ -79,6 +81,9 @@ impl SignIn {
     /// Sends a browser to the page, and back afterwards.
     pub(super) fn redirect(&self, wanted: &Uri) -> Response {
         let to = wanted.path_and_query().map_or("/", |to| to.as_str());
+        if to.len() > MAX_TO {
+            return see_other(SIGN_IN);
+        }
         let to = utf8_percent_encode(to, NON_ALPHANUMERIC);
         see_other(&format!("{SIGN_IN}?to={to}"))
     }
@@ -95,7 +100,7 @@ impl SignIn {
                 let to = wanted(&pairs(request.uri().query().unwrap_or_default())?);
                 let known = self.session(request.headers()).and_then(Result::ok);
                 let page = match &known {
-                    Some(token) => sign_in_page::signed_in(token),
+                    Some(session) => sign_in_page::signed_in(&session.token),
                     None => sign_in_page::sign_in(&to, None),
                 };
                 Ok((page, None))
@@ -135,7 +140,12 @@ impl SignIn {
         let form = body
             .as_deref()
             .and_then(|body| std::str::from_utf8(body).ok());
-        let form = form.ok_or_else(|| Problem::bad_request("the form cannot be read"))?;
+        let form = form.ok_or_else(|| {
+            let most = MAX_FORM >> 10;
+            Problem::bad_request(format_args!(
+                "the form cannot be read: it has more than {most} KiB, is no UTF-8, or broke off"
+            ))
+        })?;
         let form = pairs(form)?;
         let to = wanted(&form);
         let secret = form.iter().find(|(name, _)| name == "token");
@@ -208,8 +218,9 @@ fn wanted(pairs: &[(String, String)]) -> String {
     let to = pairs.iter().find(|(name, _)| name == "to");
     let to = to.map_or("/", |(_, to)| to.as_str());
     let is_path = to.starts_with('/') && !to.starts_with("//") && !to.starts_with("/sign-");
+    let fits = to.len() <= MAX_TO;
     let plain = |c: char| c.is_ascii_graphic() && c != '\\';
-    if is_path && to.chars().all(plain) {
+    if is_path && fits && to.chars().all(plain) {
         to.to_owned()
     } else {
         "/".to_owned()
@@ -241,5 +252,8 @@ mod tests {
             assert_eq!(to(other), "/", "{other}");
         }
         assert_eq!(wanted(&[]), "/");
+        let longest = format!("/{}", "a".repeat(MAX_TO - 1));
+        assert_eq!(to(&longest), longest);
+        assert_eq!(to(&format!("{longest}a")), "/");
     }
 }

@@ -1,9 +1,9 @@
 //! The connections of one receiver: how many there may be, and which one is closed when there is no room.
 //!
-//! Whoever can reach a port can open connections and let them lie. So a new connection takes the place of one that lies
-//! idle, or whose client makes us wait: of the address that has most of them, the one that has lain longest. One that
-//! is being worked for keeps its place. An address has at most [`Limits::peer`]; loopback is not an address in this
-//! sense, since all programs of the machine share it.
+//! Whoever can reach a port can open connections and leave them idle. So at the limit a new connection evicts one that
+//! is idle, or whose client stalls: of the address that has most of them, the one that has been so longest. One whose
+//! request is being answered is not evicted. An address has at most [`Limits::peer`]; loopback has no limit, since all
+//! programs of the machine share it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,17 +13,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::peer::{Pace, Peer};
+use super::pace::Pace;
 use crate::config;
+use crate::peer::Peer;
 use crate::self_telemetry::{Metrics, RateLimited};
 
 /// Requests at once, of all connections; only HTTP/2 has more than one of each.
 const MAX_REQUESTS: usize = 2048;
 /// Requests at once of one address.
 const MAX_PEER_REQUESTS: usize = 512;
-/// A client that sends nothing for so long where something is to come, or takes nothing, may be closed for another one.
+/// A client that sends nothing for so long in the middle of a request, or takes nothing of an answer, may be evicted.
 const STUCK: Duration = Duration::from_millis(250);
-/// A connection that is younger, or was used since, is closed only after all that lie longer.
+/// A connection that is younger, or was used since, is evicted only after all that are idle longer.
 const FRESH: Duration = Duration::from_secs(1);
 /// A client that is slower than this counts as stuck, in bytes a second.
 const MIN_RATE: u64 = 8 << 10;
@@ -33,10 +34,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// HTTP/2 begins with so many bytes. A client that sent them may let its first request wait.
 const PREFACE: u64 = 24;
-/// Log lines about connections that are closed: one in so much time.
+/// Log lines about evictions: one in so much time.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many there may be.
+/// The limits of a receiver.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Connections of all.
@@ -57,7 +58,7 @@ impl From<&config::Limits> for Limits {
     }
 }
 
-/// A connection is one too many, and none can be closed for it.
+/// A connection is one too many, and none can be evicted for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TooMany {
     /// All together.
@@ -98,7 +99,7 @@ struct Share {
     pace: Option<Arc<Pace>>,
 }
 
-/// One connection, as it is seen from outside. Times are in ms since the epoch of its table.
+/// What is measured of one connection. Times are in ms since the epoch of its table.
 #[derive(Debug)]
 pub(crate) struct Connection {
     id: u64,
@@ -109,7 +110,7 @@ pub(crate) struct Connection {
     moved: AtomicU64,
     /// Bytes that came.
     received: AtomicU64,
-    /// Since when what we write is not taken; 0: it is.
+    /// Since when its client takes nothing of what is written; 0: it does.
     blocked: AtomicU64,
     /// Requests that were begun.
     begun: AtomicU64,
@@ -122,9 +123,9 @@ pub(crate) struct Connection {
     close: Notify,
 }
 
-/// Why a connection is closed before its time. The order is that in which they are: the first ones go first.
+/// Why a connection may be evicted. The first ones are evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Lies {
+enum Eviction {
     /// No request came yet.
     HalfOpen,
     /// It has no request.
@@ -137,14 +138,14 @@ enum Lies {
     Waiting,
 }
 
-impl Lies {
+impl Eviction {
     /// The value of the label `reason`.
     fn reason(self) -> &'static str {
         match self {
-            Lies::HalfOpen => "half-open",
-            Lies::Idle => "idle",
-            Lies::Stuck | Lies::Waiting => "stuck",
-            Lies::Fresh => "new",
+            Eviction::HalfOpen => "half-open",
+            Eviction::Idle => "idle",
+            Eviction::Stuck | Eviction::Waiting => "stuck",
+            Eviction::Fresh => "new",
         }
     }
 }
@@ -179,20 +180,19 @@ impl Connections {
         ms(self.0.epoch.elapsed()) + 1
     }
 
-    /// Takes a connection in; closes another one for it, if it must.
+    /// Admits a connection, and evicts another one for it at the limit.
     ///
     /// # Errors
-    /// If there are too many, all of which are worked for.
+    /// If there are too many, and all of them have requests that are being answered.
     pub(crate) fn admit(&self, address: IpAddr) -> Result<Admitted, TooMany> {
         let (peer, now, limits) = (Peer::from(address), self.now(), self.0.limits);
         let mut table = self.lock();
         let of_peer = table.peers.get(&peer).map_or(0, |share| share.connections);
         if !peer.is_loopback() && of_peer >= limits.peer {
-            self.make_room(&mut table, now, Some(peer))
+            self.evict(&mut table, now, Some(peer))
                 .ok_or(TooMany::OfPeer)?;
         } else if table.open.len() >= limits.all {
-            self.make_room(&mut table, now, None)
-                .ok_or(TooMany::InAll)?;
+            self.evict(&mut table, now, None).ok_or(TooMany::InAll)?;
         }
         let id = table.next;
         table.next += 1;
@@ -214,15 +214,16 @@ impl Connections {
         table.open.insert(id, Arc::clone(&connection));
         let share = table.peers.entry(peer).or_default();
         share.connections += 1;
-        let new = || limits.pace.map(|rate| Arc::new(Pace::new(rate)));
+        let rate = limits.pace.filter(|_| !peer.is_loopback());
+        let new = || rate.map(|rate| Arc::new(Pace::new(rate)));
         let pace = share.pace.clone().or_else(new);
         share.pace.clone_from(&pace);
         self.count(&table);
         Ok(Admitted { connection, pace })
     }
 
-    /// Closes one that lies, of that peer or of any. `None` if there is none.
-    fn make_room(&self, table: &mut Table, now: u64, of: Option<Peer>) -> Option<()> {
+    /// Evicts one, of that peer or of any. `None` if none can be.
+    fn evict(&self, table: &mut Table, now: u64, of: Option<Peer>) -> Option<()> {
         let peers = &table.peers;
         let share = |peer| {
             peers
@@ -230,21 +231,21 @@ impl Connections {
                 .map_or(0, |share: &Share| share.connections)
         };
         let open = table.open.values();
-        let lying = open.filter(|connection| of.is_none_or(|peer| peer == connection.peer));
-        let lying = lying.filter_map(|connection| {
-            let (lies, since) = connection.lies(now)?;
+        let evictable = open.filter(|connection| of.is_none_or(|peer| peer == connection.peer));
+        let evictable = evictable.filter_map(|connection| {
+            let (why, since) = connection.evictable(now)?;
             let most = std::cmp::Reverse(share(connection.peer));
-            Some(((lies, most, since), Arc::clone(connection)))
+            Some(((why, most, since), Arc::clone(connection)))
         });
-        let ((lies, ..), connection) = lying.min_by_key(|(key, _)| *key)?;
-        self.close(table, &connection, lies.reason());
+        let ((why, ..), connection) = evictable.min_by_key(|(key, _)| *key)?;
+        self.close(table, &connection, why.reason());
         if let Some(before) = table.reports.report(1) {
             let (open, before) = (table.open.len() + 1, before + 1);
             let (peer, of_peer) = (connection.peer, share_of(table, connection.peer) + 1);
             tracing::warn!(
                 receiver = self.0.receiver,
-                "{open} connections are open, {of_peer} of them from {peer}: those that lie make room for new ones, {before} so far \
-                 (`listen.limits`)"
+                "{open} connections are open, {of_peer} of them from {peer}: idle and stalled ones are closed for new ones, {before} \
+                 so far (`listen.limits`)"
             );
         }
         Some(())
@@ -274,7 +275,7 @@ impl Connections {
         gauges.set([self.0.receiver], open);
     }
 
-    /// Closes those whose time is over.
+    /// Closes those without a first request, or whose answer is not taken, for too long.
     pub(crate) fn sweep(&self) {
         let now = self.now();
         let mut table = self.lock();
@@ -286,7 +287,7 @@ impl Connections {
         }
     }
 
-    /// Closes those of which no request came: nobody waits for an answer.
+    /// Closes those of which no request came. Called at shutdown: no client waits for an answer there.
     pub(crate) fn close_half_open(&self) {
         let mut table = self.lock();
         let open: Vec<_> = table.open.values().map(Arc::clone).collect();
@@ -298,7 +299,7 @@ impl Connections {
         }
     }
 
-    /// Takes a request in; false if there are too many.
+    /// Counts a request; false if there are too many.
     fn begin(&self, peer: Peer) -> bool {
         let mut table = self.lock();
         let in_all = table.requests;
@@ -332,16 +333,16 @@ fn forget(table: &mut Table, peer: Peer) {
 }
 
 impl Connection {
-    /// Whether it can be closed for another one, and since when it lies.
-    fn lies(&self, now: u64) -> Option<(Lies, u64)> {
+    /// Whether it can be evicted, and since when it is idle or stalled.
+    fn evictable(&self, now: u64) -> Option<(Eviction, u64)> {
         let moved = self.moved.load(Ordering::Acquire);
         if self.requests.load(Ordering::Acquire) == 0 {
-            let (lies, since) = match self.begun.load(Ordering::Acquire) {
-                0 => (Lies::HalfOpen, self.opened),
-                _ => (Lies::Idle, moved),
+            let (why, since) = match self.begun.load(Ordering::Acquire) {
+                0 => (Eviction::HalfOpen, self.opened),
+                _ => (Eviction::Idle, moved),
             };
             let fresh = now.saturating_sub(since) < ms(FRESH);
-            return Some((if fresh { Lies::Fresh } else { lies }, since));
+            return Some((if fresh { Eviction::Fresh } else { why }, since));
         }
         let since = match self.blocked.load(Ordering::Acquire) {
             0 => self.body_stuck(now, moved)?,
@@ -349,7 +350,14 @@ impl Connection {
         };
         let waits = now.saturating_sub(since);
         let stuck = waits >= 2 * ms(FRESH);
-        (waits >= ms(STUCK)).then_some((if stuck { Lies::Stuck } else { Lies::Waiting }, since))
+        (waits >= ms(STUCK)).then_some((
+            if stuck {
+                Eviction::Stuck
+            } else {
+                Eviction::Waiting
+            },
+            since,
+        ))
     }
 
     /// Since when the bodies of all its requests come too slowly.
@@ -365,7 +373,7 @@ impl Connection {
         Some(if slow { since } else { moved })
     }
 
-    /// Why it is to be closed even where there is room.
+    /// Why it is to be closed even below the limit.
     fn late(&self, now: u64) -> Option<&'static str> {
         let blocked = self.blocked.load(Ordering::Acquire);
         if blocked != 0 && now.saturating_sub(blocked) >= ms(WRITE_TIMEOUT) {
@@ -384,7 +392,7 @@ impl Connection {
         self.moved.store(self.table.now(), Ordering::Release);
     }
 
-    /// What we write is taken, or not.
+    /// The client takes what is written, or not.
     pub(super) fn written(&self, taken: bool) {
         if taken {
             self.blocked.store(0, Ordering::Release);
@@ -416,7 +424,7 @@ impl Connection {
 
 /// A request that was begun.
 pub(super) struct Request {
-    /// There are not too many.
+    /// False: it is one too many.
     pub(super) admitted: bool,
     pub(super) body: BodyLeft,
     pub(super) answering: Answering,
@@ -447,7 +455,7 @@ impl Drop for Answering {
     }
 }
 
-/// A connection that has its place, as long as this lives.
+/// A connection that was admitted. It counts as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) connection: Arc<Connection>,

@@ -1,6 +1,7 @@
-//! Who has a place, by addresses that no test can connect from.
+//! Limits by address, with addresses that no test can connect from.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::connections::{Admitted, Connections, Limits, TooMany};
@@ -19,6 +20,23 @@ fn address(number: u8) -> IpAddr {
     [10, 0, 0, number].into()
 }
 
+#[test]
+fn all_connections_of_an_address_share_one_pace_and_loopback_has_none() {
+    let limits = Limits {
+        all: 8,
+        peer: 8,
+        pace: Some(1000),
+    };
+    let connections = Connections::new("http", limits, Metrics::default());
+    let pace = |number| connections.admit(address(number)).unwrap();
+    let (one, same, other) = (pace(1), pace(1), pace(2));
+    let of = |admitted: &Admitted| Arc::clone(admitted.pace.as_ref().unwrap());
+    assert!(Arc::ptr_eq(&of(&one), &of(&same)));
+    assert!(!Arc::ptr_eq(&of(&one), &of(&other)));
+    let loopback = connections.admit(IpAddr::from([127, 0, 0, 1])).unwrap();
+    assert!(loopback.pace.is_none());
+}
+
 async fn is_closed(admitted: &Admitted) -> bool {
     let closed = tokio::time::timeout(Duration::ZERO, admitted.closed());
     closed.await.is_ok()
@@ -28,10 +46,10 @@ async fn is_closed(admitted: &Admitted) -> bool {
 async fn an_address_makes_room_for_itself_and_has_no_more_than_its_share() {
     let connections = connections(8, 2);
     let admit = |number| connections.admit(address(number));
-    let (works, lies, other) = (admit(1).unwrap(), admit(1).unwrap(), admit(2).unwrap());
+    let (works, idle, other) = (admit(1).unwrap(), admit(1).unwrap(), admit(2).unwrap());
     let _request = works.connection.begin(false);
     let third = admit(1).unwrap();
-    assert!(is_closed(&lies).await);
+    assert!(is_closed(&idle).await);
     assert!(!is_closed(&works).await && !is_closed(&other).await);
     let request = third.connection.begin(false);
     assert_eq!(admit(1).err(), Some(TooMany::OfPeer));

@@ -1,4 +1,4 @@
-//! The beginning of a connection with TLS, and why it fails, in plain words.
+//! The handshake of TLS, and why it fails, in plain words.
 
 use std::io;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use crate::tls_error::{of_tls, outside};
 
 /// Time for it.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for who speaks plain HTTP to read what is wrong.
+/// Time for a client that speaks plain HTTP to read the error.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A client did not get in.
+/// A handshake failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// It went away before it was in.
+    /// The client went away during it.
     Gone,
     /// It is refused: the value of the label `reason`, and a sentence.
     Refused(&'static str, String),
 }
 
-/// Shakes hands. `wrap` is around the stream from its first byte of TLS on.
+/// Does the handshake. `wrap` is put around the stream before its first byte of TLS.
 ///
 /// # Errors
 /// If there is no TLS.

@@ -1,4 +1,4 @@
-//! A stream, a body and an answer that tell their connection how far they are.
+//! Wraps streams, bodies and answers, so that their connection knows how far they are.
 
 use std::io;
 use std::pin::Pin;
@@ -10,9 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::{Answering, BodyLeft, Connection};
-use super::peer::Paced;
+use super::pace::Paced;
 
-/// A stream that tells when bytes move, and is read at the pace of its peer.
+/// A stream that reports each read and write to its connection, and is read no faster than its peer may send.
 pub(super) struct Metered<IO> {
     io: IO,
     connection: Arc<Connection>,

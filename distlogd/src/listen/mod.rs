@@ -1,8 +1,9 @@
 //! Listening: `localhost` is both loopback addresses, every other address is itself.
 //!
-//! `zmq.rs` binds ZeroMQ sockets, `tcp.rs` TCP listeners, on which `serve.rs` serves HTTP: `connections.rs` decides who
-//! has a place, counted by address (`peer.rs`), from what streams and bodies tell (`metered.rs`). `tls.rs` has the
-//! certificates, `handshake.rs` lets in or says why not. `origin.rs` decides which web pages may ask.
+//! `zmq.rs` binds ZeroMQ sockets, `tcp.rs` TCP listeners, on which `serve.rs` serves HTTP: `connections.rs` limits the
+//! connections, in all and by address, by what streams and bodies tell it (`metered.rs`); `pace.rs` slows down who
+//! sends too much. `tls.rs` has the certificates, `handshake.rs` does the handshake or says why it fails. `origin.rs`
+//! decides which web pages may ask.
 
 mod connections;
 #[cfg(test)]
@@ -11,7 +12,7 @@ mod connections_tests;
 mod handshake;
 mod metered;
 mod origin;
-mod peer;
+mod pace;
 mod serve;
 mod tcp;
 #[cfg(feature = "tls")]
@@ -24,7 +25,6 @@ use std::sync::OnceLock;
 pub(crate) use connections::TooMany;
 pub use origin::Origin;
 pub(crate) use origin::{Guard, Refused, is_host, origin};
-pub(crate) use peer::Peer;
 pub(crate) use serve::{Bound, Caller, Protocol};
 #[cfg(feature = "tls")]
 pub(crate) use tls::check as check_tls;

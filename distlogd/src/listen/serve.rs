@@ -1,4 +1,4 @@
-//! Serves HTTP on a TCP listener: TLS, the limits of connections, and what is said to those who do not get in.
+//! Serves HTTP on a TCP listener: TLS, the limits of connections, and the answer to a connection that is one too many.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -26,22 +26,23 @@ use super::connections::{Admitted, Connections, Limits, TooMany};
 #[cfg(feature = "tls")]
 use super::handshake::{Failure, in_words, shake_hands};
 use super::metered::{Incoming, Metered, Outgoing};
-use super::peer::{Paced, Peer};
+use super::pace::Paced;
 use super::tcp::{Listening, bind, say_and_close};
 #[cfg(feature = "tls")]
 use super::tls::Certificates;
 use crate::config;
+use crate::peer::Peer;
 use crate::self_telemetry::{Metrics, RejectedInput};
 #[cfg(feature = "tls")]
 use crate::tls_error::of_tls;
 
-/// So many clients that are one too many are told so at once.
+/// Connections that are one too many and are being told so.
 const MAX_TURNED_AWAY: usize = 32;
 /// Time for a client to read that.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections whose time is over are looked for so often.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
-/// After so long another connection is waited for, where the system has no file descriptor for one.
+/// Pause after the system had no file descriptor for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The version of HTTP.

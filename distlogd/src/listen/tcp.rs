@@ -1,4 +1,4 @@
-//! Binds TCP listeners, and closes connections so that their last word is heard.
+//! Binds TCP listeners, and closes connections so that the client can read the last answer.
 
 use std::fmt;
 use std::io::{Error, ErrorKind, Result};

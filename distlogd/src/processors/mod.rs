@@ -1,12 +1,18 @@
 //! The destinations. Each is one file or folder: a `Config`, and `open`, which makes the [`Processor`] out of it and a
 //! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
+#[cfg(feature = "clickhouse")]
+pub mod clickhouse;
 pub mod console;
-#[cfg(any(test, feature = "postgres", feature = "sqlite"))]
+#[cfg(any(test, feature = "clickhouse", feature = "postgres", feature = "sqlite"))]
 #[allow(dead_code)] // Each database uses a part of it.
 mod database;
 pub mod exec;
 pub mod file;
+#[cfg(feature = "http-export")]
+pub mod http;
+#[cfg(feature = "http-client")]
+pub(crate) mod http_client;
 #[cfg(feature = "otlp-export")]
 pub mod otlp;
 #[cfg(feature = "postgres")]
@@ -66,7 +72,7 @@ macro_rules! kinds {
 
         /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
         #[derive(Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, expecting = "one of console, exec, file, otlp, postgres, pub, sqlite")]
+        #[serde(default, deny_unknown_fields, expecting = "one of clickhouse, console, exec, file, http, otlp, postgres, pub, sqlite")]
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
@@ -102,9 +108,11 @@ macro_rules! kinds {
 }
 
 kinds! {
+    "clickhouse" ["clickhouse"] clickhouse ClickHouse(clickhouse::Config): clickhouse::open;
     "console" console Console(console::Config): console::open;
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;
+    "http" ["http-export"] http Http(http::Config): http::open;
     "otlp" ["otlp-export"] otlp Otlp(otlp::Config): open_otlp;
     "postgres" ["postgres"] postgres Postgres(postgres::Config): postgres::open;
     "pub" publish Pub(publish::Config): publish::open;

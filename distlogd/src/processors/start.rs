@@ -11,7 +11,7 @@ use distlog_store::Reader;
 use tokio::runtime::Handle;
 
 /// What a processor is made with.
-// Only `otlp` needs more than its name and token.
+// Only `otlp` needs more than its name, its token and the runtime.
 #[cfg_attr(not(feature = "otlp-export"), allow(dead_code))]
 pub struct Start<'a> {
     /// Its name in the configuration.

@@ -58,7 +58,8 @@ impl ZmqSockets {
             None => Zap::open(&self.context).map_err(fail)?,
         };
         let zap = self.zap.insert(zap);
-        let keys = zap.read(receiver, curve).map_err(fail)?;
+        let files = (curve.key.as_path(), curve.clients.as_path());
+        let keys = zap.read(receiver, files).map_err(fail)?;
         let set = |socket: &zmq::Socket| {
             set(socket)?;
             keys.set_on(socket)

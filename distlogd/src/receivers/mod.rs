@@ -55,7 +55,8 @@ impl Receivers {
         }
         let otlp = otlp::State::default();
         let mut tokens_of = |http: &Http| {
-            let opened = tokens.of(http);
+            let path = http.tokens.as_deref();
+            let opened = path.map(|path| tokens.open(path)).transpose();
             opened.map_err(|error| BindError::new(&http.bind, error))
         };
         if let Some(http) = &listen.otlp_grpc {

@@ -83,7 +83,7 @@ pub(crate) fn message(status: &[u8]) -> String {
         .unwrap_or_default()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "otlp-export"))]
 mod tests {
     use super::*;
 

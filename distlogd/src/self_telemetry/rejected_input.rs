@@ -23,26 +23,40 @@ const MAX_PEERS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct RejectedInput {
     metrics: Metrics,
-    faults: Mutex<RateLimited>,
-    unsupported: Mutex<OncePerKey>,
+    /// Each receiver has limits of its own: what one is sent hides no line of another.
+    receivers: Mutex<BTreeMap<&'static str, Reports>>,
+}
+
+/// What is reported of a receiver.
+#[derive(Debug)]
+struct Reports {
+    faults: RateLimited,
+    unsupported: OncePerKey,
     /// Whose connections were refused, and since when that is noted.
-    peers: Mutex<(OncePerKey, Instant)>,
-    /// Of each receiver.
-    last: Mutex<BTreeMap<&'static str, LastError>>,
+    peers: (OncePerKey, Instant),
+    last: LastError,
+}
+
+impl Default for Reports {
+    fn default() -> Reports {
+        Reports {
+            faults: RateLimited::new(BURST, WINDOW),
+            unsupported: OncePerKey::new(MAX_UNSUPPORTED),
+            peers: (OncePerKey::new(MAX_PEERS), Instant::now()),
+            last: LastError::default(),
+        }
+    }
 }
 
 impl RejectedInput {
     pub(crate) fn new(metrics: Metrics) -> RejectedInput {
         RejectedInput {
             metrics,
-            faults: Mutex::new(RateLimited::new(BURST, WINDOW)),
-            unsupported: Mutex::new(OncePerKey::new(MAX_UNSUPPORTED)),
-            peers: Mutex::new((OncePerKey::new(MAX_PEERS), Instant::now())),
-            last: Mutex::default(),
+            receivers: Mutex::default(),
         }
     }
 
-    /// Counts a fault and, unless there were too many of late, reports it with who sent it.
+    /// Counts a fault and, unless its receiver had too many of late, reports it with who sent it.
     pub(crate) fn report(
         &self,
         receiver: &'static str,
@@ -52,12 +66,13 @@ impl RejectedInput {
     ) {
         self.count_only(receiver, reason);
         let peer = peer.unwrap_or("an unknown peer");
-        let fault = format_args!("{reason} from {peer}: {detail}");
-        lock(&self.last).entry(receiver).or_default().set(fault);
-        if let Some(suppressed) = lock(&self.faults).report(1) {
-            if suppressed > 0 {
-                tracing::warn!("{suppressed} more rejected inputs were counted but not reported");
-            }
+        let suppressed = self.with(receiver, |reports| {
+            let fault = format_args!("{reason} from {peer}: {detail}");
+            reports.last.set(fault);
+            reports.faults.report(1)
+        });
+        if let Some(suppressed) = suppressed {
+            report_suppressed(receiver, suppressed);
             tracing::warn!(receiver, "{reason} from {peer}: {detail}");
         }
     }
@@ -71,18 +86,17 @@ impl RejectedInput {
         detail: &str,
     ) {
         self.count_only(receiver, reason);
-        let fault = format_args!("{reason}, {peer}: {detail}");
-        lock(&self.last).entry(receiver).or_default().set(fault);
-        let mut peers = lock(&self.peers);
-        if peers.1.elapsed() >= PEER_WINDOW {
-            *peers = (OncePerKey::new(MAX_PEERS), Instant::now());
-        }
-        if peers.0.report(format!("{receiver} {reason} {peer}"))
-            && let Some(suppressed) = lock(&self.faults).report(1)
-        {
-            if suppressed > 0 {
-                tracing::warn!("{suppressed} more rejected inputs were counted but not reported");
+        let suppressed = self.with(receiver, |reports| {
+            let fault = format_args!("{reason}, {peer}: {detail}");
+            reports.last.set(fault);
+            if reports.peers.1.elapsed() >= PEER_WINDOW {
+                reports.peers = (OncePerKey::new(MAX_PEERS), Instant::now());
             }
+            let is_new = reports.peers.0.report(format!("{reason} {peer}"));
+            is_new.then(|| reports.faults.report(1)).flatten()
+        });
+        if let Some(suppressed) = suppressed {
+            report_suppressed(receiver, suppressed);
             tracing::warn!(
                 receiver,
                 "refuses {peer}: {detail} (reported once a minute)"
@@ -101,7 +115,9 @@ impl RejectedInput {
     ) {
         self.count_only(receiver, reason);
         let peer = peer.unwrap_or("an unknown peer");
-        if lock(&self.unsupported).report(format!("{receiver} {detail}")) {
+        if self.with(receiver, |reports| {
+            reports.unsupported.report(detail.to_owned())
+        }) {
             tracing::info!(receiver, "{reason} from {peer}: {detail} (reported once)");
         } else {
             tracing::debug!(receiver, "{reason} from {peer}: {detail}");
@@ -110,7 +126,7 @@ impl RejectedInput {
 
     /// The last fault that a receiver reported.
     pub(crate) fn last(&self, receiver: &str) -> Option<TimedError> {
-        lock(&self.last).get(receiver)?.get()
+        self.receivers().get(receiver)?.last.get()
     }
 
     /// Counts what concerns nobody, such as a request whose client went away.
@@ -119,8 +135,52 @@ impl RejectedInput {
             .receiver_rejected_inputs
             .add([receiver, reason], 1);
     }
+
+    /// Lines are written when this is over: who writes them may wait for who reads them.
+    fn with<T>(&self, receiver: &'static str, work: impl FnOnce(&mut Reports) -> T) -> T {
+        work(self.receivers().entry(receiver).or_default())
+    }
+
+    fn receivers(&self) -> MutexGuard<'_, BTreeMap<&'static str, Reports>> {
+        self.receivers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn report_suppressed(receiver: &'static str, suppressed: u64) {
+    if suppressed > 0 {
+        tracing::warn!(
+            receiver,
+            "{suppressed} more rejected inputs were counted but not reported"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_receiver_is_sent_hides_no_line_of_another() {
+        let rejected = RejectedInput::new(Metrics::default());
+        let admitted = |receiver| {
+            let admitted = |reports: &mut Reports| reports.faults.report(1).is_some();
+            rejected.with(receiver, admitted)
+        };
+        let burst = (0..100).filter(|_| admitted("push")).count();
+        assert!((BURST as usize..100).contains(&burst), "{burst}");
+        assert!(admitted("session") && admitted("http"));
+    }
+
+    #[test]
+    fn the_last_fault_of_each_receiver_is_kept() {
+        let rejected = RejectedInput::new(Metrics::default());
+        rejected.report("push", "bad", Some("10.0.0.1"), "one");
+        rejected.refused_connection("http", "full", "10.0.0.2", "two");
+        let last = |receiver| rejected.last(receiver).map(|error| error.message);
+        assert_eq!(last("push").as_deref(), Some("bad from 10.0.0.1: one"));
+        assert_eq!(last("http").as_deref(), Some("full, 10.0.0.2: two"));
+        assert!(last("session").is_none());
+    }
 }

@@ -1,7 +1,7 @@
-//! Clients that open connections and let them lie: others are served all the same.
+//! Clients that open connections and leave them idle, or stall: others are served all the same.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, Shutdown, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use distlog_testkit::{Daemon, eventually};
@@ -106,7 +106,7 @@ fn whatever_they_have_sent_others_are_served() {
     assert!(metrics.contains(closed), "{metrics}");
     eventually("it says so", || {
         let said = daemon.process().stderr();
-        let line = |line: &String| line.contains("those that lie make room for new ones");
+        let line = |line: &String| line.contains("idle and stalled ones are closed for new ones");
         said.iter().any(line).then_some(()).ok_or(said)
     });
     assert!(daemon.stop().success());
@@ -163,4 +163,57 @@ fn a_flood_of_rubbish_is_counted_and_closed() {
         let answer = String::from_utf8_lossy(&answer);
         assert!(!answer.contains(" 200 "), "{answer}");
     }
+}
+
+/// An address of this machine that is not loopback, if it has one.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: this asks which address a packet to there would have (TEST-NET-1).
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[test]
+fn who_sends_more_bytes_than_an_address_may_is_read_later_and_others_are_not() {
+    let Some(own) = own_address() else {
+        eprintln!("not tested: this machine has no address beyond loopback");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let open = "{ bind: '0.0.0.0:0', plaintext: true }";
+    let listen = format!(
+        "{{ push: off, session: off, otlp_grpc: 'localhost:0', otlp_http: {open}, http: 'localhost:0', \
+         limits: {{ peer_bytes_per_second: 1KiB }} }}"
+    );
+    let daemon = Daemon::listening(DISTLOGD, &[], folder.path(), &listen, "");
+    let port = daemon.otlp_http().rsplit(':').next().unwrap();
+    let mut slow = TcpStream::connect((own, port.parse::<u16>().unwrap())).unwrap();
+    let mut answer = slow.try_clone().unwrap();
+    let body = traces(vec![span(1, None, &"slow ".repeat(400_000))]).encode_to_vec();
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: {own}:{port}\r\ncontent-type: {}\r\ncontent-length: {}\r\n\r\n",
+        PROTOBUF.1,
+        body.len()
+    );
+    // At that pace it takes half an hour.
+    let sending = std::thread::spawn(move || {
+        let sent = slow.write_all(head.as_bytes());
+        sent.and_then(|()| slow.write_all(&body))
+            .and_then(|()| slow.read(&mut [0]))
+    });
+    for number in 2..5 {
+        let what = "another ".repeat(200_000);
+        send(&daemon, number, &what).unwrap();
+    }
+    assert!(!sending.is_finished(), "it is read at its pace");
+    answer.shutdown(Shutdown::Both).unwrap();
+    _ = sending.join().unwrap();
+    _ = answer.read(&mut [0]);
+    let found = ask(
+        &daemon,
+        "/api/v1/records?limit=100&filter=kind==%27begin%27",
+    );
+    let text = String::from_utf8(found.2).unwrap();
+    assert!(text.contains("another") && !text.contains("slow"));
 }

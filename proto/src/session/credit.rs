@@ -125,6 +125,12 @@ impl Budget {
         self.granted -= before - grant.outstanding().min(before);
     }
 
+    /// Takes back what one with so much under way holds beyond that, a batch or some more, and its share.
+    pub(super) fn share(&mut self, grant: &mut Grant, under_way: u64, sessions: usize) {
+        let keep = self.window(sessions).max(under_way + MIN_CREDIT);
+        self.revoke(grant, keep);
+    }
+
     /// Takes back the share of an idle one that is larger than it would get now.
     pub(super) fn shrink(&mut self, grant: &mut Grant, sessions: usize) {
         self.revoke(grant, self.window(sessions));

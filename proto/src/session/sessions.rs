@@ -296,7 +296,18 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         let sessions = self.open.len();
         if let Some(open) = self.open.get_mut(&session) {
             self.budget.settle(&mut open.grant, to.min(open.received));
-            self.budget.refill(session, &mut open.grant, sessions);
+            match self.budget.is_exhausted() {
+                // Others wait: who logs a little all the time must not hold what it got when it was alone.
+                true if open.is_idle() => self.budget.revoke(&mut open.grant, 0),
+                true => {
+                    let under_way = open.received.saturating_sub(open.grant.durable);
+                    self.budget.share(&mut open.grant, under_way, sessions);
+                }
+                false => {}
+            }
+            if !(self.budget.is_exhausted() && open.is_idle()) {
+                self.budget.refill(session, &mut open.grant, sessions);
+            }
             answers.push((open.peer.clone(), ToClient::Ack(open.ack(session))));
         }
         self.serve(answers);

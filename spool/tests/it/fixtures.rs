@@ -146,6 +146,9 @@ impl Image {
     pub fn leave(&self, directory: &Path) -> PathBuf {
         let path = directory.join(name("spool"));
         std::fs::write(&path, self.bytes()).unwrap();
+        // As programs make them, whatever the umask of the test.
+        let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&path, own).unwrap();
         path
     }
 }

@@ -71,15 +71,20 @@ fn a_file_with_a_second_name_is_not_taken() {
 }
 
 #[test]
-fn a_file_that_everybody_can_write_is_not_taken() {
+fn a_file_that_a_group_or_everybody_can_write_is_not_taken() {
     let dir = tempfile::tempdir().unwrap();
     let path = Image::new(4096).leave(dir.path());
-    fs::set_permissions(&path, Permissions::from_mode(0o602)).unwrap();
-    assert!(matches!(
-        refused(dir.path()),
-        SpoolError::WritableByOthers { .. }
-    ));
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    for mode in [0o602, 0o620, 0o660, 0o666] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let error = refused(dir.path());
+        assert!(matches!(error, SpoolError::WritableByOthers { .. }));
+        let (said, bits) = (error.to_string(), format!("mode {mode:04o}"));
+        assert!(
+            said.contains(&bits) && said.contains("chmod go-w"),
+            "{said}"
+        );
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     drop(only(dir.path()));
 }
 

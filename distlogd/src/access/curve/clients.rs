@@ -14,11 +14,11 @@ use distlog_client::{KeyPair, PublicKey};
 pub(crate) struct Clients {
     folder: PathBuf,
     keys: RwLock<BTreeMap<PublicKey, String>>,
-    /// What the folder was when it was read last; `None`: it could not be.
+    /// What was in the folder at the last reading; `None`: it could not be read.
     seen: Mutex<Option<Listing>>,
 }
 
-/// Tells a file from what it was before: where it is, how long, and when it was changed.
+/// Changes when a file does: device, inode, length, time of the last change.
 type Version = (u64, u64, u64, i64, i64);
 
 /// The files of the folder that may hold keys.

@@ -12,7 +12,7 @@ pub(crate) struct GuardedSocket {
 }
 
 impl GuardedSocket {
-    /// Without `clients` everybody may send who can connect.
+    /// Without `clients` every connection may send.
     pub(crate) fn new(socket: zmq::Socket, clients: Option<Arc<Clients>>) -> GuardedSocket {
         GuardedSocket { socket, clients }
     }

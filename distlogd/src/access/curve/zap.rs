@@ -16,23 +16,23 @@ use distlog_client::{Curve, KeyPair, PublicKey};
 
 use super::clients::Clients;
 use super::guarded::GuardedSocket;
-use crate::config;
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::self_telemetry::RejectedInput;
 
 const NAME: &str = "the check of keys";
-/// libzmq asks there, within each context.
+/// Where libzmq asks, within each context (ZAP).
 const ADDRESS: &str = "inproc://zeromq.zap.01";
-/// It looks so often whether it is to end.
+/// Interval at which the thread checks whether it is to end.
 const TICK: Duration = Duration::from_millis(100);
-/// It looks so often whether the folders of keys have changed.
+/// Interval at which folders of keys are checked for changes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// Time for a handshake, in milliseconds.
 const HANDSHAKE_MS: i32 = 10_000;
+
 /// The keys of one receiver.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiverKeys {
-    /// Its name, by which libzmq asks, too.
+    /// Its name, also the ZAP domain of its socket.
     receiver: &'static str,
     own: KeyPair,
     clients: Arc<Clients>,
@@ -51,7 +51,7 @@ impl ReceiverKeys {
     }
 }
 
-/// The thread that answers. libzmq lets everybody in for whom nobody answers, so it outlives the receivers.
+/// The thread that answers. Without it libzmq lets every key in, so it runs longer than the receivers.
 pub(crate) struct Zap {
     requests: Option<zmq::Socket>,
     receivers: Vec<ReceiverKeys>,
@@ -60,10 +60,10 @@ pub(crate) struct Zap {
 }
 
 impl Zap {
-    /// Of a context without bound sockets.
+    /// For a context without bound sockets.
     ///
     /// # Errors
-    /// Why it is not possible: for people.
+    /// In words for people: libzmq lacks CURVE, or gives no socket.
     pub(crate) fn open(context: &zmq::Context) -> Result<Zap, String> {
         Curve::check_supported().map_err(|_| {
             "this distlogd was built with a libzmq without CURVE: build it from its repository, whose zmq-sys has it"
@@ -85,16 +85,16 @@ impl Zap {
     /// Reads the keys of a receiver, whose socket is then to be guarded.
     ///
     /// # Errors
-    /// If they cannot be read: for people.
+    /// If they cannot be read, in words for people.
     pub(crate) fn read(
         &self,
         receiver: &'static str,
-        config: &config::Curve,
+        (key, clients): (&Path, &Path),
     ) -> Result<ReceiverKeys, String> {
         Ok(ReceiverKeys {
             receiver,
-            own: KeyPair::read(&config.key).map_err(|error| error.to_string())?,
-            clients: self.clients(&config.clients)?,
+            own: KeyPair::read(key).map_err(|error| error.to_string())?,
+            clients: self.clients(clients)?,
         })
     }
 
@@ -190,7 +190,7 @@ impl Answering {
             return answer(&id, "500", "");
         };
         if mechanism == b"NULL" {
-            // libzmq asks for sockets without keys, too. To one with keys it lets nobody come without.
+            // libzmq also asks for sockets without keys. To one with keys it admits no connection without.
             return answer(id, "200", "");
         }
         let receiver = self

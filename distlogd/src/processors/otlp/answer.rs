@@ -7,9 +7,6 @@ use prost::Message;
 
 use crate::rpc::Signal;
 
-/// Seconds to wait where only a person can help: a wrong address, wrong credentials.
-pub(super) const NEEDS_A_PERSON: Duration = Duration::from_secs(30);
-
 /// The receiver took the request, perhaps not all of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Accepted {

@@ -1,15 +1,13 @@
 //! The configuration of the processor.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{InvalidUri, Uri};
+use http::header::HeaderMap;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Deserializer};
 
+use crate::processors::http_client::{Compression, Tls, bytes, headers, timeout, uri};
 use crate::values;
 
 /// `otlp: { endpoint: 'http://127.0.0.1:4317' }`
@@ -96,19 +94,6 @@ pub enum Protocol {
     HttpProtobuf,
 }
 
-/// How requests are compressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    None,
-    /// By gzip, which every receiver understands.
-    Gzip,
-    /// By Zstandard.
-    Zstd,
-}
-
 /// What becomes of events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -124,64 +109,10 @@ pub enum Events {
     Both,
 }
 
-/// Certificates, all in PEM files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, expecting = "a map")]
-pub struct Tls {
-    /// Authorities that sign the receiver's certificate; without it those of the system.
-    pub ca: Option<PathBuf>,
-    /// Own certificate, if the receiver asks for one; with its chain.
-    pub cert: Option<PathBuf>,
-    /// Key of the own certificate.
-    pub key: Option<PathBuf>,
-}
-
-/// The endpoint with what follows it in the paths of requests; an error says what is wrong with it.
-pub(super) fn uri(endpoint: &str, path: &str) -> Result<Uri, String> {
-    let uri = format!("{}{path}", endpoint.trim_end_matches('/'));
-    let uri: Uri = uri.parse().map_err(|error: InvalidUri| error.to_string())?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
-        (None, _) => Err("it does not begin with http:// or https://".into()),
-        _ => Err("neither http nor https".into()),
-    }
-}
-
 fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     values::scalar(
         deserializer,
         "an endpoint like http://127.0.0.1:4317",
         |text| uri(text, "").is_ok().then(|| text.to_owned()),
     )
-}
-
-fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    values::scalar(
-        deserializer,
-        "a duration like 10s or 500ms, and not 0",
-        |text| values::parse_duration(text).filter(|duration| !duration.is_zero()),
-    )
-}
-
-fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    values::scalar(deserializer, "a size like 16MiB", |text| {
-        usize::try_from(values::parse_size(text)?).ok()
-    })
-}
-
-fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderMap, D::Error> {
-    let texts: BTreeMap<String, String> = BTreeMap::deserialize(deserializer)?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in texts {
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-            D::Error::custom(format_args!("`{name}` cannot be the name of a header"))
-        })?;
-        let value = HeaderValue::from_str(&value).map_err(|_| {
-            D::Error::custom(format_args!(
-                "the value of header `{name}` has characters that none can have"
-            ))
-        })?;
-        headers.insert(key, value);
-    }
-    Ok(headers)
 }

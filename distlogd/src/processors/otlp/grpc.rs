@@ -7,10 +7,12 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::answer::{Accepted, Failure, NEEDS_A_PERSON};
-use super::config::{Compression, Config, uri};
-use super::fault::{OpenError, root_cause, with_causes};
-use super::tls;
+use super::answer::{Accepted, Failure};
+use super::config::Config;
+use super::fault::OpenError;
+use crate::processors::http_client::{
+    Compression, NEEDS_A_PERSON, root_cause, tonic_config, uri, with_causes,
+};
 use crate::rpc::{BytesCodec, Signal, status};
 
 /// A channel to the receiver; it connects, and connects again, as need be.
@@ -31,7 +33,7 @@ impl Grpc {
         let mut endpoint = Endpoint::from(uri(&config.endpoint, "").map_err(bad)?);
         if endpoint.uri().scheme_str() == Some("https") {
             endpoint = endpoint
-                .tls_config(tls::tonic_config(&config.tls)?)
+                .tls_config(tonic_config(&config.tls)?)
                 .map_err(|error| bad(with_causes(&error)))?;
         }
         let endpoint = endpoint.connect_timeout(config.timeout).tcp_nodelay(true);

@@ -3,7 +3,7 @@
 //! Read it in this order: `config.rs`; this file; `convert.rs`, where records become spans and log records;
 //! `open_tasks.rs`, `find.rs` and `complete_span.rs`, where the begin of a task is when it ends; `answer.rs`, what a
 //! receiver may answer; `outbox.rs`, the requests under way; `client.rs` with `grpc.rs` and `http.rs`, how one request
-//! travels and what its answer means (`tls.rs`, `fault.rs`).
+//! travels and what its answer means (`fault.rs`); the client itself and TLS are in `../http_client/`.
 //!
 //! A task leaves as a span when it ends. Its begin is in memory or, after a restart or when there were too many, in the
 //! store; so none is lost. An event leaves as a log record or, where the receiver takes none (as Jaeger), as event of
@@ -22,32 +22,28 @@ mod open_tasks;
 mod outbox;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use distlog_bridge::Origins;
 use distlog_proto::RecordRef;
 use tokio::runtime::Handle;
 
+use super::http_client::{MAX_DELAY, NEEDS_A_PERSON};
 use crate::processor::{Error, Processor, Token};
 use crate::rpc::Signal;
 use crate::self_telemetry::Metrics;
-use answer::{Failure, NEEDS_A_PERSON};
+use answer::Failure;
 use convert::Convert;
 use outbox::Outbox;
 
 pub use config::Config;
 #[cfg(test)]
-pub(crate) use config::{Compression, Events, Protocol, Tls};
+pub(crate) use config::{Events, Protocol};
 #[cfg(test)]
 pub(crate) use convert::MAX_REQUEST_ITEMS;
 pub use fault::OpenError;
 pub use find::{FindError, FindTask};
-
-/// A receiver that wants to be left alone for longer than this is asked again all the same.
-const MAX_DELAY: Duration = Duration::from_secs(300);
 
 /// Makes the processor; it connects when it has something to send.
 ///

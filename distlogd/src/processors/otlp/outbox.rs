@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::JoinError;
 
 use super::answer::{Accepted, Failure};
 use super::client::Client;
 use super::config::Config;
 use super::fault::OpenError;
+use crate::processors::http_client::InFlight;
 use crate::rpc::Signal;
 use crate::self_telemetry::{OtlpCounters, RateLimited};
 
-/// Requests in flight at most, however small.
-const MAX_REQUESTS: usize = 16;
 /// How often what the endpoint says is reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -29,15 +28,12 @@ struct Done {
 /// Sends requests in the background, a bounded number of bytes at a time.
 pub(super) struct Outbox {
     name: String,
-    requests: JoinSet<Done>,
+    requests: InFlight<Done>,
     client: Arc<Client>,
-    in_flight: usize,
-    limit: usize,
     counters: Arc<OtlpCounters>,
     /// Items that were rejected since this was asked for.
     rejected: u64,
     reports: RateLimited,
-    handle: Handle,
 }
 
 impl Outbox {
@@ -53,14 +49,11 @@ impl Outbox {
         };
         Ok(Outbox {
             name: name.to_owned(),
-            requests: JoinSet::new(),
+            requests: InFlight::new(config.in_flight, handle),
             client,
-            in_flight: 0,
-            limit: config.in_flight,
             counters,
             rejected: 0,
             reports: RateLimited::new(1, REPORT_INTERVAL),
-            handle,
         })
     }
 
@@ -75,15 +68,14 @@ impl Outbox {
         request: Vec<u8>,
     ) -> Result<(), Failure> {
         let bytes = request.len();
-        while let Some(done) = self.requests.try_join_next() {
+        while let Some(done) = self.requests.try_next() {
             self.settle(done)?;
         }
-        while self.in_flight > 0
-            && (self.in_flight + bytes > self.limit || self.requests.len() >= MAX_REQUESTS)
+        while self.requests.is_full(bytes)
+            && let Some(done) = self.requests.next()
         {
-            self.wait_for_one()?;
+            self.settle(done)?;
         }
-        self.in_flight += bytes;
         let client = Arc::clone(&self.client);
         let send = async move {
             Done {
@@ -93,7 +85,7 @@ impl Outbox {
                 result: client.send(signal, Bytes::from(request)).await,
             }
         };
-        self.requests.spawn_on(send, &self.handle);
+        self.requests.begin(bytes, send);
         Ok(())
     }
 
@@ -102,17 +94,16 @@ impl Outbox {
     /// # Errors
     /// If it does not take one.
     pub fn wait_for_all(&mut self) -> Result<(), Failure> {
-        while !self.requests.is_empty() {
-            self.wait_for_one()?;
+        while let Some(done) = self.requests.next() {
+            self.settle(done)?;
         }
         Ok(())
     }
 
     /// Forgets what is in flight.
     pub fn abandon(&mut self) {
-        // Aborts them; a receiver may have taken some all the same, and gets them again.
-        self.requests = JoinSet::new();
-        self.in_flight = 0;
+        // A receiver may have taken some all the same, and gets them again.
+        self.requests.abort();
         self.rejected = 0;
     }
 
@@ -121,19 +112,11 @@ impl Outbox {
         std::mem::take(&mut self.rejected)
     }
 
-    fn wait_for_one(&mut self) -> Result<(), Failure> {
-        match self.handle.block_on(self.requests.join_next()) {
-            Some(done) => self.settle(done),
-            None => Ok(()),
-        }
-    }
-
-    fn settle(&mut self, done: Result<Done, tokio::task::JoinError>) -> Result<(), Failure> {
+    fn settle(&mut self, done: Result<Done, JoinError>) -> Result<(), Failure> {
         let done = done.map_err(|error| Failure::Retry {
             reason: format!("sending broke off: {error}"),
             after: None,
         })?;
-        self.in_flight = self.in_flight.saturating_sub(done.bytes);
         let accepted = done.result?;
         let counters = &self.counters;
         let kind = match done.signal {

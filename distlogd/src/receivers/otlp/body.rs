@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_ENCODING, EXPECT};
+use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
@@ -31,16 +32,16 @@ enum Coding {
 
 /// Reads a body to its end and decompresses it.
 pub(super) async fn read(
-    coding: Option<&HeaderValue>,
+    headers: &HeaderMap,
     body: Body,
     share: &Arc<Share>,
 ) -> Result<Bytes, Refusal> {
-    let coding = match coding.map(HeaderValue::as_bytes) {
+    let coding = match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity" | b"") => None,
         Some(b"gzip" | b"x-gzip") => Some(Coding::Gzip),
         Some(b"zstd") => Some(Coding::Zstd),
         Some(other) => {
-            discard(body).await;
+            discard(headers, body).await;
             return Err(Refusal::Unsupported(format!(
                 "content encoding `{}` is not known here; send gzip, zstd or none",
                 String::from_utf8_lossy(other)
@@ -60,8 +61,13 @@ pub(super) async fn read(
         .map(Bytes::from)
 }
 
-/// Reads and drops a body, up to a bound: see [`collect`].
-pub(super) async fn discard(mut body: Body) {
+/// Reads and drops the body of a request that is refused, up to a bound: see [`collect`]. Nothing of it is decoded or
+/// kept, and what its peer sends counts for his limits as ever. Who waits to be asked for it (`Expect: 100-continue`)
+/// is not.
+pub(super) async fn discard(headers: &HeaderMap, mut body: Body) {
+    if headers.contains_key(EXPECT) {
+        return;
+    }
     let reading = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
@@ -18,7 +18,7 @@ use distlog_bridge::receive::PartialSuccess;
 use super::export_service::{ExportService, Peer};
 use super::refusal::{Refusal, other_signal, partial};
 use super::{body, grpc, json, refusal};
-use crate::listen::{Guard, Protocol, TooMany};
+use crate::listen::{Caller, Guard, Protocol, TooMany};
 use crate::rpc::{Signal, status};
 
 pub(super) const OTLP_HTTP: &str = "otlp_http";
@@ -62,14 +62,20 @@ async fn admit(
     let answer = guard.answer(&request);
     let (parts, body) = request.into_parts();
     if let Some(answer) = answer.unwrap_or_else(|refused| Some(refused.into_response())) {
-        body::discard(body).await;
+        body::discard(&parts.headers, body).await;
         return answer;
     }
     let origin = guard.shares(&parts.headers).cloned();
     let mut response = match service.authorize(&parts.headers) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        // Of somebody who may not send nothing is read.
-        Err(refusal) => denied(&service, &parts, &refusal),
+        // Of somebody who may not send nothing is decoded. Who has too many requests in flight is not even read.
+        Err(refusal) => {
+            let caller = parts.extensions.get::<Caller>();
+            if !caller.is_some_and(|caller| caller.is_one_too_many) {
+                body::discard(&parts.headers, body).await;
+            }
+            denied(&service, &parts, &refusal)
+        }
     };
     guard.mark(origin, &mut response);
     response
@@ -109,7 +115,7 @@ async fn unknown(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    body::discard(body).await;
+    body::discard(&headers, body).await;
     let refusal = other_signal(uri.path()).unwrap_or_else(|| {
         Refusal::NotTaken(format!(
             "nothing here for {method} {}: this is distlogd's OTLP receiver, POST /v1/traces and /v1/logs",
@@ -172,7 +178,7 @@ async fn export(
     let taken = match &form {
         Ok(form) => take(signal, *form, service, peer, headers, body).await,
         Err(refusal) => {
-            body::discard(body).await;
+            body::discard(headers, body).await;
             Err(refusal.clone())
         }
     };
@@ -194,7 +200,7 @@ async fn take(
     body: Body,
 ) -> Result<PartialSuccess, Refusal> {
     let share = service.share();
-    let mut request: Bytes = body::read(headers.get(CONTENT_ENCODING), body, &share).await?;
+    let mut request: Bytes = body::read(headers, body, &share).await?;
     if form == Form::Json {
         // For what it becomes, which is hardly ever longer.
         if !share.take(request.len().saturating_mul(2)) {

@@ -1,5 +1,8 @@
 //! What browsers get: a page to sign in, a cookie, and nothing for pages of others.
 
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::TcpStream;
+
 use distlog_testkit::{Daemon, eventually};
 
 use super::*;
@@ -74,6 +77,105 @@ fn somebody_signs_in_and_comes_back_to_where_he_wanted_to_go() {
         "{cookie}"
     );
     assert!(!cookie.contains("secure"), "{cookie}");
+}
+
+/// The cookie of somebody who signs in with the token.
+fn cookie(daemon: &Daemon, token: &str) -> String {
+    let host = address(daemon);
+    let form = format!("token={token}&to=/");
+    let head = format!(
+        "POST /sign-in HTTP/1.0\r\nhost: {host}\r\nsec-fetch-site: same-origin\r\ncontent-length: {}\r\n\r\n",
+        form.len()
+    );
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(form.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let set = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = set.unwrap_or_else(|| panic!("{answer}")).split(';').next();
+    cookie.unwrap().to_owned()
+}
+
+/// Follows what comes, until it has begun.
+fn follow(daemon: &Daemon, path: &str, cookie: &str) -> Lines<BufReader<TcpStream>> {
+    let host = address(daemon);
+    let mut stream = TcpStream::connect(host).unwrap();
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: {host}\r\nsec-fetch-site: same-origin\r\ncookie: {cookie}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let begun = lines.by_ref().map(Result::unwrap);
+    let mut begun = begun.skip_while(|line| !line.is_empty());
+    assert!(begun.nth(1).is_some(), "something of the body of {path}");
+    lines
+}
+
+#[test]
+fn who_signs_out_ends_what_the_browser_follows_and_nobody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = new(folder.path(), "me", &["--may", "read"]);
+    let daemon = Daemon::listening(DISTLOGD, &[], folder.path(), LISTEN, "");
+    let (one, other) = (cookie(&daemon, &token), cookie(&daemon, &token));
+    let paths = ["/api/v1/tail", "/api/v1/changes"];
+    let of_one = paths.map(|path| follow(&daemon, path, &one));
+    let mut of_other = follow(&daemon, "/api/v1/tail?timeout=3s", &other);
+    let own = format!("sec-fetch-site: same-origin\r\ncookie: {one}\r\n");
+    assert_eq!(ask(&daemon, "POST", "/sign-out", &own, "").0, 303);
+    // Nothing is sent to them, and they end all the same: else this waits for ever.
+    for stream in of_one {
+        stream.map_while(Result::ok).for_each(drop);
+    }
+    // The last chunk of an answer that is whole.
+    let last = |line: std::io::Result<String>| line.unwrap() == "0";
+    assert!(of_other.any(last), "the other goes on to its end");
+}
+
+#[test]
+fn who_wanted_to_see_a_long_address_signs_in_and_begins_at_the_front_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = new(folder.path(), "me", &["--may", "read"]);
+    let daemon = Daemon::listening(DISTLOGD, &[], folder.path(), LISTEN, "");
+    let find = |length: usize| format!("/find?q={}", "a".repeat(length));
+    // As long as it may be one comes back, though all of it is percent-encoded on the way.
+    let fits = format!("/find?q={}", "/".repeat(2000));
+    let reply = ask(&daemon, "GET", &fits, "", "");
+    let to = reply.header("location").unwrap().to_owned();
+    assert!(to.starts_with("/sign-in?to=%2ffind"), "{to}");
+    let reply = ask(&daemon, "GET", &to, "", "");
+    assert_eq!(reply.0, 200);
+    let form = to.strip_prefix("/sign-in?to=").unwrap();
+    let reply = sign_in(&daemon, &token, form);
+    assert_eq!((reply.0, reply.header("location")), (303, Some(&*fits)));
+
+    let reply = ask(&daemon, "GET", &find(20_000), "", "");
+    assert_eq!((reply.0, reply.header("location")), (303, Some("/sign-in")));
+    let long = format!("/sign-in?to={}", find(20_000));
+    let reply = ask(&daemon, "GET", &long, "", "");
+    assert_eq!(reply.0, 200);
+    assert!(page(&reply).contains("name=\"to\" value=\"/\""));
+    // No head is that long.
+    let reply = ask(
+        &daemon,
+        "GET",
+        &format!("/sign-in?to={}", find(100_000)),
+        "",
+        "",
+    );
+    assert!([414, 431].contains(&reply.0), "{}", reply.0);
+    let reply = sign_in(&daemon, &token, &find(10_000));
+    assert_eq!((reply.0, reply.header("location")), (303, Some("/")));
+    // Nor is a form.
+    let reply = sign_in(&daemon, &token, &find(20_000));
+    assert_eq!(reply.0, 400);
+    assert!(
+        page(&reply).contains("the form cannot be read: it has more than 16 KiB"),
+        "{}",
+        page(&reply)
+    );
 }
 
 #[test]

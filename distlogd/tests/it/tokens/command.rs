@@ -1,6 +1,7 @@
 //! `distlogd token`.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
 use super::*;
 
@@ -32,6 +33,32 @@ fn a_token_is_shown_once_and_the_file_has_its_hash() {
         std::fs::read_to_string(&path).unwrap() == text,
         "listing changes nothing"
     );
+}
+
+#[test]
+fn tokens_that_are_made_at_once_are_all_in_the_file() {
+    const PROCESSES: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let started = (0..PROCESSES).map(|number| {
+        let mut command = Command::new(DISTLOGD);
+        let name = format!("t{number}");
+        command.args(["token", "new", name.as_str(), "--may", "read"]);
+        command.current_dir(folder.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    });
+    // All of them run before one is waited for.
+    let started: Vec<_> = started.collect();
+    for process in started {
+        let output = process.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+    let text = std::fs::read_to_string(folder.path().join("tokens.yaml")).unwrap();
+    for number in 0..PROCESSES {
+        assert!(text.contains(&format!("name: 't{number}'")), "{text}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]

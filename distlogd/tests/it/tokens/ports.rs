@@ -1,6 +1,6 @@
 //! No token, a wrong one, one that is too old, one that was revoked, and one that may do something else: at each port.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use distlog_bridge::otlp::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -203,6 +203,29 @@ fn the_answer_says_what_is_wanted_in_the_form_of_each_protocol() {
     assert_eq!(ask(&daemon, "/healthz", None).0, 200);
     assert_eq!(ask(&daemon, "/favicon.svg", None).0, 200);
     assert_eq!(ask(&daemon, "/nothing", None).0, 404);
+}
+
+#[test]
+fn who_is_refused_reads_the_answer_after_a_large_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let (daemon, _) = start(folder.path());
+    let address = daemon.otlp_http();
+    let body = vec![0xff; 20 << 20];
+    for authorization in ["", "authorization: Bearer distlog_wrong\r\n"] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST /v1/logs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\n\
+             content-length: {length}\r\n{authorization}connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // As many clients do: all of it, and only then the answer.
+        stream.write_all(&body).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
 }
 
 #[test]

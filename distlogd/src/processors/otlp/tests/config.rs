@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Store;
-use crate::processors::otlp::{Compression, Config, Events, OpenError, Protocol, open};
+use crate::processors::http_client::Compression;
+use crate::processors::otlp::{Config, Events, OpenError, Protocol, open};
 
 fn read(yaml: &str) -> Result<Config, String> {
     serde_saphyr::from_str(yaml).map_err(|error| error.to_string())

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Delivery, NOW, Store, record, task, whole};
 use crate::processor::Error;
-use crate::processors::otlp::{Compression, Config, Events, MAX_REQUEST_ITEMS};
+use crate::processors::http_client::Compression;
+use crate::processors::otlp::{Config, Events, MAX_REQUEST_ITEMS};
 use distlog_bridge::otlp::trace::v1::Span;
 use distlog_bridge::otlp::trace::v1::span::SpanKind;
 use distlog_proto::{Kind, Record, Task};

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::{Delivery, Store, whole};
 use crate::processor::Error;
-use crate::processors::otlp::{Compression, Config, Protocol};
+use crate::processors::http_client::Compression;
+use crate::processors::otlp::{Config, Protocol};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;

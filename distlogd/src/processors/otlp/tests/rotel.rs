@@ -3,7 +3,8 @@
 //! The environment variable `DISTLOG_TEST_ROTEL` names its program `rotel-agent`.
 
 use super::{Delivery, NOW, Store, end, task, whole};
-use crate::processors::otlp::{Compression, Config, Events, Protocol};
+use crate::processors::http_client::Compression;
+use crate::processors::otlp::{Config, Events, Protocol};
 use distlog_bridge::otlp::trace::v1::status::StatusCode;
 use distlog_proto::{ErrorInfo, Outcome, Record};
 use distlog_testkit::otlp::{Collector, body, text};

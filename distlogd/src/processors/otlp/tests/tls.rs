@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::{Delivery, Store, whole};
 use crate::processor::Error;
-use crate::processors::otlp::{Config, OpenError, Protocol, Tls, open};
+use crate::processors::http_client::{Tls, TlsError};
+use crate::processors::otlp::{Config, OpenError, Protocol, open};
 use distlog_testkit::otlp::Collector;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -273,7 +274,10 @@ fn files_that_cannot_be_used_are_named() {
             },
             protocol,
         );
-        assert!(matches!(half, OpenError::HalfAnIdentity), "{half}");
+        assert!(
+            matches!(half, OpenError::Tls(TlsError::HalfAnIdentity)),
+            "{half}"
+        );
         let no_key = Tls {
             cert: Some(good.clone()),
             key: Some(empty.clone()),

@@ -19,7 +19,7 @@ use super::node::{Key, Node, NodeId, Tree};
 
 /// Reads a `T` without the nodes that are left out, whose faults are known, and adds all other faults to `faults`.
 /// With faults the result is read from the rest, if that suffices.
-pub(super) fn read<T: DeserializeOwned>(
+pub(crate) fn read<T: DeserializeOwned>(
     node: &Node,
     mut left_out: HashSet<NodeId>,
     faults: &mut Vec<Fault>,

@@ -1,11 +1,11 @@
-//! Reads another file than the configuration: a list, with all its faults in their places.
+//! Reads a file that is a list, with all its faults in their places.
 
 use std::collections::HashSet;
 
 use serde::de::DeserializeOwned;
 
-use super::conflicts;
 use super::deserialize::read;
+use super::duplicates::duplicate_keys;
 use super::fault::Faults;
 use super::node::{Node, Tree};
 
@@ -22,7 +22,7 @@ pub(crate) fn read_list<T: DeserializeOwned>(
     let fail = |faults| Faults::new(file, text, faults);
     let document = Node::parse(text).map_err(|fault| fail(vec![fault]))?;
     let (mut faults, mut faulty) = (Vec::new(), HashSet::new());
-    conflicts::duplicate_keys(&document, &mut faults, &mut faulty);
+    duplicate_keys(&document, &mut faults, &mut faulty);
     let mut items = Vec::new();
     let is_empty = matches!(document.tree, Tree::Null) && !text.trim().is_empty();
     if is_empty || matches!(document.tree, Tree::List(_)) {

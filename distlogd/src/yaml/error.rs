@@ -8,19 +8,19 @@ use serde::de::{Error, Expected, Unexpected};
 use super::node::{NodeId, Place};
 
 #[derive(Debug)]
-pub(super) struct ReadError {
-    pub(super) message: String,
+pub(crate) struct ReadError {
+    pub(crate) message: String,
     /// Its place, and the node to leave out to find the next one.
-    pub(super) at: Option<(Place, NodeId)>,
+    pub(crate) at: Option<(Place, NodeId)>,
     /// The missing key.
-    pub(super) missing: Option<&'static str>,
+    pub(crate) missing: Option<&'static str>,
     /// It is only there because something was left out.
-    pub(super) follows: bool,
+    pub(crate) follows: bool,
 }
 
 impl ReadError {
     /// Adds the place, unless it has one.
-    pub(super) fn at(mut self, place: Place, node: NodeId) -> ReadError {
+    pub(crate) fn at(mut self, place: Place, node: NodeId) -> ReadError {
         self.at.get_or_insert((place, node));
         self
     }
@@ -35,13 +35,13 @@ impl Display for ReadError {
 impl std::error::Error for ReadError {}
 
 /// `a`, `b`, `c`
-pub(super) fn one_of(words: &[&str]) -> String {
+pub(crate) fn one_of(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")
 }
 
 /// The message for an unknown word: what was probably meant, or what is known.
-pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
     let hint = match nearest(found, known.iter().copied()) {
         _ if known.is_empty() => "none is expected here".to_owned(),
         Some(meant) => format!("did you mean `{meant}`?"),

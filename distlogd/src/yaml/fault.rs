@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::sensitive::hide_passwords;
-
 /// One fault and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -26,7 +24,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub(super) fn new(file: &str, text: &str, mut faults: Vec<Fault>) -> Faults {
+    pub(crate) fn new(file: &str, text: &str, mut faults: Vec<Fault>) -> Faults {
         faults.sort_by_key(|fault| (fault.line, fault.column));
         faults.dedup();
         Faults {
@@ -49,10 +47,7 @@ impl fmt::Display for Faults {
             write!(
                 f,
                 "{}:{}:{}: {}",
-                self.file,
-                fault.line,
-                fault.column,
-                hide_passwords(&fault.message)
+                self.file, fault.line, fault.column, fault.message
             )?;
             let Some(line) = self.text.lines().nth(fault.line.wrapping_sub(1)) else {
                 continue;
@@ -60,7 +55,7 @@ impl fmt::Display for Faults {
             let width = fault.line.to_string().len().max(4);
             // A long line is shown around the place.
             let skipped = fault.column.saturating_sub(60);
-            let shown: String = hide_passwords(line)
+            let shown: String = line
                 .chars()
                 .skip(skipped)
                 .take(100)

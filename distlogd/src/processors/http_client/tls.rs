@@ -1,18 +1,37 @@
-//! TLS as the processor speaks it, for both ways a request can travel.
+//! TLS as processors speak it, for both ways a request can travel.
 
 use std::path::Path;
 
 use hyper_rustls::ConfigBuilderExt;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+#[cfg(feature = "otlp-export")]
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
+use super::causes::with_causes;
 use super::config::Tls;
-use super::fault::{OpenError, with_causes};
 use crate::certificates::{FileError, authorities, certificates, private_key, provider};
 
-impl From<FileError> for OpenError {
-    fn from(error: FileError) -> OpenError {
-        OpenError::Tls {
+/// Why there is no TLS with these certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate or key cannot be used.
+    #[error("{what} {path} cannot be used: {reason}")]
+    File {
+        /// What it is.
+        what: &'static str,
+        /// Its file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Only one of certificate and key is there.
+    #[error("`cert` and `key` belong together: one of them is missing")]
+    HalfAnIdentity,
+}
+
+impl From<FileError> for TlsError {
+    fn from(error: FileError) -> TlsError {
+        TlsError::File {
             what: error.what,
             path: error.path,
             reason: error.reason,
@@ -20,16 +39,17 @@ impl From<FileError> for OpenError {
     }
 }
 
-fn unusable(what: &'static str, path: &Path, error: &dyn std::error::Error) -> OpenError {
+fn unusable(what: &'static str, path: &Path, error: &dyn std::error::Error) -> TlsError {
     FileError::new(what, path, with_causes(error)).into()
 }
 
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, OpenError> {
+#[cfg(feature = "otlp-export")]
+fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|error| unusable(what, path, &error))
 }
 
 /// For HTTP.
-pub(super) fn rustls_config(tls: &Tls) -> Result<ClientConfig, OpenError> {
+pub(super) fn rustls_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
     let builder = builder()?;
     let builder = match &tls.ca {
         Some(path) => builder.with_root_certificates(authorities("the authority", path)?),
@@ -45,12 +65,13 @@ pub(super) fn rustls_config(tls: &Tls) -> Result<ClientConfig, OpenError> {
                 .with_client_auth_cert(certificates("the certificate", cert)?, parsed)
                 .map_err(|error| unusable("the certificate", cert, &error))
         }
-        _ => Err(OpenError::HalfAnIdentity),
+        _ => Err(TlsError::HalfAnIdentity),
     }
 }
 
 /// For gRPC.
-pub(super) fn tonic_config(tls: &Tls) -> Result<ClientTlsConfig, OpenError> {
+#[cfg(feature = "otlp-export")]
+pub(crate) fn tonic_config(tls: &Tls) -> Result<ClientTlsConfig, TlsError> {
     // Tells what is wrong with each file, which tonic does not.
     rustls_config(tls)?;
     let mut config = match &tls.ca {
@@ -68,7 +89,7 @@ pub(super) fn tonic_config(tls: &Tls) -> Result<ClientTlsConfig, OpenError> {
 }
 
 /// For HTTP without TLS.
-pub(super) fn no_roots() -> Result<ClientConfig, OpenError> {
+pub(super) fn no_roots() -> Result<ClientConfig, TlsError> {
     builder().map(|builder| {
         builder
             .with_root_certificates(RootCertStore::empty())
@@ -76,10 +97,10 @@ pub(super) fn no_roots() -> Result<ClientConfig, OpenError> {
     })
 }
 
-fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, OpenError> {
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
     ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| OpenError::Tls {
+        .map_err(|error| TlsError::File {
             what: "the set of",
             path: "protocols".into(),
             reason: with_causes(&error),

@@ -9,24 +9,24 @@ use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 use super::fault::Fault;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
-    pub(super) place: Place,
+pub(crate) struct Node {
+    pub(crate) place: Place,
     /// Where it is in the file.
-    pub(super) bytes: Range<usize>,
-    pub(super) tree: Tree,
+    pub(crate) bytes: Range<usize>,
+    pub(crate) tree: Tree,
     /// It is a text in which variables were replaced.
-    pub(super) replaced: bool,
+    pub(crate) replaced: bool,
 }
 
 /// Where a node begins in the text, counted from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 impl Place {
-    pub(super) fn fault(self, message: impl Into<String>) -> Fault {
+    pub(crate) fn fault(self, message: impl Into<String>) -> Fault {
         Fault {
             line: self.line,
             column: self.column,
@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// The place behind a text that begins here.
-    pub(super) fn after(self, text: &str) -> Place {
+    pub(crate) fn after(self, text: &str) -> Place {
         match text.rsplit_once('\n') {
             Some((lines, last)) => Place {
                 line: self.line + lines.matches('\n').count() + 1,
@@ -50,7 +50,7 @@ impl Place {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Tree {
+pub(crate) enum Tree {
     Null,
     Bool(bool),
     Int(i128),
@@ -63,21 +63,21 @@ pub(super) enum Tree {
 
 /// A key of a map.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
-    pub(super) place: Place,
-    pub(super) text: String,
+pub(crate) struct Key {
+    pub(crate) place: Place,
+    pub(crate) text: String,
 }
 
 /// Distinguishes a node from all others of its document, while that does not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct NodeId(*const Node);
+pub(crate) struct NodeId(*const Node);
 
 impl Node {
     /// Reads a document; an empty one is null.
     ///
     /// # Errors
     /// If the text is no YAML. The reader stops there, so this is the only fault.
-    pub(super) fn parse(text: &str) -> Result<Node, Fault> {
+    pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
         let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             strict_booleans: true,
@@ -94,12 +94,12 @@ impl Node {
         })
     }
 
-    pub(super) fn id(&self) -> NodeId {
+    pub(crate) fn id(&self) -> NodeId {
         NodeId(self)
     }
 
     /// The items of a list, or the values of a map.
-    pub(super) fn children(&self) -> Vec<&Node> {
+    pub(crate) fn children(&self) -> Vec<&Node> {
         match &self.tree {
             Tree::List(items) => items.iter().collect(),
             Tree::Map(entries) => entries.iter().map(|(_, value)| value).collect(),
@@ -108,7 +108,7 @@ impl Node {
     }
 
     /// The entries of a map; anything else has none.
-    pub(super) fn entries(&self) -> &[(Key, Node)] {
+    pub(crate) fn entries(&self) -> &[(Key, Node)] {
         match &self.tree {
             Tree::Map(entries) => entries,
             _ => &[],
@@ -116,17 +116,17 @@ impl Node {
     }
 
     /// The first entry of that key.
-    pub(super) fn entry(&self, name: &str) -> Option<&(Key, Node)> {
+    pub(crate) fn entry(&self, name: &str) -> Option<&(Key, Node)> {
         self.entries().iter().find(|(key, _)| key.text == name)
     }
 
     /// The value of that key.
-    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
         self.entry(name).map(|(_, value)| value)
     }
 
     /// The items of a list; a null has none, and any other node is the only item.
-    pub(super) fn one_or_many(&self) -> &[Node] {
+    pub(crate) fn one_or_many(&self) -> &[Node] {
         match &self.tree {
             Tree::Null => &[],
             Tree::List(items) => items,
