@@ -73,9 +73,12 @@ fn causes(error: &tokio_postgres::Error) -> String {
 
 /// What is wrong with the server's certificate.
 fn certificate(why: &rustls::CertificateError) -> String {
-    use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
+    use rustls::CertificateError::{
+        BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer,
+    };
     match why {
-        UnknownIssuer => {
+        // A bad signature is that of another authority of the same name.
+        UnknownIssuer | BadSignature => {
             "no authority of `tls: { ca: … }`, or of the system, has signed its certificate"
                 .to_owned()
         }
