@@ -305,7 +305,7 @@ fn record_of(row: &Row<'_>) -> Record {
         "msg",
         texts(Column::Template).or(texts(Column::Message)),
     );
-    put(&mut own, "literal", literal.then(|| json!(true)));
+    put(&mut own, "literal", literal.then_some(Json::Bool(true)));
     put(&mut line, "pathname", texts(Column::File));
     put(&mut line, "lineno", unsigned(Column::Line));
     put(&mut line, "module", texts(Column::Module));

@@ -218,7 +218,7 @@ fn a_task_is_one_row_whatever_comes_first() {
     let second = 1_000_000_000;
     let known = |state: &str, end: i64| (state.to_owned(), Some(second), Some(end * second));
     assert_eq!(
-        state_after(&[begin.clone()]),
+        state_after(std::slice::from_ref(&begin)),
         ("running".to_owned(), Some(second), None)
     );
     assert_eq!(state_after(&[begin.clone(), end.clone()]), known("ok", 4));
