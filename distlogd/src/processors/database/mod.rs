@@ -11,4 +11,5 @@ mod tests;
 
 pub use column::{Column, ColumnType};
 pub use row::{Cell, Row, Scratch};
+#[allow(unused_imports)] // `clickhouse` has no table of tasks.
 pub use task::{TaskChange, TaskEvent};

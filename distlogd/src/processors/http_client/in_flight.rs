@@ -65,6 +65,7 @@ impl<T: Send + 'static> InFlight<T> {
     }
 
     /// Aborts them; a receiver may have taken some all the same.
+    #[cfg(feature = "otlp-export")]
     pub(crate) fn abort(&mut self) {
         self.requests = JoinSet::new();
         self.bytes = 0;

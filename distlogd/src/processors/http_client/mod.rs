@@ -26,7 +26,6 @@ pub(crate) use client::HttpClient;
 pub(crate) use config::headers;
 pub use config::{Compression, Tls};
 pub(crate) use config::{bytes, timeout};
-pub(crate) use in_flight::InFlight;
 pub use tls::TlsError;
 #[cfg(any(feature = "clickhouse", feature = "http-export"))]
 pub use url::Url;
@@ -41,6 +40,7 @@ pub(crate) use {
 pub(crate) use {
     causes::{root_cause, with_causes},
     config::uri,
+    in_flight::InFlight,
     tls::tonic_config,
 };
 
