@@ -1,26 +1,41 @@
-//! What is published and not yet acknowledged.
+//! What is published since the last flush: not yet acknowledged, or acknowledged.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
+use tokio::time::timeout;
 
 use crate::nats::reason;
 
 /// Messages in flight at most, however small. The context has room for more.
 const MAX_MESSAGES: usize = 4096;
+/// How long answers are waited for after a failure, all together: most are there already.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Why the stream did not take a message: the end of a sentence that begins with the stream.
 #[derive(Debug)]
 pub(super) struct Fault(PublishError);
 
-/// What is published and not yet acknowledged, oldest first.
+/// What is published since the last flush.
 pub(super) struct InFlight {
-    waiting: VecDeque<(usize, PublishAckFuture)>,
+    /// Not yet acknowledged, oldest first.
+    waiting: VecDeque<Waiting>,
+    /// The ids of what is acknowledged. After a failure all is presented again, perhaps later than the stream
+    /// remembers what it has.
+    acknowledged: HashSet<String>,
     bytes: usize,
     limit: usize,
+}
+
+/// A message that is not yet acknowledged.
+struct Waiting {
+    id: String,
+    bytes: usize,
+    answer: PublishAckFuture,
 }
 
 impl InFlight {
@@ -28,12 +43,13 @@ impl InFlight {
     pub(super) fn new(limit: usize) -> InFlight {
         InFlight {
             waiting: VecDeque::new(),
+            acknowledged: HashSet::new(),
             bytes: 0,
             limit,
         }
     }
 
-    /// Publishes a message; waits only while too much is in flight.
+    /// Publishes a message, unless it is acknowledged already; waits only while too much is in flight.
     ///
     /// # Errors
     /// If it cannot be published, or an earlier one was not taken.
@@ -41,23 +57,27 @@ impl InFlight {
         &mut self,
         jetstream: &Context,
         subject: &str,
-        id: &str,
+        id: String,
         body: Vec<u8>,
     ) -> Result<(), Fault> {
+        if self.acknowledged.contains(&id) {
+            return Ok(());
+        }
         let bytes = body.len();
         while !self.waiting.is_empty()
             && (self.bytes + bytes > self.limit || self.waiting.len() >= MAX_MESSAGES)
         {
             self.settle_one().await?;
         }
-        let message = PublishMessage::build().payload(body.into()).message_id(id);
+        let message = PublishMessage::build().payload(body.into()).message_id(&id);
         let sent = jetstream.send_publish(subject.to_owned(), message).await;
-        self.waiting.push_back((bytes, sent.map_err(Fault)?));
+        let answer = sent.map_err(Fault)?;
+        self.waiting.push_back(Waiting { id, bytes, answer });
         self.bytes += bytes;
         Ok(())
     }
 
-    /// Waits until all are acknowledged.
+    /// Waits until all are acknowledged. They are not presented again then.
     ///
     /// # Errors
     /// If one was not taken.
@@ -65,22 +85,38 @@ impl InFlight {
         while !self.waiting.is_empty() {
             self.settle_one().await?;
         }
+        self.acknowledged.clear();
         Ok(())
     }
 
     async fn settle_one(&mut self) -> Result<(), Fault> {
-        let Some((bytes, acknowledged)) = self.waiting.pop_front() else {
+        let Some(Waiting { id, bytes, answer }) = self.waiting.pop_front() else {
             return Ok(());
         };
         self.bytes -= bytes;
         // A message that the stream had already is acknowledged, too.
-        acknowledged.await.map(|_| ()).map_err(Fault)
+        answer.await.map_err(Fault)?;
+        self.acknowledged.insert(id);
+        Ok(())
     }
 
-    /// Forgets what is in flight. The stream may take some of it all the same, and recognises it later.
-    pub(super) fn abandon(&mut self) {
+    /// After a failure: notes what is acknowledged by now, and forgets the rest. The stream may take some of that all
+    /// the same, and recognises it later.
+    pub(super) async fn abandon(&mut self) {
+        let answers = async {
+            while !self.waiting.is_empty() {
+                // Another failure tells nothing new.
+                let _ = self.settle_one().await;
+            }
+        };
+        let _ = timeout(LAST_ANSWERS, answers).await;
         self.waiting.clear();
         self.bytes = 0;
+    }
+
+    /// Forgets what was acknowledged: the stream is another one.
+    pub(super) fn forget(&mut self) {
+        self.acknowledged.clear();
     }
 }
 

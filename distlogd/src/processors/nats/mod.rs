@@ -46,6 +46,7 @@ pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Err
         connection,
         in_flight: InFlight::new(config.in_flight),
         stream: None,
+        made: None,
         waiting,
     };
     let partitions = nats.find()?.subjects.len();
@@ -64,6 +65,8 @@ struct Nats {
     in_flight: InFlight,
     /// The stream as it was found; none after a failure, until it was looked at again.
     stream: Option<Found>,
+    /// When the stream was made, in ns since the epoch, as it was found last.
+    made: Option<i64>,
     waiting: Waiting,
 }
 
@@ -106,6 +109,11 @@ impl Nats {
         } = &self.config;
         let finding = NatsStream::find_or_make(&self.connection, stream, settings);
         let found = self.waiting.wait(finding)?.map_err(Error::retry)?;
+        let made = NatsStream::made(found.stream.cached_info());
+        if self.made.replace(made) != Some(made) {
+            // What another one has acknowledged is not in this one.
+            self.in_flight.forget();
+        }
         let of_server = self.connection.client.server_info().max_payload;
         let of_stream = usize::try_from(found.stream.cached_info().config.max_message_size);
         let limit = of_stream.ok().filter(|limit| *limit > 0);
@@ -141,7 +149,7 @@ impl Nats {
                 body,
             } = message;
             let subject = subjects[usize::from(partition)].as_str();
-            let publishing = in_flight.publish(&connection.jetstream, subject, &id, body);
+            let publishing = in_flight.publish(&connection.jetstream, subject, id, body);
             waiting
                 .wait(publishing)?
                 .map_err(|fault| sentence(connection, &self.config.stream, &fault))
@@ -151,7 +159,8 @@ impl Nats {
 
     /// After a failure everything is published again, and the stream may be another one.
     fn failed(&mut self, error: Error) -> Error {
-        self.in_flight.abandon();
+        // The daemon may stop meanwhile: then nothing is presented again.
+        let _ = self.waiting.wait(self.in_flight.abandon());
         self.stream = None;
         error
     }
