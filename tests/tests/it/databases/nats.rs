@@ -263,7 +263,7 @@ fn a_stream_that_is_full_has_agents_wait_until_hubs_have_read() {
     let config = format!(
         "processors:
   hub:
-    nats: {{ url: {}, stream: distlog, partitions: 2, duplicate_window: 1s, keep: {{ size: 400KiB }} }}
+    nats: {{ url: {}, stream: distlog, partitions: 2, duplicate_window: 10s, keep: {{ size: 400KiB }} }}
   all: {{ file: {{ path: all.jsonl }} }}
 rules: [{{ to: [hub, all] }}]",
         nats.urls()
