@@ -74,7 +74,7 @@ fn two_hundred_clients_that_send_all_they_may_get_through() {
             }
         }
         turns += 1;
-        if turns % 50 == 0 {
+        if turns % 10 == 0 {
             most = most.max(metric(&daemon, "distlogd_intake_bytes"));
         }
         if idle {
