@@ -14,7 +14,7 @@ use crate::nats::reason;
 /// Messages in flight at most, however small. The context has room for more.
 const MAX_MESSAGES: usize = 4096;
 /// How long answers are waited for after a failure, all together: most are there already.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Why the stream did not take a message: the end of a sentence that begins with the stream.
 #[derive(Debug)]

@@ -108,7 +108,17 @@ fn keys(daemon: &Daemon) -> HashMap<Key, usize> {
 /// Waits until the agents have three records of each task, and the hubs what the agents have and nothing else. No hub
 /// has a record twice; gives how many are in several hubs.
 fn compare(tasks: u64, agents: &[&Daemon], hubs: &[&Daemon]) -> usize {
-    let (found, all) = eventually("what the agents have, at the hubs", || {
+    let (found, all) = arrived(tasks, agents, hubs);
+    for (hub, found) in hubs.iter().zip(&found) {
+        let twice = found.values().filter(|count| **count > 1).count();
+        assert_eq!(twice, 0, "in {}", hub.folder().display());
+    }
+    found.iter().map(HashMap::len).sum::<usize>() - all
+}
+
+/// Waits as [`compare`]; gives what each hub has how often, and how much there is.
+fn arrived(tasks: u64, agents: &[&Daemon], hubs: &[&Daemon]) -> (Vec<HashMap<Key, usize>>, usize) {
+    eventually("what the agents have, at the hubs", || {
         let expected: HashSet<Key> = agents
             .iter()
             .flat_map(|agent| keys(agent).into_keys())
@@ -127,12 +137,7 @@ fn compare(tasks: u64, agents: &[&Daemon], hubs: &[&Daemon]) -> usize {
         Err(format!(
             "{missing} of {expected} (at least {tasks}) are missing, hubs have {counts:?}"
         ))
-    });
-    for (hub, found) in hubs.iter().zip(&found) {
-        let twice = found.values().filter(|count| **count > 1).count();
-        assert_eq!(twice, 0, "in {}", hub.folder().display());
-    }
-    found.iter().map(HashMap::len).sum::<usize>() - all
+    })
 }
 
 /// How many partitions a hub reads, as it says.
@@ -263,7 +268,7 @@ fn a_stream_that_is_full_has_agents_wait_until_hubs_have_read() {
     let config = format!(
         "processors:
   hub:
-    nats: {{ url: {}, stream: distlog, partitions: 2, duplicate_window: 10s, keep: {{ size: 400KiB }} }}
+    nats: {{ url: {}, stream: distlog, partitions: 2, duplicate_window: 2s, keep: {{ size: 400KiB }} }}
   all: {{ file: {{ path: all.jsonl }} }}
 rules: [{{ to: [hub, all] }}]",
         nats.urls()
@@ -274,7 +279,8 @@ rules: [{{ to: [hub, all] }}]",
     load.arrive();
     said(&mut agent, "is full (", 1);
     let hub = hub(folder, "hub", &nats);
-    assert_eq!(compare(load.tasks, &[&agent], &[&hub]), 0);
+    // It was full for longer than it knows what it has: some may be in the hub twice, and nothing is missing.
+    arrived(load.tasks, &[&agent], &[&hub]);
     said(&mut agent, "works again", 1);
 }
 
