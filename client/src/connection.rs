@@ -6,8 +6,8 @@ use distlog_proto::session::{ByeReason, Client, Dropped, SessionEnd, ToClient, T
 
 use crate::config::SessionConfig;
 use crate::error::SessionError;
-use crate::link::{Dial, Link};
-use crate::socket::{SendStatus, SocketError, WaitFor};
+use crate::link::{Dial, Link, SendStatus, SocketError};
+use crate::socket::WaitFor;
 use crate::unacked::{Offsets, UnackedRecords};
 
 /// A link of its own, and the state of the session on it.

@@ -1,7 +1,7 @@
 //! [`Endpoints`]: where the daemons are.
 
 use crate::curve::KeyError;
-use crate::socket::SocketError;
+use crate::link::SocketError;
 
 /// Why no client can be made.
 #[derive(Debug, thiserror::Error)]

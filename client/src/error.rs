@@ -2,7 +2,7 @@
 
 use distlog_proto::session::{RefusedReason, SessionEnd};
 
-use crate::socket::{Broken, SocketError};
+use crate::link::{Broken, SocketError};
 
 /// Why an attempt ended.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::socket::{Broken, SendStatus, SocketError};
+/// What ZeroMQ says of a socket.
+pub use zmq::Error as SocketError;
 
 /// Opens links to daemons: ZeroMQ's sockets ([`Dealers`](crate::Dealers)), or the ones of a simulation.
 pub trait Dial {
@@ -33,4 +34,39 @@ pub trait Link {
 
     /// Closes. What was sent gets the time `linger` to leave.
     fn close(self, linger: Duration);
+}
+
+/// Why ZeroMQ has no connection, and may never have one on this socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// The daemon does not know the program's key.
+    #[error(
+        "the daemon does not take the key of this program: its public half belongs into the folder that `clients:` of \
+         the daemon's configuration names"
+    )]
+    KeyRefused,
+    /// The daemon and the program do not agree on keys, or on whether there are any.
+    #[error(
+        "{}",
+        match has_keys {
+            true => "the daemon has another key than this program expects, or none (`curve:` of its configuration)",
+            false => "the daemon takes only connections with keys: `curve(…)` gives them to this program",
+        }
+    )]
+    Handshake {
+        /// Whether the program has keys.
+        has_keys: bool,
+    },
+    /// It ended.
+    #[error("the connection has ended")]
+    Disconnected,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendStatus {
+    /// ZeroMQ has it.
+    Sent,
+    /// No daemon is connected, or the queue is full. Nothing was sent.
+    Full,
 }

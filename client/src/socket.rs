@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::curve::Curve;
-use crate::link::{Dial, Link};
+use crate::link::{Broken, Dial, Link, SendStatus, SocketError};
 use crate::waker::Waker;
+
+use zmq::Context;
 
 /// First pause before another attempt to connect, and the longest, in milliseconds.
 const RECONNECT: (i32, i32) = (100, 2000);
@@ -13,10 +15,6 @@ const RECONNECT: (i32, i32) = (100, 2000);
 const QUEUE: i32 = 32;
 /// Longest message of a daemon, in bytes.
 const MAX_MESSAGE: i64 = 64 * 1024;
-
-use zmq::Context;
-/// What ZeroMQ says of a socket.
-pub use zmq::Error as SocketError;
 
 /// A ZeroMQ context, which is a thread, for each endpoint. The thread resolves names and does nothing else meanwhile: a
 /// slow name server must not delay what goes to another endpoint.
@@ -68,41 +66,6 @@ pub struct Socket {
     /// Where ZeroMQ tells what becomes of connections.
     events: zmq::Socket,
     is_encrypted: bool,
-}
-
-/// Why ZeroMQ has no connection, and may never have one on this socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
-    /// The daemon does not know the program's key.
-    #[error(
-        "the daemon does not take the key of this program: its public half belongs into the folder that `clients:` of \
-         the daemon's configuration names"
-    )]
-    KeyRefused,
-    /// The daemon and the program do not agree on keys, or on whether there are any.
-    #[error(
-        "{}",
-        match has_keys {
-            true => "the daemon has another key than this program expects, or none (`curve:` of its configuration)",
-            false => "the daemon takes only connections with keys: `curve(…)` gives them to this program",
-        }
-    )]
-    Handshake {
-        /// Whether the program has keys.
-        has_keys: bool,
-    },
-    /// It ended.
-    #[error("the connection has ended")]
-    Disconnected,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendStatus {
-    /// ZeroMQ has it.
-    Sent,
-    /// No daemon is connected, or the queue is full. Nothing was sent.
-    Full,
 }
 
 /// What to wait for on a socket.

@@ -1,6 +1,8 @@
 //! The destinations. Each is one file or folder: a `Config`, and `open`, which makes the [`Processor`] out of it and a
 //! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
+#[cfg(any(feature = "http-client", feature = "postgres"))]
+mod causes;
 #[cfg(feature = "clickhouse")]
 pub mod clickhouse;
 pub mod console;

@@ -118,7 +118,7 @@ impl Budget {
         self.top_up(grant, self.window(sessions));
     }
 
-    /// Takes back what is granted beyond `keep`, of one from whom nothing is under way.
+    /// Takes back what is granted beyond `keep`. A batch that is under way beyond it is asked for again.
     pub(super) fn revoke(&mut self, grant: &mut Grant, keep: u64) {
         let before = grant.outstanding();
         grant.limit = grant.limit.min(grant.durable.saturating_add(keep));

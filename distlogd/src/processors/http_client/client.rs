@@ -11,9 +11,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::causes::root_cause;
 use super::config::{Compression, Tls};
 use super::tls::{self, TlsError};
+use crate::processors::causes::root_cause;
 
 /// Connections to one receiver, kept open between requests. Redirects are answers like others.
 #[derive(Debug)]

@@ -2,10 +2,9 @@
 //!
 //! Read it in this order: `config.rs` (keys that these processors have in common), `url.rs`, `tls.rs`, `client.rs` (one
 //! request), `compress.rs`, `answer.rs` (text and times of answers), `in_flight.rs` (many requests), `request.rs` and
-//! `poster.rs` (records in requests, and what becomes of them), `causes.rs`.
+//! `poster.rs` (records in requests, and what becomes of them).
 
 mod answer;
-mod causes;
 mod client;
 mod compress;
 mod config;
@@ -37,12 +36,7 @@ pub(crate) use {
 };
 
 #[cfg(feature = "otlp-export")]
-pub(crate) use {
-    causes::{root_cause, with_causes},
-    config::uri,
-    in_flight::InFlight,
-    tls::tonic_config,
-};
+pub(crate) use {config::uri, in_flight::InFlight, tls::tonic_config};
 
 /// Time to wait where only a person can help: a wrong address, wrong credentials.
 pub(crate) const NEEDS_A_PERSON: Duration = Duration::from_secs(30);

@@ -7,9 +7,9 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 #[cfg(feature = "otlp-export")]
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-use super::causes::with_causes;
 use super::config::Tls;
 use crate::certificates::{FileError, authorities, certificates, private_key, provider};
+use crate::processors::causes::with_causes;
 
 /// Why there is no TLS with these certificates.
 #[derive(Debug, thiserror::Error)]

@@ -10,9 +10,8 @@ use tonic::{Code, Request, Status};
 use super::answer::{Accepted, Failure};
 use super::config::Config;
 use super::fault::OpenError;
-use crate::processors::http_client::{
-    Compression, NEEDS_A_PERSON, root_cause, tonic_config, uri, with_causes,
-};
+use crate::processors::causes::{root_cause, with_causes};
+use crate::processors::http_client::{Compression, NEEDS_A_PERSON, tonic_config, uri};
 use crate::rpc::{BytesCodec, Signal, status};
 
 /// A channel to the receiver; it connects, and connects again, as need be.

@@ -1,10 +1,9 @@
 //! What an error of the database means for the records.
 
-use std::error::Error as _;
-
 use tokio_postgres::error::DbError;
 
 use crate::processor::Error;
+use crate::processors::causes::with_causes;
 use crate::tls_error::{of_tls, outside};
 
 /// More than this of what the server says is not repeated, in characters.
@@ -58,17 +57,7 @@ fn causes(error: &tokio_postgres::Error) -> String {
     if let Some(rustls::Error::InvalidCertificate(why)) = of_tls(error) {
         return certificate(why);
     }
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    one_line(&text)
+    one_line(&with_causes(error))
 }
 
 /// What is wrong with the server's certificate.

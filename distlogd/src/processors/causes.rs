@@ -1,5 +1,6 @@
 //! The causes of errors as text.
 
+#[cfg(feature = "http-client")]
 /// The innermost cause of an error: what the system said.
 pub(crate) fn root_cause(mut error: &dyn std::error::Error) -> String {
     while let Some(cause) = error.source() {
