@@ -63,4 +63,6 @@ pub use document::schema;
 pub use load::load;
 pub use receivers::{Http, Zmq};
 pub use sections::{Config, Drain, Entry, Keep, Limits, Listen, Store, SyncPolicy};
-pub(crate) use sources::{NamedSource, SourceKind};
+pub(crate) use sources::NamedSource;
+#[cfg(feature = "nats")]
+pub(crate) use sources::SourceKind;

@@ -50,6 +50,7 @@ pub(super) struct Section {
     nats: Option<Box<nats::Config>>,
     /// It is in daemons that are built with the feature `nats`.
     #[cfg(not(feature = "nats"))]
+    #[schemars(with = "serde_json::Value")]
     #[allow(dead_code)] // Its fault is found with its place.
     nats: IgnoredAny,
 }

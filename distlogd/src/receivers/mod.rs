@@ -26,7 +26,9 @@ pub use bind::BindError;
 use bind::ZmqSockets;
 
 use crate::access::TokenFiles;
-use crate::config::{Config, Http, NamedSource, SourceKind};
+#[cfg(feature = "nats")]
+use crate::config::SourceKind;
+use crate::config::{Config, Http, NamedSource};
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::shutdown::{Phase, Shutdown};
 
