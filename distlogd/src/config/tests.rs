@@ -593,8 +593,8 @@ fn examples() -> Vec<String> {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1);
         let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
-        // Others configure the Collector and Grafana.
-        let others = ["exporters:", "datasources:"];
+        // Others configure the Collector, Grafana and Prometheus.
+        let others = ["exporters:", "datasources:", "groups:"];
         let built = |block: &String| {
             let mut missing = Kind::NOT_BUILT.iter();
             !missing.any(|(kind, _)| block.contains(&format!("{kind}: {{")))

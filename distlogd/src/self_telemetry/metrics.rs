@@ -70,7 +70,7 @@ impl<const N: usize> Counters<N> {
 #[derive(Debug, Clone)]
 pub(crate) struct Gauges<const N: usize> {
     labels: [&'static str; N],
-    family: Family<[(&'static str, &'static str); N], Gauge>,
+    family: Family<[(&'static str, Value); N], Gauge>,
 }
 
 impl<const N: usize> Gauges<N> {
@@ -82,10 +82,10 @@ impl<const N: usize> Gauges<N> {
     }
 
     /// Sets the gauge with these values of its labels.
-    pub(crate) fn set(&self, values: [&'static str; N], value: u64) {
+    pub(crate) fn set(&self, values: [impl Into<Value>; N], value: u64) {
         let mut labels = self.labels.iter();
-        let labels = values.map(|value| (labels.next().copied().unwrap_or_default(), value));
-        self.family.get_or_create(&labels).set(value);
+        let labels = values.map(|value| (labels.next().copied().unwrap_or_default(), value.into()));
+        self.family.get_or_create_owned(&labels).set(value);
     }
 }
 
@@ -122,7 +122,7 @@ where
 
 impl<const N: usize> Register for Gauges<N>
 where
-    [(&'static str, &'static str); N]: Clone + Hash + Eq + Debug,
+    [(&'static str, Value); N]: Clone + Hash + Eq + Debug,
 {
     fn register(&self, registry: &mut Registry, name: &str, help: &str) {
         registry.register(name, help, self.family.clone());
@@ -201,6 +201,9 @@ metrics! {
     counter session_refused ["reason"] "Clients of sessions that were refused";
     counter dropped_records ["level"] "Records that producers dropped, as they reported since the daemon started";
     counter dead_spools_drained [] "Spools of dead processes that were stored and removed";
+    gauge source_partitions ["source"] "Partitions of a stream that the daemon reads";
+    gauge source_pending_messages ["source"]
+        "Messages in these partitions that the daemon has not stored yet, as it knew some seconds ago";
     gauge dead_spools_failing [] "Spools and directories of `drain` that could not be read at the last look";
     counter tracker_evicted_tasks []
         "Open tasks that are no longer tracked, since too many are open: they are not reported as lost";
@@ -267,6 +270,16 @@ impl Metrics {
             retries: of(&self.processor_retries),
             failing: AtomicBool::new(false),
             last_error: LastError::default(),
+        }
+    }
+
+    /// How far a source is: the partitions that it reads, and the messages there that are not stored yet, if it knows.
+    #[cfg(feature = "nats")]
+    pub(crate) fn source(&self, source: &str, partitions: usize, pending: Option<u64>) {
+        let partitions = u64::try_from(partitions).unwrap_or(u64::MAX);
+        self.source_partitions.set([escape(source)], partitions);
+        if let Some(pending) = pending {
+            self.source_pending_messages.set([escape(source)], pending);
         }
     }
 

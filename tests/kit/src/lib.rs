@@ -2,7 +2,7 @@
 //!
 //! `daemon.rs` starts `distlogd` and asks it; `eventually.rs` waits for a condition, never for a time; `process.rs`
 //! starts any other program and reads what it prints; `rotel.rs` starts a real server of OpenTelemetry, `postgres.rs`
-//! one of PostgreSQL, `nats.rs` those of NATS.
+//! one of PostgreSQL, `nats.rs` those of NATS; `proxy.rs` is a network that can be cut.
 //!
 //! By features, so that no crate builds more than its tests need: `records.rs` makes records of every kind for
 //! proptest, `strict_json.rs` judges JSON, `store_double.rs` is a file system that fails as told, `otlp.rs` is a
@@ -15,6 +15,7 @@ mod nats;
 pub mod otlp;
 mod postgres;
 mod process;
+mod proxy;
 #[cfg(feature = "records")]
 pub mod records;
 mod rotel;
@@ -28,4 +29,5 @@ pub use eventually::eventually;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use process::Process;
+pub use proxy::Proxy;
 pub use rotel::Rotel;

@@ -26,7 +26,7 @@ struct Server {
 }
 
 /// The ports of one server: for clients, other servers, and to be asked about itself.
-type Ports = [u16; 3];
+pub type Ports = [u16; 3];
 
 impl Nats {
     /// Starts so many servers in `folder`, and waits until they listen. `more` is added to the configuration of each.
@@ -34,16 +34,51 @@ impl Nats {
     /// # Panics
     /// If the environment variable `DISTLOG_TEST_NATS_SERVER` does not name the program.
     pub fn start(folder: &Path, servers: usize, more: &str) -> Nats {
+        Nats::configured(folder, servers, |number, own, ports| {
+            let [client, route, monitor] = ports[number];
+            let mut text = format!(
+                "server_name: n{number}\nlisten: '127.0.0.1:{client}'\nhttp: '127.0.0.1:{monitor}'\n\
+                 jetstream {{ store_dir: '{}', max_mem: 64MB, max_file: 4GB }}\n",
+                own.display()
+            );
+            if servers > 1 {
+                let routes: Vec<String> = ports
+                    .iter()
+                    .map(|[_, route, _]| format!("nats-route://127.0.0.1:{route}"))
+                    .collect();
+                text += &format!(
+                    "cluster {{ name: test, listen: '127.0.0.1:{route}', routes: [{}] }}\n",
+                    routes.join(", ")
+                );
+            }
+            text + more
+        })
+    }
+
+    /// Starts so many servers, each with the configuration that `make` gives for its number, its folder and the ports
+    /// of all. It must be named `n0`, `n1`, ….
+    ///
+    /// # Panics
+    /// As [`Nats::start`].
+    pub fn configured(
+        folder: &Path,
+        servers: usize,
+        make: impl Fn(usize, &Path, &[Ports]) -> String,
+    ) -> Nats {
         for _ in 0..ATTEMPTS {
             // No test can know that a port stays free until the server takes it.
-            if let Some(nats) = Nats::attempt(folder, servers, more) {
+            if let Some(nats) = Nats::attempt(folder, servers, &make) {
                 return nats;
             }
         }
         panic!("nats-server did not listen, {ATTEMPTS} times");
     }
 
-    fn attempt(folder: &Path, servers: usize, more: &str) -> Option<Nats> {
+    fn attempt(
+        folder: &Path,
+        servers: usize,
+        make: &impl Fn(usize, &Path, &[Ports]) -> String,
+    ) -> Option<Nats> {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap();
         let listeners: Vec<[TcpListener; 3]> =
             (0..servers).map(|_| [free(), free(), free()]).collect();
@@ -53,28 +88,13 @@ impl Nats {
             .map(|three| three.each_ref().map(port))
             .collect();
         drop(listeners);
-        let routes: Vec<String> = ports
-            .iter()
-            .map(|[_, route, _]| format!("nats-route://127.0.0.1:{route}"))
-            .collect();
         let mut nats = Nats {
             servers: Vec::new(),
         };
-        for (number, [client, route, monitor]) in ports.iter().enumerate() {
+        for (number, [client, _, monitor]) in ports.iter().enumerate() {
             let own = folder.join(format!("nats-{number}"));
             std::fs::create_dir_all(&own).unwrap();
-            let mut text = format!(
-                "server_name: n{number}\nlisten: '127.0.0.1:{client}'\nhttp: '127.0.0.1:{monitor}'\n\
-                 jetstream {{ store_dir: '{}', max_mem: 64MB, max_file: 4GB }}\n",
-                own.display()
-            );
-            if servers > 1 {
-                text += &format!(
-                    "cluster {{ name: test, listen: '127.0.0.1:{route}', routes: [{}] }}\n",
-                    routes.join(", ")
-                );
-            }
-            text += more;
+            let text = make(number, &own, &ports);
             let configuration = own.join("nats.conf");
             std::fs::write(&configuration, text).unwrap();
             nats.servers.push(Server {

@@ -8,6 +8,7 @@ mod curve;
 mod databases;
 mod deep;
 mod delivery;
+mod deployments;
 mod earlier_version;
 mod exporters;
 mod exporters_spool;

@@ -37,6 +37,8 @@ pub struct Findings {
     pub file_twice: u64,
     /// Records that the sink got more than once.
     pub sink_twice: u64,
+    /// Name and records of each database.
+    pub databases: Vec<(&'static str, u64)>,
     /// What is wrong, in words.
     pub violations: Vec<String>,
     /// How many there are beyond those.
@@ -275,6 +277,21 @@ pub fn judge_processor(
     got.twice
 }
 
+/// Compares what a database has with what is stored: each record is there once.
+pub fn judge_database(
+    name: &'static str,
+    rows: &SeenSet<[u8; 16]>,
+    stored: &Stored,
+    findings: &mut Findings,
+) {
+    let twice = judge_processor(name, rows, stored, findings);
+    if twice > 0 {
+        findings.duplicated += twice;
+        findings.violation(format!("{name} has {twice} records twice"));
+    }
+    findings.databases.push((name, rows.count()));
+}
+
 /// Reads a file of JSON lines.
 ///
 /// # Errors
@@ -371,6 +388,27 @@ mod tests {
         assert_eq!(findings(&twice, 0, true), (0, 1, 0), "twice");
         let never: Vec<u64> = (1..=12).collect();
         assert_eq!(findings(&never, 0, true), (0, 0, 1), "never logged");
+    }
+
+    #[test]
+    fn a_database_that_lacks_a_record_or_has_one_twice_is_seen() {
+        let mut stored = Stored::default();
+        let mut rows = SeenSet::default();
+        for offset in 0..5 {
+            stored.records.add([1; 16], offset);
+            rows.add([1; 16], offset);
+        }
+        let judge = |rows: &SeenSet<[u8; 16]>| {
+            let mut findings = Findings::default();
+            judge_database("sqlite", rows, &stored, &mut findings);
+            (findings.lost, findings.duplicated, findings.is_good())
+        };
+        assert_eq!(judge(&rows), (0, 0, true));
+        rows.add([1; 16], 4);
+        assert_eq!(judge(&rows), (0, 1, false));
+        assert_eq!(judge(&SeenSet::default()), (5, 0, false));
+        rows.add([2; 16], 0);
+        assert_eq!(judge(&rows), (0, 1, false));
     }
 
     #[test]

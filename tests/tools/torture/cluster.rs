@@ -1,4 +1,5 @@
-//! Everything that runs: network, disk, daemon, clients, sink. Carries out orders and looks after what they lead to.
+//! Everything that runs: network, disk, daemon, clients, sink, databases. Carries out orders and looks after what they
+//! lead to.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,6 +10,7 @@ use super::checker::Findings;
 use super::children::Running;
 use super::client::{Client, LEFT};
 use super::daemon_supervisor::DaemonSupervisor;
+use super::databases::{Databases, Rows};
 use super::disk::Disk;
 use super::network::Network;
 use super::plan::{ClientOptions, Order, Step};
@@ -28,6 +30,7 @@ pub struct Cluster {
     begun: Instant,
     network: Network,
     disk: Option<Disk>,
+    databases: Option<Databases>,
     full: bool,
     daemon: DaemonSupervisor,
     clients: Vec<Option<Running>>,
@@ -48,6 +51,7 @@ impl Cluster {
         clients: usize,
         threads: u64,
         disk: Option<Disk>,
+        databases: Option<Databases>,
     ) -> io::Result<Cluster> {
         for name in ["logs", "journals", "sink", "store", "spool"] {
             std::fs::create_dir_all(folder.join(name))?;
@@ -59,6 +63,7 @@ impl Cluster {
             begun: Instant::now(),
             network: Network::new(seed)?,
             disk,
+            databases,
             full: false,
             daemon: DaemonSupervisor::new(folder.join("distlogd.yaml"), &folder.join("logs")),
             clients: (0..clients).map(|_| None).collect(),
@@ -83,6 +88,16 @@ impl Cluster {
     /// The folder of the sink.
     pub fn sink(&self) -> PathBuf {
         self.folder.join("sink")
+    }
+
+    /// What the databases have.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn rows(&self) -> io::Result<Rows> {
+        self.databases
+            .as_ref()
+            .map_or(Ok(Rows::new()), Databases::read)
     }
 
     /// The folder of the call journals.
@@ -112,6 +127,10 @@ impl Cluster {
             .step_by(2)
             .map(|spool| format!("'{}'", spool.display()))
             .collect();
+        let databases = self.databases.as_ref();
+        let processors = databases.map_or_else(String::new, Databases::processors);
+        let names = databases.map_or(&[][..], Databases::names);
+        let names: String = names.iter().map(|name| format!(", {name}")).collect();
         Ok(format!(
             "listen: {{ push: off, session: 'tcp://127.0.0.1:0', otlp_grpc: off, otlp_http: off, http: '127.0.0.1:0' }}
 store: {{ path: '{}', reserve: {RESERVE}, keep: {{ size: off, age: off }} }}
@@ -121,8 +140,8 @@ grace: 5s
 processors:
   file: {{ file: {{ path: '{}' }} }}
   sink: {{ exec: {{ command: ['{}', sink, '{}'], in_flight: 1000, timeout: 10s }} }}
-rules:
-  - to: [file, sink]
+{processors}rules:
+  - to: [file, sink{names}]
 ",
             self.store().display(),
             drain.join(", "),
@@ -178,8 +197,24 @@ rules:
             }
             Order::KillSink => sink::kill(&self.sink()),
             Order::SinkAway(away) => sink::set_away(&self.sink(), away)?,
+            Order::KillDatabase
+            | Order::StartDatabase
+            | Order::CutDatabase
+            | Order::FreezeDatabase(_) => self.obey_database(order),
         }
         Ok(())
+    }
+
+    fn obey_database(&mut self, order: Order) {
+        let Some(databases) = &mut self.databases else {
+            return;
+        };
+        match order {
+            Order::KillDatabase => databases.kill(),
+            Order::StartDatabase => databases.restart(),
+            Order::FreezeDatabase(frozen) => databases.freeze(frozen),
+            _ => databases.cut(),
+        }
     }
 
     /// Writes into the journal.

@@ -6,14 +6,15 @@
 //! ```
 //!
 //! Four client processes log numbered records through the layer, with a spool, over a bad network, to a daemon whose
-//! store is on a small disk. The last line says what became of the records; the exit code is 1 if one was lost or is
-//! there twice, or anything else was not as promised. The seed fixes what goes wrong and when, not how the processes
-//! run.
+//! store is on a small disk. With `--databases` the daemon writes into SQLite and PostgreSQL, too, and PostgreSQL is
+//! killed (-9), frozen and cut off. The last line says what became of the records; the exit code is 1 if one was lost
+//! or is there twice, or anything else was not as promised. The seed fixes what goes wrong and when, not how the
+//! processes run.
 //!
 //! Read it in this order: `run.rs` (the rounds), `plan.rs` with `random.rs` (what goes wrong), `cluster.rs` (everything
-//! that runs) with `daemon_supervisor.rs`, `children.rs`, `network.rs`, `zmtp.rs`, `disk.rs`, `metrics.rs`; `client.rs`
-//! and `sink.rs` (other processes of this program), `call_journal.rs` (which calls clients made), `checker.rs` with
-//! `seen_set.rs` (what must hold), `report.rs`.
+//! that runs) with `daemon_supervisor.rs`, `children.rs`, `network.rs`, `zmtp.rs`, `disk.rs`, `databases.rs`,
+//! `metrics.rs`; `client.rs` and `sink.rs` (other processes of this program), `call_journal.rs` (which calls clients
+//! made), `checker.rs` with `seen_set.rs` (what must hold), `report.rs`.
 
 mod call_journal;
 mod checker;
@@ -21,6 +22,7 @@ mod children;
 mod client;
 mod cluster;
 mod daemon_supervisor;
+mod databases;
 mod disk;
 mod metrics;
 mod network;

@@ -39,6 +39,10 @@ pub enum Order {
     FreeDisk,
     KillSink,
     SinkAway(bool),
+    KillDatabase,
+    StartDatabase,
+    CutDatabase,
+    FreezeDatabase(bool),
 }
 
 /// An order and its time, from the begin of the round.
@@ -58,6 +62,16 @@ enum Place {
     Network,
     Disk,
     Sink,
+    Database,
+}
+
+/// What can go wrong beside what always can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failing {
+    /// The disk can be filled.
+    pub disk: bool,
+    /// There is a server of a database.
+    pub database: bool,
 }
 
 /// Draws rounds.
@@ -69,14 +83,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// With so many clients, of which `drops` in 100 drop what does not fit. `disk`: it can be filled.
-    pub fn new(seed: u64, clients: usize, drops: u64, disk: bool) -> Plan {
+    /// With so many clients, of which `drops` in 100 drop what does not fit.
+    pub fn new(seed: u64, clients: usize, drops: u64, can_fail: Failing) -> Plan {
         // What is named more often happens more often.
         let mut places = vec![Place::Daemon, Place::Daemon, Place::Sink];
         places.extend([Place::Network; 3]);
         places.extend((0..clients).map(Place::Client));
-        if disk {
+        if can_fail.disk {
             places.push(Place::Disk);
+        }
+        if can_fail.database {
+            places.extend([Place::Database; 4]);
         }
         Plan {
             random: Random::new(seed),
@@ -193,6 +210,14 @@ impl Plan {
                 order: Order::KillSink,
             }],
             Place::Sink => from_to(Order::SinkAway(true), Order::SinkAway(false)),
+            Place::Database => match random.within(0..=3) {
+                0 | 1 => from_to(Order::KillDatabase, Order::StartDatabase),
+                2 => from_to(Order::FreezeDatabase(true), Order::FreezeDatabase(false)),
+                _ => vec![Step {
+                    at,
+                    order: Order::CutDatabase,
+                }],
+            },
         }
     }
 
@@ -274,6 +299,11 @@ impl fmt::Display for Order {
             Order::KillSink => f.write_str("kill sink"),
             Order::SinkAway(true) => f.write_str("sink away"),
             Order::SinkAway(false) => f.write_str("sink back"),
+            Order::KillDatabase => f.write_str("kill database"),
+            Order::StartDatabase => f.write_str("start database"),
+            Order::CutDatabase => f.write_str("cut database"),
+            Order::FreezeDatabase(true) => f.write_str("database frozen"),
+            Order::FreezeDatabase(false) => f.write_str("database goes on"),
         }
     }
 }
@@ -295,10 +325,15 @@ impl fmt::Display for Weather {
 mod tests {
     use super::*;
 
+    const ALL: Failing = Failing {
+        disk: true,
+        database: true,
+    };
+
     #[test]
     fn the_seed_fixes_the_decisions() {
         let rounds = |seed| -> Vec<Vec<Step>> {
-            let mut plan = Plan::new(seed, 4, 30, true);
+            let mut plan = Plan::new(seed, 4, 30, ALL);
             (0..100).map(|_| plan.round()).collect()
         };
         assert_eq!(rounds(1), rounds(1));
@@ -307,10 +342,10 @@ mod tests {
 
     #[test]
     fn after_each_round_everything_is_as_before() {
-        let mut plan = Plan::new(5, 4, 30, true);
+        let mut plan = Plan::new(5, 4, 30, ALL);
         for _ in 0..2000 {
-            let (mut daemon, mut clients, mut fine, mut free, mut sink) =
-                (true, [true; 4], true, true, true);
+            let (mut daemon, mut clients, mut fine, mut free, mut sink, mut database) =
+                (true, [true; 4], true, true, true, true);
             let steps = plan.round();
             assert!(!steps.is_empty());
             for Step { order, .. } in steps {
@@ -327,10 +362,13 @@ mod tests {
                     Order::FillDisk(_) => free = false,
                     Order::FreeDisk => free = true,
                     Order::SinkAway(away) => sink = !away,
-                    Order::Cut | Order::KillSink => {}
+                    Order::KillDatabase => assert!(std::mem::replace(&mut database, false)),
+                    Order::StartDatabase => database = true,
+                    Order::FreezeDatabase(frozen) => database = !frozen,
+                    Order::Cut | Order::KillSink | Order::CutDatabase => {}
                 }
             }
-            assert!(daemon && clients == [true; 4] && fine && free && sink);
+            assert!(daemon && clients == [true; 4] && fine && free && sink && database);
         }
     }
 }

@@ -12,11 +12,20 @@ pub fn line(findings: &Findings, rounds: u64, seed: u64) -> String {
         dropped,
         file_twice,
         sink_twice,
+        databases,
         ..
     } = findings;
+    let rows: Vec<String> = databases
+        .iter()
+        .map(|(name, rows)| format!("{name} {rows}"))
+        .collect();
+    let rows = match rows.is_empty() {
+        true => String::new(),
+        false => format!("databases {{{}}}, ", rows.join(", ")),
+    };
     format!(
         "logged {logged}, stored {stored}, lost {lost}, duplicated {duplicated}, counted-as-dropped {dropped}, \
-         redelivered {{file {file_twice}, sink {sink_twice}}}, rounds {rounds}, seed {seed}"
+         redelivered {{file {file_twice}, sink {sink_twice}}}, {rows}rounds {rounds}, seed {seed}"
     )
 }
 

@@ -7,8 +7,9 @@ use std::time::Instant;
 use super::call_journal::Calls;
 use super::checker::{self, Findings, Stored};
 use super::cluster::Cluster;
+use super::databases::Databases;
 use super::disk::{self, Disk};
-use super::plan::{Order, Plan, Step};
+use super::plan::{Failing, Order, Plan, Step};
 use super::seen_set::SeenSet;
 
 /// So much of the store's disk each round may take, in bytes, and what it has beyond.
@@ -34,6 +35,10 @@ pub struct Options {
     /// So many of 100 client runs have a small ring and drop what does not fit; the others wait.
     #[arg(long, default_value_t = 30)]
     pub drops: u64,
+    /// Write into SQLite and, if DISTLOG_TEST_POSTGRES names the folder of its programs, PostgreSQL, which is killed,
+    /// frozen and cut off, too.
+    #[arg(long)]
+    pub databases: bool,
     /// Where the folder of the run is made; it is removed if all is well.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     pub dir: PathBuf,
@@ -60,13 +65,19 @@ pub fn run(options: &Options) -> io::Result<Findings> {
             eprintln!("the disk will never be full, for it cannot be mounted: {why}")
         })
         .ok();
-    let mut plan = Plan::new(options.seed, options.clients, options.drops, disk.is_some());
+    let databases = options.databases.then(|| Databases::start(folder.path()));
+    let can_fail = Failing {
+        disk: disk.is_some(),
+        database: databases.as_ref().is_some_and(Databases::has_server),
+    };
+    let mut plan = Plan::new(options.seed, options.clients, options.drops, can_fail);
     let mut cluster = Cluster::new(
         folder.path(),
         options.seed,
         options.clients,
         options.threads,
         disk,
+        databases,
     )?;
     cluster.obey(Order::StartDaemon)?;
     for slot in 0..options.clients {
@@ -128,6 +139,9 @@ fn check(cluster: &Cluster, findings: &mut Findings) -> io::Result<()> {
     };
     findings.file_twice = processor(checker::read_lines(&cluster.file()), "file", findings)?;
     findings.sink_twice = processor(checker::read_sinks(&cluster.sink()), "sink", findings)?;
+    for (name, rows) in cluster.rows()? {
+        checker::judge_database(name, &rows, &stored, findings);
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use distlog_proto::ProducerId;
@@ -52,11 +53,20 @@ pub(super) struct Member {
 struct Reading {
     stop: watch::Sender<bool>,
     task: JoinHandle<End>,
+    /// Messages that are not stored yet.
+    pending: Arc<AtomicU64>,
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // How far the group is behind is not known here any more.
+        self.context.metrics.source(&self.name, 0, None);
     }
 }
 
@@ -129,6 +139,7 @@ impl Member {
         }
         self.reap().await?;
         self.say();
+        self.count();
         acted.map_err(|why| {
             format!(
                 "cannot use the key-value bucket {} at {}: {why}{}",
@@ -237,6 +248,7 @@ impl Member {
             Err(LeaseError::Unknown(why)) => return Err(why),
         };
         let (stop, stopped) = watch::channel(false);
+        let pending = Arc::new(AtomicU64::new(0));
         let reader = Reader {
             connection: Arc::clone(&self.connection),
             stream: self.config.stream.clone(),
@@ -246,10 +258,16 @@ impl Member {
             lease,
             intake: self.context.intake.clone(),
             messages: self.messages.clone(),
+            pending: Arc::clone(&pending),
             stop: stopped,
         };
         let task = tokio::spawn(reader.run());
-        self.reading.insert(partition, Reading { stop, task });
+        let reading = Reading {
+            stop,
+            task,
+            pending,
+        };
+        self.reading.insert(partition, reading);
         Ok(())
     }
 
@@ -347,6 +365,14 @@ impl Member {
             self.config.stream
         );
         self.said = mine;
+    }
+
+    /// Tells the metrics how far this daemon is.
+    fn count(&self) {
+        let pending = self.reading.values();
+        let pending = pending.map(|reading| reading.pending.load(Ordering::Relaxed));
+        let metrics = &self.context.metrics;
+        metrics.source(&self.name, self.reading.len(), Some(pending.sum()));
     }
 
     /// Gives everything back and leaves.

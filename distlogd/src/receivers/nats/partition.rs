@@ -4,9 +4,10 @@
 //! is made anew at our place when anything is unusual. What is stored is written into the lease.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_stream::StreamExt;
@@ -30,6 +31,8 @@ const INACTIVE: Duration = Duration::from_secs(30);
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before a consumer is made anew.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// How often the server is asked how far we are behind.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// How long what was read last may take to become durable when the partition is given back.
 const LAST_STORED: Duration = Duration::from_secs(3);
 
@@ -45,6 +48,8 @@ pub(super) struct Reader {
     pub(super) lease: Lease,
     pub(super) intake: Intake,
     pub(super) messages: mpsc::Sender<Message>,
+    /// Messages of the partition that are not stored yet.
+    pub(super) pending: Arc<AtomicU64>,
     /// True when it is to stop.
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -137,6 +142,20 @@ impl Reader {
         };
         let consumer = stream.create_consumer(config).await;
         let consumer = consumer.map_err(|error| Stop::Again(reason(&error)))?;
+        let looked = look(
+            consumer.clone(),
+            Arc::clone(&at.progress),
+            Arc::clone(&self.pending),
+        );
+        tokio::select! {
+            biased;
+            read = self.read(at, &consumer) => read,
+            () = looked => Ok(()),
+        }
+    }
+
+    /// Reads from a consumer until something is unusual.
+    async fn read(&mut self, at: &mut Position, consumer: &PullConsumer) -> Result<(), Stop> {
         // A message that is larger than what is asked for would never come.
         let bytes = PULL_BYTES.max(self.connection.client.server_info().max_payload + 4096);
         let mut expected = 1;
@@ -169,6 +188,7 @@ impl Reader {
                     return Err(Stop::Again("a message was missed".into()));
                 }
                 expected += 1;
+                at.progress.read();
                 let message = Message {
                     progress: Arc::clone(&at.progress),
                     from: at.next,
@@ -222,6 +242,17 @@ impl Reader {
                 "a partition was not given back: {error:?}"
             );
         }
+    }
+}
+
+/// Looks again and again how many messages are not stored yet.
+async fn look(consumer: PullConsumer, progress: Arc<Progress>, pending: Arc<AtomicU64>) {
+    loop {
+        // One that is not answered is asked again.
+        if let Ok(info) = consumer.get_info().await {
+            pending.store(info.num_pending + progress.waiting(), Ordering::Relaxed);
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 

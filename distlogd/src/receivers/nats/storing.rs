@@ -19,6 +19,8 @@ pub(super) struct Progress {
     pub(super) stream: ProducerId,
     /// All before it is durable, or never will be.
     durable: AtomicU64,
+    /// Messages that were read and are not durable yet.
+    waiting: AtomicU64,
     /// The store stands elsewhere.
     gap: AtomicBool,
 }
@@ -28,6 +30,7 @@ impl Progress {
         Progress {
             stream,
             durable: AtomicU64::new(next),
+            waiting: AtomicU64::new(0),
             gap: AtomicBool::new(false),
         }
     }
@@ -37,12 +40,23 @@ impl Progress {
         self.durable.load(Ordering::Acquire)
     }
 
+    /// A message was read, which [`store`] is about to get.
+    pub(super) fn read(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Messages that were read and are not durable yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Whether the store stands elsewhere, and is to be asked where.
     pub(super) fn has_gap(&self) -> bool {
         self.gap.load(Ordering::Acquire)
     }
 
     fn settle(&self, to: u64, stored: Stored) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         match stored {
             Stored::Durable => _ = self.durable.fetch_max(to, Ordering::AcqRel),
             Stored::Gap { .. } | Stored::Refused => self.gap.store(true, Ordering::Release),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{CLIENT, Client, DISTLOGD, count, metric};
 
 /// ClickHouse, in a process of its own.
-struct ClickHouse {
+pub(crate) struct ClickHouse {
     folder: PathBuf,
     address: String,
     password: String,
@@ -17,7 +17,8 @@ struct ClickHouse {
 }
 
 impl ClickHouse {
-    fn start(folder: &Path, password: &str) -> ClickHouse {
+    /// In a new folder within this one. Its user is `leo`.
+    pub(crate) fn start(folder: &Path, password: &str) -> ClickHouse {
         let folder = folder.join("clickhouse");
         std::fs::create_dir(&folder).unwrap();
         let process = ClickHouse::spawn(&folder, "0", password);
@@ -58,7 +59,12 @@ impl ClickHouse {
         self.wait_until_ready();
     }
 
-    fn ask(&self, sql: &str) -> Result<String, String> {
+    /// `host:port` of it.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn ask(&self, sql: &str) -> Result<String, String> {
         let agent = ureq::Agent::config_builder().http_status_as_error(false);
         let agent: ureq::Agent = agent.build().into();
         let request = agent.post(format!("http://{}/", self.address));

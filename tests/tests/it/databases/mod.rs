@@ -1,8 +1,9 @@
 //! Processors for databases: what is there is what the store has, each record once, whatever is killed meanwhile.
 
-mod clickhouse;
+pub(crate) mod clickhouse;
 mod http;
-mod nats;
+pub(crate) mod nats;
+mod nats_access;
 mod postgres;
 mod sqlite;
 

@@ -36,20 +36,21 @@ rules: [{{ to: [all] }}]",
     start(folder, name, &config)
 }
 
-fn start(folder: &Path, name: &str, config: &str) -> Daemon {
+pub(super) fn start(folder: &Path, name: &str, config: &str) -> Daemon {
     let own = folder.join(name);
     std::fs::create_dir_all(&own).unwrap();
     Daemon::start(DISTLOGD, &[], &own, config)
 }
 
 /// A program that runs tasks, as many as it is told.
-struct Load {
+pub(crate) struct Load {
     program: Process,
     tasks: u64,
 }
 
 impl Load {
-    fn start(agents: &[&Daemon]) -> Load {
+    /// It sends to the first of these daemons that answers.
+    pub(crate) fn start(agents: &[&Daemon]) -> Load {
         let sessions: Vec<&str> = agents.iter().map(|agent| agent.session()).collect();
         let mut command = Command::new(CLIENT);
         command
@@ -62,7 +63,8 @@ impl Load {
         }
     }
 
-    fn run(&mut self, tasks: u64) {
+    /// Runs so many more.
+    pub(crate) fn run(&mut self, tasks: u64) {
         self.program.say(&tasks.to_string());
         self.tasks += tasks;
         let done = format!("{} 0", self.tasks);
@@ -70,8 +72,13 @@ impl Load {
             .expect_stdout("its tasks", |line| (line == done).then_some(()));
     }
 
+    /// How many it has run.
+    pub(super) fn tasks(&self) -> u64 {
+        self.tasks
+    }
+
     /// Waits until the agents have all.
-    fn arrive(&mut self) {
+    pub(crate) fn arrive(&mut self) {
         let before = self.program.stdout().len();
         self.program.say("arrive");
         eventually("all at the agents", || {
@@ -107,7 +114,7 @@ fn keys(daemon: &Daemon) -> HashMap<Key, usize> {
 
 /// Waits until the agents have three records of each task, and the hubs what the agents have and nothing else. No hub
 /// has a record twice; gives how many are in several hubs.
-fn compare(tasks: u64, agents: &[&Daemon], hubs: &[&Daemon]) -> usize {
+pub(super) fn compare(tasks: u64, agents: &[&Daemon], hubs: &[&Daemon]) -> usize {
     let (found, all) = arrived(tasks, agents, hubs);
     for (hub, found) in hubs.iter().zip(&found) {
         let twice = found.values().filter(|count| **count > 1).count();
@@ -293,7 +300,7 @@ const RIGHTS: &str = "authorization { users: [
 ";
 
 /// Waits until a daemon has said something so often. It never says a password.
-fn said(daemon: &mut Daemon, part: &str, count: usize) {
+pub(super) fn said(daemon: &mut Daemon, part: &str, count: usize) {
     eventually(part, || {
         let lines = daemon.process().stderr();
         let found = lines.iter().filter(|line| line.contains(part)).count();

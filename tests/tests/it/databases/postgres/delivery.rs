@@ -2,9 +2,8 @@
 
 use std::process::Command;
 
-use distlog_testkit::{Daemon, Postgres, Process, eventually};
+use distlog_testkit::{Daemon, Postgres, Process, Proxy, eventually};
 
-use super::proxy::Proxy;
 use super::{DISTLOGD, compare, config, daemon, settled};
 use crate::sessions::Client;
 

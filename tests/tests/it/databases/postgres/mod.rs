@@ -2,7 +2,6 @@
 
 mod delivery;
 mod hostile;
-mod proxy;
 mod server_down;
 mod tables;
 mod tls;

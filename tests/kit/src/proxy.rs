@@ -1,18 +1,22 @@
-//! The network between daemon and server: it can be cut.
+//! The network between a daemon and a server: it can be cut.
 
 use std::io::copy;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// A TCP proxy. It runs as long as the test's process.
-pub(super) struct Proxy {
+#[derive(Debug)]
+pub struct Proxy {
     at: String,
     open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
     /// Leads to a port on this machine.
-    pub(super) fn start(port: u16) -> Proxy {
+    ///
+    /// # Panics
+    /// If the system gives no port.
+    pub fn start(port: u16) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap().to_string();
         let open = Arc::new(Mutex::new(Vec::new()));
@@ -37,12 +41,15 @@ impl Proxy {
     }
 
     /// `host:port` of it.
-    pub(super) fn at(&self) -> &str {
+    pub fn at(&self) -> &str {
         &self.at
     }
 
     /// Cuts all connections, in the middle of whatever is said; says how many there were.
-    pub(super) fn cut(&self) -> usize {
+    ///
+    /// # Panics
+    /// If one of its threads did.
+    pub fn cut(&self) -> usize {
         let streams: Vec<TcpStream> = self.open.lock().unwrap().drain(..).collect();
         for stream in &streams {
             let _ = stream.shutdown(Shutdown::Both);
