@@ -14,8 +14,10 @@ const CONFIGURATIONS: &[&str] = &[
     "nats/agent.yaml",
     "nats/hub-clickhouse.yaml",
     "nats/hub-postgres.yaml",
+    "nats/view.yaml",
     "kubernetes/single/distlogd.yaml",
     "kubernetes/base/config-agent.yaml",
+    "kubernetes/base/config-view.yaml",
     "kubernetes/overlays/clickhouse/config-hub.yaml",
     "kubernetes/overlays/postgres/config-hub.yaml",
 ];

@@ -12,7 +12,7 @@ const ROOTS: [&str; 3] = ["single", "overlays/postgres", "overlays/clickhouse"];
 /// The oldest and the newest version that it is checked with.
 const VERSIONS: [&str; 2] = ["1.31.0", "1.37.0"];
 /// Secrets that whoever deploys makes, as docs/deployments.md says.
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "agent-nkey",
     "clients",
     "database",
@@ -20,6 +20,7 @@ const SECRETS: [&str; 7] = [
     "keys",
     "nats-users",
     "tokens",
+    "view",
 ];
 /// The user of the container, as `packaging/Containerfile` has it.
 const USER: u64 = 65532;
@@ -107,8 +108,9 @@ fn what_is_deployed_fits_together() {
         let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
         let maps: Vec<String> = of("ConfigMap").into_iter().map(name).collect();
         let services = of("Service");
-        let sets = of("StatefulSet");
+        let mut sets = of("StatefulSet");
         assert!(!sets.is_empty());
+        sets.extend(of("Deployment"));
         for object in &objects {
             let place = if object["kind"] == "Namespace" {
                 &object["metadata"]["name"]
@@ -123,11 +125,12 @@ fn what_is_deployed_fits_together() {
                 &set["spec"]["template"]["metadata"]["labels"],
             );
             let what = format!("{root}: {}", name(set));
-            let serving = set["spec"]["serviceName"].as_str().unwrap();
-            assert!(
-                services.iter().any(|service| name(service) == serving),
-                "{what}"
-            );
+            if let Some(serving) = set["spec"]["serviceName"].as_str() {
+                assert!(
+                    services.iter().any(|service| name(service) == serving),
+                    "{what}"
+                );
+            }
             let budgets = of("PodDisruptionBudget");
             let budgets = budgets
                 .iter()

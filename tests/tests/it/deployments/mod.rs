@@ -46,6 +46,13 @@ fn service(daemon: &Daemon, name: &str, next: Option<&str>) -> (Process, String)
     (service, address)
 }
 
+/// The tree of a request that crossed two services is drawn whole, and in order.
+fn whole(tree: &str) {
+    let order = ["front was asked", "front asks", "back was asked"];
+    let place = |text: &&str| tree.find(*text).unwrap_or_else(|| panic!("{text}: {tree}"));
+    assert!(order.iter().map(place).is_sorted(), "{tree}");
+}
+
 fn ask(address: &str, expected: &str) {
     let mut answer = ureq::get(address).call().unwrap();
     assert_eq!(answer.body_mut().read_to_string().unwrap(), expected);

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use distlog_testkit::{Daemon, Nats, Postgres, eventually};
+use std::process::Command;
 
-use super::{Secrets, adapted, ask, service, start};
+use distlog_testkit::{Daemon, Nats, Postgres, Process, eventually};
+use serde_json::Value;
+
+use super::{DISTLOGD, Secrets, adapted, ask, service, start, whole};
 use crate::databases::clickhouse::ClickHouse;
 use crate::databases::nats::Load;
 use crate::databases::{Key, difference, stored};
@@ -184,6 +187,45 @@ fn two_agents_three_servers_and_two_hubs_write_each_record_once_into_postgresql(
          FROM distlog.tasks t WHERE service IN ('front', 'back') GROUP BY trace_id",
     );
     assert_eq!(trees, ["front ok, front ok, back ok|2"; 3].join("\n"));
+    shown(
+        folder,
+        &format!(
+            "postgres://reader:hunter2@127.0.0.1:{}/site",
+            postgres.port()
+        ),
+    );
+}
+
+/// The page and the commands show what crossed machines as one tree: `deploy/nats/view.yaml`, with TLS and tokens.
+fn shown(folder: &Path, from: &str) {
+    let secrets = Secrets::new(&folder.join("view-etc"));
+    let etc = secrets.folder().to_str().unwrap();
+    let changes = [("0.0.0.0:5080", "127.0.0.1:0"), ("/etc/distlog", etc)];
+    let file = folder.join("view.yaml");
+    std::fs::write(&file, adapted("nats/view.yaml", &changes)).unwrap();
+    let mut command = Command::new("env");
+    command.args([&secrets.environment(), &format!("DISTLOGD_FROM={from}")]);
+    let mut view = Process::start(command.args([DISTLOGD, "view", "--config"]).arg(&file));
+    let http = view.expect_stderr("a running view", |line| {
+        line.trim()
+            .strip_prefix("http ")
+            .map(|url| url.trim().to_owned())
+    });
+    assert!(http.starts_with("https://"), "{http}");
+    let tasks = secrets
+        .ask(&http, &["tasks", "--service", "front", "--json"])
+        .unwrap();
+    let tasks: Vec<Value> = tasks
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(tasks.len(), 3, "{tasks:#?}");
+    for task in tasks {
+        let tree = secrets
+            .ask(&http, &["tree", task["id"].as_str().unwrap()])
+            .unwrap();
+        whole(&tree);
+    }
 }
 
 #[test]
