@@ -20,6 +20,8 @@ use super::{metrics, sink};
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks at everything.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Between two looks at how far the processors are.
+const CATCH_UP_INTERVAL: Duration = Duration::from_millis(100);
 /// Of the store's file system, kept free by the daemon, in bytes.
 const RESERVE: u64 = 4 << 20;
 
@@ -340,15 +342,33 @@ processors:
         self.stop_daemon()?;
         self.drain()?;
         self.obey(Order::StartDaemon)?;
-        self.wait("the processors", |cluster| {
-            let text = cluster
-                .daemon
-                .http()
-                .and_then(|http| metrics::read(http).ok());
-            let lag = text.map(|text| metrics::values(&text, "distlogd_processor_lag_records"));
-            lag.is_some_and(|lag| !lag.is_empty() && lag.iter().all(|lag| *lag == 0))
-        })?;
+        self.catch_up()?;
         self.stop_daemon()
+    }
+
+    /// Waits until the processors have everything, however long that takes, as long as they get on.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let mut least = u64::MAX;
+        while least > 0 {
+            let mut now = least;
+            let got_on = self.wait("progress of the processors", |cluster| {
+                now = cluster.lag().unwrap_or(u64::MAX);
+                now < least
+            })?;
+            if !got_on {
+                break;
+            }
+            least = now;
+            std::thread::sleep(CATCH_UP_INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// How many records the processors have not got yet, all together, if a daemon is ready to tell.
+    fn lag(&self) -> Option<u64> {
+        let text = metrics::read(self.daemon.http()?).ok()?;
+        let lag = metrics::values(&text, "distlogd_processor_lag_records");
+        (!lag.is_empty()).then(|| lag.iter().sum())
     }
 
     fn stop_daemon(&mut self) -> io::Result<()> {

@@ -12,29 +12,32 @@ use serde_json::{Value, json};
 
 use super::nats::{Load, compare, said, start};
 
+const STREAM: &str = "distlog";
+
 /// An agent's configuration; `access` are keys of the processor.
-fn agent(url: &str, access: &str) -> String {
+fn agent(url: &str, stream: &str, access: &str) -> String {
     format!(
         "processors:
-  hub: {{ nats: {{ url: '{url}', stream: distlog, partitions: 8, {access} }} }}
+  hub: {{ nats: {{ url: '{url}', stream: {stream}, partitions: 8, {access} }} }}
   all: {{ file: {{ path: all.jsonl }} }}
 rules: [{{ to: [hub, all] }}]"
     )
 }
 
 /// A hub's configuration.
-fn hub(url: &str, access: &str) -> String {
+fn hub(url: &str, stream: &str, access: &str) -> String {
     format!(
-        "sources: {{ hub: {{ nats: {{ url: '{url}', stream: distlog, group: hub, lease: 2s, {access} }} }} }}
+        "sources: {{ hub: {{ nats: {{ url: '{url}', stream: {stream}, group: hub, lease: 2s, {access} }} }} }}
 processors: {{ all: {{ file: {{ path: all.jsonl }} }} }}
 rules: [{{ to: [all] }}]"
     )
 }
 
-/// Records come through, from an agent to a hub.
-fn come_through(folder: &Path, url: &str, of_agent: &str, of_hub: &str) {
-    let agent = start(folder, "agent", &agent(url, of_agent));
-    let hub = start(folder, "hub", &hub(url, of_hub));
+/// Records come through a stream, from an agent to a hub.
+fn come_through(folder: &Path, url: &str, stream: &str, of_agent: &str, of_hub: &str) {
+    let own = folder.join(stream);
+    let agent = start(&own, "agent", &agent(url, stream, of_agent));
+    let hub = start(&own, "hub", &hub(url, stream, of_hub));
     let mut load = Load::start(&[&agent]);
     load.run(500);
     load.arrive();
@@ -44,8 +47,8 @@ fn come_through(folder: &Path, url: &str, of_agent: &str, of_hub: &str) {
 /// Agent and hub are refused, and each says once why: both reasons have this part.
 fn refused(folder: &Path, name: &str, url: &str, access: &str, reason: &str) {
     let own = folder.join(name);
-    let mut agent = start(&own, "agent", &agent(url, access));
-    let mut hub = start(&own, "hub", &hub(url, access));
+    let mut agent = start(&own, "agent", &agent(url, STREAM, access));
+    let mut hub = start(&own, "hub", &hub(url, STREAM, access));
     for daemon in [&mut agent, &mut hub] {
         said(daemon, reason, 1);
     }
@@ -112,7 +115,7 @@ fn tls_and_certificates_of_clients_are_as_the_configuration_says() {
     };
     let url = format!("tls://{}", nats.address(0));
     let right = tls("server-ca.pem", "client");
-    come_through(folder, &url, &right, &right);
+    come_through(folder, &url, STREAM, &right, &right);
     let at = format!("cannot connect to NATS at {}", nats.address(0));
     // A server that nobody we trust has signed; none or another certificate of ours.
     refused(folder, "a", &url, &tls("other-ca.pem", "client"), &at);
@@ -120,8 +123,7 @@ fn tls_and_certificates_of_clients_are_as_the_configuration_says() {
     refused(folder, "c", &url, &tls("server-ca.pem", "other"), &at);
     // The server wants TLS, also where the address does not say so.
     let plain = format!("nats://{}", nats.address(0));
-    let again = folder.join("again");
-    come_through(&again, &plain, &right, &right);
+    come_through(folder, &plain, "other", &right, &right);
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn a_key_that_the_server_knows_opens_it_and_no_other() {
         ),
     );
     let url = format!("nats://{}", nats.address(0));
-    come_through(folder, &url, &agent.1, &hub.1);
+    come_through(folder, &url, STREAM, &agent.1, &hub.1);
     let file = folder.join("stranger.nk");
     let reason = format!("refuses the key of {}", file.display());
     refused(folder, "stranger", &url, &stranger.1, &reason);
@@ -244,7 +246,7 @@ fn credentials_of_an_operator_s_account_open_the_server_and_no_others() {
     );
     let url = format!("nats://{}", nats.address(0));
     let [agent, hub] = ["agent", "hub"].map(|name| credentials(folder, &logs, name));
-    come_through(folder, &url, &agent, &hub);
+    come_through(folder, &url, STREAM, &agent, &hub);
     let other = credentials(folder, &stranger, "stranger");
     let reason = format!(
         "refuses the credentials of {}",
@@ -269,13 +271,13 @@ fn a_hub_says_how_far_it_is_behind() {
     let folder = folder.path();
     let nats = Nats::start(folder, 1, "");
     let url = format!("nats://{}", nats.address(0));
-    let agent = start(folder, "agent", &agent(&url, ""));
+    let agent = start(folder, "agent", &agent(&url, STREAM, ""));
     let behind = |hub: &Daemon| {
         let figure = |name: &str| hub.metric(&format!("distlogd_source_{name}{{source=\"hub\"}}"));
         (figure("partitions"), figure("pending_messages"))
     };
     // Its store takes nothing: no disk has so much room.
-    let stuck = format!("store: {{ reserve: 1000TiB }}\n{}", hub(&url, ""));
+    let stuck = format!("store: {{ reserve: 1000TiB }}\n{}", hub(&url, STREAM, ""));
     let mut stuck = start(folder, "hub", &stuck);
     let mut load = Load::start(&[&agent]);
     for _ in 0..5 {
@@ -293,7 +295,7 @@ fn a_hub_says_how_far_it_is_behind() {
         other => Err(other),
     });
     stuck.kill();
-    let hub = start(folder, "hub", &hub(&url, ""));
+    let hub = start(folder, "hub", &hub(&url, STREAM, ""));
     assert_eq!(compare(load.tasks(), &[&agent], &[&hub]), 0);
     eventually("a hub that is not behind", || match behind(&hub) {
         (8.0, 0.0) => Ok(()),

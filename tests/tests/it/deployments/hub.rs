@@ -101,7 +101,7 @@ fn a_hub_has_each_record_of_its_agents_once_and_shows_requests_whole() {
 fn found(hub: &Daemon, secrets: &Secrets) -> Result<Vec<(Key, String)>, String> {
     // One answer has ten thousand records at most.
     let mut lines = String::new();
-    for kind in ["begin", "event", "end"] {
+    for kind in ["begin", "event", "bind", "end"] {
         let filter = format!("service != 'distlogd' && kind == '{kind}'");
         let find = ["find", "--json", "-n", "10000", "--filter", &filter];
         lines += &secrets.ask(hub.http(), &find)?;
