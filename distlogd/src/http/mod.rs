@@ -75,7 +75,7 @@ use crate::listen::{Bound, Guard};
 use crate::query::Engine;
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
-use distlog_store::Reader;
+use crate::storage::Storage;
 
 /// Tails that are followed at once, a thread for each.
 const MAX_TAILS: usize = 128;
@@ -91,9 +91,9 @@ const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the handlers see.
 #[derive(Clone)]
 pub struct Views {
-    /// The store.
-    pub reader: Reader,
-    /// Answers queries over the store.
+    /// Where records lie.
+    pub storage: Arc<dyn Storage>,
+    /// Answers queries over them.
     pub engine: Engine,
     /// What is being deleted.
     pub deletions: Arc<Deletions>,
@@ -108,10 +108,10 @@ pub struct Views {
 impl Views {
     /// Of what these services stored.
     fn limited(&self, services: &Services) -> Views {
-        let reader = self.reader.showing(services.show());
+        let storage = self.storage.showing(services);
         Views {
-            engine: self.engine.over(reader.clone()),
-            reader,
+            engine: self.engine.over(Arc::clone(&storage)),
+            storage,
             only: Some(services.clone()),
             ..self.clone()
         }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::escape::{lines, one_line, put_cut};
 use crate::listen::Refused;
 use crate::query::QueryError;
-use distlog_store::ReadError;
+use crate::storage::StorageError;
 
 /// The media type of a problem.
 pub(super) const PROBLEM: &str = "application/problem+json";
@@ -159,14 +159,14 @@ impl From<QueryError> for Problem {
             QueryError::Slow => StatusCode::UNPROCESSABLE_ENTITY,
             QueryError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             QueryError::Thread(_) => StatusCode::SERVICE_UNAVAILABLE,
-            QueryError::Store(_) | QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            QueryError::Storage(_) | QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Problem::new(status, error)
     }
 }
 
-impl From<ReadError> for Problem {
-    fn from(error: ReadError) -> Problem {
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Problem {
         Problem::failed(error)
     }
 }

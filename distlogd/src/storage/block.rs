@@ -1,0 +1,70 @@
+//! A piece of all records, which is read as a whole.
+
+use std::ops::Range;
+
+use distlog_store::{Block as StoreBlock, BlockBuffer, BlockSummary, Selection};
+
+use super::StorageError;
+
+/// A piece of all records. Blocks are read in any order, by many threads at once.
+#[derive(Clone)]
+pub enum Block {
+    /// Of the store of this daemon.
+    Store(StoreBlock),
+}
+
+impl Block {
+    /// The positions of its records.
+    pub fn positions(&self) -> Range<u64> {
+        match self {
+            Block::Store(block) => block.numbers(),
+        }
+    }
+
+    /// What is known of it without reading it.
+    pub fn summary(&self) -> Option<&BlockSummary> {
+        match self {
+            Block::Store(block) => block.summary(),
+        }
+    }
+
+    /// Whether what is known of it is true of all its records.
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Block::Store(block) => block.is_whole(),
+        }
+    }
+
+    /// Whether a record in it may have all of these words, which are in lowercase.
+    ///
+    /// # Errors
+    /// As [`Block::read`].
+    pub fn may_hold<'w>(
+        &self,
+        words: impl IntoIterator<Item = &'w str>,
+    ) -> Result<bool, StorageError> {
+        match self {
+            Block::Store(block) => Ok(block.may_hold(words)?),
+        }
+    }
+
+    /// Reads what is wanted of it into the buffer, part by part, and hands over each part, until `take` gives false.
+    /// Records beyond what is wanted may be there, too.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(
+        &self,
+        wanted: &Selection<'_>,
+        buffer: &mut BlockBuffer,
+        mut take: impl FnMut(&BlockBuffer) -> bool,
+    ) -> Result<(), StorageError> {
+        match self {
+            Block::Store(block) => {
+                block.read(wanted, buffer)?;
+                take(buffer);
+                Ok(())
+            }
+        }
+    }
+}
