@@ -12,7 +12,7 @@ use super::only::Only;
 use super::phrase::Phrase;
 use super::scan::Place;
 use super::time::is_within;
-use crate::storage::Scope;
+use crate::storage::{Numbering, Scope};
 
 /// However a task ends.
 const ANY_END: [Outcome; 6] = [
@@ -72,6 +72,16 @@ impl Filter {
             severity: self.least_severity(),
             words: self.words().map(str::to_owned).collect(),
         }
+    }
+
+    /// The same for records of a storage that numbers them so.
+    pub(super) fn numbered(mut self, numbering: Numbering) -> Filter {
+        if numbering == Numbering::Time {
+            let times = std::mem::replace(&mut self.window.numbers, Window::ALL.numbers);
+            self.from = self.from.max(times.start);
+            self.to = self.to.min(times.end);
+        }
+        self
     }
 
     /// The parts of records that it looks at.

@@ -141,6 +141,7 @@ impl Engine {
         new: impl Fn() -> C,
     ) -> Result<Running<C>, QueryError> {
         let blocks = self.storage.blocks(&filter.scope())?;
+        let filter = filter.numbered(self.storage.numbering());
         let collectors = (0..self.pool.threads()).map(|_| new()).collect();
         let deadline = Instant::now() + timeout.min(MAX_TIMEOUT);
         let (scan, running) = Scan::new(blocks, filter, collectors, deadline, counters);

@@ -187,7 +187,6 @@ impl<C: Collect> Scan<C> {
         counters: Arc<Counters>,
     ) -> (Arc<Scan<C>>, Running<C>) {
         let mut newest = 0;
-        let known = |block: &Block| block.summary().map_or(u64::MAX, |known| *known.times.end());
         counters
             .of
             .fetch_add(blocks.len() as u64, Ordering::Relaxed);
@@ -209,7 +208,7 @@ impl<C: Collect> Scan<C> {
             newest: blocks
                 .iter()
                 .map(|block| {
-                    newest = known(block).max(newest);
+                    newest = block.newest_time().max(newest);
                     newest
                 })
                 .collect(),

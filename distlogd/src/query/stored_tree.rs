@@ -36,12 +36,14 @@ pub fn stored_tree(
     let mut builder = Builder::new(id);
     let mut reader = storage.trace_reader(id.trace_id());
     let mut kept = Kept::default();
-    let mut goes_on = None;
+    let (mut goes_on, mut position) = (None, None);
     reader.each_batch(from..end, &mut |batch| {
-        if builder.weight() > TREE_BYTES {
+        // Batches of one position stay together.
+        if builder.weight() > TREE_BYTES && position != Some(batch.position) {
             goes_on = Some(batch.position);
             return false;
         }
+        position = Some(batch.position);
         let number = kept.add(batch.first, batch.bytes);
         for (at, record) in batch.parsed.placed_records() {
             // Batches were checked when they came in.

@@ -5,12 +5,15 @@ use std::ops::Range;
 use distlog_store::{Block as StoreBlock, BlockBuffer, BlockSummary, Selection};
 
 use super::StorageError;
+use super::slice::Slice;
 
 /// A piece of all records. Blocks are read in any order, by many threads at once.
 #[derive(Clone)]
 pub enum Block {
     /// Of the store of this daemon.
     Store(StoreBlock),
+    /// Of a database.
+    Slice(Slice),
 }
 
 impl Block {
@@ -18,6 +21,7 @@ impl Block {
     pub fn positions(&self) -> Range<u64> {
         match self {
             Block::Store(block) => block.numbers(),
+            Block::Slice(slice) => slice.positions(),
         }
     }
 
@@ -25,6 +29,15 @@ impl Block {
     pub fn summary(&self) -> Option<&BlockSummary> {
         match self {
             Block::Store(block) => block.summary(),
+            Block::Slice(_) => None,
+        }
+    }
+
+    /// No record in it is newer, in ns since the epoch; `u64::MAX` where nothing is known.
+    pub fn newest_time(&self) -> u64 {
+        match self {
+            Block::Store(_) => self.summary().map_or(u64::MAX, |known| *known.times.end()),
+            Block::Slice(slice) => slice.newest_time(),
         }
     }
 
@@ -32,6 +45,7 @@ impl Block {
     pub fn is_whole(&self) -> bool {
         match self {
             Block::Store(block) => block.is_whole(),
+            Block::Slice(_) => false,
         }
     }
 
@@ -45,6 +59,8 @@ impl Block {
     ) -> Result<bool, StorageError> {
         match self {
             Block::Store(block) => Ok(block.may_hold(words)?),
+            // The database was told the words.
+            Block::Slice(_) => Ok(true),
         }
     }
 
@@ -65,6 +81,7 @@ impl Block {
                 take(buffer);
                 Ok(())
             }
+            Block::Slice(slice) => slice.read(wanted, buffer, &mut take),
         }
     }
 }

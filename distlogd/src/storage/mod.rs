@@ -1,14 +1,21 @@
 //! Where records lie, as those see it who show them: the query engine and the HTTP server.
 //!
-//! The trait [`Storage`] is all they know. `local.rs` is the store of this daemon. What a query reads is a list of
-//! blocks (`block.rs`), whatever these are made of; `error.rs` says why something cannot be read.
+//! The trait [`Storage`] is all they know. `local.rs` is the store of this daemon, `view.rs` with `view_trace.rs` a
+//! database that others fill (`database/`). What a query reads is a list of blocks (`block.rs`): those of the store, or
+//! slices of time (`slice.rs`), whose rows become encoded batches (`encoder.rs`). `error.rs` says why something cannot
+//! be read.
 //!
 //! A *position* is where the records of a storage go on: each has one, and those that come later have no lower ones, as
 //! far as the storage can tell ([`Numbering`]). Cursors and windows name positions.
 
 mod block;
+pub mod database;
+mod encoder;
 mod error;
 mod local;
+mod slice;
+mod view;
+mod view_trace;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,6 +26,7 @@ use distlog_store::Reader;
 pub use block::Block;
 pub use error::StorageError;
 pub use local::LocalStorage;
+pub use view::View;
 
 use crate::access::Services;
 
@@ -44,6 +52,9 @@ impl Place {
 pub enum Numbering {
     /// Records are numbered as they come: the position of a record is its number.
     Arrival,
+    /// Nobody knows when records came: the position of a record is its time. Its number only tells it from others of
+    /// that time.
+    Time,
 }
 
 impl Numbering {
@@ -51,6 +62,7 @@ impl Numbering {
     pub fn numbers_before(self, end: u64) -> u64 {
         match self {
             Numbering::Arrival => end,
+            Numbering::Time => u64::MAX,
         }
     }
 }
@@ -76,7 +88,7 @@ pub struct Scope {
 /// A batch of a trace. It may hold records of other traces, too.
 #[derive(Debug, Clone, Copy)]
 pub struct TraceBatch<'b> {
-    /// The position from which on the trace has this batch and all behind it.
+    /// The position from which on the trace has this batch and all behind it. Several may have the same.
     pub position: u64,
     /// The number of its first record; those of the others follow.
     pub first: u64,
