@@ -72,6 +72,7 @@ mod rpc;
 mod self_telemetry;
 mod shutdown;
 mod status;
+mod storage;
 mod supervisor;
 #[cfg(feature = "tls")]
 mod tls_error;
