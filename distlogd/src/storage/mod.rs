@@ -9,6 +9,7 @@
 //! far as the storage can tell ([`Numbering`]). Cursors and windows name positions.
 
 mod block;
+#[allow(dead_code)] // ClickHouse and PostgreSQL use it, too.
 pub mod database;
 mod encoder;
 mod error;

@@ -14,7 +14,7 @@ mod error;
 mod open;
 mod processor;
 mod retention;
-mod schema;
+pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 mod write;

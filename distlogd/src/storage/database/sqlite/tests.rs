@@ -1,0 +1,1 @@
+//! Files that the processor writes, read meanwhile.
