@@ -226,8 +226,8 @@ impl Daemon {
             let status = Sources {
                 reader: reader.clone(),
                 intake,
-                metrics,
-                rejected: context.rejected,
+                metrics: metrics.clone(),
+                rejected: Arc::clone(&context.rejected),
                 drops: context.drops,
                 liveness: context.liveness,
                 producers,
@@ -244,8 +244,11 @@ impl Daemon {
             let views = Views {
                 storage,
                 engine,
-                deletions,
-                status: Arc::new(status),
+                deletions: Some(deletions),
+                status: Arc::new(move |producers| Ok(status.read(producers))),
+                rejected: context.rejected,
+                counted: metrics,
+                viewed: None,
                 registry: Arc::new(registry),
                 only: None,
             };

@@ -79,7 +79,7 @@ impl Held {
         Ok(Held {
             end: positions.end,
             first: positions.start,
-            deletions: views.deletions.asked(),
+            deletions: views.deletions.as_ref().map_or(0, |all| all.asked()),
         })
     }
 

@@ -149,17 +149,18 @@ pub(super) fn quoted(text: &str) -> String {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Problem {
-        let status = match &error {
+        let status = match error {
             QueryError::Parameter {
                 parameter,
                 found,
                 expected,
-            } => return Problem::parameter(parameter, found, expected.as_str()),
+            } => return Problem::parameter(parameter, found, expected),
             QueryError::Request(_) => StatusCode::BAD_REQUEST,
             QueryError::Slow => StatusCode::UNPROCESSABLE_ENTITY,
             QueryError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             QueryError::Thread(_) => StatusCode::SERVICE_UNAVAILABLE,
-            QueryError::Storage(_) | QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            QueryError::Storage(error) => return error.into(),
+            QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Problem::new(status, error)
     }
@@ -167,7 +168,10 @@ impl From<QueryError> for Problem {
 
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Problem {
-        Problem::failed(error)
+        match error {
+            StorageError::Store(_) => Problem::failed(error),
+            StorageError::Database(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error),
+        }
     }
 }
 

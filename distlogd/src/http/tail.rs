@@ -115,7 +115,7 @@ pub(super) const TAIL: Endpoint = Endpoint {
         about: "One record an event, as a JSON object or, with `format=text`, as text.",
         schema: answers::event,
     }],
-    problems: &[],
+    problems: &[StatusCode::NOT_IMPLEMENTED],
     answer: |ask| Box::pin(tail(ask)),
 };
 

@@ -43,6 +43,8 @@ mod time;
 mod trace_search;
 mod trace_spans;
 mod trace_summary;
+#[cfg(test)]
+mod view_tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

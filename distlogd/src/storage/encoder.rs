@@ -134,8 +134,7 @@ mod tests {
             source: Source {
                 producer: ProducerId::from_bytes([producer; 16]),
                 ..Source::default()
-            }
-            .into(),
+            },
             ..Record::default()
         }
     }

@@ -132,7 +132,7 @@ impl Storage for View {
         positions: Range<u64>,
         take: &mut dyn FnMut(TraceBatch<'_>) -> bool,
     ) -> Result<(), StorageError> {
-        ViewTrace::new(self.clone(), trace).read(positions, None, take)
+        ViewTrace::new(self.clone(), trace).each(positions, take)
     }
 
     fn trace_reader(&self, trace: TraceId) -> Box<dyn TraceReader> {

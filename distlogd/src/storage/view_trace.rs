@@ -13,6 +13,9 @@ use super::{StorageError, TraceBatch, TraceReader};
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
+/// Numbers begin at the time in units of 2 to the power of this ns, about a microsecond: numbers of programs that know
+/// but floating-point ones, as browsers, hold them.
+const NUMBER_BITS: u32 = 10;
 
 /// Batches that are read together: those of all sources in a time.
 struct Group {
@@ -45,8 +48,17 @@ impl ViewTrace {
         }
     }
 
+    /// Hands over the batches of these times.
+    pub(super) fn each(
+        &self,
+        times: Range<u64>,
+        take: &mut dyn FnMut(TraceBatch<'_>) -> bool,
+    ) -> Result<(), StorageError> {
+        self.read(times, None, take)
+    }
+
     /// Hands over the batches of these times, group by group; where `groups` is given, it is noted what they have.
-    pub(super) fn read(
+    fn read(
         &self,
         times: Range<u64>,
         mut groups: Option<&mut Vec<Group>>,
@@ -130,7 +142,7 @@ impl Reading {
             let Ok(parsed) = BatchRef::parse(&batch.bytes) else {
                 continue;
             };
-            let first = self.next.max(self.times.start);
+            let first = self.next.max(self.times.start >> NUMBER_BITS);
             self.next = first + batch.places.len() as u64;
             batches.push((first, hash_of(&batch.bytes)));
             more = take(TraceBatch {

@@ -9,15 +9,15 @@ use serde_json::Value;
 use super::{CLIENT, Client, DISTLOGD, count, metric};
 
 /// ClickHouse, in a process of its own.
-struct ClickHouse {
+pub(super) struct ClickHouse {
     folder: PathBuf,
-    address: String,
+    pub(super) address: String,
     password: String,
     process: Process,
 }
 
 impl ClickHouse {
-    fn start(folder: &Path, password: &str) -> ClickHouse {
+    pub(super) fn start(folder: &Path, password: &str) -> ClickHouse {
         let folder = folder.join("clickhouse");
         std::fs::create_dir(&folder).unwrap();
         let process = ClickHouse::spawn(&folder, "0", password);

@@ -5,6 +5,7 @@ mod http;
 mod nats;
 mod postgres;
 mod sqlite;
+mod view;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
