@@ -8,16 +8,16 @@
 //! are there. A record that comes again is found by its key, so what was committed without our knowing is not there
 //! twice. Nothing is retried here: the worker presents again from the last flush what was not committed.
 
-mod config;
-mod connection;
+pub(crate) mod config;
+pub(crate) mod connection;
 mod copy;
-mod day;
+pub(crate) mod day;
 mod fault;
 mod partitions;
-mod schema;
-mod text;
+pub(crate) mod schema;
+pub(crate) mod text;
 mod tls;
-mod url;
+pub(crate) mod url;
 mod writer;
 
 use std::collections::BTreeSet;

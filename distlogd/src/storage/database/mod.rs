@@ -16,6 +16,8 @@ mod conditions;
 mod error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(any(feature = "clickhouse", feature = "postgres", feature = "sqlite", test))]
 mod restore;
 #[cfg(any(feature = "clickhouse", feature = "postgres", feature = "sqlite", test))]
@@ -119,6 +121,8 @@ pub fn open(from: &str, runtime: &Handle) -> Result<Arc<dyn Database>, DatabaseE
         Engine::Sqlite => Ok(Arc::new(sqlite::Sqlite::open(
             url::sqlite_path(from)?.as_ref(),
         )?)),
+        #[cfg(feature = "postgres")]
+        Engine::Postgres => Ok(Arc::new(postgres::Postgres::open(from, runtime)?)),
         #[allow(unreachable_patterns)] // Where all are built in.
         engine => Err(DatabaseError::NotBuilt {
             engine: engine.name(),
