@@ -8,8 +8,8 @@
 
 mod client;
 mod column;
-mod config;
-mod exception;
+pub(crate) mod config;
+pub(crate) mod exception;
 mod row;
 mod schema;
 #[cfg(test)]
