@@ -44,11 +44,20 @@ const MAX_ROWS_BYTES: usize = 4 << 20;
 /// # Errors
 /// None.
 pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
-    Ok(Box::new(Postgres {
+    Ok(writing(config, start.runtime, start.shutdown))
+}
+
+/// One that writes to this database.
+pub(crate) fn writing(
+    config: &Config,
+    runtime: &Handle,
+    shutdown: &Shutdown,
+) -> Box<dyn Processor> {
+    Box::new(Postgres {
         link: Link {
             config: config.clone(),
-            runtime: start.runtime.clone(),
-            shutdown: start.shutdown.clone(),
+            runtime: runtime.clone(),
+            shutdown: shutdown.clone(),
             partitions: Partitions::new(&config.schema, config.keep, config.timeout),
             writer: None,
         },
@@ -56,7 +65,7 @@ pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Err
         tasks: Rows::default(),
         days: BTreeSet::new(),
         scratch: Scratch::default(),
-    }))
+    })
 }
 
 /// The processor. Made by [`open`].

@@ -1,5 +1,8 @@
 //! Records to fill databases with, and whether a database gives what was written.
 
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
     BatchRef, Callsite, ErrorInfo, Kind, Map, Otlp, Outcome, ProducerId, Record, RecordRef,
@@ -11,8 +14,11 @@ use distlog_store::{Rows, any_text, is_word, words};
 use super::{Ask, Database, time_of};
 use crate::processor::Processor;
 
-/// 2025-11-23.
-pub(super) const START: u64 = 1_763_871_098_123_456_789;
+/// When the first record was logged: some days ago, so that each day has a partition.
+pub(super) static START: LazyLock<u64> = LazyLock::new(|| {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    (since.as_secs() - 3 * 86_400) * SECOND + 123_456_789
+});
 const SECOND: u64 = 1_000_000_000;
 
 /// The trace of every tenth task.
@@ -74,9 +80,9 @@ fn record(number: u64) -> Record {
         // Four each at the same time, and three in the same microsecond.
         time: match number {
             7 => 0,
-            _ => START + number / 1000 * 86_400 * SECOND + number / 4 * 300,
+            _ => *START + number / 1000 * 86_400 * SECOND + number / 4 * 300,
         },
-        observed_time: START + number,
+        observed_time: *START + number,
         message: format!("handle Größe {number}"),
         task: (number % 11 > 0 || kind != Kind::Event).then(|| Task {
             flags: 1,
@@ -235,10 +241,10 @@ impl Written {
         let two = ["größe".to_owned(), "17".to_owned()];
         let user = ["leo".to_owned()];
         let none = ["nowhere_to_be_found".to_owned()];
-        let middle = START + 86_400 * SECOND + 1250 / 4 * 300;
+        let middle = *START + 86_400 * SECOND + 1250 / 4 * 300;
         for ask in [
             Ask {
-                times: START..middle,
+                times: *START..middle,
                 ..Ask::ALL
             },
             Ask {
@@ -263,7 +269,7 @@ impl Written {
             },
             Ask {
                 services: &odd,
-                times: START..middle,
+                times: *START..middle,
                 ..Ask::ALL
             },
             Ask {
@@ -281,7 +287,7 @@ impl Written {
             Ask {
                 rows: Rows::TasksOf(&traces),
                 services: &shop,
-                times: START..middle,
+                times: *START..middle,
                 ..Ask::ALL
             },
             Ask {
@@ -325,7 +331,7 @@ impl Written {
 
     /// Slices are without gaps, and what they have is all.
     fn compare_slices(&self, database: &dyn Database, traces: &[TraceId]) {
-        let range = START..START + 3 * 86_400 * SECOND;
+        let range = *START..*START + 3 * 86_400 * SECOND;
         for ask in [
             Ask::ALL,
             Ask {
