@@ -11,17 +11,26 @@
 //! **Time.** Rows lie by the column `time`: when it happened or, where the record says no time, when it was observed
 //! ([`time_of`]). The column holds at most `i64::MAX`; what says a later time lies there.
 
+#[cfg(feature = "clickhouse")]
+mod clickhouse;
 #[cfg(any(feature = "clickhouse", feature = "postgres", feature = "sqlite", test))]
 mod conditions;
 mod error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(any(feature = "clickhouse", feature = "postgres", feature = "sqlite", test))]
 mod restore;
 #[cfg(any(feature = "clickhouse", feature = "postgres", feature = "sqlite", test))]
 mod slice;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(all(
+    test,
+    any(feature = "clickhouse", feature = "postgres", feature = "sqlite")
+))]
+mod test_records;
 #[cfg(any(feature = "clickhouse", feature = "postgres", feature = "sqlite", test))]
 mod texts;
 mod url;
@@ -119,6 +128,10 @@ pub fn open(from: &str, runtime: &Handle) -> Result<Arc<dyn Database>, DatabaseE
         Engine::Sqlite => Ok(Arc::new(sqlite::Sqlite::open(
             url::sqlite_path(from)?.as_ref(),
         )?)),
+        #[cfg(feature = "postgres")]
+        Engine::Postgres => Ok(Arc::new(postgres::Postgres::open(from, runtime)?)),
+        #[cfg(feature = "clickhouse")]
+        Engine::ClickHouse => Ok(Arc::new(clickhouse::ClickHouse::open(from, runtime)?)),
         #[allow(unreachable_patterns)] // Where all are built in.
         engine => Err(DatabaseError::NotBuilt {
             engine: engine.name(),
