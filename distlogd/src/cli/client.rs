@@ -6,6 +6,8 @@ use distlog_proto::TaskId;
 use http::{Method, StatusCode};
 
 use super::agent::{agent, in_words};
+pub(super) use super::answer::Error;
+use super::answer::Reply;
 use super::direct;
 use super::output::tell;
 use super::{DaemonArgs, FAILED, LookArgs, NOTHING, WRONG};
@@ -13,33 +15,6 @@ use crate::http::NOTHING_AT;
 
 /// A longer problem is cut, in bytes.
 const MAX_PROBLEM: u64 = 1 << 20;
-
-/// Why nothing came.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error(
-        "cannot reach distlogd at {url}: {reason}; is it running? (--url names another address)"
-    )]
-    Unreachable { url: String, reason: String },
-    #[error("no distlogd answers at {url}: {why} (--url names another address)")]
-    Stranger { url: String, why: String },
-    /// An argument is wrong.
-    #[error("{0}")]
-    Wrong(String),
-    #[error("{0}")]
-    Refused(String),
-    /// Nothing was found, and not all was looked at.
-    #[error("{0}")]
-    Incomplete(String),
-    #[error("{0}")]
-    NotFound(String),
-    #[error("the daemon's answer cannot be read: {0}")]
-    Answer(String),
-    #[error("the connection to the daemon broke off: {0}")]
-    BrokenOff(io::Error),
-    #[error("cannot write: {0}")]
-    Output(io::Error),
-}
 
 pub(super) fn tree(
     daemon: &DaemonArgs,
@@ -223,14 +198,6 @@ fn is_private(url: &str) -> bool {
 #[derive(serde::Deserialize)]
 struct Problem {
     detail: String,
-}
-
-/// What was answered.
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    /// A page for people is of another server.
-    pub(super) is_page: bool,
-    pub(super) body: Box<dyn io::Read>,
 }
 
 fn ask(

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use http::{Method, StatusCode};
 
-use super::client::{Error, Reply};
+use super::answer::{Error, Reply};
 use crate::daemon::Runtime;
 use crate::view;
 

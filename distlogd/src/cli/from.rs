@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::client::Error;
+use super::answer::Error;
 
 /// Which database.
 #[derive(Debug, Args)]

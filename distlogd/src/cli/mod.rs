@@ -8,6 +8,7 @@
 //! `client.rs` asks it by `direct.rs`. `table.rs` aligns columns. `output.rs` is how all of them speak.
 
 mod agent;
+mod answer;
 mod check;
 mod client;
 mod delete;

@@ -1,5 +1,5 @@
-//! Trees out of what is stored, however large: a tree holds places of records, and of the records themselves only some MiB
-//! are in memory at once.
+//! Trees out of what is stored, however large: a tree holds places of records, and of the records themselves only some
+//! MiB are in memory at once.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;

@@ -65,12 +65,12 @@ impl View {
         }
     }
 
-    pub(super) fn database(&self) -> &dyn Database {
-        &*self.database
+    fn trace(&self, trace: TraceId) -> ViewTrace {
+        ViewTrace::new(Arc::clone(&self.database), self.whole(), trace)
     }
 
     /// Which services are asked for, and what is seen.
-    pub(super) fn whole(&self) -> Arc<Narrow> {
+    fn whole(&self) -> Arc<Narrow> {
         // Without a scope something is always seen.
         Arc::new(self.narrow(None).unwrap_or(Narrow {
             services: Vec::new(),
@@ -132,11 +132,11 @@ impl Storage for View {
         positions: Range<u64>,
         take: &mut dyn FnMut(TraceBatch<'_>) -> bool,
     ) -> Result<(), StorageError> {
-        ViewTrace::new(self.clone(), trace).each(positions, take)
+        self.trace(trace).each(positions, take)
     }
 
     fn trace_reader(&self, trace: TraceId) -> Box<dyn TraceReader> {
-        Box::new(ViewTrace::new(self.clone(), trace))
+        Box::new(self.trace(trace))
     }
 
     fn record_reader(&self) -> Box<dyn RecordReader> {

@@ -2,13 +2,14 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::sync::Arc;
 
 use distlog_proto::{BatchRef, Record, TraceId};
 use distlog_store::Rows;
 
-use super::database::{Ask, time_of};
+use super::database::{Ask, Database, time_of};
 use super::encoder::{Encoder, number_of};
-use super::view::View;
+use super::slice::Narrow;
 use super::{StorageError, TraceBatch, TraceReader};
 
 /// Read at once, in bytes.
@@ -28,7 +29,8 @@ struct Group {
 
 /// Reads the batches of a trace.
 pub(super) struct ViewTrace {
-    view: View,
+    database: Arc<dyn Database>,
+    narrow: Arc<Narrow>,
     trace: TraceId,
     groups: Vec<Group>,
 }
@@ -40,9 +42,14 @@ fn hash_of(bytes: &[u8]) -> u64 {
 }
 
 impl ViewTrace {
-    pub(super) fn new(view: View, trace: TraceId) -> ViewTrace {
+    pub(super) fn new(
+        database: Arc<dyn Database>,
+        narrow: Arc<Narrow>,
+        trace: TraceId,
+    ) -> ViewTrace {
         ViewTrace {
-            view,
+            database,
+            narrow,
             trace,
             groups: Vec::new(),
         }
@@ -92,16 +99,16 @@ impl ViewTrace {
         times: Range<u64>,
         take: &mut dyn FnMut(&Record) -> bool,
     ) -> Result<(), StorageError> {
-        let narrow = self.view.whole();
         let traces = [self.trace];
         let ask = Ask {
             times,
-            services: &narrow.services,
+            services: &self.narrow.services,
             rows: Rows::OfTraces(&traces),
             ..Ask::ALL
         };
-        let database = self.view.database();
-        database.records(&ask, &mut |record| !narrow.sees(&record) || take(&record))?;
+        let sees = |record: &Record| self.narrow.sees(record);
+        self.database
+            .records(&ask, &mut |record| !sees(&record) || take(&record))?;
         Ok(())
     }
 }
