@@ -29,8 +29,8 @@ pub(super) struct Credentials {
     pub(super) password: Option<String>,
 }
 
-/// Reads `clickhouse://USER:PASSWORD@HOST:PORT/DATABASE`. `clickhouses` and `https` are by TLS, `?ca=FILE&cert=FILE&key=FILE`
-/// names certificates.
+/// Reads `clickhouse://USER:PASSWORD@HOST:PORT/DATABASE`. `clickhouses` and `https` are by TLS,
+/// `?ca=FILE&cert=FILE&key=FILE` names certificates.
 ///
 /// # Errors
 /// If it is none.
