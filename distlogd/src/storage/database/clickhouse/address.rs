@@ -72,7 +72,7 @@ pub(super) fn address(from: &str, other: Credentials) -> Result<Address, Databas
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
-    let Ok(url) = format!("{scheme}://{host}").parse() else {
+    let Ok(url) = format!("{scheme}://{host}").parse::<Url>() else {
         return wrong("is not understood");
     };
     let (user, password) = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
