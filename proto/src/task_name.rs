@@ -1,7 +1,7 @@
 //! What a task is called.
 
-/// The name of a task: its own one, else its template unless nothing but placeholders is in it, then the function or the
-/// target. What came without any of these is named by its message.
+/// The name of a task: its own one, else its template unless nothing but placeholders is in it, then the function or
+/// the target. What came without any of these is named by its message.
 pub(crate) fn task_name<'t>(
     name: &'t str,
     template: &'t str,

@@ -116,8 +116,8 @@ pub fn time_of(record: &Record) -> u64 {
     time.min(i64::MAX.cast_unsigned())
 }
 
-/// Opens the database that a text names, as `sqlite:logs.db`, `postgres://host/logs` or `clickhouse://host/distlog`, and
-/// looks whether it is one of ours.
+/// Opens the database that a text names, as `sqlite:logs.db`, `postgres://host/logs` or `clickhouse://host/distlog`,
+/// and looks whether it is one of ours.
 ///
 /// # Errors
 /// If the text names none, it cannot be reached, or is none that can be read.

@@ -18,6 +18,7 @@ pub(super) fn cut(times: &Range<u64>, mut at: Vec<u64>) -> Vec<Range<u64>> {
 }
 
 /// Rows that are spread evenly over times.
+#[cfg(any(feature = "clickhouse", feature = "postgres", test))]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Spread {
     pub(super) times: Range<u64>,
@@ -25,6 +26,7 @@ pub(super) struct Spread {
 }
 
 /// Cuts a range in which rows are spread so, where about `rows` lie in each slice. `spreads` may overlap.
+#[cfg(any(feature = "clickhouse", feature = "postgres", test))]
 pub(super) fn cut_spreads(times: &Range<u64>, spreads: &[Spread], rows: u64) -> Vec<Range<u64>> {
     let within = |spread: &Spread| {
         let start = spread.times.start.max(times.start);
@@ -64,6 +66,7 @@ pub(super) fn cut_spreads(times: &Range<u64>, spreads: &[Spread], rows: u64) -> 
 }
 
 /// How many rows of a spread lie in a range.
+#[cfg(any(feature = "clickhouse", feature = "postgres", test))]
 fn share(spread: &Spread, times: &Range<u64>) -> f64 {
     let start = spread.times.start.max(times.start);
     let end = spread.times.end.min(times.end);

@@ -176,7 +176,7 @@ fn line(record: &Record) -> serde_json::Value {
 /// Whether a record is asked for.
 fn is_asked(ask: &Ask<'_>, record: &Record) -> bool {
     let service = match record.source.service.as_str() {
-        "" => &record.source.process_name,
+        "" => record.source.process_name.as_str(),
         service => service,
     };
     let is_bound = matches!(record.kind, Kind::Begin | Kind::End);
@@ -192,7 +192,7 @@ fn is_asked(ask: &Ask<'_>, record: &Record) -> bool {
         })
     };
     ask.times.contains(&time_of(record))
-        && (ask.services.is_empty() || ask.services.contains(service))
+        && (ask.services.is_empty() || ask.services.iter().any(|asked| asked == service))
         && record.callsite.severity >= ask.severity
         && match ask.rows {
             Rows::All => true,
@@ -304,7 +304,12 @@ impl Written {
             assert_eq!(found, self.keys(&ask), "{ask:?}");
         }
         // Words narrow by parts of them, in any column that has texts.
-        for (words, most) in [(&one[..], 60), (&two, 400), (&user, 3000), (&none, 0)] {
+        for (words, most) in [
+            (&one[..], 60),
+            (&two[..], 400),
+            (&user[..], 3000),
+            (&none[..], 0),
+        ] {
             let ask = Ask { words, ..Ask::ALL };
             let found: Vec<_> = pages(database, &ask).iter().map(key).collect();
             let expected = self.keys(&ask);

@@ -49,6 +49,7 @@ pub(super) fn engine(from: &str) -> Result<Engine, DatabaseError> {
 }
 
 /// The file of `sqlite:FILE`; `sqlite://FILE` is the same.
+#[cfg(any(feature = "sqlite", test))]
 pub(super) fn sqlite_path(from: &str) -> Result<&str, DatabaseError> {
     let path = from.strip_prefix("sqlite:").unwrap_or(from);
     match path.strip_prefix("//").unwrap_or(path) {

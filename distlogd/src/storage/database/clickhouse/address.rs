@@ -29,8 +29,8 @@ pub(super) struct Credentials {
     pub(super) password: Option<String>,
 }
 
-/// Reads `clickhouse://USER:PASSWORD@HOST:PORT/DATABASE`. `clickhouses` and `https` are by TLS, `?ca=FILE&cert=FILE&key=FILE`
-/// names certificates.
+/// Reads `clickhouse://USER:PASSWORD@HOST:PORT/DATABASE`. `clickhouses` and `https` are by TLS,
+/// `?ca=FILE&cert=FILE&key=FILE` names certificates.
 ///
 /// # Errors
 /// If it is none.
@@ -72,7 +72,7 @@ pub(super) fn address(from: &str, other: Credentials) -> Result<Address, Databas
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
-    let Ok(url) = format!("{scheme}://{host}").parse() else {
+    let Ok(url) = format!("{scheme}://{host}").parse::<Url>() else {
         return wrong("is not understood");
     };
     let (user, password) = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {

@@ -90,7 +90,7 @@ impl Client {
             let value = utf8_percent_encode(&escaped, NON_ALPHANUMERIC);
             parameters.push_str(&format!("&param_{name}={value}"));
         }
-        let uri = self.url.with("", Some(&parameters));
+        let uri = self.url.with("", Some(parameters.as_str()));
         let uri = uri.map_err(|error| self.unavailable(error))?;
         let body = Bytes::from(query.sql.clone());
         let answer = self.client.post(&uri, None, body, most).await;

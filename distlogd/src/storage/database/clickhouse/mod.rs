@@ -2,8 +2,8 @@
 //!
 //! Read it in this order: `address.rs`, `query.rs` (what is asked as SQL), `client.rs`, `rows.rs` (its answers).
 //!
-//! Rows come in pages, each a query that begins where the last one ended. A row that was inserted twice and is not merged
-//! yet stands beside itself in an answer, and is handed over once.
+//! Rows come in pages, each a query that begins where the last one ended. A row that was inserted twice and is not
+//! merged yet stands beside itself in an answer, and is handed over once.
 
 mod address;
 mod client;

@@ -1,4 +1,5 @@
-//! What is asked, as SQL. Texts of users are parameters of the query; what else stands in it are numbers and hex digits.
+//! What is asked, as SQL. Texts of users are parameters of the query; what else stands in it are numbers and hex
+//! digits.
 //!
 //! The key begins with `ServiceName` and `TimestampTime`, to the second, and parts are by its day, so both are in the
 //! conditions. A `DateTime` ends in 2106: what says a later time has another one there, and is found only where no

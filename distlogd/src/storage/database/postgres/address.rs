@@ -35,8 +35,8 @@ pub(super) fn config(from: &str, password: Option<&str>) -> Result<Config, Datab
         true => base.to_owned(),
         false => format!("{base}?{}", options.join("&")),
     };
-    let mut url: Url = text
-        .parse()
+    let mut url = text
+        .parse::<Url>()
         .map_err(|error| DatabaseError::Url(format!("{error}")))?;
     if let Some(password) = password {
         url.or_password(password);

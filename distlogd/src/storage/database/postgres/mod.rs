@@ -106,7 +106,7 @@ impl Postgres {
             let connection = Connection::open(&self.config).await?;
             connection.run("setting up", READ_ONLY).await?;
             let version = schema::version(&connection, &self.config.schema).await?;
-            Ok((connection, version))
+            Ok::<_, Error>((connection, version))
         };
         let (connection, version) = opened.await.map_err(|error| self.unavailable(error))?;
         self.check(version)?;
@@ -168,7 +168,7 @@ impl Postgres {
         const DOING: &str = "reading records";
         let transaction = connection.client.build_transaction().read_only(true);
         let transaction = self.step(DOING, transaction.start()).await?;
-        let binding = transaction.bind(&query.sql, &query.parameters());
+        let binding = transaction.bind(query.sql.as_str(), &query.parameters());
         let portal = self.step(DOING, binding).await?;
         loop {
             let asking = transaction.query_portal_raw(&portal, PORTION);
