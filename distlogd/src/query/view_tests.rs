@@ -332,9 +332,10 @@ fn the_same_tasks_are_listed() {
             let limit = both.rng.usize(1..30);
             both.same(|storage| {
                 let engine = Engine::new(Arc::clone(storage));
+                let counters = Arc::default();
                 let (mut all, mut cursor) = (Vec::new(), None);
                 loop {
-                    let page = engine.tasks(ask.clone(), cursor, limit, LONG, &Arc::default());
+                    let page = engine.tasks(ask.clone(), cursor, limit, LONG, &counters);
                     let page = block_on(page).unwrap();
                     all.extend(page.items);
                     cursor = page.next;
@@ -355,7 +356,8 @@ fn the_same_problems_and_counts_are_told() {
             let filter = both.filter();
             both.same(|storage| {
                 let engine = Engine::new(Arc::clone(storage));
-                let page = engine.problems(filter.clone(), None, 1000, LONG, &Arc::default());
+                let counters = Arc::default();
+                let page = engine.problems(filter.clone(), None, 1000, LONG, &counters);
                 block_on(page).unwrap().items
             });
             both.same(|storage| {
