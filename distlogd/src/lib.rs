@@ -33,7 +33,8 @@
 //! 5. `processors/`: the destinations, one file or folder each.
 //! 6. `tracker/`: which tasks are open, and which are lost.
 //! 7. `tree/` and `lookup.rs`: from the records of a trace to its tree; `http/` shows it and the live tail.
-//! 8. `query/`: everything else that is asked about stored records. `deletions.rs` has records forgotten.
+//! 8. `storage/`: where records lie that are shown, the store or a database (`view.rs`); `query/`: everything else that
+//!    is asked about them. `deletions.rs` has records forgotten.
 //!
 //! Around it: `access/` (who may do what), `config/` (what the YAML file says), `yaml/` (how it is read), `listen/`
 //! (addresses, and which web pages may ask), `daemon/` (opens and closes everything in order, by `shutdown.rs`),
@@ -72,12 +73,14 @@ mod rpc;
 mod self_telemetry;
 mod shutdown;
 mod status;
+mod storage;
 mod supervisor;
 #[cfg(feature = "tls")]
 mod tls_error;
 mod tracker;
 mod tree;
 mod values;
+mod view;
 mod worker;
 mod yaml;
 

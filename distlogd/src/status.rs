@@ -17,6 +17,7 @@ use crate::receiver::Endpoint;
 use crate::self_telemetry::{
     Metrics, ProducerDrops, Progress, RejectedInput, Report, TimedError, reports,
 };
+use crate::storage::StorageError;
 use crate::tracker::{Producer, Producers};
 
 /// How the daemon does. All counts are since it started.
@@ -44,6 +45,9 @@ pub struct Status {
     pub more_producers: usize,
     /// What is kept.
     pub store: StoreStatus,
+    /// The database that is viewed; `null`: this is a daemon.
+    #[serde(default)]
+    pub view: Option<ViewStatus>,
     /// What is being deleted.
     #[serde(default)]
     pub deletions: Vec<Deletion>,
@@ -113,8 +117,23 @@ pub struct ProducerStatus {
     pub dropped: BTreeMap<String, u64>,
 }
 
-/// What is kept.
+/// A database that is viewed, which daemons fill. What a daemon has beside (receivers, processors, producers, a store)
+/// is empty then.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ViewStatus {
+    /// Which it is, as `PostgreSQL at db.example:5432/logs, schema distlog`.
+    pub database: String,
+    /// Time of its oldest record, in ns since the epoch; `null`: it is empty.
+    pub oldest_ns: Option<u64>,
+    /// Time of its newest record, in ns since the epoch.
+    pub newest_ns: Option<u64>,
+}
+
+/// How it does, with at most so many producers.
+pub type StatusFn = Arc<dyn Fn(usize) -> Result<Status, StorageError> + Send + Sync>;
+
+/// What is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StoreStatus {
     /// Its directory.
     pub path: String,
@@ -190,6 +209,7 @@ impl Sources {
             more_producers: known - newest.len(),
             producers: newest.iter().map(|one| self.producer(one, time)).collect(),
             store: self.store(),
+            view: None,
             deletions: self.deletions.pending(),
             reports: reports(),
         }

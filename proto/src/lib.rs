@@ -28,6 +28,7 @@ mod record;
 pub mod session;
 mod severity;
 mod task_id;
+mod task_name;
 mod topic;
 pub mod trace_context;
 mod value;

@@ -3,6 +3,7 @@
 use crate::id::{ProducerId, SpanId, TraceId};
 use crate::severity::Severity;
 use crate::task_id::TaskId;
+use crate::task_name::task_name;
 use crate::value::{Map, Value};
 
 /// Declares an enum whose variants have numbers on the wire.
@@ -223,6 +224,20 @@ pub struct Record {
     /// Number of the level at its origin where the severity does not tell it: a level of Python's `logging` or, by
     /// OTLP, a severity number beyond 24 or below 0. 0: it follows from the severity.
     pub level: i64,
+}
+
+impl Record {
+    /// The name of the task that begins or ends here: see [`RecordRef::task_name`](crate::RecordRef::task_name).
+    pub fn task_name(&self) -> &str {
+        let site = &self.callsite;
+        task_name(
+            &self.name,
+            &site.template,
+            &site.function,
+            &site.target,
+            &self.message,
+        )
+    }
 }
 
 /// Who logged: one run of one process.

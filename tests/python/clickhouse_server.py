@@ -1,7 +1,8 @@
 """ClickHouse's HTTP interface around its engine in this process (`chdb`): `clickhouse_server.py FOLDER PORT [PASSWORD]`.
 
-It answers what the processor `clickhouse` asks: queries in the address or the body, the rows of an insert in the body, settings as
-parameters, `X-ClickHouse-Exception-Code`. With PASSWORD, requests need the user `leo` and that. Queries run one by one.
+It answers what the processor `clickhouse` and `distlogd view` ask: queries in the address or the body, the rows of an insert in the
+body, settings and parameters of queries (`param_NAME`), `X-ClickHouse-Exception-Code`. With PASSWORD, requests need the user `leo`
+and that. Queries run one by one.
 """
 
 import gzip
@@ -52,15 +53,16 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             insert = re.fullmatch(r"(INSERT INTO \S+ \(.*\)) FORMAT (\w+)", parameters.get("query", ""), re.S)
             if not insert:
-                return self.ask(parameters.get("query") or body.decode())
+                given = {name.removeprefix("param_"): v for name, v in parameters.items() if name.startswith("param_")}
+                return self.ask(parameters.get("query") or body.decode(), given)
             rows = os.path.join(FOLDER, "rows")
             with open(rows, "wb") as file:
                 file.write(body)
             return self.ask(f"{insert[1]} FROM INFILE '{rows}' SETTINGS {settings} FORMAT {insert[2]}")
 
-    def ask(self, sql):
+    def ask(self, sql, given=None):
         try:
-            return self.server.session.query(sql, "TSV").bytes()
+            return self.server.session.query(sql, "TSV", params=given or {}).bytes()
         except Exception as error:
             code = re.search(r"Code: (\d+)", str(error))
             raise Failed(int(code[1]) if code else 1002, str(error)) from error

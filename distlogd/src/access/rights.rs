@@ -67,8 +67,7 @@ impl Services {
         Services(names.into())
     }
 
-    #[cfg(test)]
-    pub(super) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.0
     }
 
@@ -84,12 +83,17 @@ impl Services {
         // Valid when it was stored.
         BatchRef::parse(batch).is_ok_and(|batch| {
             let source = batch.source();
-            let name = match source.service {
-                "" => source.process_name,
-                service => service,
-            };
-            self.0.iter().any(|service| service == name)
+            self.have(source.service, source.process_name)
         })
+    }
+
+    /// Whether records of a service, or of a process that names none, are of them.
+    pub(crate) fn have(&self, service: &str, process_name: &str) -> bool {
+        let name = match service {
+            "" => process_name,
+            service => service,
+        };
+        self.0.iter().any(|service| service == name)
     }
 }
 

@@ -5,7 +5,7 @@ use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
 use super::DaemonArgs;
-use super::client::Error;
+use super::answer::Error;
 
 type Builder = ConfigBuilder<AgentScope>;
 

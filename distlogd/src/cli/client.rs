@@ -1,41 +1,20 @@
 //! Commands that ask a running daemon over HTTP.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
 
 use distlog_proto::TaskId;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::agent::{agent, in_words};
+pub(super) use super::answer::Error;
+use super::answer::Reply;
+use super::direct;
 use super::output::tell;
 use super::{DaemonArgs, FAILED, LookArgs, NOTHING, WRONG};
 use crate::http::NOTHING_AT;
 
-/// Why nothing came.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error(
-        "cannot reach distlogd at {url}: {reason}; is it running? (--url names another address)"
-    )]
-    Unreachable { url: String, reason: String },
-    #[error("no distlogd answers at {url}: {why} (--url names another address)")]
-    Stranger { url: String, why: String },
-    /// An argument is wrong.
-    #[error("{0}")]
-    Wrong(String),
-    #[error("{0}")]
-    Refused(String),
-    /// Nothing was found, and not all was looked at.
-    #[error("{0}")]
-    Incomplete(String),
-    #[error("{0}")]
-    NotFound(String),
-    #[error("the daemon's answer cannot be read: {0}")]
-    Answer(String),
-    #[error("the connection to the daemon broke off: {0}")]
-    BrokenOff(io::Error),
-    #[error("cannot write: {0}")]
-    Output(io::Error),
-}
+/// A longer problem is cut, in bytes.
+const MAX_PROBLEM: u64 = 1 << 20;
 
 pub(super) fn tree(
     daemon: &DaemonArgs,
@@ -111,7 +90,7 @@ pub(super) fn get(
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<impl io::Read + use<>, Error> {
-    ask(ureq::Agent::get, daemon, path, (query, "*/*"))
+    ask(Method::GET, daemon, path, (query, "*/*"))
 }
 
 /// Has the daemon delete something; its answer in JSON.
@@ -120,7 +99,7 @@ pub(super) fn delete<T: serde::de::DeserializeOwned>(
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<T, Error> {
-    let body = ask(ureq::Agent::delete, daemon, path, (query, "*/*"))?;
+    let body = ask(Method::DELETE, daemon, path, (query, "*/*"))?;
     serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))
 }
 
@@ -134,12 +113,7 @@ pub(super) fn get_lines(
         .iter()
         .map(|(name, value)| (*name, &**value))
         .collect();
-    ask(
-        ureq::Agent::get,
-        daemon,
-        path,
-        (&query, "application/x-ndjson"),
-    )
+    ask(Method::GET, daemon, path, (&query, "application/x-ndjson"))
 }
 
 /// Parameters of the API that the command line calls otherwise.
@@ -227,35 +201,65 @@ struct Problem {
 }
 
 fn ask(
-    method: fn(&ureq::Agent, String) -> ureq::RequestBuilder<ureq::typestate::WithoutBody>,
+    method: Method,
     daemon: &DaemonArgs,
     path: &str,
-    (query, accept): (&[(&str, &str)], &str),
-) -> Result<impl io::Read + use<>, Error> {
-    let url = daemon.url.trim_end_matches('/');
+    asked: (&[(&str, &str)], &str),
+) -> Result<Box<dyn io::Read>, Error> {
+    if let Some(from) = daemon.from.url()? {
+        let reply = direct::ask(&from, method, path, asked)?;
+        return answer(reply, "the database", true);
+    }
     let token = token(daemon)?;
+    let reply = ask_daemon(method, daemon, token.as_deref(), path, asked)?;
+    answer(reply, daemon.url.trim_end_matches('/'), token.is_some())
+}
+
+fn ask_daemon(
+    method: Method,
+    daemon: &DaemonArgs,
+    token: Option<&str>,
+    path: &str,
+    (query, accept): (&[(&str, &str)], &str),
+) -> Result<Reply, Error> {
+    let url = daemon.url.trim_end_matches('/');
     let agent = agent(daemon)?;
-    let mut request = method(&agent, format!("{url}{path}")).header("accept", accept);
-    if let Some(token) = &token {
+    let address = format!("{url}{path}");
+    let mut request = match method {
+        Method::DELETE => agent.delete(address),
+        _ => agent.get(address),
+    };
+    request = request.header("accept", accept);
+    if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
     for (name, value) in query {
         request = request.query(name, value);
     }
-    let unreachable = |reason: String| Error::Unreachable {
+    let response = request.call().map_err(|error| Error::Unreachable {
         url: url.to_owned(),
-        reason,
-    };
-    let mut response = request
-        .call()
-        .map_err(|error| unreachable(in_words(&error)))?;
-    let status = response.status();
-    // A page for people is of another server.
-    let is_page = response.body().mime_type() == Some("text/html");
+        reason: in_words(&error),
+    })?;
+    Ok(Reply {
+        status: response.status(),
+        is_page: response.body().mime_type() == Some("text/html"),
+        body: Box::new(response.into_body().into_reader()),
+    })
+}
+
+/// The body of an answer, or why it is none; `knows` says whether a token was shown.
+fn answer(reply: Reply, url: &str, knows: bool) -> Result<Box<dyn io::Read>, Error> {
+    let Reply {
+        status,
+        is_page,
+        mut body,
+    } = reply;
     if status.is_success() && !is_page {
-        return Ok(response.into_body().into_reader());
+        return Ok(body);
     }
-    let why = response.body_mut().read_to_string().unwrap_or_default();
+    let mut why = String::new();
+    // What is no text is of a stranger.
+    let _ = body.by_ref().take(MAX_PROBLEM).read_to_string(&mut why);
     let why = match serde_json::from_str::<Problem>(&why) {
         Ok(problem) if !problem.detail.starts_with(NOTHING_AT) => problem.detail,
         found => {
@@ -270,7 +274,7 @@ fn ask(
     Err(match status {
         StatusCode::NOT_FOUND => Error::NotFound(why),
         StatusCode::BAD_REQUEST => Error::Wrong(with_flags(&why)),
-        StatusCode::UNAUTHORIZED if token.is_none() => Error::Wrong(
+        StatusCode::UNAUTHORIZED if !knows => Error::Wrong(
             "the daemon asks for a token: `--token-file FILE` or the variable DISTLOGD_TOKEN has one, and `distlogd token \
              new NAME --may read` makes one"
                 .to_owned(),

@@ -4,15 +4,19 @@
 //! prints its schema; `permissions/` says what others can read; `notify.rs` tells systemd. The other commands ask a
 //! running daemon, by `client.rs`, which has `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by
 //! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records. `keys.rs` makes
-//! keys, `token.rs` tokens. `table.rs` aligns columns. `output.rs` is how all of them speak.
+//! keys, `token.rs` tokens. `view.rs` serves a database that daemons fill; what names one is in `from.rs`, and
+//! `client.rs` asks it by `direct.rs`. `table.rs` aligns columns. `output.rs` is how all of them speak.
 
 mod agent;
+mod answer;
 mod check;
 mod client;
 mod delete;
 mod diff;
+mod direct;
 mod drain;
 mod find;
+mod from;
 mod keys;
 mod listing;
 mod notify;
@@ -26,6 +30,7 @@ mod status;
 mod table;
 mod tasks;
 mod token;
+mod view;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -151,6 +156,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Show how a running daemon does: receivers, processors, producers, store.
     Status(status::StatusArgs),
+    /// Show a database that daemons fill: the page and the API, read-only.
+    View(view::ViewArgs),
     /// Make tokens, by which the daemon knows who sends and asks.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -172,6 +179,8 @@ struct DaemonArgs {
     /// HTTP address of the daemon.
     #[arg(long, env = "DISTLOGD_URL", default_value = "http://127.0.0.1:5080", value_parser = http_url)]
     url: String,
+    #[command(flatten)]
+    from: from::FromArgs,
     /// File with the token that the daemon asks for; without it the token is that of the variable DISTLOGD_TOKEN.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -293,6 +302,7 @@ pub fn main_from(
         Some(Command::Delete(args)) => delete::delete(&args),
         Some(Command::Diff(args)) => diff::diff(&args),
         Some(Command::Status(args)) => status::status(&args),
+        Some(Command::View(args)) => view::view(&args, add),
         Some(Command::Tree {
             id,
             depth,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{log, tell};
@@ -25,12 +26,7 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     };
     let handle = runtime.handle();
     // Before anything is opened: a signal that comes at once must find its handler.
-    let signals = {
-        let _entered = handle.enter();
-        signal(SignalKind::terminate())
-            .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)))
-    };
-    let (mut term, mut interrupt) = match signals {
+    let (mut term, mut interrupt) = match signals(handle) {
         Ok(signals) => signals,
         Err(error) => return failed(&error),
     };
@@ -85,14 +81,26 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     }
 }
 
-async fn either(term: &mut Signal, interrupt: &mut Signal) {
+/// The handlers of the signals that stop the program.
+///
+/// # Errors
+/// If the system gives none.
+pub(super) fn signals(runtime: &Handle) -> std::io::Result<(Signal, Signal)> {
+    let _entered = runtime.enter();
+    let term = signal(SignalKind::terminate())?;
+    Ok((term, signal(SignalKind::interrupt())?))
+}
+
+/// Waits for one of two signals.
+pub(super) async fn either(term: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
     }
 }
 
-fn failed(error: &dyn std::error::Error) -> u8 {
+/// Says why it failed; the exit code.
+pub(super) fn failed(error: &dyn std::error::Error) -> u8 {
     tell!("distlogd: {error}");
     FAILED
 }
@@ -110,12 +118,15 @@ fn say(daemon: &Daemon, store: &Path) {
     tell!("  session  {}", address("session"));
     let (grpc, http) = (address("otlp_grpc"), address("otlp_http"));
     tell!("  otlp     {grpc} (gRPC), {http} (HTTP)");
-    let http = address("http");
-    let scheme = match http {
-        "off" => "",
-        http if http.starts_with("https://") => "",
-        _ => "http://",
-    };
-    tell!("  http     {scheme}{http}");
+    tell!("  http     {}", with_scheme(address("http")));
     tell!("ready");
+}
+
+/// The address of the page, to be opened.
+pub(super) fn with_scheme(address: &str) -> String {
+    match address {
+        "off" => address.to_owned(),
+        address if address.starts_with("https://") => address.to_owned(),
+        address => format!("http://{address}"),
+    }
 }

@@ -7,7 +7,7 @@ use super::table::{Cell, Table, terminal_width};
 use super::{DaemonArgs, LookArgs};
 use crate::escape::one_line;
 use crate::self_telemetry::TimedError;
-use crate::status::{Status, StoreStatus};
+use crate::status::{Status, StoreStatus, ViewStatus};
 use crate::tree::paint::{HumanCount, HumanDuration, HumanSize, Look, Style};
 
 /// So many warnings are shown.
@@ -57,6 +57,11 @@ fn page(status: &Status, look: Look, columns: Option<usize>) -> String {
         " {version} on {host}, process {}, up {up}",
         status.process_id
     );
+    if let Some(view) = &status.view {
+        put_view(&mut out, status, view);
+        put_reports(&mut out, look, status);
+        return out;
+    }
     put_store(&mut out, look, status);
     let none = match status.more_producers {
         0 => "no producers yet",
@@ -107,6 +112,23 @@ fn put_reports(out: &mut String, look: Look, status: &Status) {
         look.colour
             .put(out, Style::Dim, format_args!(" {ago}{times}  "));
         let _ = writeln!(out, "{}", one_line(&report.message));
+    }
+}
+
+fn put_view(out: &mut String, status: &Status, view: &ViewStatus) {
+    let _ = write!(out, "a view of {}", one_line(&view.database));
+    let ago = |time: u64| HumanDuration(status.time_ns.saturating_sub(time));
+    let _ = match (view.oldest_ns, view.newest_ns) {
+        (Some(oldest), Some(newest)) => writeln!(
+            out,
+            "\n  the oldest record {} old, the newest {}",
+            ago(oldest),
+            ago(newest)
+        ),
+        _ => writeln!(out, ", which is empty"),
+    };
+    if let Some(http) = &status.http {
+        let _ = writeln!(out, "  at {}", one_line(http));
     }
 }
 

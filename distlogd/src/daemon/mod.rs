@@ -43,6 +43,7 @@ use crate::receivers::Receivers;
 use crate::self_telemetry::{Metrics, OwnRecords, ProducerDrops, RejectedInput, Scrape};
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
+use crate::storage::{LocalStorage, Storage};
 use crate::supervisor::Supervisor;
 use crate::tracker::{Needs, Producers, Tracker};
 use crate::worker::Factory;
@@ -210,7 +211,8 @@ impl Daemon {
         let workers = shared.start(builder.processors, config)?;
         let progress = |worker: &Running| (worker.name.clone(), Arc::clone(&worker.progress));
         let progress: Vec<_> = workers.iter().map(progress).collect();
-        let engine = Engine::new(reader.clone());
+        let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(reader.clone()));
+        let engine = Engine::new(Arc::clone(&storage));
         registry.register_collector(Box::new(Scrape {
             reader: reader.clone(),
             intake: intake.clone(),
@@ -224,8 +226,8 @@ impl Daemon {
             let status = Sources {
                 reader: reader.clone(),
                 intake,
-                metrics,
-                rejected: context.rejected,
+                metrics: metrics.clone(),
+                rejected: Arc::clone(&context.rejected),
                 drops: context.drops,
                 liveness: context.liveness,
                 producers,
@@ -240,10 +242,13 @@ impl Daemon {
                 started,
             };
             let views = Views {
-                reader: reader.clone(),
+                storage,
                 engine,
-                deletions,
-                status: Arc::new(status),
+                deletions: Some(deletions),
+                status: Arc::new(move |producers| Ok(status.read(producers))),
+                rejected: context.rejected,
+                counted: metrics,
+                viewed: None,
                 registry: Arc::new(registry),
                 only: None,
             };

@@ -1,6 +1,7 @@
 //! `GET /api/v1/changes`: that the store has changed, as server-sent events. Who shows a list asks anew then.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -16,6 +17,7 @@ use super::endpoint::{Ask, Content, EVENTS, Endpoint, Verb};
 use super::params::Param;
 use super::pieces::Live;
 use super::problem::Problem;
+use super::records::blocking;
 use super::shapes::RecordNumber;
 use super::tail::{LAST_EVENT_ID, TIMEOUT};
 use crate::access::Needs;
@@ -23,6 +25,8 @@ use crate::shutdown::Phase;
 
 /// How often it is looked whether the store has changed, and said at most.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// The same where somebody else's database must be asked.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 const FROM: Param<RecordNumber> = Param {
     name: "from",
@@ -64,12 +68,19 @@ struct Held {
 }
 
 impl Held {
-    fn now(views: &Views) -> Held {
-        Held {
-            end: views.reader.end(),
-            first: views.reader.first(),
-            deletions: views.deletions.asked(),
-        }
+    async fn now(views: &Views) -> Result<Held, Problem> {
+        let positions = match views.storage.live() {
+            Some(reader) => reader.first()..reader.end(),
+            None => {
+                let storage = Arc::clone(&views.storage);
+                blocking(move || storage.positions()).await??
+            }
+        };
+        Ok(Held {
+            end: positions.end,
+            first: positions.start,
+            deletions: views.deletions.as_ref().map_or(0, |all| all.asked()),
+        })
     }
 
     fn event(&self) -> Event {
@@ -103,11 +114,15 @@ async fn changes(ask: Ask) -> Result<Response, Problem> {
     let permit = api.changes.try_acquire_owned().map_err(|_| {
         Problem::busy("changes are followed by too many already: close a page, or ask again later")
     })?;
+    let held = Held::now(&api.views).await?;
+    let interval = match api.views.storage.live() {
+        Some(_) => INTERVAL,
+        None => POLL_INTERVAL,
+    };
     let (sender, receiver) = mpsc::channel(1);
     let (told, gone) = (sender.clone(), sender);
     let tell = async move {
         let _permit = permit;
-        let held = Held::now(&api.views);
         let (first, mut known) = if from == Some(held.end) {
             (Event::default().comment("following"), held)
         } else {
@@ -120,9 +135,11 @@ async fn changes(ask: Ask) -> Result<Response, Problem> {
             {
                 return;
             }
-            tokio::time::sleep(INTERVAL).await;
-            let held = Held::now(&api.views);
-            if held != known {
+            tokio::time::sleep(interval).await;
+            // What cannot be read now is asked for again.
+            if let Ok(held) = Held::now(&api.views).await
+                && held != known
+            {
                 next = Some(held.event());
                 known = held;
             }

@@ -26,6 +26,10 @@ use crate::query::{Collect, Filter, Place, QueryError, TIMEOUT};
 /// Time to count what is then deleted, so that this begins soon.
 const COUNTING: Duration = Duration::from_secs(5);
 
+/// Records come here from a database.
+const READ_ONLY: &str = "a view of a database only reads: delete the records in the database, or where they are stored, \
+    by asking the daemons that have them";
+
 const TRACE: Param<Trace> = Param {
     name: "trace",
     about: "The records of this trace; without `filter`, `from` and `to`.",
@@ -82,7 +86,10 @@ pub(super) const DELETE: Endpoint = Endpoint {
             schema: |generator| generator.subschema_for::<Deletion>(),
         },
     ],
-    problems: &[StatusCode::UNPROCESSABLE_ENTITY],
+    problems: &[
+        StatusCode::UNPROCESSABLE_ENTITY,
+        StatusCode::NOT_IMPLEMENTED,
+    ],
     answer: |ask| Box::pin(delete(ask)),
 };
 
@@ -95,6 +102,9 @@ async fn delete(ask: Ask) -> Result<Response, Problem> {
     }
     let Ask { api, params, .. } = ask;
     let views = api.views;
+    let Some(deletions) = views.deletions.clone() else {
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, READ_ONLY));
+    };
     let which = which(&params)?;
     let (trace, filter) = match which {
         Which::Trace(_) => (params.get(&TRACE)?, Filter::default()),
@@ -119,7 +129,7 @@ async fn delete(ask: Ask) -> Result<Response, Problem> {
     }
     // What cannot be counted can be deleted.
     let counted = counted.unwrap_or((0, false));
-    let deletion = blocking(move || views.deletions.delete(which, counted)).await?;
+    let deletion = blocking(move || deletions.delete(which, counted)).await?;
     let deletion = deletion.map_err(|error| {
         let status = match error {
             Error::Wrong(_) => StatusCode::BAD_REQUEST,

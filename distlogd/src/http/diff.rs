@@ -15,8 +15,8 @@ use super::shapes::{CursorOf, Id, Number};
 use super::tree_part::missing;
 use crate::access::Needs;
 use crate::query::diff::{Cursor, Diff, compare, stored_outline};
+use crate::storage::Storage;
 use crate::tree::Outline;
-use distlog_store::Reader;
 
 /// Nodes in an answer.
 const MAX_NODES: usize = 10_000;
@@ -63,18 +63,22 @@ pub(super) const DIFF: Endpoint = Endpoint {
 async fn diff(ask: Ask) -> Result<Response, Problem> {
     let Ask { api, params, .. } = ask;
     let (a, b) = (params.get(&A)?, params.get(&B)?);
-    let cursor = params.get(&CURSOR)?.unwrap_or_else(|| Cursor {
-        end: api.views.reader.end(),
-        skip: 0,
-    });
+    let cursor = params.get(&CURSOR)?;
     let limit = params.get(&LIMIT)?;
     // Both trees are in memory.
     let permits = api.trees.acquire_many_owned(MAX_TREES as u32).await;
     let permits = permits.map_err(Problem::failed)?;
     blocking(move || {
         let _permits = permits;
-        let reader = &api.views.reader;
-        let outlined = |id| outline(reader, id, cursor.end);
+        let storage = &*api.views.storage;
+        let cursor = match cursor {
+            Some(cursor) => cursor,
+            None => Cursor {
+                end: storage.positions()?.end,
+                skip: 0,
+            },
+        };
+        let outlined = |id| outline(storage, id, cursor.end);
         let (of_a, of_b) = (outlined(&a)?, outlined(&b)?);
         let diff = compare((&a, &of_a), (&b, &of_b), (cursor, limit));
         Ok(Json(diff).into_response())
@@ -82,6 +86,6 @@ async fn diff(ask: Ask) -> Result<Response, Problem> {
     .await?
 }
 
-fn outline(reader: &Reader, id: &TaskId, end: u64) -> Result<Outline, Problem> {
-    stored_outline(reader, id, end)?.ok_or_else(|| missing(id))
+fn outline(storage: &dyn Storage, id: &TaskId, end: u64) -> Result<Outline, Problem> {
+    stored_outline(storage, id, end)?.ok_or_else(|| missing(id))
 }

@@ -12,7 +12,7 @@
 //! call the same functions. The store is read in threads that may block; the runtime only moves bytes.
 //! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers. `admission.rs` is before all
 //! of it: who may ask, and `while_held.rs` ends what is sent when they may not any more; `sign_in.rs` asks people who
-//! they are.
+//! they are. `direct.rs` answers without a connection.
 
 mod admission;
 mod answers;
@@ -20,6 +20,7 @@ mod below;
 mod changes;
 mod delete;
 mod diff;
+mod direct;
 mod endpoint;
 mod filter_params;
 mod jaeger;
@@ -65,6 +66,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use self::admission::{Admission, Paths, SignedIn, admit};
+pub(crate) use self::direct::Direct;
 use self::pieces::Live;
 use self::problem::{Problem, quoted};
 use self::sign_in::SignIn;
@@ -73,9 +75,10 @@ use crate::config::{self, Http as Config};
 use crate::deletions::Deletions;
 use crate::listen::{Bound, Guard};
 use crate::query::Engine;
+use crate::self_telemetry::{Metrics, RejectedInput};
 use crate::shutdown::{Phase, Shutdown};
-use crate::status::Sources;
-use distlog_store::Reader;
+use crate::status::StatusFn;
+use crate::storage::Storage;
 
 /// Tails that are followed at once, a thread for each.
 const MAX_TAILS: usize = 128;
@@ -91,14 +94,20 @@ const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the handlers see.
 #[derive(Clone)]
 pub struct Views {
-    /// The store.
-    pub reader: Reader,
-    /// Answers queries over the store.
+    /// Where records lie.
+    pub storage: Arc<dyn Storage>,
+    /// Answers queries over them.
     pub engine: Engine,
-    /// What is being deleted.
-    pub deletions: Arc<Deletions>,
-    /// How the daemon does.
-    pub status: Arc<Sources>,
+    /// What is being deleted; `None`: nothing can be.
+    pub deletions: Option<Arc<Deletions>>,
+    /// How it does.
+    pub status: StatusFn,
+    /// Input that was refused.
+    pub(crate) rejected: Arc<RejectedInput>,
+    /// What is counted.
+    pub(crate) counted: Metrics,
+    /// The name of the database that is viewed; `None`: this is a daemon.
+    pub viewed: Option<Arc<str>>,
     /// The metrics.
     pub registry: Arc<Registry>,
     /// Only what these services stored is there; `None`: all is.
@@ -108,10 +117,10 @@ pub struct Views {
 impl Views {
     /// Of what these services stored.
     fn limited(&self, services: &Services) -> Views {
-        let reader = self.reader.showing(services.show());
+        let storage = self.storage.showing(services);
         Views {
-            engine: self.engine.over(reader.clone()),
-            reader,
+            engine: self.engine.over(Arc::clone(&storage)),
+            storage,
             only: Some(services.clone()),
             ..self.clone()
         }
@@ -239,17 +248,8 @@ async fn serve(
     views: Views,
     shutdown: Shutdown,
 ) {
-    let (rejected, metrics) = (
-        Arc::clone(&views.status.rejected),
-        views.status.metrics.clone(),
-    );
-    let api = Api {
-        views,
-        shutdown: shutdown.clone(),
-        tails: Arc::new(Semaphore::new(MAX_TAILS)),
-        changes: Arc::new(Semaphore::new(MAX_CHANGES)),
-        trees: Arc::new(Semaphore::new(MAX_TREES)),
-    };
+    let (rejected, metrics) = (Arc::clone(&views.rejected), views.counted.clone());
+    let api = Api::new(views, shutdown.clone());
     let app = app(api, guard, by_token);
     let stop = || shutdown.clone().wait_for(Phase::Abort);
     let too_late = async {
@@ -300,7 +300,7 @@ fn router(api: Api) -> Router {
 /// Answers requests of those who may ask.
 fn app(api: Api, guard: Guard, by_token: Option<(SignIn, Tokens)>) -> Router {
     let needs = paths().into_needs();
-    let rejected = Arc::clone(&api.views.status.rejected);
+    let rejected = Arc::clone(&api.views.rejected);
     let admission = match by_token {
         None => Admission::open(guard, needs, rejected),
         Some((sign_in, tokens)) => {
@@ -345,10 +345,17 @@ pub(crate) fn read_query(text: &str) {
 pub(crate) const NOTHING_AT: &str = "nothing is at ";
 
 /// The page for browsers, and for programs the list of paths.
-async fn page_or_index(uri: Uri, headers: HeaderMap, who: Option<Extension<SignedIn>>) -> Response {
+async fn page_or_index(
+    State(Api { views, .. }): Shared,
+    uri: Uri,
+    headers: HeaderMap,
+    who: Option<Extension<SignedIn>>,
+) -> Response {
     if page::is_wanted(&headers) {
         let who = who.map(|Extension(SignedIn(token))| sign_in_page::who(&token));
-        return page::shell(uri.path(), &who.unwrap_or_default());
+        let viewed = views.viewed.as_deref().map(sign_in_page::viewed);
+        let marks = [viewed, who].map(Option::unwrap_or_default).concat();
+        return page::shell(uri.path(), &marks);
     }
     match uri.path() {
         "/" => ([(VARY, "accept")], [INDEX, INDEX_OF_MCP].concat()).into_response(),
@@ -381,6 +388,18 @@ struct Api {
     tails: Arc<Semaphore>,
     changes: Arc<Semaphore>,
     trees: Arc<Semaphore>,
+}
+
+impl Api {
+    fn new(views: Views, shutdown: Shutdown) -> Api {
+        Api {
+            views,
+            shutdown,
+            tails: Arc::new(Semaphore::new(MAX_TAILS)),
+            changes: Arc::new(Semaphore::new(MAX_CHANGES)),
+            trees: Arc::new(Semaphore::new(MAX_TREES)),
+        }
+    }
 }
 
 type Shared = State<Api>;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::escape::{lines, one_line, put_cut};
 use crate::listen::Refused;
 use crate::query::QueryError;
-use distlog_store::ReadError;
+use crate::storage::StorageError;
 
 /// The media type of a problem.
 pub(super) const PROBLEM: &str = "application/problem+json";
@@ -149,25 +149,29 @@ pub(super) fn quoted(text: &str) -> String {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Problem {
-        let status = match &error {
+        let status = match error {
             QueryError::Parameter {
                 parameter,
                 found,
                 expected,
-            } => return Problem::parameter(parameter, found, expected.as_str()),
+            } => return Problem::parameter(parameter, found, expected),
             QueryError::Request(_) => StatusCode::BAD_REQUEST,
             QueryError::Slow => StatusCode::UNPROCESSABLE_ENTITY,
             QueryError::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             QueryError::Thread(_) => StatusCode::SERVICE_UNAVAILABLE,
-            QueryError::Store(_) | QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            QueryError::Storage(error) => return error.into(),
+            QueryError::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Problem::new(status, error)
     }
 }
 
-impl From<ReadError> for Problem {
-    fn from(error: ReadError) -> Problem {
-        Problem::failed(error)
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Problem {
+        match error {
+            StorageError::Store(_) => Problem::failed(error),
+            StorageError::Database(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error),
+        }
     }
 }
 

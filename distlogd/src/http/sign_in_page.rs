@@ -16,6 +16,14 @@ pub(super) fn who(token: &Token) -> String {
     format!("<a class=\"who cut\" href=\"/sign-in\">{}</a>", name(token))
 }
 
+/// Which database is viewed, so that the page leaves out what only a daemon can do.
+pub(super) fn viewed(database: &str) -> String {
+    let database = escaped(database);
+    format!(
+        "<span class=\"who cut\" id=\"viewed\" title=\"A view of {database}, read-only\">{database}</span>"
+    )
+}
+
 /// The page that asks for a token. `to` is where somebody wants to go, `why` says what was wrong.
 pub(super) fn sign_in(to: &str, why: Option<&str>) -> Response {
     let wrong = why.map(|why| {

@@ -47,6 +47,6 @@ pub(super) const STATUS: Endpoint = Endpoint {
 async fn status(ask: Ask) -> Result<Response, Problem> {
     let producers = ask.params.get(&PRODUCERS)?;
     // It reads the store.
-    let status = blocking(move || ask.api.views.status.read(producers)).await?;
+    let status = blocking(move || (ask.api.views.status)(producers)).await??;
     Ok(Json(status).into_response())
 }

@@ -37,6 +37,10 @@ const REORDER_WINDOW: Duration = Duration::from_millis(200);
 /// Events that wait for a slow client; beyond that the thread that reads the store waits.
 const MAX_PENDING_EVENTS: usize = 256;
 
+/// Records come here from a database.
+const NOT_LIVE: &str = "a view of a database cannot follow records as they come: ask the daemons that write them, or \
+    ask for what is new with `from`";
+
 #[derive(Default, Clone, Copy, PartialEq)]
 enum Format {
     #[default]
@@ -111,7 +115,7 @@ pub(super) const TAIL: Endpoint = Endpoint {
         about: "One record an event, as a JSON object or, with `format=text`, as text.",
         schema: answers::event,
     }],
-    problems: &[],
+    problems: &[StatusCode::NOT_IMPLEMENTED],
     answer: |ask| Box::pin(tail(ask)),
 };
 
@@ -124,7 +128,9 @@ async fn tail(ask: Ask) -> Result<Response, Problem> {
     let last = params.get(&LAST_EVENT_ID)?;
     let from = last.map(|last| last.saturating_add(1)).or(from);
     let (sender, receiver) = mpsc::channel(MAX_PENDING_EVENTS);
-    let reader = api.views.reader;
+    let Some(reader) = api.views.storage.live().cloned() else {
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, NOT_LIVE));
+    };
     let feed = Feed {
         from: from.unwrap_or_else(|| reader.end()).max(reader.first()),
         reader,

@@ -1,5 +1,7 @@
 //! `GET /api/v1/tasks/{id}`.
 
+use std::sync::Arc;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use distlog_proto::TaskId;
@@ -17,9 +19,9 @@ use super::shapes::{CursorOf, Id, Number, OneOf};
 use super::tree_part::{Cursor, TreePart, left_out, missing};
 use crate::access::{Needs, Services};
 use crate::query::stored_tree::each_record;
+use crate::storage::Storage;
 use crate::tree::paint::Look;
 use crate::tree::{DEPTH, Gone, MAX_DEPTH};
-use distlog_store::Reader;
 
 /// An answer has so many tasks and records at most.
 const MAX_ITEMS: usize = 500_000;
@@ -159,7 +161,7 @@ async fn tree(ask: Ask) -> Result<Response, Problem> {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
         let answer = Answer {
-            reader: api.views.reader,
+            storage: api.views.storage,
             only: api.views.only,
             id,
             wanted,
@@ -179,8 +181,8 @@ async fn tree(ask: Ask) -> Result<Response, Problem> {
 
 /// An answer that is written while it is read.
 struct Answer {
-    reader: Reader,
-    /// What the reader is limited to.
+    storage: Arc<dyn Storage>,
+    /// What who asks is limited to.
     only: Option<Services>,
     id: TaskId,
     wanted: TreeAsk,
@@ -213,10 +215,10 @@ impl Answer {
     }
 
     fn records(&mut self) -> Result<(), Problem> {
-        let (reader, id) = (self.reader.clone(), self.id.clone());
+        let (storage, id) = (Arc::clone(&self.storage), self.id.clone());
         let mut out = Vec::new();
         let mut gone = false;
-        each_record(&reader, &id, |record| {
+        each_record(&*storage, &id, |record| {
             record_json::encode(record, &mut out);
             out.push(b'\n');
             self.begin(NDJSON);
@@ -235,7 +237,7 @@ impl Answer {
     }
 
     fn tree(&mut self, cursor: Option<Cursor>) -> Result<(), Problem> {
-        let mut part = TreePart::find(&self.reader, &self.id, cursor)?;
+        let mut part = TreePart::find(&*self.storage, &self.id, cursor)?;
         let TreeAsk {
             format,
             look,

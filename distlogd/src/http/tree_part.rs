@@ -9,18 +9,18 @@ use serde_json::json;
 use super::problem::Problem;
 use crate::access::Services;
 use crate::query::stored_tree::{StoredTree, stored_tree};
+use crate::storage::Storage;
 use crate::tree::paint::Look;
 use crate::tree::{self, Gone, MAX_DEPTH, Part};
-use distlog_store::Reader;
 
 /// Where a part of a tree begins. As text `END.SKIP.FROM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// Records from this number in the store on are left out: they came after the first part was asked for.
+    /// Records from this position on are left out: they came after the first part was asked for.
     end: u64,
     /// So many tasks and records were shown before.
     skip: u64,
-    /// Of a very large trace: the tree is of the records from this number in the store on.
+    /// Of a very large trace: the tree is of the records from this position on.
     from: u64,
 }
 
@@ -85,19 +85,22 @@ impl TreePart {
     /// Reads it.
     ///
     /// # Errors
-    /// If nothing of the task is stored, or the store cannot be read.
+    /// If nothing of the task is stored, or the storage cannot be read.
     pub(super) fn find(
-        reader: &Reader,
+        storage: &dyn Storage,
         id: &TaskId,
         cursor: Option<Cursor>,
     ) -> Result<TreePart, Problem> {
-        let mut at = cursor.unwrap_or_else(|| Cursor {
-            end: reader.end(),
-            skip: 0,
-            from: 0,
-        });
+        let mut at = match cursor {
+            Some(cursor) => cursor,
+            None => Cursor {
+                end: storage.positions()?.end,
+                skip: 0,
+                from: 0,
+            },
+        };
         loop {
-            let found = stored_tree(reader, id, at.from, at.end)?;
+            let found = stored_tree(storage, id, at.from, at.end)?;
             let tasks = found.tree.asked();
             match found.goes_on {
                 _ if !tasks.is_empty() => return Ok(TreePart { found, tasks, at }),

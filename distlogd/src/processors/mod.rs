@@ -8,7 +8,7 @@ pub mod clickhouse;
 pub mod console;
 #[cfg(any(test, feature = "clickhouse", feature = "postgres", feature = "sqlite"))]
 #[allow(dead_code)] // Each database uses a part of it.
-mod database;
+pub(crate) mod database;
 pub mod exec;
 pub mod file;
 #[cfg(feature = "http-export")]

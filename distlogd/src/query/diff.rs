@@ -5,13 +5,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use distlog_proto::TaskId;
-use distlog_store::{ReadError, Reader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::QueryError;
 use super::diff_pairs::{Pair, Side, pair};
 use super::stored_tree::stored_tree;
+use crate::storage::{Storage, StorageError};
 use crate::tree::{Alike, Outline, OutlinedTask, outline};
 
 /// Tasks and records of a tree that are compared.
@@ -164,18 +164,18 @@ impl DiffNode {
     }
 }
 
-/// Outlines a stored tree, of the records before `end`; `None` if nothing of it is stored.
+/// Outlines a stored tree, of the records before the position `end`; `None` if nothing of it is stored.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// If the storage cannot be read.
 pub fn stored_outline(
-    reader: &Reader,
+    storage: &dyn Storage,
     id: &TaskId,
     end: u64,
-) -> Result<Option<Outline>, ReadError> {
+) -> Result<Option<Outline>, StorageError> {
     let mut from = 0;
     loop {
-        let mut found = stored_tree(reader, id, from, end)?;
+        let mut found = stored_tree(storage, id, from, end)?;
         let tasks = found.tree.asked();
         if tasks.is_empty() {
             match found.goes_on {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use distlog_store::ReadError;
+use crate::storage::StorageError;
 
 /// Why a query is not answered.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +26,9 @@ pub enum QueryError {
     /// Too many others ask.
     #[error("{0} queries are waiting already: ask again in a few seconds")]
     Busy(usize),
-    /// The store cannot be read.
+    /// The records cannot be read.
     #[error(transparent)]
-    Store(#[from] ReadError),
+    Storage(#[from] StorageError),
     /// A thread could not be started.
     #[error("cannot start a thread for queries: {0}")]
     Thread(std::io::Error),

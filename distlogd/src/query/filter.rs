@@ -12,6 +12,7 @@ use super::only::Only;
 use super::phrase::Phrase;
 use super::scan::Place;
 use super::time::is_within;
+use crate::storage::{Numbering, Scope};
 
 /// However a task ends.
 const ANY_END: [Outcome; 6] = [
@@ -26,7 +27,7 @@ const ANY_END: [Outcome; 6] = [
 /// Which records a query is about: all that meet every test. The default meets all records.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    /// Numbers, and a place that all stand before.
+    /// Positions, and a place that all stand before.
     pub window: Window,
     /// Not older than this, in ns since the epoch.
     pub from: u64,
@@ -60,6 +61,29 @@ impl Default for Filter {
 }
 
 impl Filter {
+    /// What of it a storage may use to hand over less.
+    pub(super) fn scope(&self) -> Scope {
+        let before = self.window.before.time.saturating_add(1);
+        Scope {
+            positions: self.window.numbers.clone(),
+            from: self.from,
+            to: self.to.min(before),
+            service: self.service.clone(),
+            severity: self.least_severity(),
+            words: self.words().map(str::to_owned).collect(),
+        }
+    }
+
+    /// The same for records of a storage that numbers them so.
+    pub(super) fn numbered(mut self, numbering: Numbering) -> Filter {
+        if numbering == Numbering::Time {
+            let times = std::mem::replace(&mut self.window.numbers, Window::ALL.numbers);
+            self.from = self.from.max(times.start);
+            self.to = self.to.min(times.end);
+        }
+        self
+    }
+
     /// The parts of records that it looks at.
     pub(super) fn parts(&self) -> Parts {
         if !self.phrases.is_empty() {

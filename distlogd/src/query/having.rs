@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use distlog_proto::wire::{Parts, field::record as field};
 use distlog_proto::{BatchRef, RecordRef, TraceId};
-use distlog_store::{BlockBuffer, ReadError, Reader, Rows, Selection};
+use distlog_store::{BlockBuffer, Rows, Selection};
 
 use super::cursor::Window;
 use super::phrase::Phrase;
 use super::scan::{Collect, Counters, Place, parts_of};
 use super::{Engine, Filter, QueryError};
+use crate::storage::{Storage, StorageError};
 
 /// Traces that are remembered; where more have the words, each trace is looked at by itself.
 const MAX_TRACES: usize = if cfg!(test) { 64 } else { 1 << 18 };
@@ -22,10 +23,10 @@ pub(super) enum Having {
     All,
     /// These.
     These(HashSet<TraceId>),
-    /// Many: each is looked at, up to this number in the store.
+    /// Many: each is looked at, up to this position.
     Many {
         phrases: Vec<Phrase>,
-        reader: Reader,
+        storage: Arc<dyn Storage>,
         end: u64,
     },
 }
@@ -43,10 +44,10 @@ impl Having {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub(super) fn takes(&self, trace_id: TraceId) -> Result<bool, ReadError> {
+    pub(super) fn takes(&self, trace_id: TraceId) -> Result<bool, StorageError> {
         let Having::Many {
             phrases,
-            reader,
+            storage,
             end,
         } = self
         else {
@@ -57,29 +58,32 @@ impl Having {
             rows: Rows::OfTraces(&traces),
             ..Selection::ALL
         };
-        let mut buffer = BlockBuffer::default();
-        for block in reader.blocks_of(&traces)? {
-            if block.numbers().start >= *end {
+        let numbers_before = storage.numbering().numbers_before(*end);
+        let is_wanted = |record: &RecordRef<'_>| {
+            record.store_number < numbers_before
+                && trace_of(record) == Some(trace_id)
+                && phrases.iter().all(|phrase| phrase.is_in(record))
+        };
+        let has_one = |part: &BlockBuffer| {
+            part.batches().any(|stored| {
+                // Valid when it was stored.
+                BatchRef::parse(stored.bytes).is_ok_and(|batch| {
+                    let mut records = stored.records(&batch, wanted.severity, wanted.rows);
+                    records.any(|record| is_wanted(&record))
+                })
+            })
+        };
+        let (mut buffer, mut found) = (BlockBuffer::default(), false);
+        for block in storage.blocks_of(&traces, *end)? {
+            block.read(&wanted, &mut buffer, |part| {
+                found = has_one(part);
+                !found
+            })?;
+            if found {
                 break;
             }
-            block.read(&wanted, &mut buffer)?;
-            for stored in buffer.batches() {
-                // Valid when it was stored.
-                let Ok(batch) = BatchRef::parse(stored.bytes) else {
-                    continue;
-                };
-                let found = stored
-                    .records(&batch, wanted.severity, wanted.rows)
-                    .filter(|record| {
-                        record.store_number < *end && trace_of(record) == Some(trace_id)
-                    })
-                    .any(|record| phrases.iter().all(|phrase| phrase.is_in(&record)));
-                if found {
-                    return Ok(true);
-                }
-            }
         }
-        Ok(false)
+        Ok(found)
     }
 }
 
@@ -88,7 +92,7 @@ fn trace_of(record: &RecordRef<'_>) -> Option<TraceId> {
 }
 
 impl Engine {
-    /// The traces that have a record with all phrases, of the records before a number.
+    /// The traces that have a record with all phrases, of the records before a position.
     ///
     /// # Errors
     /// As [`Engine::scan`].
@@ -115,10 +119,10 @@ impl Engine {
             .await?;
         let outcome = running.outcome().await?;
         if outcome.looked_from > 0 || outcome.found.too_many {
-            let reader = self.reader.clone();
+            let storage = Arc::clone(&self.storage);
             return Ok(Having::Many {
                 phrases,
-                reader,
+                storage,
                 end,
             });
         }

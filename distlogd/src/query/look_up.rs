@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use distlog_proto::TraceId;
-use distlog_store::{BlockBuffer, Reader};
+use distlog_store::BlockBuffer;
 use tokio::sync::oneshot;
 
 use super::QueryError;
@@ -15,6 +15,7 @@ use super::candidates::Candidate;
 use super::pool::Job;
 use super::scan::Place;
 use super::trace_summary::{TaskItem, TraceSummary};
+use crate::storage::Storage;
 
 /// Candidates that are looked up together.
 const GROUP: usize = 8;
@@ -32,8 +33,8 @@ pub(super) struct Found {
 
 /// Candidates that are looked up.
 pub(super) struct LookUps {
-    reader: Reader,
-    /// Records from this number on do not count.
+    storage: Arc<dyn Storage>,
+    /// Records from this position on do not count.
     end: u64,
     /// The newest first.
     candidates: Vec<Candidate>,
@@ -89,7 +90,7 @@ struct Work<'l> {
 impl LookUps {
     /// Looks up until so many are wanted, or the deadline: at least one in any case.
     pub(super) fn new(
-        (reader, end): (Reader, u64),
+        (storage, end): (Arc<dyn Storage>, u64),
         candidates: Vec<Candidate>,
         wanted: usize,
         deadline: Instant,
@@ -98,7 +99,7 @@ impl LookUps {
         let (answer, outcome) = oneshot::channel();
         let cancelled = Arc::<AtomicBool>::default();
         let look_ups = LookUps {
-            reader,
+            storage,
             end,
             candidates,
             wanted,
@@ -143,7 +144,7 @@ impl LookUps {
         buffer: &mut BlockBuffer,
     ) -> Result<Vec<Option<TaskItem>>, QueryError> {
         let traces: Vec<TraceId> = candidates.iter().map(|one| one.trace_id).collect();
-        let summaries = TraceSummary::read_all(&self.reader, &traces, self.end, buffer)?;
+        let summaries = TraceSummary::read_all(&*self.storage, &traces, self.end, buffer)?;
         let chosen = |one: &Candidate| match summaries.get(&one.trace_id) {
             Some(summary) => (self.choose)(*one, summary),
             None => Ok(None),

@@ -1,6 +1,6 @@
 //! The query engine: everything that is asked about stored records goes through it.
 //!
-//! A query is a snapshot of the store's blocks ([`distlog_store::Block`]), a [`Filter`] and a [`Collect`]or. A pool of
+//! A query is a snapshot of the blocks of a [`Storage`], a [`Filter`] and a [`Collect`]or. A pool of
 //! threads takes block after block, the newest first, of all queries by turns; of each block it reads the records in
 //! place, tests them and hands those that match to the collector of its thread. The collectors are merged in the end.
 //!
@@ -43,11 +43,11 @@ mod time;
 mod trace_search;
 mod trace_spans;
 mod trace_summary;
+#[cfg(test)]
+mod view_tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use distlog_store::Reader;
 
 pub use cursor::Cursor;
 pub use error::QueryError;
@@ -65,34 +65,36 @@ use budget::Budget;
 use pool::Pool;
 use scan::Scan;
 
+use crate::storage::Storage;
+
 /// Time for a query that says none.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest time for a query.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Answers queries over a store. Cheap to clone.
+/// Answers queries over a storage. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    reader: Reader,
+    storage: Arc<dyn Storage>,
     pool: Arc<Pool>,
     budget: Arc<Budget>,
 }
 
 impl Engine {
     /// Begins no thread before there is something to do.
-    pub fn new(reader: Reader) -> Engine {
+    pub fn new(storage: Arc<dyn Storage>) -> Engine {
         Engine {
-            reader,
+            storage,
             pool: Arc::new(Pool::new()),
             budget: Arc::new(Budget::default()),
         }
     }
 
-    /// The same threads and memory for another reader of the store: answers have only what that one sees.
+    /// The same threads and memory for the storage as somebody else sees it.
     #[must_use]
-    pub fn over(&self, reader: Reader) -> Engine {
+    pub fn over(&self, storage: Arc<dyn Storage>) -> Engine {
         Engine {
-            reader,
+            storage,
             ..self.clone()
         }
     }
@@ -119,10 +121,20 @@ impl Engine {
         begun.await.map_err(|_| QueryError::Failed)?
     }
 
+    /// The position that the next record gets.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    async fn end(&self) -> Result<u64, QueryError> {
+        let storage = Arc::clone(&self.storage);
+        let asked = tokio::task::spawn_blocking(move || storage.positions());
+        Ok(asked.await.map_err(|_| QueryError::Failed)??.end)
+    }
+
     /// Begins a query over all records that pass the filter. Dropping what it gives cancels it.
     ///
     /// # Errors
-    /// If the store cannot be read, or too many queries wait.
+    /// If the storage cannot be read, or too many queries wait.
     pub fn scan<C: Collect>(
         &self,
         filter: Filter,
@@ -130,7 +142,8 @@ impl Engine {
         counters: Arc<Counters>,
         new: impl Fn() -> C,
     ) -> Result<Running<C>, QueryError> {
-        let blocks = self.reader.blocks()?;
+        let blocks = self.storage.blocks(&filter.scope())?;
+        let filter = filter.numbered(self.storage.numbering());
         let collectors = (0..self.pool.threads()).map(|_| new()).collect();
         let deadline = Instant::now() + timeout.min(MAX_TIMEOUT);
         let (scan, running) = Scan::new(blocks, filter, collectors, deadline, counters);

@@ -5,13 +5,13 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_proto::{BatchRef, RecordRef};
-use distlog_store::{Batches, ReadError, Reader};
+use distlog_proto::RecordRef;
 
 use super::budget::{Budget, Held};
 use super::cursor::{Cursor, Window};
 use super::scan::{Collect, Counters, Outcome, Place, Running};
 use super::{Engine, Filter, QueryError};
+use crate::storage::{RecordReader, Storage, StorageError};
 
 /// Writes a record as it is answered.
 pub type Encode = Arc<dyn Fn(&RecordRef<'_>, &mut Vec<u8>) + Send + Sync>;
@@ -25,7 +25,7 @@ pub struct Records {
     /// What is looked at by this page, and after it.
     window: Window,
     later: Vec<Window>,
-    reader: Reader,
+    storage: Arc<dyn Storage>,
     encode: Encode,
 }
 
@@ -45,7 +45,7 @@ impl Engine {
         encode: Encode,
     ) -> Result<Records, QueryError> {
         let first = Window {
-            numbers: 0..self.reader.end(),
+            numbers: 0..self.storage.positions()?.end,
             ..Window::ALL
         };
         let mut windows = cursor.map_or_else(|| vec![first], |cursor| cursor.windows);
@@ -62,7 +62,7 @@ impl Engine {
             running,
             window,
             later: windows,
-            reader: self.reader.clone(),
+            storage: Arc::clone(&self.storage),
             encode,
         })
     }
@@ -89,9 +89,8 @@ impl Records {
             later: self.later,
             last: None,
             bytes: 0,
-            reader: self.reader,
+            again: self.storage.record_reader(),
             encode: self.encode,
-            batches: Batches::new(),
         }
     }
 }
@@ -192,17 +191,16 @@ pub struct Page {
     /// The last one that was given.
     last: Option<Place>,
     bytes: usize,
-    reader: Reader,
+    again: Box<dyn RecordReader>,
     encode: Encode,
-    batches: Batches,
 }
 
 impl Page {
-    /// The next record as it was encoded; `None` at the end of the page. It may read the store.
+    /// The next record as it was encoded; `None` at the end of the page. It may read the storage.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>, StorageError> {
         loop {
             let Some(kept) = self.items.next() else {
                 return Ok(None);
@@ -210,7 +208,7 @@ impl Page {
             let place = kept.place;
             let written = match kept.written {
                 Some((bytes, _)) => Some(bytes),
-                None => self.read_again(place.number)?,
+                None => self.read_again(place)?,
             };
             // Retention may have taken it.
             let Some(bytes) = written else {
@@ -235,26 +233,14 @@ impl Page {
         self.items = Vec::new().into_iter();
     }
 
-    fn read_again(&mut self, number: u64) -> Result<Option<Vec<u8>>, ReadError> {
-        let holds = |batches: &Batches| {
-            let mut all = batches.iter();
-            all.any(|(head, _)| (head.first..head.end()).contains(&number))
-        };
-        if !holds(&self.batches) {
-            let mut cursor = self.reader.cursor(number);
-            cursor.next_batches(&mut self.batches, 1)?;
-        }
-        for (head, bytes) in self.batches.iter() {
-            if (head.first..head.end()).contains(&number)
-                && let Ok(batch) = BatchRef::parse(bytes)
-                && let Some(record) = head.records(&batch).find(|r| r.store_number == number)
-            {
-                let mut out = Vec::new();
-                (self.encode)(&record, &mut out);
-                return Ok(Some(out));
-            }
-        }
-        Ok(None)
+    fn read_again(&mut self, place: Place) -> Result<Option<Vec<u8>>, StorageError> {
+        let mut written = None;
+        self.again.read(place, &mut |record| {
+            let mut out = Vec::new();
+            (self.encode)(record, &mut out);
+            written = Some(out);
+        })?;
+        Ok(written)
     }
 
     /// Whether everything was looked at that the page is about.

@@ -88,7 +88,7 @@ impl Engine {
         counters: &Arc<Counters>,
     ) -> Result<ProblemsPage, QueryError> {
         let whole = Window {
-            numbers: 0..self.reader.end(),
+            numbers: 0..self.end().await?,
             ..Window::ALL
         };
         let first = cursor.and_then(|cursor| cursor.windows.into_iter().next());

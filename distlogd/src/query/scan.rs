@@ -8,33 +8,18 @@ use std::time::{Duration, Instant};
 use distlog_proto::wire::Parts;
 use distlog_proto::wire::field::record;
 use distlog_proto::{BatchRef, RecordRef, Severity};
-use distlog_store::{Block, BlockBuffer, BlockSummary, Selection};
+use distlog_store::{BlockBuffer, BlockSummary, Selection};
 use tokio::sync::oneshot;
 
 use super::pool::Job;
 use super::{Filter, QueryError};
+use crate::storage::Block;
+pub use crate::storage::Place;
 
 /// After so many records a thread looks whether it should go on.
 const LOOK_EVERY: u32 = 64;
 /// So long after its deadline a query fails that is still not through with a block.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Where a record stands: places are in order of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Its own time, else when it was received; in ns since the epoch.
-    pub time: u64,
-    /// Its number in the store.
-    pub number: u64,
-}
-
-impl Place {
-    /// No record stands behind it.
-    pub const LAST: Place = Place {
-        time: u64::MAX,
-        number: u64::MAX,
-    };
-}
 
 /// Takes the records of a query. Each thread has one of its own; they are merged in the end.
 pub trait Collect: Send + 'static {
@@ -202,7 +187,6 @@ impl<C: Collect> Scan<C> {
         counters: Arc<Counters>,
     ) -> (Arc<Scan<C>>, Running<C>) {
         let mut newest = 0;
-        let known = |block: &Block| block.summary().map_or(u64::MAX, |known| *known.times.end());
         counters
             .of
             .fetch_add(blocks.len() as u64, Ordering::Relaxed);
@@ -224,7 +208,7 @@ impl<C: Collect> Scan<C> {
             newest: blocks
                 .iter()
                 .map(|block| {
-                    newest = known(block).max(newest);
+                    newest = block.newest_time().max(newest);
                     newest
                 })
                 .collect(),
@@ -289,7 +273,7 @@ impl<C: Collect> Scan<C> {
     }
 
     fn may_pass(&self, block: &Block) -> bool {
-        let (wanted, has) = (&self.filter.window.numbers, block.numbers());
+        let (wanted, has) = (&self.filter.window.numbers, block.positions());
         has.start < wanted.end
             && wanted.start < has.end
             && block
@@ -314,7 +298,7 @@ impl<C: Collect> Scan<C> {
         };
         if block.is_whole()
             && let Some(summary) = block.summary()
-            && collector.take_counts(summary, &self.filter, &block.numbers())
+            && collector.take_counts(summary, &self.filter, &block.positions())
         {
             return End::Done;
         }
@@ -338,14 +322,24 @@ impl<C: Collect> Scan<C> {
             },
             source: &source,
         };
-        if let Err(error) = block.read(&wanted, buffer) {
-            return End::Failed(error.into());
+        let mut end = End::Done;
+        let read = block.read(&wanted, buffer, |part| {
+            end = self.look_at(part, any_time, collector);
+            matches!(end, End::Done)
+        });
+        match read {
+            Err(error) if matches!(end, End::Done) => End::Failed(error.into()),
+            _ => end,
         }
+    }
+
+    /// Looks at all records that were read. `any_time` is the time of all, where nobody looks at it.
+    fn look_at(&self, part: &BlockBuffer, any_time: Option<u64>, collector: &mut C) -> End {
         // A block that was begun is read to its end, so that it is known what is left.
         let too_late = self.deadline + GRACE;
         let (mut looked, mut found) = (0_u32, 0);
         let enough = self.enough.load(Ordering::Relaxed);
-        for stored in buffer.batches() {
+        for stored in part.batches() {
             if !self.filter.may_pass_in(stored.bytes) {
                 continue;
             }
@@ -405,7 +399,7 @@ impl<C: Collect> Scan<C> {
             from => self
                 .blocks
                 .get(from)
-                .map_or(u64::MAX, |b| b.numbers().start),
+                .map_or(u64::MAX, |b| b.positions().start),
         };
         let outcome = match (state.error.take(), found) {
             (Some(error), _) => Err(error),

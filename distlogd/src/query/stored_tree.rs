@@ -1,16 +1,14 @@
-//! Trees out of the store, however large: a tree holds places of records, and of the records themselves only some MiB
-//! are in memory at once.
+//! Trees out of what is stored, however large: a tree holds places of records, and of the records themselves only some
+//! MiB are in memory at once.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use distlog_proto::{BatchRef, RecordRef, SpanId, TaskId};
+use distlog_proto::{RecordRef, SpanId, TaskId};
 
+use crate::storage::{Storage, StorageError, TraceBatch, TraceReader};
 use crate::tree::{Builder, Place, Source, StoredBatch, Tree, is_below};
-use distlog_store::{Consumer, ReadError, Reader};
 
-/// Read at once, in bytes.
-const READ_BYTES: usize = 1 << 20;
 /// Batches that are kept in memory, in bytes. What is shown next is mostly in one of them, or else read again.
 const CACHE_BYTES: usize = 16 << 20;
 /// A tree may take so much, in bytes; what the trace has more is another part. That is some 100 000 tasks, or a million
@@ -21,43 +19,43 @@ const TREE_BYTES: usize = 40 << 20;
 pub struct StoredTree {
     pub tree: Tree,
     pub batches: TraceBatches,
-    /// Number in the store from which on the trace has more records.
+    /// Position from which on the trace has more records.
     pub goes_on: Option<u64>,
 }
 
-/// Builds the tree of a task's trace, of the batches whose numbers are in `from..end`.
+/// Builds the tree of a task's trace, of the batches whose positions are in `from..end`.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// If the storage cannot be read.
 pub fn stored_tree(
-    reader: &Reader,
+    storage: &dyn Storage,
     id: &TaskId,
     from: u64,
     end: u64,
-) -> Result<StoredTree, ReadError> {
+) -> Result<StoredTree, StorageError> {
     let mut builder = Builder::new(id);
-    let mut kept = TraceBatches::new(reader);
-    let mut goes_on = None;
-    each_batch(reader, id, |first, received, bytes, batch| {
-        if first < from || first >= end {
-            return true;
-        }
-        if builder.weight() > TREE_BYTES {
-            goes_on = Some(first);
+    let mut reader = storage.trace_reader(id.trace_id());
+    let mut kept = Kept::default();
+    let (mut goes_on, mut position) = (None, None);
+    reader.each_batch(from..end, &mut |batch| {
+        // Batches of one position stay together.
+        if builder.weight() > TREE_BYTES && position != Some(batch.position) {
+            goes_on = Some(batch.position);
             return false;
         }
-        let number = kept.add(first, bytes);
-        for (at, record) in batch.placed_records() {
+        position = Some(batch.position);
+        let number = kept.add(batch.first, batch.bytes);
+        for (at, record) in batch.parsed.placed_records() {
             // Batches were checked when they came in.
             if let (Ok(record), Ok(at)) = (record, u32::try_from(at)) {
-                builder.add(Place { batch: number, at }, received, &record);
+                builder.add(Place { batch: number, at }, batch.received, &record);
             }
         }
         true
     })?;
     Ok(StoredTree {
         tree: builder.finish(),
-        batches: kept,
+        batches: TraceBatches { reader, kept },
         goes_on,
     })
 }
@@ -66,19 +64,19 @@ pub fn stored_tree(
 /// those of the task and what is below it. Ends early if `take` gives false.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// If the storage cannot be read.
 pub fn each_record(
-    reader: &Reader,
+    storage: &dyn Storage,
     id: &TaskId,
     mut take: impl FnMut(&RecordRef<'_>) -> bool,
-) -> Result<(), ReadError> {
+) -> Result<(), StorageError> {
     let below = if id.path().is_empty() {
         None
     } else {
-        Some(span_ids_below(reader, id)?)
+        Some(span_ids_below(storage, id)?)
     };
-    each_batch(reader, id, |_, _, _, batch| {
-        batch.records().flatten().all(|record| {
+    each_batch(storage, id, |batch| {
+        batch.parsed.records().flatten().all(|record| {
             let wanted = record.task.is_some_and(|task| {
                 task.trace_id == id.trace_id()
                     && below
@@ -93,12 +91,13 @@ pub fn each_record(
 /// The span ids of a task and all below it: their paths tell, or their parents.
 ///
 /// # Errors
-/// If the store cannot be read.
-pub fn span_ids_below(reader: &Reader, id: &TaskId) -> Result<HashSet<SpanId>, ReadError> {
+/// If the storage cannot be read.
+pub fn span_ids_below(storage: &dyn Storage, id: &TaskId) -> Result<HashSet<SpanId>, StorageError> {
     let mut children: HashMap<SpanId, Vec<SpanId>> = HashMap::new();
     let mut new = vec![id.span_id()];
-    each_batch(reader, id, |_, _, _, batch| {
-        for task in batch.records().flatten().filter_map(|record| record.task) {
+    each_batch(storage, id, |batch| {
+        let records = batch.parsed.records().flatten();
+        for task in records.filter_map(|record| record.task) {
             if task.trace_id != id.trace_id() {
                 continue;
             }
@@ -122,22 +121,24 @@ pub fn span_ids_below(reader: &Reader, id: &TaskId) -> Result<HashSet<SpanId>, R
     Ok(below)
 }
 
-/// Reads the batches that hold a trace: number in the store of the first record, when it came in, bytes.
+/// Reads the batches that hold a trace.
 fn each_batch(
-    reader: &Reader,
+    storage: &dyn Storage,
     id: &TaskId,
-    mut take: impl FnMut(u64, u64, &[u8], &BatchRef<'_>) -> bool,
-) -> Result<(), ReadError> {
-    reader
-        .trace(id.trace_id())
-        .for_each(READ_BYTES, |head, bytes, batch| {
-            take(head.first, head.received, bytes, batch)
-        })
+    mut take: impl FnMut(TraceBatch<'_>) -> bool,
+) -> Result<(), StorageError> {
+    storage.each_batch(id.trace_id(), 0..u64::MAX, &mut take)
 }
 
 /// The batches of a trace, in memory or read again.
 pub struct TraceBatches {
-    consumer: Consumer,
+    reader: Box<dyn TraceReader>,
+    kept: Kept,
+}
+
+/// What is known of the batches of a trace.
+#[derive(Default)]
+struct Kept {
     /// Of each the number of its first record.
     firsts: Vec<u64>,
     cache: Cache,
@@ -165,15 +166,7 @@ impl Cache {
     }
 }
 
-impl TraceBatches {
-    fn new(reader: &Reader) -> TraceBatches {
-        TraceBatches {
-            consumer: reader.consumer_from(reader.first()),
-            firsts: Vec::new(),
-            cache: Cache::default(),
-        }
-    }
-
+impl Kept {
     /// Notes the next batch, and keeps it while there is room. Gives its number.
     fn add(&mut self, first: u64, bytes: &[u8]) -> u32 {
         let number = self.firsts.len() as u32;
@@ -184,33 +177,34 @@ impl TraceBatches {
         }
         number
     }
+}
 
+impl TraceBatches {
     /// Reads a batch again, and with it those that stand beside it.
     fn read(&mut self, number: u32) -> Option<Rc<StoredBatch>> {
-        let first = *self.firsts.get(number as usize)?;
-        self.consumer.seek(first);
-        let chunk = self.consumer.read(READ_BYTES).ok()?;
+        let Kept { firsts, cache } = &mut self.kept;
+        let first = *firsts.get(number as usize)?;
         let mut wanted = None;
-        for (head, bytes) in chunk.encoded_batches() {
-            let Ok(at) = self.firsts.binary_search(&head.first) else {
-                continue;
+        let read = self.reader.again(first, &mut |first, bytes| {
+            let Ok(at) = firsts.binary_search(&first) else {
+                return;
             };
             let at = at as u32;
-            if !self.cache.batches.contains_key(&at) {
-                let batch = StoredBatch::new(head.first, bytes.to_vec());
-                self.cache.keep(at, batch);
+            if !cache.batches.contains_key(&at) {
+                cache.keep(at, StoredBatch::new(first, bytes.to_vec()));
             }
             if at == number {
-                wanted = self.cache.batches.get(&at).cloned();
+                wanted = cache.batches.get(&at).cloned();
             }
-        }
+        });
+        read.ok()?;
         wanted
     }
 }
 
 impl Source for TraceBatches {
     fn batch(&mut self, number: u32) -> Option<Rc<StoredBatch>> {
-        match self.cache.batches.get(&number) {
+        match self.kept.cache.batches.get(&number) {
             Some(bytes) => Some(Rc::clone(bytes)),
             None => self.read(number),
         }

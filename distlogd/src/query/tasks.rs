@@ -180,14 +180,17 @@ impl Engine {
         counters: &Arc<Counters>,
     ) -> Result<TasksPage, QueryError> {
         let deadline = Instant::now() + timeout;
-        let cursor = cursor.unwrap_or_else(|| {
-            let end = self.reader.end();
-            let windows = vec![Window {
-                numbers: 0..end,
-                ..Window::ALL
-            }];
-            Cursor { windows, end }
-        });
+        let cursor = match cursor {
+            Some(cursor) => cursor,
+            None => {
+                let end = self.end().await?;
+                let windows = vec![Window {
+                    numbers: 0..end,
+                    ..Window::ALL
+                }];
+                Cursor { windows, end }
+            }
+        };
         let Cursor { mut windows, end } = cursor;
         let having = self.having(ask.phrases.clone(), end, timeout, counters);
         let wanted = Arc::new(Wanted {
@@ -317,8 +320,8 @@ impl Engine {
         deadline: Instant,
         choose: Choose,
     ) -> Result<Part, QueryError> {
-        let store = (self.reader.clone(), end);
-        let (job, waiting) = LookUps::new(store, candidates, wanted, deadline, choose);
+        let records = (Arc::clone(&self.storage), end);
+        let (job, waiting) = LookUps::new(records, candidates, wanted, deadline, choose);
         self.pool.add(job)?;
         let Found { items, stopped_at } = waiting.outcome().await?;
         Ok(Part {

@@ -12,6 +12,7 @@ use fastrand::Rng;
 
 use super::scan::Place;
 use super::tasks::{TaskItem, TasksAsk};
+use super::tests::engine;
 use super::{Cursor, Engine, Phrase};
 
 const SECOND: u64 = 1_000_000_000;
@@ -46,7 +47,7 @@ impl Model {
         let store = Store::open(folder.path(), options).unwrap();
         Model {
             rng: Rng::with_seed(seed),
-            engine: Engine::new(store.reader()),
+            engine: engine(&store),
             store,
             records: Vec::new(),
             _folder: folder,

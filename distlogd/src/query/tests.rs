@@ -13,6 +13,7 @@ use super::budget::ALL;
 use super::scan::Place;
 use super::*;
 use crate::deletions::{Deletions, Which};
+use crate::storage::LocalStorage;
 
 const THEN: u64 = 1_700_000_000_000_000_000;
 const SECOND: u64 = 1_000_000_000;
@@ -35,6 +36,11 @@ const SERVICES: [&str; 4] = ["shop", "payment", "Ärger", ""];
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(future)
+}
+
+/// Answers queries over a store.
+pub(super) fn engine(store: &Store) -> Engine {
+    Engine::new(Arc::new(LocalStorage::new(store.reader())))
 }
 
 /// A store that is filled at random, and what it was told.
@@ -60,7 +66,7 @@ impl Model {
         let store = Store::open(folder.path(), options).unwrap();
         Model {
             rng: Rng::with_seed(seed),
-            engine: Engine::new(store.reader()),
+            engine: engine(&store),
             store,
             records: Vec::new(),
             sent: 0,
@@ -68,8 +74,8 @@ impl Model {
         }
     }
 
-    fn reader(&self) -> &Reader {
-        &self.engine.reader
+    fn reader(&self) -> Reader {
+        self.store.reader()
     }
 
     fn text(&mut self) -> String {
@@ -653,7 +659,7 @@ impl Model {
         drop(std::mem::replace(&mut self.store, other));
         self.store = Store::open(self.folder.path(), options(1 << 20)).unwrap();
         let deletions = Deletions::open(self.store.reader(), self.store.eraser()).unwrap();
-        self.engine = Engine::new(self.store.reader());
+        self.engine = engine(&self.store);
         deletions
     }
 }

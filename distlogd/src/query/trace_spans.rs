@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use distlog_bridge::{OpenSpan, Origin, Origins, Request};
 use distlog_proto::{Kind, RecordRef, SpanId, TraceId};
-use distlog_store::{ReadError, Reader};
 
-/// Read at once, in bytes.
-const READ_BYTES: usize = 1 << 20;
+use crate::storage::{Storage, StorageError};
+
 /// Spans take so much, in bytes; then those that have ended are handed over.
 const SPANS_BYTES: usize = 24 << 20;
 /// They are handed over in parts of about this size, in bytes.
@@ -18,9 +17,9 @@ const SPAN: usize = 512;
 /// Why the spans of a trace are not all there.
 #[derive(Debug, thiserror::Error)]
 pub enum SpansError {
-    /// The store cannot be read.
+    /// The records cannot be read.
     #[error(transparent)]
-    Store(#[from] ReadError),
+    Storage(#[from] StorageError),
     /// Tasks that have not ended fill the memory.
     #[error("too many tasks of the trace have not ended: ask for its tree, /api/v1/tasks/ID")]
     Open,
@@ -32,15 +31,15 @@ pub enum SpansError {
 /// # Errors
 /// If the store cannot be read, or the trace has too many tasks that have not ended.
 pub fn trace_spans(
-    reader: &Reader,
+    storage: &dyn Storage,
     trace: TraceId,
     mut take: impl FnMut(Vec<u8>) -> bool,
 ) -> Result<(), SpansError> {
     let mut spans = Spans::default();
     let mut full = false;
     let mut gone = false;
-    reader.trace(trace).for_each(READ_BYTES, |head, _, batch| {
-        for record in head.records(batch) {
+    storage.each_batch(trace, 0..u64::MAX, &mut |batch| {
+        for record in batch.records() {
             if record.task.is_some_and(|task| task.trace_id == trace) {
                 spans.add(&record);
             }
@@ -58,8 +57,8 @@ pub fn trace_spans(
         return Ok(());
     }
     if !spans.early.is_empty() {
-        reader.trace(trace).for_each(READ_BYTES, |head, _, batch| {
-            for record in head.records(batch) {
+        storage.each_batch(trace, 0..u64::MAX, &mut |batch| {
+            for record in batch.records() {
                 if record.task.is_some_and(|task| task.trace_id == trace) {
                     spans.add_early(&record);
                 }
@@ -89,7 +88,7 @@ struct Spans {
 
 struct Collected {
     key: Key,
-    /// Number in the store of its first record.
+    /// Number of its first record.
     number: u64,
     span: OpenSpan,
     origin: Origin,

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use distlog_proto::wire::{TaskRef, field::record as field};
 use distlog_proto::{BatchRef, Kind, Outcome, RecordRef, SpanId, TraceId};
-use distlog_store::{BlockBuffer, ReadError, Reader, Rows, Selection};
+use distlog_store::{BlockBuffer, Rows, Selection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::candidates::Rank;
 use super::scan::{Place, parts_of};
+use crate::storage::{Storage, StorageError};
 use crate::tree::service_of;
 
 /// What is read of records.
@@ -79,22 +80,22 @@ struct Top {
 }
 
 impl TraceSummary {
-    /// Reads the records of some traces whose numbers are before `end`. A block that several are in is read once.
+    /// Reads the records of some traces before the position `end`. A block that several are in is read once.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub(super) fn read_all(
-        reader: &Reader,
+        storage: &dyn Storage,
         traces: &[TraceId],
         end: u64,
         buffer: &mut BlockBuffer,
-    ) -> Result<HashMap<TraceId, TraceSummary>, ReadError> {
-        let mut all = read(reader, traces, Rows::TasksOf(traces), end, buffer)?;
+    ) -> Result<HashMap<TraceId, TraceSummary>, StorageError> {
+        let mut all = read(storage, traces, Rows::TasksOf(traces), end, buffer)?;
         // Where a task has begun none of the logs is the topmost record, and most records are logs.
         let rest = all.iter().filter(|(_, summary)| !summary.has_begun());
         let rest: Vec<TraceId> = rest.map(|(trace, _)| *trace).collect();
         if !rest.is_empty() {
-            all.extend(read(reader, &rest, Rows::OfTraces(&rest), end, buffer)?);
+            all.extend(read(storage, &rest, Rows::OfTraces(&rest), end, buffer)?);
         }
         Ok(all)
     }
@@ -225,12 +226,12 @@ impl TraceSummary {
 }
 
 fn read(
-    reader: &Reader,
+    storage: &dyn Storage,
     traces: &[TraceId],
     rows: Rows<'_>,
     end: u64,
     buffer: &mut BlockBuffer,
-) -> Result<HashMap<TraceId, TraceSummary>, ReadError> {
+) -> Result<HashMap<TraceId, TraceSummary>, StorageError> {
     let parts = parts_of(&PARTS);
     let wanted = Selection {
         rows,
@@ -239,25 +240,25 @@ fn read(
     };
     let each = traces.iter().map(|trace| (*trace, TraceSummary::default()));
     let mut all: HashMap<_, _> = each.collect();
-    for block in reader.blocks_of(traces)? {
-        if block.numbers().start >= end {
-            break;
-        }
-        block.read(&wanted, buffer)?;
-        for stored in buffer.batches() {
-            // Valid when it was stored.
-            let Ok(batch) = BatchRef::parse(stored.bytes) else {
-                continue;
-            };
-            for record in stored.records(&batch, wanted.severity, wanted.rows) {
-                if record.store_number < end
-                    && let Some(task) = &record.task
-                    && let Some(summary) = all.get_mut(&task.trace_id)
-                {
-                    summary.take(task, &record, stored.head.received);
+    let numbers_before = storage.numbering().numbers_before(end);
+    for block in storage.blocks_of(traces, end)? {
+        block.read(&wanted, buffer, |part| {
+            for stored in part.batches() {
+                // Valid when it was stored.
+                let Ok(batch) = BatchRef::parse(stored.bytes) else {
+                    continue;
+                };
+                for record in stored.records(&batch, wanted.severity, wanted.rows) {
+                    if record.store_number < numbers_before
+                        && let Some(task) = &record.task
+                        && let Some(summary) = all.get_mut(&task.trace_id)
+                    {
+                        summary.take(task, &record, stored.head.received);
+                    }
                 }
             }
-        }
+            true
+        })?;
     }
     Ok(all)
 }

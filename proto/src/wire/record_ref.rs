@@ -14,6 +14,7 @@ use super::value_ref::FieldsRef;
 use crate::id::{ProducerId, SpanId, TraceId};
 use crate::record::{Kind, Outcome, Record, Source, SpanKind};
 use crate::severity::Severity;
+use crate::task_name::task_name;
 
 /// A record, borrowed from its batch. Reading one allocates nothing. The owned form is [`Record`].
 #[derive(Debug, Clone, Copy)]
@@ -300,18 +301,14 @@ impl<'a> RecordRef<'a> {
     /// template unless nothing but placeholders is in it, then the function or the target. What came without any of
     /// these is named by its message.
     pub fn task_name(&self) -> &'a str {
-        if !self.name.is_empty() {
-            return self.name;
-        }
         let callsite = self.callsite;
-        match callsite.template {
-            "" => self.message,
-            template if says_something(template) => template,
-            template => [callsite.function, callsite.target]
-                .into_iter()
-                .find(|name| !name.is_empty())
-                .unwrap_or(template),
-        }
+        task_name(
+            self.name,
+            callsite.template,
+            callsite.function,
+            callsite.target,
+            self.message,
+        )
     }
 
     /// Copies it.
@@ -375,34 +372,6 @@ pub(super) fn is_less_severe(head: &BatchHead<'_>, bytes: &[u8], least: Severity
     known != Severity::UNSET && known < least
 }
 
-/// Whether a template has letters or digits beside its placeholders: those of Rust and Python's `format` (`{}`,
-/// `{id:>4}`), and of Python's `%` (`%s`, `%(id)d`).
-fn says_something(template: &str) -> bool {
-    let mut rest = template.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '{' => {
-                // `{{` is a brace.
-                if rest.clone().next() != Some('{') {
-                    rest.find(|c| *c == '}');
-                } else {
-                    rest.next();
-                }
-            }
-            '%' => {
-                if rest.clone().next() == Some('(') {
-                    rest.find(|c| *c == ')');
-                }
-                // Flags and width, then the letter.
-                rest.find(|c| c.is_alphabetic() || *c == '%');
-            }
-            c if c.is_alphanumeric() => return true,
-            _ => {}
-        }
-    }
-    false
-}
-
 /// Shows how severe a record is: see [`RecordRef::level_name`].
 #[derive(Debug, Clone, Copy)]
 pub struct LevelName {
@@ -425,42 +394,4 @@ pub(super) fn run(producer: ProducerId, offset: u64, number: u64) -> u64 {
     let bytes = u128::from_be_bytes(producer.to_bytes());
     let (hi, lo) = ((bytes >> 64) as u64, bytes as u64);
     SpanId::mix(SpanId::mix(hi, lo).get(), begin).get()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::says_something;
-
-    #[test]
-    fn templates_of_nothing_but_placeholders() {
-        for nothing in [
-            "",
-            "{}",
-            "{} {}",
-            "{}{}",
-            "{name}: {count:>4}",
-            " - ",
-            "%s",
-            "%s: %d",
-            "%(user)s/%5.2f",
-            "{{{}}}",
-            "%%",
-            "{",
-            "%",
-        ] {
-            assert!(!says_something(nothing), "{nothing}");
-        }
-        for something in [
-            "call {}{}",
-            "{} items",
-            "x",
-            "100%",
-            "%s done",
-            "{}: é",
-            "{{x}}",
-            "7",
-        ] {
-            assert!(says_something(something), "{something}");
-        }
-    }
 }

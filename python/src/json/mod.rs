@@ -75,7 +75,7 @@
 //! ```
 //!
 //! Read it in this order: `scan.rs` (finds the end of a string), `fragment_cache.rs` (what lines have in common),
-//! `write.rs`, [`columns`], `error.rs`, `parse.rs`.
+//! `write.rs`, `error.rs`, `parse.rs`, [`columns`].
 
 pub mod columns;
 mod error;

@@ -39,6 +39,23 @@ impl<'a> Parser<'a> {
             reader.entry(&name, item);
             Ok(())
         })?;
+        self.end()
+    }
+
+    /// An object alone, and nothing behind it: its entries as they stand there.
+    pub(super) fn object(&mut self) -> Result<Vec<(String, Value)>> {
+        self.space();
+        self.expect(b'{', "an object: {")?;
+        let mut entries = Vec::new();
+        self.entries(|parser, name| {
+            entries.push((name.into_owned(), parser.value(2)?));
+            Ok(())
+        })?;
+        self.end().map(|()| entries)
+    }
+
+    /// Nothing but space follows.
+    fn end(&mut self) -> Result<()> {
         self.space();
         if self.at < self.text.len() {
             Err(self.error(ErrorKind::Trailing))

@@ -103,6 +103,14 @@ pub(super) fn mark_text(fields: Vec<(String, Value)>, names: &[String]) -> Vec<(
     fields.into_iter().map(mark).collect()
 }
 
+/// The program's own `key` is written as `$key`, since `key` is the label of the record.
+pub(super) fn own_key(name: String) -> String {
+    match name.strip_prefix('$') {
+        Some(rest) if rest.trim_start_matches('$') == "key" => rest.to_owned(),
+        _ => name,
+    }
+}
+
 fn severity(value: Value) -> Read<Option<Severity>> {
     u32(value).map(|number| Some(Severity::new(number)))
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::own::{Own, mark_text};
+use super::own::{Own, mark_text, own_key};
 use super::python;
 use super::typed::{i64, map, seconds, set, string, u32, u64};
 use distlog_proto::Severity;
@@ -309,13 +309,5 @@ impl Reader {
             },
             None => (!exc_text.is_empty()).then(|| python::error(python::exc_text(exc_text))),
         };
-    }
-}
-
-/// The program's own `key` is written as `$key`, since `key` is the label of the record.
-fn own_key(name: String) -> String {
-    match name.strip_prefix('$') {
-        Some(rest) if rest.trim_start_matches('$') == "key" => rest.to_owned(),
-        _ => name,
     }
 }

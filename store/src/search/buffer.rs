@@ -2,12 +2,13 @@
 
 use std::io;
 
-use distlog_proto::{BatchRef, RecordRef, Severity};
+use distlog_proto::{BatchRef, ProducerId, RecordRef, Severity};
 
 use crate::batch::Batch;
 use crate::batches::Batches;
 use crate::block_reader::{BlockReader, Selected};
 use crate::columns::{Rows, Selection, SomeRecords};
+use crate::format::BatchHeader;
 use crate::layer::StoreFile;
 use crate::reader::ShowFn;
 use crate::sealed::BlockAt;
@@ -53,7 +54,39 @@ impl BlockBuffer {
             .filter(|batch| self.shows.as_ref().is_none_or(|shows| shows(batch.bytes)))
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Whether there is no batch.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Adds a batch of a producer that stands in no store, so that who reads blocks reads it, too. The number of each
+    /// record is so much above `first` as `places` says. `received` counts where a record has no time, in ns since the
+    /// epoch.
+    pub fn push(
+        &mut self,
+        (producer, received): (ProducerId, u64),
+        first: u64,
+        bytes: &[u8],
+        places: &[u32],
+    ) {
+        let start = self.batches.bytes.len();
+        self.batches.bytes.extend_from_slice(bytes);
+        let head = BatchHeader {
+            producer,
+            from: 0,
+            to: 0,
+            received,
+            count: places.len() as u32,
+            len: bytes.len() as u32,
+            ordered: false,
+        };
+        self.batches.add(&head, first, start..start + bytes.len());
+        self.places.extend_from_slice(places);
+        self.ends.push(self.places.len());
+    }
+
+    /// Empties it. It keeps its memory.
+    pub fn clear(&mut self) {
         self.batches.clear();
         self.places.clear();
         self.ends.clear();

@@ -5,6 +5,7 @@ import { ApiError, isAborted } from "../../base/api.js";
 import { connection } from "../../base/connection.js";
 import { fill, h } from "../../base/dom.js";
 import { bind } from "../../base/keys.js";
+import { isView } from "../../base/viewed.js";
 import { readBars, SEVERITY_KINDS } from "../../parts/bars.js";
 import { Histogram } from "../../parts/histogram.js";
 import { keyOf } from "../../parts/record-key.js";
@@ -66,6 +67,8 @@ class FindPage extends HTMLElement {
   };
 
   connectedCallback() {
+    this.#live.disabled = isView;
+    if (isView) this.#live.title = "A view of a database cannot follow records as they come: ask again for what is new";
     this.#histogram.setAttribute("aria-label", "Records over time, by severity");
     on(this.#histogram, "range", (range) => {
       change({ live: "" }, { quiet: true, replace: true });
@@ -247,6 +250,7 @@ class FindPage extends HTMLElement {
   }
 
   #toggleLive() {
+    if (isView) return;
     change({ live: !isLive() });
   }
 }

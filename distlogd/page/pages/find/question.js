@@ -3,12 +3,13 @@
 import { parameters } from "../../base/address.js";
 import { both, literal } from "../../parts/cel.js";
 import { terms } from "./marks.js";
+import { isView } from "../../base/viewed.js";
 
 /** @typedef {{ q: string, filter: string, service: string, severity: string, from: string, to: string }} Question */
 
 /** Whether new records are followed. */
 export function isLive() {
-  return parameters().get("live") === "true";
+  return parameters().get("live") === "true" && !isView;
 }
 
 /** @returns {Question} what the address asks for; who follows asks for any time */

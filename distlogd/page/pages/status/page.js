@@ -5,7 +5,7 @@ import { connection } from "../../base/connection.js";
 import { fill, h } from "../../base/dom.js";
 import { counted, duration, fullTime, visible } from "../../base/format.js";
 import { morph } from "../../base/morph.js";
-import { deletions, storeFacts } from "./store.js";
+import { deletions, storeFacts, viewFacts } from "./store.js";
 import { processors, producers, receivers, reports } from "./tables.js";
 import { troubles } from "./troubles.js";
 
@@ -63,7 +63,7 @@ class StatusPage extends HTMLElement {
 
   /** @param {Status} status */
   #show(status) {
-    const { version, host, process_id, uptime_ns, time_ns, more_producers } = status;
+    const { version, host, process_id, uptime_ns, time_ns, more_producers, view } = status;
     const all = h(
       "button",
       { type: "button", class: "plain link", onclick: () => this.#all() },
@@ -81,12 +81,16 @@ class StatusPage extends HTMLElement {
         h("time", { title: `since ${fullTime(time_ns - uptime_ns)}` }, duration(uptime_ns)),
       ),
       reports(status),
-      receivers(status, this.#before),
-      producers(status, this.#before),
-      more_producers > 0 && h("p", { class: "status-more" }, all),
-      processors(status, this.#before),
-      storeFacts(status),
-      deletions(status),
+      ...(view
+        ? [viewFacts(status)]
+        : [
+            receivers(status, this.#before),
+            producers(status, this.#before),
+            more_producers > 0 && h("p", { class: "status-more" }, all),
+            processors(status, this.#before),
+            storeFacts(status),
+            deletions(status),
+          ]),
     );
     if (this.#before) morph(this.#body, shown);
     else fill(this.#body, ...shown.childNodes);

@@ -1,10 +1,26 @@
-// The store: how much it holds, how far back it goes, and what is being deleted.
+// The store: how much it holds, how far back it goes, and what is being deleted; or the database that is viewed.
 
 import { h } from "../../base/dom.js";
 import { ago, bytes, count, counted, duration, fullTime, visible } from "../../base/format.js";
 
 /** @typedef {import("./page.js").Status} Status */
 /** @typedef {import("../../base/dom.js").Child} Child */
+
+/**
+ * A view has no receivers, processors and store of its own.
+ *
+ * @param {Status} status
+ */
+export function viewFacts({ view, time_ns }) {
+  const time = (/** @type {number | null} */ ns) =>
+    ns === null ? "none" : h("time", { title: fullTime(ns) }, ago(ns, time_ns / 1e6));
+  return section("Database", [
+    ["which", h("span", { class: "mono" }, visible(view.database))],
+    ["oldest record", time(view.oldest_ns)],
+    ["newest record", time(view.newest_ns)],
+    ["what it cannot", "follow records as they come, delete: ask the daemons that fill it"],
+  ]);
+}
 
 /** @param {Status} status */
 export function storeFacts({ store, time_ns }) {
@@ -34,10 +50,18 @@ export function storeFacts({ store, time_ns }) {
     ["numbers", h("span", { class: "mono" }, `${store.first} – ${store.end - 1}`)],
     ["directory", h("span", { class: "mono" }, visible(store.path))],
   ];
+  return section("Store", facts);
+}
+
+/**
+ * @param {string} title
+ * @param {[string, ...Child[]][]} facts
+ */
+function section(title, facts) {
   return h(
     "section",
     { class: "status-section" },
-    h("h2", {}, "Store"),
+    h("h2", {}, title),
     h(
       "dl",
       { class: "status-facts" },

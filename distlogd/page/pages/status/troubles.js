@@ -20,6 +20,7 @@ export function troubles(status) {
   const isNews = (/** @type {number} */ ns) => time_ns - ns < NEWS;
   /** @type {Trouble[]} */
   const all = [];
+  if (status.view) return all;
   const bad = (/** @type {unknown} */ is, /** @type {string} */ text) => is && all.push({ isBad: true, text });
   const note = (/** @type {unknown} */ is, /** @type {string} */ text) => is && all.push({ isBad: false, text });
   bad(store.no_space, `The disk was full: ${counted(store.no_space, "batch", "batches")} refused. Free some space.`);

@@ -3,6 +3,7 @@
 import { getLines, isAborted, taskPath } from "../../base/api.js";
 import { connection } from "../../base/connection.js";
 import { Stream } from "../../base/stream.js";
+import { isView } from "../../base/viewed.js";
 import { Trace } from "./model.js";
 
 /** The deepest that the daemon gives. */
@@ -12,6 +13,8 @@ const ASKED_EACH = 200;
 const ASKED_AFTER = 5;
 /** A task that is not there yet is asked for so often, in ms. */
 const WAIT = 2000;
+/** Where nothing can be followed, what may grow is asked for so often, in ms. */
+const POLLED_EACH = 3000;
 /** While a large answer comes, what has come is seen, and keys count, so often, in ms. */
 const SEEN_EACH = 100;
 /** So long after its last record a trace is followed in which nothing runs, in ms: records of other processes may come late. */
@@ -140,7 +143,10 @@ export class TraceSource extends EventTarget {
 
   /** @param {boolean} wanted */
   #follow(wanted) {
-    if (!wanted) {
+    if (isView) {
+      clearTimeout(this.#timer);
+      if (wanted) this.#timer = setTimeout(() => this.#ask(), Math.max(POLLED_EACH, ASKED_AFTER * this.#took));
+    } else if (!wanted) {
       this.#stream?.close();
       this.#stream = undefined;
     } else if (!this.#stream) {

@@ -3,6 +3,7 @@
 import { get } from "../../base/api.js";
 import { fill, h } from "../../base/dom.js";
 import { counted } from "../../base/format.js";
+import { isView } from "../../base/viewed.js";
 import { copyButton } from "../../parts/copy-button.js";
 
 const LAYER = (/** @type {string} */ address) => `let (layer, _guard) = distlog_layer::builder()
@@ -21,6 +22,7 @@ export class Welcome extends HTMLElement {
     /** @type {any[]} */
     let receivers = [];
     let records = 0;
+    if (isView) return fill(this, h("h2", {}, "No task is in this database"), h("p", {}, "Daemons write them there."));
     try {
       const status = await get("/api/v1/status");
       [receivers, records] = [status.receivers, status.store.records];

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::super::pieces::Pieces;
 use super::super::problem::Problem;
 use crate::query::trace_spans;
-use distlog_store::Reader;
+use crate::storage::Storage;
 
 /// Beyond this size no other trace begins in an answer, in bytes.
 const MAX_BYTES: usize = 16 << 20;
@@ -29,7 +29,7 @@ pub(super) trait Face: Send + 'static {
 
 /// Answers with the spans of traces, while they are read.
 pub(super) async fn answer(
-    reader: Reader,
+    storage: Arc<dyn Storage>,
     trees: &Arc<Semaphore>,
     traces: Vec<TraceId>,
     face: impl Face,
@@ -48,7 +48,7 @@ pub(super) async fn answer(
             bytes: 0,
             gone: false,
         };
-        answer.run(&reader, &traces);
+        answer.run(&*storage, &traces);
     });
     begins.await.map_err(Problem::failed)??;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
@@ -65,13 +65,13 @@ struct Answer<F> {
 }
 
 impl<F: Face> Answer<F> {
-    fn run(mut self, reader: &Reader, traces: &[TraceId]) {
+    fn run(mut self, storage: &dyn Storage, traces: &[TraceId]) {
         for trace in traces {
             if self.bytes > MAX_BYTES || self.gone {
                 break;
             }
             let before = self.bytes;
-            let read = trace_spans(reader, *trace, |data| {
+            let read = trace_spans(storage, *trace, |data| {
                 let mut piece = Vec::new();
                 self.face.spans(*trace, &data, &mut piece);
                 self.send(piece)

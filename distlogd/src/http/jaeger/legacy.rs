@@ -112,7 +112,7 @@ pub async fn traces(
     } else {
         ids.into_iter().take(MAX_TRACES).collect()
     };
-    Ok(answer(views.reader, &trees, found, UiTraces::new(false)).await?)
+    Ok(answer(views.storage, &trees, found, UiTraces::new(false)).await?)
 }
 
 /// A trace.
@@ -121,7 +121,7 @@ pub async fn trace(
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
     let id = trace_id(&id)?;
-    Ok(answer(views.reader, &trees, vec![id], UiTraces::new(true)).await?)
+    Ok(answer(views.storage, &trees, vec![id], UiTraces::new(true)).await?)
 }
 
 /// Which service called which, how often.

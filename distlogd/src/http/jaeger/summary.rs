@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::super::problem::Problem;
 use crate::query::trace_spans;
-use distlog_store::Reader;
+use crate::storage::Storage;
 
 /// A service that has no name.
 const NO_NAME: &str = "missing-service-name";
@@ -70,9 +70,9 @@ pub(super) fn service_of(resource: Option<&Resource>) -> String {
 /// Sums traces up.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// If the storage cannot be read.
 pub(super) async fn summaries(
-    reader: Reader,
+    storage: Arc<dyn Storage>,
     trees: &Arc<Semaphore>,
     traces: Vec<TraceId>,
 ) -> Result<Vec<Summary>, Problem> {
@@ -81,7 +81,7 @@ pub(super) async fn summaries(
     let summed = tokio::task::spawn_blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
-        let all = traces.into_iter().map(|trace| sum(&reader, trace));
+        let all = traces.into_iter().map(|trace| sum(&*storage, trace));
         let all: Result<Vec<Summary>, Problem> = all.collect();
         all
     });
@@ -91,9 +91,9 @@ pub(super) async fn summaries(
     Ok(all)
 }
 
-fn sum(reader: &Reader, trace: TraceId) -> Result<Summary, Problem> {
+fn sum(storage: &dyn Storage, trace: TraceId) -> Result<Summary, Problem> {
     let mut sums = Sums::default();
-    trace_spans(reader, trace, |data| {
+    trace_spans(storage, trace, |data| {
         // It is what was just written.
         if let Ok(data) = TracesData::decode(&data[..]) {
             sums.add(data);

@@ -110,7 +110,7 @@ pub async fn traces(
 ) -> Result<Response, Fault> {
     let (test, limit) = search(&params(query, name::SEARCH)?)?;
     let found = views.engine.find_traces(test, limit, TIMEOUT).await?;
-    Ok(answer(views.reader, &trees, found, Otlp::default()).await?)
+    Ok(answer(views.storage, &trees, found, Otlp::default()).await?)
 }
 
 /// The newest traces with a span that is as asked for, summed up: what Jaeger's UI lists.
@@ -120,7 +120,7 @@ pub async fn trace_summaries(
 ) -> Result<Response, Fault> {
     let (test, limit) = search(&params(query, name::SEARCH)?)?;
     let found = views.engine.find_traces(test, limit, TIMEOUT).await?;
-    let summaries = summaries(views.reader, &trees, found).await?;
+    let summaries = summaries(views.storage, &trees, found).await?;
     Ok(Json(json!({ "summaries": summaries })).into_response())
 }
 
@@ -136,7 +136,7 @@ pub async fn trace(
     time(&params, name::END)?;
     flag(&params, name::RAW_TRACE)?;
     let id = trace_id(&id)?;
-    Ok(answer(views.reader, &trees, vec![id], Otlp::default()).await?)
+    Ok(answer(views.storage, &trees, vec![id], Otlp::default()).await?)
 }
 
 /// Which traces are looked for, and how many.

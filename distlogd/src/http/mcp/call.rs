@@ -19,9 +19,9 @@ use super::text::{self, MAX_TEXT};
 use super::tools::{GROUPS, PROBLEMS, RECORDS, TASKS, TOOLS};
 use crate::escape;
 use crate::query::Engine;
+use crate::storage::{Storage, StorageError};
 use crate::tree::Gone;
 use crate::tree::paint::{Colour, Look};
-use distlog_store::{ReadError, Reader};
 
 /// Tasks and records of a tree that are drawn at once: more are over [`MAX_TEXT`] anyhow.
 const TREE_ITEMS: u64 = 400;
@@ -136,7 +136,7 @@ async fn find(engine: Engine, params: Params) -> Result<Answer, Problem> {
         Ok(text)
     });
     Ok(Answer {
-        text: written.await?.map_err(|error: ReadError| error)?,
+        text: written.await?.map_err(|error: StorageError| error)?,
         structured: None,
     })
 }
@@ -206,7 +206,7 @@ async fn tree(api: Api, params: Params) -> Result<Answer, Problem> {
     let drawn = blocking(move || {
         // Held until the work is done, also if nobody waits for it any more.
         let _permit = permit;
-        draw(&api.views.reader, &id, cursor, depth)
+        draw(&*api.views.storage, &id, cursor, depth)
     });
     let mut text = drawn.await??;
     if let Some(only) = &only {
@@ -220,12 +220,12 @@ async fn tree(api: Api, params: Params) -> Result<Answer, Problem> {
 
 /// Draws as many tasks and records of a tree as an answer has room for.
 fn draw(
-    reader: &Reader,
+    storage: &dyn Storage,
     id: &TaskId,
     cursor: Option<Cursor>,
     depth: usize,
 ) -> Result<String, Problem> {
-    let mut part = TreePart::find(reader, id, cursor)?;
+    let mut part = TreePart::find(storage, id, cursor)?;
     let look = Look::new(Colour::Off, false);
     let mut limit = TREE_ITEMS;
     loop {

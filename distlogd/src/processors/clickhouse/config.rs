@@ -72,7 +72,8 @@ fn database<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
     )
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a database may be called so: its name needs no quotes.
+pub(crate) fn is_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !text.is_empty()
         && text.len() <= 64

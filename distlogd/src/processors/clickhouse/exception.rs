@@ -9,7 +9,7 @@ const CODE: &str = "x-clickhouse-exception-code";
 
 /// Why a query failed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Exception {
+pub(crate) enum Exception {
     /// Tables or columns are not there.
     Schema(String),
     Other(Failure),
@@ -24,7 +24,7 @@ fn code(headers: &HeaderMap) -> Option<u32> {
 ///
 /// # Errors
 /// If it did not.
-pub(super) fn read(answer: Answer, bytes: usize) -> Result<Vec<u8>, Exception> {
+pub(crate) fn read(answer: Answer, bytes: usize) -> Result<Vec<u8>, Exception> {
     let code = code(&answer.headers);
     let other = |failure| Err(Exception::Other(failure));
     if answer.status.is_success() && code.is_none() {

@@ -8,14 +8,15 @@
 
 mod client;
 mod column;
-mod config;
-mod exception;
+pub(crate) mod config;
+pub(crate) mod exception;
 mod row;
 mod schema;
 #[cfg(test)]
 mod tests;
 
 use distlog_proto::RecordRef;
+use tokio::runtime::Handle;
 
 use super::database::Scratch;
 use super::http_client::{Limits, Poster};
@@ -36,12 +37,24 @@ const LIMITS: Limits = Limits {
 /// # Errors
 /// If certificates cannot be used.
 pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
-    let _entered = start.runtime.enter();
+    writing(config, start.name, start.runtime)
+}
+
+/// One that writes to this database.
+///
+/// # Errors
+/// If certificates cannot be used.
+pub(crate) fn writing(
+    config: &Config,
+    name: &str,
+    runtime: &Handle,
+) -> Result<Box<dyn Processor>, Error> {
+    let _entered = runtime.enter();
     let client = Client::new(config).map_err(Error::retry)?;
-    let (runtime, in_flight) = (start.runtime.clone(), config.in_flight);
+    let poster = Poster::new(name, client, LIMITS, config.in_flight, runtime.clone());
     Ok(Box::new(ClickHouse {
         scratch: Scratch::default(),
-        poster: Poster::new(start.name, client, LIMITS, in_flight, runtime),
+        poster,
     }))
 }
 

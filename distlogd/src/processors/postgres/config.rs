@@ -72,6 +72,33 @@ pub struct Tls {
     pub key: Option<PathBuf>,
 }
 
+impl Config {
+    /// That of who reads.
+    ///
+    /// # Errors
+    /// If `schema` cannot be the name of one, or the certificates do not go with the URL.
+    pub(crate) fn to_read(
+        url: Url,
+        schema: Option<String>,
+        timeout: Duration,
+        tls: Option<Tls>,
+    ) -> Result<Config, &'static str> {
+        let schema = schema.unwrap_or_else(distlog);
+        if !is_name(&schema) {
+            return Err(
+                "the name of the schema is none: expected lower-case letters, digits and _ like distlog",
+            );
+        }
+        Config::try_from(Written {
+            url,
+            schema,
+            keep: None,
+            timeout,
+            tls,
+        })
+    }
+}
+
 impl TryFrom<Written> for Config {
     type Error = &'static str;
 
@@ -119,13 +146,16 @@ fn half_a_minute() -> Duration {
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let expected = "a name of lower-case letters, digits and _ like distlog";
     values::scalar(deserializer, expected, |text| {
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let begins = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-        let is_name = begins && text.len() <= MAX_NAME && text.bytes().all(is_plain);
-        // Names with `pg_` are the server's own.
-        (is_name && !text.starts_with("pg_")).then(|| text.to_owned())
+        is_name(text).then(|| text.to_owned())
     })
+}
+
+fn is_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let begins = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let is_name = begins && text.len() <= MAX_NAME && text.bytes().all(is_plain);
+    // Names with `pg_` are the server's own.
+    is_name && !text.starts_with("pg_")
 }
 
 fn keep<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

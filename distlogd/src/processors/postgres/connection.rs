@@ -19,8 +19,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const MAX_IDLE_TRANSACTION: Duration = Duration::from_secs(600);
 
 /// An open connection. What is dropped is closed at once, and its transaction undone.
-pub(super) struct Connection {
-    pub(super) client: Client,
+pub(crate) struct Connection {
+    pub(crate) client: Client,
     destination: String,
     timeout: Duration,
     task: JoinHandle<()>,
@@ -34,7 +34,7 @@ impl Drop for Connection {
 
 impl Connection {
     /// Connects, in a runtime of tokio.
-    pub(super) async fn open(config: &Config) -> Result<Connection, Error> {
+    pub(crate) async fn open(config: &Config) -> Result<Connection, Error> {
         let destination = config.url.to_string();
         let timeout = config.timeout;
         let tls = tls::client_config(config)
@@ -64,30 +64,42 @@ impl Connection {
     }
 
     /// Runs statements that give nothing.
-    pub(super) async fn run(&self, doing: &str, statements: &str) -> Result<(), Error> {
+    pub(crate) async fn run(&self, doing: &str, statements: &str) -> Result<(), Error> {
         self.step(doing, self.client.batch_execute(statements))
             .await
     }
 
     /// Waits for a step, no longer than it may take.
-    pub(super) async fn step<T>(
+    pub(crate) async fn step<T>(
         &self,
         doing: &str,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(self.timeout + GRACE, work).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(judged(&self.destination, doing, &error)),
-            Err(_) => Err(Error::retry(format_args!(
-                "{}: {doing}: no answer within {:?}",
-                self.destination, self.timeout
-            ))),
-        }
+        step(&self.destination, self.timeout, doing, work).await
     }
 
     /// Whether it is known to be of no use any more.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+}
+
+/// Waits for a step at `destination`, no longer than it may take.
+///
+/// # Errors
+/// If it fails, or is not done within the time.
+pub(crate) async fn step<T>(
+    destination: &str,
+    timeout: Duration,
+    doing: &str,
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(timeout + GRACE, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(judged(destination, doing, &error)),
+        Err(_) => Err(Error::retry(format_args!(
+            "{destination}: {doing}: no answer within {timeout:?}"
+        ))),
     }
 }
 

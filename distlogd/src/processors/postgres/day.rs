@@ -12,7 +12,7 @@ const FORMAT: &str = "%Y%m%d";
 
 /// A day, counted from 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Day(i64);
+pub(crate) struct Day(i64);
 
 impl Day {
     /// That of a time in nanoseconds since 1970.
@@ -26,7 +26,7 @@ impl Day {
     }
 
     /// So many days later.
-    pub(super) fn plus(self, days: i64) -> Day {
+    pub(crate) fn plus(self, days: i64) -> Day {
         Day(self.0 + days)
     }
 
@@ -42,11 +42,16 @@ impl Day {
     }
 
     /// The day of a partition.
-    pub(super) fn of_table(name: &str) -> Option<Day> {
+    pub(crate) fn of_table(name: &str) -> Option<Day> {
         let date = NaiveDate::parse_from_str(name.strip_prefix(PREFIX)?, FORMAT).ok()?;
         let seconds = date.and_hms_opt(0, 0, 0)?.and_utc().timestamp();
         let day = Day::of_seconds(seconds);
         (day.table() == name).then_some(day)
+    }
+
+    /// Its first moment, in nanoseconds since 1970.
+    pub(crate) fn start(self) -> i64 {
+        self.0.saturating_mul(LENGTH)
     }
 
     fn date(self) -> NaiveDate {

@@ -8,16 +8,16 @@
 //! are there. A record that comes again is found by its key, so what was committed without our knowing is not there
 //! twice. Nothing is retried here: the worker presents again from the last flush what was not committed.
 
-mod config;
-mod connection;
+pub(crate) mod config;
+pub(crate) mod connection;
 mod copy;
-mod day;
+pub(crate) mod day;
 mod fault;
 mod partitions;
-mod schema;
-mod text;
+pub(crate) mod schema;
+pub(crate) mod text;
 mod tls;
-mod url;
+pub(crate) mod url;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -44,11 +44,20 @@ const MAX_ROWS_BYTES: usize = 4 << 20;
 /// # Errors
 /// None.
 pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
-    Ok(Box::new(Postgres {
+    Ok(writing(config, start.runtime, start.shutdown))
+}
+
+/// One that writes to this database.
+pub(crate) fn writing(
+    config: &Config,
+    runtime: &Handle,
+    shutdown: &Shutdown,
+) -> Box<dyn Processor> {
+    Box::new(Postgres {
         link: Link {
             config: config.clone(),
-            runtime: start.runtime.clone(),
-            shutdown: start.shutdown.clone(),
+            runtime: runtime.clone(),
+            shutdown: shutdown.clone(),
             partitions: Partitions::new(&config.schema, config.keep, config.timeout),
             writer: None,
         },
@@ -56,7 +65,7 @@ pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Err
         tasks: Rows::default(),
         days: BTreeSet::new(),
         scratch: Scratch::default(),
-    }))
+    })
 }
 
 /// The processor. Made by [`open`].

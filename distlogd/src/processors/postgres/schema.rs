@@ -9,6 +9,9 @@ use crate::processor::Error;
 /// released is never changed.
 const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
+/// The newest version.
+pub(crate) const VERSION: usize = MIGRATIONS.len();
+
 /// One daemon at a time changes the tables of a schema. Until the transaction ends.
 pub(super) fn lock(schema: &str) -> String {
     format!("SELECT pg_advisory_xact_lock(hashtextextended('distlog {schema}', 0))")
@@ -75,7 +78,10 @@ async fn make_schema(connection: &Connection, schema: &str) -> Result<(), Error>
 }
 
 /// The version of the tables; 0 if there are none.
-async fn version(connection: &Connection, schema: &str) -> Result<usize, Error> {
+///
+/// # Errors
+/// If the server does not say it.
+pub(crate) async fn version(connection: &Connection, schema: &str) -> Result<usize, Error> {
     const ASK: &str = "SELECT to_regclass($1) IS NOT NULL";
     let table = format!("{schema}.versions");
     let parameters: [&(dyn ToSql + Sync); 1] = [&table];

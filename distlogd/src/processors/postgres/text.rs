@@ -8,7 +8,7 @@ const NUL: &str = "\u{2400}";
 const ESCAPED_NUL: &str = "\\u0000";
 
 /// A text without U+0000.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if text.as_bytes().contains(&0) {
         Cow::Owned(text.replace('\0', NUL))
     } else {
@@ -47,7 +47,7 @@ pub(super) fn json(text: &str) -> Cow<'_, str> {
 const MAX_INDEXED: usize = 1000;
 
 /// A text that stands in an index, cut where it is too long.
-pub(super) fn indexed(text: &str) -> Cow<'_, str> {
+pub(crate) fn indexed(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_INDEXED {
         return Cow::Borrowed(text);
     }

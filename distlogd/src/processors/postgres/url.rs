@@ -105,6 +105,13 @@ fn read_ssl_mode(mode: &str) -> Result<SslMode, UrlError> {
 }
 
 impl Url {
+    /// Takes this password, unless it has one.
+    pub(crate) fn or_password(&mut self, password: &str) {
+        if self.config.get_password().is_none() {
+            self.config.password(password);
+        }
+    }
+
     /// The mode of TLS.
     pub fn ssl_mode(&self) -> SslMode {
         self.ssl_mode.unwrap_or(SslMode::Prefer)

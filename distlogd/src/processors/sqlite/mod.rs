@@ -14,7 +14,7 @@ mod error;
 mod open;
 mod processor;
 mod retention;
-mod schema;
+pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -23,6 +23,16 @@ use super::start::Start;
 use crate::processor::{Error, Processor};
 
 pub use config::Config;
+
+/// One that writes to this file, without a daemon.
+#[cfg(test)]
+pub(crate) fn writing(path: &std::path::Path) -> Box<dyn Processor> {
+    let config = Config {
+        path: path.to_owned(),
+        keep: config::Keep::default(),
+    };
+    Box::new(processor::Sqlite::open(&config).expect("a file"))
+}
 
 /// Makes the processor.
 ///

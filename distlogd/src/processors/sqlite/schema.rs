@@ -17,6 +17,9 @@ pub(super) type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 /// released never changes.
 pub(super) const STEPS: &[Step] = &[create];
 
+/// The newest version.
+pub(crate) const VERSION: usize = STEPS.len();
+
 /// Makes the schema, or brings it to the newest version.
 ///
 /// # Errors
@@ -48,12 +51,20 @@ pub(super) fn prepare(connection: &mut Connection, steps: &[Step]) -> Result<(),
     Ok(())
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<usize> {
+/// How many steps were made.
+///
+/// # Errors
+/// Those of SQLite.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
 
-fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
+/// Whether the file is one of ours.
+///
+/// # Errors
+/// Those of SQLite.
+pub(crate) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
     let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     Ok(id == APPLICATION_ID)
 }

@@ -11,7 +11,7 @@ use super::{CLIENT, Client, DISTLOGD, count, metric};
 /// ClickHouse, in a process of its own.
 pub(crate) struct ClickHouse {
     folder: PathBuf,
-    address: String,
+    pub(super) address: String,
     password: String,
     process: Process,
 }

@@ -6,6 +6,7 @@ pub(crate) mod nats;
 mod nats_access;
 mod postgres;
 mod sqlite;
+mod view;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};

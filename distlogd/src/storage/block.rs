@@ -1,0 +1,87 @@
+//! A piece of all records, which is read as a whole.
+
+use std::ops::Range;
+
+use distlog_store::{Block as StoreBlock, BlockBuffer, BlockSummary, Selection};
+
+use super::StorageError;
+use super::slice::Slice;
+
+/// A piece of all records. Blocks are read in any order, by many threads at once.
+#[derive(Clone)]
+pub enum Block {
+    /// Of the store of this daemon.
+    Store(StoreBlock),
+    /// Of a database.
+    Slice(Slice),
+}
+
+impl Block {
+    /// The positions of its records.
+    pub fn positions(&self) -> Range<u64> {
+        match self {
+            Block::Store(block) => block.numbers(),
+            Block::Slice(slice) => slice.positions(),
+        }
+    }
+
+    /// What is known of it without reading it.
+    pub fn summary(&self) -> Option<&BlockSummary> {
+        match self {
+            Block::Store(block) => block.summary(),
+            Block::Slice(_) => None,
+        }
+    }
+
+    /// No record in it is newer, in ns since the epoch; `u64::MAX` where nothing is known.
+    pub fn newest_time(&self) -> u64 {
+        match self {
+            Block::Store(_) => self.summary().map_or(u64::MAX, |known| *known.times.end()),
+            Block::Slice(slice) => slice.newest_time(),
+        }
+    }
+
+    /// Whether what is known of it is true of all its records.
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Block::Store(block) => block.is_whole(),
+            Block::Slice(_) => false,
+        }
+    }
+
+    /// Whether a record in it may have all of these words, which are in lowercase.
+    ///
+    /// # Errors
+    /// As [`Block::read`].
+    pub fn may_hold<'w>(
+        &self,
+        words: impl IntoIterator<Item = &'w str>,
+    ) -> Result<bool, StorageError> {
+        match self {
+            Block::Store(block) => Ok(block.may_hold(words)?),
+            // The database was told the words.
+            Block::Slice(_) => Ok(true),
+        }
+    }
+
+    /// Reads what is wanted of it into the buffer, part by part, and hands over each part, until `take` gives false.
+    /// Records beyond what is wanted may be there, too.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(
+        &self,
+        wanted: &Selection<'_>,
+        buffer: &mut BlockBuffer,
+        mut take: impl FnMut(&BlockBuffer) -> bool,
+    ) -> Result<(), StorageError> {
+        match self {
+            Block::Store(block) => {
+                block.read(wanted, buffer)?;
+                take(buffer);
+                Ok(())
+            }
+            Block::Slice(slice) => slice.read(wanted, buffer, &mut take),
+        }
+    }
+}
