@@ -168,7 +168,8 @@ impl Postgres {
         const DOING: &str = "reading records";
         let transaction = connection.client.build_transaction().read_only(true);
         let transaction = self.step(DOING, transaction.start()).await?;
-        let binding = transaction.bind(query.sql.as_str(), &query.parameters());
+        let parameters = query.parameters();
+        let binding = transaction.bind(query.sql.as_str(), &parameters);
         let portal = self.step(DOING, binding).await?;
         loop {
             let asking = transaction.query_portal_raw(&portal, PORTION);
