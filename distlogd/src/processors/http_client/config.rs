@@ -7,8 +7,6 @@ use std::time::Duration;
 
 #[cfg(any(feature = "http-export", feature = "otlp-export"))]
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-#[cfg(feature = "otlp-export")]
-use http::uri::{InvalidUri, Uri};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::Deserializer;
@@ -40,18 +38,6 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// Key of the own certificate.
     pub key: Option<PathBuf>,
-}
-
-/// The endpoint with what follows it in the paths of requests; an error says what is wrong with it.
-#[cfg(feature = "otlp-export")]
-pub(crate) fn uri(endpoint: &str, path: &str) -> Result<Uri, String> {
-    let uri = format!("{}{path}", endpoint.trim_end_matches('/'));
-    let uri: Uri = uri.parse().map_err(|error: InvalidUri| error.to_string())?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(_)) => Ok(uri),
-        (None, _) => Err("it does not begin with http:// or https://".into()),
-        _ => Err("neither http nor https".into()),
-    }
 }
 
 pub(crate) fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

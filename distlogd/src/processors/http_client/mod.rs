@@ -14,7 +14,6 @@ mod poster;
 #[cfg(any(feature = "clickhouse", feature = "http-export"))]
 mod request;
 mod tls;
-#[cfg(any(feature = "clickhouse", feature = "http-export"))]
 mod url;
 
 use std::time::Duration;
@@ -26,7 +25,6 @@ pub(crate) use config::headers;
 pub use config::{Compression, Tls};
 pub(crate) use config::{bytes, timeout};
 pub use tls::TlsError;
-#[cfg(any(feature = "clickhouse", feature = "http-export"))]
 pub use url::Url;
 #[cfg(any(feature = "clickhouse", feature = "http-export"))]
 pub(crate) use {
@@ -36,7 +34,7 @@ pub(crate) use {
 };
 
 #[cfg(feature = "otlp-export")]
-pub(crate) use {config::uri, in_flight::InFlight, tls::tonic_config};
+pub(crate) use {in_flight::InFlight, tls::tonic_config};
 
 /// Time to wait where only a person can help: a wrong address, wrong credentials.
 pub(crate) const NEEDS_A_PERSON: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use http::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use crate::processors::http_client::{Compression, Tls, bytes, headers, timeout, uri};
+use crate::processors::http_client::{Compression, Tls, Url, bytes, headers, timeout};
 use crate::values;
 
 /// `otlp: { endpoint: 'http://127.0.0.1:4317' }`
@@ -18,7 +18,8 @@ pub struct Config {
     /// Where the receiver listens: `http://host:port`, or `https://…` for TLS. By `http/protobuf` the paths
     /// `/v1/traces` and `/v1/logs` are appended.
     #[serde(deserialize_with = "endpoint")]
-    pub endpoint: String,
+    #[schemars(with = "String")]
+    pub endpoint: Url,
     /// How requests travel.
     #[serde(default)]
     pub protocol: Protocol,
@@ -51,9 +52,9 @@ pub struct Config {
 impl Config {
     /// With nothing but an endpoint.
     #[cfg(test)]
-    pub fn new(endpoint: impl Into<String>) -> Config {
+    pub fn new(endpoint: impl AsRef<str>) -> Config {
         Config {
-            endpoint: endpoint.into(),
+            endpoint: endpoint.as_ref().parse().unwrap(),
             protocol: Protocol::default(),
             compression: Compression::default(),
             headers: HeaderMap::new(),
@@ -109,10 +110,10 @@ pub enum Events {
     Both,
 }
 
-fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
     values::scalar(
         deserializer,
-        "an endpoint like http://127.0.0.1:4317",
-        |text| uri(text, "").is_ok().then(|| text.to_owned()),
+        "an endpoint like http://127.0.0.1:4317, without a user and password (the header `authorization` has those)",
+        |text| text.parse().ok(),
     )
 }

@@ -11,7 +11,7 @@ use super::answer::{Accepted, Failure};
 use super::config::Config;
 use super::fault::OpenError;
 use crate::processors::causes::{root_cause, with_causes};
-use crate::processors::http_client::{Compression, NEEDS_A_PERSON, tonic_config, uri};
+use crate::processors::http_client::{Compression, NEEDS_A_PERSON, tonic_config};
 use crate::rpc::{BytesCodec, Signal, status};
 
 /// A channel to the receiver; it connects, and connects again, as need be.
@@ -26,10 +26,10 @@ pub(super) struct Grpc {
 impl Grpc {
     pub fn new(config: &Config) -> Result<Grpc, OpenError> {
         let bad = |reason: String| OpenError::Endpoint {
-            endpoint: config.endpoint.clone(),
+            endpoint: config.endpoint.to_string(),
             reason,
         };
-        let mut endpoint = Endpoint::from(uri(&config.endpoint, "").map_err(bad)?);
+        let mut endpoint = Endpoint::from(config.endpoint.with("", None).map_err(bad)?);
         if endpoint.uri().scheme_str() == Some("https") {
             endpoint = endpoint
                 .tls_config(tonic_config(&config.tls)?)

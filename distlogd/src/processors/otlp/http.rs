@@ -7,7 +7,7 @@ use http::{StatusCode, Uri};
 use super::answer::{Accepted, Failure};
 use super::config::Config;
 use super::fault::OpenError;
-use crate::processors::http_client::{HttpClient, NEEDS_A_PERSON, one_line, retry_after, uri};
+use crate::processors::http_client::{HttpClient, NEEDS_A_PERSON, one_line, retry_after};
 use crate::rpc::{Signal, status};
 
 /// More than this of an answer is not read.
@@ -23,10 +23,13 @@ pub(super) struct Http {
 impl Http {
     pub fn new(config: &Config) -> Result<Http, OpenError> {
         let uri = |path: &str| {
-            uri(&config.endpoint, path).map_err(|reason| OpenError::Endpoint {
-                endpoint: config.endpoint.clone(),
-                reason,
-            })
+            config
+                .endpoint
+                .with(path, None)
+                .map_err(|reason| OpenError::Endpoint {
+                    endpoint: config.endpoint.to_string(),
+                    reason,
+                })
         };
         let (traces, logs) = (uri(Signal::Traces.path())?, uri(Signal::Logs.path())?);
         let mut headers = config.headers.clone();

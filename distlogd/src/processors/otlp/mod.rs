@@ -64,7 +64,7 @@ pub fn open(
         convert: Convert::new(config, find, counters),
         origins: Origins::default(),
         name: name.to_owned(),
-        endpoint: config.endpoint.clone(),
+        endpoint: config.endpoint.to_string(),
     })
 }
 

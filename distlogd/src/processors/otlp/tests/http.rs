@@ -180,7 +180,9 @@ fn an_endpoint_may_have_a_path() {
     let server = Server::start();
     let store = Store::of(&whole(1));
     let config = Config {
-        endpoint: format!("http://{}/under/here/", server.address),
+        endpoint: format!("http://{}/under/here/", server.address)
+            .parse()
+            .unwrap(),
         ..server.config()
     };
     assert!(Delivery::new(&store, &config).run().retries.is_empty());
