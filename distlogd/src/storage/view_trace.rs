@@ -107,9 +107,14 @@ impl ViewTrace {
             rows: Rows::OfTraces(&traces),
             ..Ask::ALL
         };
-        let sees = |record: &Record| self.narrow.sees(record);
+        // There may be more than was asked for, and not the same each time.
+        let is_wanted = |record: &Record| {
+            let of_task = record.task.as_ref().map(|task| task.trace_id);
+            let named = record.otlp.as_ref().and_then(|otlp| otlp.trace_id);
+            of_task.or(named) == Some(self.trace) && self.narrow.sees(record)
+        };
         self.database
-            .records(&ask, &mut |record| !sees(&record) || take(&record))?;
+            .records(&ask, &mut |record| !is_wanted(&record) || take(&record))?;
         Ok(())
     }
 }
