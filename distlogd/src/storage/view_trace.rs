@@ -119,8 +119,8 @@ impl ViewTrace {
     }
 }
 
-/// Sorts the records of a group into batches. Of a task that ends in another process than it began in, as where a daemon
-/// says that it is lost, the begin comes first.
+/// Sorts the records of a group into batches. Of a task that ends in another process than it began in, as where a
+/// daemon says that it is lost, the begin comes first.
 #[derive(Default)]
 struct Sorter {
     encoder: Encoder,
