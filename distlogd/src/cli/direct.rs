@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 
 use super::answer::{Error, Reply};
 use crate::daemon::Runtime;
+use crate::http::Direct;
 use crate::view;
 
 /// Asks for a path of the API over a database.
@@ -38,14 +39,16 @@ pub(super) fn ask(
         is_page: false,
         body: Box::new(Answer {
             body,
+            _api: api,
             _runtime: runtime,
         }),
     })
 }
 
-/// An answer, and what it is made by.
+/// An answer, and what it is made by while it is read.
 struct Answer<R> {
     body: R,
+    _api: Direct,
     _runtime: Runtime,
 }
 

@@ -21,7 +21,9 @@ pub enum QueryError {
     #[error("{0}")]
     Request(String),
     /// A few records took longer than it may take in all.
-    #[error("the condition takes too long for a single record: write a simpler one")]
+    #[error(
+        "the condition, or the database, takes too long for a few records: write a simpler one"
+    )]
     Slow,
     /// Too many others ask.
     #[error("{0} queries are waiting already: ask again in a few seconds")]

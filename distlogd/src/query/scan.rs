@@ -18,9 +18,6 @@ pub use crate::storage::Place;
 
 /// After so many records a thread looks whether it should go on.
 const LOOK_EVERY: u32 = 64;
-/// So long after its deadline a query fails that is still not through with a block.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Takes the records of a query. Each thread has one of its own; they are merged in the end.
 pub trait Collect: Send + 'static {
     /// Whether records that pass are what is looked for, and counted as found.
@@ -324,7 +321,7 @@ impl<C: Collect> Scan<C> {
         };
         let mut end = End::Done;
         let read = block.read(&wanted, buffer, |part| {
-            end = self.look_at(part, any_time, collector);
+            end = self.look_at(part, block.grace(), any_time, collector);
             matches!(end, End::Done)
         });
         match read {
@@ -334,9 +331,15 @@ impl<C: Collect> Scan<C> {
     }
 
     /// Looks at all records that were read. `any_time` is the time of all, where nobody looks at it.
-    fn look_at(&self, part: &BlockBuffer, any_time: Option<u64>, collector: &mut C) -> End {
+    fn look_at(
+        &self,
+        part: &BlockBuffer,
+        grace: Duration,
+        any_time: Option<u64>,
+        collector: &mut C,
+    ) -> End {
         // A block that was begun is read to its end, so that it is known what is left.
-        let too_late = self.deadline + GRACE;
+        let too_late = self.deadline + grace;
         let (mut looked, mut found) = (0_u32, 0);
         let enough = self.enough.load(Ordering::Relaxed);
         for stored in part.batches() {

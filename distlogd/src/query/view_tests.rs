@@ -4,10 +4,12 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
+use distlog_bridge::otlp::trace::v1::TracesData;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::*;
 use distlog_store::{Append, AppendOutcome, Options, Rows, Store};
 use fastrand::Rng;
+use prost::Message as _;
 
 use super::stored_tree::{each_record, stored_tree};
 use super::tasks::TasksAsk;
@@ -176,6 +178,13 @@ fn trace(rng: &mut Rng, next: &mut u64, id: TraceId) -> Vec<Record> {
     records
 }
 
+/// Each task is of one process.
+fn service_of(record: &Record) -> usize {
+    let task = record.task.as_ref().unwrap();
+    let bytes = task.trace_id.to_bytes();
+    (usize::from(bytes[0]) + task.path.len() + usize::from(task.path == "2")) % 4
+}
+
 impl Both {
     fn new(seed: u64, traces: usize) -> Both {
         let mut rng = Rng::with_seed(seed);
@@ -201,14 +210,15 @@ impl Both {
         let mut sent = [0; 4];
         // Each service is one process, whose records come in their order; those of the services come mixed.
         while !left.is_empty() {
-            let service = rng.usize(..4);
+            let at = rng.usize(..left.len());
+            let service = service_of(&left[at][0]);
             let producer = ProducerId::from_bytes([service as u8 + 1; 16]);
             let mut batch = Vec::new();
             for _ in 0..rng.usize(1..20) {
-                if left.is_empty() {
+                let of_it = |records: &Vec<Record>| service_of(&records[0]) == service;
+                let Some(at) = left.iter().position(of_it) else {
                     break;
-                }
-                let at = rng.usize(..left.len());
+                };
                 let mut record = left[at].remove(0);
                 record.source.service = SERVICES[service].to_owned();
                 record.source.process_name = "process".to_owned();
@@ -414,10 +424,16 @@ fn the_same_trees_are_drawn() {
             both.same(|storage| {
                 let mut spans = Vec::new();
                 trace_spans(&**storage, *trace, |data| {
-                    spans.push(data.len());
+                    let data = TracesData::decode(&data[..]).unwrap();
+                    let scopes = data.resource_spans.into_iter().flat_map(|r| r.scope_spans);
+                    spans.extend(scopes.flat_map(|scope| scope.spans));
                     true
                 })
                 .unwrap();
+                for span in &mut spans {
+                    span.events.sort_by_key(|event| event.time_unix_nano);
+                }
+                spans.sort_by_key(|span| span.start_time_unix_nano);
                 spans
             });
             both.same(|storage| {

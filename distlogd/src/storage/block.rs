@@ -1,6 +1,7 @@
 //! A piece of all records, which is read as a whole.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use distlog_store::{Block as StoreBlock, BlockBuffer, BlockSummary, Selection};
 
@@ -38,6 +39,15 @@ impl Block {
         match self {
             Block::Store(_) => self.summary().map_or(u64::MAX, |known| *known.times.end()),
             Block::Slice(slice) => slice.newest_time(),
+        }
+    }
+
+    /// So long after its deadline a query fails that is still not through with it: a condition is too slow, or a
+    /// database.
+    pub fn grace(&self) -> Duration {
+        match self {
+            Block::Store(_) => Duration::from_secs(5),
+            Block::Slice(_) => Duration::from_secs(60),
         }
     }
 

@@ -1,14 +1,15 @@
 //! The batches of a trace in a database, read more than once.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use distlog_proto::{BatchRef, Record, TraceId};
+use distlog_proto::{BatchRef, Kind, ProducerId, Record, SpanId, TraceId};
 use distlog_store::Rows;
 
 use super::database::{Ask, Database, time_of};
-use super::encoder::{Encoder, number_of};
+use super::encoder::{Encoded, Encoder, number_of};
 use super::slice::Narrow;
 use super::{StorageError, TraceBatch, TraceReader};
 
@@ -72,7 +73,7 @@ impl ViewTrace {
         take: &mut dyn FnMut(TraceBatch<'_>) -> bool,
     ) -> Result<(), StorageError> {
         let mut reading = Reading {
-            encoder: Encoder::default(),
+            sorter: Sorter::default(),
             records: Vec::new(),
             times: 0..0,
             next: 0,
@@ -82,7 +83,7 @@ impl ViewTrace {
         self.each_record(times, &mut |record| {
             let time = time_of(record);
             // All of one time are in one group, so that the next one has a position of its own.
-            if reading.encoder.bytes() >= READ_BYTES && time >= reading.times.end {
+            if reading.sorter.bytes() >= READ_BYTES && time >= reading.times.end {
                 more = reading.hand_over(groups.as_deref_mut(), take);
             }
             reading.push(record, time);
@@ -106,16 +107,56 @@ impl ViewTrace {
             rows: Rows::OfTraces(&traces),
             ..Ask::ALL
         };
-        let sees = |record: &Record| self.narrow.sees(record);
+        // There may be more than was asked for, and not the same each time.
+        let is_wanted = |record: &Record| {
+            let of_task = record.task.as_ref().map(|task| task.trace_id);
+            let named = record.otlp.as_ref().and_then(|otlp| otlp.trace_id);
+            of_task.or(named) == Some(self.trace) && self.narrow.sees(record)
+        };
         self.database
-            .records(&ask, &mut |record| !sees(&record) || take(&record))?;
+            .records(&ask, &mut |record| !is_wanted(&record) || take(&record))?;
         Ok(())
+    }
+}
+
+/// Sorts the records of a group into batches. Of a task that ends in another process than it began in, as where a
+/// daemon says that it is lost, the begin comes first.
+#[derive(Default)]
+struct Sorter {
+    encoder: Encoder,
+    begun: HashMap<SpanId, ProducerId>,
+    /// Of others than those who began.
+    ends: Encoder,
+}
+
+impl Sorter {
+    fn bytes(&self) -> usize {
+        self.encoder.bytes() + self.ends.bytes()
+    }
+
+    fn push(&mut self, record: &Record) {
+        let producer = record.source.producer;
+        let span = record.task.as_ref().map(|task| task.span_id);
+        let began = span.and_then(|span| self.begun.get(&span));
+        match (record.kind, began) {
+            (Kind::End, Some(other)) if *other != producer => return self.ends.push(record),
+            (Kind::Begin, None) => self.begun.extend(span.map(|span| (span, producer))),
+            _ => {}
+        }
+        self.encoder.push(record);
+    }
+
+    fn take(&mut self) -> Vec<Encoded> {
+        self.begun.clear();
+        let mut all = self.encoder.take();
+        all.extend(self.ends.take());
+        all
     }
 }
 
 /// A group that is being read.
 struct Reading {
-    encoder: Encoder,
+    sorter: Sorter,
     records: Vec<u64>,
     times: Range<u64>,
     /// The least number that the next batch begins with.
@@ -126,14 +167,14 @@ struct Reading {
 
 impl Reading {
     fn push(&mut self, record: &distlog_proto::Record, time: u64) {
-        if self.encoder.bytes() == 0 {
+        if self.sorter.bytes() == 0 {
             self.times.start = time;
         }
         self.times.end = time + 1;
         if self.notes {
             self.records.push(number_of(record));
         }
-        self.encoder.push(record);
+        self.sorter.push(record);
     }
 
     /// Hands over the batches of the group; false if no more is wanted.
@@ -144,7 +185,7 @@ impl Reading {
     ) -> bool {
         let mut batches = Vec::new();
         let mut more = true;
-        for batch in self.encoder.take() {
+        for batch in self.sorter.take() {
             // It was just written.
             let Ok(parsed) = BatchRef::parse(&batch.bytes) else {
                 continue;
@@ -194,15 +235,15 @@ impl TraceReader for ViewTrace {
         let Some(group) = before.checked_sub(1).and_then(|at| self.groups.get(at)) else {
             return Ok(());
         };
-        let mut encoder = Encoder::default();
+        let mut sorter = Sorter::default();
         self.each_record(group.times.clone(), &mut |record| {
             if group.records.binary_search(&number_of(record)).is_ok() {
-                encoder.push(record);
+                sorter.push(record);
             }
             true
         })?;
         // Where retention took some, the others stand elsewhere in their batch.
-        for (batch, (first, hash)) in encoder.take().iter().zip(&group.batches) {
+        for (batch, (first, hash)) in sorter.take().iter().zip(&group.batches) {
             if hash_of(&batch.bytes) == *hash {
                 take(*first, &batch.bytes);
             }

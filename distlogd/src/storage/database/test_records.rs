@@ -40,7 +40,7 @@ fn record(number: u64) -> Record {
         true => id,
         false => id.child((number / 4 % 10 + 1).try_into().unwrap()),
     };
-    let is_failed = kind == Kind::End && number % 7 == 0;
+    let is_failed = kind == Kind::End && number.is_multiple_of(7);
     let fields: Map = [
         ("n", Value::U64(number)),
         ("ratio", Value::F64(0.5)),
@@ -84,7 +84,7 @@ fn record(number: u64) -> Record {
         },
         observed_time: *START + number,
         message: format!("handle Größe {number}"),
-        task: (number % 11 > 0 || kind != Kind::Event).then(|| Task {
+        task: (!number.is_multiple_of(11) || kind != Kind::Event).then(|| Task {
             flags: 1,
             context: [("user", "leo")].into_iter().collect(),
             ..Task::from(&id)
@@ -103,7 +103,7 @@ fn record(number: u64) -> Record {
             chain: vec!["card is empty".into()],
             traceback: String::new(),
         }),
-        otlp: (number % 13 == 0).then(|| {
+        otlp: number.is_multiple_of(13).then(|| {
             Box::new(Otlp {
                 scope_name: "scope".into(),
                 ..Otlp::default()

@@ -80,7 +80,7 @@ mod tests {
             ("order", Some("order")),
             ("17", Some("17")),
             ("user_id", Some("user_id")),
-            ("token", Some("to")),
+            ("token", Some("en")),
             ("größe", Some("gr")),
             ("kk", None),
             ("i\u{307}stanbul", None),

@@ -67,10 +67,12 @@ pub(super) fn address(from: &str, other: Credentials) -> Result<Address, Databas
         return wrong("has no name of a database behind its host");
     }
     // The colons of an address of IPv6 stand in brackets.
-    let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
-    let host = match port.filter(|_| !has_port) {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
+    let end = host.rsplit(']').next().unwrap_or(host);
+    let said = end.split_once(':').map(|(_, port)| port.parse::<u16>());
+    let host = match (said, port) {
+        (Some(Err(_)), _) => return wrong("has no number as its port"),
+        (None, Some(port)) => format!("{host}:{port}"),
+        (Some(Ok(_)), _) | (None, None) => host.to_owned(),
     };
     let Ok(url) = format!("{scheme}://{host}").parse::<Url>() else {
         return wrong("is not understood");
@@ -169,7 +171,8 @@ mod tests {
                 "clickhouse://me:hunter2@h/a?secure=1",
                 "none of ca, cert, key",
             ),
-            ("clickhouse://me:hunter2@h:x/a", "not understood"),
+            ("clickhouse://me:hunter2@h:x/a", "no number as its port"),
+            ("clickhouse://me:hunter2@h h/a", "not understood"),
             ("clickhouse://me:hunter2%0a@h/a", "line breaks"),
         ] {
             let error = read(from).unwrap_err().to_string();

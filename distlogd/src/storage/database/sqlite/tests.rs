@@ -7,7 +7,7 @@ use distlog_store::Rows;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::super::test_records::{self, Written, key, pages};
+use super::super::test_records::{self, Written, pages};
 use super::super::{Ask, Database};
 use super::*;
 use crate::processor::Processor;
@@ -41,7 +41,10 @@ fn records_that_come_while_it_is_open_are_read() {
     let mut writer = writer(&path);
     let database = Sqlite::open(&path).unwrap();
     assert_eq!(database.times().unwrap(), None);
-    assert_eq!(database.slices(&Ask::ALL, 10).unwrap(), [0..u64::MAX]);
+    assert_eq!(
+        database.slices(&Ask::ALL, 10).unwrap(),
+        vec![0..u64::MAX; 1]
+    );
     test_records::write(&mut *writer, &records[..100]);
     assert_eq!(pages(&database, &Ask::ALL).len(), 100);
     // Reading keeps nobody from writing.
@@ -150,5 +153,5 @@ fn nothing_can_be_written() {
     let database = Sqlite::open(&path).unwrap();
     let result = database.with(|connection| Ok(connection.execute("DELETE FROM records", [])?));
     assert!(result.is_err());
-    assert_eq!(pages(&database, &Ask::ALL).first().map(key).is_some(), true);
+    assert_eq!(pages(&database, &Ask::ALL).len(), 1);
 }
