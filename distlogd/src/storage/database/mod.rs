@@ -45,6 +45,7 @@ use tokio::runtime::Handle;
 
 pub use error::DatabaseError;
 
+#[cfg(any(feature = "clickhouse", feature = "postgres", feature = "sqlite"))]
 use url::Engine;
 
 /// What is wanted of a database. Each part narrows. A database may hand over more than is asked, never less: who asks
