@@ -30,7 +30,7 @@ impl Grpc {
             reason,
         };
         let mut endpoint = Endpoint::from(config.endpoint.with("", None).map_err(bad)?);
-        if endpoint.uri().scheme_str() == Some("https") {
+        if config.endpoint.is_https() {
             endpoint = endpoint
                 .tls_config(tonic_config(&config.tls)?)
                 .map_err(|error| bad(with_causes(&error)))?;

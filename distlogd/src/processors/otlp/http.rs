@@ -37,7 +37,7 @@ impl Http {
             CONTENT_TYPE,
             HeaderValue::from_static("application/x-protobuf"),
         );
-        let by_tls = traces.scheme_str() == Some("https");
+        let by_tls = config.endpoint.is_https();
         let (compression, timeout) = (config.compression, config.timeout);
         let client = HttpClient::new(by_tls, &config.tls, headers, compression, timeout)?;
         Ok(Http {
