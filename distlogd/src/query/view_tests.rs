@@ -143,7 +143,7 @@ fn record(rng: &mut Rng, kind: Kind, time: u64, task: Task) -> Record {
 /// The records of a trace, in the order of their times.
 fn trace(rng: &mut Rng, next: &mut u64, id: TraceId) -> Vec<Record> {
     let mut time = || {
-        *next += 1 + u64::from(*next % 3) * SECOND / 7;
+        *next += 1 + (*next % 3) * SECOND / 7;
         THEN + *next
     };
     let root = TaskId::top(id);
@@ -279,7 +279,7 @@ impl Both {
             filter.service = Some(rng.choice(["shop", "process", "none"]).unwrap().to_owned());
         }
         if rng.u32(..3) == 0 {
-            filter.phrases = Phrase::parse(*rng.choice(&WORDS).unwrap()).unwrap();
+            filter.phrases = Phrase::parse(rng.choice(&WORDS).unwrap()).unwrap();
         }
         filter
     }

@@ -154,9 +154,18 @@ const COUNTS: [&str; 4] = [
     "/api/v1/stats?by=kind&severity=ERROR",
 ];
 
-/// Items whose order is that of the same time, or of nothing, do not have the same place.
-fn sorted(mut items: Vec<Value>) -> Vec<String> {
-    let mut lines: Vec<String> = items.drain(..).map(|item| item.to_string()).collect();
+/// Items in any order, since those of the same time have none; as names of fields have none.
+fn sorted(items: Vec<Value>) -> Vec<String> {
+    let line = |mut item: Value| {
+        let names = item
+            .pointer_mut("/distlog/text")
+            .and_then(Value::as_array_mut);
+        if let Some(names) = names {
+            names.sort_unstable_by_key(Value::to_string);
+        }
+        item.to_string()
+    };
+    let mut lines: Vec<String> = items.into_iter().map(line).collect();
     lines.sort_unstable();
     lines
 }
