@@ -1,6 +1,8 @@
 //! Whether a row may have words, by its texts as they stand in columns.
 
-use crate::processors::database::{Cell, Column};
+#[cfg(any(test, feature = "sqlite"))]
+use crate::processors::database::Cell;
+use crate::processors::database::Column;
 
 /// The columns that have the texts which [`any_text`](distlog_store::any_text) shows.
 pub(super) const COLUMNS: [Column; 7] = [
