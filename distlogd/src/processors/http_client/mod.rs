@@ -28,11 +28,13 @@ pub use tls::TlsError;
 pub use url::Url;
 #[cfg(any(feature = "clickhouse", feature = "http-export"))]
 pub(crate) use {
-    client::{Answer, Body},
+    client::Body,
     poster::{Destination, Poster},
     request::{Failure, Limits, Rejected, Request},
 };
 
+#[cfg(feature = "clickhouse")]
+pub(crate) use client::Answer;
 #[cfg(feature = "otlp-export")]
 pub(crate) use {in_flight::InFlight, tls::tonic_config};
 
