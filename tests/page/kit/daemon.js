@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 /** The program: `DISTLOG_TEST_DISTLOGD`. */
-const PROGRAM = process.env.DISTLOG_TEST_DISTLOGD;
+export const PROGRAM = process.env.DISTLOG_TEST_DISTLOGD;
 
 export class Daemon {
   /** Where the page is. */
@@ -36,6 +36,11 @@ export class Daemon {
     }
     await daemon.#start({ http: "127.0.0.1:0", session: "127.0.0.1:0", otlp: "127.0.0.1:0", push: "127.0.0.1:0" });
     return daemon;
+  }
+
+  /** Where a file in its folder is. */
+  file(name) {
+    return join(this.#folder, name);
   }
 
   /** Takes a token out of the file. */
