@@ -16,7 +16,7 @@ Examples:
   distlogd view --from sqlite:logs.db                      what a daemon writes to this file
   DISTLOGD_FROM=postgres://reader:SECRET@db/logs distlogd view
   distlogd view --from clickhouse://ch:8123/distlog --listen 127.0.0.1:5090
-  distlogd view --from-file url --config view.yaml         with TLS, tokens and names, as `listen.http` says them
+  distlogd view --from-file url --config view.yaml         with TLS and tokens, as its `listen.http` says
   distlogd tree ID --from sqlite:logs.db                   one answer, without a server
 
 Nothing is written to the database. What needs a daemon is refused: following records as they come, and deleting.")]

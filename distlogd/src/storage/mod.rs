@@ -9,7 +9,11 @@
 //! far as the storage can tell ([`Numbering`]). Cursors and windows name positions.
 
 mod block;
-#[allow(dead_code)] // ClickHouse and PostgreSQL use it, too.
+// Without a database nothing is asked of one.
+#[cfg_attr(
+    not(any(feature = "clickhouse", feature = "postgres", feature = "sqlite")),
+    allow(dead_code)
+)]
 pub mod database;
 mod encoder;
 mod error;

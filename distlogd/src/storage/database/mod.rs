@@ -4,9 +4,8 @@
 //! record again. Nothing is ever written there.
 //!
 //! Read it in this order: this file; `url.rs` (which database a text names) and `error.rs`; `restore.rs` (a row becomes
-//! a record again); `conditions.rs` and `texts.rs`
-//! (what SQL tests); `slice.rs` (a range of time is cut); `pool.rs`; then the databases:
-//! `sqlite/`, `postgres/`, `clickhouse/`.
+//! a record again); `conditions.rs` and `texts.rs` (what SQL tests); `slice.rs` (a range of time is cut); `pool.rs`;
+//! then the databases: `sqlite/`, `postgres/`, `clickhouse/`.
 //!
 //! **Time.** Rows lie by the column `time`: when it happened or, where the record says no time, when it was observed
 //! ([`time_of`]). The column holds at most `i64::MAX`; what says a later time lies there.

@@ -33,7 +33,7 @@ pub(super) struct Key {
     pub(super) offset: i64,
 }
 
-/// Type that a column is read with, in the format `RowBinary`.
+/// Whether a column is read as `Int64`, in the format `RowBinary`; the others are read as `String`.
 pub(super) fn is_integer(column: Column) -> bool {
     matches!(column.column_type(), ColumnType::Integer | ColumnType::Time)
 }
@@ -49,30 +49,7 @@ pub(super) fn page(ask: &Ask<'_>, database: &str, after: Option<&Key>, rows: usi
         format!("CAST({} AS Nullable({type}))", column.name())
     });
     let columns: Vec<String> = columns.collect();
-    let mut ask = ask.clone();
-    if let Some(after) = after {
-        ask.times.start = ask.times.start.max(after.time.cast_unsigned());
-    }
-    let mut query = select(&ask, database, &columns.join(", "));
-    if let Some(Key {
-        time,
-        producer,
-        offset,
-    }) = after
-    {
-        let time = timestamp(*time);
-        let producer = query.mark("producer", producer.clone());
-        let glue = if query.sql.contains(" WHERE ") {
-            "AND"
-        } else {
-            "WHERE"
-        };
-        let _ = write!(
-            query.sql,
-            " {glue} (Timestamp > {time} OR Timestamp = {time} AND (producer > {producer} OR producer = {producer} AND \
-             record_offset > {offset}))"
-        );
-    }
+    let mut query = select(ask, database, &columns.join(", "), after);
     let _ = write!(
         query.sql,
         " ORDER BY Timestamp, producer, record_offset LIMIT {rows} FORMAT RowBinary"
@@ -82,7 +59,7 @@ pub(super) fn page(ask: &Ask<'_>, database: &str, after: Option<&Key>, rows: usi
 
 /// How many rows are asked for.
 pub(super) fn count(ask: &Ask<'_>, database: &str) -> Query {
-    let mut query = select(ask, database, "count()");
+    let mut query = select(ask, database, "count()", None);
     query.sql.push_str(" FORMAT TSV");
     query
 }
@@ -95,7 +72,7 @@ pub(super) fn cuts(ask: &Ask<'_>, database: &str, parts: u64) -> Query {
         "arrayJoin(quantilesExact({})(toUnixTimestamp64Nano(Timestamp)))",
         levels.join(", ")
     );
-    let mut query = select(ask, database, &times);
+    let mut query = select(ask, database, &times, None);
     query.sql.push_str(" FORMAT TSV");
     query
 }
@@ -104,12 +81,19 @@ fn timestamp(nanos: i64) -> String {
     format!("fromUnixTimestamp64Nano(toInt64({nanos}))")
 }
 
-fn select(ask: &Ask<'_>, database: &str, columns: &str) -> Query {
+fn select(ask: &Ask<'_>, database: &str, columns: &str, after: Option<&Key>) -> Query {
     let mut query = Query {
         sql: String::new(),
         parameters: Vec::new(),
     };
-    let conditions = query.conditions(ask);
+    let mut ask = ask.clone();
+    if let Some(after) = after {
+        ask.times.start = ask.times.start.max(after.time.cast_unsigned());
+    }
+    let mut conditions = query.conditions(&ask);
+    if let Some(after) = after {
+        conditions.push(query.behind(after));
+    }
     query.sql = format!("SELECT {columns} FROM {database}.otel_logs");
     if !conditions.is_empty() {
         query.sql.push_str(" WHERE ");
@@ -123,6 +107,16 @@ impl Query {
     fn mark(&mut self, name: &str, value: String) -> String {
         self.parameters.push((name.to_owned(), value));
         format!("{{{name}:String}}")
+    }
+
+    /// That a row stands behind a key, in the order of pages.
+    fn behind(&mut self, key: &Key) -> String {
+        let (time, offset) = (timestamp(key.time), key.offset);
+        let producer = self.mark("producer", key.producer.clone());
+        format!(
+            "(Timestamp > {time} OR Timestamp = {time} AND (producer > {producer} OR producer = {producer} AND \
+             record_offset > {offset}))"
+        )
     }
 
     fn conditions(&mut self, ask: &Ask<'_>) -> Vec<String> {
