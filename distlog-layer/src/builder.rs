@@ -14,6 +14,7 @@ use crate::environment;
 use crate::exit;
 use crate::guard::Guard;
 use crate::record::redact::Redaction;
+use crate::record::sampling::{IncomingSampled, Sampler};
 use crate::send::producer::Producer;
 use crate::settings::{Destination, Overflow, Settings};
 use crate::task::DistlogLayer;
@@ -50,6 +51,8 @@ pub fn builder() -> Builder {
             heartbeat: Duration::from_secs(5),
             flush_on_drop: Duration::from_secs(3),
             redaction: None,
+            sample: None,
+            incoming_sampled: IncomingSampled::default(),
             spool: None,
             sigbus_handler: true,
             external_span: None,
@@ -218,6 +221,45 @@ impl Builder {
         Arc::make_mut(self.settings.redaction.get_or_insert_default())
     }
 
+    /// Records a part of all traces: `0.01` is one of a hundred. Of the others errors are recorded, with the tasks
+    /// above them in this process, and what [`Task::force`](crate::Task::force) or the field `distlog.force` says: see
+    /// [the crate](crate#what-is-recorded).
+    ///
+    /// ```
+    /// # use tracing_subscriber::prelude::*;
+    /// let (layer, guard) = distlog_layer::builder().sample(0.01).connect("tcp://127.0.0.1:5011")?;
+    /// # tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+    /// tracing::info_span!("pay", order = 7).in_scope(|| {
+    ///     tracing::info!("recorded with one trace of a hundred");
+    ///     tracing::error!("always recorded, and that it happened in `pay` with the order 7");
+    /// });
+    /// # });
+    /// # let _ = guard.close(std::time::Duration::ZERO);
+    /// # Ok::<(), distlog_layer::ConnectError>(())
+    /// ```
+    ///
+    /// The trace id decides (or `ot=rv:…` in the caller's `tracestate`), by OpenTelemetry's consistent probability
+    /// sampling: every process with this ratio records the same traces, and one with a smaller ratio a part of them.
+    /// Where a caller's decision counts ([`Builder::incoming_sampled`]), the ratio is of the traces that begin here,
+    /// and of those that come as a task id in a text, which says nothing of sampling.
+    ///
+    /// Records that are not written cost the calling thread less than those that are: an event some nanoseconds, a
+    /// span what it takes to keep its fields, should it fail.
+    ///
+    /// Connecting fails with [`ConnectError::Sample`] if the ratio is not from 0 to 1.
+    pub fn sample(mut self, ratio: f64) -> Builder {
+        self.settings.sample = Some(ratio);
+        self
+    }
+
+    /// Whether it counts that a caller's headers say the trace is sampled or not; [`IncomingSampled::Ignore`] if
+    /// nothing else is said. Beside OpenTelemetry ([`Builder::external_spans`]) it is the decision of its sampler that
+    /// counts or not.
+    pub fn incoming_sampled(mut self, policy: IncomingSampled) -> Builder {
+        self.settings.incoming_sampled = policy;
+        self
+    }
+
     /// Keeps the records that are not acknowledged yet in a file of this directory, so that they survive the process,
     /// also `kill -9`: the next process with the directory sends what a dead one left, or `distlogd --drain DIR` does,
     /// or a daemon whose configuration names it (`drain:`).
@@ -304,8 +346,8 @@ impl Builder {
     /// No daemon need be there yet. Until one is, records wait in the ring.
     ///
     /// # Errors
-    /// If an address is none, the encoding is not the default one, the spool cannot be used, or the system gives no
-    /// memory, socket or thread.
+    /// If an address is none, the encoding is not the default one, the spool cannot be used, [`Builder::sample`] has no
+    /// ratio, or the system gives no memory, socket or thread.
     pub fn connect(
         mut self,
         endpoints: impl Into<Endpoints>,
@@ -333,7 +375,8 @@ impl Builder {
     /// The daemon need not be there yet. Until it is, records wait in the ring.
     ///
     /// # Errors
-    /// If the address is none, the spool cannot be used, or the system gives no memory, socket or thread.
+    /// If the address is none, the spool cannot be used, [`Builder::sample`] has no ratio, or the system gives no
+    /// memory, socket or thread.
     pub fn connect_push(
         mut self,
         endpoint: impl Into<String>,
@@ -356,10 +399,11 @@ impl Builder {
         let settings = self.settings_with(environment::variable);
         let bound = settings.flush_on_drop;
         let external_span = settings.external_span;
+        let sampler = Sampler::new(settings.sample, settings.incoming_sampled)?;
         let producer = Arc::new(Producer::start(Arc::new(settings))?);
         exit::register(Arc::downgrade(&producer), bound);
         Ok((
-            DistlogLayer::new(Arc::clone(&producer), external_span),
+            DistlogLayer::new(Arc::clone(&producer), external_span, sampler),
             Guard::new(producer, bound),
         ))
     }

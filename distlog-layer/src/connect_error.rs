@@ -29,6 +29,9 @@ pub enum ConnectError {
         "encoding {0:?} does not go with `connect`, which takes batches: use `connect_push` with the daemon's push receiver"
     )]
     Encoding(distlog_proto::Encoding),
+    /// A part of all traces cannot be that large.
+    #[error("`sample`: {0}")]
+    Sample(#[from] distlog_proto::sampling::BadRatio),
     /// The directory of spools cannot be used.
     #[error("no spool: {0}")]
     Spool(#[from] SpoolError),

@@ -42,6 +42,16 @@ impl Guard {
             .map_or_else(Dropped::default, Producer::dropped)
     }
 
+    /// How many records were not written so far, because their trace is not sampled ([`Builder::sample`], or a caller's
+    /// decision). They are neither dropped nor lost.
+    ///
+    /// [`Builder::sample`]: crate::Builder::sample
+    pub fn unsampled(&self) -> u64 {
+        self.producer
+            .existing()
+            .map_or(0, |producer| producer.unsampled().sum())
+    }
+
     /// The id of this run of this process: what its records have as their producer.
     pub fn producer(&self) -> ProducerId {
         self.producer

@@ -31,8 +31,8 @@
 //! come through `tracing-log`). Then, as far as you need it: [`Task`] and its macros for outcomes, late fields and
 //! links; [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and
 //! gRPC servers and clients; [`Overflow`] for what happens while no daemon is there; [`Builder::spool`] for what
-//! happens when the process is killed; [`Builder::redact`] for what must not leave it; [`Builder::external_spans`]
-//! where OpenTelemetry has a layer, too.
+//! happens when the process is killed; [`Builder::redact`] for what must not leave it; [`Builder::sample`] for
+//! recording a part of all traces; [`Builder::external_spans`] where OpenTelemetry has a layer, too.
 //!
 //! # What it costs and promises
 //!
@@ -81,6 +81,26 @@
 //!
 //! An event or span with `parent: None` belongs to no task and fails none; a disabled parent arrives the same way.
 //!
+//! # What is recorded
+//!
+//! Everything, unless [`Builder::sample`] or [`Builder::incoming_sampled`] says otherwise. Then whole traces are
+//! recorded or not: the same trace in every process with the same ratio, as OpenTelemetry's consistent probability
+//! sampling decides, so also in processes that have its samplers. Headers tell called services: the flag `sampled` of
+//! `traceparent`, and for a trace that is recorded by its ratio `ot=th:…` in `tracestate`.
+//!
+//! Of a trace that is not sampled nothing is written, except
+//!
+//! - an event at level ERROR, with the begins of its task and of those above it in this process, which are written late
+//!   with the times that they had, and their ends: the path to the error;
+//! - a task that fails, in the same way;
+//! - from an event or span with the field `distlog.force = true` on, or from [`Task::force`] on, everything below
+//!   the task by which the trace began in this process or came into it. The headers of its calls then say that the
+//!   trace is sampled.
+//!
+//! Events outside of any task belong to no trace, and are written. What is not written is not lost:
+//! [`Guard::unsampled`] counts it. A program that is killed leaves nothing of what it was doing in a trace that is not
+//! sampled, with a spool or without.
+//!
 //! # How a program ends
 //!
 //! The [`Guard`] sends what is left. If it is never dropped (`std::process::exit`, a `static`), or dropped before a
@@ -123,6 +143,7 @@ pub use guard::Guard;
 #[cfg(feature = "redact-patterns")]
 pub use record::patterns::PatternError;
 pub use record::remote_parent::{RemoteParent, Trust};
+pub use record::sampling::IncomingSampled;
 pub use record::val::{Val, val};
 pub use send::control::Flush;
 pub use send::overflow::Dropped;

@@ -11,6 +11,7 @@ use tracing_core::Dispatch;
 use tracing_core::span::Id;
 
 use crate::record::redact::Redaction;
+use crate::record::sampling::IncomingSampled;
 
 /// Asks the other layer for its span: see [`crate::Builder::external_spans`].
 pub(crate) type ExternalSpanFn = fn(&Id, &Dispatch) -> ExternalSpanState;
@@ -44,6 +45,10 @@ pub(crate) struct Settings {
     pub(crate) sigbus_handler: bool,
     /// The directory of spools.
     pub(crate) spool: Option<PathBuf>,
+    /// The part of all traces that is recorded, from 0 to 1; `None`: all.
+    pub(crate) sample: Option<f64>,
+    /// What callers' decisions are worth.
+    pub(crate) incoming_sampled: IncomingSampled,
     /// Finds another layer's span, whose ids the task has.
     pub(crate) external_span: Option<ExternalSpanFn>,
     pub(crate) timeouts: FailoverTimeouts,

@@ -68,6 +68,42 @@ fn nor_does_it_where_names_are_redacted_and_patterns_match_nothing() {
     allocates_nothing(builder.connect_push(daemon.address.clone()).unwrap(), 1000);
 }
 
+#[test]
+fn nor_does_one_that_is_not_sampled() {
+    let daemon = Daemon::tcp();
+    let builder = builder().sample(0.0);
+    allocates_nothing(builder.connect_push(daemon.address.clone()).unwrap(), 1);
+}
+
+#[test]
+fn a_span_that_is_not_sampled_allocates_what_one_that_is_does_and_a_trace_once_more() {
+    let count = |ratio| {
+        let daemon = Daemon::tcp();
+        let builder = builder().sample(ratio);
+        let (layer, guard) = builder.connect_push(daemon.address.clone()).unwrap();
+        let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let span = |n: u64| drop(tracing::info_span!("fetch", n, user = "leo"));
+        let count = |count: u64| {
+            let start = COUNT.get();
+            (0..count).for_each(span);
+            COUNT.get() - start
+        };
+        count(100);
+        let traces = count(1000);
+        let parts = task!("handle order").in_scope(|| count(1000));
+        drop(guard);
+        (traces, parts)
+    };
+    // A thread's name is in its records, and as long as this test's.
+    let worker = std::thread::Builder::new().name("worker".into());
+    let counts = worker.spawn(move || (count(1.0), count(0.0))).unwrap();
+    let ((traces, parts), (unsampled_traces, unsampled_parts)) = counts.join().unwrap();
+    // What grows once, as the registry's table of spans, is not each span's.
+    let once = 10;
+    assert!(unsampled_parts.abs_diff(parts) <= once);
+    assert!(unsampled_traces.abs_diff(traces + 1000) <= once);
+}
+
 /// `before`: so many events fill the thread's buffers.
 fn allocates_nothing((layer, guard): (DistlogLayer, Guard), before: u64) {
     let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));

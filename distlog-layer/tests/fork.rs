@@ -13,6 +13,72 @@ use tracing::info;
 use tracing_subscriber::prelude::*;
 
 #[test]
+fn a_child_writes_nothing_of_what_its_parent_withholds() {
+    let daemon = Daemon::tcp();
+    let builder = builder().sample(0.0);
+    let (layer, guard) = builder.connect_push(daemon.address.clone()).unwrap();
+    let _default = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let job = task!("job");
+    let entered = job.enter();
+    info!("not written");
+
+    // SAFETY: as below.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        info!("not written by the child either");
+        to!("child's work").in_scope(|| tracing::error!("in the child"));
+        drop(entered);
+        drop(job);
+        let well = guard.close(LONG) == Flush::Flushed;
+        // SAFETY: as below.
+        unsafe { libc::_exit(if well { 0 } else { 1 }) };
+    }
+
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the child's status.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(status, 0, "the child flushed");
+    tracing::error!("in the parent");
+    drop(entered);
+    drop(job);
+    assert_eq!(guard.close(LONG), Flush::Flushed);
+
+    let mut records = Vec::new();
+    while records.len() < 6 {
+        records.extend(daemon.batch());
+    }
+    assert!(
+        daemon
+            .message(std::time::Duration::from_millis(200))
+            .is_none()
+    );
+    let of = |process: u32| {
+        let records = records.iter();
+        records
+            .filter(|record| record.source.process_id == u64::from(process))
+            .map(|record| (record.kind, record.message.as_str()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of(child as u32),
+        [
+            (Kind::Begin, "child's work"),
+            (Kind::Event, "in the child"),
+            (Kind::End, "child's work"),
+        ]
+    );
+    assert_eq!(
+        of(std::process::id()),
+        [
+            (Kind::Begin, "job"),
+            (Kind::Event, "in the parent"),
+            (Kind::End, "job"),
+        ]
+    );
+}
+
+#[test]
 fn parent_and_child_both_log_on() {
     let daemon = Daemon::tcp();
     let (layer, guard) = builder().connect_push(daemon.address.clone()).unwrap();

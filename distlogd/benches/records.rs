@@ -15,13 +15,16 @@ use std::time::Duration;
 
 use distlog_bridge::otlp::logs::v1::LogRecord;
 use distlog_bridge::{OpenSpan, Origins, Request, log_record};
+use distlog_proto::sampling::Threshold;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
     BatchRef, Callsite, Encoding, Kind, Map, Outcome, ProducerId, Record, RecordRef, Severity,
     Source, Task, TaskId, Topic, Value,
 };
 use distlog_python::{json, pickle};
-use distlog_rules::{Condition, Router, Rule};
+use distlog_rules::{
+    Action, Change, Condition, Expression, IntakeRule, IntakeRules, Redaction, Router, Rule, Target,
+};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Tasks in the batches.
@@ -45,6 +48,7 @@ fn main() {
     reading(&bench, &batches);
     rules(&bench, &batches);
     many_rules(&bench, &batches);
+    intake(&bench, &batches);
     writing(&bench, &batches);
     dictionaries(&bench);
     compression(&bench, &batches.concat());
@@ -221,6 +225,7 @@ fn many_rules(bench: &Bench, batches: &[Vec<u8>]) {
         let rule = |n| Rule {
             when: Condition::compile(&format!("service == 'orders' && fields.item == {n}")).ok(),
             to: vec!["some".into()],
+            ..Rule::default()
         };
         let rules: Vec<Rule> = (1..=count).map(|n| rule(1_000_000 + n)).collect();
         let router = Router::new(&rules, "some", None);
@@ -228,6 +233,89 @@ fn many_rules(bench: &Bench, batches: &[Vec<u8>]) {
             &format!("rules of a processor, read included: {count} of a field"),
             || each(batches, |record| _ = black_box(router.takes(record))),
         );
+    }
+}
+
+/// Each action of the intake: where no record has anything for it, and where all have.
+fn intake(bench: &Bench, batches: &[Vec<u8>]) {
+    let set = |target: &str, value: &str| Change {
+        set: vec![(
+            Target::parse(target).expect("a target"),
+            Expression::compile(value).expect("an expression"),
+        )],
+        redact: None,
+    };
+    let redact = |names: &[&str], patterns: &[&str]| {
+        let [names, patterns] = [names, patterns].map(|texts| texts.iter().map(|&t| t.to_owned()));
+        let patterns: Vec<String> = patterns.collect();
+        Change {
+            set: Vec::new(),
+            redact: Some(Redaction::new(names.collect(), &patterns).expect("patterns")),
+        }
+    };
+    let sample = |ratio| Action::Keep {
+        sample: Some(Threshold::from_ratio(ratio).expect("a ratio")),
+        change: Change::default(),
+    };
+    let change = |change| Action::Keep {
+        sample: None,
+        change,
+    };
+    let some = "service == 'orders' && fields.item == 1000000";
+    let card = r"\b\d{13,16}\b";
+    let rows = [
+        ("drop, no record matches", Some(some), Action::Drop),
+        ("drop, all", None, Action::Drop),
+        ("sample 1.0, all are kept", None, sample(1.0)),
+        ("sample 0.01", None, sample(0.01)),
+        (
+            "set, no record matches",
+            Some(some),
+            change(set("fields.team", "'a'")),
+        ),
+        (
+            "set a field of all",
+            None,
+            change(set("fields.team", "'a'")),
+        ),
+        (
+            "redact 2 names, none is there",
+            None,
+            change(redact(&["password", "token"], &[])),
+        ),
+        (
+            "redact 2 names, one is in all",
+            None,
+            change(redact(&["password", "user"], &[])),
+        ),
+        (
+            "redact a pattern, nothing matches",
+            None,
+            change(redact(&[], &[card])),
+        ),
+        (
+            "redact 2 patterns, nothing matches",
+            None,
+            change(redact(&[], &[card, r"Bearer \S+"])),
+        ),
+        (
+            "redact a pattern in all",
+            None,
+            change(redact(&[], &["order|shelf"])),
+        ),
+    ];
+    for (name, when, action) in rows {
+        let rules = IntakeRules::new(vec![IntakeRule {
+            name: name.into(),
+            when: when.map(|when| Condition::compile(when).expect("a condition")),
+            action,
+        }]);
+        bench.row(&format!("intake, read included: {name}"), || {
+            for bytes in batches {
+                _ = black_box(rules.apply(bytes, usize::MAX, &mut |_, _, _| {}));
+            }
+            TASKS * (EVENTS + 2)
+        });
     }
 }
 

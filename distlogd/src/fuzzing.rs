@@ -18,3 +18,8 @@ pub fn logs(json: &[u8]) -> Result<Vec<u8>, String> {
 pub fn query(text: &str) {
     http::read_query(text);
 }
+
+/// A frame of a log of decisions about trees, whatever its body: it is read or refused, and comes back as it was.
+pub fn decisions(body: &[u8]) {
+    crate::trees::read_frame(body);
+}

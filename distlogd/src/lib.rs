@@ -38,14 +38,16 @@
 //!
 //! Around it: `access/` (who may do what), `config/` (what the YAML file says), `yaml/` (how it is read), `listen/`
 //! (addresses, and which web pages may ask), `daemon/` (opens and closes everything in order, by `shutdown.rs`),
-//! [`cli`]. `self_telemetry/` has the metrics, the daemon's own records and rate-limited log lines; `status.rs` puts
-//! all that together for people; `liveness.rs` knows when producers were last seen; `supervisor.rs` ends a daemon of
-//! which a part has failed. `escape.rs` writes all texts that people see.
+//! [`cli`]. `reload.rs` says what another configuration changes. `self_telemetry/` has the metrics, the daemon's own
+//! records and rate-limited log lines; `status.rs` puts all that together for people; `liveness.rs` knows when
+//! producers were last seen; `supervisor.rs` ends a daemon of which a part has failed. `escape.rs` writes all texts
+//! that people see.
 
 mod access;
 mod address;
 #[cfg(feature = "tls")]
 mod certificates;
+mod change_shapes;
 pub mod cli;
 mod config;
 pub mod daemon;
@@ -58,6 +60,7 @@ mod http;
 mod intake;
 mod listen;
 mod liveness;
+mod look;
 #[cfg(feature = "otlp-export")]
 mod lookup;
 #[cfg(feature = "nats")]
@@ -69,6 +72,7 @@ mod processors;
 mod query;
 pub mod receiver;
 mod receivers;
+mod reload;
 mod rpc;
 mod self_telemetry;
 mod shutdown;
@@ -79,6 +83,7 @@ mod supervisor;
 mod tls_error;
 mod tracker;
 mod tree;
+mod trees;
 mod values;
 mod view;
 mod worker;

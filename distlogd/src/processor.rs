@@ -32,6 +32,12 @@ pub trait Processor: Send {
         Ok(())
     }
 
+    /// Whether its token has changed though nothing was taken since the last flush: it is flushed then, when nothing is
+    /// to be read, and before the daemon ends. Asked after each [`idle`](Processor::idle).
+    fn wants_flush(&self) -> bool {
+        false
+    }
+
     /// How many of the records taken the destination has rejected without saying which, since this was asked last. It
     /// is asked after each successful flush, and they count as rejected.
     fn rejected(&mut self) -> u64 {
@@ -39,7 +45,8 @@ pub trait Processor: Send {
     }
 }
 
-/// What a processor wants to know at its next start; opaque to the daemon. At most some hundred bytes.
+/// What a processor wants to know at its next start; opaque to the daemon. It is written at each flush: some hundred
+/// bytes, where nothing else can be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Token(pub Vec<u8>);
 

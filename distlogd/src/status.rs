@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use distlog_store::Reader;
+use distlog_store::{Reader, Retention};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::deletions::{Deletion, Deletions};
-use crate::intake::{Intake, now};
+use crate::intake::{CurrentRules, Intake, now};
 use crate::liveness::{Liveness, Presence, ProducerEnd};
 use crate::receiver::Endpoint;
 use crate::self_telemetry::{
-    Metrics, ProducerDrops, Progress, RejectedInput, Report, TimedError, reports,
+    AlertStatus, IntakeCounters, Metrics, ProducerDrops, Progress, RejectedInput, Report,
+    TimedError, WorkerList, reports,
 };
 use crate::storage::StorageError;
 use crate::tracker::{Producer, Producers};
@@ -37,6 +38,9 @@ pub struct Status {
     pub http: Option<String>,
     /// Ways in.
     pub receivers: Vec<ReceiverStatus>,
+    /// What rules did before records were stored, in order.
+    #[serde(default)]
+    pub intake: Vec<IntakeRuleStatus>,
     /// Destinations.
     pub processors: Vec<ProcessorStatus>,
     /// Who wrote records; the newest first.
@@ -73,6 +77,19 @@ pub struct ReceiverStatus {
     pub last_error: Option<TimedError>,
 }
 
+/// A rule of the intake.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct IntakeRuleStatus {
+    /// Its name, or its number.
+    pub rule: String,
+    /// Records that it dropped.
+    pub dropped_records: u64,
+    /// Records in which it redacted something, the resource aside.
+    pub redacted_records: u64,
+    /// Values that it could not set.
+    pub failed_values: u64,
+}
+
 /// A destination.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessorStatus {
@@ -88,12 +105,36 @@ pub struct ProcessorStatus {
     pub rejected_records: u64,
     /// Records removed before they were read.
     pub skipped_records: u64,
+    /// Values that rules could not set.
+    #[serde(default)]
+    pub failed_values: u64,
     /// Attempts that failed and are made again.
     pub retries: u64,
     /// Whether the last attempt failed.
     pub failing: bool,
     /// The last error or rejection.
     pub last_error: Option<TimedError>,
+    /// Of a processor `alert`: what fires; `null` of others.
+    #[serde(default)]
+    pub alert: Option<AlertStatus>,
+    /// What it decided about trees; `null`: it gets records one by one.
+    #[serde(default)]
+    pub trees: Option<TreesStatus>,
+}
+
+/// What a processor that waits for trees has decided.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TreesStatus {
+    /// Trees that wait for their end.
+    pub open: u64,
+    /// Trees that passed since they match.
+    pub kept: u64,
+    /// Trees that passed as a share of the others.
+    pub sampled: u64,
+    /// Trees that did not pass.
+    pub dropped: u64,
+    /// Trees that were decided before their end was seen: they had waited for too long, or too many were open.
+    pub early: u64,
 }
 
 /// Who wrote records.
@@ -175,20 +216,19 @@ pub struct StoreStatus {
 pub struct Sources {
     pub(crate) reader: Reader,
     pub(crate) intake: Intake,
+    pub(crate) rules: CurrentRules,
     pub(crate) metrics: Metrics,
     pub(crate) rejected: Arc<RejectedInput>,
     pub(crate) drops: ProducerDrops,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) producers: Arc<Producers>,
     pub(crate) deletions: Arc<Deletions>,
-    /// Name and progress of each worker.
-    pub(crate) workers: Vec<(String, Arc<Progress>)>,
+    pub(crate) workers: WorkerList,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) http: Option<String>,
     pub(crate) host: String,
     pub(crate) path: PathBuf,
-    pub(crate) keep_bytes: Option<u64>,
-    pub(crate) keep_age: Option<Duration>,
+    pub(crate) retention: Retention,
     pub(crate) started: Instant,
 }
 
@@ -205,6 +245,7 @@ impl Sources {
             uptime_ns: nanos(self.started.elapsed()),
             http: self.http.clone(),
             receivers: self.receivers(),
+            intake: self.intake_rules(),
             processors: self.processors(time),
             more_producers: known - newest.len(),
             producers: newest.iter().map(|one| self.producer(one, time)).collect(),
@@ -253,6 +294,18 @@ impl Sources {
         found
     }
 
+    fn intake_rules(&self) -> Vec<IntakeRuleStatus> {
+        let rules = self.rules.get();
+        let rules = rules.iter().flat_map(|rules| rules.counted());
+        let status = |(name, counters): (&str, &IntakeCounters)| IntakeRuleStatus {
+            rule: name.to_owned(),
+            dropped_records: counters.dropped.get(),
+            redacted_records: counters.redacted.get(),
+            failed_values: counters.failed_values.get(),
+        };
+        rules.map(status).collect()
+    }
+
     fn processors(&self, time: u64) -> Vec<ProcessorStatus> {
         let end = self.reader.end();
         let status = |(name, progress): &(String, Arc<Progress>)| {
@@ -266,12 +319,21 @@ impl Sources {
                 sent_records: progress.sent.get(),
                 rejected_records: progress.rejected.get(),
                 skipped_records: progress.skipped.get(),
+                failed_values: progress.failed_values.get(),
                 retries: progress.retries.get(),
                 failing: progress.failing.load(Ordering::Relaxed),
                 last_error: progress.last_error.get(),
+                alert: progress.alert.get(),
+                trees: progress.trees.as_ref().map(|trees| TreesStatus {
+                    open: trees.open.get(),
+                    kept: trees.kept.get(),
+                    sampled: trees.sampled.get(),
+                    dropped: trees.dropped.get(),
+                    early: trees.early_wait.get() + trees.early_limit.get(),
+                }),
             }
         };
-        self.workers.iter().map(status).collect()
+        self.workers.get().iter().map(status).collect()
     }
 
     fn producer(&self, one: &Producer, time: u64) -> ProducerStatus {
@@ -297,6 +359,7 @@ impl Sources {
 
     fn store(&self) -> StoreStatus {
         let stats = self.reader.stats();
+        let (keep_bytes, keep_age) = self.retention.kept();
         // A file system that does not say so has no number.
         let free = rustix::fs::statvfs(&self.path);
         StoreStatus {
@@ -306,8 +369,8 @@ impl Sources {
             records: stats.kept(),
             oldest_ns: self.received(stats.first),
             bytes: stats.bytes,
-            keep_bytes: self.keep_bytes,
-            keep_age_ns: self.keep_age.map(nanos),
+            keep_bytes,
+            keep_age_ns: keep_age.map(nanos),
             free_bytes: free
                 .ok()
                 .map(|free| free.f_bavail.saturating_mul(free.f_frsize)),

@@ -1,12 +1,12 @@
 //! Conditions in CEL: each is compiled or refused with its place; one that is compiled answers for any record, and says
-//! the same of it when it is compiled again from its own text.
+//! the same of it when it is compiled again from its own text. Any expression gives a value or none.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Kind, Map, Outcome, Record, Severity, Task, TaskId, Value};
-use distlog_rules::Condition;
+use distlog_rules::{Condition, Expression};
 use libfuzzer_sys::fuzz_target;
 
 static RECORDS: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -37,6 +37,12 @@ static RECORDS: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &str| {
+    if let Ok(expression) = Expression::compile(data) {
+        let batch = BatchRef::parse(&RECORDS).expect("a batch");
+        for record in batch.records() {
+            _ = expression.value(&record.expect("a record"));
+        }
+    }
     let Ok(condition) = Condition::compile(data) else {
         return;
     };

@@ -11,7 +11,8 @@
 //!    Python package: crate `distlog-python`.
 //! 5. [`session`] — the acknowledged way into the daemon: its messages, and how both ends decide.
 //! 6. [`trace_context`] — the headers `traceparent` and `tracestate`, in and out.
-//! 7. [`ExternalSpanState`] (`external_span.rs`) — what another tracing system in the same program says of a span.
+//! 7. [`sampling`] — which traces are kept, the same everywhere.
+//! 8. [`ExternalSpanState`] (`external_span.rs`) — what another tracing system in the same program says of a span.
 //!
 //! ```
 //! use distlog_proto::TaskId;
@@ -25,6 +26,7 @@
 mod external_span;
 mod id;
 mod record;
+pub mod sampling;
 pub mod session;
 mod severity;
 mod task_id;

@@ -25,6 +25,7 @@
 //! ```
 
 use crate::id::{SpanId, TraceId};
+use crate::sampling::Threshold;
 use crate::task_id::TaskId;
 
 /// Name of the header that carries trace id, parent id and flags.
@@ -42,6 +43,8 @@ pub const FROM_TEXT: u8 = SAMPLED;
 
 /// Our key in `tracestate`.
 pub const KEY: &str = "distlog";
+/// OpenTelemetry's key there.
+const OTEL_KEY: &str = "ot";
 /// A list has at most so many members (§3.3.1.1).
 const MAX_MEMBERS: usize = 32;
 /// A longer value of ours is left out, in characters.
@@ -164,6 +167,35 @@ impl Outgoing {
             tracestate: (!tracestate.is_empty()).then_some(tracestate),
         }
     }
+}
+
+/// Members of `tracestate` as they go on from who decided about sampling: OpenTelemetry's member `ot` says
+/// `threshold` as `th`, or for a trace that is not sampled (`None`) nothing of it. What changed stands first (§3.5).
+///
+/// ```
+/// use distlog_proto::sampling::Threshold;
+/// use distlog_proto::trace_context::with_threshold;
+///
+/// let tenth = Threshold::from_ratio(0.1)?;
+/// assert_eq!(with_threshold("", Some(tenth)), "ot=th:e666");
+/// assert_eq!(with_threshold("a=b,ot=th:8;rv:0123456789abcd", Some(tenth)), "ot=th:e666;rv:0123456789abcd,a=b");
+/// assert_eq!(with_threshold("ot=th:8,a=b", None), "a=b");
+/// # Ok::<(), distlog_proto::sampling::BadRatio>(())
+/// ```
+pub fn with_threshold(trace_state: &str, threshold: Option<Threshold>) -> String {
+    let members = parse_tracestate([trace_state.as_bytes()]).unwrap_or_default();
+    let old = members.iter().find(|(key, _)| *key == OTEL_KEY);
+    let others = old
+        .into_iter()
+        .flat_map(|(_, value)| value.split(';'))
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("th:"))
+        .map(str::to_owned);
+    let own = threshold.map(|threshold| format!("th:{threshold}"));
+    let own: Vec<String> = own.into_iter().chain(others).collect();
+    let own = own.join(";");
+    let own = is_value(&own).then_some((OTEL_KEY, own.as_str()));
+    let rest = members.iter().filter(|(key, _)| *key != OTEL_KEY);
+    join(own.into_iter().chain(rest.copied()).take(MAX_MEMBERS))
 }
 
 /// §3.2.

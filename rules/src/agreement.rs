@@ -316,7 +316,7 @@ proptest! {
         let rules: Vec<Rule> = texts
             .iter()
             .filter_map(|text| Condition::compile(text).ok())
-            .map(|when| Rule { when: Some(when), to: vec!["here".to_owned()] })
+            .map(|when| Rule { when: Some(when), to: vec!["here".to_owned()], ..Rule::default() })
             .collect();
         let filter = filter.and_then(|text| Condition::compile(&text).ok());
         let router = Router::new(&rules, "here", filter.as_ref());

@@ -6,19 +6,44 @@ use super::fault::CompileFault;
 use super::functions;
 use super::names::{self, Type};
 
+/// The names that an expression may use, beside those of types and functions.
+pub(super) struct Names {
+    /// The type of a name.
+    pub(super) find: fn(&str) -> Option<Type>,
+    /// The type of `name.field`, where the name stands for a fixed set of fields; what is wrong if it is none of them.
+    pub(super) field: fn(&str, &str) -> Option<Result<Type, String>>,
+    /// What may be meant by a name that is not known.
+    pub(super) hint: fn(&str) -> String,
+}
+
+/// Those of records.
+pub(super) const RECORD: Names = Names {
+    find: |name| {
+        let known = names::name(name).map(|(_, known)| known);
+        known.or(names::constant(name).map(|_| Type::Number))
+    },
+    field: |_, _| None,
+    hint: |name| match names::meant(name) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "a record's own fields are fields.NAME, its task's context.NAME".to_owned(),
+    },
+};
+
 /// Checks an expression.
 pub(super) struct Checker<'s> {
+    names: &'s Names,
     text: &'s str,
     source: &'s SourceInfo,
     /// Names that macros bind around the place looked at.
     scope: Vec<String>,
 }
 
-type Checked = Result<Type, CompileFault>;
+pub(super) type Checked = Result<Type, CompileFault>;
 
 impl<'s> Checker<'s> {
-    pub(super) fn new(text: &'s str, source: &'s SourceInfo) -> Checker<'s> {
+    pub(super) fn new(names: &'s Names, text: &'s str, source: &'s SourceInfo) -> Checker<'s> {
         Checker {
+            names,
             text,
             source,
             scope: Vec::new(),
@@ -28,6 +53,11 @@ impl<'s> Checker<'s> {
     /// The whole condition.
     pub(super) fn check(mut self, expr: &IdedExpr) -> Result<(), CompileFault> {
         self.test(expr, "a condition")
+    }
+
+    /// A whole expression of any type, which is given as far as it is known.
+    pub(super) fn check_value(mut self, expr: &IdedExpr) -> Checked {
+        self.expr(expr)
     }
 
     fn fault<T>(&self, at: &IdedExpr, message: impl Into<String>) -> Result<T, CompileFault> {
@@ -63,6 +93,11 @@ impl<'s> Checker<'s> {
             }),
             Expr::Ident(name) => self.ident(expr, name),
             Expr::Select(select) => {
+                if let Expr::Ident(name) = &select.operand.expr
+                    && let Some(known) = (self.names.field)(name, &select.field)
+                {
+                    return known.or_else(|message| self.fault(expr, message));
+                }
                 let of = self.expr(&select.operand)?;
                 match of {
                     Type::Map | Type::Any if select.test => Ok(Type::Bool),
@@ -113,19 +148,13 @@ impl<'s> Checker<'s> {
         if self.scope.iter().any(|bound| bound == name) {
             return Ok(Type::Any);
         }
-        if let Some((_, known)) = names::name(name) {
+        if let Some(known) = (self.names.find)(name) {
             return Ok(known);
-        }
-        if names::constant(name).is_some() {
-            return Ok(Type::Number);
         }
         if names::is_type(name) {
             return Ok(Type::Any);
         }
-        let hint = match names::meant(name) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "a record's own fields are fields.NAME, its task's context.NAME".to_owned(),
-        };
+        let hint = (self.names.hint)(name);
         self.fault(expr, format!("unknown name `{name}`: {hint}"))
     }
 

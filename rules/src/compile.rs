@@ -1,9 +1,9 @@
 //! From text to operations: the parser of the crate `cel`, then `check.rs`, then a [`Node`] for each expression that
 //! has one.
 
-use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
-use super::check::{Checker, operands};
+use super::check::{Checker, Names, RECORD, operands};
 use super::depth;
 use super::fault::{CompileFault, position};
 use super::interpret::{self, Interpreted};
@@ -16,23 +16,54 @@ use super::{reserved, syntax};
 /// Longer conditions are refused; the parser is recursive.
 const MAX_LEN: usize = 64 << 10;
 
+/// The operations of an expression of any type.
+#[derive(Debug)]
+pub(super) enum Operations {
+    Own(Node),
+    Interpreted(Interpreted),
+}
+
 /// Compiles the text of a condition.
 pub(super) fn compile(text: &str) -> Result<Node, CompileFault> {
+    parse(text, &RECORD).map(|expr| test(&expr))
+}
+
+/// Parses the text of a condition over these names, and checks it.
+pub(super) fn parse(text: &str, names: &Names) -> Result<IdedExpr, CompileFault> {
+    if text.trim().is_empty() {
+        let message = "the condition is empty; leave it out to match everything";
+        return Err(CompileFault::at(1, 1, message.to_owned()));
+    }
+    let (expr, source) = read(text, "a condition")?;
+    Checker::new(names, text, &source).check(&expr)?;
+    Ok(expr)
+}
+
+/// Compiles the text of an expression of any type. Gives the type, as far as it is known.
+pub(super) fn compile_value(text: &str) -> Result<(Operations, Type), CompileFault> {
+    if text.trim().is_empty() {
+        let message = "the expression is empty: a text is written '\"…\"'";
+        return Err(CompileFault::at(1, 1, message.to_owned()));
+    }
+    let (expr, source) = read(text, "an expression")?;
+    let kind = Checker::new(&RECORD, text, &source).check_value(&expr)?;
+    let operations = match operation(&expr) {
+        Some(node) => Operations::Own(node),
+        None => Operations::Interpreted(Interpreted::new(&expr, &taken)),
+    };
+    Ok((operations, kind))
+}
+
+/// Parses a text, unless that would take too much.
+fn read(text: &str, what: &str) -> Result<(IdedExpr, SourceInfo), CompileFault> {
     if text.len() > MAX_LEN {
         return Err(CompileFault::at(
             1,
             1,
             format!(
-                "a condition has at most {MAX_LEN} bytes, this one has {}",
+                "{what} has at most {MAX_LEN} bytes, this one has {}",
                 text.len()
             ),
-        ));
-    }
-    if text.trim().is_empty() {
-        return Err(CompileFault::at(
-            1,
-            1,
-            "the condition is empty; leave it out to match everything".to_owned(),
         ));
     }
     if let Some(offset) = depth::too_deep(text) {
@@ -44,9 +75,7 @@ pub(super) fn compile(text: &str) -> Result<Node, CompileFault> {
         );
         return Err(CompileFault::at(line, column, message));
     }
-    let (expr, source) = reserved::parse(text).map_err(|errors| syntax::fault(text, &errors))?;
-    Checker::new(text, &source).check(&expr)?;
-    Ok(test(&expr))
+    reserved::parse(text).map_err(|errors| syntax::fault(text, &errors))
 }
 
 /// The operation for an expression that is to be true or false.

@@ -14,7 +14,7 @@ use super::memo::Memo;
 use super::value::{NoValue, Val};
 
 /// The standard library, and the string functions of cel-go (`lowerAscii`, `split`, …).
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
     if let Err(error) = env.add_extension(cel::extensions::strings) {
         tracing::error!("string functions are missing in conditions: {error}");
@@ -123,6 +123,22 @@ impl Interpreted {
         record: &RecordRef<'a>,
         memo: &Memo<'a>,
     ) -> Result<bool, NoValue> {
+        match self.resolve(record, memo)? {
+            Value::Bool(value) => Ok(value),
+            _ => Err(NoValue),
+        }
+    }
+
+    /// Its value for this record.
+    pub(super) fn value<'a>(
+        &'a self,
+        record: &RecordRef<'a>,
+        memo: &Memo<'a>,
+    ) -> Result<distlog_proto::Value, NoValue> {
+        from_cel(&self.resolve(record, memo)?)
+    }
+
+    fn resolve<'a>(&'a self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Result<Value, NoValue> {
         let mut context = Context::with_env(ENV.clone());
         for (name, leaf) in &self.inputs {
             // What has no value stays unbound: to use it is an error, which CEL's && and || may yet absorb.
@@ -130,10 +146,7 @@ impl Interpreted {
                 context.add_variable_from_value(name.as_str(), to_cel(value)?);
             }
         }
-        match context.resolve(&self.expr) {
-            Ok(Value::Bool(value)) => Ok(value),
-            _ => Err(NoValue),
-        }
+        context.resolve(&self.expr).map_err(|_| NoValue)
     }
 }
 
@@ -170,4 +183,29 @@ fn to_map(fields: FieldsRef<'_>) -> Result<cel::objects::Map, NoValue> {
         map.insert(Key::from(name), to_cel(value.into())?);
     }
     Ok(cel::objects::Map { map: Arc::new(map) })
+}
+
+fn from_cel(value: &Value) -> Result<distlog_proto::Value, NoValue> {
+    use distlog_proto::Value as Owned;
+    Ok(match value {
+        Value::Null => Owned::Null,
+        Value::Bool(v) => Owned::Bool(*v),
+        Value::Int(v) => Owned::I64(*v),
+        Value::UInt(v) => Owned::U64(*v),
+        Value::Float(v) => Owned::F64(*v),
+        Value::String(v) => Owned::Str(v.to_string()),
+        Value::Bytes(v) => Owned::Bytes(v.to_vec()),
+        Value::Duration(v) => Owned::F64(v.num_nanoseconds().ok_or(NoValue)? as f64 / 1e9),
+        Value::Timestamp(v) => Owned::Str(v.to_rfc3339()),
+        Value::List(v) => Owned::List(v.iter().map(from_cel).collect::<Result<_, _>>()?),
+        Value::Map(v) => {
+            let entry = |(key, value): (&Key, &Value)| Ok((key.to_string(), from_cel(value)?));
+            let mut entries = v.map.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+            // The map has an order of its own in each process; a record that comes again is to become the same.
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Owned::Map(entries.into_iter().collect())
+        }
+        // Types and functions.
+        _ => return Err(NoValue),
+    })
 }

@@ -1,4 +1,4 @@
-//! Rules: which records go to which processors.
+//! Rules: which records are stored, which go to which processors, and what is changed in them.
 //!
 //! A condition is an expression in [CEL](https://cel.dev), as `when:` and `filter:` of the configuration have it. It
 //! is compiled once, into operations that read the record in place (`node.rs`); what those do not cover (arithmetic,
@@ -6,7 +6,9 @@
 //!
 //! Read it in this order: `names.rs` (what a condition sees), `functions.rs`, `value.rs`, `path.rs` with `memo.rs`,
 //! `leaf.rs`, `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`;
-//! `value_path.rs` has names by themselves.
+//! `value_path.rs` has names by themselves, `tree.rs` conditions over whole trees. Then `expression.rs`, `redaction.rs`
+//! with `patterns.rs`, `change.rs`, and where records are changed: `intake.rs` with `torn.rs` (before they are stored),
+//! `outgoing.rs` (for a processor).
 //!
 //! | name | what |
 //! |---|---|
@@ -39,12 +41,15 @@
 
 #[cfg(test)]
 mod agreement;
+mod change;
 mod check;
 mod compile;
 mod condition;
 mod depth;
+mod expression;
 mod fault;
 mod functions;
+mod intake;
 mod interpret;
 mod leaf;
 mod memo;
@@ -52,18 +57,30 @@ mod names;
 mod nearest;
 mod needs;
 mod node;
+mod outgoing;
 mod path;
+mod patterns;
+mod redaction;
 mod reserved;
 mod router;
 mod syntax;
+mod torn;
+mod tree;
 mod value;
 mod value_path;
 
+pub use change::{Change, Target};
 pub use condition::Condition;
+pub use expression::Expression;
 pub use fault::CompileFault;
+pub use intake::{Action, Counted, Edited, IntakeRule, IntakeRules};
 pub use names::Known;
 pub use nearest::nearest;
+pub use outgoing::Outgoing;
+pub use patterns::PatternFault;
+pub use redaction::{REDACTED, Redaction};
 pub use router::{Router, Rule};
+pub use tree::{TreeCondition, TreeSummary};
 pub use value_path::{IdText, Named, ValuePath};
 
 /// What a condition may be written with: its names, their constants, functions.

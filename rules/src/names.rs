@@ -230,12 +230,18 @@ pub(super) fn known() -> impl Iterator<Item = Known> {
     names.chain(constants)
 }
 
-/// Looks a constant up.
-pub(super) fn constant(text: &str) -> Option<i64> {
+/// The constants with their values.
+pub(super) fn constants() -> impl Iterator<Item = (&'static str, i64)> {
     CONSTANTS
         .iter()
+        .map(|(text, severity)| (*text, i64::from(severity.number())))
+}
+
+/// Looks a constant up.
+pub(super) fn constant(text: &str) -> Option<i64> {
+    constants()
         .find(|(known, _)| *known == text)
-        .map(|(_, severity)| i64::from(severity.number()))
+        .map(|(_, value)| value)
 }
 
 pub(super) fn is_type(text: &str) -> bool {

@@ -295,6 +295,7 @@ fn a_router_is_any_of_the_rules_and_the_filter() {
     let rule = |when: Option<&str>, to: &[&str]| Rule {
         when: when.map(|when| Condition::compile(when).unwrap()),
         to: to.iter().map(|to| (*to).to_owned()).collect(),
+        ..Rule::default()
     };
     let rules = [
         rule(Some("severity >= ERROR"), &["a", "b"]),

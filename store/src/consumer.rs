@@ -1,6 +1,7 @@
 //! Reads the records of the store in order, and keeps the position in a file: the one loop under every reader of the
 //! stream.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use distlog_proto::{BatchRef, Record, RecordRef};
@@ -101,6 +102,11 @@ impl Consumer {
         }))
     }
 
+    /// The file that the position is kept in; `None`: it is not kept.
+    pub fn path(&self) -> Option<PathBuf> {
+        self.file.as_ref().map(CursorFile::path)
+    }
+
     /// What was saved last; `None` if nothing ever was.
     ///
     /// # Errors
@@ -152,6 +158,11 @@ impl<'c> Chunk<'c> {
     /// How many records its batches have. The first batch may begin before [`Chunk::from`].
     pub fn records(&self) -> u64 {
         self.batches.records()
+    }
+
+    /// Its batches in the buffer that they were read into.
+    pub fn buffer(&self) -> &'c Batches {
+        self.batches
     }
 
     /// Its batches, as they are stored.

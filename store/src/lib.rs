@@ -150,7 +150,7 @@ pub use layer::{FileLayer, Lock, OsFiles, StoreFile};
 pub use options::{IndexFn, MAX_BATCH, Options, PRODUCER_KEPT};
 pub use reader::{Reader, ShowFn};
 pub use removal::{ChangeFn, Removal};
-pub use retention::Expired;
+pub use retention::{Expired, Retention};
 pub use search::{Block, BlockBatch, BlockBuffer};
 pub use stats::Stats;
 pub use summary::BlockSummary;

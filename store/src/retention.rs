@@ -1,13 +1,36 @@
 //! Retention: whole segments go, the oldest first, by size and by age.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::error::FileError;
 use super::sealer::Sealer;
-use super::state::{Live, Segment, Shared};
+use super::state::{Keep, Live, Segment, Shared};
 use super::stats::add;
+
+/// How much a store keeps, to be changed while it is open. Made by [`Store::retention`](super::Store::retention).
+#[derive(Clone)]
+pub struct Retention(pub(super) Arc<Shared>);
+
+impl Retention {
+    /// Keeps at most so many bytes, and nothing that is older. `None`: no limit. It holds from the next
+    /// [`Store::maintain`](super::Store::maintain) on.
+    pub fn keep(&self, size: Option<u64>, age: Option<Duration>) {
+        *lock(&self.0.keep) = Keep { size, age };
+    }
+
+    /// The limits in bytes and in time.
+    pub fn kept(&self) -> (Option<u64>, Option<Duration>) {
+        let Keep { size, age } = *lock(&self.0.keep);
+        (size, age)
+    }
+}
+
+fn lock(keep: &Mutex<Keep>) -> MutexGuard<'_, Keep> {
+    keep.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What [`Store::maintain`](super::Store::maintain) removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,11 +95,11 @@ pub(super) fn expire(
 fn to_expire(shared: &Shared, now: u64) -> Option<(u64, u64)> {
     let state = shared.state();
     let (oldest, next) = (state.segments.front()?, state.segments.get(1)?);
-    let options = &shared.options;
-    let too_much = options
-        .keep_size
+    let keep = *lock(&shared.keep);
+    let too_much = keep
+        .size
         .is_some_and(|keep| state.segments.iter().map(Segment::size).sum::<u64>() > keep);
-    let too_old = options.keep_age.is_some_and(|keep| {
+    let too_old = keep.age.is_some_and(|keep| {
         let keep = u64::try_from(keep.as_nanos()).unwrap_or(u64::MAX);
         oldest.newest() < now.saturating_sub(keep)
     });

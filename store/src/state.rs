@@ -164,12 +164,22 @@ impl State {
     }
 }
 
+/// How much is kept: the limits that hold now. `None`: no limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    /// In bytes.
+    pub(super) size: Option<u64>,
+    pub(super) age: Option<Duration>,
+}
+
 /// What is shared.
 pub(super) struct Shared {
     pub(super) layer: Arc<dyn FileLayer>,
     pub(super) dir: PathBuf,
     pub(super) segments_dir: PathBuf,
     pub(super) options: Options,
+    /// How much is kept.
+    pub(super) keep: Mutex<Keep>,
     pub(super) counters: Counters,
     pub(super) damage: DamageLog,
     pub(super) block_lists: BlockLists,
@@ -204,6 +214,10 @@ impl Shared {
             layer,
             dir: dir.to_owned(),
             segments_dir,
+            keep: Mutex::new(Keep {
+                size: options.keep_size,
+                age: options.keep_age,
+            }),
             options,
             counters,
             damage,

@@ -44,6 +44,7 @@ fn main() {
     ours::session_with_spool(&plan, &mut table);
     ours::push(&plan, &mut table);
     ours::session_redacting(&plan, &mut table);
+    ours::session_unsampled(&plan, &mut table);
     lines::fmt_json(&plan, &mut table);
     otel::logs(&plan, &mut table);
     otel::spans(&plan, &mut table);

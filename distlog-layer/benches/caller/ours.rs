@@ -55,6 +55,14 @@ pub(crate) fn session_redacting(plan: &Plan, table: &mut Table) {
     });
 }
 
+/// What is left where nothing is recorded.
+pub(crate) fn session_unsampled(plan: &Plan, table: &mut Table) {
+    let receiver = receivers::session();
+    row("distlog, not sampled", plan, table, |builder| {
+        builder.sample(0.0).connect(receiver)
+    });
+}
+
 fn row(
     name: &str,
     plan: &Plan,

@@ -10,6 +10,7 @@ use tracing_core::{Event, Metadata};
 use tracing_log::NormalizeEvent;
 
 use crate::record::level;
+use crate::record::sampling::FORCE;
 use crate::ring::Ring;
 use distlog_client::internal_log::Reporter;
 
@@ -29,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) repeats: bool,
     /// Whether its events have a name: `info!(name: "order.received", …)`.
     pub(crate) is_named: bool,
+    /// Whether it has a field [`FORCE`].
+    pub(crate) may_force: bool,
 }
 
 /// All callsites met so far. Threads keep what they use in a cache of their own ([`crate::task::local`]).
@@ -91,6 +94,7 @@ impl Callsites {
             is_log,
             repeats,
             is_named: !is_log && metadata.is_event() && is_named(metadata),
+            may_force: metadata.fields().field(FORCE).is_some(),
         };
         known.by_metadata.insert(place, site);
         site

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use distlog_proto::trace_context::{FROM_TEXT, Incoming, NEW_TRACE};
+use distlog_proto::trace_context::{FROM_TEXT, Incoming, NEW_TRACE, SAMPLED};
 use distlog_proto::{Link, SpanId, SpanKind, TaskId};
 
 use crate::record::random::Random;
+use crate::record::sampling::{Decision, Sampler, Unsampled};
 
 /// The field of a span that carries an [`RemoteParent`].
 pub(crate) const FIELD: &str = "distlog.import";
@@ -50,30 +51,43 @@ pub(crate) struct SpanContext {
     pub(crate) parent: Option<SpanId>,
     pub(crate) flags: u8,
     pub(crate) trace_state: Option<Arc<str>>,
+    /// Of a trace that is not sampled.
+    pub(crate) unsampled: Option<Arc<Unsampled>>,
     pub(crate) kind: SpanKind,
     pub(crate) link: Option<Box<Link>>,
 }
 
 impl SpanContext {
-    pub(crate) fn new(
-        id: TaskId,
-        parent: Option<SpanId>,
-        flags: u8,
-        trace_state: Option<Arc<str>>,
-    ) -> SpanContext {
+    pub(crate) fn new(id: TaskId, parent: Option<SpanId>, decision: Decision) -> SpanContext {
+        let Decision {
+            flags,
+            trace_state,
+            unsampled,
+        } = decision;
         SpanContext {
             id,
             parent,
             flags,
             trace_state,
+            unsampled,
             kind: SpanKind::Unset,
             link: None,
         }
     }
 
     /// At the top of a new trace.
-    pub(crate) fn top(random: &mut Random) -> SpanContext {
-        SpanContext::new(random.top(), None, NEW_TRACE, None)
+    pub(crate) fn top(random: &mut Random, sampler: &Sampler) -> SpanContext {
+        let id = random.top();
+        let decision = sampler.begin(id.trace_id(), NEW_TRACE);
+        SpanContext::new(id, None, decision)
+    }
+
+    /// From here on the trace is recorded.
+    pub(crate) fn force(&mut self) {
+        self.flags |= SAMPLED;
+        if let Some(unsampled) = &self.unsampled {
+            unsampled.force();
+        }
     }
 }
 
@@ -109,21 +123,18 @@ impl RemoteParent {
     }
 
     /// Opens the place. Twice gives two tasks.
-    pub(crate) fn open(&self, random: &mut Random) -> SpanContext {
+    pub(crate) fn open(&self, random: &mut Random, sampler: &Sampler) -> SpanContext {
         let place = match &self.origin {
             Origin::Task(id) => {
                 let id = id.import();
                 let parent = id.parent_span_id();
-                SpanContext::new(id, parent, FROM_TEXT, None)
+                let decision = sampler.begin(id.trace_id(), FROM_TEXT);
+                SpanContext::new(id, parent, decision)
             }
             Origin::Caller(incoming, Trust::Continue) => {
-                let trace_state = carried(&incoming.trace_state).map(Arc::from);
-                SpanContext::new(
-                    incoming.import(),
-                    Some(incoming.parent_id),
-                    incoming.flags,
-                    trace_state,
-                )
+                let trace_state = carried(&incoming.trace_state);
+                let decision = sampler.join(incoming.trace_id, incoming.flags, trace_state);
+                SpanContext::new(incoming.import(), Some(incoming.parent_id), decision)
             }
             Origin::Caller(incoming, Trust::Link) => {
                 let mut link = Link::from(&incoming.caller());
@@ -133,11 +144,11 @@ impl RemoteParent {
                     .to_owned();
                 SpanContext {
                     link: Some(Box::new(link)),
-                    ..SpanContext::top(random)
+                    ..SpanContext::top(random, sampler)
                 }
             }
             Origin::Caller(_, Trust::Restart) | Origin::Nobody | Origin::Unreadable(_) => {
-                SpanContext::top(random)
+                SpanContext::top(random, sampler)
             }
         };
         SpanContext {

@@ -16,6 +16,7 @@ use crate::record::encode::ERROR;
 use crate::record::field::FieldWriter;
 use crate::record::redact::{Policy, ProducerPolicy, REDACTED, Redact};
 use crate::record::remote_parent::{self, RemoteParent};
+use crate::record::sampling::FORCE;
 
 /// The field that holds the readable text.
 const MESSAGE: &str = "message";
@@ -111,6 +112,24 @@ pub(crate) fn span(
             with(fields, SpanVisitor::new(record, context, policy))
         }
     }
+}
+
+/// Whether the field [`FORCE`] is among the fields, and `true`. `fields` gives them.
+#[cold]
+pub(crate) fn forces(fields: impl FnOnce(&mut dyn Visit)) -> bool {
+    struct Force(bool);
+
+    impl Visit for Force {
+        fn record_bool(&mut self, field: &Field, value: bool) {
+            self.0 |= value && field.name() == FORCE;
+        }
+
+        fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+    }
+
+    let mut visitor = Force(false);
+    fields(&mut visitor);
+    visitor.0
 }
 
 /// Writes an event's fields into its record.

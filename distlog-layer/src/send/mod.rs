@@ -4,6 +4,7 @@
 //!    holds the guard.
 //! 2. `shared.rs` — what the callers and the sender share; `control.rs` — orders to the sender; `deadline.rs`;
 //!    `overflow.rs` — what happens when the ring is full.
+//!    `striped_counter.rs` counts what is not written.
 //! 3. `batcher.rs` — records of the ring become batches, and are freed when acknowledged.
 //! 4. `sender.rs` — the thread. It sends through a transport of `distlog-client`, or `push.rs`: fire and forget.
 
@@ -16,3 +17,4 @@ pub(crate) mod producer;
 mod push;
 mod sender;
 mod shared;
+mod striped_counter;

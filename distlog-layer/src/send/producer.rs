@@ -29,6 +29,7 @@ use crate::send::overflow::{Dropped, Room};
 use crate::send::push::Push;
 use crate::send::sender::Sender;
 use crate::send::shared::Shared;
+use crate::send::striped_counter::StripedCounter;
 use crate::settings::{Destination, Overflow, Settings};
 
 pub(crate) struct Producer {
@@ -38,6 +39,7 @@ pub(crate) struct Producer {
     shared: Arc<Shared>,
     overflow: Overflow,
     redaction: Option<Arc<Redaction>>,
+    unsampled: StripedCounter,
     /// The sender is woken when the ring holds more, in bytes.
     wake_at: u64,
     settings: Arc<Settings>,
@@ -99,6 +101,7 @@ impl Producer {
             shared,
             overflow: settings.overflow,
             redaction: settings.redaction.clone(),
+            unsampled: StripedCounter::default(),
             wake_at,
             settings,
             threads: Mutex::new(Some(Threads { sender, drain })),
@@ -220,6 +223,12 @@ impl Producer {
         }
         ring.count_dropped(level, time);
         self.life.warn_if_stopped();
+    }
+
+    /// Records that were not written so far, since their trace is not sampled.
+    #[inline]
+    pub(crate) fn unsampled(&self) -> &StripedCounter {
+        &self.unsampled
     }
 
     /// Records dropped so far.

@@ -11,6 +11,7 @@ use crate::record::encode::{renumber, text};
 use crate::record::redact::{Policy, ProducerPolicy};
 use crate::record::visit::{self, Special};
 use crate::send::producer::Producer;
+use crate::task::late;
 use crate::task::local::{self, Local};
 use crate::task::otel_interop::{self, PendingUpdate, Status};
 use crate::task::span::task_of;
@@ -47,13 +48,14 @@ pub(crate) fn status(ok: Option<bool>, description: Option<String>) -> Status {
     Status { ok, description }
 }
 
-/// Begins a record that adds something to a task; `fill` may call a program's code.
+/// Begins a record that adds something to a task; `fill` may call a program's code. Where in the record begins what it
+/// adds, and what `fill` returns.
 pub(crate) fn begin_bind<'a, R: LookupSpan<'a>, T>(
     local: &mut Local,
     producer: &Producer,
     span: &SpanRef<'a, R>,
     fill: impl FnOnce(&mut Local) -> T,
-) -> T {
+) -> (usize, T) {
     let site = local.site(producer, span.metadata(), || false).id;
     local.begin(
         Kind::Bind,
@@ -61,23 +63,27 @@ pub(crate) fn begin_bind<'a, R: LookupSpan<'a>, T>(
         producer.clock().unix_nanos(Instant::now()),
     );
     local.fields.clear();
-    fill(local)
+    let added = local.record.len();
+    (added, fill(local))
 }
 
-/// Adds what was filled in to the task, and submits the record.
+/// Adds what was filled in to the task, and submits the record. `added`: where in it that begins.
 pub(crate) fn end_bind<'a, R: LookupSpan<'a>>(
     local: &mut Local,
     producer: &Producer,
     span: &SpanRef<'a, R>,
+    added: usize,
     special: Special,
 ) {
     put_name(&mut local.record, &special);
     put::varint(&mut local.record, record::SPAN_KIND, special.kind.number());
+    let added = added..local.record.len();
     renumber(&mut local.record, &local.fields, record::FIELDS);
     let status = status(special.status, special.description);
     let Some(task) = task_of(span) else {
         let addition = PendingUpdate {
             record: local.record.clone(),
+            added,
             context: local.fields.clone(),
             status,
         };
@@ -87,10 +93,7 @@ pub(crate) fn end_bind<'a, R: LookupSpan<'a>>(
         return;
     };
     status.set(&task);
-    task.set_context(&local.fields, producer.limit());
-    task.put(&mut local.record);
-    let time = producer.clock().unix_nanos(Instant::now());
-    producer.submit(task.site(), task.level(), time, &local.record);
+    late::add(producer, &task, &mut local.record, added, &local.fields);
 }
 
 /// Writes a record that adds fields to a task; `put` writes them as `Task.context`.
@@ -100,10 +103,10 @@ pub(crate) fn add_fields<'a, R: LookupSpan<'a>>(
     put: impl FnOnce(&mut Vec<u8>, ProducerPolicy<'_>),
 ) {
     local::with(producer, |local| {
-        begin_bind(local, producer, span, |local| {
+        let (added, ()) = begin_bind(local, producer, span, |local| {
             put(&mut local.fields, producer.policy())
         });
-        end_bind(local, producer, span, Special::default());
+        end_bind(local, producer, span, added, Special::default());
     });
 }
 
@@ -114,9 +117,9 @@ pub(crate) fn add_link<'a, R: LookupSpan<'a>>(
     link: &Link,
 ) {
     local::with(producer, |local| {
-        begin_bind(local, producer, span, |local| {
+        let (added, ()) = begin_bind(local, producer, span, |local| {
             encode::link(&mut local.record, link)
         });
-        end_bind(local, producer, span, Special::default());
+        end_bind(local, producer, span, added, Special::default());
     });
 }

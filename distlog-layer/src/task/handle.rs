@@ -18,7 +18,8 @@ use crate::record::redact::Redact;
 use crate::record::val::to_value;
 use crate::send::producer::Producer;
 use crate::task::bind::{add_fields, add_link};
-use crate::task::end;
+use crate::task::end::{self, Done};
+use crate::task::late;
 use crate::task::layer::DistlogLayer;
 use crate::task::local;
 use crate::task::outcome::TaskOutcome;
@@ -84,7 +85,7 @@ impl Task {
     /// one. Each call reserves another child: call it once for each request.
     pub fn foreign_trace_context(&self) -> Outgoing {
         self.nearest(|task| Outgoing::new(&task.next_child(), task.flags(), task.trace_state()))
-            .unwrap_or_else(|| Outgoing::new(&reserve_in_new_trace(), NEW_TRACE, ""))
+            .unwrap_or_else(out_of_new_trace)
     }
 
     /// [`Task::foreign_trace_context`] as headers to add to a request.
@@ -138,6 +139,21 @@ impl Task {
     /// Links it to another task that it has to do with, but is no part of.
     pub fn link(&self, other: &TaskId) -> &Task {
         self.own(|producer, span| add_link(producer, span, &Link::from(other)));
+        self
+    }
+
+    /// From now on its trace is recorded, though [`Builder::sample`](crate::Builder::sample) or its caller decided
+    /// against it: everything in this process below the task by which it came here. The services that are called from
+    /// now on learn it from their headers. What was logged before stays away, except for the begins of this task and of
+    /// those above it.
+    ///
+    /// The field `distlog.force = true` of a span or event does the same.
+    pub fn force(&self) -> &Task {
+        self.own(|producer, span| {
+            if let Some(task) = task_of(span) {
+                late::force(producer, &task);
+            }
+        });
         self
     }
 
@@ -279,8 +295,24 @@ fn failed(producer: &Producer, span: &SpanRef<'_, Registry>, why: &str) {
 fn end(producer: &Producer, span: &SpanRef<'_, Registry>) {
     if let Some(task) = task_of(span) {
         local::with(producer, |local| {
-            end::write(producer, local, &task, |now| now)
+            end::write(producer, local, &task, Done::Now)
         });
+    }
+}
+
+/// The headers for the first child of a new trace, which the layer of this thread decides about.
+fn out_of_new_trace() -> Outgoing {
+    let reserved = reserve_in_new_trace();
+    let decision = tracing_core::dispatcher::get_default(|dispatch| {
+        let layer = dispatch.downcast_ref::<DistlogLayer>()?;
+        Some(layer.sampler().begin(reserved.trace_id(), NEW_TRACE))
+    });
+    match decision {
+        Some(decision) => {
+            let trace_state = decision.trace_state.as_deref().unwrap_or_default();
+            Outgoing::new(&reserved, decision.flags, trace_state)
+        }
+        None => Outgoing::new(&reserved, NEW_TRACE, ""),
     }
 }
 

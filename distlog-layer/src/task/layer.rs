@@ -1,7 +1,10 @@
-//! [`DistlogLayer`]: what happens when `tracing` tells of a span or an event.
+//! [`DistlogLayer`]: what happens when `tracing` tells of a span or an event. `layer/lookup.rs` finds the tasks that it
+//! is about.
 //!
 //! Whatever a program gives us to format (`Debug`, `Display`, `Serialize`) is formatted into this thread's buffers
 //! before the extensions of a span are asked for, so that it may itself log, open spans or record fields.
+
+mod lookup;
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,23 +14,25 @@ use distlog_proto::{Kind, Outcome, SpanKind};
 use fastant::Instant;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing_core::{Dispatch, Event, Level, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::record::callsite::Site;
 use crate::record::distinct;
 use crate::record::level;
 use crate::record::redact::Policy;
 use crate::record::remote_parent::SpanContext;
+use crate::record::sampling::Sampler;
 use crate::record::visit;
 use crate::send::producer::Producer;
 use crate::settings::ExternalSpanFn;
 use crate::task::bind::{self, add_link, begin_bind, end_bind, put_name, status};
-use crate::task::end;
-use crate::task::local;
+use crate::task::end::{self, Done};
+use crate::task::late;
+use crate::task::local::{self, Local};
 use crate::task::otel_interop::{self, DeferredStart};
 use crate::task::outcome_state::OutcomePriority;
 use crate::task::span::{LeftBy, SpanData, SpanStart, task_of};
@@ -44,18 +49,29 @@ pub struct DistlogLayer {
     producer: Arc<Producer>,
     dispatch: OnceLock<WeakDispatch>,
     external_span: Option<ExternalSpanFn>,
+    sampler: Sampler,
+    /// Some traces may not be sampled.
+    is_sampling: bool,
 }
 
 impl DistlogLayer {
     pub(crate) fn new(
         producer: Arc<Producer>,
         external_span: Option<ExternalSpanFn>,
+        sampler: Sampler,
     ) -> DistlogLayer {
         DistlogLayer {
             producer,
             dispatch: OnceLock::new(),
             external_span,
+            is_sampling: sampler.is_on(),
+            sampler,
         }
+    }
+
+    /// What decides about traces.
+    pub(crate) fn sampler(&self) -> &Sampler {
+        &self.sampler
     }
 
     /// The producer of this process.
@@ -76,6 +92,17 @@ impl DistlogLayer {
         }
     }
 
+    /// From now on the trace of a span's task is recorded.
+    #[cold]
+    fn force<'a, R: LookupSpan<'a>>(&self, producer: &Producer, span: &SpanRef<'a, R>) {
+        match task_of(span) {
+            Some(task) => late::force(producer, &task),
+            // It is pending, or was until now.
+            None if otel_interop::force(span) => {}
+            None => _ = task_of(span).map(|task| late::force(producer, &task)),
+        }
+    }
+
     #[cold]
     fn begin_pending<'a, R: LookupSpan<'a>>(
         &self,
@@ -85,6 +112,7 @@ impl DistlogLayer {
         let dispatch = self.dispatch.get()?.upgrade()?;
         otel_interop::begin(
             self.external_span?,
+            &self.sampler,
             self.producer()?,
             &dispatch,
             span,
@@ -92,102 +120,15 @@ impl DistlogLayer {
         )
     }
 
-    /// The task that a record or a subtask belongs to: that of its parent `id`, or of the current span, or what
-    /// [`DistlogLayer::find`] finds instead.
-    #[inline]
-    fn nearest<'m, S>(
-        &self,
-        met: &'m mut SpanCache,
-        ctx: &Context<'_, S>,
-        id: Option<&Id>,
-    ) -> Option<&'m Arc<SpanData>>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        let current;
-        let span = match id {
-            Some(id) => id,
-            None => {
-                current = ctx.current_span();
-                current.id()?
-            }
-        };
-        met.get_or(span, || {
-            self.find(ctx, id, |task, found| Some((task, found.id == *span)))
-        })
-    }
-
-    /// Asks the tasks from an explicit parent upwards; without one those of the current span, then the other open spans
-    /// of this thread; until one gives an answer.
-    fn find<S, T>(
-        &self,
-        ctx: &Context<'_, S>,
-        id: Option<&Id>,
-        mut ask: impl FnMut(Arc<SpanData>, Found<'_>) -> Option<T>,
-    ) -> Option<T>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        if let Some(id) = id {
-            return self.find_from(ctx, id, &mut ask);
-        }
-        self.find_from(ctx, ctx.current_span().id()?, &mut ask)
-            .or_else(|| self.climb(ctx.lookup_current()?, &mut ask))
-    }
-
-    fn find_from<S, T>(
-        &self,
-        ctx: &Context<'_, S>,
-        id: &Id,
-        ask: &mut impl FnMut(Arc<SpanData>, Found<'_>) -> Option<T>,
-    ) -> Option<T>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        match ctx.span(id) {
-            Some(span) => self.climb(span, ask),
-            // A per-layer filter hides it, but not necessarily those above it.
-            None => self.climb(
-                self.dispatch
-                    .get()?
-                    .upgrade()?
-                    .downcast_ref::<Registry>()?
-                    .span(id)?,
-                ask,
-            ),
-        }
-    }
-
-    /// Asks the tasks from a span upwards.
-    fn climb<'a, R: LookupSpan<'a>, T>(
-        &self,
-        span: SpanRef<'a, R>,
-        ask: &mut impl FnMut(Arc<SpanData>, Found<'_>) -> Option<T>,
-    ) -> Option<T> {
-        let mut next = Some(span);
-        while let Some(span) = next {
-            let found = Found {
-                id: span.id(),
-                metadata: span.metadata(),
-            };
-            if let Some(task) = self.task_of(&span)
-                && let Some(answer) = ask(task, found)
-            {
-                return Some(answer);
-            }
-            next = span.parent();
-        }
-        None
-    }
-
-    /// Where a span without an import stands; `None`: at the top of a new trace.
+    /// Where a span without an import stands, and what is above it where the trace is not sampled; `None`: at the top
+    /// of a new trace.
     fn place<S>(
         &self,
         met: &mut SpanCache,
         attributes: &Attributes<'_>,
         ctx: &Context<'_, S>,
         producer: &Producer,
-    ) -> Option<SpanContext>
+    ) -> Option<(SpanContext, Option<Arc<SpanData>>)>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -195,7 +136,41 @@ impl DistlogLayer {
             return None;
         }
         let parent = self.nearest(met, ctx, attributes.parent())?;
-        Some(parent.child_place(producer.instance()))
+        let above = parent.unsampled().is_some().then(|| Arc::clone(parent));
+        Some((parent.child_place(producer.instance()), above))
+    }
+
+    /// Whether an event is withheld with its trace. One that is not although its task is makes the task begin.
+    #[inline]
+    fn withholds<S>(
+        &self,
+        local: &mut Local,
+        producer: &Producer,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        may_force: bool,
+    ) -> bool
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if event.is_root() {
+            return false;
+        }
+        let Some(task) = self.nearest(&mut local.met, ctx, event.parent()) else {
+            return false;
+        };
+        let Some(unsampled) = task.unsampled() else {
+            return false;
+        };
+        if may_force && visit::forces(|visitor| event.record(visitor)) {
+            unsampled.force();
+        }
+        let withholds = unsampled.withholds() && *event.metadata().level() != Level::ERROR;
+        match withholds {
+            true => producer.unsampled().add(1),
+            false => late::ensure_begun(producer, task),
+        }
+        withholds
     }
 
     /// An ERROR event with an error makes a task fail.
@@ -222,12 +197,6 @@ impl DistlogLayer {
     }
 }
 
-/// A span with a task.
-struct Found<'a> {
-    id: Id,
-    metadata: &'a Metadata<'static>,
-}
-
 impl<S> Layer<S> for DistlogLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -247,7 +216,10 @@ where
         let level = level::index(*metadata.level());
         local::with(producer, |local| {
             let Site {
-                id: site, repeats, ..
+                id: site,
+                repeats,
+                may_force,
+                ..
             } = local.site(producer, metadata, || false);
             local.begin(Kind::Begin, site, time);
             let head = local.record.len();
@@ -257,12 +229,16 @@ where
                 distinct::keep_last(&mut local.fields, 0, metadata.fields());
             }
             let message = head..local.record.len();
-            let mut place = match &special.import {
-                Some(import) => import.open(&mut local.random),
+            let (mut place, parent) = match &special.import {
+                Some(import) => (import.open(&mut local.random, &self.sampler), None),
                 None => self
                     .place(&mut local.met, attributes, &ctx, producer)
-                    .unwrap_or_else(|| SpanContext::top(&mut local.random)),
+                    .unwrap_or_else(|| (SpanContext::top(&mut local.random, &self.sampler), None)),
             };
+            let is_forced = may_force && visit::forces(|visitor| attributes.record(visitor));
+            if is_forced {
+                place.force();
+            }
             if special.kind != SpanKind::Unset {
                 place.kind = special.kind;
             }
@@ -284,6 +260,8 @@ where
                 }
                 span.extensions_mut().replace(DeferredStart {
                     place,
+                    parent,
+                    is_forced,
                     is_import,
                     producer: producer.instance(),
                     site,
@@ -299,19 +277,27 @@ where
             }
             let beginning = SpanStart {
                 place,
+                parent,
                 producer: producer.instance(),
                 site,
                 level,
                 time: now,
-                message: local.record.get(message).unwrap_or_default(),
+                record: &local.record,
+                message,
                 context: &local.fields,
             };
             let task = SpanData::new(beginning, &mut local.scratch);
             status.set(&task);
-            task.put(&mut local.record);
+            let is_written = task.has_begun();
+            if is_written {
+                late::begin_above(producer, &task);
+                task.put(&mut local.record);
+            }
             span.extensions_mut().replace(Arc::clone(&task));
             local.met.keep(id, task);
-            producer.submit(site, level, time, &local.record);
+            if is_written {
+                producer.submit(site, level, time, &local.record);
+            }
         });
     }
 
@@ -320,14 +306,18 @@ where
             return;
         };
         local::with(producer, |local| {
-            let special = begin_bind(local, producer, &span, |local| {
+            let site = local.site(producer, span.metadata(), || false);
+            if site.may_force && visit::forces(|visitor| values.record(visitor)) {
+                self.force(producer, &span);
+            }
+            let (added, special) = begin_bind(local, producer, &span, |local| {
                 let special = bind::visit(local, producer, |visitor| values.record(visitor));
-                if local.site(producer, span.metadata(), || false).repeats {
+                if site.repeats {
                     distinct::keep_last(&mut local.fields, 0, span.metadata().fields());
                 }
                 special
             });
-            end_bind(local, producer, &span, special);
+            end_bind(local, producer, &span, added, special);
         });
         if self.external_span.is_some() && otel_interop::is_full(&span) {
             self.task_of(&span);
@@ -350,13 +340,18 @@ where
         let Some(producer) = self.producer() else {
             return;
         };
-        let time = producer.clock().unix_nanos(Instant::now());
         let metadata = event.metadata();
         local::with(producer, |local| {
             let mut site = local.site(producer, metadata, || event.is_log());
+            if (self.is_sampling || site.may_force)
+                && self.withholds(local, producer, event, &ctx, site.may_force)
+            {
+                return;
+            }
             if site.is_log {
                 site.id = producer.callsites().of_log(event).unwrap_or(site.id);
             }
+            let time = producer.clock().unix_nanos(Instant::now());
             local.begin(Kind::Event, site.id, time);
             if site.is_named {
                 let (name, policy) = (metadata.name(), Policy::only(producer.limit()));
@@ -430,7 +425,7 @@ where
                 return;
             };
             task.close();
-            end::write(producer, local, &task, |now| task.left_last(now));
+            end::write(producer, local, &task, Done::WhenLeft);
         });
     }
 }

@@ -72,6 +72,7 @@ impl Local {
                 is_log: false,
                 repeats: false,
                 is_named: false,
+                may_force: false,
             },
         );
         Local {

@@ -4,13 +4,15 @@
 //! 2. `span.rs` — what is kept with a span; `outcome_state.rs` — how it ends; `end.rs` — its end record; `bind.rs` —
 //!    fields that are added to it later.
 //! 3. `local.rs` — buffers and caches of a thread; `span_cache.rs` — the spans that it used last.
-//! 4. `otel_interop.rs` — ids of another tracing system's spans.
-//! 5. On top, the API: `handle.rs` — [`Task`]; `macros.rs`; `future.rs`; `outcome.rs`.
+//! 4. `late.rs` — tasks of traces that are not sampled, whose begins are written late.
+//! 5. `otel_interop.rs` — ids of another tracing system's spans.
+//! 6. On top, the API: `handle.rs` — [`Task`]; `macros.rs`; `future.rs`; `outcome.rs`.
 
 mod bind;
 mod end;
 mod future;
 mod handle;
+mod late;
 mod layer;
 mod local;
 mod macros;

@@ -14,8 +14,10 @@ use tracing_core::Dispatch;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::record::remote_parent::{SpanContext, carried};
+use crate::record::sampling::{Decision, Sampler};
 use crate::send::producer::Producer;
 use crate::settings::ExternalSpanFn;
+use crate::task::late;
 use crate::task::span::{SpanData, SpanStart};
 
 /// A task with that many additions does not wait any longer.
@@ -25,6 +27,10 @@ const MAX_ADDITIONS: usize = 64;
 pub(crate) struct DeferredStart {
     /// Its place if the other layer does not know the span.
     pub(crate) place: SpanContext,
+    /// As [`SpanStart::parent`].
+    pub(crate) parent: Option<Arc<SpanData>>,
+    /// Its trace is recorded, whatever was decided about it.
+    pub(crate) is_forced: bool,
     /// The caller's span and trace are in `place`.
     pub(crate) is_import: bool,
     /// Of the process that made it.
@@ -62,6 +68,8 @@ impl Status {
 pub(crate) struct PendingUpdate {
     /// All but the task.
     pub(crate) record: Vec<u8>,
+    /// What in it is neither of every record nor context.
+    pub(crate) added: Range<usize>,
     /// As [`SpanStart::context`].
     pub(crate) context: Vec<u8>,
     pub(crate) status: Status,
@@ -71,10 +79,7 @@ impl PendingUpdate {
     /// Writes it behind what the task has.
     pub(crate) fn submit(mut self, producer: &Producer, task: &SpanData) {
         self.status.set(task);
-        task.set_context(&self.context, producer.limit());
-        task.put(&mut self.record);
-        let now = producer.clock().unix_nanos(Instant::now());
-        producer.submit(task.site(), task.level(), now, &self.record);
+        late::add(producer, task, &mut self.record, self.added, &self.context);
     }
 }
 
@@ -89,6 +94,17 @@ pub(crate) fn keep<'a, R: LookupSpan<'a>>(
             None
         }
         None => Some(addition),
+    }
+}
+
+/// From when a pending task begins, its trace is recorded. `false` if the task is not pending.
+pub(crate) fn force<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> bool {
+    match span.extensions_mut().get_mut::<DeferredStart>() {
+        Some(pending) => {
+            pending.is_forced = true;
+            true
+        }
+        None => false,
     }
 }
 
@@ -116,6 +132,7 @@ pub(crate) fn name_caller<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, place: &
 /// to ask.
 pub(crate) fn begin<'a, R: LookupSpan<'a>>(
     external_span: ExternalSpanFn,
+    sampler: &Sampler,
     producer: &Producer,
     dispatch: &Dispatch,
     span: &SpanRef<'a, R>,
@@ -134,7 +151,7 @@ pub(crate) fn begin<'a, R: LookupSpan<'a>>(
         return extensions.get_mut().map(|task| Arc::clone(task));
     };
     if let Some(external) = external {
-        pending.take_ids_of(external);
+        pending.take_ids_of(external, sampler);
     }
     let additions = std::mem::take(&mut pending.additions);
     let task = pending.begin(producer);
@@ -149,7 +166,7 @@ pub(crate) fn begin<'a, R: LookupSpan<'a>>(
 }
 
 impl DeferredStart {
-    fn take_ids_of(&mut self, external: ExternalSpan) {
+    fn take_ids_of(&mut self, external: ExternalSpan, sampler: &Sampler) {
         let own = &self.place;
         if self.is_import
             && own.id.trace_id() != external.trace_id
@@ -158,27 +175,46 @@ impl DeferredStart {
             let caller = TaskId::anchor(own.id.trace_id(), parent);
             encode::link(&mut self.record, &Link::from(&caller));
         }
+        let is_inside = self.parent.is_some() && own.id.trace_id() == external.trace_id;
+        let trace_state = carried(&external.trace_state);
+        let decision = sampler.beside(external.trace_id, external.flags, trace_state);
+        let Decision {
+            flags,
+            trace_state,
+            unsampled,
+        } = decision;
         self.place.id = TaskId::anchor(external.trace_id, external.span_id);
         self.place.parent = external.parent_span_id;
-        self.place.flags = external.flags;
-        self.place.trace_state = carried(&external.trace_state).map(Arc::from);
+        self.place.flags = flags;
+        self.place.trace_state = trace_state;
+        if !is_inside {
+            // It has nothing in common with the tasks above it in this process, or nothing is above it.
+            self.place.unsampled = unsampled;
+            self.parent = None;
+        }
     }
 
     /// Writes its `begin`, before anybody else knows the task.
     fn begin(mut self, producer: &Producer) -> Arc<SpanData> {
+        if self.is_forced {
+            self.place.force();
+        }
         let beginning = SpanStart {
             place: self.place,
+            parent: self.parent,
             producer: self.producer,
             site: self.site,
             level: self.level,
             time: self.time,
-            message: self.record.get(self.message).unwrap_or_default(),
+            record: &self.record,
+            message: self.message,
             context: &self.context,
         };
         let task = SpanData::new(beginning, &mut Vec::new());
         self.status.set(&task);
         // In a forked process it is the parent's, which writes it.
-        if task.is_of(producer.instance()) {
+        if task.is_of(producer.instance()) && task.has_begun() {
+            late::begin_above(producer, &task);
             task.put(&mut self.record);
             let time = producer.clock().unix_nanos(self.time);
             producer.submit(self.site, self.level, time, &self.record);

@@ -69,12 +69,17 @@ impl OutcomeState {
         }
     }
 
-    /// Writes it into the `end` record. `went_well`: the last result of its work was `Ok`.
-    pub(crate) fn put(&self, out: &mut Vec<u8>, went_well: bool) {
-        let outcome = match went_well && self.priority <= OutcomePriority::Result {
+    /// What it is so far. `went_well`: the last result of its work was `Ok`.
+    pub(crate) fn outcome(&self, went_well: bool) -> Outcome {
+        match went_well && self.priority <= OutcomePriority::Result {
             true => Outcome::Ok,
             false => self.outcome,
-        };
+        }
+    }
+
+    /// Writes it into the `end` record. `went_well`: as for [`OutcomeState::outcome`].
+    pub(crate) fn put(&self, out: &mut Vec<u8>, went_well: bool) {
+        let outcome = self.outcome(went_well);
         put::varint(out, record::OUTCOME, outcome.number());
         if outcome == Outcome::Failed {
             // So that who asks for errors gets the failed tasks, too.

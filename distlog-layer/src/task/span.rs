@@ -1,11 +1,15 @@
-//! What the layer keeps with each span: the task it is.
+//! What the layer keeps with each span: the task it is. `span/withheld.rs` is about those that are not sampled.
+
+mod withheld;
 
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use distlog_proto::trace_context::SAMPLED;
 use distlog_proto::wire::encode::TaskHead;
-use distlog_proto::wire::field::record;
+use distlog_proto::wire::field::{record, task};
 use distlog_proto::wire::put;
 use distlog_proto::{Link, Outcome, TaskId};
 use fastant::{Atomic, Instant};
@@ -16,7 +20,10 @@ use crate::record::distinct;
 use crate::record::encode::error_text;
 use crate::record::redact::Policy;
 use crate::record::remote_parent::SpanContext;
+use crate::record::sampling::{Decision, Unsampled};
 use crate::task::outcome_state::{OutcomePriority, OutcomeState};
+
+pub(crate) use self::withheld::End;
 
 /// Ids, a short message and a few fields: most tasks need no more memory than their own.
 const INLINE: usize = 128;
@@ -37,22 +44,31 @@ pub(crate) struct SpanData {
     closed: AtomicBool,
     /// There is something in `more`.
     has_more: AtomicBool,
-    /// Its end is written. What still holds its span changes nothing about it.
-    ended: AtomicBool,
+    /// Of the bits in [`withheld::state`].
+    state: AtomicU8,
     /// The result of its work was `Ok`.
     went_well: AtomicBool,
     /// Where the context begins in `bytes`.
     context: u32,
-    /// Where the message begins in `bytes`.
-    message: u32,
+    /// Where it ends.
+    tail: u32,
+    /// Where the message is in `bytes`.
+    message: (u32, u32),
     /// The fields of `distlog.v1.Task`, context last: what each of its records carries. Then its message, encoded: the
-    /// end repeats it, so that it can be understood alone.
+    /// end repeats it, so that it can be understood alone. If its begin is withheld, all of the begin but the task, the
+    /// message included.
     bytes: SmallVec<[u8; INLINE]>,
     children: AtomicU64,
     records: AtomicU64,
     begin: Instant,
     last_exit: Atomic,
     trace_state: Option<Arc<str>>,
+    /// Its trace is not sampled.
+    unsampled: Option<Arc<Unsampled>>,
+    /// The task above in this process, if the trace is not sampled.
+    parent: Option<Arc<SpanData>>,
+    /// When its work was done, if it ended without being written.
+    done: Atomic,
     more: Mutex<Option<Box<More>>>,
 }
 
@@ -63,18 +79,24 @@ struct More {
     context: Option<Vec<u8>>,
     /// `None`: no outcome was set.
     verdict: Option<OutcomeState>,
+    /// What was added beside context before its begin was written: fields of a record.
+    withheld: Vec<u8>,
 }
 
 /// What a task is made of.
 pub(crate) struct SpanStart<'a> {
     pub(crate) place: SpanContext,
+    /// The task above in this process, if the trace is not sampled.
+    pub(crate) parent: Option<Arc<SpanData>>,
     /// The producer that writes its `begin`.
     pub(crate) producer: u64,
     pub(crate) site: u32,
     pub(crate) level: usize,
     pub(crate) time: Instant,
-    /// The field `message` of its `begin`, encoded.
-    pub(crate) message: &'a [u8],
+    /// Its `begin`, all but the task.
+    pub(crate) record: &'a [u8],
+    /// Where in it the message is, which the end repeats.
+    pub(crate) message: Range<usize>,
     /// The task's fields, encoded with the number of `Task.context`.
     pub(crate) context: &'a [u8],
 }
@@ -87,6 +109,7 @@ impl SpanData {
             parent,
             flags,
             trace_state,
+            unsampled,
             ..
         } = beginning.place;
         scratch.clear();
@@ -96,10 +119,21 @@ impl SpanData {
             ..head
         }
         .put(scratch);
+        let is_withheld = unsampled
+            .as_ref()
+            .is_some_and(|unsampled| unsampled.withholds());
+        let message = beginning.message;
+        let (record, message) = match is_withheld {
+            true => (beginning.record, message),
+            false => {
+                let record = beginning.record.get(message).unwrap_or_default();
+                (record, 0..record.len())
+            }
+        };
         let context = scratch.len();
-        let message = context + beginning.context.len();
-        let mut bytes = SmallVec::with_capacity(message + beginning.message.len());
-        for part in [scratch.as_slice(), beginning.context, beginning.message] {
+        let tail = context + beginning.context.len();
+        let mut bytes = SmallVec::with_capacity(tail + record.len());
+        for part in [scratch.as_slice(), beginning.context, record] {
             bytes.extend_from_slice(part);
         }
         Arc::new(SpanData {
@@ -111,16 +145,24 @@ impl SpanData {
             entered_in_panic: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             has_more: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
+            state: AtomicU8::new(if is_withheld {
+                0
+            } else {
+                withheld::state::BEGUN
+            }),
             went_well: AtomicBool::new(false),
             context: context as u32,
-            message: message as u32,
+            tail: tail as u32,
+            message: ((tail + message.start) as u32, (tail + message.end) as u32),
             bytes,
             children: AtomicU64::new(0),
             records: AtomicU64::new(0),
             begin: beginning.time,
             last_exit: Atomic::new(Instant::ZERO),
             trace_state,
+            unsampled,
+            parent: beginning.parent,
+            done: Atomic::new(Instant::ZERO),
             more: Mutex::default(),
         })
     }
@@ -138,8 +180,12 @@ impl SpanData {
         self.level.into()
     }
 
+    /// Of calls from it.
     pub(crate) fn flags(&self) -> u8 {
-        self.flags
+        match self.is_forced() {
+            true => self.flags | SAMPLED,
+            false => self.flags,
+        }
     }
 
     pub(crate) fn trace_state(&self) -> &str {
@@ -159,16 +205,20 @@ impl SpanData {
             record::NUMBER,
             self.records.fetch_add(1, Ordering::Relaxed),
         );
-        if self.has_more.load(Ordering::Acquire) {
+        if self.has_more.load(Ordering::Acquire) || self.is_forced() {
             self.with_more(|more| {
                 let context = more.context.as_deref();
                 put::nested(out, record::TASK, |out| {
                     out.extend_from_slice(self.part(0, self.context));
+                    if self.is_forced() {
+                        // Of fields that stand twice the last one counts.
+                        put::varint(out, task::FLAGS, self.flags().into());
+                    }
                     out.extend_from_slice(context.unwrap_or(self.begun_context()));
                 });
             });
         } else {
-            put::bytes_always(out, record::TASK, self.part(0, self.message));
+            put::bytes_always(out, record::TASK, self.part(0, self.tail));
         }
     }
 
@@ -180,7 +230,7 @@ impl SpanData {
 
     /// The context that it began with.
     fn begun_context(&self) -> &[u8] {
-        self.part(self.context, self.message)
+        self.part(self.context, self.tail)
     }
 
     fn with_more<R>(&self, work: impl FnOnce(&mut More) -> R) -> R {
@@ -198,16 +248,18 @@ impl SpanData {
     /// The place of a subtask that begins in this process.
     pub(crate) fn child_place(&self, producer: u64) -> SpanContext {
         let mut id = self.next_child();
+        let mut unsampled = self.unsampled.clone();
         if !self.is_of(producer) {
             // Since the fork both processes count on from the same number.
             id = id.import();
+            unsampled = unsampled.map(|unsampled| Arc::new(unsampled.forked()));
         }
-        SpanContext::new(
-            id,
-            Some(self.id.span_id()),
-            self.flags,
-            self.trace_state.clone(),
-        )
+        let decision = Decision {
+            flags: self.flags(),
+            trace_state: self.trace_state.clone(),
+            unsampled,
+        };
+        SpanContext::new(id, Some(self.id.span_id()), decision)
     }
 
     /// Sets fields of its context, as far as the context stays below `limit` bytes. A name that was set before has the
@@ -238,7 +290,7 @@ impl SpanData {
     /// A link to this task.
     pub(crate) fn link(&self) -> Link {
         let mut link = Link::from(&self.id);
-        link.flags = self.flags.into();
+        link.flags = self.flags().into();
         link
     }
 
@@ -258,16 +310,16 @@ impl SpanData {
     }
 
     /// When it was left last; `now` if it was never entered.
-    pub(crate) fn left_last(&self, now: Instant) -> Instant {
+    pub(crate) fn left_last(&self, now: impl FnOnce() -> Instant) -> Instant {
         match self.last_exit.load(Ordering::Relaxed) {
-            Instant::ZERO => now,
+            Instant::ZERO => now(),
             left => left,
         }
     }
 
-    /// Whether its end is still to be written; from now on it is not.
-    pub(crate) fn end(&self) -> bool {
-        !self.ended.swap(true, Ordering::AcqRel)
+    /// When it began.
+    pub(crate) fn begun_at(&self) -> Instant {
+        self.begin
     }
 
     /// Nanoseconds from its begin to the end of its work.
@@ -311,7 +363,7 @@ impl SpanData {
 
     /// Writes its outcome and duration into the `end` record. `done`: when its work was done.
     pub(crate) fn put_end(&self, out: &mut Vec<u8>, done: Instant) {
-        out.extend_from_slice(self.bytes.get(self.message as usize..).unwrap_or_default());
+        out.extend_from_slice(self.part(self.message.0, self.message.1));
         put::varint(out, record::DURATION, self.duration(done));
         let went_well = self.went_well.load(Ordering::Relaxed);
         let judged = self.has_more.load(Ordering::Acquire)

@@ -10,6 +10,7 @@ mod environments;
 mod fail_over;
 mod overflow;
 mod redact;
+mod sampling;
 mod session;
 mod task_outcomes;
 mod task_parents;

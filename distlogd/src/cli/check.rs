@@ -14,10 +14,24 @@ pub(super) fn load(file: Option<&Path>, builder: &Builder) -> Result<Config, Str
     let Some(file) = file else {
         return Ok(Config::default());
     };
+    read(file, &builder.names())
+}
+
+/// Reads the file again, whose rules may name the same registered processors as before.
+pub(super) fn reread(
+    file: &Path,
+    builder: &Builder,
+) -> impl Fn() -> Result<Config, String> + Send + Sync + use<> {
+    let file = file.to_owned();
+    let names = builder.names().into_iter().map(ToOwned::to_owned);
+    let names: Vec<String> = names.collect();
+    move || read(&file, &names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn read(file: &Path, registered: &[&str]) -> Result<Config, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("distlogd: cannot read {}: {error}", file.display()))?;
-    let config = builder
-        .parse_config(&text, &file.display().to_string())
+    let config = config::load(&text, &file.display().to_string(), registered)
         .map_err(|faults| faults.to_string())?;
     for warning in &config.warnings {
         tell!(

@@ -103,6 +103,15 @@ pub(super) fn delete<T: serde::de::DeserializeOwned>(
     serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))
 }
 
+/// Has the daemon do something; its answer in JSON.
+pub(super) fn post<T: serde::de::DeserializeOwned>(
+    daemon: &DaemonArgs,
+    path: &str,
+) -> Result<T, Error> {
+    let body = ask(Method::POST, daemon, path, (&[], "*/*"))?;
+    serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))
+}
+
 /// Asks for one item a line.
 pub(super) fn get_lines(
     daemon: &DaemonArgs,
@@ -225,18 +234,12 @@ fn ask_daemon(
     let url = daemon.url.trim_end_matches('/');
     let agent = agent(daemon)?;
     let address = format!("{url}{path}");
-    let mut request = match method {
-        Method::DELETE => agent.delete(address),
-        _ => agent.get(address),
+    let response = match method {
+        Method::POST => with(agent.post(address), token, query, accept).send_empty(),
+        Method::DELETE => with(agent.delete(address), token, query, accept).call(),
+        _ => with(agent.get(address), token, query, accept).call(),
     };
-    request = request.header("accept", accept);
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    for (name, value) in query {
-        request = request.query(name, value);
-    }
-    let response = request.call().map_err(|error| Error::Unreachable {
+    let response = response.map_err(|error| Error::Unreachable {
         url: url.to_owned(),
         reason: in_words(&error),
     })?;
@@ -245,6 +248,23 @@ fn ask_daemon(
         is_page: response.body().mime_type() == Some("text/html"),
         body: Box::new(response.into_body().into_reader()),
     })
+}
+
+/// The request with all that it says.
+fn with<B>(
+    mut request: ureq::RequestBuilder<B>,
+    token: Option<&str>,
+    query: &[(&str, &str)],
+    accept: &str,
+) -> ureq::RequestBuilder<B> {
+    request = request.header("accept", accept);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    for (name, value) in query {
+        request = request.query(name, value);
+    }
+    request
 }
 
 /// The body of an answer, or why it is none; `knows` says whether a token was shown.
@@ -274,6 +294,7 @@ fn answer(reply: Reply, url: &str, knows: bool) -> Result<Box<dyn io::Read>, Err
     Err(match status {
         StatusCode::NOT_FOUND => Error::NotFound(why),
         StatusCode::BAD_REQUEST => Error::Wrong(with_flags(&why)),
+        StatusCode::UNPROCESSABLE_ENTITY => Error::Wrong(why),
         StatusCode::UNAUTHORIZED if !knows => Error::Wrong(
             "the daemon asks for a token: `--token-file FILE` or the variable DISTLOGD_TOKEN has one, and `distlogd token \
              new NAME --may read` makes one"

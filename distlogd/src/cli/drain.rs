@@ -12,13 +12,13 @@ use super::{FAILED, WRONG, check};
 use crate::config::Drain;
 use crate::daemon::{Builder, hostname, options, sync};
 use crate::deletions::Deletions;
-use crate::intake;
+use crate::intake::{self, CurrentRules};
 use crate::liveness::Liveness;
 use crate::receivers::dead_spools::{ImportError, SpoolImporter, open_directory};
 use crate::self_telemetry::{Metrics, OwnRecords, ProducerDrops};
 use crate::shutdown::Shutdown;
 use crate::supervisor::Supervisor;
-use crate::tracker::{Needs, Tracker};
+use crate::tracker::{LostAfter, Needs, Tracker};
 use distlog_store::{OpenError, Store};
 
 /// Stores what is left in the directories, in the store of the configuration.
@@ -62,8 +62,9 @@ pub(super) fn drain(
         }
     };
     let (liveness, metrics) = (Arc::new(Liveness::default()), Metrics::default());
+    let rules = CurrentRules::new(&config.intake, &metrics);
     let importer = SpoolImporter {
-        intake: intake.clone(),
+        intake: intake.with_rules(rules),
         liveness: Arc::clone(&liveness),
         drops: ProducerDrops::new(metrics.clone()),
         shutdown: Shutdown::default(),
@@ -81,7 +82,7 @@ pub(super) fn drain(
         reader,
         liveness,
         own_records: Arc::new(OwnRecords::new(intake, hostname())),
-        lost_after: Duration::MAX,
+        lost_after: LostAfter::new(Duration::MAX),
         producers: Arc::default(),
         metrics,
         shutdown: Shutdown::default(),

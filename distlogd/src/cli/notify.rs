@@ -10,6 +10,11 @@ pub(super) fn ready() {
     notify(NotifyState::Ready);
 }
 
+/// The daemon reads its configuration again; it is [`ready`] afterwards.
+pub(super) fn reloading() {
+    notify(NotifyState::Reloading);
+}
+
 /// The daemon closes its receivers and makes durable what came. It has as long as its `grace` and some time for the
 /// store.
 pub(super) fn stopping(grace: Duration) {

@@ -1,6 +1,7 @@
 //! Runs the daemon until it is told to stop.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -8,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::output::{log, tell};
 use super::{FAILED, LEFT, WRONG, check, notify};
 use crate::daemon::{Builder, Daemon, Runtime};
+use crate::reload::ReloadFn;
 use crate::tree::paint::HumanCount;
 
 pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> u8 {
@@ -26,9 +28,17 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     };
     let handle = runtime.handle();
     // Before anything is opened: a signal that comes at once must find its handler.
-    let (mut term, mut interrupt) = match signals(handle) {
+    let signals = signals(handle).and_then(|signals| Ok((signals, hangups(handle)?)));
+    let ((mut term, mut interrupt), mut hangup) = match signals {
         Ok(signals) => signals,
         Err(error) => return failed(&error),
+    };
+    let builder = match file {
+        Some(file) => {
+            let reread = check::reread(file, &builder);
+            builder.reread(reread)
+        }
+        None => builder,
     };
     let daemon = match builder.start_on(handle, &config) {
         Ok(daemon) => daemon,
@@ -38,17 +48,19 @@ pub(super) fn run(file: Option<&Path>, add: impl FnOnce(Builder) -> Builder) -> 
     notify::ready();
     handle.spawn(notify::watchdog());
     let supervisor = daemon.supervisor().clone();
+    let reload = daemon.reload_fn();
     let broken = handle.block_on(async {
         tokio::select! {
             () = either(&mut term, &mut interrupt) => None,
             part = supervisor.wait() => Some(part),
+            () = reloads(&mut hangup, &reload) => None,
         }
     });
     match broken {
         None => tell!("stopping"),
         Some(part) => tell!("stopping, since {part} broke down"),
     }
-    notify::stopping(config.grace);
+    notify::stopping(daemon.grace());
     // A second signal ends it at once.
     let stopping = handle.spawn_blocking(move || daemon.stop());
     let stopped = handle.block_on(async {
@@ -89,6 +101,24 @@ pub(super) fn signals(runtime: &Handle) -> std::io::Result<(Signal, Signal)> {
     let _entered = runtime.enter();
     let term = signal(SignalKind::terminate())?;
     Ok((term, signal(SignalKind::interrupt())?))
+}
+
+/// The handler of the signal by which the configuration is read again.
+fn hangups(runtime: &Handle) -> std::io::Result<Signal> {
+    let _entered = runtime.enter();
+    signal(SignalKind::hangup())
+}
+
+/// Has the configuration read again at each signal. Never ends.
+async fn reloads(hangup: &mut Signal, reload: &ReloadFn) {
+    while hangup.recv().await.is_some() {
+        let reload = Arc::clone(reload);
+        notify::reloading();
+        // It says itself what came of it.
+        let _ = tokio::task::spawn_blocking(move || reload()).await;
+        notify::ready();
+    }
+    std::future::pending().await
 }
 
 /// Waits for one of two signals.

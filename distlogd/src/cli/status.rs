@@ -6,12 +6,14 @@ use super::client::{Error, get, print, print_all, report_found};
 use super::table::{Cell, Table, terminal_width};
 use super::{DaemonArgs, LookArgs};
 use crate::escape::one_line;
-use crate::self_telemetry::TimedError;
-use crate::status::{Status, StoreStatus, ViewStatus};
+use crate::self_telemetry::{AlertStatus, TimedError};
+use crate::status::{Status, StoreStatus, TreesStatus, ViewStatus};
 use crate::tree::paint::{HumanCount, HumanDuration, HumanSize, Look, Style};
 
 /// So many warnings are shown.
 const MAX_REPORTS: usize = 5;
+/// So many alerts that fire are shown of one processor.
+const MAX_ALERTS: usize = 5;
 /// A lag of this many ns is shown in colour.
 const SLOW: u64 = 10_000_000_000;
 
@@ -69,6 +71,7 @@ fn page(status: &Status, look: Look, columns: Option<usize>) -> String {
     };
     let sections = [
         (receivers(status), ""),
+        (intake(status), ""),
         (processors(status), "no processors: records are only stored"),
         (producers(status, look), none),
     ];
@@ -228,6 +231,19 @@ fn receivers(status: &Status) -> Table {
     table
 }
 
+fn intake(status: &Status) -> Table {
+    let mut table = Table::new(&["INTAKE RULE", "DROPPED", "REDACTED", "FAILED VALUES"]);
+    for one in &status.intake {
+        table.row(vec![
+            Cell::text(&one.rule).styled(Style::Cyan),
+            count(one.dropped_records, Style::Plain),
+            count(one.redacted_records, Style::Plain),
+            count(one.failed_values, Style::Yellow),
+        ]);
+    }
+    table
+}
+
 fn processors(status: &Status) -> Table {
     let mut table = Table::new(&[
         "PROCESSOR",
@@ -261,9 +277,53 @@ fn processors(status: &Status) -> Table {
             count(one.skipped_records, Style::Yellow),
             count(one.retries, Style::Yellow),
         ]);
+        if let Some(trees) = &one.trees {
+            table.below(Cell::text(&trees_line(trees)).styled(Style::Dim));
+        }
         put_last_error(&mut table, status, one.last_error.as_ref(), style);
+        if let Some(alert) = &one.alert {
+            put_alert(&mut table, status, alert);
+        }
     }
     table
+}
+
+/// The alerts that fire, below the row of their processor.
+fn put_alert(table: &mut Table, status: &Status, alert: &AlertStatus) {
+    for one in alert.longest.iter().take(MAX_ALERTS) {
+        let labels = one
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let labels = labels.collect::<Vec<_>>().join(" ");
+        let since = HumanDuration(status.time_ns.saturating_sub(one.since_ns));
+        let text = format!("firing for {since}: {labels} ({} records)", one.count);
+        table.below(Cell::text(&text).styled(Style::Red));
+    }
+    let more = alert.firing.saturating_sub(MAX_ALERTS as u64);
+    if more > 0 {
+        let text = format!("… {more} more fire: distlogd status --json lists 100");
+        table.below(Cell::text(&text).styled(Style::Red));
+    }
+    if alert.undelivered > 0 {
+        let text = format!("{} notifications wait to be delivered", alert.undelivered);
+        table.below(Cell::text(&text).styled(Style::Yellow));
+    }
+}
+
+fn trees_line(trees: &TreesStatus) -> String {
+    let TreesStatus {
+        open,
+        kept,
+        sampled,
+        dropped,
+        early,
+    } = trees;
+    let [open, kept, sampled, dropped, early] =
+        [open, kept, sampled, dropped, early].map(|n| HumanCount(*n));
+    format!(
+        "trees: {open} wait, {kept} kept, {sampled} sampled, {dropped} dropped, {early} of them early"
+    )
 }
 
 fn producers(status: &Status, look: Look) -> Table {

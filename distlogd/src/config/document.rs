@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::sections::{Config, Listen, Store};
 use super::sources;
+use crate::change_shapes;
 use crate::processors;
 use crate::values;
 
@@ -33,6 +34,9 @@ pub(super) struct Document {
     /// Streams that records are read from, by names of your own.
     #[serde(deserialize_with = "named_sources")]
     pub(super) sources: Sources,
+    /// What happens to records before they are stored, in order.
+    #[serde(deserialize_with = "list_of_intake_rules")]
+    pub(super) intake: Vec<IntakeRule>,
     /// Destinations, by the names that rules use.
     #[serde(deserialize_with = "named_processors")]
     pub(super) processors: Processors,
@@ -75,6 +79,41 @@ pub(super) struct Rule {
     #[serde(default)]
     #[schemars(schema_with = "one_or_many")]
     to: IgnoredAny,
+    /// Values that are set in what these processors get.
+    #[serde(default)]
+    #[schemars(schema_with = "change_shapes::set")]
+    set: IgnoredAny,
+    /// What is redacted in what these processors get.
+    #[serde(default)]
+    redact: change_shapes::Redact,
+}
+
+/// A rule of the intake: what happens to records that match before they are stored.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a rule like { when: CONDITION, drop: true }"
+)]
+#[allow(dead_code)]
+pub(super) struct IntakeRule {
+    /// What it is called in metrics; its number, counted from 1, if it has no name.
+    #[schemars(with = "String")]
+    name: IgnoredAny,
+    /// A CEL condition; without it every record matches.
+    #[schemars(with = "String")]
+    when: IgnoredAny,
+    /// They are not stored.
+    drop: bool,
+    /// Of their traces this part is stored, from 0 to 1: the same ones on every daemon, and as samplers of
+    /// OpenTelemetry choose them.
+    #[schemars(schema_with = "ratio")]
+    sample: IgnoredAny,
+    /// Values that are set.
+    #[schemars(schema_with = "change_shapes::set")]
+    set: IgnoredAny,
+    /// What is redacted.
+    redact: change_shapes::Redact,
 }
 
 impl Default for Document {
@@ -84,6 +123,7 @@ impl Default for Document {
             listen: config.listen,
             store: config.store,
             sources: BTreeMap::new(),
+            intake: Vec::new(),
             processors: BTreeMap::new(),
             rules: Vec::new(),
             lost_after: config.lost_after,
@@ -101,6 +141,13 @@ fn named_sources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sources, 
 fn named_processors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Processors, D::Error> {
     let example = "processors by name, like errors: { file: { path: errors.log } }";
     deserializer.deserialize_map(Expecting(example, PhantomData))
+}
+
+fn list_of_intake_rules<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<IntakeRule>, D::Error> {
+    let example = "a list of rules like - { when: CONDITION, drop: true }";
+    deserializer.deserialize_seq(Expecting(example, PhantomData))
 }
 
 fn list_of_rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
@@ -125,6 +172,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Expecting<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
         T::deserialize(SeqAccessDeserializer::new(seq))
     }
+}
+
+fn ratio(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
 }
 
 fn one_or_many(_: &mut SchemaGenerator) -> Schema {

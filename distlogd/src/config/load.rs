@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use distlog_rules::{Condition, Rule, nearest};
+use distlog_rules::{CompileFault, Condition, Rule, TreeCondition, nearest};
 
 use super::document::Document;
 use super::sections::{Config, Drain, Entry};
@@ -11,7 +11,7 @@ use super::sensitive::{Hidden, Sensitive, fault_of_text};
 use super::sources::{self, NamedSource};
 use super::{conflicts, environment, not_built, position, tilde, tls, tokens};
 use crate::processors::{Kind, Section};
-use crate::yaml::{Fault, Faults, Key, Node, NodeId, Tree, duplicate_keys, read, unknown};
+use crate::yaml::{Fault, Faults, Key, Node, NodeId, Place, Tree, duplicate_keys, read, unknown};
 
 /// Reads a configuration whose rules may also name the `registered` processors, which are added in code.
 ///
@@ -25,6 +25,7 @@ pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Fault
         registered,
         faults: Vec::new(),
         faulty: HashSet::new(),
+        predecessors: Vec::new(),
         config: Config::default(),
     };
     let variable = |name: &str| std::env::var(name);
@@ -43,13 +44,15 @@ pub fn load(text: &str, file: &str, registered: &[&str]) -> Result<Config, Fault
     }
 }
 
-struct Load<'t> {
+pub(super) struct Load<'t> {
     text: &'t str,
     registered: &'t [&'t str],
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
     /// The nodes that faults were found in before the types are read.
-    faulty: HashSet<NodeId>,
-    config: Config,
+    pub(super) faulty: HashSet<NodeId>,
+    /// Former names of processors.
+    predecessors: Vec<(Place, String)>,
+    pub(super) config: Config,
 }
 
 impl Load<'_> {
@@ -75,6 +78,9 @@ impl Load<'_> {
         if let Some(drain) = document.get("drain") {
             self.drain(drain);
         }
+        if let Some(rules) = document.get("intake") {
+            self.intake(rules);
+        }
         let mut sections = read.sources;
         for (key, node) in document.get("sources").map_or(&[][..], Node::entries) {
             self.source(key, node, sections.remove(&key.text));
@@ -93,6 +99,7 @@ impl Load<'_> {
             .map(|(key, _)| key.text.as_str())
             .collect();
         let known = [&known, self.registered].concat();
+        self.check_predecessors(&known);
         let mut targets = Vec::new();
         if let Some(Tree::List(rules)) = document.get("rules").map(|rules| &rules.tree) {
             for rule in rules {
@@ -107,7 +114,7 @@ impl Load<'_> {
         }
     }
 
-    fn fault(&mut self, node: &Node, message: impl Into<String>) {
+    pub(super) fn fault(&mut self, node: &Node, message: impl Into<String>) {
         self.faults.push(node.place.fault(message));
     }
 
@@ -201,7 +208,8 @@ impl Load<'_> {
         }
     }
 
-    /// `NAME: { KIND: {…}, filter: CONDITION, from: start | end, batch: {…}, retry: {…} }`
+    /// `NAME: { KIND: {…}, filter: CONDITION, set: {…}, redact: {…}, from: start | end, cursor: NAME, batch: {…},
+    /// retry: {…}, trees: {…} }`
     fn processor(&mut self, key: &Key, node: &Node, section: Option<Section>) {
         let name = &key.text;
         // The cursor is kept in a file of that name.
@@ -210,7 +218,11 @@ impl Load<'_> {
             let message = format!("the processor `{name}` is already there, registered in code");
             self.faults.push(key.place.fault(message));
         }
-        let filter = node.get("filter").and_then(|node| self.condition(node));
+        let filter = node.get("filter");
+        let filter = filter.and_then(|node| self.condition(node, Condition::compile));
+        let cursor = node.get("cursor").and_then(|node| self.predecessor(node));
+        let change = self.change(node);
+        let trees_keep = node.get("trees").and_then(|node| self.trees(node));
         let entries = node.entries().iter().map(|(key, _)| key);
         let is_kind = |key: &&Key| Kind::KEYS.contains(&key.text.as_str());
         let mut kinds = entries.clone().filter(is_kind);
@@ -222,8 +234,12 @@ impl Load<'_> {
                 )));
             }
             (None, _) => {
-                let known =
-                    |key: &Key| matches!(key.text.as_str(), "filter" | "from" | "batch" | "retry");
+                let known = |key: &Key| {
+                    let common = [
+                        "filter", "set", "redact", "from", "cursor", "batch", "retry", "trees",
+                    ];
+                    common.contains(&key.text.as_str())
+                };
                 let is_map = matches!(node.tree, Tree::Null | Tree::Map(_));
                 // An unknown key is reported, and may be the misspelt kind.
                 if is_map && entries.clone().all(known) {
@@ -235,19 +251,77 @@ impl Load<'_> {
             }
             _ => {}
         }
+        if let (Some((key, _)), Some(_)) = (node.entry("trees"), node.get("alert")) {
+            let message = "an alert counts records as they come, and `trees` holds them back";
+            self.faults.push(key.place.fault(message));
+        }
         if let Some(section) = section {
             let (from, batch, retry) = (section.from, section.batch.clone(), section.retry.clone());
+            let trees = section.trees.as_ref();
+            let trees = trees.zip(trees_keep).map(|(trees, keep)| trees.with(keep));
             self.config
                 .processors
                 .extend(section.kind().map(|kind| Entry {
                     name: name.clone(),
                     kind,
                     filter,
+                    change,
                     from,
+                    cursor: cursor.clone(),
                     batch,
                     retry,
+                    trees,
                 }));
         }
+    }
+
+    /// The former name of a processor.
+    fn predecessor(&mut self, node: &Node) -> Option<String> {
+        match &node.tree {
+            Tree::Text(name) if !self.faulty.contains(&node.id()) => {
+                self.predecessors.push((node.place, name.clone()));
+                Some(name.clone())
+            }
+            Tree::Text(_) => None,
+            _ => {
+                let expected = "the former name of this processor";
+                self.fault(node, format!("found {node}, expected {expected}"));
+                None
+            }
+        }
+    }
+
+    /// Whose cursor is taken must be gone: two cannot share it.
+    fn check_predecessors(&mut self, known: &[&str]) {
+        let mut taken: Vec<&str> = Vec::new();
+        for (place, name) in &self.predecessors {
+            let why = if known.contains(&name.as_str()) {
+                "is a processor here: only the cursor of one that is gone can be taken"
+            } else if taken.contains(&name.as_str()) {
+                "is taken twice: only one can go on from a cursor"
+            } else {
+                taken.push(name);
+                continue;
+            };
+            self.faults.push(place.fault(format!("`{name}` {why}")));
+        }
+    }
+
+    /// The condition of `{ keep: CONDITION, … }`.
+    fn trees(&mut self, node: &Node) -> Option<TreeCondition> {
+        // Something else than a map is reported with its type.
+        if !matches!(node.tree, Tree::Null | Tree::Map(_)) {
+            return None;
+        }
+        let keep = node.get("keep");
+        let misspelt = |(key, _): &(Key, Node)| nearest(&key.text, ["keep"]).is_some();
+        if keep.is_none() && !node.entries().iter().any(misspelt) {
+            self.fault(
+                node,
+                "`keep` is missing: a condition over trees like tree.failed",
+            );
+        }
+        self.condition(keep?, TreeCondition::compile)
     }
 
     /// Returns the names of the processors that the rule leads to.
@@ -255,13 +329,16 @@ impl Load<'_> {
         if !matches!(rule.tree, Tree::Null | Tree::Map(_)) {
             return Vec::new();
         }
-        let when = rule.get("when").map(|node| self.condition(node));
+        let when = rule.get("when");
+        let when = when.map(|node| self.condition(node, Condition::compile));
         let to = self.targets(rule, known);
+        let change = self.change(rule);
         // A condition that does not compile is a fault, and then the configuration is not used.
         let when = when.flatten();
         self.config.rules.push(Rule {
             when,
             to: to.clone(),
+            change,
         });
         to
     }
@@ -296,7 +373,11 @@ impl Load<'_> {
     }
 
     /// A condition. Its faults are reported where they are in the file.
-    fn condition(&mut self, node: &Node) -> Option<Condition> {
+    pub(super) fn condition<C>(
+        &mut self,
+        node: &Node,
+        compile: fn(&str) -> Result<C, CompileFault>,
+    ) -> Option<C> {
         let text = match &node.tree {
             Tree::Text(_) if self.faulty.contains(&node.id()) => return None,
             Tree::Text(text) => text.clone(),
@@ -307,10 +388,17 @@ impl Load<'_> {
                 return None;
             }
         };
-        let fault = match Condition::compile(&text) {
-            Ok(condition) => return Some(condition),
-            Err(fault) => fault,
-        };
+        match compile(&text) {
+            Ok(condition) => Some(condition),
+            Err(fault) => {
+                self.fault_within(node, &text, fault);
+                None
+            }
+        }
+    }
+
+    /// Reports a fault in the text of a node where it is in the file.
+    pub(super) fn fault_within(&mut self, node: &Node, text: &str, fault: CompileFault) {
         // With variables in it the text is another one than in the file.
         let place = if node.replaced {
             node.place
@@ -325,9 +413,8 @@ impl Load<'_> {
                 .take(fault.column - 1)
                 .map(char::len_utf8)
                 .sum();
-            position::within(self.text, node, &text, line + column)
+            position::within(self.text, node, text, line + column)
         };
         self.faults.push(place.fault(fault.message));
-        None
     }
 }

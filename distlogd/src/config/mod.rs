@@ -18,7 +18,12 @@
 //!   reserve: 256MiB                 # nothing is accepted while less is free on the disk
 //! sources:                          # streams of other daemons: NAME: { nats: {…} }
 //!   hub: { nats: { url: 'nats://127.0.0.1:4222', stream: distlog, group: hub } }
-//! processors:                       # NAME: { KIND: {…}, filter: CONDITION, from: start | end }
+//! intake:                           # in order, before anything is stored
+//!   - { redact: { fields: [password, authorization], patterns: ['\b\d{13,16}\b'] } }
+//!   - { when: 'target == "hyper" && severity < WARN', drop: true }
+//!   - { when: 'service == "load-test"', sample: 0.01 }  # by trace
+//!   - { when: 'fields.route == "/pay"', set: { fields.team: '"payments"' } }
+//! processors:                       # NAME: { KIND: {…}, filter: CONDITION, set: {…}, redact: {…}, from: start | end }
 //!   everything: { file: { path: logs/all.jsonl, rotate: { size: 100MiB, keep: 5 } } }
 //!   errors: { file: { path: logs/errors.log, format: text }, filter: 'severity >= ERROR' }
 //! rules:
@@ -37,10 +42,12 @@
 //!
 //! All faults are reported at once, each with line and column (`yaml/`). `document.rs` is the shape of the file, and
 //! its JSON Schema, with `sections.rs`, `receivers.rs` and `sources.rs`. `load.rs` checks what no type can: names,
-//! conditions (`position.rs`), variables (`environment.rs`), conflicts (`conflicts.rs`), processors that were not built
-//! in (`not_built.rs`), certificates (`tls.rs`), files of tokens (`tokens.rs`) and paths of a shell (`tilde.rs`).
+//! conditions (`position.rs`), what rules change (`changes.rs`), variables (`environment.rs`), conflicts
+//! (`conflicts.rs`), processors that were not built in (`not_built.rs`), certificates (`tls.rs`), files of tokens
+//! (`tokens.rs`) and paths of a shell (`tilde.rs`).
 //! `sensitive.rs` finds what others must not read.
 
+mod changes;
 mod conflicts;
 mod document;
 mod environment;

@@ -11,10 +11,11 @@ use super::receivers::{self, Http, Zmq};
 use super::sensitive::Sensitive;
 use super::sources::NamedSource;
 use crate::processors::{Kind, StartAt};
+use crate::trees::Trees;
 use crate::values::{self, show_duration, show_size};
 use crate::worker::{Batch, Retry};
 use crate::yaml::Fault;
-use distlog_rules::{Condition, Router, Rule};
+use distlog_rules::{Action, Change, Condition, IntakeRule, Outgoing, Router, Rule};
 
 /// A configuration that was read and checked.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub store: Store,
     /// Streams that records are read from.
     pub(crate) sources: Vec<NamedSource>,
+    /// What happens to records before they are stored, in order.
+    pub(crate) intake: Vec<IntakeRule>,
     /// Where records go, in the order of the file.
     pub(crate) processors: Vec<Entry>,
     /// Which records go where.
@@ -47,6 +50,7 @@ impl Default for Config {
             listen: Listen::default(),
             store: Store::default(),
             sources: Vec::new(),
+            intake: Vec::new(),
             processors: Vec::new(),
             rules: Vec::new(),
             lost_after: Duration::from_secs(60),
@@ -303,12 +307,18 @@ pub struct Entry {
     pub kind: Kind,
     /// Of the records that rules send to it, it gets those that match.
     pub filter: Option<Condition>,
+    /// What is changed in them.
+    pub change: Change,
     /// Where in the store it begins when it is new.
     pub from: StartAt,
+    /// The processor, no longer there, from whose position it goes on when it is new.
+    pub cursor: Option<String>,
     /// When it flushes.
     pub batch: Batch,
     /// How long it waits between attempts.
     pub retry: Retry,
+    /// Whole trees pass, or nothing of them.
+    pub trees: Option<Trees>,
 }
 
 impl Config {
@@ -320,6 +330,13 @@ impl Config {
             .find(|entry| entry.name == processor)
             .and_then(|entry| entry.filter.as_ref());
         Router::new(&self.rules, processor, filter)
+    }
+
+    /// What is changed in the records of that processor.
+    pub(crate) fn outgoing(&self, processor: &str) -> Outgoing {
+        let mut entries = self.processors.iter();
+        let own = entries.find(|entry| entry.name == processor);
+        Outgoing::new(&self.rules, processor, own.map(|entry| &entry.change))
     }
 }
 
@@ -355,20 +372,50 @@ impl fmt::Display for Config {
         for NamedSource { name, kind } in &self.sources {
             line("source", format_args!("{name} ({})", kind.name()))?;
         }
+        for IntakeRule { name, when, action } in &self.intake {
+            let filter = when.as_ref().map(|when| format!(" where {}", words(when)));
+            let (does, filter) = (shown(action), filter.unwrap_or_default());
+            line("intake", format_args!("{name}: {does}{filter}"))?;
+        }
         for Entry {
-            name, kind, filter, ..
+            name,
+            kind,
+            filter,
+            trees,
+            ..
         } in &self.processors
         {
             let filter = filter.as_ref().map(|filter| format!(" where {filter}"));
-            let (kind, filter) = (kind.name(), filter.unwrap_or_default());
-            line("processor", format_args!("{name} ({kind}){filter}"))?;
+            let trees = trees
+                .as_ref()
+                .map(|trees| format!(" of trees with {}", trees.keep));
+            let (filter, trees) = (filter.unwrap_or_default(), trees.unwrap_or_default());
+            let kind = kind.name();
+            line("processor", format_args!("{name} ({kind}){filter}{trees}"))?;
         }
         for rule in &self.rules {
-            let when = rule.when.as_ref().map_or("everything", Condition::text);
-            let when: Vec<&str> = when.split_whitespace().collect();
-            let (when, to) = (when.join(" "), rule.to.join(", "));
+            let when = rule.when.as_ref().map_or("everything".to_owned(), words);
+            let to = rule.to.join(", ");
             line("rule", format_args!("{when} → {to}"))?;
         }
         Ok(())
     }
+}
+
+/// A condition on one line.
+fn words(condition: &Condition) -> String {
+    let words: Vec<&str> = condition.text().split_whitespace().collect();
+    words.join(" ")
+}
+
+/// What a rule of the intake does.
+fn shown(action: &Action) -> String {
+    let Action::Keep { sample, change } = action else {
+        return "drop".to_owned();
+    };
+    let sample = sample.map(|threshold| format!("sample {:.3}", threshold.ratio()));
+    let set = (!change.set.is_empty()).then(|| "set".to_owned());
+    let redact = change.redact.as_ref().map(|_| "redact".to_owned());
+    let does: Vec<String> = [sample, set, redact].into_iter().flatten().collect();
+    does.join(", ")
 }

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use crate::receivers::nats;
 
 /// A source, by its name in the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NamedSource {
     pub(crate) name: String,
     pub(crate) kind: SourceKind,

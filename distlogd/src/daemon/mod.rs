@@ -12,13 +12,14 @@
 //! acknowledge answer until the store is closed.
 //!
 //! `error.rs` says why a daemon did not start, `runtime.rs` is its tokio runtime, `workers.rs` opens and closes the
-//! workers.
+//! workers. `reload.rs` takes another configuration meanwhile; `crate::reload` is what that changes.
 
 mod error;
+mod reload;
 mod runtime;
 mod workers;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
 pub use crate::config::{Config, Fault, Faults, Keep, Listen, Store as StoreConfig, SyncPolicy};
+pub use crate::reload::{Changes, ReloadError};
 pub use error::StartError;
 pub(crate) use runtime::Runtime;
 
@@ -34,27 +36,30 @@ use crate::access::TokenFiles;
 use crate::config;
 use crate::deletions::Deletions;
 use crate::http::{self, Views};
-use crate::intake::{self, Writer};
+use crate::intake::{self, CurrentRules, Writer};
 use crate::liveness::Liveness;
 use crate::processor::{Error, Processor, Token};
 use crate::query::Engine;
 use crate::receiver::{Endpoint, Receiver, ReceiverContext};
 use crate::receivers::Receivers;
+use crate::reload::ReloadFn;
 use crate::self_telemetry::{Metrics, OwnRecords, ProducerDrops, RejectedInput, Scrape};
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
 use crate::storage::{LocalStorage, Storage};
 use crate::supervisor::Supervisor;
-use crate::tracker::{Needs, Producers, Tracker};
+use crate::tracker::{LostAfter, Needs, Producers, Tracker};
 use crate::worker::Factory;
 use distlog_store::{Options, Reader, Store};
-use workers::{Begin, Running, Shared};
+use reload::{Reload, Reread};
+use workers::{Begin, Shared, Workers};
 
 /// Builds a daemon, with processors and receivers of its own beside those of the configuration.
 #[derive(Default)]
 pub struct Builder {
     processors: Vec<(String, Factory)>,
     receivers: Vec<Box<dyn Receiver>>,
+    reread: Option<Reread>,
 }
 
 impl Builder {
@@ -79,6 +84,16 @@ impl Builder {
     #[must_use]
     pub fn receiver(mut self, receiver: impl Receiver + 'static) -> Builder {
         self.receivers.push(Box::new(receiver));
+        self
+    }
+
+    /// Reads the configuration again when the daemon is to [reload](Daemon::reload) it; all its faults as text.
+    #[must_use]
+    pub fn reread(
+        mut self,
+        reread: impl Fn() -> Result<Config, String> + Send + Sync + 'static,
+    ) -> Builder {
+        self.reread = Some(Box::new(reread));
         self
     }
 
@@ -126,12 +141,12 @@ impl Builder {
 pub struct Daemon {
     endpoints: Vec<Endpoint>,
     reader: Reader,
-    grace: Duration,
+    reload: Arc<Reload>,
     shutdown: Shutdown,
     supervisor: Supervisor,
     writer: Writer,
     receivers: Receivers,
-    workers: Vec<Running>,
+    workers: Arc<Workers>,
     tracker: JoinHandle<()>,
     http: Option<http::Server>,
     /// `None` if it belongs to the caller. Dropped last.
@@ -159,10 +174,8 @@ impl Daemon {
         let reader = store.reader();
         // First of all, so that nobody reads what is deleted.
         let deletions = Deletions::open(reader.clone(), store.eraser())?;
-        let begin = Begin {
-            first: reader.first(),
-            end: reader.end(),
-        };
+        let begin = Begin::of(&reader);
+        let retention = store.retention();
         // Bound before anything runs: a port in use is the commonest fault, and nothing may be received before.
         let mut tokens = TokenFiles::default();
         let own = builder.receivers;
@@ -178,8 +191,10 @@ impl Daemon {
         };
         let (intake, writer) = intake::start(store, sync(config), &supervisor)?;
         let metrics = Metrics::new(&mut registry);
+        let rules = CurrentRules::new(&config.intake, &metrics);
         let context = ReceiverContext {
-            intake: intake.clone(),
+            // What the daemon itself writes goes past the rules.
+            intake: intake.with_rules(rules.clone()),
             liveness: Arc::new(Liveness::default()),
             metrics: metrics.clone(),
             rejected: Arc::new(RejectedInput::new(metrics.clone())),
@@ -190,27 +205,35 @@ impl Daemon {
         };
         let own_records = Arc::new(OwnRecords::new(intake.clone(), hostname()));
         let producers = Arc::new(Producers::default());
+        let lost_after = LostAfter::new(config.lost_after);
         let needs = Needs {
             reader: reader.clone(),
             liveness: Arc::clone(&context.liveness),
             own_records: Arc::clone(&own_records),
-            lost_after: config.lost_after,
+            lost_after: lost_after.clone(),
             producers: Arc::clone(&producers),
             metrics: metrics.clone(),
             shutdown: shutdown.clone(),
         };
         let tracker = Tracker::start(needs, &supervisor)?;
         let shared = Shared {
-            reader: &reader,
-            begin,
-            own_records: &own_records,
-            metrics: &metrics,
-            runtime,
-            shutdown,
+            reader: reader.clone(),
+            own_records,
+            metrics: metrics.clone(),
+            runtime: runtime.clone(),
+            shutdown: shutdown.clone(),
         };
-        let workers = shared.start(builder.processors, config)?;
-        let progress = |worker: &Running| (worker.name.clone(), Arc::clone(&worker.progress));
-        let progress: Vec<_> = workers.iter().map(progress).collect();
+        let workers = Workers::start(shared, begin, builder.processors, config)?;
+        let workers = Arc::new(workers);
+        let reload = Arc::new(Reload {
+            reread: builder.reread,
+            config: Mutex::new(config.clone()),
+            workers: Arc::clone(&workers),
+            retention: retention.clone(),
+            lost_after,
+            rules: rules.clone(),
+            metrics: metrics.clone(),
+        });
         let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(reader.clone()));
         let engine = Engine::new(Arc::clone(&storage));
         registry.register_collector(Box::new(Scrape {
@@ -218,7 +241,7 @@ impl Daemon {
             intake: intake.clone(),
             drops: context.drops.clone(),
             engine: engine.clone(),
-            workers: progress.clone(),
+            workers: workers.list.clone(),
         }));
         receivers.start(&context)?;
         let mut endpoints = receivers.endpoints();
@@ -226,22 +249,24 @@ impl Daemon {
             let status = Sources {
                 reader: reader.clone(),
                 intake,
+                rules,
                 metrics: metrics.clone(),
                 rejected: Arc::clone(&context.rejected),
                 drops: context.drops,
                 liveness: context.liveness,
                 producers,
                 deletions: Arc::clone(&deletions),
-                workers: progress,
+                workers: workers.list.clone(),
                 endpoints: endpoints.clone(),
                 http: Some(http.address()),
                 host: hostname(),
                 path: config.store.path.clone(),
-                keep_bytes: config.store.keep.size,
-                keep_age: config.store.keep.age,
+                retention,
                 started,
             };
+            let again = Arc::clone(&reload);
             let views = Views {
+                reload: Some(Arc::new(move || again.reload())),
                 storage,
                 engine,
                 deletions: Some(deletions),
@@ -261,7 +286,7 @@ impl Daemon {
         Ok(Daemon {
             endpoints,
             reader,
-            grace: config.grace,
+            reload,
             shutdown: shutdown.clone(),
             supervisor,
             writer,
@@ -278,6 +303,26 @@ impl Daemon {
         let mut endpoints = self.endpoints.iter();
         let endpoint = endpoints.find(|endpoint| endpoint.receiver == receiver)?;
         Some(&endpoint.address)
+    }
+
+    /// Reads the configuration again, by [`Builder::reread`], and takes it: whole, or not at all. Processors that did
+    /// not change do not stop.
+    ///
+    /// # Errors
+    /// If it was not taken; everything is as it was.
+    pub fn reload(&self) -> Result<Changes, ReloadError> {
+        self.reload.reload()
+    }
+
+    /// The same, for those who outlive a borrow.
+    pub(crate) fn reload_fn(&self) -> ReloadFn {
+        let reload = Arc::clone(&self.reload);
+        Arc::new(move || reload.reload())
+    }
+
+    /// Time for a clean shutdown.
+    pub(crate) fn grace(&self) -> Duration {
+        self.reload.grace()
     }
 
     /// Reads its store.
@@ -297,22 +342,20 @@ impl Daemon {
 
     /// Stops the receivers, makes everything durable, lets the processors take it within the grace period, and ends.
     pub fn stop(mut self) -> Stopped {
-        let begun = Instant::now();
-        let deadline = begun + self.grace;
+        let (begun, grace) = (Instant::now(), self.reload.grace());
+        let deadline = begun + grace;
         self.shutdown.advance(Phase::Receivers);
         // A store that takes nothing (a full disk) blocks receivers until it is closed.
-        wait(begun + self.grace / 2, || self.receivers.are_stopped());
+        wait(begun + grace / 2, || self.receivers.are_stopped());
         self.writer.close();
         self.shutdown.advance(Phase::Workers);
         self.receivers.wait();
-        wait(deadline, || self.workers.iter().all(Running::is_finished));
+        wait(deadline, || self.workers.are_finished());
         self.shutdown.advance(Phase::Abort);
         let aborted = Instant::now();
-        for worker in &self.workers {
-            wait(aborted + worker.stop_time, || worker.is_finished());
-        }
-        let end = self.reader.end();
-        let left = self.workers.into_iter().map(|worker| worker.finish(end));
+        self.workers
+            .wait_aborted(|time, holds| wait(aborted + time, holds));
+        let left = self.workers.finish(self.reader.end()).into_iter();
         let left = left.filter(|(_, records)| *records > 0).collect();
         // The supervisor hears of a panic.
         let _ = self.tracker.join();

@@ -29,6 +29,7 @@ pub(super) const EVENTS: &str = "text/event-stream";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Get,
+    Post,
     Delete,
 }
 
@@ -37,6 +38,7 @@ impl Verb {
     pub(super) fn name(self) -> &'static str {
         match self {
             Verb::Get => "get",
+            Verb::Post => "post",
             Verb::Delete => "delete",
         }
     }
@@ -44,6 +46,7 @@ impl Verb {
     pub(super) fn method(self) -> Method {
         match self {
             Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
             Verb::Delete => Method::DELETE,
         }
     }
@@ -51,6 +54,7 @@ impl Verb {
     fn filter(self) -> MethodFilter {
         match self {
             Verb::Get => MethodFilter::GET,
+            Verb::Post => MethodFilter::POST,
             Verb::Delete => MethodFilter::DELETE,
         }
     }

@@ -8,11 +8,11 @@
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
 //! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `changes.rs` says that there is something
 //! new. `records.rs`, `stats.rs` and `lists.rs` ask the query engine; `diff.rs` compares two trees, `status.rs` tells
-//! how the daemon does, `names.rs` what conditions see, `delete.rs` deletes records. `mcp/` has tools for agents, which
-//! call the same functions. The store is read in threads that may block; the runtime only moves bytes.
-//! `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers. `admission.rs` is before all
-//! of it: who may ask, and `while_held.rs` ends what is sent when they may not any more; `sign_in.rs` asks people who
-//! they are. `direct.rs` answers without a connection.
+//! how the daemon does, `names.rs` what conditions see, `delete.rs` deletes records, `reload.rs` has the configuration
+//! read again. `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block;
+//! the runtime only moves bytes. `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers.
+//! `admission.rs` is before all of it: who may ask, and `while_held.rs` ends what is sent when they may not any more;
+//! `sign_in.rs` asks people who they are. `direct.rs` answers without a connection.
 
 mod admission;
 mod answers;
@@ -36,6 +36,7 @@ mod pieces;
 mod problem;
 mod progress;
 mod records;
+mod reload;
 mod reorder;
 mod server;
 mod shapes;
@@ -75,6 +76,7 @@ use crate::config::{self, Http as Config};
 use crate::deletions::Deletions;
 use crate::listen::{Bound, Guard};
 use crate::query::Engine;
+use crate::reload::ReloadFn;
 use crate::self_telemetry::{Metrics, RejectedInput};
 use crate::shutdown::{Phase, Shutdown};
 use crate::status::StatusFn;
@@ -98,6 +100,8 @@ pub struct Views {
     pub storage: Arc<dyn Storage>,
     /// Answers queries over them.
     pub engine: Engine,
+    /// Takes another configuration; `None`: there is none.
+    pub(crate) reload: Option<ReloadFn>,
     /// What is being deleted; `None`: nothing can be.
     pub deletions: Option<Arc<Deletions>>,
     /// How it does.
@@ -163,6 +167,7 @@ GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/names?prefix=sev          what conditions may be written with: names, constants, functions
 GET /api/v1/openapi.json              all of this, described by OpenAPI
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
+POST /api/v1/reload                   the configuration is read again: what changed, as JSON
 GET /api/v3/services, operations, traces, traces/ID, trace-summaries
 GET /api/services, services/NAME/operations, operations, traces, traces/ID, dependencies
                                       as Jaeger's query service answers
@@ -436,7 +441,8 @@ mod tests {
         assert_eq!(of(Needs::Nothing), open);
         assert_eq!(of(Needs::Ingest), [""; 0]);
         assert_eq!(of(Needs::ReadAll), ["GET /api/v1/status", "GET /metrics"]);
-        assert_eq!(of(Needs::Admin), ["DELETE /api/v1/records"]);
+        let admin = ["DELETE /api/v1/records", "POST /api/v1/reload"];
+        assert_eq!(of(Needs::Admin), admin);
         let changes = needs
             .each()
             .filter(|(_, method, needs)| **method != Method::GET && *needs != Needs::Admin);

@@ -5,10 +5,12 @@
 //! ([`submit_credited`](Intake::submit_credited)). The thread appends batches and commits when `sync` has passed or
 //! much was appended; only then it reports each batch as durable.
 //!
-//! Read `queue.rs`, then `appender.rs` (the thread).
+//! Read `queue.rs`, then `appender.rs` (the thread). `rules.rs` is what happens to records before: they are dropped,
+//! sampled, changed.
 
 mod appender;
 mod queue;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ use crate::supervisor::Supervisor;
 use appender::Appender;
 use distlog_store::{Store, Upstream};
 use queue::{Item, Queue};
+pub(crate) use rules::CurrentRules;
 
 /// Called with the outcome of a batch, from the thread that writes, which it must not block.
 pub type Done = Box<dyn FnOnce(Stored) + Send>;
@@ -99,6 +102,8 @@ pub struct Closed;
 #[derive(Debug, Clone)]
 pub struct Intake {
     queue: Arc<Queue>,
+    /// What is done to batches first.
+    rules: CurrentRules,
 }
 
 /// The thread that writes.
@@ -131,6 +136,7 @@ pub fn start(
     Ok((
         Intake {
             queue: Arc::clone(&queue),
+            rules: CurrentRules::default(),
         },
         Writer {
             queue,
@@ -140,12 +146,24 @@ pub fn start(
 }
 
 impl Intake {
+    /// The same way into the store, for batches that rules are applied to.
+    #[must_use]
+    pub fn with_rules(&self, rules: CurrentRules) -> Intake {
+        Intake {
+            queue: Arc::clone(&self.queue),
+            rules,
+        }
+    }
+
     /// Puts a batch into the queue; waits while that is full.
     ///
     /// # Errors
     /// If the daemon shuts down.
     pub fn submit(&self, batch: Batch) -> Result<(), Closed> {
-        self.queue.push_when_room(batch)
+        match self.ruled(batch)? {
+            Some(batch) => self.queue.push_when_room(batch),
+            None => Ok(()),
+        }
     }
 
     /// Puts a batch of a session into the queue. It never waits: whoever calls it bounds by credit what is on the way.
@@ -153,7 +171,26 @@ impl Intake {
     /// # Errors
     /// If the daemon shuts down.
     pub fn submit_credited(&self, batch: Batch) -> Result<(), Closed> {
-        self.queue.push(Item::Batch(batch))
+        match self.ruled(batch)? {
+            Some(batch) => self.queue.push(Item::Batch(batch)),
+            None => Ok(()),
+        }
+    }
+
+    /// The batch after the rules; `None` if nothing of it is to be stored, not even where its producer stands.
+    fn ruled(&self, mut batch: Batch) -> Result<Option<Batch>, Closed> {
+        let Some(rules) = self.rules.get() else {
+            return Ok(Some(batch));
+        };
+        let had_records = batch.count > 0;
+        rules.apply(&mut batch);
+        if batch.count > 0 || !had_records || batch.ordered || batch.upstream.is_some() {
+            return Ok(Some(batch));
+        }
+        if let Some(done) = batch.done {
+            self.after(Box::new(move || done(Stored::Durable)))?;
+        }
+        Ok(None)
     }
 
     /// How much memory is taken by what did not wait for room, and is not yet durable, in bytes.

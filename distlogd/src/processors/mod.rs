@@ -1,6 +1,7 @@
 //! The destinations. Each is one file or folder: a `Config`, and `open`, which makes the [`Processor`] out of it and a
 //! [`Start`] (`start.rs`). To add one, write its file and add its `mod` and its row in `kinds!` below.
 
+pub mod alert;
 #[cfg(any(feature = "http-client", feature = "postgres"))]
 mod causes;
 #[cfg(feature = "clickhouse")]
@@ -32,7 +33,9 @@ use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
+use crate::change_shapes;
 use crate::processor::{Error, Processor};
+use crate::trees;
 use crate::worker::{Batch, Retry};
 
 pub use start::{Start, StartAt};
@@ -76,7 +79,7 @@ macro_rules! kinds {
 
         /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
         #[derive(Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, expecting = "one of clickhouse, console, exec, file, http, nats, otlp, postgres, pub, sqlite")]
+        #[serde(default, deny_unknown_fields, expecting = "one of alert, clickhouse, console, exec, file, http, nats, otlp, postgres, pub, sqlite")]
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
@@ -88,12 +91,26 @@ macro_rules! kinds {
             #[schemars(with = "String")]
             #[allow(dead_code)] // Read with its place in the file, for faults within it.
             filter: IgnoredAny,
+            /// Values that are set in what leaves for it.
+            #[schemars(schema_with = "change_shapes::set")]
+            #[allow(dead_code)]
+            set: IgnoredAny,
+            /// What is redacted in what leaves for it.
+            #[allow(dead_code)]
+            redact: change_shapes::Redact,
             /// Where in the store it begins when it is new.
             pub(crate) from: StartAt,
+            /// When it is new it goes on where the processor of this name ended, which is no more: its former name.
+            #[schemars(with = "String")]
+            #[allow(dead_code)] // Read with its place in the file.
+            cursor: IgnoredAny,
             /// When it flushes what it was given.
             pub(crate) batch: Batch,
             /// How long it waits before what failed is tried again.
             pub(crate) retry: Retry,
+            /// Whole trees pass, or nothing of them; without it records pass one by one, at once.
+            #[serde(deserialize_with = "some")]
+            pub(crate) trees: Option<trees::Section>,
         }
 
         impl Section {
@@ -112,6 +129,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    "alert" alert Alert(alert::Config): alert::open;
     "clickhouse" ["clickhouse"] clickhouse ClickHouse(clickhouse::Config): clickhouse::open;
     "console" console Console(console::Config): console::open;
     "exec" exec Exec(exec::Config): exec::open;
@@ -125,10 +143,29 @@ kinds! {
 }
 
 impl Kind {
+    /// Whether the processor itself asks which records are routed to it.
+    pub(crate) fn knows_rules(&self) -> bool {
+        match self {
+            #[cfg(feature = "otlp-export")]
+            Kind::Otlp(_) => true,
+            Kind::Alert(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it compares the numbers of records with those that it looks up in the store.
+    pub(crate) fn looks_up(&self) -> bool {
+        match self {
+            #[cfg(feature = "otlp-export")]
+            Kind::Otlp(_) => true,
+            _ => false,
+        }
+    }
+
     /// How long it may take to end when the daemon stops at once.
     pub(crate) fn stop_time(&self) -> Duration {
         match self {
-            Kind::Exec(_) => exec::STOP_TIME,
+            Kind::Alert(_) | Kind::Exec(_) => exec::STOP_TIME,
             _ => Duration::ZERO,
         }
     }
@@ -149,13 +186,16 @@ fn open_otlp(config: &otlp::Config, start: Start<'_>) -> Result<Box<dyn Processo
     use distlog_proto::{Kind as RecordKind, RecordRef, SpanId, TraceId};
 
     let (reader, router) = (start.reader.clone(), start.router.clone());
+    let outgoing = start.outgoing.clone();
     let find = move |trace: TraceId,
                      span: SpanId,
                      take: &mut dyn FnMut(&RecordRef<'_>)|
           -> Result<(), otlp::FindError> {
         crate::lookup::task(&reader, trace, span, &mut |record| {
             if record.kind != RecordKind::Event || router.takes(record) {
-                take(record);
+                // What could not be set is counted when the record itself leaves.
+                let found = std::slice::from_ref(record);
+                outgoing.present(found, &mut 0, |changed| changed.iter().for_each(&mut *take));
             }
         })
         .map_err(Into::into)

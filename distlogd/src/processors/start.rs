@@ -1,18 +1,18 @@
 //! What every processor is made with.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::processor::Token;
-use crate::self_telemetry::Metrics;
+use crate::self_telemetry::{Metrics, Progress};
 use crate::shutdown::Shutdown;
-use distlog_rules::Router;
+use distlog_rules::{Outgoing, Router};
 use distlog_store::Reader;
 use tokio::runtime::Handle;
 
 /// What a processor is made with.
-// Only `otlp` needs more than its name, its token and the runtime.
-#[cfg_attr(not(feature = "otlp-export"), allow(dead_code))]
 pub struct Start<'a> {
     /// Its name in the configuration.
     pub name: &'a str,
@@ -24,6 +24,10 @@ pub struct Start<'a> {
     pub router: &'a Router,
     /// Has counters of its own for it.
     pub metrics: &'a Metrics,
+    /// What is changed in what it gets.
+    pub outgoing: &'a Outgoing,
+    /// How far its worker is, and what the status shows of it.
+    pub progress: &'a Arc<Progress>,
     /// The daemon's tokio runtime.
     pub runtime: &'a Handle,
     /// Tells when the daemon stops.

@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use super::alert_status::LastAlertStatus;
 use super::last_error::LastError;
 
 /// A value that goes up and down.
@@ -81,11 +82,16 @@ impl<const N: usize> Gauges<N> {
         }
     }
 
-    /// Sets the gauge with these values of its labels.
-    pub(crate) fn set(&self, values: [impl Into<Value>; N], value: u64) {
+    /// The gauge with these values of its labels.
+    pub(crate) fn get(&self, values: [impl Into<Value>; N]) -> Gauge {
         let mut labels = self.labels.iter();
         let labels = values.map(|value| (labels.next().copied().unwrap_or_default(), value.into()));
-        self.family.get_or_create_owned(&labels).set(value);
+        self.family.get_or_create_owned(&labels)
+    }
+
+    /// Sets the gauge with these values of its labels.
+    pub(crate) fn set(&self, values: [impl Into<Value>; N], value: u64) {
+        self.get(values).set(value);
     }
 }
 
@@ -191,6 +197,12 @@ metrics! {
     gauge receiver_connections ["receiver"] "Open connections by TCP";
     counter receiver_closed_connections ["receiver", "reason"]
         "Connections by TCP that were closed to make room for others, or since their time was over";
+    counter intake_dropped_records ["rule"] "Records that a rule of `intake` dropped, by drop or sample";
+    counter intake_redacted_records ["rule"] "Records in which a rule of `intake` redacted something, the resource aside";
+    counter intake_failed_values ["rule"]
+        "Values that a rule of `intake` could not set, since a field was missing or of another type";
+    counter intake_oversized_records []
+        "Records that `intake` had to leave out of their batch, since others in it had grown";
     gauge sessions [] "Open sessions";
     gauge session_credit_bytes [] "Bytes that clients of sessions may have in flight";
     counter session_started [] "Sessions started";
@@ -212,7 +224,16 @@ metrics! {
     counter processor_rejected_records ["processor"]
         "Records that the destination will never accept (OTLP: a rejected span counts as one, its end)";
     counter processor_skipped_records ["processor"] "Records removed before the processor read them";
+    counter processor_failed_values ["processor"]
+        "Values that rules and the processor could not set, since a field was missing or of another type";
     counter processor_retries ["processor"] "Attempts that failed and are made again";
+    gauge trees_open ["processor"] "Trees that wait for their end (`trees:` of a processor)";
+    counter trees_decided ["processor", "decision"]
+        "Trees that passed since they match (kept) or as a share of the others (sampled), or did not (dropped)";
+    counter trees_early ["processor", "reason"]
+        "Of these, trees decided before their end was seen: waited for too long (wait), or too many open (limit)";
+    counter trees_late_records ["processor", "decision"]
+        "Records that came when their tree was decided, and passed (kept) or not (dropped) as it did";
     counter processor_otlp_spans ["processor"] "Spans that the endpoint accepted";
     counter processor_otlp_log_records ["processor"] "Log records that the endpoint accepted";
     counter processor_otlp_requests ["processor"] "Requests that the endpoint accepted";
@@ -222,6 +243,13 @@ metrics! {
     counter processor_otlp_unplaced_events ["processor"] "Events that left without a span, since theirs had ended";
     counter processor_otlp_repeated_ends ["processor"] "Ends of tasks whose span was sent before";
     counter processor_otlp_store_lookups ["processor"] "Tasks whose begin was read from the store when they ended";
+    gauge alerts_firing ["processor"] "Alerts that fire now";
+    gauge alert_undelivered_notifications ["processor"] "Notifications of alerts that wait until they are delivered";
+    counter alert_notifications ["processor", "outcome"]
+        "Notifications of alerts: `delivered`, `rejected` by who gets them for good, or `dropped` since too many waited";
+    counter alert_failed_attempts ["processor"] "Attempts to deliver a notification that failed and are made again";
+    counter alert_late_records ["processor"] "Records that were older than the window when they came: they do not count";
+    counter alert_ungrouped_records ["processor"] "Records that do not count, since `by` has too many values";
 }
 
 /// The progress of one worker, for the metrics.
@@ -229,18 +257,76 @@ metrics! {
 pub struct Progress {
     /// The number of the record after the last one that is durable at the destination, or skipped.
     pub done: AtomicU64,
+    /// The same, where trees that wait count as dealt with.
+    pub passed: AtomicU64,
     /// Records that the processor accepted.
     pub sent: Counter,
     /// Records that the destination will never accept.
     pub rejected: Counter,
     /// Records that retention or damage removed before the processor read them.
     pub skipped: Counter,
+    /// Values that could not be set.
+    pub failed_values: Counter,
     /// Attempts that failed and are made again.
     pub retries: Counter,
     /// Whether the last attempt failed.
     pub failing: AtomicBool,
     /// The last error or rejection.
     pub last_error: LastError,
+    /// Of a processor that waits for trees.
+    pub trees: Option<Arc<TreeCounters>>,
+    /// Of a processor `alert`: what fires.
+    pub alert: LastAlertStatus,
+}
+
+/// What one processor `alert` counts.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)] // The help of each is in the table.
+pub(crate) struct AlertMetrics {
+    pub(crate) firing: Gauge,
+    pub(crate) undelivered: Gauge,
+    pub(crate) delivered: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) dropped: Counter,
+    pub(crate) failed_attempts: Counter,
+    pub(crate) late: Counter,
+    pub(crate) ungrouped: Counter,
+}
+
+/// What one rule of the intake did.
+#[derive(Debug, Clone)]
+pub(crate) struct IntakeCounters {
+    /// Records that it dropped.
+    pub(crate) dropped: Counter,
+    /// Records in which it redacted something.
+    pub(crate) redacted: Counter,
+    /// Values that it could not set.
+    pub(crate) failed_values: Counter,
+}
+
+/// What one processor that waits for trees has decided.
+#[derive(Debug, Default)]
+#[allow(missing_docs)] // The help of each is in the table.
+pub struct TreeCounters {
+    pub open: Gauge,
+    pub kept: Counter,
+    pub sampled: Counter,
+    pub dropped: Counter,
+    pub early_wait: Counter,
+    pub early_limit: Counter,
+    pub late_kept: Counter,
+    pub late_dropped: Counter,
+}
+
+impl TreeCounters {
+    /// The counter of trees that match the condition or not, and pass or not.
+    pub(crate) fn decided(&self, matches: bool, passes: bool) -> &Counter {
+        match (matches, passes) {
+            (true, _) => &self.kept,
+            (false, true) => &self.sampled,
+            (false, false) => &self.dropped,
+        }
+    }
 }
 
 /// What one processor `otlp` has sent. What is sent again after a failure counts again.
@@ -264,12 +350,62 @@ impl Metrics {
         let of = |counters: &Counters<1>| counters.get([escape(processor)]);
         Progress {
             done: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
             sent: of(&self.processor_sent_records),
             rejected: of(&self.processor_rejected_records),
             skipped: of(&self.processor_skipped_records),
+            failed_values: of(&self.processor_failed_values),
             retries: of(&self.processor_retries),
             failing: AtomicBool::new(false),
             last_error: LastError::default(),
+            trees: None,
+            alert: LastAlertStatus::default(),
+        }
+    }
+
+    /// What a processor `alert` counts.
+    pub(crate) fn alert(&self, processor: &str) -> AlertMetrics {
+        let of = |counters: &Counters<1>| counters.get([escape(processor)]);
+        let notifications = |outcome: &'static str| {
+            let labels = [escape(processor), Cow::Borrowed(outcome)];
+            self.alert_notifications.get(labels)
+        };
+        AlertMetrics {
+            firing: self.alerts_firing.get([escape(processor)]),
+            undelivered: (self.alert_undelivered_notifications).get([escape(processor)]),
+            delivered: notifications("delivered"),
+            rejected: notifications("rejected"),
+            dropped: notifications("dropped"),
+            failed_attempts: of(&self.alert_failed_attempts),
+            late: of(&self.alert_late_records),
+            ungrouped: of(&self.alert_ungrouped_records),
+        }
+    }
+
+    /// The counters of the rule of the intake of that name.
+    pub(crate) fn intake_rule(&self, name: &str) -> IntakeCounters {
+        let of = |counters: &Counters<1>| counters.get([escape(name)]);
+        IntakeCounters {
+            dropped: of(&self.intake_dropped_records),
+            redacted: of(&self.intake_redacted_records),
+            failed_values: of(&self.intake_failed_values),
+        }
+    }
+
+    /// The counters of a processor that waits for trees.
+    pub(crate) fn trees(&self, processor: &str) -> TreeCounters {
+        let of = |counters: &Counters<2>, what: &'static str| {
+            counters.get([escape(processor), Cow::Borrowed(what)])
+        };
+        TreeCounters {
+            open: self.trees_open.get([escape(processor)]),
+            kept: of(&self.trees_decided, "kept"),
+            sampled: of(&self.trees_decided, "sampled"),
+            dropped: of(&self.trees_decided, "dropped"),
+            early_wait: of(&self.trees_early, "wait"),
+            early_limit: of(&self.trees_early, "limit"),
+            late_kept: of(&self.trees_late_records, "kept"),
+            late_dropped: of(&self.trees_late_records, "dropped"),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The figures that are read from the store, the intake and the workers when somebody asks for the metrics.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use distlog_store::{Reader, Stats};
 use prometheus_client::collector::Collector;
@@ -21,8 +21,24 @@ pub(crate) struct Scrape {
     pub(crate) intake: Intake,
     pub(crate) drops: ProducerDrops,
     pub(crate) engine: Engine,
-    /// Name and progress of each worker.
-    pub(crate) workers: Vec<(String, Arc<Progress>)>,
+    pub(crate) workers: WorkerList,
+}
+
+/// Name and progress of each worker. Clones share the list; a reload changes it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WorkerList(Arc<RwLock<Listed>>);
+
+/// As it was at one moment.
+type Listed = Arc<[(String, Arc<Progress>)]>;
+
+impl WorkerList {
+    pub(crate) fn set(&self, workers: Vec<(String, Arc<Progress>)>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = workers.into();
+    }
+
+    pub(crate) fn get(&self) -> Listed {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl fmt::Debug for Scrape {
@@ -123,7 +139,7 @@ impl Collector for Scrape {
         }
         let name = format!("distlogd_{}", LAG.0);
         let mut lags = encoder.encode_descriptor(&name, LAG.1, None, gauge(0).metric_type())?;
-        for (worker, progress) in &self.workers {
+        for (worker, progress) in self.workers.get().iter() {
             let lag = stats
                 .end
                 .saturating_sub(progress.done.load(Ordering::Relaxed));

@@ -8,7 +8,7 @@ mod producers;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ pub use producers::{Producer, Producers};
 
 use crate::intake::now;
 use crate::liveness::{Liveness, Presence, ProducerEnd};
+use crate::look::Look;
 use crate::self_telemetry::{Metrics, OwnRecords, RateLimited};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
@@ -52,6 +53,24 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
+/// How long a producer may be silent before its tasks are lost. Clones share it; a reload changes it.
+#[derive(Debug, Clone)]
+pub struct LostAfter(Arc<Mutex<Duration>>);
+
+impl LostAfter {
+    pub(crate) fn new(time: Duration) -> LostAfter {
+        LostAfter(Arc::new(Mutex::new(time)))
+    }
+
+    pub(crate) fn set(&self, time: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    fn get(&self) -> Duration {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What the tracker works with.
 pub struct Needs {
     /// Reads the store.
@@ -61,7 +80,7 @@ pub struct Needs {
     /// Stores the ends of lost tasks.
     pub own_records: Arc<OwnRecords>,
     /// A task is lost when its producer sends nothing for this long.
-    pub lost_after: Duration,
+    pub lost_after: LostAfter,
     /// Who wrote records.
     pub producers: Arc<Producers>,
     /// Counts evicted tasks.
@@ -93,29 +112,6 @@ enum Why {
     Silent(Duration),
     /// Its process has ended.
     Ended(ProducerEnd),
-}
-
-/// A search for lost tasks, and how far the store must be read before it: to where it ends once everything that was
-/// received when the search was planned is stored, which takes long where the disk is full.
-struct Look {
-    asked: Instant,
-    end: Arc<OnceLock<u64>>,
-}
-
-impl Look {
-    fn ask(own_records: &OwnRecords, reader: &Reader) -> Look {
-        // In this order: what a producer sent before `asked` is stored before the end that is read here.
-        let asked = Instant::now();
-        let end = Arc::new(OnceLock::new());
-        let (known, reader) = (Arc::clone(&end), reader.clone());
-        own_records.after(Box::new(move || _ = known.set(reader.end())));
-        Look { asked, end }
-    }
-
-    /// Whether the stream was read far enough.
-    fn is_due(&self, position: u64) -> bool {
-        self.end.get().is_some_and(|end| position >= *end)
-    }
 }
 
 /// A task that has begun in the batch at hand.
@@ -212,7 +208,7 @@ impl Tracker {
             if looked.elapsed() >= CHECK_INTERVAL {
                 let look = due.get_or_insert_with(|| Look::ask(&self.needs.own_records, &reader));
                 if look.is_due(consumer.position()) {
-                    let asked = look.asked;
+                    let asked = look.asked();
                     self.look(asked);
                     (looked, due) = (Instant::now(), None);
                 }
@@ -335,7 +331,7 @@ impl Tracker {
     /// Ends each task whose producer has ended or is silent as lost, and each Python task that is silent. Everything
     /// that was received before `asked` has been read; a producer that seems silent may have sent something since.
     fn look(&mut self, asked: Instant) {
-        let silent = self.needs.lost_after.saturating_add(asked.elapsed());
+        let silent = self.needs.lost_after.get().saturating_add(asked.elapsed());
         let liveness = &self.needs.liveness;
         loop {
             let overdue = self.open.overdue(MAX_ENDS, Instant::now(), |open, quiet| {

@@ -9,7 +9,7 @@ use crate::liveness::Liveness;
 use crate::self_telemetry::{Metrics, OwnRecords};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
-use crate::tracker::{Needs, Tracker};
+use crate::tracker::{LostAfter, Needs, Tracker};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Kind, Outcome, ProducerId, Record, Source, Task, TaskId};
 use distlog_store::{Batches, Options, Reader, Store};
@@ -90,7 +90,7 @@ fn an_end_that_waits_to_be_stored_keeps_its_task_from_being_lost() {
         reader: reader.clone(),
         liveness: Arc::clone(&liveness),
         own_records: Arc::new(OwnRecords::new(intake.clone(), "here".into())),
-        lost_after: LOST_AFTER,
+        lost_after: LostAfter::new(LOST_AFTER),
         producers: Arc::default(),
         metrics: Metrics::default(),
         shutdown: shutdown.clone(),

@@ -4,13 +4,16 @@
 //! the cursor. So a slow or dead destination delays nobody, and a restart goes on where the last flush ended. Retry,
 //! back-off, searching for the record that a destination refuses, counting and shutdown live here, once.
 //!
-//! `parts.rs` is what a worker is made of, `pace.rs` when it flushes and tries again, `run.rs` how it runs.
+//! `parts.rs` is what a worker is made of, `control.rs` what it is told while it runs, `pace.rs` when it flushes and
+//! tries again, `run.rs` how it runs.
 
+mod control;
 mod pace;
 mod parts;
 mod run;
 #[cfg(test)]
 mod tests;
 
+pub use control::{Control, Update};
 pub use pace::{Batch, Retry};
-pub use parts::{Factory, Worker};
+pub use parts::{Factory, Route, Worker};

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use distlog_proto::RecordRef;
 
+use super::control::Control;
 use super::pace::{Batch, Retry};
 use crate::processor::{Error, Processor, Token};
 use crate::self_telemetry::{OwnRecords, Progress, RateLimited};
 use crate::shutdown::{Phase, Shutdown};
-use distlog_store::{Consumer, CursorFileError, Reader};
+use crate::trees::{self, TreeFeed};
+use distlog_rules::Outgoing;
+use distlog_store::{Consumer, CursorFileError, Reader, SavedCursor};
 
 /// How long to wait for records before the phase is checked.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -29,12 +32,18 @@ pub struct Worker {
     pub factory: Factory,
     /// Which records it gets.
     pub route: Route,
+    /// What is changed in them.
+    pub outgoing: Outgoing,
     /// The store.
     pub reader: Reader,
     /// Reads the store and keeps the position.
     pub consumer: Consumer,
+    /// Whole trees pass, or nothing of them; `None`: records pass one by one.
+    pub trees: Option<trees::Setup>,
     /// The position of a new processor.
     pub from: u64,
+    /// A new processor continues where another one ended, if that ever saved its position.
+    pub successor_of: Option<Consumer>,
     /// When it flushes.
     pub batch: Batch,
     /// How long it waits between attempts.
@@ -45,21 +54,37 @@ pub struct Worker {
     pub progress: Arc<Progress>,
     /// The worker takes what the store holds and ends at [`Phase::Workers`], at once at [`Phase::Abort`].
     pub shutdown: Shutdown,
+    /// What it is told while it runs.
+    pub control: Control,
 }
 
 impl Worker {
     /// Saves the position of a new processor, for the case that it is killed before its first flush. Called before the
     /// daemon receives anything.
     pub fn mark_begin(&self) {
-        if matches!(self.consumer.saved(), Ok(None))
-            && let Err(error) = self.consumer.save(self.from, &[])
-        {
+        if !matches!(self.consumer.saved(), Ok(None)) {
+            return;
+        }
+        let begin = self.inherited().unwrap_or(SavedCursor {
+            next: self.from,
+            token: Vec::new(),
+        });
+        if let Err(error) = self.consumer.save(begin.next, &begin.token) {
             tracing::error!(processor = self.name, "{error}");
         }
     }
 
-    /// The saved position; `None` if it cannot be read before the daemon stops.
-    pub(super) fn begin(&self) -> Option<(u64, Option<Token>)> {
+    /// Where the processor ended that this one is the successor of.
+    fn inherited(&self) -> Option<SavedCursor> {
+        let saved = self.successor_of.as_ref()?.saved();
+        saved.unwrap_or_else(|error| {
+            tracing::error!(processor = self.name, "{error}; it begins as a new one");
+            None
+        })
+    }
+
+    /// The saved cursor; `None` if it cannot be read before the daemon stops.
+    pub(super) fn begin(&self) -> Option<SavedCursor> {
         let mut failure = RateLimited::once();
         loop {
             match self.consumer.saved() {
@@ -72,15 +97,62 @@ impl Worker {
                             saved.next
                         );
                     }
-                    // An empty token says that the processor was not flushed yet.
-                    let token = Some(saved.token).filter(|token| !token.is_empty());
-                    return Some((saved.next.min(end), token.map(Token)));
+                    return Some(SavedCursor {
+                        next: saved.next.min(end),
+                        ..saved
+                    });
                 }
                 Ok(None) => {
                     self.mark_begin();
-                    return Some((self.from, None));
+                    let end = self.reader.end();
+                    return Some(match self.inherited() {
+                        Some(saved) => SavedCursor {
+                            next: saved.next.min(end),
+                            ..saved
+                        },
+                        None => SavedCursor {
+                            next: self.from,
+                            token: Vec::new(),
+                        },
+                    });
                 }
                 Err(CursorFileError::File(error)) => {
+                    if failure.report(1).is_some() {
+                        tracing::error!(
+                            processor = self.name,
+                            "{error}; tried again until it works"
+                        );
+                    }
+                    if self.shutdown.reached(Phase::Workers) || self.control.is_stopping() {
+                        return None;
+                    }
+                    std::thread::sleep(POLL_INTERVAL);
+                }
+                Err(error) => {
+                    tracing::error!(
+                        processor = self.name,
+                        "{error}; it begins at the oldest record"
+                    );
+                    return Some(SavedCursor {
+                        next: self.reader.first(),
+                        token: Vec::new(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// What a processor that waits for trees reads; `None` if its decisions cannot be read before the daemon stops.
+    pub(super) fn open_trees(
+        &self,
+        setup: &trees::Setup,
+        saved: &SavedCursor,
+    ) -> Option<(TreeFeed, u64)> {
+        let mut failure = RateLimited::once();
+        loop {
+            match TreeFeed::open(setup, &self.name, &self.consumer, saved) {
+                Ok(opened) => return Some(opened),
+                Err(error) => {
                     if failure.report(1).is_some() {
                         tracing::error!(
                             processor = self.name,
@@ -92,14 +164,13 @@ impl Worker {
                     }
                     std::thread::sleep(POLL_INTERVAL);
                 }
-                Err(error) => {
-                    tracing::error!(
-                        processor = self.name,
-                        "{error}; it begins at the oldest record"
-                    );
-                    return Some((self.reader.first(), None));
-                }
             }
         }
     }
+}
+
+/// The processor's own token. An empty one says that it was not flushed yet.
+pub(super) fn token_of(saved: &SavedCursor) -> Option<Token> {
+    let token = trees::own_token(&saved.token);
+    (!token.is_empty()).then(|| Token(token.to_vec()))
 }

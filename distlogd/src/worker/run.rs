@@ -5,13 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use distlog_proto::{BatchRef, RecordRef, Severity};
-use distlog_store::{Batch as StoredBatch, Chunk};
+use distlog_rules::Outgoing;
+use distlog_store::Batch as StoredBatch;
 
+use super::control::Update;
 use super::pace::Batch;
-use super::parts::{POLL_INTERVAL, Route, Worker};
+use super::parts::{POLL_INTERVAL, Route, Worker, token_of};
 use crate::processor::{Error, Processor, Token};
 use crate::self_telemetry::RateLimited;
 use crate::shutdown::Phase;
+use crate::trees::{FeedError, Portion, TreeFeed};
 
 /// Read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
@@ -24,9 +27,11 @@ const MAX_PRESENTED: usize = 4096;
 /// The longest pause that a destination may ask for.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
-/// The state of a running worker.
+/// The state of a running worker. Positions are record numbers or, where it waits for trees, places in the order in
+/// which these are delivered.
 struct Run {
     worker: Worker,
+    trees: Option<TreeFeed>,
     processor: Option<Box<dyn Processor>>,
     token: Option<Token>,
     /// All before it is durable at the destination.
@@ -36,8 +41,10 @@ struct Run {
     /// What happened since the last flush.
     counts: Counts,
     flushed_at: Instant,
-    /// Whether the cursor's file is behind, since it could not be written.
+    /// Whether the cursor's file is behind: it could not be written, or trees were read since.
     is_behind: bool,
+    /// When that was written last.
+    saved_at: Instant,
     back_off: Duration,
     /// Parts of the stream in which something is refused, to be presented one by one, the next one last.
     parts: Vec<(u64, u64)>,
@@ -55,12 +62,15 @@ struct Counts {
     rejected: u64,
     expired: u64,
     damaged: u64,
+    /// Values that could not be set.
+    failed: u64,
 }
 
-/// Presents a chunk to the processor.
+/// Presents what was read to the processor.
 struct Presenting<'r> {
     processor: &'r mut dyn Processor,
     route: &'r Route,
+    outgoing: &'r Outgoing,
     counts: &'r mut Counts,
     /// Records that are taken between two flushes.
     limit: u64,
@@ -68,12 +78,12 @@ struct Presenting<'r> {
 }
 
 impl Presenting<'_> {
-    /// Presents the records with numbers in `from..to` that are routed here, up to the batch's limit. Says how far it
-    /// came: all before that number was presented.
-    fn present(&mut self, chunk: &Chunk<'_>, from: u64, to: u64) -> Result<u64, Error> {
+    /// Presents the records with positions in `from..to` that are routed here, up to the batch's limit. Says how far it
+    /// came: all before that position was presented.
+    fn present(&mut self, portion: &Portion<'_>, from: u64, to: u64) -> Result<u64, Error> {
         // One list for all: batches are small, and a processor works better with many records.
-        let parsed: Vec<(&StoredBatch, BatchRef<'_>)> = chunk.batches().collect();
-        let many = usize::try_from(chunk.records()).unwrap_or(MAX_PRESENTED);
+        let parsed: Vec<(&StoredBatch, BatchRef<'_>)> = portion.batches.parsed().collect();
+        let many = usize::try_from(portion.batches.records()).unwrap_or(MAX_PRESENTED);
         let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(many.min(MAX_PRESENTED));
         for (head, batch) in &parsed {
             // A batch stays together, and one that is too large is cut where it always is: a processor that sends
@@ -84,18 +94,21 @@ impl Presenting<'_> {
                 self.process(&records)?;
                 records.clear();
             }
-            for record in head.records(batch) {
+            for mut record in head.records(batch) {
                 let part = (record.store_number - head.first) / MAX_PRESENTED as u64;
                 if part > begun {
                     begun = part;
                     self.process(&records)?;
                     records.clear();
                 }
-                let wanted = (from..to).contains(&record.store_number);
-                if wanted && (self.route)(&record) {
+                let position = record.store_number.wrapping_add(portion.shift);
+                let passes = (from..to).contains(&position)
+                    && portion.passing.as_ref().is_none_or(|all| all.has(&record));
+                if passes && (self.route)(&record) {
+                    record.store_number = record.store_number.wrapping_add(portion.renumber);
                     records.push(record);
                     if self.counts.taken + records.len() as u64 >= self.limit {
-                        let reached = record.store_number + 1;
+                        let reached = position + 1;
                         return self.process(&records).map(|()| reached);
                     }
                 }
@@ -108,7 +121,11 @@ impl Presenting<'_> {
         if records.is_empty() {
             return Ok(());
         }
-        let result = self.processor.process(records);
+        let processor = &mut *self.processor;
+        let failed = &mut self.counts.failed;
+        let result = self
+            .outgoing
+            .present(records, failed, |records| processor.process(records));
         self.counts.taken += records.len() as u64;
         match result {
             Err(Error::Reject { numbers, reason }) => {
@@ -122,33 +139,50 @@ impl Presenting<'_> {
 
 impl Worker {
     /// Runs until the daemon stops.
-    pub fn run(self) {
-        let Some((flushed, token)) = self.begin() else {
+    pub fn run(mut self) {
+        let Some(saved) = self.begin() else {
             return;
         };
-        self.progress.done.store(flushed, Ordering::Relaxed);
-        Run {
+        let (trees, flushed) = match self.trees.take() {
+            None => (None, saved.next),
+            Some(setup) => match self.open_trees(&setup, &saved) {
+                Some((trees, flushed)) => (Some(trees), flushed),
+                None => return,
+            },
+        };
+        let mut run = Run {
             back_off: self.retry.first,
             worker: self,
+            trees,
             processor: None,
-            token,
+            token: token_of(&saved),
             flushed,
             position: flushed,
             counts: Counts::default(),
             flushed_at: Instant::now(),
             is_behind: false,
+            saved_at: Instant::now(),
             parts: Vec::new(),
             failure: RateLimited::once(),
             unsaved: RateLimited::once(),
             rejections: RateLimited::new(1, REPORT_INTERVAL),
+        };
+        run.note_done();
+        if run.trees.is_some() {
+            // From now on its log of decisions counts.
+            run.save();
         }
-        .run();
+        run.run();
     }
 }
 
 impl Run {
     fn run(&mut self) {
         while !self.worker.shutdown.reached(Phase::Abort) {
+            if self.worker.control.is_stopping() {
+                self.leave();
+                break;
+            }
             let step = catch_unwind(AssertUnwindSafe(|| self.step()));
             match step.unwrap_or_else(|_| Err(self.after_panic())) {
                 // The abort has cut it short. It comes again at the next start.
@@ -163,6 +197,31 @@ impl Run {
         }
     }
 
+    /// Flushes what was presented, if the destination takes it. Else it is presented by whoever has the cursor next.
+    fn leave(&mut self) {
+        if let Err(error) = self.flush() {
+            let processor = &self.worker.name;
+            tracing::debug!(processor, "stops without a flush: {error:?}");
+        }
+    }
+
+    /// Goes on with other rules.
+    fn update(&mut self, update: Update) {
+        let Update {
+            route,
+            outgoing,
+            factory,
+        } = update;
+        (self.worker.route, self.worker.outgoing) = (route, outgoing);
+        let Some(factory) = factory else { return };
+        // What is not flushed is presented again, to the new one.
+        self.leave();
+        self.worker.factory = factory;
+        self.processor = None;
+        self.position = self.flushed;
+        self.counts = Counts::default();
+    }
+
     /// A processor that panicked is made anew and gets again what was not flushed.
     fn after_panic(&mut self) -> Error {
         self.processor = None;
@@ -174,7 +233,33 @@ impl Run {
         let Worker {
             shutdown, reader, ..
         } = &self.worker;
-        shutdown.reached(Phase::Workers) && reader.is_closed() && self.flushed >= reader.end()
+        let read_to = match &self.trees {
+            None => Some(self.flushed),
+            Some(trees) => trees.read_to(self.flushed),
+        };
+        shutdown.reached(Phase::Workers)
+            && reader.is_closed()
+            && read_to.is_some_and(|number| number >= reader.end())
+            && !self.wants_flush()
+    }
+
+    fn wants_flush(&self) -> bool {
+        let processor = self.processor.as_ref();
+        processor.is_some_and(|processor| processor.wants_flush())
+    }
+
+    /// Tells how far it is, and whether it moved.
+    fn note_done(&self) -> bool {
+        let progress = &self.worker.progress;
+        let (done, passed) = match &self.trees {
+            None => (self.flushed, self.flushed),
+            Some(trees) => {
+                let oldest = trees.oldest(self.flushed);
+                (oldest, trees.read_to(self.flushed).unwrap_or(oldest))
+            }
+        };
+        progress.passed.store(passed, Ordering::Relaxed);
+        progress.done.swap(done, Ordering::Relaxed) != done
     }
 
     fn step(&mut self) -> Result<(), Error> {
@@ -190,18 +275,44 @@ impl Run {
                 self.flush()?;
             }
         }
+        if let Some(update) = self.worker.control.take() {
+            self.update(update);
+            return Ok(());
+        }
         let from = self.position;
         let limit = self.parts.last().map_or(u64::MAX, |part| part.1);
         let timeout = self.read_timeout();
-        let consumer = &mut self.worker.consumer;
-        consumer.seek(from);
-        consumer.wait(timeout);
-        let chunk = consumer.read(READ_BYTES).map_err(Error::retry)?;
+        let portion = match &mut self.trees {
+            None => {
+                let consumer = &mut self.worker.consumer;
+                consumer.seek(from);
+                consumer.wait(timeout);
+                if let Some(update) = self.worker.control.take() {
+                    self.update(update);
+                    return Ok(());
+                }
+                let consumer = &mut self.worker.consumer;
+                let chunk = consumer.read(READ_BYTES).map_err(Error::retry)?;
+                let to = chunk.to().min(limit).max(from);
+                let mut skipped = chunk.progress();
+                skipped.expired = skipped.expired.min(to - from);
+                skipped.damaged = skipped.damaged.min(to - from);
+                Portion {
+                    batches: chunk.buffer(),
+                    shift: 0,
+                    renumber: 0,
+                    to,
+                    passing: None,
+                    skipped,
+                }
+            }
+            Some(trees) => trees.read(from, timeout).map_err(Error::retry)?,
+        };
         // Records behind the limit are read again.
-        let to = chunk.to().min(limit).max(from);
-        let skipped = chunk.progress();
-        self.counts.expired += skipped.expired.min(to - from);
-        let is_empty = chunk.is_empty();
+        let to = portion.to.min(limit).max(from);
+        let skipped = portion.skipped;
+        self.counts.expired += skipped.expired;
+        let is_empty = portion.batches.is_empty();
         let batch = &self.worker.batch;
         let most = batch.records.unwrap_or(u64::MAX);
         let due = if is_empty {
@@ -215,18 +326,23 @@ impl Run {
         let mut presenting = Presenting {
             processor: &mut **processor,
             route: &self.worker.route,
+            outgoing: &self.worker.outgoing,
             counts: &mut self.counts,
             limit: most,
             rejections: Vec::new(),
         };
-        let result = presenting.present(&chunk, from, to);
+        let result = presenting.present(&portion, from, to);
         for (numbers, reason) in presenting.rejections {
             self.reject(&numbers, &reason);
         }
         self.position = result?;
         if self.position == to {
             // Else the rest is read again, and what is damaged in it.
-            self.counts.damaged += skipped.damaged.min(to - from);
+            self.counts.damaged += skipped.damaged;
+        }
+        if self.trees.is_some() {
+            // Trees that do not pass move it, too.
+            self.is_behind |= self.note_done();
         }
         let is_full = self.counts.taken >= most;
         let stopping = self.worker.shutdown.reached(Phase::Workers);
@@ -234,9 +350,13 @@ impl Run {
             && (self.position >= limit || is_full || stopping || self.flushed_at.elapsed() >= due)
         {
             self.flush()?;
-        } else if self.is_behind && self.flushed_at.elapsed() >= SAVE_INTERVAL {
-            self.flushed_at = Instant::now();
-            self.save();
+        } else if self.is_behind && self.saved_at.elapsed() >= SAVE_INTERVAL {
+            if self.position == self.flushed {
+                // Nothing was presented of what was skipped.
+                self.forward();
+            } else {
+                self.save();
+            }
         } else if is_empty && self.position == self.flushed {
             self.idle()?;
         }
@@ -249,7 +369,7 @@ impl Run {
             processor.idle()?;
         }
         // Where that had failed, it works again.
-        if self.worker.progress.failing.load(Ordering::Relaxed) {
+        if self.worker.progress.failing.load(Ordering::Relaxed) || self.wants_flush() {
             self.flush()?;
         }
         Ok(())
@@ -259,7 +379,8 @@ impl Run {
     fn read_timeout(&self) -> Duration {
         if self.position > self.flushed {
             let Batch { idle, wait, .. } = self.worker.batch;
-            idle.min(wait).saturating_sub(self.flushed_at.elapsed())
+            let left = idle.min(wait).saturating_sub(self.flushed_at.elapsed());
+            left.min(POLL_INTERVAL)
         } else {
             POLL_INTERVAL
         }
@@ -297,16 +418,18 @@ impl Run {
     fn forward(&mut self) {
         self.flushed = self.position;
         self.save();
+        self.note_done();
         let Counts {
             taken,
             rejected,
             expired,
             damaged,
+            failed,
         } = std::mem::take(&mut self.counts);
         let progress = &self.worker.progress;
-        progress.done.store(self.flushed, Ordering::Relaxed);
         progress.sent.inc_by(taken);
         progress.rejected.inc_by(rejected);
+        progress.failed_values.inc_by(failed);
         self.parts.pop_if(|part| part.1 <= self.flushed);
         self.say_skipped(expired, damaged);
     }
@@ -315,7 +438,13 @@ impl Run {
     /// again would only double it. It is written later; a restart before that goes on from what was written last.
     fn save(&mut self) {
         let token = self.token.as_ref().map_or(&[][..], |token| &token.0);
-        match self.worker.consumer.save(self.flushed, token) {
+        self.saved_at = Instant::now();
+        let consumer = &self.worker.consumer;
+        let saved = match &mut self.trees {
+            None => consumer.save(self.flushed, token).map_err(FeedError::from),
+            Some(trees) => trees.save(consumer, self.flushed, token),
+        };
+        match saved {
             Ok(()) => {
                 self.is_behind = false;
                 self.unsaved.over();
@@ -377,14 +506,15 @@ impl Run {
     /// Something between the last flush and `presented` is refused: halves are presented, down to the one record.
     fn narrow(&mut self, presented: u64, reason: &str) {
         let from = self.flushed;
+        let end = match &self.trees {
+            None => self.worker.reader.end(),
+            Some(trees) => trees.end(),
+        };
         // Where the refused call was not yet counted as presented, it was within what was being read.
         let to = self
             .parts
             .last()
-            .map_or(
-                presented.max(self.worker.reader.end().min(from + 65_536)),
-                |part| part.1,
-            )
+            .map_or(presented.max(end.min(from + self.reach())), |part| part.1)
             .max(from + 1);
         self.position = from;
         self.parts.pop_if(|part| part.1 <= to);
@@ -399,9 +529,21 @@ impl Run {
         self.forward();
     }
 
+    /// How far what is read at once may reach.
+    fn reach(&self) -> u64 {
+        match &self.trees {
+            None => 65_536,
+            // A tree may lie far apart.
+            Some(_) => u64::MAX / 2,
+        }
+    }
+
     fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration.min(MAX_PAUSE);
-        while Instant::now() < until && !self.worker.shutdown.reached(Phase::Abort) {
+        let Worker {
+            shutdown, control, ..
+        } = &self.worker;
+        while Instant::now() < until && !shutdown.reached(Phase::Abort) && !control.is_stopping() {
             std::thread::sleep(
                 Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())),
             );

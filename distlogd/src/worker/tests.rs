@@ -9,9 +9,10 @@ use crate::processor::{Error, Processor, Token};
 use crate::self_telemetry::{OwnRecords, Progress};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
-use crate::worker::{Batch, Retry, Worker};
+use crate::worker::{Batch, Control, Retry, Update, Worker};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, ProducerId, Record, RecordRef};
+use distlog_rules::Outgoing;
 use distlog_store::{Append, Batches, Options, Reader, Store};
 use distlog_testkit::eventually;
 
@@ -98,6 +99,7 @@ struct Running {
     progress: Arc<Progress>,
     reader: Reader,
     shutdown: Shutdown,
+    control: Control,
     writer: intake::Writer,
     thread: std::thread::JoinHandle<()>,
     _intake: Intake,
@@ -124,6 +126,7 @@ impl Running {
         let (intake, writer) =
             intake::start(store, Duration::ZERO, &Supervisor::default()).unwrap();
         let (progress, shutdown) = (Arc::new(Progress::default()), Shutdown::default());
+        let control = Control::default();
         let shared = Arc::clone(shared);
         let worker = Worker {
             name: "double".into(),
@@ -140,18 +143,23 @@ impl Running {
             retry: Retry::default(),
             // Not what the daemon itself says.
             route: Box::new(|record| record.source.service != "distlogd"),
+            outgoing: Outgoing::default(),
             consumer: reader.consumer("double").unwrap(),
             reader: reader.clone(),
+            trees: None,
             from,
+            successor_of: None,
             own_records: Arc::new(OwnRecords::new(intake.clone(), "host".into())),
             progress: Arc::clone(&progress),
             shutdown: shutdown.clone(),
+            control: control.clone(),
         };
         let thread = std::thread::spawn(move || worker.run());
         Running {
             progress,
             reader,
             shutdown,
+            control,
             writer,
             thread,
             _intake: intake,
@@ -167,6 +175,82 @@ impl Running {
         });
         (self.progress, self.reader)
     }
+}
+
+/// A destination that is away forever holds up nobody who wants the worker to stop.
+#[test]
+fn a_worker_that_is_told_to_stop_flushes_or_leaves_what_is_not_flushed() {
+    for away in [false, true] {
+        let mut store = Store::open_on(
+            Arc::new(distlog_testkit::store_double::Double::new(1)),
+            "/store",
+            Options::default(),
+        )
+        .unwrap();
+        fill(&mut store, 1, 10, "");
+        let shared = Shared::default();
+        let first = store.reader().first();
+        // It flushes when it is told to, not before.
+        let batch = Batch {
+            idle: Duration::from_secs(3600),
+            wait: Duration::from_secs(3600),
+            ..Batch::default()
+        };
+        let running = Running::with_batch(store, first, batch, &shared, move |call, _| {
+            match away && call > 1 {
+                true => Err(Error::retry("away")),
+                false => Ok(()),
+            }
+        });
+        eventually("an attempt", || {
+            let calls = shared.lock().unwrap().calls;
+            (calls >= 2).then_some(()).ok_or(calls)
+        });
+        running.control.stop();
+        eventually("the end", || {
+            running.thread.is_finished().then_some(()).ok_or(())
+        });
+        let flushed = shared.lock().unwrap().flushed.len();
+        assert_eq!(flushed, if away { 0 } else { 10 });
+        let saved = running.reader.consumer("double").unwrap().saved().unwrap();
+        assert_eq!(saved.unwrap().next, first + flushed as u64);
+        running.shutdown.advance(Phase::Abort);
+    }
+}
+
+/// New rules hold from the next record on; who is made anew gets again what was not flushed.
+#[test]
+fn a_running_worker_takes_other_rules() {
+    let mut store = Store::open_on(
+        Arc::new(distlog_testkit::store_double::Double::new(1)),
+        "/store",
+        Options::default(),
+    )
+    .unwrap();
+    fill(&mut store, 1, 10, "");
+    let shared = Shared::default();
+    let first = store.reader().first();
+    let running = Running::start(store, first, &shared, |_, _| Ok(()));
+    eventually("all of it", || {
+        let flushed = shared.lock().unwrap().flushed.len();
+        (flushed == 10).then_some(()).ok_or(flushed)
+    });
+    running.control.update(Update {
+        route: Box::new(|record| record.message.ends_with('7')),
+        outgoing: Outgoing::default(),
+        factory: None,
+    });
+    let bytes = batch((10..20).map(|n| n.to_string()), 10);
+    let batch = intake::Batch::new(ProducerId::from_bytes([7; 16]), 10..20, 10, bytes);
+    running._intake.submit(batch).unwrap();
+    eventually("the one that matches", || {
+        let flushed = shared.lock().unwrap().flushed.clone();
+        match flushed.get(10..) {
+            Some([one]) if one == "17" => Ok(()),
+            _ => Err(flushed),
+        }
+    });
+    running.stop();
 }
 
 fn get(counter: &std::sync::atomic::AtomicU64) -> u64 {

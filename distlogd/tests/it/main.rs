@@ -23,6 +23,7 @@ mod outline;
 mod page;
 mod permissions;
 mod redaction;
+mod rules;
 mod session;
 mod severities;
 mod stalled;

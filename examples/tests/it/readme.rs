@@ -83,8 +83,8 @@ fn the_daemon_runs_with_the_recipe_for_jaeger() {
 #[test]
 fn the_defaults_are_those_of_the_daemon() {
     let whole = blocks("yaml")[1];
-    // Without processors and rules nothing but defaults is left.
-    let (listen_and_store, rest) = whole.split_once("processors:").unwrap();
+    // Without intake, processors and rules nothing but defaults is left.
+    let (listen_and_store, rest) = whole.split_once("intake:").unwrap();
     let (_, last) = rest.split_once("lost_after:").unwrap();
     let text = format!("{listen_and_store}lost_after:{last}");
     let config = distlogd::daemon::Builder::new()

@@ -124,6 +124,11 @@ impl<'a> BatchHead<'a> {
         }
     }
 
+    /// The highest number of a callsite; 0: there is none.
+    pub(super) fn last_callsite(&self) -> u32 {
+        self.callsites.last().map_or(0, |callsite| callsite.id)
+    }
+
     pub(super) fn names(&self, callsite: &CallsiteRef<'_>) -> &[&'a str] {
         self.names
             .get(callsite.names.0..callsite.names.1)

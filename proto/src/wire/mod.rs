@@ -6,7 +6,7 @@
 //! bounded), `put.rs` (the same, writing), `once.rs` (names that stand twice), `value_ref.rs`, `batch_head.rs` (what
 //! records share), `record_ref.rs` with `task_ref.rs`, `error_ref.rs`, `link_ref.rs` and `otlp_ref.rs`, `batch_ref.rs`,
 //! `record_header.rs` (reading), `parts.rs` (what of it somebody reads), `encode/`, `batch_writer.rs` and
-//! `raw_batch.rs` (writing), `batch_part.rs` (dividing), `removed.rs` (deleting).
+//! `raw_batch.rs` (writing), `batch_part.rs` (dividing), `batch_edit.rs` (changing), `removed.rs` (deleting).
 //!
 //! ```
 //! use distlog_proto::{BatchRef, Record, wire::BatchWriter};
@@ -22,6 +22,7 @@
 //! # Ok::<(), distlog_proto::wire::DecodeError>(())
 //! ```
 
+mod batch_edit;
 mod batch_head;
 mod batch_part;
 mod batch_ref;
@@ -41,6 +42,7 @@ pub mod scan;
 mod task_ref;
 mod value_ref;
 
+pub use batch_edit::{BatchEdit, DoesNotFit};
 pub use batch_head::{CallsiteRef, SourceRef};
 pub use batch_part::BatchPart;
 pub use batch_ref::{BatchRef, Records, trace_ids};

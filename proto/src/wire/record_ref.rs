@@ -181,6 +181,11 @@ impl<'a> RecordRef<'a> {
         self.head.names(self.callsite)
     }
 
+    /// The highest number of a callsite in its batch.
+    pub(super) fn last_callsite(&self) -> u32 {
+        self.head.last_callsite()
+    }
+
     /// Whether another one stands in the same batch.
     pub fn is_beside(&self, other: &RecordRef<'_>) -> bool {
         std::ptr::addr_eq(self.head, other.head)

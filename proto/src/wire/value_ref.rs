@@ -228,6 +228,11 @@ impl<'a> FieldsRef<'a> {
             .map(|(_, value)| value)
     }
 
+    /// Whether a name may stand twice in the bytes, here or in a map within: all but its last value are not seen.
+    pub fn has_repeats(self) -> bool {
+        self.repeats.here || self.repeats.inside
+    }
+
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self.messages().next().is_none()

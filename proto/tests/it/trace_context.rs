@@ -1,7 +1,8 @@
 //! Trace-context headers: what the recommendation says, case by case.
 
 use distlog_proto::TaskId;
-use distlog_proto::trace_context::{Incoming, NEW_TRACE, Outgoing, SAMPLED};
+use distlog_proto::sampling::{Randomness, Threshold};
+use distlog_proto::trace_context::{Incoming, NEW_TRACE, Outgoing, SAMPLED, with_threshold};
 use proptest::prelude::*;
 
 const PARENT: &str = "00-e252a11fd33d483dba08bc8f642b2f10-99134579e8496ab7-01";
@@ -169,6 +170,32 @@ proptest! {
         state in prop::collection::vec(any::<u8>(), 0..80)) {
         let _ = Incoming::parse([&parent[..]], [&state[..]]);
         let _ = Incoming::parse([PARENT.as_bytes()], [&state[..]]);
+    }
+
+    #[test]
+    fn a_threshold_is_set_and_taken_back_and_other_members_stay(
+        state in prop::collection::vec("(a=b|ot=(th:[0-9a-f]{1,14}|rv:[0-9a-f]{14}|x:y)(;p:8)?|c=d|=,)", 0..5),
+        ratio in 0.001..=1.0
+    ) {
+        let state = state.join(",");
+        let others = |state: &str| {
+            let members = state.split(',').filter(|member| !member.is_empty() && !member.starts_with("ot="));
+            members.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let carried = parse(&[PARENT], &[&state]).unwrap().trace_state;
+        let threshold = Threshold::from_ratio(ratio).unwrap();
+        let set = with_threshold(&state, Some(threshold));
+        prop_assert!(set.starts_with(&format!("ot=th:{threshold}")), "{}", set);
+        prop_assert_eq!(&parse(&[PARENT], &[&set]).unwrap().trace_state, &set, "well-formed");
+        prop_assert_eq!(others(&set), others(&carried));
+        let back = with_threshold(&set, None);
+        prop_assert!(!back.contains("th:"), "{}", back);
+        prop_assert_eq!(others(&back), others(&carried));
+        let trace = parse(&[PARENT], &[]).unwrap().trace_id;
+        let randomness = Randomness::of_trace(trace, &carried);
+        for state in [&set, &back] {
+            prop_assert_eq!(Randomness::of_trace(trace, state), randomness);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::pending::{Pending, Written};
 use super::producers::Producers;
 use super::reader::Reader;
 use super::recover::recover;
-use super::retention::{Expired, expire, seal_again};
+use super::retention::{Expired, Retention, expire, seal_again};
 use super::sealer::Sealer;
 use super::state::{Live, Shared};
 use super::stats::{Stats, add};
@@ -166,6 +166,11 @@ impl Store {
     /// Takes deleted records out of its files, from any thread.
     pub fn eraser(&self) -> Eraser {
         Eraser::new(Arc::clone(&self.shared))
+    }
+
+    /// Changes how much is kept, from any thread.
+    pub fn retention(&self) -> Retention {
+        Retention(Arc::clone(&self.shared))
     }
 
     /// What the store has and has done.

@@ -16,6 +16,8 @@ pub struct Daemon {
     process: Process,
     config: String,
     listen: Option<String>,
+    /// What the configuration has for it now.
+    listens: String,
     push: String,
     session: String,
     otlp: [String; 2],
@@ -55,6 +57,7 @@ impl Daemon {
             process,
             config: config.to_owned(),
             listen: Some(listen.to_owned()),
+            listens: listen.to_owned(),
             push: String::new(),
             session: String::new(),
             otlp: Default::default(),
@@ -103,10 +106,16 @@ impl Daemon {
     pub fn restart(&mut self) {
         let otlp = self.otlp.each_ref().map(String::as_str);
         let same = receivers(&self.session, otlp);
-        let listen = self.listen.as_ref().unwrap_or(&same);
-        configure(&self.folder, listen, &self.config);
+        self.listens = self.listen.clone().unwrap_or(same);
+        configure(&self.folder, &self.listens, &self.config);
         self.process = Daemon::spawn(&self.program, &self.arguments, &self.folder);
         self.wait_until_ready();
+    }
+
+    /// Writes another configuration, with `listen:` as it was, for the daemon to read again.
+    pub fn reconfigure(&mut self, config: &str) {
+        config.clone_into(&mut self.config);
+        configure(&self.folder, &self.listens, config);
     }
 
     /// Kills it without a chance to clean up.

@@ -3,6 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,6 +11,8 @@ use crate::{Process, eventually};
 
 /// Attempts to find ports that stay free.
 const ATTEMPTS: usize = 5;
+/// How long a server may take to say something about itself.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Running servers, one or a cluster, each with a folder of its own. Killed when dropped.
 #[derive(Debug)]
@@ -127,25 +130,31 @@ impl Nats {
 
     /// The number of the server that leads a stream; waits until one does.
     pub fn leader(&self, stream: &str) -> usize {
-        eventually("a leader", || {
-            for server in &self.servers {
-                let Ok(answer) = ask(server.monitor) else {
-                    continue;
-                };
-                let accounts = answer["account_details"].as_array().into_iter().flatten();
-                let streams = accounts
-                    .flat_map(|account| account["stream_detail"].as_array().into_iter().flatten());
-                for detail in streams.filter(|detail| detail["name"] == stream) {
-                    if let Some(leader) = detail["cluster"]["leader"].as_str() {
-                        return leader
-                            .strip_prefix('n')
-                            .and_then(|n| n.parse().ok())
-                            .ok_or(answer);
-                    }
-                }
-            }
-            Err(Value::Null)
+        eventually("a leader", || self.find_leader(stream).ok_or(()))
+    }
+
+    /// The number of the server that leads a stream, as the first says that knows one.
+    pub fn find_leader(&self, stream: &str) -> Option<usize> {
+        self.servers.iter().find_map(|server| {
+            let answer = ask(server.monitor).ok()?;
+            let accounts = answer["account_details"].as_array()?;
+            let mut streams = accounts
+                .iter()
+                .flat_map(|account| account["stream_detail"].as_array().into_iter().flatten());
+            let detail = streams.find(|detail| detail["name"] == stream)?;
+            let leader = detail["cluster"]["leader"].as_str()?;
+            leader.strip_prefix('n')?.parse().ok()
         })
+    }
+
+    /// Stops one until [`Nats::thaw`]: connections stay and nothing answers.
+    pub fn freeze(&self, number: usize) {
+        self.servers[number].process.signal("STOP");
+    }
+
+    /// Ends what [`Nats::freeze`] did.
+    pub fn thaw(&self, number: usize) {
+        self.servers[number].process.signal("CONT");
     }
 
     /// Kills one without a chance to clean up.
@@ -190,7 +199,9 @@ fn spawn(configuration: &Path) -> Process {
 /// What a server says about its streams.
 fn ask(monitor: u16) -> Result<Value, String> {
     let url = format!("http://127.0.0.1:{monitor}/jsz?accounts=true&streams=true&config=true");
-    let mut response = ureq::get(&url).call().map_err(|error| error.to_string())?;
+    let agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER_TIMEOUT));
+    let agent: ureq::Agent = agent.build().into();
+    let mut response = agent.get(&url).call().map_err(|error| error.to_string())?;
     let body = response
         .body_mut()
         .read_to_string()

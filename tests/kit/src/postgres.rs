@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::{Process, eventually};
+use crate::{FullDisk, Process, eventually};
 
 /// The user of the database, and its password.
 const USER: &str = "distlog";
@@ -23,6 +23,7 @@ pub struct Postgres {
     folder: PathBuf,
     _private: tempfile::TempDir,
     settings: Vec<String>,
+    environment: Vec<(String, PathBuf)>,
     port: u16,
     process: Option<Process>,
 }
@@ -61,6 +62,7 @@ impl Postgres {
                 .iter()
                 .map(|setting| (*setting).to_owned())
                 .collect(),
+            environment: Vec::new(),
             port: listener.local_addr().unwrap().port(),
             process: None,
         };
@@ -155,6 +157,7 @@ impl Postgres {
                 for setting in &self.settings {
                     command.args(["-c", setting]);
                 }
+                command.envs(self.environment.iter().map(|(name, value)| (name, value)));
                 self.process = Some(Process::start(&mut command));
             }
             let answer = self.psql("postgres", "SELECT 1");
@@ -170,6 +173,21 @@ impl Postgres {
     /// Changes a setting, from the next start on.
     pub fn set(&mut self, setting: &str) {
         self.settings.push(setting.to_owned());
+    }
+
+    /// A disk of the server that can be full, from the next start on.
+    pub fn full_disk(&mut self) -> FullDisk {
+        let disk = FullDisk::new(&self.folder);
+        let environment = disk.environment();
+        self.environment = environment
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+        disk
+    }
+
+    /// What it has said since its last start.
+    pub fn said(&self) -> Vec<String> {
+        self.process.as_ref().map_or_else(Vec::new, Process::stderr)
     }
 
     /// Kills it and all its processes without a chance to clean up.

@@ -1,8 +1,8 @@
 //! A program that logs, as the stories start it: `e2e-client ADDRESS ENCODING STORY [ARGUMENT]`.
 //!
 //! The address is that of the push receiver, or `session=` and those of session receivers, separated by commas. In the
-//! environment, if they are there: `SERVICE`; for sessions `SPOOL` (a folder), `RING` (bytes) and `WAIT` (for room in
-//! the ring).
+//! environment, if they are there: `SERVICE`; `SAMPLE` (the ratio of traces that are recorded); for sessions `SPOOL` (a
+//! folder), `RING` (bytes) and `WAIT` (for room in the ring).
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -54,6 +54,11 @@ fn main() {
         "levels" => levels(),
         "chain" => chain(address, argument),
         "import" => import(argument),
+        "import-each" => {
+            let ids = std::io::stdin().lock().lines().map(Result::unwrap);
+            ids.take_while(|id| !id.is_empty())
+                .for_each(|id| import(&id));
+        }
         "hang" => hang(&guard),
         "tasks" => tasks(&guard),
         "keep-on" => keep_on(&guard, argument.parse().unwrap()),
@@ -68,6 +73,10 @@ fn connect(address: &str, encoding: Encoding) -> (DistlogLayer, Guard) {
         .service(setting("SERVICE").unwrap_or_else(|| "client".into()))
         .resource("team", "core")
         .encoding(encoding);
+    let builder = match setting("SAMPLE") {
+        Some(ratio) => builder.sample(ratio.parse().unwrap()),
+        None => builder,
+    };
     let Some(daemons) = address.strip_prefix("session=") else {
         return builder.connect_push(address).unwrap();
     };

@@ -1,14 +1,16 @@
 //! A service of a chain, as the stories start it: `e2e-service SESSION_DOOR NAME [NEXT]`.
 //!
-//! It prints its address and answers each request with its name and what the service `NEXT` answers.
+//! It prints its address and answers each request with its name and what the service `NEXT` answers. In the
+//! environment, if they are there: `SAMPLE`, the ratio of traces that it records; `INCOMING`, `respect` or `ignore`. A
+//! request with the query `error` fails in the last service; one with `force` is recorded from the first service on.
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::get;
-use distlog_layer::{FutureExt, to};
+use distlog_layer::{FutureExt, IncomingSampled, to};
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{error, info};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
@@ -21,10 +23,16 @@ async fn main() {
     let [_, receiver, name, rest @ ..] = &arguments[..] else {
         panic!("SESSION_DOOR NAME [NEXT]")
     };
-    let (layer, _guard) = distlog_layer::builder()
-        .service(name)
-        .connect(receiver)
-        .unwrap();
+    let mut builder = distlog_layer::builder().service(name);
+    if let Ok(ratio) = std::env::var("SAMPLE") {
+        builder = builder.sample(ratio.parse().unwrap());
+    }
+    builder = match std::env::var("INCOMING").as_deref() {
+        Ok("respect") => builder.incoming_sampled(IncomingSampled::Respect),
+        Ok("ignore") => builder.incoming_sampled(IncomingSampled::Ignore),
+        _ => builder,
+    };
+    let (layer, _guard) = builder.connect(receiver).unwrap();
     // What the HTTP libraries say of themselves below that is not part of the story.
     tracing_subscriber::registry()
         .with(layer.with_filter(LevelFilter::INFO))
@@ -38,11 +46,20 @@ async fn main() {
     axum::serve(listener, app).await.unwrap();
 }
 
-async fn answer(State((name, next)): State<Who>) -> Result<String, StatusCode> {
+async fn answer(State((name, next)): State<Who>, uri: Uri) -> Result<String, StatusCode> {
+    let query = uri.query().unwrap_or_default();
     info!("{name} was asked");
     let Some(next) = next else {
+        if query == "error" {
+            error!("{name} is out of order");
+            return Err(StatusCode::INTERNAL_SERVER_ERROR);
+        }
         return Ok(name);
     };
+    if query == "force" {
+        info!(distlog.force = true, "{name} is watched");
+    }
+    let next = format!("{next}?{query}");
     let call = to!(otel.kind = "client", "{name} asks");
     let headers = call.foreign_headers();
     let asking = async move {

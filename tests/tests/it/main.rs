@@ -1,6 +1,7 @@
 //! Stories across real processes: programs, daemons, Python, Node, OpenTelemetry and databases.
 
 mod across_processes;
+mod alerts;
 mod bad_input;
 mod beside;
 mod clocks;
@@ -17,6 +18,9 @@ mod loopback;
 mod notify;
 mod opentelemetry;
 mod package;
+mod reload;
+mod sampling;
 mod sessions;
 mod torture;
+mod trees;
 mod web_pages;

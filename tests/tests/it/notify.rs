@@ -8,7 +8,7 @@ use distlog_testkit::Daemon;
 const DISTLOGD: &str = env!("CARGO_BIN_EXE_e2e-distlogd");
 
 #[test]
-fn the_daemon_says_that_it_is_ready_that_it_lives_and_that_it_stops() {
+fn the_daemon_says_that_it_is_ready_that_it_lives_reloads_and_stops() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -31,6 +31,10 @@ fn the_daemon_says_that_it_is_ready_that_it_lives_and_that_it_stops() {
     for _ in 0..3 {
         assert_eq!(hear(), "WATCHDOG=1\n");
     }
+    daemon.process().signal("HUP");
+    let mut said = std::iter::repeat_with(hear).filter(|said| said != "WATCHDOG=1\n");
+    assert_eq!(said.next().as_deref(), Some("RELOADING=1\n"));
+    assert_eq!(said.next().as_deref(), Some("READY=1\n"));
     daemon.stop();
     let said: Vec<String> = std::iter::repeat_with(hear)
         .find(|said| said != "WATCHDOG=1\n")

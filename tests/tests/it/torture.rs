@@ -61,3 +61,28 @@ fn databases_have_what_is_stored_once_whoever_is_killed() {
         "{line}"
     );
 }
+
+#[test]
+#[ignore = "needs nats-server and PostgreSQL: see .ci/run"]
+fn databases_behind_a_stream_have_each_record_once_whoever_is_killed() {
+    let line = torture("5", &["--stream"]);
+    assert!(
+        figure(&line, "postgres") >= figure(&line, "stored"),
+        "{line}"
+    );
+}
+
+#[test]
+fn without_servers_the_stream_s_torture_says_what_it_needs() {
+    let missing = Command::new(env!("CARGO_BIN_EXE_torture"))
+        .arg("--stream")
+        .env_remove("DISTLOG_TEST_NATS_SERVER")
+        .output()
+        .unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert!(
+        said.contains("needs the program nats-server") && said.contains("DISTLOG_TEST_NATS_SERVER"),
+        "{said}"
+    );
+}

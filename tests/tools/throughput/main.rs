@@ -4,7 +4,7 @@
 //! cargo run --release --bin throughput                 # a table, and target/bench/throughput.json
 //! cargo run --release --bin throughput -- growth       # docs/performance/*.svg, and target/bench/growth.json
 //! cargo run --release --bin throughput -- curve        # what keys cost
-//! cargo run --release --bin throughput -- databases    # into databases
+//! cargo run --release --bin throughput -- databases    # into databases, over HTTP and into a stream of NATS
 //! cargo run --release --bin throughput -- otlp         # OTLP in and out, beside rotel; target/bench/otlp.json
 //! cargo run --release --bin throughput -- soak         # an hour; exit code 1 if anything grows
 //! ```
@@ -75,7 +75,7 @@ enum Part {
     Clients(clients::Options),
     /// What keys cost (CURVE).
     Curve(curve::Options),
-    /// How fast records get into databases, beside their own bulk import.
+    /// How fast records get into databases, over HTTP and into NATS, beside their own bulk ways.
     Databases(databases::Options),
     /// What OTLP costs on its way in and out again.
     Otlp(otlp::Options),

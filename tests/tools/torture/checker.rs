@@ -16,7 +16,7 @@ use super::sink::GOT;
 /// So many violations are listed.
 const MAX_VIOLATIONS: usize = 20;
 /// Of what came twice, so many are.
-const EXAMPLES: u64 = 3;
+const EXAMPLES: usize = 3;
 /// Read from the store at once, in bytes.
 const READ: usize = 4 << 20;
 
@@ -37,8 +37,10 @@ pub struct Findings {
     pub file_twice: u64,
     /// Records that the sink got more than once.
     pub sink_twice: u64,
+    /// Records that one hub has more than once.
+    pub hubs_twice: u64,
     /// Name and records of each database.
-    pub databases: Vec<(&'static str, u64)>,
+    pub databases: Vec<(String, u64)>,
     /// What is wrong, in words.
     pub violations: Vec<String>,
     /// How many there are beyond those.
@@ -100,7 +102,7 @@ impl Stored {
             for (_, bytes) in batches.iter() {
                 match BatchRef::parse(bytes) {
                     Ok(batch) => batch.records().for_each(|record| match record {
-                        Ok(record) => stored.add(&record, findings),
+                        Ok(record) => stored.add(&record),
                         Err(error) => findings.violation(format!("a stored record: {error}")),
                     }),
                     Err(error) => findings.violation(format!("a stored batch: {error}")),
@@ -111,14 +113,9 @@ impl Stored {
         Ok(stored)
     }
 
-    fn add(&mut self, record: &RecordRef<'_>, findings: &mut Findings) {
+    fn add(&mut self, record: &RecordRef<'_>) {
         let producer = record.source.producer.to_bytes();
-        if !self.records.add(producer, record.offset) && self.records.twice <= EXAMPLES {
-            findings.violation(format!(
-                "stored twice: offset {} of producer {}",
-                record.offset, record.source.producer
-            ));
-        }
+        self.records.add(producer, record.offset);
         let field = |name| match record.fields.get(name) {
             Some(ValueRef::I64(value)) => u64::try_from(value).ok(),
             Some(ValueRef::U64(value)) => Some(value),
@@ -129,13 +126,55 @@ impl Stored {
             *known = sum.max(*known);
         } else if let (Some(run), Some(thread), Some(number)) =
             (field("run"), field("thread"), field("number"))
-            && !self.numbers.add((run, thread), number)
-            && self.numbers.twice <= EXAMPLES
         {
-            findings.violation(format!(
-                "stored twice: number {number} of run {run}, thread {thread}"
-            ));
+            self.numbers.add((run, thread), number);
         }
+    }
+
+    /// Adds what another store has.
+    pub fn absorb(&mut self, other: &Stored) {
+        self.records.absorb(&other.records);
+        self.numbers.absorb(&other.numbers);
+        for (producer, sum) in &other.dropped {
+            let known = self.dropped.entry(*producer).or_default();
+            *known = (*sum).max(*known);
+        }
+    }
+}
+
+/// Judges the store of a daemon that clients log to: it has each record once.
+pub fn judge_store(name: &str, stored: &Stored, findings: &mut Findings) {
+    for (producer, offset) in stored.records.repeated.iter().take(EXAMPLES) {
+        findings.violation(format!(
+            "{name} has stored twice: offset {offset} of producer {producer:02x?}"
+        ));
+    }
+    for ((run, thread), number) in stored.numbers.repeated.iter().take(EXAMPLES) {
+        findings.violation(format!(
+            "{name} has stored twice: number {number} of run {run}, thread {thread}"
+        ));
+    }
+}
+
+/// Judges the store of a hub: what only one daemon has published is there once. What a program has sent to two daemons,
+/// as it got no answer from the first one, both publish.
+pub fn judge_hub(name: &str, stored: &Stored, daemons: &[Stored], findings: &mut Findings) {
+    findings.hubs_twice += stored.records.twice();
+    let repeated = stored.records.repeated.iter();
+    let published = |producer, offset| {
+        let have = daemons
+            .iter()
+            .filter(|own| own.records.has(producer, offset));
+        have.count()
+    };
+    let wrong: Vec<_> = repeated
+        .filter(|(producer, offset)| published(*producer, *offset) < 2)
+        .collect();
+    if let Some((producer, offset)) = wrong.first() {
+        findings.violation(format!(
+            "{name} has stored {} records twice that one daemon published, as offset {offset} of producer {producer:02x?}",
+            wrong.len()
+        ));
     }
 }
 
@@ -143,7 +182,7 @@ impl Stored {
 pub fn check(journals: &[Calls], stored: &Stored, findings: &mut Findings) {
     findings.stored = stored.numbers.count();
     // A number that came twice may or may not be a record that came twice.
-    findings.duplicated = stored.records.twice.max(stored.numbers.twice);
+    findings.duplicated = stored.records.twice().max(stored.numbers.twice());
     let mut runs: BTreeMap<u64, Vec<&Calls>> = BTreeMap::new();
     for calls in journals {
         runs.entry(calls.run).or_default().push(calls);
@@ -274,12 +313,12 @@ pub fn judge_processor(
             "processor {name} got {strange} records that are not stored"
         ));
     }
-    got.twice
+    got.twice()
 }
 
 /// Compares what a database has with what is stored: each record is there once.
 pub fn judge_database(
-    name: &'static str,
+    name: &str,
     rows: &SeenSet<[u8; 16]>,
     stored: &Stored,
     findings: &mut Findings,
@@ -289,7 +328,7 @@ pub fn judge_database(
         findings.duplicated += twice;
         findings.violation(format!("{name} has {twice} records twice"));
     }
-    findings.databases.push((name, rows.count()));
+    findings.databases.push((name.to_owned(), rows.count()));
 }
 
 /// Reads a file of JSON lines.
@@ -355,6 +394,7 @@ mod tests {
         }
         all.dropped.insert([1; 16], reported);
         let mut findings = Findings::default();
+        judge_store("daemon", &all, &mut findings);
         check(&[calls(waits)], &all, &mut findings);
         assert_eq!(findings.logged, 10);
         (
@@ -385,7 +425,7 @@ mod tests {
         assert_eq!(findings(&whole[..7], 2, false), (1, 0, 1), "said too few");
         assert_eq!(findings(&whole[..7], 3, true), (0, 0, 1), "waits and drops");
         let twice: Vec<u64> = (1..=10).chain([4]).collect();
-        assert_eq!(findings(&twice, 0, true), (0, 1, 0), "twice");
+        assert_eq!(findings(&twice, 0, true), (0, 1, 1), "twice");
         let never: Vec<u64> = (1..=12).collect();
         assert_eq!(findings(&never, 0, true), (0, 0, 1), "never logged");
     }
@@ -409,6 +449,29 @@ mod tests {
         assert_eq!(judge(&SeenSet::default()), (5, 0, false));
         rows.add([2; 16], 0);
         assert_eq!(judge(&rows), (0, 1, false));
+    }
+
+    #[test]
+    fn what_a_hub_has_twice_is_wrong_unless_two_daemons_published_it() {
+        let store = |offsets: &[u64]| {
+            let mut stored = Stored::default();
+            for offset in offsets {
+                stored.records.add([1; 16], *offset);
+            }
+            stored
+        };
+        let daemons = [store(&[1, 2, 3]), store(&[3])];
+        let judge = |hub: &Stored| {
+            let mut findings = Findings::default();
+            judge_hub("hub", hub, &daemons, &mut findings);
+            (findings.hubs_twice, findings.is_good())
+        };
+        assert_eq!(judge(&store(&[1, 2, 3])), (0, true));
+        assert_eq!(judge(&store(&[1, 3, 3])), (1, true));
+        assert_eq!(judge(&store(&[1, 2, 2, 3, 3])), (2, false));
+        let mut all = store(&[1, 1]);
+        all.absorb(&daemons[0]);
+        assert_eq!((all.records.count(), all.records.twice()), (3, 1));
     }
 
     #[test]

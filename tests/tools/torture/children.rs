@@ -29,14 +29,14 @@ impl Running {
         Ok(Running { name, child, log })
     }
 
-    /// Starts a daemon, the `number`th, with a configuration file.
+    /// Starts a daemon with a configuration file.
     ///
     /// # Errors
     /// If the system does not start it.
-    pub fn daemon(number: u64, logs: &Path, config: &Path) -> std::io::Result<Running> {
+    pub fn daemon(name: String, logs: &Path, config: &Path) -> std::io::Result<Running> {
         let arguments = ["daemon", "--config", &config.display().to_string()];
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-        Running::start(format!("daemon-{number:04}"), logs, &arguments)
+        Running::start(name, logs, &arguments)
     }
 
     /// Starts what takes the spools of dead processes into the store of a configuration, while no daemon runs.

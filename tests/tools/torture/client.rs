@@ -32,9 +32,9 @@ pub struct Client {
     /// Folder of the spool.
     #[arg(long)]
     pub spool: PathBuf,
-    /// Address of the session receiver.
-    #[arg(long)]
-    pub connect: String,
+    /// Addresses of session receivers; it sends to the first that answers.
+    #[arg(long, required = true)]
+    pub connect: Vec<String>,
     /// Threads that log.
     #[arg(long)]
     pub threads: u64,
@@ -60,7 +60,6 @@ impl Client {
             ("--run", self.run.to_string()),
             ("--journals", text(&self.journals)),
             ("--spool", text(&self.spool)),
-            ("--connect", self.connect.clone()),
             ("--threads", self.threads.to_string()),
             ("--ring", self.ring.to_string()),
             ("--burst", self.burst.to_string()),
@@ -69,6 +68,9 @@ impl Client {
         .into_iter()
         .flat_map(|(name, value)| [name.to_owned(), value])
         .collect();
+        for address in &self.connect {
+            arguments.extend(["--connect".to_owned(), address.clone()]);
+        }
         if self.wait {
             arguments.push("--wait".into());
         }
@@ -89,7 +91,7 @@ impl Client {
             .spool(&self.spool)
             .ring_bytes(self.ring)
             .overflow(overflow)
-            .connect([&self.connect])
+            .connect(self.connect.as_slice())
             .unwrap();
         tracing_subscriber::registry().with(layer).init();
         let producer = guard.producer().to_bytes();

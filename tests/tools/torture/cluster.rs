@@ -1,5 +1,5 @@
-//! Everything that runs: network, disk, daemon, clients, sink, databases. Carries out orders and looks after what they
-//! lead to.
+//! Everything that runs: networks, disk, daemons, clients, sinks, databases, the stream with its hubs. Carries out
+//! orders and looks after what they lead to.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,19 +9,18 @@ use std::time::{Duration, Instant};
 use super::checker::Findings;
 use super::children::Running;
 use super::client::{Client, LEFT};
-use super::daemon_supervisor::DaemonSupervisor;
-use super::databases::{Databases, Rows};
+use super::daemon::Daemon;
+use super::databases::Databases;
 use super::disk::Disk;
 use super::network::Network;
-use super::plan::{ClientOptions, Order, Step};
-use super::{metrics, sink};
+use super::order::{ClientOptions, Order, Step};
+use super::sink;
+use super::stream::Stream;
 
 /// What a client may take to end in order, and whatever else to come about.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks at everything.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// Between two looks at how far the processors are.
-const CATCH_UP_INTERVAL: Duration = Duration::from_millis(100);
 /// Of the store's file system, kept free by the daemon, in bytes.
 const RESERVE: u64 = 4 << 20;
 
@@ -30,11 +29,12 @@ pub struct Cluster {
     threads: u64,
     journal: File,
     begun: Instant,
-    network: Network,
     disk: Option<Disk>,
     databases: Option<Databases>,
+    stream: Option<Stream>,
     full: bool,
-    daemon: DaemonSupervisor,
+    /// Those that take what clients log.
+    daemons: Vec<Daemon>,
     clients: Vec<Option<Running>>,
     leaving: Vec<(Running, Instant)>,
     runs: u64,
@@ -42,64 +42,90 @@ pub struct Cluster {
     pub findings: Findings,
 }
 
+/// What a cluster is made of.
+pub struct Parts {
+    /// Client processes.
+    pub clients: usize,
+    /// Threads of each that log.
+    pub threads: u64,
+    /// Daemons that they log to.
+    pub daemons: usize,
+    /// Where stores are.
+    pub disk: Option<Disk>,
+    /// What the daemons write into, or the hubs where there is a stream.
+    pub databases: Option<Databases>,
+    /// What the daemons publish to.
+    pub stream: Option<Stream>,
+}
+
 impl Cluster {
-    /// In an empty folder, for so many clients; nothing runs yet.
+    /// In a folder; no daemon and no client runs yet.
     ///
     /// # Errors
     /// If a file or folder cannot be made.
-    pub fn new(
-        folder: &Path,
-        seed: u64,
-        clients: usize,
-        threads: u64,
-        disk: Option<Disk>,
-        databases: Option<Databases>,
-    ) -> io::Result<Cluster> {
-        for name in ["logs", "journals", "sink", "store", "spool"] {
+    pub fn new(folder: &Path, seed: u64, parts: Parts) -> io::Result<Cluster> {
+        for name in ["logs", "journals", "store", "spool"] {
             std::fs::create_dir_all(folder.join(name))?;
         }
+        let daemon = |number: usize| {
+            let store = folder.join(format!("store/data-{number}"));
+            // Each network has a weather of its own in the same storm.
+            let network = Network::new(seed ^ (number as u64) << 32)?;
+            Daemon::new(folder, &format!("daemon-{number}"), store, Some(network))
+        };
         let cluster = Cluster {
             folder: folder.into(),
-            threads,
+            threads: parts.threads,
             journal: File::create(folder.join("journal.txt"))?,
             begun: Instant::now(),
-            network: Network::new(seed)?,
-            disk,
-            databases,
+            disk: parts.disk,
+            databases: parts.databases,
+            stream: parts.stream,
             full: false,
-            daemon: DaemonSupervisor::new(folder.join("distlogd.yaml"), &folder.join("logs")),
-            clients: (0..clients).map(|_| None).collect(),
+            daemons: (0..parts.daemons).map(daemon).collect::<io::Result<_>>()?,
+            clients: (0..parts.clients).map(|_| None).collect(),
             leaving: Vec::new(),
             runs: 0,
             findings: Findings::default(),
         };
-        std::fs::write(folder.join("distlogd.yaml"), cluster.config()?)?;
+        for daemon in &cluster.daemons {
+            std::fs::write(daemon.config(), cluster.config(daemon)?)?;
+        }
         Ok(cluster)
     }
 
-    /// Where the store is.
-    pub fn store(&self) -> PathBuf {
-        self.folder.join("store/data")
+    /// Those that take what clients log.
+    pub fn daemons(&self) -> &[Daemon] {
+        &self.daemons
     }
 
-    /// The file that a processor writes.
-    pub fn file(&self) -> PathBuf {
-        self.folder.join("all.jsonl")
+    /// Those that take from the stream, if there is one.
+    pub fn hubs(&self) -> &[Daemon] {
+        self.stream.as_ref().map_or(&[], |stream| &stream.hubs)
     }
 
-    /// The folder of the sink.
-    pub fn sink(&self) -> PathBuf {
-        self.folder.join("sink")
+    /// The stream, if there is one.
+    pub fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
     }
 
-    /// What the databases have.
+    /// Starts what takes the spools of dead clients into the first store, while no daemon runs.
     ///
     /// # Errors
-    /// If one cannot be read.
-    pub fn rows(&self) -> io::Result<Rows> {
-        self.databases
-            .as_ref()
-            .map_or(Ok(Rows::new()), Databases::read)
+    /// If the system does not start it.
+    pub fn start_draining(&self) -> io::Result<Running> {
+        let mut spools = self.spools();
+        spools.retain(|spool| spool.exists());
+        Running::drain(
+            &self.folder.join("logs"),
+            &self.daemons[0].config(),
+            &spools,
+        )
+    }
+
+    /// The databases, if there are any.
+    pub fn databases(&self) -> Option<&Databases> {
+        self.databases.as_ref()
     }
 
     /// The folder of the call journals.
@@ -112,14 +138,15 @@ impl Cluster {
         self.folder.join(format!("spool/{}", slot / 2))
     }
 
-    fn spools(&self) -> Vec<PathBuf> {
+    /// Where all clients keep that.
+    pub fn spools(&self) -> Vec<PathBuf> {
         (0..self.clients.len())
             .step_by(2)
             .map(|slot| self.spool(slot))
             .collect()
     }
 
-    fn config(&self) -> io::Result<String> {
+    fn config(&self, daemon: &Daemon) -> io::Result<String> {
         let program = std::env::current_exe()?;
         // Into every other one the daemon looks, too; into the rest only clients do.
         let drain: Vec<String> = self
@@ -129,9 +156,13 @@ impl Cluster {
             .step_by(2)
             .map(|spool| format!("'{}'", spool.display()))
             .collect();
-        let databases = self.databases.as_ref();
-        let processors = databases.map_or_else(String::new, Databases::processors);
-        let names = databases.map_or(&[][..], Databases::names);
+        let (processors, names) = match (&self.stream, &self.databases) {
+            (Some(stream), _) => (stream.processor(), &["stream"][..]),
+            (None, Some(databases)) => {
+                (databases.processors(&daemon.database()), databases.names())
+            }
+            (None, None) => Default::default(),
+        };
         let names: String = names.iter().map(|name| format!(", {name}")).collect();
         Ok(format!(
             "listen: {{ push: off, session: 'tcp://127.0.0.1:0', otlp_grpc: off, otlp_http: off, http: '127.0.0.1:0' }}
@@ -145,11 +176,11 @@ processors:
 {processors}rules:
   - to: [file, sink{names}]
 ",
-            self.store().display(),
+            daemon.store().display(),
             drain.join(", "),
-            self.file().display(),
+            daemon.file().display(),
             program.display(),
-            self.sink().display(),
+            daemon.sink().display(),
         ))
     }
 
@@ -177,9 +208,9 @@ processors:
     pub fn obey(&mut self, order: Order) -> io::Result<()> {
         self.note(&order.to_string())?;
         match order {
-            Order::KillDaemon => self.daemon.kill(&self.network),
-            Order::StopDaemon => self.daemon.stop(&self.network),
-            Order::StartDaemon => self.daemon.start(),
+            Order::KillDaemon(number) => self.daemons[number].supervisor.kill(),
+            Order::StopDaemon(number) => self.daemons[number].supervisor.stop(),
+            Order::StartDaemon(number) => self.daemons[number].supervisor.start(),
             Order::KillClient(slot) => {
                 if let Some(mut client) = self.clients[slot].take() {
                     client.kill();
@@ -187,8 +218,8 @@ processors:
             }
             Order::StopClient(slot) => self.dismiss(slot),
             Order::StartClient(slot, client_options) => self.start_client(slot, client_options)?,
-            Order::Weather(weather) => self.network.weather(weather),
-            Order::Cut => self.network.cut(),
+            Order::Weather(weather) => self.networks().for_each(|network| network.weather(weather)),
+            Order::Cut => self.networks().for_each(Network::cut),
             Order::FillDisk(leave) => {
                 self.full = true;
                 self.disk.as_ref().map_or(Ok(()), |disk| disk.fill(leave))?;
@@ -197,14 +228,46 @@ processors:
                 self.disk.as_ref().map_or(Ok(()), Disk::free)?;
                 self.full = false;
             }
-            Order::KillSink => sink::kill(&self.sink()),
-            Order::SinkAway(away) => sink::set_away(&self.sink(), away)?,
+            Order::KillSink => {
+                let sinks = self.daemons.iter().map(Daemon::sink);
+                sinks.for_each(|sink| sink::kill(&sink));
+            }
+            Order::SinkAway(away) => {
+                let mut sinks = self.daemons.iter().map(Daemon::sink);
+                sinks.try_for_each(|sink| sink::set_away(&sink, away))?;
+            }
             Order::KillDatabase
             | Order::StartDatabase
             | Order::CutDatabase
             | Order::FreezeDatabase(_) => self.obey_database(order),
+            Order::KillHub(_)
+            | Order::StopHub(_)
+            | Order::StartHub(_)
+            | Order::KillNode(_)
+            | Order::StartNode(_)
+            | Order::FreezeNode(..)
+            | Order::CutNodes => self.obey_stream(order),
         }
         Ok(())
+    }
+
+    fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.daemons.iter().filter_map(Daemon::network)
+    }
+
+    fn obey_stream(&mut self, order: Order) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        match order {
+            Order::KillHub(hub) => stream.hubs[hub].supervisor.kill(),
+            Order::StopHub(hub) => stream.hubs[hub].supervisor.stop(),
+            Order::StartHub(hub) => stream.hubs[hub].supervisor.start(),
+            Order::KillNode(node) => stream.kill(node),
+            Order::StartNode(node) => stream.restart(node),
+            Order::FreezeNode(node, frozen) => stream.freeze(node, frozen),
+            _ => stream.cut(),
+        }
     }
 
     fn obey_database(&mut self, order: Order) {
@@ -231,13 +294,24 @@ processors:
         )
     }
 
+    /// Asks all clients to end in order, and waits until they have.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn dismiss_all(&mut self) -> io::Result<bool> {
+        (0..self.clients.len()).for_each(|slot| self.dismiss(slot));
+        self.wait("the end of the clients", |cluster| {
+            cluster.leaving.is_empty()
+        })
+    }
+
     fn start_client(&mut self, slot: usize, client_options: ClientOptions) -> io::Result<()> {
         self.runs += 1;
         let client = Client {
             run: self.runs,
             journals: self.journals(),
             spool: self.spool(slot),
-            connect: self.network.address().to_owned(),
+            connect: self.addresses(slot),
             threads: self.threads,
             ring: client_options.ring,
             wait: client_options.waits,
@@ -249,6 +323,21 @@ processors:
         Ok(())
     }
 
+    /// Where a client sends to: each has a daemon of its own, and every other one another, if that does not answer.
+    fn addresses(&self, slot: usize) -> Vec<String> {
+        let count = self.daemons.len();
+        let mut addresses: Vec<String> = self
+            .networks()
+            .map(|network| network.address().to_owned())
+            .collect();
+        addresses.rotate_left(slot % count);
+        if (slot / count).is_multiple_of(2) {
+            addresses.truncate(1);
+        }
+        addresses
+    }
+
+    /// Asks a client to end in order.
     fn dismiss(&mut self, slot: usize) {
         if let Some(mut client) = self.clients[slot].take() {
             client.close_input();
@@ -258,11 +347,11 @@ processors:
 
     /// Looks after everything that runs.
     fn tick(&mut self) -> io::Result<()> {
-        let mut wrong: Vec<String> = self
-            .daemon
-            .tick(&self.network, self.full)?
-            .into_iter()
-            .collect();
+        let mut wrong = Vec::new();
+        let hubs = self.stream.iter_mut().flat_map(|stream| &mut stream.hubs);
+        for daemon in self.daemons.iter_mut().chain(hubs) {
+            wrong.extend(daemon.supervisor.tick(self.full)?);
+        }
         for slot in &mut self.clients {
             if let Some(client) = slot
                 && let Some(status) = client.ended()?
@@ -323,83 +412,20 @@ processors:
         }
     }
 
-    /// Records in the store, if a daemon is ready to tell.
-    pub fn stored(&self) -> Option<u64> {
-        let text = metrics::read(self.daemon.http()?).ok()?;
-        metrics::value(&text, "distlogd_store_records")
-    }
-
-    /// Ends the clients in order, takes what dead ones left, lets everything arrive, and stops the daemon.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn rest(&mut self) -> io::Result<()> {
-        self.wait("a daemon at the end", |cluster| cluster.stored().is_some())?;
-        (0..self.clients.len()).for_each(|slot| self.dismiss(slot));
-        self.wait("the end of the clients", |cluster| {
-            cluster.leaving.is_empty()
-        })?;
-        self.stop_daemon()?;
-        self.drain()?;
-        self.obey(Order::StartDaemon)?;
-        self.catch_up()?;
-        self.stop_daemon()
-    }
-
-    /// Waits until the processors have everything, however long that takes, as long as they get on.
-    fn catch_up(&mut self) -> io::Result<()> {
-        let mut least = u64::MAX;
-        while least > 0 {
-            let mut now = least;
-            let got_on = self.wait("progress of the processors", |cluster| {
-                now = cluster.lag().unwrap_or(u64::MAX);
-                now < least
-            })?;
-            if !got_on {
-                break;
-            }
-            least = now;
-            std::thread::sleep(CATCH_UP_INTERVAL);
+    /// Records in the stores of the daemons, and in those of the hubs that are to run, if all of these are ready to
+    /// tell.
+    pub fn stored(&self) -> Option<Vec<u64>> {
+        let sum = |daemons: &[Daemon]| {
+            let wanted = daemons
+                .iter()
+                .filter(|daemon| daemon.supervisor.is_wanted());
+            wanted.map(Daemon::stored).sum::<Option<u64>>()
+        };
+        let mut stored = vec![sum(&self.daemons)?];
+        if let Some(stream) = &self.stream {
+            stored.push(sum(&stream.hubs)?);
         }
-        Ok(())
-    }
-
-    /// How many records the processors have not got yet, all together, if a daemon is ready to tell.
-    fn lag(&self) -> Option<u64> {
-        let text = metrics::read(self.daemon.http()?).ok()?;
-        let lag = metrics::values(&text, "distlogd_processor_lag_records");
-        (!lag.is_empty()).then(|| lag.iter().sum())
-    }
-
-    fn stop_daemon(&mut self) -> io::Result<()> {
-        self.obey(Order::StopDaemon)?;
-        self.wait("the end of the daemon", |cluster| {
-            cluster.daemon.is_absent()
-        })?;
-        Ok(())
-    }
-
-    /// Takes what dead clients left, and nobody else looked after, into the store.
-    fn drain(&mut self) -> io::Result<()> {
-        let mut spools = self.spools();
-        spools.retain(|spool| spool.exists());
-        let mut drain = Running::drain(
-            &self.folder.join("logs"),
-            &self.folder.join("distlogd.yaml"),
-            &spools,
-        )?;
-        self.wait("the end of draining", |_| {
-            drain.ended().is_ok_and(|status| status.is_some())
-        })?;
-        if drain.ended()?.is_none_or(|status| !status.success()) {
-            self.findings
-                .violation(format!("draining failed: {}", drain.last_words()));
-        }
-        for path in self.left() {
-            self.findings
-                .violation(format!("{} was left after draining", path.display()));
-        }
-        Ok(())
+        Some(stored)
     }
 
     /// Gives up the store's disk, when nothing runs any more.
@@ -408,16 +434,5 @@ processors:
     /// If that fails.
     pub fn leave(self) -> io::Result<()> {
         self.disk.map_or(Ok(()), Disk::unmount)
-    }
-
-    /// Spool files that are left.
-    fn left(&self) -> Vec<PathBuf> {
-        self.spools()
-            .iter()
-            .flat_map(|spool| std::fs::read_dir(spool).into_iter().flatten())
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|kind| kind == "spool"))
-            .collect()
     }
 }

@@ -22,29 +22,45 @@ enum State {
 }
 
 pub struct DaemonSupervisor {
+    name: String,
     config: PathBuf,
     logs: PathBuf,
+    /// Leads clients to it.
+    network: Option<Network>,
     started: u64,
     wanted: bool,
     state: State,
 }
 
 impl DaemonSupervisor {
-    /// Wants none yet.
-    pub fn new(config: PathBuf, logs: &Path) -> DaemonSupervisor {
+    /// Wants none yet. Where there is a network, it leads to the daemon's receiver for sessions.
+    pub fn new(
+        name: &str,
+        config: PathBuf,
+        logs: &Path,
+        network: Option<Network>,
+    ) -> DaemonSupervisor {
         DaemonSupervisor {
+            name: name.to_owned(),
             config,
             logs: logs.into(),
+            network,
             started: 0,
             wanted: false,
             state: State::Absent(Instant::now()),
         }
     }
 
+    fn lead_to(&self, daemon: Option<&str>) {
+        if let Some(network) = &self.network {
+            network.lead_to(daemon);
+        }
+    }
+
     /// Kills it.
-    pub fn kill(&mut self, network: &Network) {
+    pub fn kill(&mut self) {
         self.wanted = false;
-        network.lead_to(None);
+        self.lead_to(None);
         self.state = match std::mem::replace(&mut self.state, State::Absent(Instant::now())) {
             // It was stopped before and may be writing still: that may be cut short, too.
             State::Starting(mut daemon, ..)
@@ -58,7 +74,7 @@ impl DaemonSupervisor {
     }
 
     /// Asks it to stop; one that is not ready yet is killed.
-    pub fn stop(&mut self, network: &Network) {
+    pub fn stop(&mut self) {
         if let State::Ready(..) = self.state {
             self.wanted = false;
             let absent = State::Absent(Instant::now());
@@ -67,7 +83,7 @@ impl DaemonSupervisor {
                 self.state = State::Stopping(daemon, Instant::now());
             }
         } else {
-            self.kill(network);
+            self.kill();
         }
     }
 
@@ -84,6 +100,11 @@ impl DaemonSupervisor {
         }
     }
 
+    /// Whether one is wanted.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// Whether there is none.
     pub fn is_absent(&self) -> bool {
         matches!(self.state, State::Absent(_))
@@ -93,7 +114,7 @@ impl DaemonSupervisor {
     ///
     /// # Errors
     /// What the system says.
-    pub fn tick(&mut self, network: &Network, excused: bool) -> std::io::Result<Option<String>> {
+    pub fn tick(&mut self, excused: bool) -> std::io::Result<Option<String>> {
         let mut wrong = None;
         let now = Instant::now();
         let absent = State::Absent(now);
@@ -102,7 +123,8 @@ impl DaemonSupervisor {
                 if self.wanted && (self.started == 0 || since.elapsed() >= RESTART_DELAY) =>
             {
                 self.started += 1;
-                let daemon = Running::daemon(self.started, &self.logs, &self.config)?;
+                let name = format!("{}-{:04}", self.name, self.started);
+                let daemon = Running::daemon(name, &self.logs, &self.config)?;
                 State::Starting(daemon, now, excused)
             }
             State::Starting(mut daemon, since, before) => {
@@ -114,15 +136,23 @@ impl DaemonSupervisor {
                             .find_map(|line| line.trim().strip_prefix(receiver))
                             .map(|address| address.trim().to_owned())
                     };
-                    network.lead_to(address("session ").as_deref());
+                    self.lead_to(address("session ").as_deref());
                     State::Ready(daemon, address("http ").unwrap_or_default())
                 } else if daemon.ended()?.is_some() {
                     if !excused {
-                        wrong = Some(format!("a daemon did not start: {}", daemon.last_words()));
+                        wrong = Some(format!(
+                            "{} did not start: {}",
+                            daemon.name,
+                            daemon.last_words()
+                        ));
                     }
                     State::Absent(now)
                 } else if since.elapsed() > TIMEOUT {
-                    wrong = Some(format!("a daemon is not ready: {}", daemon.last_words()));
+                    wrong = Some(format!(
+                        "{} is not ready: {}",
+                        daemon.name,
+                        daemon.last_words()
+                    ));
                     State::Absent(now)
                 } else {
                     State::Starting(daemon, since, excused)
@@ -131,10 +161,11 @@ impl DaemonSupervisor {
             State::Ready(mut daemon, http) => match daemon.ended()? {
                 Some(status) => {
                     wrong = Some(format!(
-                        "a daemon ended by itself, {status}: {}",
+                        "{} ended by itself, {status}: {}",
+                        daemon.name,
                         daemon.last_words()
                     ));
-                    network.lead_to(None);
+                    self.lead_to(None);
                     State::Absent(now)
                 }
                 None => State::Ready(daemon, http),
@@ -146,14 +177,14 @@ impl DaemonSupervisor {
                         .is_some_and(|code| CLEAN_EXIT_CODES.contains(&code))
                     {
                         let last = daemon.last_words();
-                        wrong = Some(format!("a daemon stopped with {status}: {last}"));
+                        wrong = Some(format!("{} stopped with {status}: {last}", daemon.name));
                     }
-                    network.lead_to(None);
+                    self.lead_to(None);
                     State::Absent(now)
                 }
                 None if since.elapsed() > TIMEOUT => {
                     let last = daemon.last_words();
-                    wrong = Some(format!("a daemon does not stop: {last}"));
+                    wrong = Some(format!("{} does not stop: {last}", daemon.name));
                     State::Absent(now)
                 }
                 None => State::Stopping(daemon, since),

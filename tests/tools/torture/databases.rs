@@ -1,21 +1,20 @@
-//! The databases that processors write into: a file of SQLite, and a server of PostgreSQL behind a network that can be
+//! The databases that processors write into: files of SQLite, and a server of PostgreSQL behind a network that can be
 //! cut.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use distlog_testkit::{Postgres, Proxy};
 
 use super::seen_set::SeenSet;
 
 /// What names the folder of PostgreSQL's programs.
-const PROGRAMS: &str = "DISTLOG_TEST_POSTGRES";
+pub const PROGRAMS: &str = "DISTLOG_TEST_POSTGRES";
 /// Pauses that are short, so that each round sees attempts.
-const RETRY: &str = "retry: { first: 50ms, most: 500ms }";
+pub const RETRY: &str = "retry: { first: 50ms, most: 500ms }";
 
 /// The databases of a run.
 pub struct Databases {
-    file: PathBuf,
     postgres: Option<Server>,
 }
 
@@ -25,12 +24,12 @@ struct Server {
     runs: bool,
 }
 
-/// What each database has, by its name.
-pub type Rows = Vec<(&'static str, SeenSet<[u8; 16]>)>;
+/// Producers and offsets of what a database has.
+pub type Rows = SeenSet<[u8; 16]>;
 
 impl Databases {
-    /// Starts PostgreSQL, if the environment says where its programs are. The file is in `folder`.
-    pub fn start(folder: &Path) -> Databases {
+    /// Starts PostgreSQL, if the environment says where its programs are.
+    pub fn start() -> Databases {
         let postgres = std::env::var_os(PROGRAMS).map(|_| {
             let server = Postgres::start(&[]);
             let proxy = Proxy::start(server.port());
@@ -43,10 +42,7 @@ impl Databases {
         if postgres.is_none() {
             eprintln!("SQLite alone: {PROGRAMS} does not name the folder of PostgreSQL's programs");
         }
-        Databases {
-            file: folder.join("logs.db"),
-            postgres,
-        }
+        Databases { postgres }
     }
 
     /// Whether there is a server that can be killed.
@@ -62,9 +58,9 @@ impl Databases {
         }
     }
 
-    /// The processors' lines of the configuration.
-    pub fn processors(&self) -> String {
-        let file = self.file.display();
+    /// The processors' lines of the configuration of a daemon whose file of SQLite is this one.
+    pub fn processors(&self, file: &Path) -> String {
+        let file = file.display();
         let mut lines = format!("  sqlite: {{ sqlite: {{ path: '{file}' }}, {RETRY} }}\n");
         if let Some(Server { server, proxy, .. }) = &self.postgres {
             let url = server.url_at(proxy.at());
@@ -107,27 +103,34 @@ impl Databases {
         }
     }
 
-    /// Reads what they have, when nobody writes any more.
+    /// Reads what the server has, if there is one, when nobody writes any more.
     ///
     /// # Errors
-    /// If one cannot be read.
-    pub fn read(&self) -> io::Result<Rows> {
-        let mut all = vec![("sqlite", read_file(&self.file).map_err(io::Error::other)?)];
-        if let Some(Server { server, .. }) = &self.postgres {
-            let rows = server.try_sql("SELECT producer, record_offset FROM distlog.records");
-            let mut got = SeenSet::default();
-            for row in rows.map_err(io::Error::other)?.lines() {
-                let (producer, offset) = row.split_once('|').unwrap_or_default();
-                let offset = offset.parse().map_err(io::Error::other)?;
-                got.add(identity(producer)?, offset);
-            }
-            all.push(("postgres", got));
+    /// If it cannot be read.
+    pub fn read_server(&self) -> io::Result<Option<Rows>> {
+        let Some(Server { server, .. }) = &self.postgres else {
+            return Ok(None);
+        };
+        let rows = server.try_sql("SELECT producer, record_offset FROM distlog.records");
+        let mut got = SeenSet::default();
+        for row in rows.map_err(io::Error::other)?.lines() {
+            let (producer, offset) = row.split_once('|').unwrap_or_default();
+            let offset = offset.parse().map_err(io::Error::other)?;
+            got.add(identity(producer)?, offset);
         }
-        Ok(all)
+        Ok(Some(got))
     }
 }
 
-fn read_file(path: &Path) -> rusqlite::Result<SeenSet<[u8; 16]>> {
+/// Reads what a file of SQLite has.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_file(path: &Path) -> io::Result<Rows> {
+    select(path).map_err(io::Error::other)
+}
+
+fn select(path: &Path) -> rusqlite::Result<Rows> {
     let database = rusqlite::Connection::open(path)?;
     let mut select = database.prepare("SELECT producer, record_offset FROM records")?;
     let mut rows = select.query([])?;

@@ -7,31 +7,41 @@
 //!
 //! Four client processes log numbered records through the layer, with a spool, over a bad network, to a daemon whose
 //! store is on a small disk. With `--databases` the daemon writes into SQLite and PostgreSQL, too, and PostgreSQL is
-//! killed (-9), frozen and cut off. The last line says what became of the records; the exit code is 1 if one was lost
-//! or is there twice, or anything else was not as promised. The seed fixes what goes wrong and when, not how the
-//! processes run.
+//! killed (-9), frozen and cut off.
 //!
-//! Read it in this order: `run.rs` (the rounds), `plan.rs` with `random.rs` (what goes wrong), `cluster.rs` (everything
-//! that runs) with `daemon_supervisor.rs`, `children.rs`, `network.rs`, `zmtp.rs`, `disk.rs`, `databases.rs`,
-//! `metrics.rs`; `client.rs` and `sink.rs` (other processes of this program), `call_journal.rs` (which calls clients
-//! made), `checker.rs` with `seen_set.rs` (what must hold), `report.rs`.
+//! With `--stream` there are two daemons, which publish to a stream of NATS JetStream on three servers, and two or
+//! three hubs that take from it and write into the databases. The stream's leader, another server, a hub and a daemon
+//! are killed (-9), servers are frozen and cut off, a hub comes and goes.
+//!
+//! The last line says what became of the records; the exit code is 1 if one was lost or is there twice, or anything
+//! else was not as promised. The seed fixes what goes wrong and when, not how the processes run.
+//!
+//! Read it in this order: `run.rs` (the rounds), `order.rs`, `plan.rs` with `random.rs` (what goes wrong), `cluster.rs`
+//! (everything that runs) with `daemon.rs`, `daemon_supervisor.rs`, `children.rs`, `network.rs`, `zmtp.rs`, `disk.rs`,
+//! `databases.rs`, `stream.rs`, `metrics.rs`; `ending.rs` (everything arrives); `client.rs` and `sink.rs` (other
+//! processes of this program), `call_journal.rs` (which calls clients made), `checker.rs` with `seen_set.rs` (what must
+//! hold), `report.rs`.
 
 mod call_journal;
 mod checker;
 mod children;
 mod client;
 mod cluster;
+mod daemon;
 mod daemon_supervisor;
 mod databases;
 mod disk;
+mod ending;
 mod metrics;
 mod network;
+mod order;
 mod plan;
 mod random;
 mod report;
 mod run;
 mod seen_set;
 mod sink;
+mod stream;
 mod zmtp;
 
 use std::io::Write;

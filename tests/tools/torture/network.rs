@@ -26,8 +26,8 @@ pub struct Weather {
     pub cut: u64,
 }
 
-/// The proxy. It runs as long as the process.
-#[derive(Debug)]
+/// The proxy, of which clones are the same. It runs as long as the process.
+#[derive(Debug, Clone)]
 pub struct Network {
     shared: Arc<Shared>,
     address: String,

@@ -1,68 +1,30 @@
 //! What goes wrong, and when: drawn from the seed, before it happens.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::network::Weather;
+use super::order::{ClientOptions, Node, Order, Step};
 use super::random::Random;
 
 /// A round's faults begin within so many milliseconds.
 const BEGIN: u64 = 400;
-
-/// How a client logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientOptions {
-    /// Size of its ring in bytes.
-    pub ring: usize,
-    /// Whether it waits for room.
-    pub waits: bool,
-    /// Records of a burst of each thread.
-    pub burst: u64,
-    /// Bursts of each thread in a second.
-    pub bursts: u64,
-}
-
-/// One thing to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Order {
-    KillDaemon,
-    StopDaemon,
-    StartDaemon,
-    KillClient(usize),
-    StopClient(usize),
-    StartClient(usize, ClientOptions),
-    Weather(Weather),
-    Cut,
-    /// Leaves so many bytes free.
-    FillDisk(u64),
-    FreeDisk,
-    KillSink,
-    SinkAway(bool),
-    KillDatabase,
-    StartDatabase,
-    CutDatabase,
-    FreezeDatabase(bool),
-}
-
-/// An order and its time, from the begin of the round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// When.
-    pub at: Duration,
-    /// What.
-    pub order: Order,
-}
+/// A server of the stream is away for so many milliseconds at most.
+const NODE_AWAY: u64 = 6000;
 
 /// Where faults can happen; in one round at most one in each place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Daemon,
+    Daemon(usize),
     Client(usize),
     Network,
     Disk,
     Sink,
     Database,
+    Hub(usize),
+    /// The hub that comes and goes.
+    LastHub,
+    Node(Node),
+    Nodes,
 }
 
 /// What can go wrong beside what always can.
@@ -72,6 +34,10 @@ pub struct Failing {
     pub disk: bool,
     /// There is a server of a database.
     pub database: bool,
+    /// Daemons that take what programs log.
+    pub daemons: usize,
+    /// Hubs behind a stream of three servers, of which the last one comes and goes; 0 without a stream.
+    pub hubs: usize,
 }
 
 /// Draws rounds.
@@ -80,13 +46,21 @@ pub struct Plan {
     random: Random,
     places: Vec<Place>,
     drops: u64,
+    /// Faults of a round, at most.
+    most: u64,
+    hubs: usize,
+    /// Whether the hub that comes and goes is there.
+    last_hub: bool,
 }
 
 impl Plan {
     /// With so many clients, of which `drops` in 100 drop what does not fit.
     pub fn new(seed: u64, clients: usize, drops: u64, can_fail: Failing) -> Plan {
         // What is named more often happens more often.
-        let mut places = vec![Place::Daemon, Place::Daemon, Place::Sink];
+        let mut places: Vec<Place> = (0..can_fail.daemons)
+            .flat_map(|daemon| [Place::Daemon(daemon); 2])
+            .collect();
+        places.push(Place::Sink);
         places.extend([Place::Network; 3]);
         places.extend((0..clients).map(Place::Client));
         if can_fail.disk {
@@ -95,10 +69,20 @@ impl Plan {
         if can_fail.database {
             places.extend([Place::Database; 4]);
         }
+        if let Some(last) = can_fail.hubs.checked_sub(1) {
+            places.extend((0..last).flat_map(|hub| [Place::Hub(hub); 2]));
+            places.extend([Place::LastHub; 2]);
+            places.extend([Place::Node(Node::Leader); 3]);
+            places.extend([Place::Node(Node::Follower); 2]);
+            places.extend([Place::Nodes; 2]);
+        }
         Plan {
             random: Random::new(seed),
             places,
             drops,
+            most: if can_fail.hubs > 0 { 5 } else { 3 },
+            hubs: can_fail.hubs,
+            last_hub: false,
         }
     }
 
@@ -129,7 +113,7 @@ impl Plan {
         let mut places = self.places.clone();
         self.random.shuffle(&mut places);
         let mut chosen: Vec<Place> = Vec::new();
-        let count = self.random.within(1..=3) as usize;
+        let count = self.random.within(1..=self.most) as usize;
         for place in places {
             if chosen.len() < count && !chosen.contains(&place) {
                 chosen.push(place);
@@ -159,14 +143,15 @@ impl Plan {
             ]
         };
         match place {
-            Place::Daemon => {
+            Place::Daemon(daemon) => {
                 let end = if random.percent(75) {
-                    Order::KillDaemon
+                    Order::KillDaemon(daemon)
                 } else {
-                    Order::StopDaemon
+                    Order::StopDaemon(daemon)
                 };
-                let mut steps = from_to(end, Order::StartDaemon);
-                steps.extend(self.young(last, Order::KillDaemon, Order::StartDaemon));
+                let start = Order::StartDaemon(daemon);
+                let mut steps = from_to(end, start);
+                steps.extend(self.young(last, Order::KillDaemon(daemon), start));
                 steps
             }
             Place::Client(slot) => {
@@ -218,6 +203,42 @@ impl Plan {
                     order: Order::CutDatabase,
                 }],
             },
+            Place::Hub(hub) => {
+                let end = if random.percent(75) {
+                    Order::KillHub(hub)
+                } else {
+                    Order::StopHub(hub)
+                };
+                let start = Order::StartHub(hub);
+                let mut steps = from_to(end, start);
+                steps.extend(self.young(last, Order::KillHub(hub), start));
+                steps
+            }
+            Place::LastHub => {
+                self.last_hub = !self.last_hub;
+                let order = if self.last_hub {
+                    Order::StartHub(self.hubs - 1)
+                } else {
+                    Order::StopHub(self.hubs - 1)
+                };
+                vec![Step { at, order }]
+            }
+            Place::Node(node) => {
+                // A leader that is away for long has another one elected.
+                let last = at + random.millis(20..=NODE_AWAY);
+                let (begin, order) = match random.within(0..=2) {
+                    0 => (
+                        Order::FreezeNode(node, true),
+                        Order::FreezeNode(node, false),
+                    ),
+                    _ => (Order::KillNode(node), Order::StartNode(node)),
+                };
+                vec![Step { at, order: begin }, Step { at: last, order }]
+            }
+            Place::Nodes => vec![Step {
+                at,
+                order: Order::CutNodes,
+            }],
         }
     }
 
@@ -272,55 +293,6 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Order::KillDaemon => f.write_str("kill daemon"),
-            Order::StopDaemon => f.write_str("stop daemon"),
-            Order::StartDaemon => f.write_str("start daemon"),
-            Order::KillClient(slot) => write!(f, "kill client {slot}"),
-            Order::StopClient(slot) => write!(f, "stop client {slot}"),
-            Order::StartClient(slot, client_options) => {
-                let waits = if client_options.waits {
-                    "waits"
-                } else {
-                    "drops"
-                };
-                write!(
-                    f,
-                    "start client {slot} ({waits}, {} KiB)",
-                    client_options.ring >> 10
-                )
-            }
-            Order::Weather(weather) => write!(f, "network {weather}"),
-            Order::Cut => f.write_str("cut network"),
-            Order::FillDisk(_) => f.write_str("fill disk"),
-            Order::FreeDisk => f.write_str("free disk"),
-            Order::KillSink => f.write_str("kill sink"),
-            Order::SinkAway(true) => f.write_str("sink away"),
-            Order::SinkAway(false) => f.write_str("sink back"),
-            Order::KillDatabase => f.write_str("kill database"),
-            Order::StartDatabase => f.write_str("start database"),
-            Order::CutDatabase => f.write_str("cut database"),
-            Order::FreezeDatabase(true) => f.write_str("database frozen"),
-            Order::FreezeDatabase(false) => f.write_str("database goes on"),
-        }
-    }
-}
-
-impl fmt::Display for Weather {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Weather { refuse: true, .. } => f.write_str("refuses"),
-            Weather { freeze: true, .. } => f.write_str("frozen"),
-            Weather { cut: 1.., .. } => f.write_str("cuts messages"),
-            Weather { twice: 1.., .. } => f.write_str("repeats messages"),
-            Weather { delay, .. } if !delay.is_zero() => f.write_str("slow"),
-            _ => f.write_str("clear"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,6 +300,8 @@ mod tests {
     const ALL: Failing = Failing {
         disk: true,
         database: true,
+        daemons: 2,
+        hubs: 3,
     };
 
     #[test]
@@ -343,32 +317,49 @@ mod tests {
     #[test]
     fn after_each_round_everything_is_as_before() {
         let mut plan = Plan::new(5, 4, 30, ALL);
+        // Not the last hub: it stays as it is until a later round.
+        let mut last_hub = Vec::new();
         for _ in 0..2000 {
-            let (mut daemon, mut clients, mut fine, mut free, mut sink, mut database) =
-                (true, [true; 4], true, true, true, true);
+            let (mut daemons, mut clients, mut hubs, mut nodes) =
+                ([true; 2], [true; 4], [true; 2], [true; 2]);
+            let (mut fine, mut free, mut sink, mut database) = (true, true, true, true);
+            let end = |running: &mut bool| assert!(std::mem::replace(running, false));
             let steps = plan.round();
             assert!(!steps.is_empty());
             for Step { order, .. } in steps {
                 match order {
-                    Order::KillDaemon | Order::StopDaemon => {
-                        assert!(std::mem::replace(&mut daemon, false));
+                    Order::KillDaemon(daemon) | Order::StopDaemon(daemon) => {
+                        end(&mut daemons[daemon]);
                     }
-                    Order::StartDaemon => daemon = true,
-                    Order::KillClient(slot) | Order::StopClient(slot) => {
-                        assert!(std::mem::replace(&mut clients[slot], false));
-                    }
+                    Order::StartDaemon(daemon) => daemons[daemon] = true,
+                    Order::KillClient(slot) | Order::StopClient(slot) => end(&mut clients[slot]),
                     Order::StartClient(slot, _) => clients[slot] = true,
                     Order::Weather(weather) => fine = weather == Weather::default(),
                     Order::FillDisk(_) => free = false,
                     Order::FreeDisk => free = true,
                     Order::SinkAway(away) => sink = !away,
-                    Order::KillDatabase => assert!(std::mem::replace(&mut database, false)),
+                    Order::KillDatabase => end(&mut database),
                     Order::StartDatabase => database = true,
                     Order::FreezeDatabase(frozen) => database = !frozen,
-                    Order::Cut | Order::KillSink | Order::CutDatabase => {}
+                    Order::StartHub(2) => last_hub.push(true),
+                    Order::KillHub(2) | Order::StopHub(2) => last_hub.push(false),
+                    Order::KillHub(hub) | Order::StopHub(hub) => end(&mut hubs[hub]),
+                    Order::StartHub(hub) => hubs[hub] = true,
+                    Order::KillNode(node) => end(&mut nodes[node as usize]),
+                    Order::StartNode(node) => nodes[node as usize] = true,
+                    Order::FreezeNode(node, frozen) => nodes[node as usize] = !frozen,
+                    Order::Cut | Order::KillSink | Order::CutDatabase | Order::CutNodes => {}
                 }
             }
-            assert!(daemon && clients == [true; 4] && fine && free && sink && database);
+            assert!(daemons == [true; 2] && clients == [true; 4] && hubs == [true; 2]);
+            assert!(nodes == [true; 2] && fine && free && sink && database);
         }
+        let turns = last_hub.iter().enumerate();
+        assert!(last_hub.len() > 100);
+        assert!(
+            turns
+                .into_iter()
+                .all(|(turn, there)| *there == (turn % 2 == 0))
+        );
     }
 }

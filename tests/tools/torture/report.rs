@@ -12,6 +12,7 @@ pub fn line(findings: &Findings, rounds: u64, seed: u64) -> String {
         dropped,
         file_twice,
         sink_twice,
+        hubs_twice,
         databases,
         ..
     } = findings;
@@ -25,7 +26,7 @@ pub fn line(findings: &Findings, rounds: u64, seed: u64) -> String {
     };
     format!(
         "logged {logged}, stored {stored}, lost {lost}, duplicated {duplicated}, counted-as-dropped {dropped}, \
-         redelivered {{file {file_twice}, sink {sink_twice}}}, {rows}rounds {rounds}, seed {seed}"
+         redelivered {{file {file_twice}, sink {sink_twice}, hubs {hubs_twice}}}, {rows}rounds {rounds}, seed {seed}"
     )
 }
 

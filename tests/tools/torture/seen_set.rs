@@ -61,15 +61,15 @@ impl Bits {
 #[derive(Debug)]
 pub struct SeenSet<K> {
     of: HashMap<K, Bits>,
-    /// How many were added that were there already.
-    pub twice: u64,
+    /// What was added and was there already, each time that it was.
+    pub repeated: Vec<(K, u64)>,
 }
 
 impl<K> Default for SeenSet<K> {
     fn default() -> SeenSet<K> {
         SeenSet {
             of: HashMap::new(),
-            twice: 0,
+            repeated: Vec::new(),
         }
     }
 }
@@ -78,8 +78,29 @@ impl<K: Eq + Hash + Copy> SeenSet<K> {
     /// Adds one; false if it was there.
     pub fn add(&mut self, key: K, number: u64) -> bool {
         let new = self.of.entry(key).or_default().add(number);
-        self.twice += u64::from(!new);
+        if !new {
+            self.repeated.push((key, number));
+        }
         new
+    }
+
+    /// Adds what another has. What both have is not repeated by that.
+    pub fn absorb(&mut self, other: &SeenSet<K>) {
+        for (key, bits) in &other.of {
+            let own = self.of.entry(*key).or_default();
+            bits.iter().for_each(|number| _ = own.add(number));
+        }
+        self.repeated.extend_from_slice(&other.repeated);
+    }
+
+    /// How often something was added that was there already.
+    pub fn twice(&self) -> u64 {
+        self.repeated.len() as u64
+    }
+
+    /// Whether it was added.
+    pub fn has(&self, key: K, number: u64) -> bool {
+        self.of(key).is_some_and(|bits| bits.has(number))
     }
 
     /// The numbers of a key.
@@ -162,10 +183,13 @@ mod tests {
             assert!(other.add('a', number) && !other.add('a', number));
         }
         one.add('b', 5);
-        assert_eq!((one.count(), one.twice, other.twice), (7, 0, 6));
+        assert_eq!((one.count(), one.twice(), other.twice()), (7, 0, 6));
         assert_eq!(one.of('a').unwrap().last(), Some(1 << 40));
         assert_eq!(one.without(&other).collect::<Vec<_>>(), [('b', 5)]);
         assert_eq!(other.without(&one).count(), 0);
+        assert!(one.has('b', 5) && !other.has('b', 5));
+        other.absorb(&one);
+        assert_eq!((other.count(), other.twice()), (7, 6));
     }
 
     #[test]

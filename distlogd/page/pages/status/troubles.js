@@ -32,6 +32,11 @@ export function troubles(status) {
   for (const one of processors) {
     const said = one.last_error ? `: ${one.last_error.message}` : ". It is tried again.";
     bad(one.failing, `${one.processor} fails${said}`);
+    bad(one.alert?.firing, `${one.processor}: ${counted(one.alert?.firing ?? 0, "alert")} firing${which(one.alert)}.`);
+    note(
+      one.alert?.undelivered,
+      `${one.processor}: ${counted(one.alert?.undelivered ?? 0, "notification")} undelivered.`,
+    );
     note(
       !one.failing && one.lag_ns > LATE,
       `${one.processor} is ${duration(one.lag_ns)} behind: ${counted(one.lag_records, "record")} wait.`,
@@ -65,6 +70,21 @@ export function troubles(status) {
 export function dropped(producer) {
   const levels = /** @type {number[]} */ (Object.values(producer.dropped));
   return levels.reduce((sum, one) => sum + one, 0);
+}
+
+/**
+ * The first alerts that fire, by their labels.
+ *
+ * @param {any} alert
+ */
+function which(alert) {
+  const labels = (/** @type {any} */ one) =>
+    Object.entries(one.labels)
+      .filter(([name]) => name !== "alertname")
+      .map(([name, value]) => `${name}=${value}`)
+      .join(" ");
+  const all = (alert?.longest ?? []).map(labels).filter(Boolean);
+  return all.length ? `: ${all.slice(0, 3).join(", ")}${all.length > 3 ? " …" : ""}` : "";
 }
 
 /** @param {any[]} producers */

@@ -22,7 +22,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 pub(super) const STOP_TIME: Duration = Duration::from_secs(6);
 
 /// A running program. Dropping it ends it.
-pub(super) struct Running {
+pub(in crate::processors) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     answers: Receiver<Answer>,
@@ -33,7 +33,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts the program. `name` is the processor's, for what it says on standard error.
-    pub(super) fn start(name: &str, config: &Config) -> io::Result<Running> {
+    pub(in crate::processors) fn start(name: &str, config: &Config) -> io::Result<Running> {
         let [program, args @ ..] = config.command.as_slice() else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
@@ -88,7 +88,7 @@ impl Running {
     }
 
     /// Writes what it takes without waiting; returns how many bytes that is.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(in crate::processors) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(stdin) = &mut self.stdin else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
@@ -102,7 +102,7 @@ impl Running {
     }
 
     /// Waits until it reads, for a short time only: it may have to get rid of answers first.
-    pub(super) fn wait_writable(&self) {
+    pub(in crate::processors) fn wait_writable(&self) {
         if let Some(stdin) = &self.stdin {
             let timeout = Timespec {
                 tv_sec: 0,
@@ -130,8 +130,14 @@ impl Running {
         }
     }
 
+    /// Closes its input, and waits so long until it ends by itself: whether it does so well.
+    pub(in crate::processors) fn ends_well(&mut self, patience: Duration) -> Option<bool> {
+        self.stdin = None;
+        self.wait(patience).map(|status| status.success())
+    }
+
     /// Ends it and says how it ended.
-    pub(super) fn epitaph(mut self) -> String {
+    pub(in crate::processors) fn epitaph(mut self) -> String {
         let status = self.end();
         let how = match status {
             Some(status) => status.to_string(),

@@ -33,7 +33,9 @@ pub struct Config {
     pub timeout: Duration,
 }
 
-fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(in crate::processors) fn command<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     let command = Vec::<String>::deserialize(deserializer)?;
     match command.first() {
         Some(program) if !program.is_empty() => Ok(command),

@@ -41,7 +41,9 @@ use std::time::Duration;
 use super::start::Start;
 use crate::processor::{Error, Processor};
 
+pub(in crate::processors) use child::Running;
 pub use config::Config;
+pub(in crate::processors) use config::command;
 pub use plugin::Plugin;
 
 /// How long a program may take to end when the daemon stops at once.

@@ -6,7 +6,7 @@ use http::header::{HeaderMap, LOCATION};
 use crate::processors::http_client::{Failure, one_line, retry_after};
 
 /// What a status other than 2xx means for a request of so many bytes.
-pub(super) fn of_status(
+pub(in crate::processors) fn of_status(
     status: StatusCode,
     headers: &HeaderMap,
     answer: &[u8],

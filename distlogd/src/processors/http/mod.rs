@@ -27,6 +27,7 @@ use lines::{LIMITS, Lines};
 use sender::{OpenError, Sender};
 
 pub use config::Config;
+pub(in crate::processors) use failure::of_status;
 
 /// Makes the processor; it connects when it has something to send.
 ///

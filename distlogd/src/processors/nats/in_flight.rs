@@ -1,6 +1,6 @@
 //! What is published since the last flush: not yet acknowledged, or acknowledged.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErro
 use async_nats::jetstream::message::PublishMessage;
 use tokio::time::timeout;
 
+use super::acknowledged::Acknowledged;
 use crate::nats::reason;
 
 /// Messages in flight at most, however small. The context has room for more.
@@ -24,9 +25,7 @@ pub(super) struct Fault(PublishError);
 pub(super) struct InFlight {
     /// Not yet acknowledged, oldest first.
     waiting: VecDeque<Waiting>,
-    /// The ids of what is acknowledged. After a failure all is presented again, perhaps later than the stream
-    /// remembers what it has.
-    acknowledged: HashSet<String>,
+    acknowledged: Acknowledged,
     bytes: usize,
     limit: usize,
 }
@@ -43,7 +42,7 @@ impl InFlight {
     pub(super) fn new(limit: usize) -> InFlight {
         InFlight {
             waiting: VecDeque::new(),
-            acknowledged: HashSet::new(),
+            acknowledged: Acknowledged::default(),
             bytes: 0,
             limit,
         }
@@ -60,7 +59,7 @@ impl InFlight {
         id: String,
         body: Vec<u8>,
     ) -> Result<(), Fault> {
-        if self.acknowledged.contains(&id) {
+        if self.acknowledged.present(&id) {
             return Ok(());
         }
         let bytes = body.len();
@@ -77,7 +76,7 @@ impl InFlight {
         Ok(())
     }
 
-    /// Waits until all are acknowledged. They are not presented again then.
+    /// Waits until all are acknowledged. What was presented is not presented again then.
     ///
     /// # Errors
     /// If one was not taken.
@@ -85,7 +84,7 @@ impl InFlight {
         while !self.waiting.is_empty() {
             self.settle_one().await?;
         }
-        self.acknowledged.clear();
+        self.acknowledged.flushed();
         Ok(())
     }
 
@@ -96,7 +95,7 @@ impl InFlight {
         self.bytes -= bytes;
         // A message that the stream had already is acknowledged, too.
         answer.await.map_err(Fault)?;
-        self.acknowledged.insert(id);
+        self.acknowledged.add(id);
         Ok(())
     }
 
@@ -112,11 +111,12 @@ impl InFlight {
         let _ = timeout(LAST_ANSWERS, answers).await;
         self.waiting.clear();
         self.bytes = 0;
+        self.acknowledged.failed();
     }
 
     /// Forgets what was acknowledged: the stream is another one.
     pub(super) fn forget(&mut self) {
-        self.acknowledged.clear();
+        self.acknowledged.forget();
     }
 }
 

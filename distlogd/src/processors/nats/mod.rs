@@ -3,8 +3,9 @@
 //!
 //! A message is a batch of encoding B with records of one producer and one partition: see `messages.rs`, which also
 //! makes its id. A flush waits until the stream has acknowledged all. `in_flight.rs` has what is published and not yet
-//! acknowledged.
+//! acknowledged, `acknowledged.rs` what the stream has and may be presented again.
 
+mod acknowledged;
 mod config;
 mod in_flight;
 mod messages;

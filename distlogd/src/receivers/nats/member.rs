@@ -154,6 +154,13 @@ impl Member {
         self.beat().await?;
         self.beat_at = Instant::now();
         let keys = self.bucket.keys().await?;
+        if !keys.contains(&self.bucket.member_key(&self.id)) {
+            return Err(
+                "it has not what was written there just now: its servers have lost messages (nats-server 2.9 can, when \
+                 several of its servers are killed); if that lasts, delete the bucket, and groups read the stream anew"
+                    .into(),
+            );
+        }
         let members = self.alive(&keys).await?;
         let mut places = Vec::new();
         for partition in 0..self.found.partitions {

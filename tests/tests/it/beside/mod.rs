@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use distlog_bridge::otel_interop;
-use distlog_layer::{Flush, Task};
+use distlog_layer::{Builder, Flush, Task};
 use distlog_proto::{BatchRef, Kind, Record};
 use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -55,10 +55,19 @@ fn heard_with(
     configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder,
     work: impl FnOnce(&SdkTracer),
 ) -> Heard {
+    heard_through(order, configure, |builder| builder, work)
+}
+
+fn heard_through(
+    order: Otel,
+    configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder,
+    build: impl FnOnce(Builder) -> Builder,
+    work: impl FnOnce(&SdkTracer),
+) -> Heard {
     let socket = zmq::Context::new().socket(zmq::PULL).unwrap();
     socket.bind("tcp://127.0.0.1:*").unwrap();
-    let (distlog, guard) = distlog_layer::builder()
-        .service("both")
+    let builder = distlog_layer::builder().service("both");
+    let (distlog, guard) = build(builder)
         .external_spans(otel_interop::external_span)
         .connect_push(socket.get_last_endpoint().unwrap().unwrap())
         .unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use distlog_layer::IncomingSampled;
 use distlog_proto::Kind;
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
 use opentelemetry::{Context, KeyValue};
@@ -9,10 +10,10 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     Sampler, SamplingResult, ShouldSample, Span as SdkSpan, SpanData, SpanProcessor,
 };
-use tracing::{Span, info, info_span};
+use tracing::{Span, error, info, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{ORDERS, heard_with};
+use super::{ORDERS, heard_through, heard_with};
 
 #[test]
 fn spans_that_are_not_sampled_have_the_same_ids() {
@@ -45,6 +46,57 @@ fn spans_that_are_not_sampled_have_the_same_ids() {
                 & 1,
             0
         );
+    }
+}
+
+#[test]
+fn the_decision_of_opentelemetry_counts_where_it_is_respected() {
+    for order in ORDERS {
+        for (sampler, is_sampled) in [(Sampler::AlwaysOff, false), (Sampler::AlwaysOn, true)] {
+            let heard = heard_through(
+                order,
+                |provider| provider.with_sampler(sampler),
+                |builder| builder.incoming_sampled(IncomingSampled::Respect),
+                |_| info_span!("top").in_scope(|| info_span!("low").in_scope(|| info!("in low"))),
+            );
+            // Begin and end of both, the event, and the last one of the test.
+            assert_eq!(heard.records.len(), if is_sampled { 6 } else { 1 });
+            assert_eq!(heard.spans.len(), if is_sampled { 2 } else { 0 });
+        }
+    }
+}
+
+#[test]
+fn errors_and_what_is_forced_are_recorded_with_the_ids_of_opentelemetry() {
+    for order in ORDERS {
+        let mut expected = Vec::new();
+        let heard = heard_through(
+            order,
+            |provider| provider,
+            |builder| builder.sample(0.0),
+            |_| {
+                info_span!("top", late = tracing::field::Empty).in_scope(|| {
+                    Span::current().record("late", 7);
+                    info_span!("low").in_scope(|| {
+                        expected = own_ids().to_vec();
+                        info!("not written");
+                        error!("it broke");
+                    });
+                    info_span!("well").in_scope(|| info!("not written"));
+                });
+                info_span!("watched", distlog.force = true).in_scope(|| info!("written"));
+            },
+        );
+        let (top, low) = (heard.same("top"), heard.same("low"));
+        assert_eq!(low[..2], expected);
+        assert_eq!(low[2], top[1]);
+        heard.happened_in("it broke", &low);
+        let top = heard.record(Kind::Begin, "top").task.as_ref().unwrap();
+        assert_eq!(top.context.get("late"), Some(&7i64.into()));
+        heard.happened_in("written", &heard.same("watched"));
+        // Begin and end of three tasks, two events, and the last one of the test.
+        assert_eq!(heard.records.len(), 9, "{:#?}", heard.records);
+        heard.span("well");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Processors for databases: what is there is what the store has, each record once, whatever is killed meanwhile.
 
-pub(crate) mod clickhouse;
+mod clickhouse;
 mod http;
 pub(crate) mod nats;
 mod nats_access;

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use distlog_testkit::{Daemon, Postgres, Process, eventually};
+use distlog_testkit::{ClickHouse, Daemon, Postgres, Process, eventually};
 use serde_json::Value;
 
-use super::clickhouse::ClickHouse;
 use super::{CLIENT, DISTLOGD};
 
 /// A server that shows a database.
@@ -294,7 +293,7 @@ fn a_view_of_postgres_answers_as_the_daemon_that_fills_it() {
 fn a_view_of_clickhouse_answers_as_the_daemon_that_fills_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = ClickHouse::start(folder.path(), "");
-    let address = server.address.clone();
+    let address = server.address().to_owned();
     let config = config(&format!(
         "clickhouse: {{ url: 'http://{address}', database: logs }}"
     ));

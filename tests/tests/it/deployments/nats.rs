@@ -5,11 +5,10 @@ use std::path::Path;
 
 use std::process::Command;
 
-use distlog_testkit::{Daemon, Nats, Postgres, Process, eventually};
+use distlog_testkit::{ClickHouse, Daemon, Nats, Postgres, Process, eventually};
 use serde_json::Value;
 
 use super::{DISTLOGD, Secrets, adapted, ask, service, start, whole};
-use crate::databases::clickhouse::ClickHouse;
 use crate::databases::nats::Load;
 use crate::databases::{Key, difference, stored};
 

@@ -1,7 +1,11 @@
-//! How fast processors write into databases, beside what the database's own bulk import takes of the same rows.
+//! How fast processors write into databases, over HTTP and into a stream, beside what the destination's own bulk path
+//! takes of the same rows.
 //!
-//! A database is a file here, with its row in `DATABASES`.
+//! A destination is a file here, with its row in `DATABASES`.
 
+mod clickhouse;
+mod http;
+mod nats;
 mod postgres;
 mod sqlite;
 
@@ -44,13 +48,22 @@ struct Row {
 /// Name and measurement. An error says what is missing on this machine.
 type Database = (&'static str, fn(&Options) -> Result<Row, String>);
 
-const DATABASES: &[Database] = &[("postgres", postgres::measure), ("sqlite", sqlite::measure)];
+const DATABASES: &[Database] = &[
+    ("clickhouse", clickhouse::measure),
+    ("elasticsearch", http::elasticsearch),
+    ("http", http::lines),
+    ("nats", nats::measure),
+    ("postgres", postgres::measure),
+    ("sqlite", sqlite::measure),
+];
 
 /// Measures one after the other.
 pub fn run(options: &Options) {
     println!("{}\n", system::Machine::this());
-    println!("                 records  daemon CPU s   bytes a   own bulk import");
-    println!("                      /s     / million    record   rows /s, and ours in parts of it");
+    println!("                  records  daemon CPU s   bytes a   own bulk import");
+    println!(
+        "                       /s     / million    record   rows /s, and ours in parts of it"
+    );
     let mut rows = Vec::new();
     for (name, measure) in DATABASES {
         if !name.contains(&options.only) {
@@ -64,7 +77,7 @@ pub fn run(options: &Options) {
                     .map(|(way, rate)| format!("{way}: {rate:.0} ({:.2})", row.per_second / rate));
                 let bulk: Vec<String> = bulk.collect();
                 println!(
-                    "{name:12} {:11.0} {:13.2} {:9.0}   {}",
+                    "{name:13} {:11.0} {:13.2} {:9.0}   {}",
                     row.per_second,
                     row.daemon_cpu_per_million,
                     row.bytes,
@@ -72,12 +85,22 @@ pub fn run(options: &Options) {
                 );
                 rows.push(row);
             }
-            Err(missing) => println!("{name:12} skipped: {missing}"),
+            Err(missing) => println!("{name:13} skipped: {missing}"),
         }
     }
     let path = results::folder().join("databases.json");
     results::write_json(&path, &rows).expect("the results are written");
     println!("\n{}", path.display());
+}
+
+/// A configuration with this processor, which gets what clients log.
+fn ours(processor: &str) -> String {
+    format!(
+        "
+processors: {{ db: {{ {processor} }} }}
+rules: [{{ when: service != 'distlogd', to: [db] }}]
+"
+    )
 }
 
 /// Lets clients log for a daemon of this configuration, in this folder, until all is in the database.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use distlog_testkit::Postgres;
 use distlog_tests::bench::results;
 
-use super::{Options, Row, load};
+use super::{Options, Row, load, ours};
 
 /// The folder of the server's programs.
 const PROGRAMS: &str = "DISTLOG_TEST_POSTGRES";
@@ -22,14 +22,8 @@ pub(super) fn measure(options: &Options) -> Result<Row, String> {
     let settings = ["fsync=on", "shared_buffers=128MB", "max_wal_size=4GB"];
     let server = Postgres::start(&settings);
     let folder = results::scratch_folder();
-    let config = format!(
-        "
-processors: {{ pg: {{ postgres: {{ url: '{}' }} }} }}
-rules: [{{ when: service != 'distlogd', to: [pg] }}]
-",
-        server.url()
-    );
-    let cost = load(options, folder.path(), &config);
+    let processor = format!("postgres: {{ url: '{}' }}", server.url());
+    let cost = load(options, folder.path(), &ours(&processor));
     let number = |sql: &str| -> Result<f64, String> {
         let text = server.try_sql(sql)?;
         text.parse().map_err(|_| text)

@@ -7,17 +7,12 @@ use std::time::Instant;
 use distlog_tests::bench::{peer, results};
 use rusqlite::Connection;
 
-use super::{Options, Row, load};
-
-const CONFIG: &str = "
-processors: { db: { sqlite: { path: logs.db } } }
-rules: [{ when: service != 'distlogd', to: [db] }]
-";
+use super::{Options, Row, load, ours};
 
 pub(super) fn measure(options: &Options) -> Result<Row, String> {
     let program = peer::find("DISTLOG_BENCH_SQLITE3", "sqlite3").ok_or("no program sqlite3")?;
     let folder = results::scratch_folder();
-    let cost = load(options, folder.path(), CONFIG);
+    let cost = load(options, folder.path(), &ours("sqlite: { path: logs.db }"));
     let path = folder.path().join("logs.db");
     let length = std::fs::metadata(&path)
         .map_err(|error| error.to_string())?

@@ -1,6 +1,7 @@
 //! Processor `postgres` with a real PostgreSQL.
 
 mod delivery;
+mod disk_full;
 mod hostile;
 mod server_down;
 mod tables;

@@ -1,6 +1,6 @@
-//! A server that hangs, has no room, or is locked by others.
+//! A server that hangs, or is locked by others.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use distlog_testkit::{Daemon, Postgres, Process, eventually};
 
@@ -8,7 +8,7 @@ use super::{DISTLOGD, compare, config, daemon, lag};
 use crate::sessions::Client;
 
 /// Waits until the processor says that it fails, and why.
-fn expect_failing(daemon: &mut Daemon, why: &str) {
+pub(super) fn expect_failing(daemon: &mut Daemon, why: &str) {
     daemon
         .process()
         .expect_stderr(why, |line| line.contains(why).then_some(()));
@@ -79,54 +79,4 @@ fn a_server_that_hangs_is_left_after_its_time_and_found_again() {
     expect_failing(&mut daemon, "within 1s");
     server.thaw();
     compare(&daemon, &server, 3101);
-}
-
-/// A file system of 40 MiB, which only root can make.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<SmallDisk> {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=40m", "tmpfs"])
-            .arg(folder.path())
-            .output();
-        mounted.ok()?.status.success().then_some(SmallDisk(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
-#[test]
-#[ignore = "needs PostgreSQL and the right to mount: see .ci/run"]
-fn a_full_disk_of_the_server_delays_and_loses_nothing() {
-    let Some(disk) = SmallDisk::mount() else {
-        eprintln!("NOT TESTED: no right to mount a small file system");
-        return;
-    };
-    let server = Postgres::start(&[]);
-    let space = disk.0.path().join("space");
-    server.own(disk.0.path());
-    server.own(&space);
-    server.sql(&format!(
-        "CREATE TABLESPACE small LOCATION '{}'",
-        space.display()
-    ));
-    server.sql("ALTER DATABASE logs SET default_tablespace = small");
-    let (_folder, mut daemon) = daemon(&server.url(), "timeout: 20s");
-    let mut client = Client::start(&[daemon.session()], 0, &[("WAIT", "1")]);
-    client.log(100);
-    client.flush();
-    compare(&daemon, &server, 101);
-    let filler = disk.0.path().join("filler");
-    std::fs::write(&filler, vec![0; 36 << 20]).unwrap();
-    client.log(20_000);
-    client.flush();
-    expect_failing(&mut daemon, "No space left on device");
-    std::fs::remove_file(filler).unwrap();
-    compare(&daemon, &server, 20_101);
 }

@@ -1,0 +1,141 @@
+//! What is changed for a processor.
+
+use distlog_proto::{BatchRef, Record, RecordRef};
+use distlog_rules::{Outgoing, Rule};
+
+use super::{batch, read, redact, set, when};
+
+fn record(n: u64) -> Record {
+    let mut record = Record {
+        offset: n,
+        message: format!("message {n}"),
+        ..Record::default()
+    };
+    record.callsite.template = format!("template {}", n % 3);
+    record.source.service = "shop".into();
+    record.source.resource.insert("token", "hunter2");
+    record.fields.insert("n", n as i64);
+    record
+}
+
+/// The records that a processor is shown, with their numbers in the store, and the values that failed.
+fn shown(outgoing: &Outgoing, batches: &[Vec<u8>]) -> (Vec<(u64, Record)>, u64) {
+    let parsed: Vec<BatchRef<'_>> = batches
+        .iter()
+        .map(|b| BatchRef::parse(b).unwrap())
+        .collect();
+    let records = parsed.iter().flat_map(BatchRef::records);
+    let records: Vec<RecordRef<'_>> = (100..)
+        .zip(records)
+        .map(|(number, record)| {
+            let mut record = record.unwrap();
+            record.store_number = number;
+            record
+        })
+        .collect();
+    let mut failed = 0;
+    let shown = outgoing.present(&records, &mut failed, |records| {
+        let shown = records.iter().map(|r| (r.store_number, r.to_record()));
+        shown.collect()
+    });
+    (shown, failed)
+}
+
+fn rules() -> Vec<Rule> {
+    vec![
+        Rule {
+            when: when("fields.n >= 4"),
+            to: vec!["a".into(), "b".into()],
+            change: set(&[("fields.team", "'one'"), ("message", "message + '!'")]),
+        },
+        Rule {
+            when: when("fields.n == 5"),
+            to: vec!["a".into()],
+            change: set(&[
+                ("fields.team", "'two'"),
+                ("fields.twice", "fields.missing * 2"),
+            ]),
+        },
+        Rule {
+            when: when("fields.n == 6 && message == 'message 6'"),
+            to: vec!["a".into()],
+            change: redact(&[], &["sage 6"]),
+        },
+    ]
+}
+
+#[test]
+fn rules_in_order_then_the_processor_and_what_is_redacted_last() {
+    let batches = [
+        batch(&(0..3).map(record).collect::<Vec<_>>()),
+        batch(&(3..8).map(record).collect::<Vec<_>>()),
+    ];
+    let own = set(&[("fields.own", "fields.n + 1"), ("severity", "WARN")]);
+    let outgoing = Outgoing::new(&rules(), "a", None);
+    let (found, failed) = shown(&outgoing, &batches);
+    assert_eq!(failed, 1);
+    let expected: Vec<(u64, Record)> = (0..8)
+        .map(|n| {
+            let mut record = record(n);
+            if n >= 4 {
+                record
+                    .fields
+                    .insert("team", if n == 5 { "two" } else { "one" });
+                record.message.push('!');
+            }
+            if n == 6 {
+                // After what was set, and a condition sees what is stored.
+                record.message = "mes[redacted]!".into();
+            }
+            (100 + n, record)
+        })
+        .collect();
+    assert_eq!(found, expected);
+
+    let (found, failed) = shown(&Outgoing::new(&rules(), "b", Some(&own)), &batches);
+    assert_eq!(failed, 0);
+    for (n, (_, record)) in (0..8).zip(&found) {
+        let team = record.fields.get("team").is_some();
+        assert_eq!((team, record.fields.get("own").is_some()), (n >= 4, true));
+        assert_eq!(record.severity, distlog_proto::Severity::WARN);
+    }
+}
+
+#[test]
+fn a_resource_is_redacted_for_all_records_of_a_batch() {
+    let batches = [batch(&(0..3).map(record).collect::<Vec<_>>())];
+    let rule = Rule {
+        when: when("fields.n == 1"),
+        to: vec!["a".into()],
+        change: redact(&["token"], &[]),
+    };
+    let (found, _) = shown(&Outgoing::new(&[rule], "a", None), &batches);
+    let expected: Vec<Record> = read(&batches[0]);
+    for ((_, found), mut expected) in found.into_iter().zip(expected) {
+        expected.source.resource.insert("token", "[redacted]");
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn untouched_batches_are_those_that_were_given() {
+    let batches = [
+        batch(&(0..3).map(record).collect::<Vec<_>>()),
+        batch(&(3..8).map(record).collect::<Vec<_>>()),
+    ];
+    let parsed: Vec<BatchRef<'_>> = batches
+        .iter()
+        .map(|b| BatchRef::parse(b).unwrap())
+        .collect();
+    let records = parsed.iter().flat_map(BatchRef::records);
+    let records: Vec<RecordRef<'_>> = records.map(Result::unwrap).collect();
+    let outgoing = Outgoing::new(&rules(), "a", None);
+    outgoing.present(&records, &mut 0, |shown| {
+        let same = |(a, b): (&RecordRef<'_>, &RecordRef<'_>)| a.is_beside(b);
+        let beside: Vec<bool> = shown.iter().zip(&records).map(same).collect();
+        assert_eq!(beside, [[true; 3].as_slice(), &[false; 5]].concat());
+        // One that is changed has its neighbours beside it still.
+        assert!(shown[3].is_beside(&shown[7]));
+    });
+    assert!(Outgoing::new(&rules(), "c", None).is_empty());
+}
