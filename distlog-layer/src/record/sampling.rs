@@ -186,7 +186,7 @@ impl Unsampled {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use distlog_proto::trace_context::NEW_TRACE;
     use proptest::prelude::*;
