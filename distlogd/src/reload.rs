@@ -35,7 +35,7 @@ pub enum ReloadError {
 pub struct Changes {
     /// Processors that are new.
     pub added: Vec<String>,
-    /// Processors that are gone. What they had was flushed; their cursors are kept.
+    /// Processors that are gone. They flush what they have, if their destinations take it; their cursors are kept.
     pub removed: Vec<String>,
     /// Processors whose settings changed: they were started anew, and go on where they were.
     pub restarted: Vec<String>,

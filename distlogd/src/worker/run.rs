@@ -287,6 +287,7 @@ impl Run {
                 let consumer = &mut self.worker.consumer;
                 consumer.seek(from);
                 consumer.wait(timeout);
+                // What came meanwhile is for the new rules.
                 if let Some(update) = self.worker.control.take() {
                     self.update(update);
                     return Ok(());
