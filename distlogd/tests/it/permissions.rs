@@ -11,10 +11,15 @@ use distlog_testkit::{Daemon, eventually};
 use crate::DISTLOGD;
 use crate::kit::push_socket;
 
-/// Everything in a folder, with its mode; without what goes meanwhile.
+/// Everything in a folder, with its mode; without what goes meanwhile, or is not there yet.
 fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return found,
+        Err(error) => panic!("{}: {error}", folder.display()),
+    };
+    for entry in entries {
         let path = entry.unwrap().path();
         let file = match fs::symlink_metadata(&path) {
             Ok(file) => file,
