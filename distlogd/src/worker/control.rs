@@ -3,9 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use distlog_proto::RecordRef;
 use distlog_rules::Outgoing;
 
-use super::parts::{Factory, Route};
+use crate::processor::{Error, Processor, Token};
+
+/// Whether a record is routed to the processor.
+pub type Route = Box<dyn Fn(&RecordRef<'_>) -> bool + Send>;
+
+/// Makes the processor; asked again, after a back-off, when it cannot be made. It is handed the token of the last
+/// flush.
+pub type Factory = Box<dyn FnMut(Option<&Token>) -> Result<Box<dyn Processor>, Error> + Send>;
 
 /// Controls one worker. Clones share it.
 #[derive(Clone, Default)]

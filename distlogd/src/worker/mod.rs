@@ -5,15 +5,19 @@
 //! back-off, searching for the record that a destination refuses, counting and shutdown live here, once.
 //!
 //! `parts.rs` is what a worker is made of, `control.rs` what it is told while it runs, `pace.rs` when it flushes and
-//! tries again, `run.rs` how it runs.
+//! tries again, `run.rs` how it runs: `present.rs` presents, `position.rs` moves the cursor, `failures.rs` is for what
+//! fails.
 
 mod control;
+mod failures;
 mod pace;
 mod parts;
+mod position;
+mod present;
 mod run;
 #[cfg(test)]
 mod tests;
 
-pub use control::{Control, Update};
+pub use control::{Control, Factory, Route, Update};
 pub use pace::{Batch, Retry};
-pub use parts::{Factory, Route, Worker};
+pub use parts::Worker;

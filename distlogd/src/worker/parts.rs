@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use distlog_proto::RecordRef;
-
-use super::control::Control;
+use super::control::{Control, Factory, Route};
 use super::pace::{Batch, Retry};
-use crate::processor::{Error, Processor, Token};
+use crate::processor::Token;
 use crate::self_telemetry::{OwnRecords, Progress, RateLimited};
 use crate::shutdown::{Phase, Shutdown};
 use crate::trees::{self, TreeFeed};
@@ -16,13 +14,6 @@ use distlog_store::{Consumer, CursorFileError, Reader, SavedCursor};
 
 /// How long to wait for records before the phase is checked.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(200);
-
-/// Whether a record is routed to the processor.
-pub type Route = Box<dyn Fn(&RecordRef<'_>) -> bool + Send>;
-
-/// Makes the processor; asked again, after a back-off, when it cannot be made. It is handed the token of the last
-/// flush.
-pub type Factory = Box<dyn FnMut(Option<&Token>) -> Result<Box<dyn Processor>, Error> + Send>;
 
 /// What a worker is made of.
 pub struct Worker {
