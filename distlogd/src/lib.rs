@@ -56,6 +56,7 @@ mod escape;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod host;
 mod http;
 mod intake;
 mod listen;

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::access::{TokenFiles, TokensError};
 use crate::config::{Http, Limits};
-use crate::daemon::hostname;
+use crate::host::hostname;
 use crate::http::{BindError, Direct, Server, Views};
 use crate::intake::now;
 use crate::query::Engine;

@@ -11,10 +11,10 @@ use super::block_reader::BlockReader;
 use super::error::{FileError, ReadError};
 use super::format::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, body_is_good};
 use super::layer::{StoreFile, read_full};
-use super::reader::ShowFn;
 use super::removal::Removal;
 use super::scan::is_damage;
 use super::sealed::{self, BlockAt};
+use super::show::ShowFn;
 use super::state::{Live, Segment, Shared};
 
 /// At most so much of a raw segment is read at once, in bytes; a larger frame is read whole.

@@ -8,12 +8,10 @@ use distlog_proto::TraceId;
 use super::cursor::Cursor;
 use super::cursor_file::CursorFile;
 use super::error::CursorFileError;
+use super::show::ShowFn;
 use super::state::Shared;
 use super::stats::Stats;
 use super::trace::TraceCursor;
-
-/// Whether a reader sees a batch, by its bytes.
-pub type ShowFn = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// Reads a store, from any thread. It sees only what is durable, and goes on working after the store was closed.
 #[derive(Clone)]

@@ -14,11 +14,11 @@ use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::{StoreFile, read_full};
 use super::memory::FrameAt;
 use super::options::TraceKey;
-use super::reader::ShowFn;
 use super::removal::Removal;
 use super::scan::is_damage;
 use super::sealed::BlockAt;
 use super::search::places_of;
+use super::show::ShowFn;
 use super::state::{Live, Segment, Shared};
 use super::trace_index::Wanted;
 

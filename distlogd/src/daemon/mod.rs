@@ -35,6 +35,7 @@ pub(crate) use runtime::Runtime;
 use crate::access::TokenFiles;
 use crate::config;
 use crate::deletions::Deletions;
+use crate::host::hostname;
 use crate::http::{self, Views};
 use crate::intake::{self, CurrentRules, Writer};
 use crate::liveness::Liveness;
@@ -394,12 +395,4 @@ fn wait(deadline: Instant, holds: impl Fn() -> bool) {
     while !holds() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// The name of this machine.
-pub(crate) fn hostname() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::block_lists::BlockList;
 use crate::error::{FileError, ReadError};
-use crate::reader::ShowFn;
 use crate::removal::Removal;
 use crate::sealed::{self, Sealed};
+use crate::show::ShowFn;
 use crate::state::{Live, Shared};
 use crate::summary::BlockSummary;
 use crate::words::hash;

@@ -10,8 +10,8 @@ use crate::block_reader::{BlockReader, Selected};
 use crate::columns::{Rows, Selection, SomeRecords};
 use crate::format::BatchHeader;
 use crate::layer::StoreFile;
-use crate::reader::ShowFn;
 use crate::sealed::BlockAt;
+use crate::show::ShowFn;
 
 /// What [`Block::read`](super::Block::read) fills. Use one again and again: it keeps its memory.
 #[derive(Default)]

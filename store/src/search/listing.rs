@@ -13,8 +13,9 @@ use crate::damage::{Damage, What};
 use crate::error::{FileError, ReadError};
 use crate::layer::StoreFile;
 use crate::options::FRAME_TARGET;
-use crate::reader::{Reader, ShowFn};
+use crate::reader::Reader;
 use crate::sealed::{self, Sealed};
+use crate::show::ShowFn;
 use crate::state::{Live, Segment, Shared};
 use crate::trace_index::{self, Found, Wanted};
 

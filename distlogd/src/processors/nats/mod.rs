@@ -32,7 +32,7 @@ const HEADERS: usize = 512;
 pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Error> {
     let name = format!(
         "distlogd {} (processor {})",
-        crate::daemon::hostname(),
+        crate::host::hostname(),
         start.name
     );
     let waiting = Waiting {

@@ -197,7 +197,7 @@ impl Member {
 
     async fn beat(&self) -> Result<(), String> {
         let about = serde_json::json!({
-            "host": crate::daemon::hostname(),
+            "host": crate::host::hostname(),
             "process": std::process::id(),
         });
         self.bucket.beat(&self.id, about.to_string()).await

@@ -133,7 +133,7 @@ async fn join(
     context: &ReceiverContext,
     messages: mpsc::Sender<Message>,
 ) -> Result<Member, String> {
-    let shown = format!("distlogd {} (source {name})", crate::daemon::hostname());
+    let shown = format!("distlogd {} (source {name})", crate::host::hostname());
     let connection = connect(&config.server, &shown).await?;
     Member::join(name, config, connection, context, messages).await
 }
