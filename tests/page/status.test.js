@@ -79,6 +79,31 @@ test("a destination that does not answer is behind and fails", async () => {
   await lame.close();
 });
 
+test("what rules drop and redact, and what is decided about trees", async () => {
+  const choosy = await Daemon.start(`
+intake:
+  - { name: no shelves, when: 'message == "reserved"', drop: true }
+  - { redact: { fields: [user] } }
+processors:
+  failed: { file: { path: failed.jsonl }, trees: { keep: tree.failed, quiet: 10ms } }
+rules: [{ to: [failed] }]`);
+  const to = new Feed(choosy.otlp);
+  order(to, { at: Date.now() - 100, number: 1, failed: true });
+  order(to, { at: Date.now() - 100, number: 2 });
+  await to.send();
+  const { page, faults, close } = await status(choosy);
+  await cell(page, "Intake rules", "no shelves", "dropped").filter({ hasText: "6" }).waitFor();
+  await cell(page, "Intake rules", "2", "redacted").filter({ hasText: "2" }).waitFor();
+  await cell(page, "Trees by processor", "failed", "kept").filter({ hasText: "1" }).waitFor();
+  await cell(page, "Trees by processor", "failed", "dropped").filter({ hasText: "1" }).waitFor();
+  assert.equal(await cell(page, "Trees by processor", "failed", "waiting").textContent(), "0");
+  assert.deepEqual(await axe(page), []);
+  await shot(page, "status-rules");
+  assert.deepEqual(faults, []);
+  await close();
+  await choosy.close();
+});
+
 test("it says that the daemon is gone, and goes on when it is back", async () => {
   const { page, faults, close } = await status();
   await page.getByRole("table", { name: "Receivers" }).waitFor();

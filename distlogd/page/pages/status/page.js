@@ -6,7 +6,7 @@ import { fill, h } from "../../base/dom.js";
 import { counted, duration, fullTime, visible } from "../../base/format.js";
 import { morph } from "../../base/morph.js";
 import { deletions, storeFacts, viewFacts } from "./store.js";
-import { processors, producers, receivers, reports } from "./tables.js";
+import { intake, processors, producers, receivers, reports, trees } from "./tables.js";
 import { troubles } from "./troubles.js";
 
 /** How often it is asked, in ms. */
@@ -85,9 +85,11 @@ class StatusPage extends HTMLElement {
         ? [viewFacts(status)]
         : [
             receivers(status, this.#before),
+            intake(status),
             producers(status, this.#before),
             more_producers > 0 && h("p", { class: "status-more" }, all),
             processors(status, this.#before),
+            trees(status),
             storeFacts(status),
             deletions(status),
           ]),

@@ -75,6 +75,39 @@ export function processors(status, before) {
 }
 
 /**
+ * What rules did before records were stored.
+ *
+ * @param {Status} status
+ */
+export function intake(status) {
+  if (!status.intake?.length) return null;
+  return section("Intake rules", "", status.intake, [
+    { title: "rule", cell: (one) => h("b", {}, visible(one.rule)) },
+    { title: "dropped", isNumber: true, cell: (one) => count(one.dropped_records) },
+    { title: "redacted", isNumber: true, cell: (one) => count(one.redacted_records) },
+    { title: "failed values", isNumber: true, cell: (one) => bad(one.failed_values) },
+  ]);
+}
+
+/**
+ * What processors decided about whole trees.
+ *
+ * @param {Status} status
+ */
+export function trees(status) {
+  const all = status.processors.filter((/** @type {any} */ one) => one.trees);
+  if (!all.length) return null;
+  return section("Trees by processor", "", all, [
+    { title: "processor", cell: (one) => h("b", {}, visible(one.processor)) },
+    { title: "waiting", isNumber: true, cell: (one) => count(one.trees.open) },
+    { title: "kept", isNumber: true, cell: (one) => count(one.trees.kept) },
+    { title: "sampled", isNumber: true, cell: (one) => count(one.trees.sampled) },
+    { title: "dropped", isNumber: true, cell: (one) => count(one.trees.dropped) },
+    { title: "decided early", isNumber: true, cell: (one) => count(one.trees.early) },
+  ]);
+}
+
+/**
  * What the daemon reported about itself in the last minutes.
  *
  * @param {Status} status
