@@ -1,6 +1,5 @@
 //! What a program redacts never reaches the daemon, and what the daemon redacts reaches nobody else.
 
-use std::fs;
 use std::path::Path;
 
 use distlog_bridge::otlp::common::v1::any_value::Value as Any;
@@ -11,7 +10,7 @@ use distlog_bridge::otlp::trace::v1::span::Link;
 use distlog_layer::task;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Callsite, ErrorInfo, Map, Record, Task, TaskId, Value};
-use distlog_testkit::{Daemon, eventually};
+use distlog_testkit::{Daemon, eventually, has_bytes};
 use prost::Message;
 use serde_json::json;
 use tracing::{error, info};
@@ -26,20 +25,6 @@ use crate::kit::spool::leave;
 const CARD: &str = "4111111111111111";
 const PASSWORD: &str = "Tr0ub4dor&3";
 
-/// Whether a file in the folder has these bytes.
-fn has(folder: &Path, bytes: &[u8]) -> bool {
-    fs::read_dir(folder).unwrap().flatten().any(|entry| {
-        let path = entry.path();
-        match path.is_dir() {
-            true => has(&path, bytes),
-            false => {
-                let content = fs::read(&path).unwrap_or_default();
-                content.windows(bytes.len()).any(|window| window == bytes)
-            }
-        }
-    })
-}
-
 fn pay(folder: &Path, endpoint: &str, redact: bool) {
     let mut builder = distlog_layer::builder().spool(folder.join("spools"));
     if redact {
@@ -50,7 +35,7 @@ fn pay(folder: &Path, endpoint: &str, redact: bool) {
     }
     let guard = pay_with(builder, endpoint);
     // What is not sent yet is in the spool.
-    assert_eq!(has(folder, CARD.as_bytes()), !redact);
+    assert_eq!(has_bytes(folder, CARD.as_bytes()), !redact);
     drop(guard);
 }
 
@@ -84,8 +69,11 @@ fn a_secret_is_in_no_file_and_in_no_answer() {
     assert!(text.contains("pay with [redacted]") && text.contains("the card [redacted] is good"));
     assert!(!text.contains(CARD) && !text.contains(PASSWORD), "{text}");
     assert!(daemon.stop().success());
-    assert!(!has(folder.path(), CARD.as_bytes()) && !has(folder.path(), PASSWORD.as_bytes()));
-    assert!(has(folder.path(), b"[redacted]"));
+    assert!(
+        !has_bytes(folder.path(), CARD.as_bytes())
+            && !has_bytes(folder.path(), PASSWORD.as_bytes())
+    );
+    assert!(has_bytes(folder.path(), b"[redacted]"));
 
     // The search finds what is there.
     daemon.restart();
@@ -279,7 +267,7 @@ processors:
     );
     assert!(daemon.stop().success());
     for secret in [CARD, PASSWORD] {
-        assert!(!has(folder.path(), secret.as_bytes()), "{secret}");
+        assert!(!has_bytes(folder.path(), secret.as_bytes()), "{secret}");
     }
-    assert!(has(folder.path(), b"[redacted]"));
+    assert!(has_bytes(folder.path(), b"[redacted]"));
 }

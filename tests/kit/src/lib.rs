@@ -3,7 +3,7 @@
 //! `daemon.rs` starts `distlogd` and asks it; `eventually.rs` waits for a condition, never for a time; `process.rs`
 //! starts any other program and reads what it prints; `rotel.rs` starts a real server of OpenTelemetry, `postgres.rs`
 //! one of PostgreSQL, `clickhouse.rs` one of ClickHouse, `nats.rs` those of NATS; `proxy.rs` is a network that can be
-//! cut, `full_disk.rs` a disk that can be full.
+//! cut, `full_disk.rs` a disk that can be full, `files.rs` looks for bytes in files.
 //!
 //! By features, so that no crate builds more than its tests need: `records.rs` makes records of every kind for
 //! proptest, `strict_json.rs` judges JSON, `store_double.rs` is a file system that fails as told, `otlp.rs` is a
@@ -12,6 +12,7 @@
 mod clickhouse;
 mod daemon;
 mod eventually;
+mod files;
 mod full_disk;
 mod nats;
 #[cfg(feature = "otlp")]
@@ -30,6 +31,7 @@ pub mod strict_json;
 pub use clickhouse::ClickHouse;
 pub use daemon::Daemon;
 pub use eventually::eventually;
+pub use files::has_bytes;
 pub use full_disk::FullDisk;
 pub use nats::Nats;
 pub use postgres::Postgres;

@@ -61,6 +61,7 @@ fn main() {
         }
         "hang" => hang(&guard),
         "tasks" => tasks(&guard),
+        "secret" => secret(argument),
         "keep-on" => keep_on(&guard, argument.parse().unwrap()),
         other => panic!("unknown story {other}"),
     }
@@ -168,6 +169,12 @@ fn hang(guard: &Guard) {
     std::io::stdout().flush().unwrap();
     let _ = std::io::stdin().lock().lines().next();
     std::thread::park();
+}
+
+/// Pays with a card, and logs its number and the password of the environment.
+fn secret(card: &str) {
+    let password = std::env::var("PASSWORD").unwrap();
+    task!(password, "pay with {card}").in_scope(|| info!(password, "the card {card} is good"));
 }
 
 /// Runs as many tasks as each line of the input says, each a trace of its own with one record in it, counting from 0,

@@ -14,6 +14,7 @@ mod earlier_version;
 mod exporters;
 mod exporters_spool;
 mod grpc;
+mod intake;
 mod loopback;
 mod notify;
 mod opentelemetry;

@@ -36,7 +36,7 @@ rules: [{{ to: [all] }}]",
     start(folder, name, &config)
 }
 
-pub(super) fn start(folder: &Path, name: &str, config: &str) -> Daemon {
+pub(crate) fn start(folder: &Path, name: &str, config: &str) -> Daemon {
     let own = folder.join(name);
     std::fs::create_dir_all(&own).unwrap();
     Daemon::start(DISTLOGD, &[], &own, config)
