@@ -134,14 +134,14 @@ pub use distlog_client::FailoverTimeouts;
 pub use distlog_client::{Curve, Endpoints, KeyError, KeyPair, PublicKey};
 #[cfg(feature = "python")]
 pub use distlog_proto::Encoding;
+#[cfg(feature = "redact-patterns")]
+pub use distlog_proto::redaction::PatternError;
 pub use distlog_proto::trace_context::Outgoing;
 pub use distlog_proto::{
     Channel, Environment, ExternalSpan, ExternalSpanState, ProducerId, TaskId,
 };
 pub use distlog_spool::SpoolError;
 pub use guard::Guard;
-#[cfg(feature = "redact-patterns")]
-pub use record::patterns::PatternError;
 pub use record::remote_parent::{RemoteParent, Trust};
 pub use record::sampling::IncomingSampled;
 pub use record::val::{Val, val};

@@ -13,6 +13,7 @@
 //! 6. [`trace_context`] — the headers `traceparent` and `tracestate`, in and out.
 //! 7. [`sampling`] — which traces are kept, the same everywhere.
 //! 8. [`ExternalSpanState`] (`external_span.rs`) — what another tracing system in the same program says of a span.
+//! 9. [`redaction`] — what must not be logged: the mark, and patterns.
 //!
 //! ```
 //! use distlog_proto::TaskId;
@@ -26,6 +27,7 @@
 mod external_span;
 mod id;
 mod record;
+pub mod redaction;
 pub mod sampling;
 pub mod session;
 mod severity;

@@ -6,8 +6,8 @@
 //!
 //! Read it in this order: `names.rs` (what a condition sees), `functions.rs`, `value.rs`, `path.rs` with `memo.rs`,
 //! `leaf.rs`, `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`;
-//! `value_path.rs` has names by themselves, `tree.rs` conditions over whole trees. Then `expression.rs`, `redaction.rs`
-//! with `patterns.rs`, `change.rs`, and where records are changed: `intake.rs` with `torn.rs` (before they are stored),
+//! `value_path.rs` has names by themselves, `tree.rs` conditions over whole trees. Then `expression.rs`,
+//! `redaction.rs`, `change.rs`, and where records are changed: `intake.rs` with `torn.rs` (before they are stored),
 //! `outgoing.rs` (for a processor).
 //!
 //! | name | what |
@@ -59,7 +59,6 @@ mod needs;
 mod node;
 mod outgoing;
 mod path;
-mod patterns;
 mod redaction;
 mod reserved;
 mod router;
@@ -77,8 +76,7 @@ pub use intake::{Action, Counted, Edited, IntakeRule, IntakeRules};
 pub use names::Known;
 pub use nearest::nearest;
 pub use outgoing::Outgoing;
-pub use patterns::PatternFault;
-pub use redaction::{REDACTED, Redaction};
+pub use redaction::{PatternError, REDACTED, Redaction};
 pub use router::{Router, Rule};
 pub use tree::{TreeCondition, TreeSummary};
 pub use value_path::{IdText, Named, ValuePath};

@@ -5,13 +5,12 @@
 
 use std::fmt::{Display, Write};
 
+use distlog_proto::redaction::Patterns;
 use distlog_proto::wire::{CallsiteRef, FieldsRef, SourceRef};
 use distlog_proto::{Map, Record, RecordRef, Source, Value, ValueRef};
 
-use super::patterns::{PatternFault, Patterns};
+pub use distlog_proto::redaction::{PatternError, REDACTED};
 
-/// Stands where something was redacted.
-pub const REDACTED: &str = "[redacted]";
 /// No number that is printed is longer, in bytes: the smallest `f64` has 324 zeros and 17 digits.
 const MAX_NUMBER: usize = 400;
 /// Callsites that are remembered to have nothing.
@@ -42,7 +41,7 @@ impl Redaction {
     ///
     /// # Errors
     /// If a pattern is no regular expression.
-    pub fn new(names: Vec<String>, patterns: &[String]) -> Result<Redaction, PatternFault> {
+    pub fn new(names: Vec<String>, patterns: &[String]) -> Result<Redaction, PatternError> {
         let has = |part: &str| names.iter().any(|name| name.eq_ignore_ascii_case(part));
         Ok(Redaction {
             message: has("message"),
@@ -236,7 +235,7 @@ impl Redaction {
     }
 
     fn replaced(&self, text: &str) -> Option<String> {
-        self.patterns.as_ref()?.replaced(text, REDACTED)
+        self.patterns.as_ref()?.replaced(text)
     }
 
     fn redact_fields(&self, map: &mut Map) -> bool {

@@ -4,10 +4,11 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
+use distlog_proto::redaction::REDACTED;
 use distlog_proto::wire::field::record;
 use distlog_proto::wire::put;
 
-use crate::record::redact::{Policy, REDACTED, Redact};
+use crate::record::redact::{Policy, Redact};
 
 /// The field that holds an error; what hides it hides the error of a task, too.
 pub(crate) const ERROR: &str = "error";

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use distlog_proto::Value;
+use distlog_proto::redaction::REDACTED;
 use distlog_proto::wire::encode::{self, Key, Scalar};
 use distlog_proto::wire::put;
 
 use crate::record::encode::raw_text;
-use crate::record::redact::{Policy, REDACTED, Redact};
+use crate::record::redact::{Policy, Redact};
 
 /// What stands around a string in a field: tags and lengths, in bytes at most, without the name.
 const AROUND: usize = 32;

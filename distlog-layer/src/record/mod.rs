@@ -5,7 +5,7 @@
 //! 3. `val.rs` and `capture.rs` — values with structure, through serde; `remote_parent.rs` — the caller of a task, as a
 //!    field.
 //! 4. `sampling.rs` — which traces are recorded.
-//! 5. `redact.rs` and `patterns.rs` — what must not leave the process.
+//! 5. `redact.rs` — what must not leave the process.
 //! 6. `visit.rs` — the fields of a `tracing` event or span, all of them.
 //! 7. `callsite.rs` — what all records of one place in the code have in common.
 
@@ -16,8 +16,6 @@ pub(crate) mod distinct;
 pub(crate) mod encode;
 pub(crate) mod field;
 pub(crate) mod level;
-#[cfg(feature = "redact-patterns")]
-pub(crate) mod patterns;
 pub(crate) mod random;
 pub(crate) mod redact;
 pub(crate) mod remote_parent;

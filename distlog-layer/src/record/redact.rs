@@ -6,14 +6,12 @@
 
 use std::fmt::Write;
 
+use distlog_proto::redaction::REDACTED;
 use distlog_proto::{Map, Value};
 
 use crate::record::capture::MARK;
 #[cfg(feature = "redact-patterns")]
-pub(crate) use crate::record::patterns::Patterns;
-
-/// Stands where something was redacted.
-pub(crate) const REDACTED: &str = "[redacted]";
+use distlog_proto::redaction::{PatternError, Patterns};
 
 /// What is redacted: see [`Builder::redact`](crate::Builder::redact).
 #[derive(Debug, Clone, Default)]
@@ -30,8 +28,11 @@ impl Redaction {
     }
 
     #[cfg(feature = "redact-patterns")]
-    pub(crate) fn add_patterns(&mut self, new: &[&str]) -> Result<(), crate::PatternError> {
-        self.patterns = Patterns::with(self.patterns.as_ref(), new)?;
+    pub(crate) fn add_patterns(&mut self, new: &[&str]) -> Result<(), PatternError> {
+        let known = self.patterns.as_ref().map_or(&[][..], Patterns::texts);
+        let known = known.iter().map(String::as_str);
+        let all: Vec<&str> = known.chain(new.iter().copied()).collect();
+        self.patterns = Patterns::compile(&all)?;
         Ok(())
     }
 
@@ -54,7 +55,7 @@ impl Redaction {
             return None;
         }
         #[cfg(feature = "redact-patterns")]
-        return self.patterns.as_ref()?.replaced(text, REDACTED);
+        return self.patterns.as_ref()?.replaced(text);
         #[cfg(not(feature = "redact-patterns"))]
         None
     }

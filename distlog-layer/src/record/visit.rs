@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use distlog_proto::SpanKind;
+use distlog_proto::redaction::REDACTED;
 use distlog_proto::wire::encode::{Key, Scalar};
 use distlog_proto::wire::field::{record, task};
 use tracing_core::field::Visit;
@@ -14,7 +15,7 @@ use crate::record::capture::{self, Captured, MARK};
 use crate::record::encode;
 use crate::record::encode::ERROR;
 use crate::record::field::FieldWriter;
-use crate::record::redact::{Policy, ProducerPolicy, REDACTED, Redact};
+use crate::record::redact::{Policy, ProducerPolicy, Redact};
 use crate::record::remote_parent::{self, RemoteParent};
 use crate::record::sampling::FORCE;
 

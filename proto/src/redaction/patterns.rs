@@ -1,53 +1,65 @@
-//! Regular expressions whose matches are redacted.
+//! Regular expressions whose matches are redacted, looked for in each text as a whole.
 
 use std::ops::Range;
 
 use regex::{Regex, RegexSet};
 
+use super::REDACTED;
+
 /// A pattern that is no regular expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{pattern}` is no regular expression: {reason}")]
-pub struct PatternFault {
+pub struct PatternError {
     /// Which of the patterns, counted from 0.
     pub index: usize,
     pattern: String,
     reason: String,
 }
 
+/// What is looked for in texts.
 #[derive(Debug, Clone)]
-pub(super) struct Patterns {
+pub struct Patterns {
     /// Whether one matches, in one pass.
     any: RegexSet,
     each: Vec<Regex>,
 }
 
 impl Patterns {
-    /// `None` if there are none.
-    pub(super) fn compile(patterns: &[String]) -> Result<Option<Patterns>, PatternFault> {
+    /// Patterns in the syntax of the crate `regex`; `None` if there are none.
+    ///
+    /// # Errors
+    /// If one is no regular expression.
+    pub fn compile<P: AsRef<str>>(patterns: &[P]) -> Result<Option<Patterns>, PatternError> {
         if patterns.is_empty() {
             return Ok(None);
         }
-        let fault = |index: usize, error: regex::Error| PatternFault {
+        let fault = |index: usize, error: regex::Error| PatternError {
             index,
-            pattern: patterns.get(index).cloned().unwrap_or_default(),
+            pattern: patterns.get(index).map_or("", AsRef::as_ref).to_owned(),
             reason: one_line(&error.to_string()),
         };
         let each = patterns.iter().enumerate();
-        let each = each.map(|(at, pattern)| Regex::new(pattern).map_err(|error| fault(at, error)));
+        let each = each
+            .map(|(at, pattern)| Regex::new(pattern.as_ref()).map_err(|error| fault(at, error)));
         Ok(Some(Patterns {
             each: each.collect::<Result<_, _>>()?,
             any: RegexSet::new(patterns).map_err(|error| fault(0, error))?,
         }))
     }
 
+    /// As they were given.
+    pub fn texts(&self) -> &[String] {
+        self.any.patterns()
+    }
+
     /// Whether there is something to redact in the text.
     #[inline]
-    pub(super) fn find(&self, text: &str) -> bool {
+    pub fn find(&self, text: &str) -> bool {
         !text.is_empty() && self.any.is_match(text) && !self.ranges(text).is_empty()
     }
 
-    /// The text with `mark` in place of what they match; `None` if they match nothing.
-    pub(super) fn replaced(&self, text: &str, mark: &str) -> Option<String> {
+    /// The text with [`REDACTED`] in place of what they match; `None` if they match nothing, or only that.
+    pub fn replaced(&self, text: &str) -> Option<String> {
         if text.is_empty() || !self.any.is_match(text) {
             return None;
         }
@@ -59,7 +71,7 @@ impl Patterns {
                 end = end.max(next.end);
             }
             out.push_str(&text[done..start]);
-            out.push_str(mark);
+            out.push_str(REDACTED);
             done = end;
         }
         out.push_str(&text[done..]);
@@ -73,7 +85,7 @@ impl Patterns {
         let matches = self.each.iter().flat_map(|regex| regex.find_iter(text));
         let mut ranges: Vec<Range<usize>> = matches
             .map(|found| found.range())
-            .filter(|range| !range.is_empty() && text[range.clone()] != *super::REDACTED)
+            .filter(|range| !range.is_empty() && text[range.clone()] != *REDACTED)
             .collect();
         ranges.sort_by_key(|range| range.start);
         ranges
@@ -97,9 +109,8 @@ mod tests {
     use super::*;
 
     fn replaced(patterns: &[&str], text: &str) -> Option<String> {
-        let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.into()).collect();
-        let patterns = Patterns::compile(&patterns).unwrap().unwrap();
-        let replaced = patterns.replaced(text, "[redacted]");
+        let patterns = Patterns::compile(patterns).unwrap().unwrap();
+        let replaced = patterns.replaced(text);
         assert_eq!(patterns.find(text), replaced.is_some());
         replaced
     }
@@ -136,12 +147,12 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_is_named() {
-        let fault = Patterns::compile(&["one".into(), "[a".into()]).unwrap_err();
+        let fault = Patterns::compile(&["one", "[a"]).unwrap_err();
         assert_eq!(fault.index, 1);
         assert_eq!(
             fault.to_string(),
             "`[a` is no regular expression: unclosed character class"
         );
-        assert_eq!(Patterns::compile(&[]), Ok(None));
+        assert_eq!(Patterns::compile::<&str>(&[]), Ok(None));
     }
 }
