@@ -78,6 +78,14 @@ impl Threshold {
         Ok(Threshold((fraction << 4) >> cut << cut))
     }
 
+    /// What `th` of the member `ot` says in a `tracestate`: by which threshold the trace was sampled before.
+    pub fn of_trace_state(trace_state: &str) -> Option<Threshold> {
+        let digits = otel_value(trace_state, "th:")?;
+        let bits = hex(digits)?;
+        let missing = DIGITS.checked_sub(digits.len() as u32)?;
+        Some(Threshold(bits << (4 * missing)))
+    }
+
     /// Whether a trace or record of this randomness is kept.
     #[inline]
     pub fn keeps(self, randomness: Randomness) -> bool {
@@ -137,17 +145,25 @@ impl Randomness {
 /// `rv` in the first member `ot`: 14 lowercase hexadecimal digits; anything else counts as absent.
 #[cold]
 fn explicit(trace_state: &str) -> Option<Randomness> {
+    let digits = otel_value(trace_state, "rv:")?;
+    let bits = hex(digits).filter(|_| digits.len() == DIGITS as usize)?;
+    Some(Randomness::new(bits))
+}
+
+/// What follows a key in the first member `ot`.
+fn otel_value<'s>(trace_state: &'s str, key: &str) -> Option<&'s str> {
     let blanks = [' ', '\t'];
     let value = trace_state
         .split(',')
         .find_map(|member| member.trim_matches(blanks).strip_prefix("ot="))?;
-    let digits = value.split(';').find_map(|pair| pair.strip_prefix("rv:"))?;
-    let valid = digits.len() == DIGITS as usize
-        && digits
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let bits = valid.then(|| u64::from_str_radix(digits, 16).ok())??;
-    Some(Randomness::new(bits))
+    value.split(';').find_map(|pair| pair.strip_prefix(key))
+}
+
+/// Lowercase hexadecimal digits, 14 at most.
+fn hex(digits: &str) -> Option<u64> {
+    let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let valid = (1..=DIGITS as usize).contains(&digits.len()) && digits.bytes().all(is_hex);
+    valid.then(|| u64::from_str_radix(digits, 16).ok())?
 }
 
 #[cfg(test)]

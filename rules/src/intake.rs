@@ -1,8 +1,9 @@
 //! The rules of the intake: what of a batch is stored, and how.
 
 use distlog_proto::sampling::{Randomness, Threshold};
+use distlog_proto::trace_context::with_threshold;
 use distlog_proto::wire::{BatchEdit, DoesNotFit, SourceRef, encode};
-use distlog_proto::{BatchRef, Record, RecordRef, Source};
+use distlog_proto::{BatchRef, Kind, Record, RecordRef, Source};
 
 use super::change::{Change, Changed, change};
 use super::condition::Condition;
@@ -259,17 +260,20 @@ impl<'r> Pass<'r> {
                 return (at, Step::Drop);
             }
             let Some(of) = change_of else { continue };
-            if let Some(changed) = self.change(at, of, record, &mut clean[at]) {
+            let mark = sample.filter(|sample| is_to_be_marked(record, *sample));
+            if let Some(changed) = self.change(at, of, mark, record, &mut clean[at]) {
                 return (at, Step::Change(changed));
             }
         }
         (rules.rules.len(), Step::Done)
     }
 
+    /// `mark`: the threshold that the record's `tracestate` is to have.
     fn change<'a>(
         &mut self,
         at: usize,
         of: &Change,
+        mark: Option<Threshold>,
         record: &RecordRef<'a>,
         clean: &mut Clean<'a>,
     ) -> Option<Box<Record>> {
@@ -278,7 +282,8 @@ impl<'r> Pass<'r> {
         }
         // What most records are.
         let finds = |redaction: &Redaction| redaction.finds_unless_clean(record, clean);
-        if of.set.is_empty() && !of.redact.as_ref().is_some_and(finds) {
+        let is_changed = !of.set.is_empty() || of.redact.as_ref().is_some_and(finds);
+        if !is_changed && mark.is_none() {
             return None;
         }
         let mut failed = 0;
@@ -286,11 +291,22 @@ impl<'r> Pass<'r> {
         if failed > 0 {
             (self.note)(at, Counted::Failed, failed);
         }
-        let Changed { record, redacted } = changed?;
-        if redacted {
-            (self.note)(at, Counted::Redacted, 1);
+        let mut changed = match changed {
+            None => {
+                mark?;
+                record.to_record_of(Source::default())
+            }
+            Some(Changed { record, redacted }) => {
+                if redacted {
+                    (self.note)(at, Counted::Redacted, 1);
+                }
+                record
+            }
+        };
+        if let (Some(threshold), Some(task)) = (mark, &mut changed.task) {
+            task.trace_state = with_threshold(&task.trace_state, Some(threshold));
         }
-        Some(Box::new(record))
+        Some(Box::new(changed))
     }
 
     /// How long the source may become, in bytes.
@@ -331,6 +347,16 @@ enum Step {
     Done,
     Drop,
     Change(Box<Record>),
+}
+
+/// Whether a kept record is to say by which threshold: it begins a task, which becomes a span elsewhere, and nobody
+/// sampled its trace more strictly before.
+fn is_to_be_marked(record: &RecordRef<'_>, threshold: Threshold) -> bool {
+    let task = record.task.as_ref().filter(|_| record.kind == Kind::Begin);
+    task.is_some_and(|task| {
+        let before = Threshold::of_trace_state(task.trace_state);
+        threshold > before.unwrap_or(Threshold::ALWAYS) && threshold.keeps(randomness(record))
+    })
 }
 
 /// What a record is sampled by: its trace, if it has one.

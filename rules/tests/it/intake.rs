@@ -1,6 +1,7 @@
 //! What the intake stores of a batch.
 
 use distlog_proto::sampling::{Randomness, Threshold};
+use distlog_proto::trace_context::with_threshold;
 use distlog_proto::*;
 use distlog_rules::{Action, Change, Counted, Edited, IntakeRule, IntakeRules};
 use proptest::prelude::*;
@@ -176,7 +177,10 @@ fn of_a_trace_all_is_sampled_or_nothing_and_the_same_everywhere() {
         let other = IntakeRules::new(tenth.to_vec());
         for record in &all {
             let (edited, _) = apply(&other, &batch(std::slice::from_ref(record)));
-            assert_eq!(edited.is_none(), kept == 4);
+            let left = edited.as_ref().map_or(1, |edited| edited.count);
+            assert_eq!(left as usize, kept / 4);
+            // What is kept says so where a span begins, and else is as it was.
+            assert_eq!(edited.is_none(), kept == 4 && record.kind == Kind::End);
         }
         let kept_of_half = stored(&half, &all).0.len();
         assert!(kept_of_half >= kept);
@@ -195,6 +199,36 @@ fn of_a_trace_all_is_sampled_or_nothing_and_the_same_everywhere() {
         Threshold::from_ratio(0.1).unwrap().keeps(randomness)
     });
     assert_eq!(alone, expected.collect::<Vec<_>>());
+}
+
+/// So that backends which know it count each of these spans for ten.
+#[test]
+fn a_span_of_a_sampled_trace_has_the_threshold_in_its_tracestate() {
+    let tenth = [
+        rule(None, keep(Some(0.5), Change::default())),
+        rule(None, keep(Some(0.1), Change::default())),
+    ];
+    let id: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10".parse().unwrap();
+    for (before, after) in [
+        ("ot=rv:f0000000000000", "ot=th:e666;rv:f0000000000000"),
+        (
+            "a=b,ot=th:8;rv:f0000000000000",
+            "ot=th:e666;rv:f0000000000000,a=b",
+        ),
+        (
+            "ot=th:fd70a;rv:fe000000000000",
+            "ot=th:fd70a;rv:fe000000000000",
+        ),
+        (
+            "ot=th:e666;rv:f0000000000000",
+            "ot=th:e666;rv:f0000000000000",
+        ),
+    ] {
+        let mut begin = of_task(&id, 1, Kind::Begin);
+        begin.task.as_mut().unwrap().trace_state = before.into();
+        let found = stored(&tenth, &[begin]).0;
+        assert_eq!(found[0].task.as_ref().unwrap().trace_state, after);
+    }
 }
 
 #[test]
@@ -307,6 +341,14 @@ fn oracle(rules: &[IntakeRule], records: &[Record]) -> Vec<Record> {
                     };
                     if sample.is_some_and(|sample| !sample.keeps(randomness)) {
                         continue 'records;
+                    }
+                    if let (Some(task), Some(sample), Kind::Begin) =
+                        (&mut record.task, *sample, record.kind)
+                        && sample
+                            > Threshold::of_trace_state(&task.trace_state)
+                                .unwrap_or(Threshold::ALWAYS)
+                    {
+                        task.trace_state = with_threshold(&task.trace_state, Some(sample));
                     }
                     let values: Vec<_> = change
                         .set
