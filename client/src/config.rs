@@ -7,6 +7,7 @@ use distlog_proto::ProducerId;
 
 use crate::endpoints::Endpoints;
 use crate::internal_log::Reporter;
+use crate::levels_sink::LevelsSink;
 use crate::socket::Dealers;
 use crate::timeouts::FailoverTimeouts;
 
@@ -26,4 +27,6 @@ pub struct SessionConfig<D = Dealers> {
     pub is_lazy: bool,
     /// Gets what a user must know.
     pub reporter: Option<Arc<Reporter>>,
+    /// Applies the levels that the daemon says; `None`: the records are of a program that cannot, or not any more.
+    pub levels: Option<Arc<dyn LevelsSink>>,
 }

@@ -88,8 +88,11 @@ impl<L: Link> Connection<L> {
                     .receive(&message, records.offsets().limit, now)?;
                 self.apply(records)?;
                 self.is_good |= was_joined;
+                self.apply_levels(config, now);
             }
         }
+        let has_filter = config.levels.as_ref().is_some_and(|sink| sink.has_filter());
+        self.client.set_levels_filter(has_filter && !self.is_probe);
         if let Some(ping) = self
             .client
             .check(records.offsets().head, records.dropped(), now)?
@@ -117,6 +120,14 @@ impl<L: Link> Connection<L> {
             return Err(SessionError::NoBoundary(acked));
         }
         Ok(())
+    }
+
+    /// Hands over what the daemon said about levels.
+    fn apply_levels(&mut self, config: &SessionConfig<impl Dial<Link = L>>, now: Instant) {
+        let sink = config.levels.as_ref().filter(|_| !self.is_probe);
+        if let Some((sink, levels)) = sink.zip(self.client.take_levels()) {
+            sink.apply(&levels, now);
+        }
     }
 
     fn send_hello(

@@ -13,8 +13,9 @@
 //!    to the next one.
 //! 3. `link.rs` — [`Dial`] and [`Link`]: what a session needs of the network; `socket.rs` (the only file that knows
 //!    ZeroMQ's sockets) and `waker.rs` (ends a thread's sleep on its sockets).
-//! 4. `curve/`: keys, for encrypted connections. `config.rs`, `connection.rs` (one attempt at one endpoint), `error.rs`
-//!    (how it ends), `session.rs` — [`SessionClient`]: attempts in turn, fail-over, probes.
+//! 4. `curve/`: keys, for encrypted connections. `levels_sink.rs` — [`LevelsSink`]: levels that daemons say.
+//!    `config.rs`, `connection.rs` (one attempt at one endpoint), `error.rs` (how it ends), `session.rs` —
+//!    [`SessionClient`]: attempts in turn, fail-over, probes.
 //! 5. `dead_records.rs` and `spool_drain.rs` — [`SpoolDrain`]: sends what dead processes left in a spool directory.
 //! 6. `worker.rs` — [`Worker`]: a thread with a bounded join; `internal_log.rs` — messages to stderr.
 
@@ -25,6 +26,7 @@ mod dead_records;
 mod endpoints;
 mod error;
 pub mod internal_log;
+mod levels_sink;
 mod link;
 mod session;
 mod socket;
@@ -38,6 +40,7 @@ mod worker;
 pub use config::SessionConfig;
 pub use curve::{Curve, KeyError, KeyPair, PublicKey};
 pub use endpoints::{EndpointError, Endpoints};
+pub use levels_sink::LevelsSink;
 pub use link::{Broken, Dial, Link, SendStatus, SocketError};
 pub use session::SessionClient;
 pub use socket::{Contexts, Dealers, Socket, WaitFor, wait};

@@ -338,6 +338,7 @@ mod tests {
             timeouts: FailoverTimeouts::default(),
             is_lazy: true,
             reporter: None,
+            levels: None,
         })
         .unwrap();
         let (begun, time) = (Instant::now(), Duration::from_millis(50));

@@ -56,6 +56,7 @@ pub fn builder() -> Builder {
             spool: None,
             sigbus_handler: true,
             external_span: None,
+            levels: Arc::default(),
             timeouts: FailoverTimeouts::default(),
             destination: Destination::Push(String::new()),
             curve: None,
@@ -396,7 +397,9 @@ impl Builder {
         if self.settings.curve.is_none() {
             self.settings.curve = Curve::from_env()?;
         }
-        let settings = self.settings_with(environment::variable);
+        let mut settings = self.settings_with(environment::variable);
+        // Not that of another layer, which a clone of this builder connected.
+        settings.levels = Arc::default();
         let bound = settings.flush_on_drop;
         let external_span = settings.external_span;
         let sampler = Sampler::new(settings.sample, settings.incoming_sampled)?;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use distlog_proto::ProducerId;
+use distlog_proto::levels::{Directives, DirectivesError};
 
 use crate::exit;
 use crate::send::control::Flush;
 use crate::send::overflow::Dropped;
 use crate::send::producer::Producer;
+use crate::task::LevelsFilter;
 
 /// Sends what is left when it is dropped: what the program logged, and with [`Builder::spool`](crate::Builder::spool)
 /// what killed programs left in the directory. Keep it until the program ends.
@@ -24,6 +26,35 @@ pub struct Guard {
 impl Guard {
     pub(crate) fn new(producer: Arc<Producer>, bound: Duration) -> Guard {
         Guard { producer, bound }
+    }
+
+    /// A filter for the layer by levels that a daemon can change while the program runs: `distlogd level` raises or
+    /// lowers them for a service, a process or one task, for a time. Until it does, the layer gets what `directives`
+    /// say, as those of `RUST_LOG` without spans and fields: a level, or levels by targets.
+    ///
+    /// ```
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// let (layer, guard) = distlog_layer::builder().service("orders").connect("tcp://127.0.0.1:5011")?;
+    /// let levels = guard.levels("info,hyper=warn")?;
+    /// let subscriber = tracing_subscriber::registry().with(layer.with_filter(levels));
+    /// # drop(subscriber);
+    /// # let _ = guard.close(std::time::Duration::ZERO);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What is not recorded costs what `tracing` itself costs, which knows it of each callsite. While one task is
+    /// raised, the callsites between the levels are asked each time whether they are in it. A task that is raised says
+    /// so in the headers of its calls, and the called services record as much of it, unless they distrust their callers
+    /// ([`Trust`](crate::Trust)). Called again, it changes what the first filter lets through.
+    ///
+    /// # Errors
+    /// If the directives are none: where, and what to write.
+    pub fn levels(&self, directives: &str) -> Result<LevelsFilter, DirectivesError> {
+        let base: Directives = directives.parse()?;
+        let state = self.producer.levels();
+        state.set_base(base);
+        Ok(LevelsFilter::new(Arc::clone(state)))
     }
 
     /// Waits until everything logged before is durable in the daemon's store, for `timeout` at most.

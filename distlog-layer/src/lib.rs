@@ -32,7 +32,8 @@
 //! links; [`FutureExt::in_task`] for futures; [`val()`] for values with structure; `tower` (the feature) for HTTP and
 //! gRPC servers and clients; [`Overflow`] for what happens while no daemon is there; [`Builder::spool`] for what
 //! happens when the process is killed; [`Builder::redact`] for what must not leave it; [`Builder::sample`] for
-//! recording a part of all traces; [`Builder::external_spans`] where OpenTelemetry has a layer, too.
+//! recording a part of all traces; [`Guard::levels`] for levels that a daemon changes while the program runs;
+//! [`Builder::external_spans`] where OpenTelemetry has a layer, too.
 //!
 //! # What it costs and promises
 //!
@@ -111,14 +112,16 @@
 //!
 //! Begin with `builder.rs`, `settings.rs`, `environment.rs` and `connect_error.rs`: what is known before the first
 //! record. Then follow one record: `task/` (what `tracing` reports becomes records of a task), `record/` (a record
-//! becomes bytes), `ring/` (the way to the sender), `send/` (the sender, and a producer's threads). Each `mod.rs` says
-//! in which order to read. `guard.rs` and `exit.rs` end it; `tower/` is on top.
+//! becomes bytes), `ring/` (the way to the sender), `send/` (the sender, and a producer's threads). `levels/` is what
+//! of it is recorded. Each `mod.rs` says in which order to read. `guard.rs` and `exit.rs` end it; `tower/` is on
+//! top.
 
 mod builder;
 mod connect_error;
 mod environment;
 mod exit;
 mod guard;
+mod levels;
 mod record;
 mod ring;
 mod send;
@@ -134,6 +137,7 @@ pub use distlog_client::FailoverTimeouts;
 pub use distlog_client::{Curve, Endpoints, KeyError, KeyPair, PublicKey};
 #[cfg(feature = "python")]
 pub use distlog_proto::Encoding;
+pub use distlog_proto::levels::DirectivesError;
 #[cfg(feature = "redact-patterns")]
 pub use distlog_proto::redaction::PatternError;
 pub use distlog_proto::trace_context::Outgoing;
@@ -149,7 +153,8 @@ pub use send::control::Flush;
 pub use send::overflow::Dropped;
 pub use settings::Overflow;
 pub use task::{
-    DistlogLayer, FutureExt, InTask, Task, TaskOutcome, bind, current, get_foreign_task,
+    DistlogLayer, FutureExt, InTask, LevelsFilter, Task, TaskOutcome, bind, current,
+    get_foreign_task,
 };
 
 /// What the macros expand to.

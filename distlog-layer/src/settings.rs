@@ -10,6 +10,7 @@ use distlog_proto::{Channel, Encoding, Environment, ExternalSpanState};
 use tracing_core::Dispatch;
 use tracing_core::span::Id;
 
+use crate::levels::LevelState;
 use crate::record::redact::Redaction;
 use crate::record::sampling::IncomingSampled;
 
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) incoming_sampled: IncomingSampled,
     /// Finds another layer's span, whose ids the task has.
     pub(crate) external_span: Option<ExternalSpanFn>,
+    /// What is recorded, where a filter asks.
+    pub(crate) levels: Arc<LevelState>,
     pub(crate) timeouts: FailoverTimeouts,
     pub(crate) destination: Destination,
     /// Encrypts, with these keys.

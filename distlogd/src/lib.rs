@@ -34,7 +34,7 @@
 //! 6. `tracker/`: which tasks are open, and which are lost.
 //! 7. `tree/` and `lookup.rs`: from the records of a trace to its tree; `http/` shows it and the live tail.
 //! 8. `storage/`: where records lie that are shown, the store or a database (`view.rs`); `query/`: everything else that
-//!    is asked about them. `deletions.rs` has records forgotten.
+//!    is asked about them. `deletions.rs` has records forgotten. `levels/` is what running programs record.
 //!
 //! Around it: `access/` (who may do what), `config/` (what the YAML file says), `yaml/` (how it is read), `listen/`
 //! (addresses, and which web pages may ask), `daemon/` (opens and closes everything in order, by `shutdown.rs`),
@@ -59,6 +59,7 @@ pub mod fuzzing;
 mod host;
 mod http;
 mod intake;
+mod levels;
 mod listen;
 mod liveness;
 mod look;

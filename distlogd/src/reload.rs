@@ -75,6 +75,7 @@ impl Changes {
             .collect();
         let settings = [
             ("intake", old.intake != new.intake),
+            ("levels", old.levels != new.levels),
             ("store.keep", old.store.keep != new.store.keep),
             ("lost_after", old.lost_after != new.lost_after),
             ("grace", old.grace != new.grace),

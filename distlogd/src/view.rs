@@ -101,6 +101,7 @@ fn views(database: &Arc<dyn Database>, http: Option<String>) -> Views {
         engine: Engine::new(Arc::clone(&storage)),
         storage,
         deletions: None,
+        levels: None,
         status: Arc::new(move |_| Ok(status(&*of, http.clone(), started)?)),
         rejected: Arc::new(RejectedInput::new(metrics.clone())),
         counted: metrics,

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(task.to_string().parse(), Ok(task.clone()));
 
     let reserved = task.random_child();
-    let headers = Outgoing::new(&reserved, incoming.flags, &incoming.trace_state);
+    let headers = Outgoing::raised(&reserved, incoming.flags, &incoming.trace_state, incoming.level);
     let state = headers.tracestate.as_deref().map(str::as_bytes);
     let next = Incoming::parse([headers.traceparent.as_bytes()], state)
         .expect("headers as they were written");

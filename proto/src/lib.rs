@@ -14,6 +14,7 @@
 //! 7. [`sampling`] — which traces are kept, the same everywhere.
 //! 8. [`ExternalSpanState`] (`external_span.rs`) — what another tracing system in the same program says of a span.
 //! 9. [`redaction`] — what must not be logged: the mark, and patterns.
+//! 10. [`levels`] — what programs record, by target; a daemon can change it.
 //!
 //! ```
 //! use distlog_proto::TaskId;
@@ -26,6 +27,7 @@
 
 mod external_span;
 mod id;
+pub mod levels;
 mod record;
 pub mod redaction;
 pub mod sampling;
@@ -45,7 +47,7 @@ pub use record::{
     Task,
 };
 pub use severity::Severity;
-pub use task_id::TaskId;
+pub use task_id::{TaskId, is_below};
 pub use topic::{Encoding, ParseTopicError, Topic};
 pub use value::{Map, Value};
 pub use wire::{BatchRef, RecordRef, ValueRef};

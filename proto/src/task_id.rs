@@ -199,6 +199,20 @@ impl TaskId {
     }
 }
 
+/// Whether a path is another or stands below it. A reserved number stands for all who took it, since trees hide the
+/// salt.
+pub fn is_below(path: &str, above: &str) -> bool {
+    let mut steps = path.split('/');
+    let stands_for = |asked: &str, step: &str| {
+        step.strip_prefix(asked)
+            .is_some_and(|salt| salt.is_empty() || salt.starts_with('.'))
+    };
+    above.is_empty()
+        || above
+            .split('/')
+            .all(|asked| steps.next().is_some_and(|step| stands_for(asked, step)))
+}
+
 fn parse_step(text: &str) -> Option<Step> {
     if let Some(hex) = text.strip_prefix('~') {
         return hex.parse().ok().map(Step::Anchor);

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! so that a service which only knows OpenTelemetry sees a call from the task `T/1`, and one which knows distlog takes
-//! the place in the tree that was kept for it.
+//! the place in the tree that was kept for it. Where more is recorded of the calling task than its program records
+//! else, the member has the level: `distlog=1/3;l:debug`.
 //!
 //! ```
 //! use distlog_proto::{TaskId, trace_context::{Incoming, Outgoing, SAMPLED}};
@@ -25,6 +26,7 @@
 //! ```
 
 use crate::id::{SpanId, TraceId};
+use crate::levels::Level;
 use crate::sampling::Threshold;
 use crate::task_id::TaskId;
 
@@ -43,6 +45,8 @@ pub const FROM_TEXT: u8 = SAMPLED;
 
 /// Our key in `tracestate`.
 pub const KEY: &str = "distlog";
+/// Parameter of our member: the level that the called service records of the task.
+const LEVEL: &str = "l:";
 /// OpenTelemetry's key there.
 const OTEL_KEY: &str = "ot";
 /// A list has at most so many members (§3.3.1.1).
@@ -61,6 +65,8 @@ pub struct Incoming {
     pub flags: u8,
     /// Members of `tracestate` of other systems, in order, joined by commas.
     pub trace_state: String,
+    /// Of the caller's task all is recorded up to this level, whatever its program records else.
+    pub level: Option<Level>,
     /// The place in the tree that the caller has kept for us.
     reserved: Option<TaskId>,
 }
@@ -83,6 +89,7 @@ impl Incoming {
             .iter()
             .position(|(key, _)| *key == KEY)
             .map(|at| members.remove(at).1);
+        let level = ours.and_then(level);
         let reserved = ours
             .and_then(|value| {
                 TaskId::from_parts(trace_id, value.split(';').next().unwrap_or_default()).ok()
@@ -93,6 +100,7 @@ impl Incoming {
             parent_id,
             flags,
             trace_state: join(members.into_iter()),
+            level,
             reserved,
         })
     }
@@ -133,9 +141,36 @@ pub struct Outgoing {
 impl Outgoing {
     /// For a child that was reserved for the called service. `flags` and `trace_state` are those of the calling task.
     pub fn new(reserved: &TaskId, flags: u8, trace_state: &str) -> Outgoing {
+        Outgoing::raised(reserved, flags, trace_state, None)
+    }
+
+    /// The same, where the called service is to record all of the task up to this level.
+    ///
+    /// ```
+    /// use distlog_proto::{TaskId, levels::Level, trace_context::{Incoming, Outgoing, SAMPLED}};
+    ///
+    /// let reserved: TaskId = "e252a11f-d33d-483d-ba08-bc8f642b2f10/1/3".parse()?;
+    /// let headers = Outgoing::raised(&reserved, SAMPLED, "", Some(Level::Debug));
+    /// assert_eq!(headers.tracestate.as_deref(), Some("distlog=1/3;l:debug"));
+    /// # Ok::<(), distlog_proto::ParseIdError>(())
+    /// ```
+    pub fn raised(
+        reserved: &TaskId,
+        flags: u8,
+        trace_state: &str,
+        level: Option<Level>,
+    ) -> Outgoing {
         let parent = reserved.parent_span_id().unwrap_or(reserved.span_id());
-        let path = reserved.path();
-        let own = (!path.is_empty() && path.len() <= MAX_VALUE).then_some(path);
+        // A path that is too long is left out, and the level alone goes.
+        let path = Some(reserved.path()).filter(|path| path.len() <= MAX_VALUE);
+        let mut own = path.unwrap_or_default().to_owned();
+        if let Some(level) = level.filter(|level| *level != Level::Off) {
+            let parameter = format!(";{LEVEL}{level}");
+            if own.len() + parameter.len() <= MAX_VALUE {
+                own.push_str(&parameter);
+            }
+        }
+        let own = Some(own.as_str()).filter(|own| !own.is_empty());
         Outgoing::write(reserved.trace_id(), parent, own, flags, trace_state)
     }
 
@@ -196,6 +231,13 @@ pub fn with_threshold(trace_state: &str, threshold: Option<Threshold>) -> String
     let own = is_value(&own).then_some((OTEL_KEY, own.as_str()));
     let rest = members.iter().filter(|(key, _)| *key != OTEL_KEY);
     join(own.into_iter().chain(rest.copied()).take(MAX_MEMBERS))
+}
+
+/// The level that a value of ours has as a parameter.
+fn level(value: &str) -> Option<Level> {
+    let mut parameters = value.split(';').skip(1);
+    let level = parameters.find_map(|parameter| parameter.strip_prefix(LEVEL))?;
+    level.parse().ok().filter(|level| *level != Level::Off)
 }
 
 /// §3.2.

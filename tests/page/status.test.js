@@ -117,6 +117,35 @@ test("it says that the daemon is gone, and goes on when it is back", async () =>
   await close();
 });
 
+test("levels of programs are set for a time, shown and taken back", async () => {
+  const { page, faults, close } = await status();
+  await page.getByText("No levels are set").waitFor();
+  await page.getByLabel("Service").fill("orders");
+  await page.getByLabel("records").fill("info,orders=debgu");
+  await page.getByRole("button", { name: "Set levels" }).click();
+  await page.getByText("column 13: `debgu` is no level").waitFor();
+  await page.getByLabel("records").fill("info,orders=debug");
+  await page.getByRole("button", { name: "Set levels" }).click();
+  await page.getByText("Set for 10m.").waitFor();
+  await cell(page, "Levels", "orders", "levels").filter({ hasText: "info,orders=debug" }).waitFor();
+  assert.equal(await cell(page, "Levels", "orders", "applied by").textContent(), "0 of 0");
+  assert.match(await cell(page, "Levels", "orders", "end in").textContent(), /^(9|10)/);
+  assert.deepEqual(await axe(page), []);
+  await shot(page, "status-levels");
+  // Another page of this machine may not.
+  const headers = { origin: "http://localhost:1", "sec-fetch-site": "same-site" };
+  const answer = await fetch(`${daemon.http}/api/v1/levels`, { method: "DELETE", headers });
+  assert.equal(answer.status, 403);
+  await page.getByRole("button", { name: "Take back" }).click();
+  await page.getByText("No levels are set").waitFor();
+  // The browser says of the refused request what it was.
+  assert.deepEqual(
+    faults.filter((fault) => !fault.includes("400")),
+    [],
+  );
+  await close();
+});
+
 for (const width of [1440, 380]) {
   for (const dark of [false, true]) {
     test(`it can be used by all: ${width} px, ${dark ? "dark" : "light"}`, async () => {

@@ -265,6 +265,11 @@ test("running tasks grow, and end under the eyes of who reads", async () => {
   assert.deepEqual(await texts(page), ["POST /order", "order received", "charge the card"]);
   await selected.filter({ hasText: "order received" }).waitFor();
   await shot(page, "task-running");
+  const raise = page.locator(".head-tools").getByRole("button", { name: /debug/ });
+  await raise.click();
+  await raise.filter({ hasText: "Logs at debug for 10 min, in 0 processes" }).waitFor();
+  const levels = await (await fetch(`${daemon.http}/api/v1/levels`)).json();
+  assert.equal(levels.overrides[0].task, printed(trace));
 
   push.end({ ...payment, outcome: "failed", at: Date.now(), ms: 1200 });
   await row("charge the card").getByRole("img", { name: "failed" }).waitFor();

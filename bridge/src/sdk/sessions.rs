@@ -62,6 +62,8 @@ impl Sessions {
             timeouts: self.timeouts,
             is_lazy,
             reporter: self.reporter.clone(),
+            // What is recorded is for the SDK to say.
+            levels: None,
         })
     }
 

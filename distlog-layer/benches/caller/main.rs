@@ -45,6 +45,7 @@ fn main() {
     ours::push(&plan, &mut table);
     ours::session_redacting(&plan, &mut table);
     ours::session_unsampled(&plan, &mut table);
+    ours::session_with_levels(&plan, &mut table);
     lines::fmt_json(&plan, &mut table);
     otel::logs(&plan, &mut table);
     otel::spans(&plan, &mut table);

@@ -63,6 +63,18 @@ pub(crate) fn session_unsampled(plan: &Plan, table: &mut Table) {
     });
 }
 
+/// What a filter costs that a daemon could change and does not.
+pub(crate) fn session_with_levels(plan: &Plan, table: &mut Table) {
+    let receiver = receivers::session();
+    let builder = builder().overflow(Overflow::Block(Duration::from_secs(1)));
+    let (layer, guard) = builder.connect(receiver).expect("the layer connects");
+    let levels = guard.levels("info").expect("a level");
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(levels));
+    let name = "distlog, levels filter, nothing raised";
+    rows(name, Part::All, &Dispatch::new(subscriber), plan, table);
+    assert_eq!(guard.dropped().total(), 0, "dropping would be cheating");
+}
+
 fn row(
     name: &str,
     plan: &Plan,

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use distlog_proto::levels::Level;
 use distlog_proto::trace_context::{FROM_TEXT, Incoming, NEW_TRACE, SAMPLED};
 use distlog_proto::{Link, SpanId, SpanKind, TaskId};
 
+use crate::levels::Raise;
 use crate::record::random::Random;
 use crate::record::sampling::{Decision, Sampler, Unsampled};
 
@@ -53,6 +55,8 @@ pub(crate) struct SpanContext {
     pub(crate) trace_state: Option<Arc<str>>,
     /// Of a trace that is not sampled.
     pub(crate) unsampled: Option<Arc<Unsampled>>,
+    /// More is recorded of it, since its caller says so.
+    pub(crate) raise: Option<Raise>,
     pub(crate) kind: SpanKind,
     pub(crate) link: Option<Box<Link>>,
 }
@@ -70,6 +74,7 @@ impl SpanContext {
             flags,
             trace_state,
             unsampled,
+            raise: None,
             kind: SpanKind::Unset,
             link: None,
         }
@@ -154,6 +159,14 @@ impl RemoteParent {
         SpanContext {
             kind: self.kind,
             ..place
+        }
+    }
+
+    /// The level that its caller is trusted to raise it to.
+    pub(crate) fn level(&self) -> Option<Level> {
+        match &self.origin {
+            Origin::Caller(incoming, Trust::Continue) => incoming.level,
+            _ => None,
         }
     }
 

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use distlog_client::internal_log::{Reporter, log};
 use distlog_client::{
-    Contexts, Dealers, DrainConfig, EndpointError, SessionClient, SessionConfig, SpoolDrain,
-    Transport, Worker,
+    Contexts, Dealers, DrainConfig, EndpointError, LevelsSink, SessionClient, SessionConfig,
+    SpoolDrain, Transport, Worker,
 };
 use distlog_proto::wire::encode;
 use distlog_proto::{Map, ProducerId, Source};
 use distlog_spool::SpoolDir;
 
 use crate::connect_error::ConnectError;
+use crate::levels::LevelState;
 use crate::record::callsite::Callsites;
 use crate::record::clock::Clock;
 use crate::record::redact::{Policy, ProducerPolicy, Redaction};
@@ -68,7 +69,8 @@ impl Producer {
         let contexts = Contexts::new(endpoints.len());
         let id = ProducerId::random();
         let source = source(&settings, id);
-        let transport = open(&settings, &contexts, id, &Arc::default())?;
+        let levels: Arc<dyn LevelsSink> = Arc::clone(&settings.levels) as _;
+        let transport = open(&settings, &contexts, id, &Arc::default(), Some(levels))?;
         let control = Control::new().map_err(ConnectError::Thread)?;
         let dir = settings.spool.as_ref().map(SpoolDir::open).transpose()?;
         let (ring, reader) = ring(&settings, dir.as_ref(), id, &source)?;
@@ -79,6 +81,7 @@ impl Producer {
             room: Room::default(),
             clock: Clock::new(),
             control,
+            levels: Arc::clone(&settings.levels),
         });
         let sender = Sender::new(Arc::clone(&shared), reader, transport, source);
         let sender = Worker::start("distlog-sender", move |left| sender.run(left))
@@ -150,6 +153,11 @@ impl Producer {
 
     pub(crate) fn id(&self) -> ProducerId {
         self.id
+    }
+
+    /// What is recorded, where a filter asks.
+    pub(crate) fn levels(&self) -> &Arc<LevelState> {
+        &self.settings.levels
     }
 
     /// How far the program is with it.
@@ -297,12 +305,13 @@ impl Drop for Producer {
     }
 }
 
-/// A transport for the records of a producer. `reporter`: it knows what was logged before.
+/// A transport for the records of a producer. `reporter`: it knows what was logged before. `levels`: of this process.
 fn open(
     settings: &Settings,
     contexts: &Contexts,
     producer: ProducerId,
     reporter: &Arc<Reporter>,
+    levels: Option<Arc<dyn LevelsSink>>,
 ) -> Result<Box<dyn Transport>, EndpointError> {
     Ok(match &settings.destination {
         Destination::Push(endpoint) => {
@@ -319,6 +328,7 @@ fn open(
             timeouts: settings.timeouts,
             is_lazy: false,
             reporter: Some(Arc::clone(reporter)),
+            levels,
         })?),
     })
 }
@@ -335,7 +345,7 @@ fn drain(
         dir,
         timeouts: settings.timeouts,
         is_connected: Box::new(move || shared.control.is_reached()),
-        open: Box::new(move |producer| open(&settings, &contexts, producer, &reporter).ok()),
+        open: Box::new(move |producer| open(&settings, &contexts, producer, &reporter, None).ok()),
     })
 }
 

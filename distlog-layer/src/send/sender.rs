@@ -16,7 +16,7 @@ use crate::send::shared::Shared;
 
 /// How long the sender sleeps at most while a batch is blocked: its transport is to be called so often.
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
-/// Interval of records about losses, and of checks of the system's clock and the spool.
+/// Interval of records about losses, and of checks of the system's clock, the spool, and levels that may be over.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the thread owns.
@@ -81,6 +81,7 @@ impl Sender {
         if due {
             self.shared.clock.adjust();
             self.look_at_spool();
+            self.shared.levels.end_what_is_over(Instant::now());
             self.last_look = Instant::now();
         }
         let shared = &self.shared;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::levels::LevelState;
 use crate::record::callsite::Callsites;
 use crate::record::clock::Clock;
 use crate::ring::Ring;
@@ -14,4 +15,5 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     pub(crate) clock: Clock,
     pub(crate) control: Control,
+    pub(crate) levels: Arc<LevelState>,
 }

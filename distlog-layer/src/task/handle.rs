@@ -77,15 +77,22 @@ impl Task {
     /// If this task is disabled, of the nearest above it that is not; if there is none, of the current task or in a new
     /// trace.
     pub fn get_foreign_task(&self) -> TaskId {
-        self.nearest(SpanData::next_child)
+        self.nearest(|_, task| task.next_child())
             .unwrap_or_else(reserve_in_new_trace)
     }
 
     /// The values of the headers `traceparent` and `tracestate` that make the called service's task a child of this
     /// one. Each call reserves another child: call it once for each request.
     pub fn foreign_trace_context(&self) -> Outgoing {
-        self.nearest(|task| Outgoing::new(&task.next_child(), task.flags(), task.trace_state()))
-            .unwrap_or_else(out_of_new_trace)
+        self.nearest(|layer, task| {
+            Outgoing::raised(
+                &task.next_child(),
+                task.flags(),
+                task.trace_state(),
+                layer.raised_level(task),
+            )
+        })
+        .unwrap_or_else(out_of_new_trace)
     }
 
     /// [`Task::foreign_trace_context`] as headers to add to a request.
@@ -233,7 +240,7 @@ impl Task {
     }
 
     /// Runs `work` with this task or the nearest above it that is enabled.
-    fn nearest<R>(&self, work: impl Fn(&SpanData) -> R) -> Option<R> {
+    fn nearest<R>(&self, work: impl Fn(&DistlogLayer, &SpanData) -> R) -> Option<R> {
         let current;
         let task = if self.span.is_disabled() {
             current = crate::task::current();
@@ -246,7 +253,7 @@ impl Task {
             registry
                 .span(id)?
                 .scope()
-                .find_map(|span| layer.task_of(&span).map(|task| work(&task)))
+                .find_map(|span| layer.task_of(&span).map(|task| work(layer, &task)))
         })?
     }
 

@@ -8,18 +8,20 @@ mod lookup;
 
 use std::sync::{Arc, OnceLock};
 
+use distlog_proto::levels::Level;
 use distlog_proto::wire::field::record;
 use distlog_proto::wire::{encode, put};
 use distlog_proto::{Kind, Outcome, SpanKind};
 use fastant::Instant;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Dispatch, Event, Level, Subscriber};
+use tracing_core::{Dispatch, Event, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use crate::levels::Raise;
 use crate::record::callsite::Site;
 use crate::record::distinct;
 use crate::record::level;
@@ -78,6 +80,12 @@ impl DistlogLayer {
     #[inline]
     pub(crate) fn producer(&self) -> Option<&Producer> {
         self.producer.current()
+    }
+
+    /// Up to which level all of a task is recorded, if more is than elsewhere: as its caller or the daemon says.
+    pub(crate) fn raised_level(&self, task: &SpanData) -> Option<Level> {
+        let raised = task.raise().map(Raise::level);
+        raised.max(self.producer.levels().level_of(task.id()))
     }
 
     /// The task of a span. A pending one begins.
@@ -165,7 +173,8 @@ impl DistlogLayer {
         if may_force && visit::forces(|visitor| event.record(visitor)) {
             unsampled.force();
         }
-        let withholds = unsampled.withholds() && *event.metadata().level() != Level::ERROR;
+        let withholds =
+            unsampled.withholds() && *event.metadata().level() != tracing_core::Level::ERROR;
         match withholds {
             true => producer.unsampled().add(1),
             false => late::ensure_begun(producer, task),
@@ -203,6 +212,7 @@ where
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.dispatch.set(dispatch.downgrade());
+        self.producer.levels().set_dispatch(dispatch.downgrade());
         self.producer.life().set_used();
     }
 
@@ -230,7 +240,11 @@ where
             }
             let message = head..local.record.len();
             let (mut place, parent) = match &special.import {
-                Some(import) => (import.open(&mut local.random, &self.sampler), None),
+                Some(import) => {
+                    let place = import.open(&mut local.random, &self.sampler);
+                    let raise = import.level().map(|level| producer.levels().raise(level));
+                    (SpanContext { raise, ..place }, None)
+                }
                 None => self
                     .place(&mut local.met, attributes, &ctx, producer)
                     .unwrap_or_else(|| (SpanContext::top(&mut local.random, &self.sampler), None)),
@@ -367,7 +381,7 @@ where
             let error = visit::event(event, &mut local.record, policy, site.is_log);
             // `parent: None`: it belongs to no task, and fails none. A disabled parent arrives the same way.
             let is_free = event.is_root();
-            let fails = *metadata.level() == Level::ERROR && !is_free;
+            let fails = *metadata.level() == tracing_core::Level::ERROR && !is_free;
             let error = error.filter(|_| fails).map(|at| local.record[at].to_vec());
             if site.repeats {
                 distinct::keep_last(&mut local.record, head, metadata.fields());

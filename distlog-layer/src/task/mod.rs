@@ -6,7 +6,8 @@
 //! 3. `local.rs` — buffers and caches of a thread; `span_cache.rs` — the spans that it used last.
 //! 4. `late.rs` — tasks of traces that are not sampled, whose begins are written late.
 //! 5. `otel_interop.rs` — ids of another tracing system's spans.
-//! 6. On top, the API: `handle.rs` — [`Task`]; `macros.rs`; `future.rs`; `outcome.rs`.
+//! 6. `levels_filter.rs` — which spans and events the layer gets, where a daemon may change that.
+//! 7. On top, the API: `handle.rs` — [`Task`]; `macros.rs`; `future.rs`; `outcome.rs`.
 
 mod bind;
 mod end;
@@ -14,6 +15,7 @@ mod future;
 mod handle;
 mod late;
 mod layer;
+mod levels_filter;
 mod local;
 mod macros;
 mod otel_interop;
@@ -25,4 +27,5 @@ mod span_cache;
 pub use future::{FutureExt, InTask};
 pub use handle::{Task, bind, current, get_foreign_task};
 pub use layer::DistlogLayer;
+pub use levels_filter::LevelsFilter;
 pub use outcome::TaskOutcome;

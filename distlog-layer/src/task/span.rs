@@ -16,6 +16,7 @@ use fastant::{Atomic, Instant};
 use smallvec::SmallVec;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use crate::levels::{OpenRaise, Raise};
 use crate::record::distinct;
 use crate::record::encode::error_text;
 use crate::record::redact::Policy;
@@ -65,6 +66,8 @@ pub(crate) struct SpanData {
     trace_state: Option<Arc<str>>,
     /// Its trace is not sampled.
     unsampled: Option<Arc<Unsampled>>,
+    /// More is recorded of it, since a caller says so.
+    raise: Option<OpenRaise>,
     /// The task above in this process, if the trace is not sampled.
     parent: Option<Arc<SpanData>>,
     /// When its work was done, if it ended without being written.
@@ -110,6 +113,7 @@ impl SpanData {
             flags,
             trace_state,
             unsampled,
+            raise,
             ..
         } = beginning.place;
         scratch.clear();
@@ -161,6 +165,7 @@ impl SpanData {
             last_exit: Atomic::new(Instant::ZERO),
             trace_state,
             unsampled,
+            raise: raise.map(Raise::open),
             parent: beginning.parent,
             done: Atomic::new(Instant::ZERO),
             more: Mutex::default(),
@@ -259,7 +264,16 @@ impl SpanData {
             trace_state: self.trace_state.clone(),
             unsampled,
         };
-        SpanContext::new(id, Some(self.id.span_id()), decision)
+        SpanContext {
+            raise: self.raise().cloned(),
+            ..SpanContext::new(id, Some(self.id.span_id()), decision)
+        }
+    }
+
+    /// More is recorded of it, since a caller says so.
+    #[inline]
+    pub(crate) fn raise(&self) -> Option<&Raise> {
+        self.raise.as_ref().map(OpenRaise::raise)
     }
 
     /// Sets fields of its context, as far as the context stays below `limit` bytes. A name that was set before has the
@@ -279,7 +293,10 @@ impl SpanData {
 
     /// Its span is gone. From here on nobody finds the task by the span's id.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        let was_closed = self.closed.swap(true, Ordering::AcqRel);
+        if let Some(raise) = self.raise.as_ref().filter(|_| !was_closed) {
+            raise.close();
+        }
     }
 
     /// Whether its span is gone.

@@ -47,7 +47,20 @@ export function taskPath(id) {
  * @returns {Promise<any>}
  */
 export async function get(path, parameters, signal) {
-  const response = await ask(address(path, parameters), "application/json", signal);
+  const response = await ask(address(path, parameters), "application/json", { signal });
+  return response.json();
+}
+
+/**
+ * Has the daemon change something; its answer in JSON.
+ *
+ * @param {"PUT" | "DELETE"} method
+ * @param {string} path
+ * @param {Parameters} parameters
+ * @returns {Promise<any>}
+ */
+export async function change(method, path, parameters) {
+  const response = await ask(address(path, parameters), "application/json", { method });
   return response.json();
 }
 
@@ -59,7 +72,7 @@ export async function get(path, parameters, signal) {
  * @param {AbortSignal} [signal]
  */
 export async function getText(path, parameters, signal) {
-  const response = await ask(address(path, parameters), "*/*", signal);
+  const response = await ask(address(path, parameters), "*/*", { signal });
   return response.text();
 }
 
@@ -72,7 +85,7 @@ export async function getText(path, parameters, signal) {
  * @param {AbortSignal} [signal]
  */
 export async function getLines(path, parameters, take, signal) {
-  const response = await ask(address(path, parameters), "application/x-ndjson", signal);
+  const response = await ask(address(path, parameters), "application/x-ndjson", { signal });
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -90,14 +103,14 @@ export async function getLines(path, parameters, take, signal) {
 /**
  * @param {string} url
  * @param {string} accept
- * @param {AbortSignal} [signal]
+ * @param {RequestInit} how
  */
-async function ask(url, accept, signal) {
+async function ask(url, accept, how) {
   let response;
   try {
-    response = await fetch(url, { headers: { accept }, signal });
+    response = await fetch(url, { headers: { accept }, ...how });
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (how.signal?.aborted) throw error;
     connection.lost();
     throw new ApiError("The daemon does not answer.", 0);
   }

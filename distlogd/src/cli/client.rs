@@ -112,6 +112,16 @@ pub(super) fn post<T: serde::de::DeserializeOwned>(
     serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))
 }
 
+/// Has the daemon set something; its answer in JSON.
+pub(super) fn put<T: serde::de::DeserializeOwned>(
+    daemon: &DaemonArgs,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<T, Error> {
+    let body = ask(Method::PUT, daemon, path, (query, "*/*"))?;
+    serde_json::from_reader(body).map_err(|error| Error::Answer(error.to_string()))
+}
+
 /// Asks for one item a line.
 pub(super) fn get_lines(
     daemon: &DaemonArgs,
@@ -126,7 +136,7 @@ pub(super) fn get_lines(
 }
 
 /// Parameters of the API that the command line calls otherwise.
-const FLAGS: [(&str, &str); 15] = [
+const FLAGS: [(&str, &str); 18] = [
     ("from", "--since"),
     ("to", "--until"),
     ("q", "TEXT"),
@@ -142,6 +152,9 @@ const FLAGS: [(&str, &str); 15] = [
     ("timeout", "--timeout"),
     ("trace", "--trace"),
     ("task", "--task"),
+    ("process", "--process"),
+    ("levels", "LEVELS"),
+    ("for", "--for"),
 ];
 
 /// Names a parameter that the daemon refused as the command line does.
@@ -236,6 +249,7 @@ fn ask_daemon(
     let address = format!("{url}{path}");
     let response = match method {
         Method::POST => with(agent.post(address), token, query, accept).send_empty(),
+        Method::PUT => with(agent.put(address), token, query, accept).send_empty(),
         Method::DELETE => with(agent.delete(address), token, query, accept).call(),
         _ => with(agent.get(address), token, query, accept).call(),
     };

@@ -3,10 +3,10 @@
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
 //! prints its schema; `permissions/` says what others can read; `notify.rs` tells systemd. The other commands ask a
 //! running daemon, by `client.rs`, which has `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by
-//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records, `reload.rs` has
-//! the configuration read again. `keys.rs` makes keys, `token.rs` tokens. `view.rs` serves a database that daemons
-//! fill; what names one is in `from.rs`, and `client.rs` asks it by `direct.rs`. `table.rs` aligns columns. `output.rs`
-//! is how all of them speak.
+//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records, `level.rs`
+//! sets what programs record, `reload.rs` has the configuration read again. `keys.rs` makes keys, `token.rs` tokens.
+//! `view.rs` serves a database that daemons fill; what names one is in `from.rs`, and `client.rs` asks it by
+//! `direct.rs`. `table.rs` aligns columns. `output.rs` is how all of them speak.
 
 mod agent;
 mod answer;
@@ -19,6 +19,7 @@ mod drain;
 mod find;
 mod from;
 mod keys;
+mod level;
 mod listing;
 mod notify;
 mod output;
@@ -158,6 +159,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Show how a running daemon does: receivers, processors, producers, store.
     Status(status::StatusArgs),
+    /// Set what running programs record: of a service, a process or one task, for a time; or show it.
+    Level(level::LevelArgs),
     /// Have a running daemon read its configuration again.
     Reload(reload::ReloadArgs),
     /// Show a database that daemons fill: the page and the API, read-only.
@@ -305,6 +308,7 @@ pub fn main_from(
         Some(Command::Schema) => check::schema(),
         Some(Command::Delete(args)) => delete::delete(&args),
         Some(Command::Diff(args)) => diff::diff(&args),
+        Some(Command::Level(args)) => level::level(&args),
         Some(Command::Reload(args)) => reload::reload(&args),
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::View(args)) => view::view(&args, add),

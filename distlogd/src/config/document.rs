@@ -37,6 +37,9 @@ pub(super) struct Document {
     /// What happens to records before they are stored, in order.
     #[serde(deserialize_with = "list_of_intake_rules")]
     pub(super) intake: Vec<IntakeRule>,
+    /// What running programs record on top of what they were started with, by service: `orders: 'orders=debug'`.
+    #[schemars(schema_with = "levels")]
+    levels: IgnoredAny,
     /// Destinations, by the names that rules use.
     #[serde(deserialize_with = "named_processors")]
     pub(super) processors: Processors,
@@ -124,6 +127,7 @@ impl Default for Document {
             store: config.store,
             sources: BTreeMap::new(),
             intake: Vec::new(),
+            levels: IgnoredAny,
             processors: BTreeMap::new(),
             rules: Vec::new(),
             lost_after: config.lost_after,
@@ -176,6 +180,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Expecting<T> {
 
 fn ratio(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
+}
+
+fn levels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": { "type": "string" } })
 }
 
 fn one_or_many(_: &mut SchemaGenerator) -> Schema {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use distlog_proto::levels::DirectivesError;
 use distlog_rules::{CompileFault, Condition, Rule, TreeCondition, nearest};
 
 use super::document::Document;
@@ -81,6 +82,9 @@ impl Load<'_> {
         if let Some(rules) = document.get("intake") {
             self.intake(rules);
         }
+        if let Some(levels) = document.get("levels") {
+            self.levels(levels);
+        }
         let mut sections = read.sources;
         for (key, node) in document.get("sources").map_or(&[][..], Node::entries) {
             self.source(key, node, sections.remove(&key.text));
@@ -116,6 +120,38 @@ impl Load<'_> {
 
     pub(super) fn fault(&mut self, node: &Node, message: impl Into<String>) {
         self.faults.push(node.place.fault(message));
+    }
+
+    /// `{ SERVICE: DIRECTIVES }`
+    fn levels(&mut self, section: &Node) {
+        let expected = "levels by service, like { orders: 'info,orders::cart=debug' }";
+        if !matches!(section.tree, Tree::Null | Tree::Map(_)) {
+            return self.fault(section, format!("found {section}, expected {expected}"));
+        }
+        for (key, node) in section.entries() {
+            let text = match &node.tree {
+                Tree::Text(_) if self.faulty.contains(&node.id()) => continue,
+                Tree::Text(text) => text.clone(),
+                // YAML takes this level for a word of its own.
+                Tree::Bool(false) => "off".to_owned(),
+                _ => {
+                    self.fault(node, format!("found {node}, expected {expected}"));
+                    continue;
+                }
+            };
+            match text.parse() {
+                Ok(directives) => self.config.levels.push((key.text.clone(), directives)),
+                Err(DirectivesError { column, message }) => {
+                    let line = 1;
+                    let fault = CompileFault {
+                        line,
+                        column,
+                        message,
+                    };
+                    self.fault_within(node, &text, fault);
+                }
+            }
+        }
     }
 
     /// A list of directories, or one; each its path, or `{ path: …, owners: […] }`.

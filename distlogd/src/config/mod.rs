@@ -23,6 +23,7 @@
 //!   - { when: 'target == "hyper" && severity < WARN', drop: true }
 //!   - { when: 'service == "load-test"', sample: 0.01 }  # by trace
 //!   - { when: 'fields.route == "/pay"', set: { fields.team: '"payments"' } }
+//! levels: { orders: 'orders=debug' }  # what running programs record beside what they were started with, by service
 //! processors:                       # NAME: { KIND: {…}, filter: CONDITION, set: {…}, redact: {…}, from: start | end }
 //!   everything: { file: { path: logs/all.jsonl, rotate: { size: 100MiB, keep: 5 } } }
 //!   errors: { file: { path: logs/errors.log, format: text }, filter: 'severity >= ERROR' }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use distlog_proto::levels::Directives;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub(crate) sources: Vec<NamedSource>,
     /// What happens to records before they are stored, in order.
     pub(crate) intake: Vec<IntakeRule>,
+    /// What programs record beside what they were started with, by service.
+    pub(crate) levels: Vec<(String, Directives)>,
     /// Where records go, in the order of the file.
     pub(crate) processors: Vec<Entry>,
     /// Which records go where.
@@ -51,6 +54,7 @@ impl Default for Config {
             store: Store::default(),
             sources: Vec::new(),
             intake: Vec::new(),
+            levels: Vec::new(),
             processors: Vec::new(),
             rules: Vec::new(),
             lost_after: Duration::from_secs(60),

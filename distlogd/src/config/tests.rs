@@ -990,3 +990,22 @@ rules: [{ to: [a, b, c, d] }]
     told("10:13", "a number of trees like 1000000, at least 1");
     told("11:28", "which trees pass, like");
 }
+
+#[test]
+fn levels_of_services_are_read_and_their_faults_have_a_place() {
+    let yaml = "levels: { orders: 'info,orders::cart=debug', hyper: off }";
+    let config = load(yaml, "x").unwrap();
+    let levels = config.levels.iter();
+    let levels: Vec<String> = levels.map(|(name, set)| format!("{name} {set}")).collect();
+    assert_eq!(levels, ["orders info,orders::cart=debug", "hyper off"]);
+    let faults = faults(
+        "levels:\n  orders: 'info,orders=debgu'\n  billing: loud\n  shop: [debug]\n  hyper: \"info,\"\n",
+    );
+    let places: Vec<&str> = faults.iter().map(|(place, _)| place.as_str()).collect();
+    assert_eq!(places, ["2:24", "3:12", "4:9", "5:18"], "{faults:#?}");
+    assert!(
+        faults[0].1.starts_with("`debgu` is no level"),
+        "{faults:#?}"
+    );
+    assert_eq!(fault("levels: debug").0, "1:9");
+}

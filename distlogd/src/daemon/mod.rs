@@ -38,6 +38,7 @@ use crate::deletions::Deletions;
 use crate::host::hostname;
 use crate::http::{self, Views};
 use crate::intake::{self, CurrentRules, Writer};
+use crate::levels::LevelTable;
 use crate::liveness::Liveness;
 use crate::processor::{Error, Processor, Token};
 use crate::query::Engine;
@@ -193,6 +194,7 @@ impl Daemon {
         let (intake, writer) = intake::start(store, sync(config), &supervisor)?;
         let metrics = Metrics::new(&mut registry);
         let rules = CurrentRules::new(&config.intake, &metrics);
+        let levels = Arc::new(LevelTable::open(&config.store.path, &config.levels));
         let context = ReceiverContext {
             // What the daemon itself writes goes past the rules.
             intake: intake.with_rules(rules.clone()),
@@ -200,6 +202,7 @@ impl Daemon {
             metrics: metrics.clone(),
             rejected: Arc::new(RejectedInput::new(metrics.clone())),
             drops: ProducerDrops::new(metrics.clone()),
+            levels: Arc::clone(&levels),
             supervisor: supervisor.clone(),
             shutdown: shutdown.clone(),
             runtime: runtime.clone(),
@@ -233,6 +236,7 @@ impl Daemon {
             retention: retention.clone(),
             lost_after,
             rules: rules.clone(),
+            levels: Arc::clone(&levels),
             metrics: metrics.clone(),
         });
         let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(reader.clone()));
@@ -271,6 +275,7 @@ impl Daemon {
                 storage,
                 engine,
                 deletions: Some(deletions),
+                levels: Some(levels),
                 status: Arc::new(move |producers| Ok(status.read(producers))),
                 rejected: context.rejected,
                 counted: metrics,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::workers::Workers;
 use crate::config::Config;
 use crate::intake::CurrentRules;
+use crate::levels::LevelTable;
 use crate::reload::{Changes, ReloadError, need_restart};
 use crate::self_telemetry::Metrics;
 use crate::tracker::LostAfter;
@@ -22,6 +23,7 @@ pub(super) struct Reload {
     pub(super) retention: Retention,
     pub(super) lost_after: LostAfter,
     pub(super) rules: CurrentRules,
+    pub(super) levels: Arc<LevelTable>,
     pub(super) metrics: Metrics,
 }
 
@@ -56,6 +58,7 @@ impl Reload {
         if current.intake != new.intake {
             self.rules.set(&new.intake, &self.metrics);
         }
+        self.levels.configure(&new.levels);
         *current = new;
         Ok(changes)
     }

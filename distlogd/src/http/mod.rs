@@ -6,13 +6,14 @@
 //! with limits; `pieces.rs` sends a long answer, `progress.rs` tells how far it is.
 //!
 //! `tasks.rs` answers with trees, of which `tree_part.rs` reads a part; `tail.rs` streams, in the order of
-//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `changes.rs` says that there is something
-//! new. `records.rs`, `stats.rs` and `lists.rs` ask the query engine; `diff.rs` compares two trees, `status.rs` tells
-//! how the daemon does, `names.rs` what conditions see, `delete.rs` deletes records, `reload.rs` has the configuration
-//! read again. `mcp/` has tools for agents, which call the same functions. The store is read in threads that may block;
-//! the runtime only moves bytes. `jaeger/` answers as Jaeger's query service does. `page.rs` has the page for browsers.
-//! `admission.rs` is before all of it: who may ask, and `while_held.rs` ends what is sent when they may not any more;
-//! `sign_in.rs` asks people who they are. `direct.rs` answers without a connection.
+//! `reorder.rs`; `below.rs` tells what belongs to the task that is followed. `changes.rs` says that there is
+//! something new. `records.rs`, `stats.rs` and `lists.rs` ask the query engine; `diff.rs` compares two trees,
+//! `status.rs` tells how the daemon does, `names.rs` what conditions see, `delete.rs` deletes records, `levels.rs`
+//! sets what programs record, `reload.rs` has the configuration read again. `mcp/` has tools for agents, which call
+//! the same functions. The store is read in threads that may block; the runtime only moves bytes. `jaeger/` answers
+//! as Jaeger's query service does. `page.rs` has the page for browsers. `admission.rs` is before all of it: who may
+//! ask, and `while_held.rs` ends what is sent when they may not any more; `sign_in.rs` asks people who they are.
+//! `direct.rs` answers without a connection.
 
 mod admission;
 mod answers;
@@ -24,6 +25,7 @@ mod direct;
 mod endpoint;
 mod filter_params;
 mod jaeger;
+mod levels;
 mod lists;
 mod look_params;
 #[cfg(feature = "mcp")]
@@ -74,6 +76,7 @@ use self::sign_in::SignIn;
 use crate::access::{Needs, Services, Tokens};
 use crate::config::{self, Http as Config};
 use crate::deletions::Deletions;
+use crate::levels::LevelTable;
 use crate::listen::{Bound, Guard};
 use crate::query::Engine;
 use crate::reload::ReloadFn;
@@ -104,6 +107,8 @@ pub struct Views {
     pub(crate) reload: Option<ReloadFn>,
     /// What is being deleted; `None`: nothing can be.
     pub deletions: Option<Arc<Deletions>>,
+    /// What programs record; `None`: none send here.
+    pub levels: Option<Arc<LevelTable>>,
     /// How it does.
     pub status: StatusFn,
     /// Input that was refused.
@@ -167,6 +172,9 @@ GET /api/v1/diff?a=ID&b=ID            what two trees do differently, as JSON
 GET /api/v1/names?prefix=sev          what conditions may be written with: names, constants, functions
 GET /api/v1/openapi.json              all of this, described by OpenAPI
 GET /api/v1/status                    receivers, processors, producers and the store, as JSON; &producers=20
+GET /api/v1/levels                    what running programs record beside what they were started with, as JSON
+PUT /api/v1/levels?service=S&levels=L sets it for a time: &for=10m; in place of a service &process=ID or
+                                      &task=ID; DELETE takes it back
 POST /api/v1/reload                   the configuration is read again: what changed, as JSON
 GET /api/v3/services, operations, traces, traces/ID, trace-summaries
 GET /api/services, services/NAME/operations, operations, traces, traces/ID, dependencies
@@ -441,7 +449,12 @@ mod tests {
         assert_eq!(of(Needs::Nothing), open);
         assert_eq!(of(Needs::Ingest), [""; 0]);
         assert_eq!(of(Needs::ReadAll), ["GET /api/v1/status", "GET /metrics"]);
-        let admin = ["DELETE /api/v1/records", "POST /api/v1/reload"];
+        let admin = [
+            "DELETE /api/v1/levels",
+            "DELETE /api/v1/records",
+            "POST /api/v1/reload",
+            "PUT /api/v1/levels",
+        ];
         assert_eq!(of(Needs::Admin), admin);
         let changes = needs
             .each()

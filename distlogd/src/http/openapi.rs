@@ -12,7 +12,9 @@ use serde_json::{Map, Value, json};
 use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::params::Known;
 use super::problem::{self, PROBLEM, Problem};
-use super::{changes, delete, diff, lists, names, records, reload, stats, status, tail, tasks};
+use super::{
+    changes, delete, diff, levels, lists, names, records, reload, stats, status, tail, tasks,
+};
 use crate::access::Needs;
 
 /// All that is described.
@@ -28,6 +30,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     changes::CHANGES,
     status::STATUS,
     names::NAMES,
+    levels::GET,
+    levels::PUT,
+    levels::DELETE,
     reload::RELOAD,
     OPENAPI,
 ];

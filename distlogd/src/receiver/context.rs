@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use super::validate::{LeftOut, validate};
 use crate::intake::{Batch, Closed, Intake};
+use crate::levels::LevelTable;
 use crate::liveness::Liveness;
 use crate::self_telemetry::{Metrics, ProducerDrops, RejectedInput};
 use crate::shutdown::{Phase, Shutdown};
@@ -20,6 +21,7 @@ pub struct ReceiverContext {
     pub(crate) metrics: Metrics,
     pub(crate) rejected: Arc<RejectedInput>,
     pub(crate) drops: ProducerDrops,
+    pub(crate) levels: Arc<LevelTable>,
     pub(crate) supervisor: Supervisor,
     pub(crate) shutdown: Shutdown,
     /// The daemon's tokio runtime.

@@ -1,17 +1,6 @@
 //! Paths as people write them: a reserved number stands for all who took it, since trees hide the salt.
 
-/// Whether a path is another or stands below it.
-pub(crate) fn is_below(path: &str, above: &str) -> bool {
-    let mut steps = path.split('/');
-    let stands_for = |asked: &str, step: &str| {
-        step.strip_prefix(asked)
-            .is_some_and(|salt| salt.is_empty() || salt.starts_with('.'))
-    };
-    above.is_empty()
-        || above
-            .split('/')
-            .all(|asked| steps.next().is_some_and(|step| stands_for(asked, step)))
-}
+pub(crate) use distlog_proto::is_below;
 
 /// Whether a path is the one that was asked for.
 pub(super) fn is_named(path: &str, asked: &str) -> bool {

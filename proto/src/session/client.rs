@@ -40,6 +40,30 @@ pub struct Client {
     unanswered: Option<Instant>,
     /// Since when there was something to take, and nothing was.
     stuck: Option<Instant>,
+    levels: LevelsState,
+}
+
+/// What the daemon said about levels in this session.
+#[derive(Debug, Default)]
+struct LevelsState {
+    /// The program has a filter for them.
+    has_filter: bool,
+    /// The version of those that came last; 0: none did.
+    version: u64,
+    /// What the last ping said of them.
+    said: u64,
+    /// Those that came since they were asked for.
+    arrived: Option<Levels<'static>>,
+}
+
+impl LevelsState {
+    /// What pings are to say.
+    fn word(&self) -> u64 {
+        match self.has_filter {
+            true => self.version.max(NO_LEVELS),
+            false => NO_FILTER,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +132,7 @@ impl Client {
             asked: now,
             unanswered: None,
             stuck: None,
+            levels: LevelsState::default(),
         }
     }
 
@@ -162,6 +187,10 @@ impl Client {
             {
                 Err(SessionEnd::Closing)
             }
+            (State::Joined { session }, ToClient::Levels(levels)) if levels.session == session => {
+                self.take_notice(levels);
+                Ok(())
+            }
             (State::HelloSent | State::Joined { .. }, ToClient::Refused(refused)) => {
                 Err(SessionEnd::Refused(refused.clone().into_owned()))
             }
@@ -192,7 +221,20 @@ impl Client {
         (self.acked, self.next, self.furthest) = (to, to, to);
         self.credit = welcome.credit;
         self.stuck = None;
+        // Another daemon counts anew.
+        self.levels = LevelsState {
+            has_filter: self.levels.has_filter,
+            ..LevelsState::default()
+        };
         Ok(())
+    }
+
+    fn take_notice(&mut self, levels: &Levels<'_>) {
+        // It is said again until a ping has its version.
+        if levels.version >= FIRST_LEVELS && levels.version != self.levels.version {
+            self.levels.version = levels.version;
+            self.levels.arrived = Some(levels.clone().into_owned());
+        }
     }
 
     fn ack(&mut self, stored_to: u64, credit: u64) -> Result<(), SessionEnd> {
@@ -272,17 +314,31 @@ impl Client {
             (true, _) | (_, true) => ASK_EVERY.min(self.heartbeat),
             (false, false) => self.heartbeat,
         };
-        if now.saturating_duration_since(self.asked) < every {
+        let levels = self.levels.word();
+        let has_news = levels != self.levels.said;
+        if !has_news && now.saturating_duration_since(self.asked) < every {
             return Ok(None);
         }
         self.asked = now;
         self.unanswered.get_or_insert(now);
+        self.levels.said = levels;
         Ok(Some(Ping {
             session,
             sent: self.next,
             head,
             dropped,
+            levels,
         }))
+    }
+
+    /// Whether the program has a filter for levels: the daemon is told, and says levels then.
+    pub fn set_levels_filter(&mut self, has_filter: bool) {
+        self.levels.has_filter = has_filter;
+    }
+
+    /// The levels that came since this was asked last. From the next ping on the daemon takes them for applied.
+    pub fn take_levels(&mut self) -> Option<Levels<'static>> {
+        self.levels.arrived.take()
     }
 
     /// Whether the daemon has taken us.

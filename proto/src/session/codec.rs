@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::message::*;
 use crate::id::ProducerId;
+use crate::levels::Level;
 use crate::wire::put;
 use crate::wire::scan::{DecodeError, Field, Scan};
 
@@ -14,8 +15,11 @@ trait Message<'a>: Sized {
     fn read(bytes: &'a [u8]) -> Result<Self, DecodeError>;
 }
 
+/// Items of a list in a message, at most.
+const MAX_ITEMS: usize = 256;
+
 /// How a message is written and read: the numbers of its fields. The type of a field follows from that in Rust, but
-/// for `fixed64`.
+/// for `fixed64` and `repeated`.
 macro_rules! message {
     ($name:ident $(<$life:lifetime>)? { $($number:literal $field:ident $(: $fixed:ident)?),* }) => {
         impl<'a> Message<'a> for $name $(<$life>)? {
@@ -28,7 +32,7 @@ macro_rules! message {
                 for field in Scan::new(stringify!($name), bytes) {
                     let field = field?;
                     match field.number {
-                        $($number => message.$field = read_value!(field $(, $fixed)?)?,)*
+                        $($number => read_value!(message.$field, field $(, $fixed)?),)*
                         _ => {}
                     }
                 }
@@ -45,26 +49,40 @@ macro_rules! put_value {
     ($out:ident, $number:literal, $value:expr, fixed64) => {
         put::fixed64($out, $number, $value)
     };
+    ($out:ident, $number:literal, $value:expr, repeated) => {
+        for item in &$value {
+            put::nested($out, $number, |out| Message::put(item, out));
+        }
+    };
 }
 
 macro_rules! read_value {
-    ($field:ident) => {
-        Value::read($field)
+    ($place:expr, $field:ident) => {
+        $place = Value::read($field)?
     };
-    ($field:ident, fixed64) => {
-        $field.fixed64()
+    ($place:expr, $field:ident, fixed64) => {
+        $place = $field.fixed64()?
     };
+    ($place:expr, $field:ident, repeated) => {{
+        if $place.len() == MAX_ITEMS {
+            return Err(DecodeError::Malformed($field.message));
+        }
+        $place.push(Message::read($field.bytes()?)?);
+    }};
 }
 
 message! { Hello<'a> { 1 version, 2 producer, 3 epoch, 4 acked, 5 head, 6 dropped, 7 source } }
 message! { BatchHeader { 1 session: fixed64, 2 from, 3 to } }
-message! { Ping { 1 session: fixed64, 2 sent, 3 head, 4 dropped } }
+message! { Ping { 1 session: fixed64, 2 sent, 3 head, 4 dropped, 5 levels } }
 message! { Bye { 1 session: fixed64, 2 reason, 3 dropped } }
 message! { Welcome { 1 version, 2 session: fixed64, 3 epoch, 4 stored_to, 5 credit } }
 message! { Ack { 1 session: fixed64, 2 stored_to, 3 credit } }
 message! { Rewind { 1 session: fixed64, 2 received_to, 3 stored_to, 4 credit } }
 message! { Refused<'a> { 1 reason, 2 detail, 3 epoch } }
 message! { Closing { 1 session: fixed64 } }
+message! { Levels<'a> { 1 session: fixed64, 2 version, 3 sets: repeated, 4 tasks: repeated } }
+message! { LevelSet<'a> { 1 directives, 2 left } }
+message! { TaskLevel<'a> { 1 task, 2 level, 3 left } }
 
 /// A message that is one of several, each in a field of its own.
 macro_rules! one_of {
@@ -98,7 +116,7 @@ macro_rules! one_of {
 }
 
 one_of! { ToDaemon { 1 Hello, 2 Batch, 3 Ping, 4 Bye, } }
-one_of! { ToClient { 1 Welcome, 2 Ack, 3 Rewind, 4 Refused, 5 Closing, } }
+one_of! { ToClient { 1 Welcome, 2 Ack, 3 Rewind, 4 Refused, 5 Closing, 6 Levels, } }
 
 impl ToClient<'_> {
     /// The same, owned.
@@ -109,6 +127,7 @@ impl ToClient<'_> {
             ToClient::Rewind(rewind) => ToClient::Rewind(rewind),
             ToClient::Refused(refused) => ToClient::Refused(refused.into_owned()),
             ToClient::Closing(closing) => ToClient::Closing(closing),
+            ToClient::Levels(levels) => ToClient::Levels(levels.into_owned()),
         }
     }
 }
@@ -213,6 +232,16 @@ impl Value<'_> for ByeReason {
             // A reason that we do not know must not end anybody's tasks.
             _ => ByeReason::Moving,
         })
+    }
+}
+
+impl Value<'_> for Level {
+    fn put(&self, out: &mut Vec<u8>, number: u32) {
+        put::varint(out, number, Level::number(*self));
+    }
+
+    fn read(field: Field<'_>) -> Result<Level, DecodeError> {
+        Level::from_number(field.varint()?).ok_or(DecodeError::Malformed(field.message))
     }
 }
 

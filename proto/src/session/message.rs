@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::id::ProducerId;
+use crate::levels::Level;
 use crate::record::numbered;
 
 /// The version of the protocol.
@@ -64,7 +65,16 @@ pub struct Ping {
     pub head: u64,
     /// What was dropped.
     pub dropped: Dropped,
+    /// The version of the levels that the program applies, or [`NO_LEVELS`], or [`NO_FILTER`].
+    pub levels: u64,
 }
+
+/// [`Ping::levels`] of a program that has no filter for levels, or is older than these.
+pub const NO_FILTER: u64 = 0;
+/// [`Ping::levels`] of a program that has a filter and was told no levels.
+pub const NO_LEVELS: u64 = 1;
+/// The least [`Levels::version`].
+pub const FIRST_LEVELS: u64 = 2;
 
 /// The last message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,6 +108,7 @@ pub enum ToClient<'a> {
     Rewind(Rewind),
     Refused(Refused<'a>),
     Closing(Closing),
+    Levels(Levels<'a>),
 }
 
 /// Answers the hello.
@@ -153,6 +164,39 @@ pub struct Closing {
     pub session: u64,
 }
 
+/// What the program records, on top of what it was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // As in Welcome.
+pub struct Levels<'a> {
+    pub session: u64,
+    /// Another one for other levels; at least [`FIRST_LEVELS`].
+    pub version: u64,
+    /// By target: of the same target the last one counts.
+    pub sets: Vec<LevelSet<'a>>,
+    /// Tasks of which more is recorded.
+    pub tasks: Vec<TaskLevel<'a>>,
+}
+
+/// Levels by target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LevelSet<'a> {
+    /// [`Directives`](crate::levels::Directives) as text.
+    pub directives: Cow<'a, str>,
+    /// For so long from now, in ns; 0: without an end.
+    pub left: u64,
+}
+
+/// A task of which all is recorded up to a level, with all below it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskLevel<'a> {
+    /// A [`TaskId`](crate::TaskId) as text.
+    pub task: Cow<'a, str>,
+    /// Up to this level.
+    pub level: Level,
+    /// For so long from now, in ns; 0: without an end.
+    pub left: u64,
+}
+
 numbered! {
     /// Why there is no session.
     #[non_exhaustive]
@@ -205,6 +249,27 @@ impl Refused<'_> {
             reason: self.reason,
             detail: Cow::Owned(self.detail.into_owned()),
             epoch: self.epoch,
+        }
+    }
+}
+
+impl Levels<'_> {
+    /// The same, owned.
+    pub fn into_owned(self) -> Levels<'static> {
+        let sets = self.sets.into_iter().map(|set| LevelSet {
+            directives: Cow::Owned(set.directives.into_owned()),
+            left: set.left,
+        });
+        let tasks = self.tasks.into_iter().map(|one| TaskLevel {
+            task: Cow::Owned(one.task.into_owned()),
+            level: one.level,
+            left: one.left,
+        });
+        Levels {
+            session: self.session,
+            version: self.version,
+            sets: sets.collect(),
+            tasks: tasks.collect(),
         }
     }
 }

@@ -48,7 +48,8 @@ mod sessions;
 
 pub use client::{Client, SessionEnd};
 pub use message::{
-    Ack, BatchHeader, Bye, ByeReason, Closing, Dropped, Hello, Ping, Refused, RefusedReason,
-    Rewind, ToClient, ToDaemon, VERSION, Welcome,
+    Ack, BatchHeader, Bye, ByeReason, Closing, Dropped, FIRST_LEVELS, Hello, LevelSet, Levels,
+    NO_FILTER, NO_LEVELS, Ping, Refused, RefusedReason, Rewind, TaskLevel, ToClient, ToDaemon,
+    VERSION, Welcome,
 };
 pub use sessions::{BatchDecision, EndReason, EndedSession, PendingSession, Sessions};

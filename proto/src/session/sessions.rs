@@ -51,6 +51,8 @@ struct Session<P> {
     used: Instant,
     /// It was given credit since the last tick.
     served: bool,
+    /// What its last ping said of levels.
+    levels: u64,
 }
 
 /// A hello was good: ask the store where the producer stands, after everything submitted before is durable, and tell
@@ -221,6 +223,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             last_seen: now,
             used: now,
             served: false,
+            levels: NO_FILTER,
         };
         self.open.insert(id, session);
         self.by_peer.insert(peer, id);
@@ -335,6 +338,7 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
         };
         open.last_seen = now;
         open.head = ping.head;
+        open.levels = ping.levels;
         if open.is_idle() {
             match exhausted {
                 true => self.budget.revoke(&mut open.grant, 0),
@@ -351,6 +355,20 @@ impl<P: Clone + Eq + Hash> Sessions<P> {
             return Ok(ToClient::Rewind(open.rewind(id)));
         }
         Ok(ToClient::Ack(open.ack(id)))
+    }
+
+    /// The sessions whose programs have a filter for levels and have not said that they apply this version: say it to
+    /// them, when it is new and after each ping.
+    pub fn behind_levels(&self, version: u64) -> impl Iterator<Item = (u64, &P)> {
+        let behind = move |open: &Session<P>| ![NO_FILTER, version].contains(&open.levels);
+        let sessions = self.open.iter().filter(move |(_, open)| behind(open));
+        sessions.map(|(session, open)| (*session, &open.peer))
+    }
+
+    /// Whether a session is among these.
+    pub fn is_behind_levels(&self, session: u64, version: u64) -> bool {
+        let open = self.open.get(&session);
+        open.is_some_and(|open| ![NO_FILTER, version].contains(&open.levels))
     }
 
     /// A client leaves. `None` if it has no session.

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
+use distlog_proto::levels::Level;
 use distlog_proto::session::{
     Ack, BatchDecision, BatchHeader, Bye, ByeReason, Client, Closing, EndReason, EndedSession,
-    Hello, Ping, Refused, RefusedReason, Rewind, SessionEnd, Sessions, ToClient, ToDaemon, VERSION,
-    Welcome,
+    Hello, LevelSet, Levels, NO_FILTER, NO_LEVELS, Ping, Refused, RefusedReason, Rewind,
+    SessionEnd, Sessions, TaskLevel, ToClient, ToDaemon, VERSION, Welcome,
 };
 use prost::Message;
 
@@ -30,6 +31,28 @@ fn hello(epoch: u64, acked: u64) -> Hello<'static> {
     }
 }
 
+fn levels(session: u64, version: u64) -> Levels<'static> {
+    Levels {
+        session,
+        version,
+        sets: vec![
+            LevelSet {
+                directives: "orders=debug".into(),
+                left: 600_000_000_000,
+            },
+            LevelSet {
+                directives: "hyper=off".into(),
+                left: 0,
+            },
+        ],
+        tasks: vec![TaskLevel {
+            task: "e252a11f-d33d-483d-ba08-bc8f642b2f10/1".into(),
+            level: Level::Debug,
+            left: 1,
+        }],
+    }
+}
+
 #[test]
 fn what_clients_say_is_what_generated_code_reads() {
     let messages = [
@@ -44,6 +67,7 @@ fn what_clients_say_is_what_generated_code_reads() {
             sent: 1,
             head: 2,
             dropped: [1, 0, 0, 0, 0],
+            levels: 300,
         }),
         ToDaemon::Bye(Bye {
             session: 7,
@@ -100,6 +124,7 @@ fn what_daemons_say_is_what_generated_code_reads() {
             ..Refused::new(RefusedReason::Busy, "später")
         }),
         ToClient::Closing(Closing { session: 5 }),
+        ToClient::Levels(levels(5, 7)),
     ];
     for message in messages {
         let mut bytes = Vec::new();
@@ -116,7 +141,7 @@ fn what_daemons_say_is_what_generated_code_reads() {
 
 #[test]
 fn neither_the_topic_of_a_push_client_nor_a_later_message_is_taken_for_one_of_these() {
-    for bytes in [&b"TLB"[..], b"PLJ", b"", b"\xff\xff", b"\x32\x00"] {
+    for bytes in [&b"TLB"[..], b"PLJ", b"", b"\xff\xff", b"\x3a\x00"] {
         assert!(ToDaemon::decode(bytes).is_err(), "{bytes:?}");
         assert!(ToClient::decode(bytes).is_err(), "{bytes:?}");
     }
@@ -194,6 +219,7 @@ fn nobody_speaks_for_another() {
             sent: 0,
             head: 0,
             dropped: [0; 5],
+            levels: 0,
         };
         assert!(sessions.ping(&peer, ping, now).is_err());
         let bye = Bye {
@@ -445,6 +471,7 @@ fn a_ping_brings_to_light_what_was_lost() {
         sent: 500,
         head: 500,
         dropped: [0; 5],
+        levels: 0,
     };
     assert!(
         matches!(sessions.ping(&1, ping, now), Ok(ToClient::Rewind(rewind)) if rewind.received_to == 0)
@@ -458,4 +485,102 @@ fn a_stopping_daemon_says_so() {
     let mut out = Vec::new();
     sessions.closing(&mut out);
     assert_eq!(client.receive(&out[0].1, 0, now), Err(SessionEnd::Closing));
+}
+
+#[test]
+fn the_bytes_of_levels_are_the_published_ones() {
+    let mut bytes = Vec::new();
+    ToClient::Levels(levels(5, 7)).encode(&mut bytes);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let task: String = b"e252a11f-d33d-483d-ba08-bc8f642b2f10/1"
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(
+        hex,
+        format!(
+            "325e09050000000000000010071a150a0c6f72646572733d64656275671080e0f9d4bb111a0b0a0968797065723d6f666622\
+             2c0a26{task}10041801"
+        )
+    );
+}
+
+#[test]
+fn too_many_levels_are_refused() {
+    let many = Levels {
+        sets: vec![LevelSet::default(); 257],
+        ..levels(5, 7)
+    };
+    let mut bytes = Vec::new();
+    ToClient::Levels(many).encode(&mut bytes);
+    assert!(ToClient::decode(&bytes).is_err());
+}
+
+#[test]
+fn levels_are_said_again_until_a_ping_has_their_version() {
+    let now = Instant::now();
+    let (mut client, mut sessions, session) = joined(now);
+    // Without a filter nobody is told.
+    assert_eq!(client.check(0, [0; 5], now), Ok(None));
+    assert_eq!(sessions.behind_levels(7).count(), 0);
+    // One that has a filter says so at once.
+    client.set_levels_filter(true);
+    let ping = client.check(0, [0; 5], now).unwrap().unwrap();
+    assert_eq!(ping.levels, NO_LEVELS);
+    sessions.ping(&1, ping, now).unwrap();
+    assert!(sessions.is_behind_levels(session, 7));
+    let behind: Vec<(u64, u8)> = sessions
+        .behind_levels(7)
+        .map(|(session, peer)| (session, *peer))
+        .collect();
+    assert_eq!(behind, [(session, 1)]);
+    assert_eq!(client.check(0, [0; 5], now), Ok(None), "there is no news");
+    // The first time it is lost, then it comes twice.
+    let said = ToClient::Levels(levels(session, 7));
+    client.receive(&said, 0, now).unwrap();
+    client.receive(&said, 0, now).unwrap();
+    assert_eq!(client.take_levels(), Some(levels(session, 7)));
+    assert_eq!(client.take_levels(), None);
+    let ping = client.check(0, [0; 5], now).unwrap().unwrap();
+    assert_eq!(ping.levels, 7);
+    sessions.ping(&1, ping, now).unwrap();
+    assert_eq!(sessions.behind_levels(7).count(), 0);
+    assert!(sessions.is_behind_levels(session, 8), "of newer ones");
+    // Neither those of another session count, nor a version that is none.
+    for strange in [
+        levels(session ^ 1, 9),
+        levels(session, NO_FILTER),
+        levels(session, NO_LEVELS),
+    ] {
+        client.receive(&ToClient::Levels(strange), 0, now).unwrap();
+        assert_eq!(client.take_levels(), None);
+    }
+}
+
+#[test]
+fn another_daemon_counts_levels_anew() {
+    let now = Instant::now();
+    let (mut client, _, session) = joined(now);
+    client.set_levels_filter(true);
+    let said = ToClient::Levels(levels(session, 7));
+    client.receive(&said, 0, now).unwrap();
+    assert!(client.take_levels().is_some());
+    assert_eq!(client.check(0, [0; 5], now).unwrap().unwrap().levels, 7);
+    let mut sessions = Sessions::new(64 << 20);
+    let mut out = Vec::new();
+    let hello = client.hello(2, 1000, [0; 5], b"", now);
+    let asked = sessions.hello(1, &hello, now, &mut out).unwrap().unwrap();
+    sessions.resume_at(asked.session, 0, now, &mut out);
+    client.receive(&out[0].1, 1000, now).unwrap();
+    assert_eq!(
+        client.check(0, [0; 5], now).unwrap().unwrap().levels,
+        NO_LEVELS
+    );
+    client
+        .receive(&ToClient::Levels(levels(asked.session, 7)), 0, now)
+        .unwrap();
+    assert!(
+        client.take_levels().is_some(),
+        "the same number is another one"
+    );
 }

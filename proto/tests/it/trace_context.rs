@@ -1,6 +1,7 @@
 //! Trace-context headers: what the recommendation says, case by case.
 
 use distlog_proto::TaskId;
+use distlog_proto::levels::Level;
 use distlog_proto::sampling::{Randomness, Threshold};
 use distlog_proto::trace_context::{Incoming, NEW_TRACE, Outgoing, SAMPLED, with_threshold};
 use proptest::prelude::*;
@@ -162,6 +163,51 @@ fn a_span_that_reserved_nothing_sends_no_member_of_ours() {
     let sent = Outgoing::from_span(caller.trace_id, caller.parent_id, 1, "distlog=1/3,a=1");
     assert_eq!(sent.traceparent, PARENT);
     assert_eq!(sent.tracestate.as_deref(), Some("a=1"));
+}
+
+#[test]
+fn the_level_of_a_task_travels_with_its_member() {
+    let reserved: TaskId = format!("{T}/1/3").parse().unwrap();
+    let sent = |level| {
+        Outgoing::raised(&reserved, 1, "a=1", level)
+            .tracestate
+            .unwrap()
+    };
+    assert_eq!(sent(Some(Level::Debug)), "distlog=1/3;l:debug,a=1");
+    assert_eq!(sent(Some(Level::Off)), "distlog=1/3,a=1");
+    assert_eq!(sent(None), "distlog=1/3,a=1");
+    let read = |state: &str| parse(&[PARENT], &[state]).unwrap();
+    let caller = read("distlog=1/3;l:debug,a=1");
+    assert_eq!(caller.level, Some(Level::Debug));
+    assert_eq!(caller.trace_state, "a=1");
+    assert!(
+        caller
+            .import()
+            .to_string()
+            .starts_with(&format!("{T}/1/3."))
+    );
+    for (state, level) in [
+        ("distlog=1/3;x:y;l:trace;l:warn", Some(Level::Trace)),
+        // Another service stands in between, or the path is too long.
+        ("distlog=2/9;l:error", Some(Level::Error)),
+        ("distlog=;l:info", Some(Level::Info)),
+        ("distlog=1/3;l:off", None),
+        ("distlog=1/3;l:all", None),
+        ("distlog=1/3;l:", None),
+        ("distlog=l:debug", None),
+        ("other=1/3;l:debug", None),
+        ("distlog=1/3;l:debug,bad", None),
+    ] {
+        assert_eq!(read(state).level, level, "{state}");
+    }
+    // The place in the tree is worth more than the level, where both do not fit.
+    let deep = |steps: usize| -> TaskId { format!("{T}/{}1", "1/".repeat(steps)).parse().unwrap() };
+    let sent = |id: &TaskId| Outgoing::raised(id, 1, "", Some(Level::Debug)).tracestate;
+    assert_eq!(
+        sent(&deep(60)),
+        Some(format!("distlog={}", deep(60).path()))
+    );
+    assert_eq!(sent(&deep(64)).as_deref(), Some("distlog=;l:debug"));
 }
 
 proptest! {

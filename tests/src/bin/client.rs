@@ -1,8 +1,9 @@
 //! A program that logs, as the stories start it: `e2e-client ADDRESS ENCODING STORY [ARGUMENT]`.
 //!
 //! The address is that of the push receiver, or `session=` and those of session receivers, separated by commas. In the
-//! environment, if they are there: `SERVICE`; `SAMPLE` (the ratio of traces that are recorded); for sessions `SPOOL` (a
-//! folder), `RING` (bytes) and `WAIT` (for room in the ring).
+//! environment, if they are there: `SERVICE`; `SAMPLE` (the ratio of traces that are recorded); `LEVELS` (what is
+//! recorded until the daemon changes it); for sessions `SPOOL` (a folder), `RING` (bytes) and `WAIT` (for room in the
+//! ring).
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -46,7 +47,11 @@ fn main() {
         _ => Encoding::Batch,
     };
     let (layer, guard) = connect(address, encoding);
-    tracing_subscriber::registry().with(layer).init();
+    let filter = std::env::var("LEVELS").ok();
+    let filter = filter.map(|levels| guard.levels(&levels).unwrap());
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .init();
     let argument = rest.first().map_or("", String::as_str);
     match story.as_str() {
         "every-field" => every_field(),
@@ -62,6 +67,7 @@ fn main() {
         "hang" => hang(&guard),
         "tasks" => tasks(&guard),
         "secret" => secret(argument),
+        "levels-each" => levels_each(),
         "keep-on" => keep_on(&guard, argument.parse().unwrap()),
         other => panic!("unknown story {other}"),
     }
@@ -195,6 +201,16 @@ fn tasks(guard: &Guard) {
             },
         }
         println!("{next} {}", guard.dropped().total());
+    }
+}
+
+/// Logs each line of the input at two levels, and answers it with the highest level that is recorded now.
+fn levels_each() {
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        tracing::debug!(target: "orders", "debug {line}");
+        info!("info {line}");
+        println!("{line} {}", tracing::level_filters::LevelFilter::current());
     }
 }
 

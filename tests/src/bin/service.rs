@@ -3,6 +3,7 @@
 //! It prints its address and answers each request with its name and what the service `NEXT` answers. In the
 //! environment, if they are there: `SAMPLE`, the ratio of traces that it records; `INCOMING`, `respect` or `ignore`. A
 //! request with the query `error` fails in the last service; one with `force` is recorded from the first service on.
+//! What it logs at DEBUG is recorded where a daemon or a caller says so.
 
 use axum::Router;
 use axum::extract::State;
@@ -10,8 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::get;
 use distlog_layer::{FutureExt, IncomingSampled, to};
 use tokio::net::TcpListener;
-use tracing::{error, info};
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{debug, error, info};
 use tracing_subscriber::prelude::*;
 
 /// Its name, and the service that it asks.
@@ -32,10 +32,10 @@ async fn main() {
         Ok("ignore") => builder.incoming_sampled(IncomingSampled::Ignore),
         _ => builder,
     };
-    let (layer, _guard) = builder.connect(receiver).unwrap();
+    let (layer, guard) = builder.connect(receiver).unwrap();
     // What the HTTP libraries say of themselves below that is not part of the story.
     tracing_subscriber::registry()
-        .with(layer.with_filter(LevelFilter::INFO))
+        .with(layer.with_filter(guard.levels("info").unwrap()))
         .init();
     let app = Router::new()
         .route("/", get(answer))
@@ -49,6 +49,7 @@ async fn main() {
 async fn answer(State((name, next)): State<Who>, uri: Uri) -> Result<String, StatusCode> {
     let query = uri.query().unwrap_or_default();
     info!("{name} was asked");
+    debug!("{name} looks closer");
     let Some(next) = next else {
         if query == "error" {
             error!("{name} is out of order");

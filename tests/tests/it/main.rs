@@ -15,6 +15,7 @@ mod exporters;
 mod exporters_spool;
 mod grpc;
 mod intake;
+mod levels;
 mod loopback;
 mod notify;
 mod opentelemetry;

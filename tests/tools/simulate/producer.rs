@@ -133,6 +133,7 @@ impl Producer {
             timeouts: FailoverTimeouts::default(),
             is_lazy: false,
             reporter: None,
+            levels: None,
         };
         let session = SessionClient::open_at(config, now);
         Producer {

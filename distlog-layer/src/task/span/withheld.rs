@@ -121,6 +121,8 @@ impl SpanData {
 impl Drop for SpanData {
     /// Lets go of the tasks above one after the other: as many as there may be, the stack need not be as deep.
     fn drop(&mut self) {
+        // One whose span was never closed.
+        self.close();
         let mut next = self.parent.take();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
             next = parent.parent.take();

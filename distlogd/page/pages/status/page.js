@@ -1,10 +1,11 @@
 // Status: how the daemon does. What is wrong stands first; then ways in, who sends, destinations, and the store.
 
-import { get, isAborted } from "../../base/api.js";
+import { ApiError, get, isAborted } from "../../base/api.js";
 import { connection } from "../../base/connection.js";
 import { fill, h } from "../../base/dom.js";
 import { counted, duration, fullTime, visible } from "../../base/format.js";
 import { morph } from "../../base/morph.js";
+import { LevelsPanel } from "./levels.js";
 import { deletions, storeFacts, viewFacts } from "./store.js";
 import { intake, processors, producers, receivers, reports, trees } from "./tables.js";
 import { troubles } from "./troubles.js";
@@ -15,10 +16,14 @@ const EVERY = 2000;
 const FEW = 20;
 const ALL = 1000;
 
-/** @typedef {Record<string, any>} Status as `/api/v1/status` has it */
+/**
+ * @typedef {Record<string, any>} Status as `/api/v1/status` has it
+ * @typedef {Record<string, any>} Levels as `/api/v1/levels` has it
+ */
 
 class StatusPage extends HTMLElement {
   #body = h("div", { class: "status-body" });
+  #levels = new LevelsPanel();
   /** @type {Status | null} */
   #before = null;
   #listed = FEW;
@@ -28,7 +33,8 @@ class StatusPage extends HTMLElement {
   #now = () => this.#ask();
 
   connectedCallback() {
-    fill(this, this.#body);
+    fill(this, this.#body, this.#levels);
+    this.#levels.addEventListener("changed", this.#now);
     document.addEventListener("visibilitychange", this.#now);
     connection.addEventListener("back", this.#now);
     this.#ask();
@@ -50,8 +56,11 @@ class StatusPage extends HTMLElement {
     this.#asked = new AbortController();
     const { signal } = this.#asked;
     try {
-      const status = await get("/api/v1/status", { producers: this.#listed }, signal);
-      this.#show(status);
+      const [status, levels] = await Promise.all([
+        get("/api/v1/status", { producers: this.#listed }, signal),
+        this.#askLevels(signal),
+      ]);
+      this.#show(status, levels);
       this.#before = status;
     } catch (error) {
       if (isAborted(error) || signal.aborted) return;
@@ -61,8 +70,26 @@ class StatusPage extends HTMLElement {
     this.#timer = setTimeout(this.#now, EVERY);
   }
 
-  /** @param {Status} status */
-  #show(status) {
+  /**
+   * What programs record. `null`: it is not known, as of a view of a database.
+   *
+   * @param {AbortSignal} signal
+   * @returns {Promise<Levels | null>}
+   */
+  async #askLevels(signal) {
+    try {
+      return await get("/api/v1/levels", {}, signal);
+    } catch (error) {
+      if (isAborted(error) || !(error instanceof ApiError) || error.status === 0) throw error;
+      return null;
+    }
+  }
+
+  /**
+   * @param {Status} status
+   * @param {Levels | null} levels
+   */
+  #show(status, levels) {
     const { version, host, process_id, uptime_ns, time_ns, more_producers, view } = status;
     const all = h(
       "button",
@@ -86,7 +113,7 @@ class StatusPage extends HTMLElement {
         : [
             receivers(status, this.#before),
             intake(status),
-            producers(status, this.#before),
+            producers(status, this.#before, levels),
             more_producers > 0 && h("p", { class: "status-more" }, all),
             processors(status, this.#before),
             trees(status),
@@ -96,6 +123,7 @@ class StatusPage extends HTMLElement {
     );
     if (this.#before) morph(this.#body, shown);
     else fill(this.#body, ...shown.childNodes);
+    this.#levels.show(levels);
   }
 
   #all() {

@@ -30,8 +30,10 @@ export function receivers(status, before) {
 /**
  * @param {Status} status
  * @param {Status | null} before
+ * @param {import("./page.js").Levels | null} levels
  */
-export function producers(status, before) {
+export function producers(status, before, levels) {
+  const known = new Map((levels?.processes ?? []).map((/** @type {any} */ one) => [one.producer, one]));
   const rate = rates(status, before, "producers", "producer", "records");
   return section("Producers", "No program has sent records yet.", status.producers, [
     { title: "service", cell: service },
@@ -41,6 +43,7 @@ export function producers(status, before) {
     { title: "records/s", isNumber: true, cell: rate },
     { title: "records", isNumber: true, cell: (one) => count(one.records) },
     { title: "dropped", isNumber: true, cell: losses },
+    { title: "levels", cell: (one) => levelsOf(known.get(one.producer)) },
     { title: "last seen", isNumber: true, cell: (one) => when(one.last_seen_ns) },
   ]);
 }
@@ -128,7 +131,7 @@ export function reports(status) {
  * @param {any[]} rows
  * @param {Column[]} columns
  */
-function section(title, none, rows, columns) {
+export function section(title, none, rows, columns) {
   const head = columns.map(({ title, isNumber }) => h("th", { scope: "col", class: isNumber && "number" }, title));
   const body = rows.map((one) =>
     h(
@@ -179,6 +182,19 @@ function rates(status, before, list, name, counter) {
 /** @param {number} value */
 function bad(value) {
   return h("span", { class: value > 0 ? "bad" : null }, count(value));
+}
+
+/**
+ * What is set for a process, if it is connected by a session.
+ *
+ * @param {any} one
+ */
+function levelsOf(one) {
+  if (!one) return "–";
+  if (!one.has_filter) return h("span", { class: "muted", title: "It has no filter for levels" }, "no filter");
+  if (!one.levels) return h("span", { class: "muted", title: "As the program was started" }, "its own");
+  const title = one.applied ? "It applies them" : "It has not said yet that it applies them";
+  return h("span", { class: "mono", title }, visible(one.levels), one.applied ? "" : " …");
 }
 
 /** @param {any} one */

@@ -1,8 +1,8 @@
 // What stands above a tree: how the whole went, its services, and what can be done with it.
 
-import { address, getText, isAborted, taskPath } from "../../base/api.js";
+import { ApiError, address, change, getText, isAborted, taskPath } from "../../base/api.js";
 import { taskHref } from "../../base/address.js";
-import { fill, h } from "../../base/dom.js";
+import { fill, h, say } from "../../base/dom.js";
 import { count, counted, duration, fullTime, time, visible } from "../../base/format.js";
 import { outcomeClass, outcomeSign } from "../../base/outcome.js";
 import { serviceClass } from "../../base/services.js";
@@ -18,6 +18,8 @@ export class TaskHead extends HTMLElement {
   #title = h("div", { class: "head-title" });
   #facts = h("div", { class: "head-facts" });
   #compare = h("a", { hidden: true }, "Compare with a good one");
+  #raise = h("button", { type: "button", hidden: true, onclick: () => this.#raiseTask() }, "Log at debug");
+  #raised = "";
   #tools = h("div", { class: "head-tools", role: "group", "aria-label": "Copy and compare" });
   /** What was compared with: asked for once for a name. */
   #compared = "";
@@ -56,6 +58,7 @@ export class TaskHead extends HTMLElement {
     // Its room is kept until it is known with what it compares.
     if (trace.failed > 0 && !this.#compare.isConnected) this.#tools.prepend(this.#compare);
     this.#tools.dataset.traceparent = traceparent(trace, 0);
+    this.#showRaise(trace, id);
     if (trace.isFinished) this.#findGood(trace);
   }
 
@@ -64,6 +67,7 @@ export class TaskHead extends HTMLElement {
     for (const part of [this.#title, this.#facts, this.#tools]) fill(part);
     this.#compare.hidden = true;
     this.#compared = "";
+    this.#raised = "";
   }
 
   /**
@@ -98,7 +102,39 @@ export class TaskHead extends HTMLElement {
       copyButton("JSON", json, { title: "Copy the tree as JSON" }),
       copyButton("traceparent", () => this.#tools.dataset.traceparent ?? "", { title: "Copy the W3C trace context" }),
       copyButton("Id", () => id, { title: "Copy the id of the task" }),
+      this.#raise,
     );
+  }
+
+  /**
+   * What still runs can log more: programs with a filter for levels then record all up to DEBUG of it.
+   *
+   * @param {import("./model.js").Trace} trace
+   * @param {string} id
+   */
+  #showRaise(trace, id) {
+    this.#raise.hidden = trace.running === 0;
+    if (this.#raised === id) return;
+    this.#raised = id;
+    this.#raise.dataset.task = id;
+    this.#raise.disabled = false;
+    this.#raise.title = "Programs that have a filter for levels record all of this task up to DEBUG, for 10 minutes";
+    say(this.#raise, "Log at debug");
+  }
+
+  async #raiseTask() {
+    this.#raise.disabled = true;
+    try {
+      const set = await change("PUT", "/api/v1/levels", { task: this.#raise.dataset.task, levels: "debug" });
+      say(
+        this.#raise,
+        `Logs at debug for 10 min, in ${counted(set.processes - set.without_filter, "process", "processes")}`,
+      );
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#raise.disabled = false;
+      say(this.#raise, error.message);
+    }
   }
 
   /**

@@ -62,6 +62,7 @@ fn service(folder: &tempfile::TempDir) -> (ExportService, intake::Writer) {
         metrics: metrics.clone(),
         rejected: Arc::new(RejectedInput::new(metrics.clone())),
         drops: ProducerDrops::new(metrics),
+        levels: Arc::new(crate::levels::LevelTable::open(folder.path(), &[])),
         supervisor,
         shutdown: crate::shutdown::Shutdown::default(),
         runtime: Handle::current(),

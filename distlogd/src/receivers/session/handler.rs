@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use distlog_proto::session::{
-    BatchDecision, BatchHeader, Bye, ByeReason, Dropped, EndReason, EndedSession, Hello, Ping,
-    Refused, RefusedReason, Sessions, ToClient, ToDaemon,
+    BatchDecision, BatchHeader, Bye, ByeReason, Dropped, EndReason, EndedSession, Hello, NO_FILTER,
+    NO_LEVELS, Ping, Refused, RefusedReason, Sessions, ToClient, ToDaemon,
 };
 use distlog_proto::{BatchRef, ProducerId, Topic};
 
@@ -39,6 +39,8 @@ pub(super) struct Handler {
     sessions: Sessions<Peer>,
     clients: HashMap<u64, Client>,
     replies: Vec<(Peer, ToClient<'static>)>,
+    /// The version of levels that was said to all.
+    levels: u64,
 }
 
 impl Handler {
@@ -49,6 +51,7 @@ impl Handler {
             sessions: Sessions::new(CREDIT_BUDGET),
             clients: HashMap::new(),
             replies: Vec::new(),
+            levels: NO_LEVELS,
         }
     }
 
@@ -104,6 +107,7 @@ impl Handler {
         for ended in self.sessions.tick(Instant::now(), &mut self.replies) {
             self.ended(ended);
         }
+        self.say_levels();
         // A session that another one replaced is not among those that ended.
         if self.clients.len() > self.sessions.len() {
             let sessions = &self.sessions;
@@ -113,6 +117,30 @@ impl Handler {
         let metrics = &self.context.metrics;
         metrics.sessions.set(self.sessions.len() as u64);
         metrics.session_credit_bytes.set(self.sessions.granted());
+    }
+
+    /// Says levels that are new to all that have a filter for them.
+    fn say_levels(&mut self) {
+        let version = self.context.levels.version();
+        if self.levels == version {
+            return;
+        }
+        self.levels = version;
+        let behind = self.sessions.behind_levels(version);
+        let behind: Vec<u64> = behind.map(|(session, _)| session).collect();
+        for session in behind {
+            self.say_levels_to(session);
+        }
+    }
+
+    fn say_levels_to(&mut self, session: u64) {
+        let producer = self.sessions.producer(session);
+        if let Some((producer, client)) = producer.zip(self.clients.get(&session)) {
+            let levels = &self.context.levels;
+            let levels = levels.levels_for(session, producer, &client.info.service);
+            let peer = Arc::clone(&client.peer);
+            self.replies.push((peer, ToClient::Levels(levels)));
+        }
     }
 
     /// Handles a client's message.
@@ -192,6 +220,8 @@ impl Handler {
         self.context.liveness.note_seen(asked.producer);
         let drops = &self.context.drops;
         drops.note(asked.producer, &info, &hello.dropped);
+        // Its first ping says whether it has a filter.
+        self.context.levels.note(asked.producer, &info, NO_FILTER);
         let peer = Arc::clone(peer);
         self.clients.insert(asked.session, Client { peer, info });
         let (events, session) = (Arc::clone(&self.events), asked.session);
@@ -267,11 +297,24 @@ impl Handler {
             Ok(answer) => {
                 self.seen(ping.session);
                 self.dropped(ping.session, &ping.dropped);
+                self.note_levels(ping);
                 answer
             }
             Err(refused) => ToClient::Refused(refused),
         };
         self.replies.push((Arc::clone(peer), answer));
+    }
+
+    /// Notes which levels a program applies, and says those of now if these are others.
+    fn note_levels(&mut self, ping: Ping) {
+        let (session, levels) = (ping.session, &self.context.levels);
+        let producer = self.sessions.producer(session);
+        if let Some((producer, client)) = producer.zip(self.clients.get(&session)) {
+            levels.note(producer, &client.info, ping.levels);
+        }
+        if self.sessions.is_behind_levels(session, levels.version()) {
+            self.say_levels_to(session);
+        }
     }
 
     fn bye(&mut self, peer: &Peer, bye: Bye) -> Result<(), Closed> {
@@ -299,6 +342,7 @@ impl Handler {
 
     fn ended(&mut self, ended: EndedSession) {
         self.clients.remove(&ended.session);
+        self.context.levels.forget(ended.producer);
         if ended.reason == EndReason::Silent {
             tracing::debug!(producer = %ended.producer, "a client of a session has disconnected without a bye");
         }

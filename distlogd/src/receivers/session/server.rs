@@ -91,7 +91,10 @@ impl Server {
                     self.metrics.session_refused.add([refused.reason.name()], 1);
                 }
                 ToClient::Ack(_) => _ = self.metrics.session_acks.inc(),
-                ToClient::Welcome(_) | ToClient::Rewind(_) | ToClient::Closing(_) => {}
+                ToClient::Welcome(_)
+                | ToClient::Rewind(_)
+                | ToClient::Closing(_)
+                | ToClient::Levels(_) => {}
             }
             frame.clear();
             reply.encode(&mut frame);

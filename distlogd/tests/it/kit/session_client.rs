@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use distlog_proto::session::{
-    Ack, BatchHeader, Bye, ByeReason, Dropped, Hello, Ping, Refused, RefusedReason, Rewind,
-    ToClient, ToDaemon, VERSION, Welcome,
+    Ack, BatchHeader, Bye, ByeReason, Dropped, Hello, NO_FILTER, Ping, Refused, RefusedReason,
+    Rewind, ToClient, ToDaemon, VERSION, Welcome,
 };
 use distlog_proto::wire::{self, BatchWriter};
 use distlog_proto::{ProducerId, Record, Source};
@@ -132,11 +132,21 @@ impl Client {
     }
 
     pub fn ping(&self, dropped: Dropped) {
+        self.ping_of(dropped, NO_FILTER);
+    }
+
+    /// A ping that says which levels it applies.
+    pub fn ping_levels(&self, levels: u64) {
+        self.ping_of([0; 5], levels);
+    }
+
+    fn ping_of(&self, dropped: Dropped, levels: u64) {
         self.say(&ToDaemon::Ping(Ping {
             session: self.session,
             sent: 0,
             head: self.waiting,
             dropped,
+            levels,
         }));
     }
 

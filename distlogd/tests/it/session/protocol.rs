@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use distlog_proto::ProducerId;
-use distlog_proto::session::{ByeReason, Hello, RefusedReason, ToClient, ToDaemon};
+use distlog_proto::session::{ByeReason, Hello, NO_LEVELS, RefusedReason, ToClient, ToDaemon};
 use distlog_testkit::eventually;
 use distlogd::daemon::SyncPolicy;
 
@@ -332,5 +332,52 @@ fn large_batches_at_few_offsets_do_not_fill_the_memory() {
     client.ping([0; 5]);
     assert!(client.hears_nothing(Duration::from_millis(300)));
     assert!(bytes() <= most, "{} bytes", bytes());
+    running.stop();
+}
+
+#[test]
+fn levels_are_said_to_who_asks_for_them_until_they_are_applied() {
+    let running = Running::start();
+    let set = |query: &str| {
+        let address = running.daemon.address("http").unwrap();
+        let url = format!("http://{address}/api/v1/levels?{query}");
+        ureq::put(url).send_empty().unwrap();
+    };
+    set("service=shop&levels=orders%3Ddebug&for=10m");
+    let (asks, older) = (running.join(1, 1), running.join(2, 1));
+    let levels = |client: &Client| match client.hear() {
+        ToClient::Levels(levels) => levels,
+        other => panic!("{other:?}"),
+    };
+    let acked = |client: &Client| assert!(matches!(client.hear(), ToClient::Ack(_)));
+    older.ping([0; 5]);
+    acked(&older);
+    for _ in 0..2 {
+        asks.ping_levels(NO_LEVELS);
+        acked(&asks);
+        let first = levels(&asks);
+        assert_eq!(first.session, asks.session);
+        let [set] = &first.sets[..] else {
+            panic!("{first:?}")
+        };
+        assert_eq!(set.directives, "orders=debug");
+        assert!(set.left > 0 && set.left <= 600_000_000_000, "{first:?}");
+    }
+    // One that is new comes without a question, and is not said again once it is applied.
+    set("task=e252a11f-d33d-483d-ba08-bc8f642b2f10&levels=trace");
+    let second = levels(&asks);
+    assert_eq!((second.sets.len(), second.tasks.len()), (1, 1));
+    asks.ping_levels(second.version);
+    acked(&asks);
+    assert!(asks.hears_nothing(Duration::from_millis(300)));
+    assert!(
+        older.hears_nothing(Duration::ZERO),
+        "it would not know them"
+    );
+    let shown = get(&running.daemon, "/api/v1/levels");
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let task = &shown["overrides"][1];
+    let counts = ["processes", "applied", "without_filter"].map(|key| task[key].as_u64().unwrap());
+    assert_eq!(counts, [2, 1, 1], "{shown:#}");
     running.stop();
 }

@@ -105,7 +105,8 @@ fn who_reads_some_services_sees_nothing_of_the_others() {
         "shop",
         &["--may", "read", "--services", "shop,web"],
     );
-    let daemon = Daemon::listening(DISTLOGD, &[], folder.path(), LISTEN, "");
+    let levels = format!("levels: {{ shop: debug, {SECRET}-bank: trace }}");
+    let daemon = Daemon::listening(DISTLOGD, &[], folder.path(), LISTEN, &levels);
     store(&daemon, &all);
     // First from the open segment, then from blocks of a sealed one.
     everything(&daemon, &all, &shop);
@@ -220,6 +221,7 @@ fn everything(daemon: &Daemon, all: &str, shop: &str) {
             "handle order",
             SECRET,
         ),
+        ("/api/v1/levels".into(), "\"shop\"", SECRET),
         ("/api/v1/names".into(), "severity", NOTHING),
         ("/api/v1/openapi.json".into(), "openapi", NOTHING),
         (

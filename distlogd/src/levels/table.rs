@@ -1,0 +1,524 @@
+//! What was set, and which processes apply it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use distlog_proto::levels::{Directives, Level};
+use distlog_proto::session::{FIRST_LEVELS, LevelSet, Levels, NO_FILTER, TaskLevel};
+use distlog_proto::{ProducerId, TaskId};
+
+use super::entry::{Entry, Scope, Wanted};
+use super::file::{LevelFile, producer};
+use super::shown::{LevelOverride, LevelProcess, LevelsShown};
+use crate::access::Services;
+use crate::intake::now;
+use crate::self_telemetry::ProducerInfo;
+
+/// Levels that may be set at once, of services and processes.
+const MAX_SET: usize = 1000;
+/// Tasks that may have levels at once: each process looks for a task among all of them.
+const MAX_TASKS: usize = 64;
+/// Processes that are known at most.
+const MAX_PROCESSES: usize = 1 << 16;
+
+/// Why levels are not set.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// There are too many.
+    #[error("{0} are set already: take some back (`distlogd level --off`), or wait until they end")]
+    TooMany(String),
+    /// No such process is connected.
+    #[error("{0}")]
+    NotConnected(String),
+    /// It is not clear which process is meant.
+    #[error("{0}")]
+    Several(String),
+    /// They cannot be kept.
+    #[error("the levels cannot be written to the store: {0}; nothing was changed")]
+    File(#[from] std::io::Error),
+}
+
+/// Levels of running programs.
+pub struct LevelTable {
+    state: Mutex<State>,
+    /// Another one after each change; programs say which they apply.
+    version: AtomicU64,
+    /// Held by whoever changes what is set, so that nobody else waits for the disk.
+    file: Mutex<LevelFile>,
+}
+
+struct State {
+    /// By service, as the configuration has them.
+    configured: Vec<(String, Directives)>,
+    /// In the order in which they were set.
+    set: Vec<Entry>,
+    processes: HashMap<ProducerId, Process>,
+}
+
+/// A program that is connected.
+struct Process {
+    info: ProducerInfo,
+    /// What its last ping said of levels.
+    said: u64,
+}
+
+impl State {
+    /// What is set for a process, the weakest first, and how long it lasts from now on; 0: without an end.
+    fn sets_of(&self, id: ProducerId, service: &str, now: u64) -> Vec<(&Directives, u64)> {
+        let configured = self.configured.iter();
+        let mut sets: Vec<(&Directives, u64)> = configured
+            .filter(|(name, _)| name == service)
+            .map(|(_, directives)| (directives, 0))
+            .collect();
+        let mut of = |is_meant: &dyn Fn(&Scope) -> bool| {
+            for entry in self.set.iter().filter(|entry| entry.until > now) {
+                match &entry.wanted {
+                    Wanted::Directives(scope, directives) if is_meant(scope) => {
+                        sets.push((directives, entry.until - now));
+                    }
+                    _ => {}
+                }
+            }
+        };
+        of(&|scope| matches!(scope, Scope::Service(name) if name == service));
+        // What is said of one process is nearer than what is said of all of them.
+        of(&|scope| *scope == Scope::Process(id));
+        sets
+    }
+
+    fn tasks(&self, now: u64) -> impl Iterator<Item = (&TaskId, Level, u64)> {
+        let entries = self.set.iter().filter(move |entry| entry.until > now);
+        entries.filter_map(move |entry| match &entry.wanted {
+            Wanted::Task(task, level) => Some((task, *level, entry.until - now)),
+            Wanted::Directives(..) => None,
+        })
+    }
+}
+
+impl LevelTable {
+    /// What was set before, from the directory of the store, and what the configuration has.
+    pub fn open(dir: &Path, configured: &[(String, Directives)]) -> LevelTable {
+        let file = LevelFile::new(dir);
+        let mut set = file.read();
+        set.retain(|entry| entry.until > now());
+        LevelTable {
+            state: Mutex::new(State {
+                configured: configured.to_vec(),
+                set,
+                processes: HashMap::new(),
+            }),
+            version: AtomicU64::new(FIRST_LEVELS),
+            file: Mutex::new(file),
+        }
+    }
+
+    /// The version of what is set now.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Processes are told. With the state held: they read it after the version.
+    fn changed(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Another configuration holds.
+    pub fn configure(&self, configured: &[(String, Directives)]) {
+        let mut state = self.lock();
+        if state.configured != configured {
+            state.configured = configured.to_vec();
+            self.changed();
+        }
+    }
+
+    /// Sets levels for so long; they stand in for those of the same service, process or task.
+    ///
+    /// # Errors
+    /// If too many are set, or they cannot be kept. Nothing is changed then.
+    pub fn set(&self, wanted: Wanted, lasts: Duration) -> Result<(), SetError> {
+        let scope = wanted.scope();
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = now();
+        let mut set = self.set_at(now);
+        set.retain(|entry| entry.wanted.scope() != scope);
+        let is_task = |entry: &&Entry| matches!(entry.wanted, Wanted::Task(..));
+        let tasks = set.iter().filter(is_task).count();
+        let others = set.len() - tasks;
+        if matches!(scope, Scope::Task(_)) {
+            if tasks >= MAX_TASKS {
+                return Err(SetError::TooMany(format!("levels of {MAX_TASKS} tasks")));
+            }
+        } else if others >= MAX_SET {
+            let what = format!("levels of {MAX_SET} services and processes");
+            return Err(SetError::TooMany(what));
+        }
+        let lasts = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
+        let until = now.saturating_add(lasts);
+        set.push(Entry { wanted, until });
+        self.put(&file, set)
+    }
+
+    /// Takes levels back; `false` if none were set. `None`: all that people set.
+    ///
+    /// # Errors
+    /// If that cannot be kept. Nothing is changed then.
+    pub fn clear(&self, scope: Option<&Scope>) -> Result<bool, SetError> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.set_at(now());
+        let before = left.len();
+        left.retain(|entry| scope.is_some_and(|scope| entry.wanted.scope() != *scope));
+        if left.len() == before {
+            return Ok(false);
+        }
+        self.put(&file, left)?;
+        Ok(true)
+    }
+
+    /// What is set and not over.
+    fn set_at(&self, now: u64) -> Vec<Entry> {
+        let state = self.lock();
+        let set = state.set.iter().filter(|entry| entry.until > now);
+        set.cloned().collect()
+    }
+
+    fn put(&self, file: &LevelFile, set: Vec<Entry>) -> Result<(), SetError> {
+        file.write(&set)?;
+        let mut state = self.lock();
+        state.set = set;
+        self.changed();
+        Ok(())
+    }
+
+    /// What a process is to be told.
+    pub(crate) fn levels_for(
+        &self,
+        session: u64,
+        id: ProducerId,
+        service: &str,
+    ) -> Levels<'static> {
+        let now = now();
+        let state = self.lock();
+        let sets = state.sets_of(id, service, now).into_iter();
+        let sets = sets.map(|(directives, left)| LevelSet {
+            directives: directives.to_string().into(),
+            left,
+        });
+        let tasks = state.tasks(now).map(|(task, level, left)| TaskLevel {
+            task: task.to_string().into(),
+            level,
+            left,
+        });
+        Levels {
+            session,
+            version: self.version(),
+            sets: sets.collect(),
+            tasks: tasks.collect(),
+        }
+    }
+
+    /// A process is connected, and its last ping said this of levels.
+    pub(crate) fn note(&self, id: ProducerId, info: &ProducerInfo, said: u64) {
+        let mut state = self.lock();
+        if let Some(process) = state.processes.get_mut(&id) {
+            process.said = said;
+        } else if state.processes.len() < MAX_PROCESSES {
+            let info = info.clone();
+            state.processes.insert(id, Process { info, said });
+        }
+    }
+
+    /// A process is not connected any more.
+    pub(crate) fn forget(&self, id: ProducerId) {
+        self.lock().processes.remove(&id);
+    }
+
+    /// The process that is meant: by its id as a producer, or by its process id, perhaps of a service.
+    ///
+    /// # Errors
+    /// If none is connected, or several could be meant.
+    pub fn process(&self, text: &str, service: Option<&str>) -> Result<ProducerId, SetError> {
+        let state = self.lock();
+        let of_service =
+            |process: &Process| service.is_none_or(|name| process.info.service == name);
+        let (id, number) = (producer(text), text.trim().parse::<u64>().ok());
+        let mut meant: Vec<(&ProducerId, &Process)> = state
+            .processes
+            .iter()
+            .filter(|(known, process)| {
+                let named = id.map_or_else(
+                    || number == Some(process.info.process_id),
+                    |id| id == **known,
+                );
+                named && of_service(process)
+            })
+            .collect();
+        meant.sort_by(|(_, a), (_, b)| a.info.host.cmp(&b.info.host));
+        match meant[..] {
+            [(id, _)] => Ok(*id),
+            [] => {
+                let of =
+                    service.map_or_else(String::new, |name| format!(" of the service `{name}`"));
+                Err(SetError::NotConnected(format!(
+                    "no process `{text}`{of} is connected by a session: `distlogd level` lists those that are"
+                )))
+            }
+            _ => {
+                let all: Vec<String> = meant
+                    .iter()
+                    .map(|(id, process)| format!("{id} on {}", process.info.host))
+                    .collect();
+                Err(SetError::Several(format!(
+                    "{} processes have that id: name one by its producer, {}",
+                    all.len(),
+                    all.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// What is set and who applies it; of these services alone, if some are given.
+    pub(crate) fn shown(&self, only: Option<&Services>) -> LevelsShown {
+        let (now, version) = (now(), self.version());
+        let state = self.lock();
+        let shows = |service: &str| only.is_none_or(|only| only.have(service, service));
+        let counted = |of: &dyn Fn(&ProducerId, &Process) -> bool, shown: LevelOverride| {
+            let processes = state.processes.iter().filter(|(id, one)| of(id, one));
+            processes.fold(shown, |mut shown, (_, process)| {
+                shown.processes += 1;
+                shown.applied += usize::from(process.said == version);
+                shown.without_filter += usize::from(process.said == NO_FILTER);
+                shown
+            })
+        };
+        let empty = |levels: String, until_ns: Option<u64>| LevelOverride {
+            service: None,
+            producer: None,
+            task: None,
+            levels,
+            until_ns,
+            processes: 0,
+            applied: 0,
+            without_filter: 0,
+        };
+        let of_service = |name: &str, shown: LevelOverride| {
+            let shown = LevelOverride {
+                service: Some(name.to_owned()),
+                ..shown
+            };
+            counted(&|_, process| process.info.service == name, shown)
+        };
+        let configured = state.configured.iter().filter(|(name, _)| shows(name));
+        let mut overrides: Vec<LevelOverride> = configured
+            .map(|(name, directives)| of_service(name, empty(directives.to_string(), None)))
+            .collect();
+        for entry in state.set.iter().filter(|entry| entry.until > now) {
+            let shown = empty(entry.wanted.text(), Some(entry.until));
+            match entry.wanted.scope() {
+                Scope::Service(name) if shows(&name) => overrides.push(of_service(&name, shown)),
+                Scope::Process(id) => {
+                    let service = state.processes.get(&id).map(|one| one.info.service.clone());
+                    if only.is_none() || service.as_deref().is_some_and(shows) {
+                        let shown = LevelOverride {
+                            service,
+                            producer: Some(id.to_string()),
+                            ..shown
+                        };
+                        overrides.push(counted(&|known, _| *known == id, shown));
+                    }
+                }
+                // A task may cross all services.
+                Scope::Task(task) if only.is_none() => {
+                    let shown = LevelOverride {
+                        task: Some(task.to_string()),
+                        ..shown
+                    };
+                    overrides.push(counted(&|_, _| true, shown));
+                }
+                _ => {}
+            }
+        }
+        let mut processes: Vec<LevelProcess> = state
+            .processes
+            .iter()
+            .filter(|(_, process)| shows(&process.info.service))
+            .map(|(id, process)| {
+                let sets = state.sets_of(*id, &process.info.service, now).into_iter();
+                let sets: Vec<String> = sets.map(|(set, _)| set.to_string()).collect();
+                LevelProcess {
+                    producer: id.to_string(),
+                    service: process.info.service.clone(),
+                    host: process.info.host.clone(),
+                    process_id: process.info.process_id,
+                    has_filter: process.said != NO_FILTER,
+                    applied: process.said == version,
+                    levels: sets.join(","),
+                }
+            })
+            .collect();
+        processes.sort_by(|a, b| {
+            let key = |one: &LevelProcess| (one.service.clone(), one.host.clone(), one.process_id);
+            key(a).cmp(&key(b))
+        });
+        LevelsShown {
+            overrides,
+            processes,
+        }
+    }
+}
+
+impl std::fmt::Debug for LevelTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LevelTable")
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const T: &str = "e252a11f-d33d-483d-ba08-bc8f642b2f10";
+
+    fn id(n: u8) -> ProducerId {
+        ProducerId::from_bytes([n; 16])
+    }
+
+    fn info(service: &str, process_id: u64) -> ProducerInfo {
+        ProducerInfo {
+            service: service.to_owned(),
+            host: format!("host-{process_id}"),
+            process_id,
+        }
+    }
+
+    fn service(name: &str, levels: &str) -> Wanted {
+        Wanted::Directives(Scope::Service(name.to_owned()), levels.parse().unwrap())
+    }
+
+    fn process(n: u8, levels: &str) -> Wanted {
+        Wanted::Directives(Scope::Process(id(n)), levels.parse().unwrap())
+    }
+
+    fn sets(table: &LevelTable, n: u8, service: &str) -> Vec<String> {
+        let levels = table.levels_for(1, id(n), service);
+        let sets = levels.sets.into_iter();
+        sets.map(|set| set.directives.into_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_said_of_one_process_is_nearer_than_of_its_service() {
+        let dir = tempfile::tempdir().unwrap();
+        let configured = [("orders".to_owned(), "info".parse().unwrap())];
+        let table = LevelTable::open(dir.path(), &configured);
+        let before = table.version();
+        table.set(process(1, "hyper=off"), HOUR).unwrap();
+        table.set(service("orders", "debug"), HOUR).unwrap();
+        assert!(table.version() > before);
+        assert_eq!(sets(&table, 1, "orders"), ["info", "debug", "hyper=off"]);
+        assert_eq!(sets(&table, 2, "orders"), ["info", "debug"]);
+        assert_eq!(sets(&table, 3, "billing"), [""; 0]);
+        // Set again, they stand in for those before.
+        table.set(service("orders", "warn"), HOUR).unwrap();
+        assert_eq!(sets(&table, 2, "orders"), ["info", "warn"]);
+        let orders = Scope::Service("orders".to_owned());
+        assert!(table.clear(Some(&orders)).unwrap());
+        assert!(!table.clear(Some(&orders)).unwrap());
+        table.configure(&[]);
+        assert_eq!(sets(&table, 1, "orders"), ["hyper=off"]);
+        assert!(table.clear(None).unwrap());
+        assert_eq!(sets(&table, 1, "orders"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_set_lasts_over_a_restart_until_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = LevelTable::open(dir.path(), &[]);
+        let task: TaskId = format!("{T}/1").parse().unwrap();
+        table.set(service("orders", "debug"), HOUR).unwrap();
+        table
+            .set(process(1, "trace"), Duration::from_nanos(1))
+            .unwrap();
+        table.set(Wanted::Task(task, Level::Debug), HOUR).unwrap();
+        let again = LevelTable::open(dir.path(), &[]);
+        assert_eq!(sets(&again, 1, "orders"), ["debug"]);
+        let levels = again.levels_for(1, id(1), "orders");
+        let [raised] = &levels.tasks[..] else {
+            panic!("{levels:?}")
+        };
+        assert_eq!(
+            (&*raised.task, raised.level),
+            (&*format!("{T}/1"), Level::Debug)
+        );
+        assert!(raised.left > 0 && raised.left <= HOUR.as_nanos() as u64);
+        // What cannot be read is forgotten.
+        std::fs::write(dir.path().join("levels"), "{").unwrap();
+        assert_eq!(
+            sets(&LevelTable::open(dir.path(), &[]), 1, "orders"),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn it_is_shown_who_applies_what() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = LevelTable::open(dir.path(), &[]);
+        table.set(service("orders", "debug"), HOUR).unwrap();
+        table.note(id(1), &info("orders", 11), table.version());
+        table.note(id(2), &info("orders", 12), NO_FILTER);
+        table.note(id(3), &info("orders", 13), 1);
+        table.note(id(4), &info("billing", 14), table.version());
+        let shown = table.shown(None);
+        let [one] = &shown.overrides[..] else {
+            panic!("{shown:?}")
+        };
+        assert_eq!((one.processes, one.applied, one.without_filter), (3, 1, 1));
+        let first = &shown.processes[1];
+        assert_eq!((first.process_id, first.levels.as_str()), (11, "debug"));
+        assert!(first.applied && first.has_filter && !shown.processes[2].has_filter);
+        // Who reads some services only is shown these.
+        let billing = Services::new(vec!["billing".to_owned()]);
+        let shown = table.shown(Some(&billing));
+        assert_eq!((shown.overrides.len(), shown.processes.len()), (0, 1));
+        table.forget(id(4));
+        assert_eq!(table.shown(Some(&billing)).processes, []);
+    }
+
+    #[test]
+    fn a_process_is_meant_by_its_number_or_its_producer() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = LevelTable::open(dir.path(), &[]);
+        table.note(id(1), &info("orders", 11), 1);
+        table.note(id(2), &info("billing", 11), 1);
+        assert_eq!(table.process("11", Some("orders")).unwrap(), id(1));
+        assert_eq!(table.process(&id(2).to_string(), None).unwrap(), id(2));
+        let several = table.process("11", None).unwrap_err().to_string();
+        assert!(several.starts_with("2 processes have that id"), "{several}");
+        for (text, service) in [("12", None), ("11", Some("shop")), ("x", None)] {
+            let error = table.process(text, service).unwrap_err();
+            assert!(matches!(error, SetError::NotConnected(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn there_are_not_more_than_processes_look_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = LevelTable::open(dir.path(), &[]);
+        let task = |n: usize| {
+            let task: TaskId = format!("{T}/{}", n + 1).parse().unwrap();
+            table.set(Wanted::Task(task, Level::Debug), HOUR)
+        };
+        (0..MAX_TASKS).for_each(|n| task(n).unwrap());
+        assert!(matches!(task(MAX_TASKS), Err(SetError::TooMany(_))));
+        task(0).unwrap();
+        table.set(service("orders", "debug"), HOUR).unwrap();
+    }
+}
