@@ -96,6 +96,20 @@ struct Pending {
     removal: Removal,
 }
 
+/// What is on the list of a store.
+fn listed(eraser: &Eraser) -> Result<Vec<Pending>, Error> {
+    let list = eraser.list()?;
+    let list: Vec<Deletion> = match &*list {
+        [] => Vec::new(),
+        list => serde_json::from_slice(list).map_err(|e| Error::List(e.to_string()))?,
+    };
+    let pending = list.into_iter().map(|deletion| {
+        let removal = removal(&deletion).map_err(|e| Error::List(e.to_string()))?;
+        Ok(Pending { deletion, removal })
+    });
+    pending.collect()
+}
+
 /// What is being deleted.
 pub struct Deletions {
     eraser: Eraser,
@@ -114,16 +128,7 @@ impl Deletions {
     /// # Errors
     /// If the list cannot be read: what it says must not be shown.
     pub fn open(reader: Reader, eraser: Eraser) -> Result<Arc<Deletions>, Error> {
-        let list = eraser.list()?;
-        let list: Vec<Deletion> = match &*list {
-            [] => Vec::new(),
-            list => serde_json::from_slice(list).map_err(|e| Error::List(e.to_string()))?,
-        };
-        let mut pending = Vec::new();
-        for deletion in list {
-            let removal = removal(&deletion).map_err(|e| Error::List(e.to_string()))?;
-            pending.push(Pending { deletion, removal });
-        }
+        let pending = listed(&eraser)?;
         let deletions = Arc::new(Deletions {
             eraser,
             reader,
@@ -138,6 +143,16 @@ impl Deletions {
             deletions.begin();
         }
         Ok(deletions)
+    }
+
+    /// Readers leave out what is on the list, and nothing is deleted: for who only reads a store.
+    ///
+    /// # Errors
+    /// As [`Deletions::open`].
+    pub fn leave_out_listed(reader: &Reader, eraser: &Eraser) -> Result<(), Error> {
+        let pending = listed(eraser)?.into_iter();
+        reader.leave_out(pending.map(|pending| pending.removal).collect());
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Pending>> {

@@ -33,7 +33,9 @@
 //! 5. `processors/`: the destinations, one file or folder each.
 //! 6. `tracker/`: which tasks are open, and which are lost.
 //! 7. `tree/` and `lookup.rs`: from the records of a trace to its tree; `http/` shows it and the live tail.
-//! 8. `storage/`: where records lie that are shown, the store or a database (`view.rs`); `query/`: everything else that
+//! 8. `evaluate/`: what a configuration does with records, without a daemon; `rule_tests/` tests rules by it, `replay/`
+//!    compares two configurations.
+//! 9. `storage/`: where records lie that are shown, the store or a database (`view.rs`); `query/`: everything else that
 //!    is asked about them. `deletions.rs` has records forgotten. `levels/` is what running programs record.
 //!
 //! Around it: `access/` (who may do what), `config/` (what the YAML file says), `yaml/` (how it is read), `listen/`
@@ -53,6 +55,7 @@ mod config;
 pub mod daemon;
 mod deletions;
 mod escape;
+mod evaluate;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -72,10 +75,13 @@ mod peer;
 pub mod processor;
 mod processors;
 mod query;
+mod received;
 pub mod receiver;
 mod receivers;
 mod reload;
+mod replay;
 mod rpc;
+mod rule_tests;
 mod self_telemetry;
 mod shutdown;
 mod status;

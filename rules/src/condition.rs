@@ -8,6 +8,7 @@ use distlog_proto::wire::Parts;
 use distlog_proto::{Kind, RecordRef, Severity};
 
 use super::compile::compile;
+use super::explain::{self, Part};
 use super::fault::CompileFault;
 use super::memo::Memo;
 use super::node::Node;
@@ -39,6 +40,15 @@ impl Condition {
     /// Whether the record matches. What it does not have makes it not match.
     pub fn matches(&self, record: &RecordRef<'_>) -> bool {
         self.node.test(record, &Memo::NONE) == Ok(true)
+    }
+
+    /// What each part of it is for a record, and what it looked at there.
+    pub fn explain(&self, record: &RecordRef<'_>) -> Vec<Part> {
+        explain::parts(&self.text, &mut |text| {
+            let part = Condition::compile(text).ok()?;
+            let value = part.node.test(record, &Memo::NONE).ok();
+            Some((value, explain::looked_at(&part.node, record)))
+        })
     }
 
     /// The parts of a record that it reads: without the others it matches the same.

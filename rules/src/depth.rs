@@ -76,7 +76,7 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
 }
 
 /// Length of the string that `text` begins with, quotes included.
-fn string(text: &str, raw: bool) -> usize {
+pub(super) fn string(text: &str, raw: bool) -> usize {
     let single = &text[..1];
     let quote = if text[1..].starts_with(&single.repeat(2)) {
         single.repeat(3)

@@ -53,7 +53,7 @@ impl Expression {
     }
 }
 
-fn owned(value: Val<'_>) -> Option<Value> {
+pub(super) fn owned(value: Val<'_>) -> Option<Value> {
     Some(match value {
         Val::Null => Value::Null,
         Val::Bool(v) => Value::Bool(v),

@@ -53,6 +53,8 @@ impl IntakeRule {
 /// What is counted by rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
+    /// Records that match its condition, whatever happens to them.
+    Matched,
     /// Records that were dropped.
     Dropped,
     /// Records in which something was redacted.
@@ -249,6 +251,7 @@ impl<'r> Pass<'r> {
             if !condition.as_ref().is_none_or(matches) {
                 continue;
             }
+            (self.note)(at, Counted::Matched, 1);
             let (sample, change_of) = match &rule.action {
                 Action::Drop => (Some(Threshold::NEVER), None),
                 Action::Keep { sample, change } => (*sample, Some(change)),

@@ -8,7 +8,7 @@
 //! `leaf.rs`, `interpret.rs`, `node.rs`, `compile.rs` with `depth.rs`, `check.rs` and `syntax.rs`, `router.rs`;
 //! `value_path.rs` has names by themselves, `tree.rs` conditions over whole trees. Then `expression.rs`,
 //! `redaction.rs`, `change.rs`, and where records are changed: `intake.rs` with `torn.rs` (before they are stored),
-//! `outgoing.rs` (for a processor).
+//! `outgoing.rs` (for a processor). `explain.rs` says why a condition matches or not.
 //!
 //! | name | what |
 //! |---|---|
@@ -46,6 +46,7 @@ mod check;
 mod compile;
 mod condition;
 mod depth;
+mod explain;
 mod expression;
 mod fault;
 mod functions;
@@ -70,6 +71,7 @@ mod value_path;
 
 pub use change::{Change, Target};
 pub use condition::Condition;
+pub use explain::{Looked, Part};
 pub use expression::Expression;
 pub use fault::CompileFault;
 pub use intake::{Action, Counted, Edited, IntakeRule, IntakeRules};

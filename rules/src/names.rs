@@ -200,6 +200,14 @@ const TYPES: [&str; 12] = [
     "google",
 ];
 
+impl Name {
+    /// As conditions write it.
+    pub(super) fn text(self) -> &'static str {
+        let found = NAMES.iter().find(|(_, name, ..)| *name == self);
+        found.map_or("", |(text, ..)| text)
+    }
+}
+
 /// Looks a top-level name up.
 pub(super) fn name(text: &str) -> Option<(Name, Type)> {
     let text = if text == reserved::STAND_IN {

@@ -72,6 +72,21 @@ impl Path {
         }
     }
 
+    /// As conditions write it.
+    pub(super) fn text(&self) -> String {
+        let mut text = self.root.text().to_owned();
+        for run in &self.runs {
+            match run.index {
+                true => text.push_str(&format!("[{:?}]", run.text)),
+                false => {
+                    text.push('.');
+                    text.push_str(&run.text);
+                }
+            }
+        }
+        text
+    }
+
     /// The value at its end.
     #[inline]
     pub(super) fn value<'a>(&self, record: &RecordRef<'a>, memo: &Memo<'a>) -> Out<'a> {

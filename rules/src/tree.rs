@@ -9,6 +9,7 @@ use distlog_proto::Severity;
 
 use super::check::Names;
 use super::compile::parse;
+use super::explain::{self, Looked, Part};
 use super::fault::CompileFault;
 use super::interpret::ENV;
 use super::names::{self, Type};
@@ -88,6 +89,23 @@ const TREE: Names = Names {
     hint,
 };
 
+/// A value of a tree for people.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Duration(duration) => {
+            explain::seconds(duration.num_nanoseconds().unwrap_or(i64::MAX))
+        }
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::String(text) => explain::quoted(text),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(shown).collect();
+            format!("[{}]", items.join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
 fn find(field: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|(known, ..)| *known == field)
 }
@@ -144,6 +162,12 @@ impl TreeCondition {
 
     /// Whether the tree matches. What cannot be computed does not match.
     pub fn matches(&self, tree: &TreeSummary<'_>) -> bool {
+        let context = self.context(tree);
+        matches!(context.resolve(&self.expr), Ok(Value::Bool(true)))
+    }
+
+    /// What it may use of a tree.
+    fn context(&self, tree: &TreeSummary<'_>) -> Context<'static, 'static> {
         let mut context = Context::with_env(ENV.clone());
         for (_, name, _, value) in &self.fields {
             context.add_variable_from_value(*name, value(tree));
@@ -151,7 +175,24 @@ impl TreeCondition {
         for (name, value) in &self.constants {
             context.add_variable_from_value(*name, Value::Int(*value));
         }
-        matches!(context.resolve(&self.expr), Ok(Value::Bool(true)))
+        context
+    }
+
+    /// What each part of it is for a tree, and what it looked at.
+    pub fn explain(&self, tree: &TreeSummary<'_>) -> Vec<Part> {
+        explain::parts(&self.text, &mut |text| {
+            let part = TreeCondition::compile(text).ok()?;
+            let context = part.context(tree);
+            let value = match context.resolve(&part.expr) {
+                Ok(Value::Bool(value)) => Some(value),
+                _ => None,
+            };
+            let looked = part.fields.iter().map(|(_, name, _, of)| Looked {
+                name: (*name).to_owned(),
+                value: Some(shown(&of(tree))),
+            });
+            Some((value, looked.collect()))
+        })
     }
 
     /// The expression.

@@ -36,5 +36,5 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     /// A page for people is of another server.
     pub(super) is_page: bool,
-    pub(super) body: Box<dyn io::Read>,
+    pub(super) body: Box<dyn io::Read + Send>,
 }

@@ -89,7 +89,7 @@ pub(super) fn get(
     daemon: &DaemonArgs,
     path: &str,
     query: &[(&str, &str)],
-) -> Result<impl io::Read + use<>, Error> {
+) -> Result<impl io::Read + Send + use<>, Error> {
     ask(Method::GET, daemon, path, (query, "*/*"))
 }
 
@@ -127,7 +127,7 @@ pub(super) fn get_lines(
     daemon: &DaemonArgs,
     path: &str,
     query: &[(&str, String)],
-) -> Result<impl io::Read + use<>, Error> {
+) -> Result<impl io::Read + Send + use<>, Error> {
     let query: Vec<(&str, &str)> = query
         .iter()
         .map(|(name, value)| (*name, &**value))
@@ -227,7 +227,7 @@ fn ask(
     daemon: &DaemonArgs,
     path: &str,
     asked: (&[(&str, &str)], &str),
-) -> Result<Box<dyn io::Read>, Error> {
+) -> Result<Box<dyn io::Read + Send>, Error> {
     if let Some(from) = daemon.from.url()? {
         let reply = direct::ask(&from, method, path, asked)?;
         return answer(reply, "the database", true);
@@ -282,7 +282,7 @@ fn with<B>(
 }
 
 /// The body of an answer, or why it is none; `knows` says whether a token was shown.
-fn answer(reply: Reply, url: &str, knows: bool) -> Result<Box<dyn io::Read>, Error> {
+fn answer(reply: Reply, url: &str, knows: bool) -> Result<Box<dyn io::Read + Send>, Error> {
     let Reply {
         status,
         is_page,
@@ -340,6 +340,34 @@ pub(super) fn print_all(mut body: impl io::Read, line_feed: bool) -> Result<(), 
 /// (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 fn print_events(body: impl io::Read) -> Result<(), Error> {
     let mut out = io::stdout().lock();
+    each_event(body, |event| match event {
+        Event::Skipped(records) => {
+            tell!("distlogd: {records} records were removed before they could be shown");
+            Ok(true)
+        }
+        Event::Data(data) => writeln!(out, "{data}")
+            .and_then(|()| out.flush())
+            .map(|()| true)
+            .map_err(Error::Output),
+    })
+}
+
+/// An event of the tail.
+pub(super) enum Event<'l> {
+    /// A line of data.
+    Data(&'l str),
+    /// So many records were removed before they could be sent.
+    Skipped(&'l str),
+}
+
+/// Hands over the events of a tail, until `take` wants no more.
+///
+/// # Errors
+/// If the connection breaks off, or `take` fails.
+pub(super) fn each_event(
+    body: impl io::Read,
+    mut take: impl FnMut(Event<'_>) -> Result<bool, Error>,
+) -> Result<(), Error> {
     let mut skipped = false;
     for line in BufReader::new(body).lines() {
         let line = line.map_err(Error::BrokenOff)?;
@@ -347,12 +375,13 @@ fn print_events(body: impl io::Read) -> Result<(), Error> {
             skipped = event.trim() == "skipped";
         } else if let Some(data) = line.strip_prefix("data:") {
             let data = data.strip_prefix(' ').unwrap_or(data);
-            if skipped {
-                tell!("distlogd: {data} records were removed before they could be shown");
+            let event = if skipped {
+                Event::Skipped(data)
             } else {
-                writeln!(out, "{data}")
-                    .and_then(|()| out.flush())
-                    .map_err(Error::Output)?;
+                Event::Data(data)
+            };
+            if !take(event)? {
+                return Ok(());
             }
         } else if line.is_empty() {
             skipped = false;

@@ -1,12 +1,13 @@
 //! The command line.
 //!
 //! `run.rs` runs the daemon, `drain.rs` only takes what dead processes left, `check.rs` checks a configuration and
-//! prints its schema; `permissions/` says what others can read; `notify.rs` tells systemd. The other commands ask a
-//! running daemon, by `client.rs`, which has `tree` and `tail`: `find.rs` and `stats.rs`, which say which records by
-//! `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs` and `status.rs`; `delete.rs` deletes records, `level.rs`
-//! sets what programs record, `reload.rs` has the configuration read again. `keys.rs` makes keys, `token.rs` tokens.
-//! `view.rs` serves a database that daemons fill; what names one is in `from.rs`, and `client.rs` asks it by
-//! `direct.rs`. `table.rs` aligns columns. `output.rs` is how all of them speak.
+//! prints its schema; `test.rs` tests rules, `replay.rs` compares two configurations; `permissions/` says what others
+//! can read; `notify.rs` tells systemd. The other commands ask a running daemon, by `client.rs`, which has `tree` and
+//! `tail`: `find.rs` and `stats.rs`, which say which records by `query_args.rs`, `tasks.rs`, `problems.rs`, `diff.rs`
+//! and `status.rs`; `delete.rs` deletes records, `level.rs` sets what programs record, `reload.rs` has the
+//! configuration read again. `keys.rs` makes keys, `token.rs` tokens. `view.rs` serves a database that daemons fill;
+//! what names one is in `from.rs`, and `client.rs` asks it by `direct.rs`. `table.rs` aligns columns. `output.rs` is
+//! how all of them speak.
 
 mod agent;
 mod answer;
@@ -27,11 +28,13 @@ mod permissions;
 mod problems;
 mod query_args;
 mod reload;
+mod replay;
 mod run;
 mod stats;
 mod status;
 mod table;
 mod tasks;
+mod test;
 mod token;
 mod view;
 
@@ -174,6 +177,10 @@ enum Command {
         /// The configuration, in YAML.
         file: PathBuf,
     },
+    /// Test rules: which records go where, are dropped or changed, by trees and records in files.
+    Test(test::TestArgs),
+    /// Say what another configuration would do with what is stored, beside the one that runs.
+    Replay(replay::ReplayArgs),
     /// Make keys, by which programs and daemons know each other.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -310,7 +317,9 @@ pub fn main_from(
         Some(Command::Diff(args)) => diff::diff(&args),
         Some(Command::Level(args)) => level::level(&args),
         Some(Command::Reload(args)) => reload::reload(&args),
+        Some(Command::Replay(args)) => replay::replay(&args, add),
         Some(Command::Status(args)) => status::status(&args),
+        Some(Command::Test(args)) => test::test(&args, add),
         Some(Command::View(args)) => view::view(&args, add),
         Some(Command::Tree {
             id,

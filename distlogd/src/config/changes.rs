@@ -29,6 +29,8 @@ impl Load<'_> {
                 action: self.action(node),
             };
             self.config.intake.push(rule);
+            let place = node.get("when").unwrap_or(node).place;
+            self.config.places.intake.push(place);
         }
     }
 

@@ -7,7 +7,7 @@ use distlog_proto::levels::DirectivesError;
 use distlog_rules::{CompileFault, Condition, Rule, TreeCondition, nearest};
 
 use super::document::Document;
-use super::sections::{Config, Drain, Entry};
+use super::sections::{Config, Drain, Entry, ProcessorPlaces};
 use super::sensitive::{Hidden, Sensitive, fault_of_text};
 use super::sources::{self, NamedSource};
 use super::{conflicts, environment, not_built, position, tilde, tls, tokens};
@@ -295,19 +295,23 @@ impl Load<'_> {
             let (from, batch, retry) = (section.from, section.batch.clone(), section.retry.clone());
             let trees = section.trees.as_ref();
             let trees = trees.zip(trees_keep).map(|(trees, keep)| trees.with(keep));
-            self.config
-                .processors
-                .extend(section.kind().map(|kind| Entry {
-                    name: name.clone(),
-                    kind,
-                    filter,
-                    change,
-                    from,
-                    cursor: cursor.clone(),
-                    batch,
-                    retry,
-                    trees,
-                }));
+            let Some(kind) = section.kind() else { return };
+            let place = |node: Option<&Node>| node.map_or(key.place, |node| node.place);
+            self.config.places.processors.push(ProcessorPlaces {
+                filter: place(node.get("filter")),
+                keep: place(node.get("trees").and_then(|trees| trees.get("keep"))),
+            });
+            self.config.processors.push(Entry {
+                name: name.clone(),
+                kind,
+                filter,
+                change,
+                from,
+                cursor: cursor.clone(),
+                batch,
+                retry,
+                trees,
+            });
         }
     }
 
@@ -371,6 +375,8 @@ impl Load<'_> {
         let change = self.change(rule);
         // A condition that does not compile is a fault, and then the configuration is not used.
         let when = when.flatten();
+        let place = rule.get("when").unwrap_or(rule).place;
+        self.config.places.rules.push(place);
         self.config.rules.push(Rule {
             when,
             to: to.clone(),

@@ -15,7 +15,7 @@ use crate::processors::{Kind, StartAt};
 use crate::trees::Trees;
 use crate::values::{self, show_duration, show_size};
 use crate::worker::{Batch, Retry};
-use crate::yaml::Fault;
+use crate::yaml::{Fault, Place};
 use distlog_rules::{Action, Change, Condition, IntakeRule, Outgoing, Router, Rule};
 
 /// A configuration that was read and checked.
@@ -43,6 +43,8 @@ pub struct Config {
     pub drain: Vec<Drain>,
     /// What others must not read or change.
     pub(crate) sensitive: Sensitive,
+    /// Where rules and conditions stand in the file.
+    pub(crate) places: Places,
     /// Valid settings that are probably mistakes.
     pub warnings: Vec<Fault>,
 }
@@ -61,9 +63,29 @@ impl Default for Config {
             grace: Duration::from_secs(10),
             drain: Vec::new(),
             sensitive: Sensitive::default(),
+            places: Places::default(),
             warnings: Vec::new(),
         }
     }
+}
+
+/// Where rules and conditions stand in the file, in their order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    /// The condition of each rule of the intake, or the rule if it has none.
+    pub(crate) intake: Vec<Place>,
+    /// The same of `rules`.
+    pub(crate) rules: Vec<Place>,
+    pub(crate) processors: Vec<ProcessorPlaces>,
+}
+
+/// Where a processor stands in the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProcessorPlaces {
+    /// Its `filter`, if it has one, else its name.
+    pub(crate) filter: Place,
+    /// The condition over trees, if it has one, else its name.
+    pub(crate) keep: Place,
 }
 
 /// A directory in which dead processes may have left spools.

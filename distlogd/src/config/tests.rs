@@ -732,6 +732,7 @@ fn examples() -> Vec<String> {
         "docs/alerts.md",
         "docs/opentelemetry.md",
         "docs/databases.md",
+        "docs/rule-cookbook.md",
         "docs/rules.md",
         "docs/trees.md",
     ];

@@ -19,9 +19,11 @@ use super::look_params::{COLOR, FULL, look};
 use super::params::Param;
 use super::pieces::Live;
 use super::problem::Problem;
+use super::records::blocking;
 use super::reorder::Reorder;
-use super::shapes::{Flag, MaybeId, OneOf, RecordNumber, Span};
+use super::shapes::{Flag, MaybeId, OneOf, RecordNumber, Span, Time};
 use crate::access::Needs;
+use crate::received::first_since;
 use crate::shutdown::{Phase, Shutdown};
 use crate::tree::paint::Look;
 use crate::tree::put_line;
@@ -71,6 +73,20 @@ const FROM: Param<RecordNumber> = Param {
     shape: RecordNumber,
 };
 
+const SINCE: Param<Time> = Param {
+    name: "since",
+    about: "In place of `from`: begins with what was received from this time on, so long ago or a time in UTC.",
+    examples: &["1h", "2026-11-28 17:00"],
+    shape: Time,
+};
+
+const FOLLOW: Param<Flag> = Param {
+    name: "follow",
+    about: "Goes on with what comes; else the stream ends with what is stored when it is asked for.",
+    examples: &[],
+    shape: Flag { default: true },
+};
+
 const REORDER: Param<Flag> = Param {
     name: "reorder",
     about: "Merge what processes send by time, within 200 ms; else in the order in which it is stored.",
@@ -106,7 +122,7 @@ pub(super) const TAIL: Endpoint = Endpoint {
             store: all records up to it were sent. An event `skipped` says how many were removed before they could be \
             sent.",
     params: &[
-        &FILTER, &TASK, &FORMAT, &COLOR, &FULL, &FROM, &REORDER, &TIMEOUT,
+        &FILTER, &TASK, &FORMAT, &COLOR, &FULL, &FROM, &SINCE, &FOLLOW, &REORDER, &TIMEOUT,
     ],
     headers: &[&LAST_EVENT_ID],
     contents: &[Content {
@@ -131,7 +147,16 @@ async fn tail(ask: Ask) -> Result<Response, Problem> {
     let Some(reader) = api.views.storage.live().cloned() else {
         return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, NOT_LIVE));
     };
+    let from = match (from, params.get(&SINCE)?) {
+        (None, Some(since)) => {
+            let reader = reader.clone();
+            let found = blocking(move || first_since(&reader, since)).await?;
+            Some(found.map_err(Problem::failed)?)
+        }
+        (from, _) => from,
+    };
     let feed = Feed {
+        end: (!params.get(&FOLLOW)?).then(|| reader.end()),
         from: from.unwrap_or_else(|| reader.end()).max(reader.first()),
         reader,
         filter: params.get(&FILTER)?,
@@ -169,6 +194,8 @@ async fn tail(ask: Ask) -> Result<Response, Problem> {
 struct Feed {
     reader: Reader,
     from: u64,
+    /// The number before which it ends.
+    end: Option<u64>,
     filter: Option<Condition>,
     task: Option<Below>,
     format: Format,
@@ -216,7 +243,8 @@ impl Feed {
             let now = Instant::now();
             for (head, batch) in chunk.batches() {
                 for record in head.records(&batch) {
-                    if record.store_number < chunk.from() || !self.wants(&record) {
+                    let is_beyond = self.end.is_some_and(|end| record.store_number >= end);
+                    if record.store_number < chunk.from() || is_beyond || !self.wants(&record) {
                         continue;
                     }
                     seen = record.store_number;
@@ -234,7 +262,8 @@ impl Feed {
             if !self.send_due(&mut held, now, seen) {
                 return;
             }
-            if self.reader.is_closed() && chunk.is_empty() {
+            let is_done = self.end.is_some_and(|end| chunk.to() >= end);
+            if is_done || self.reader.is_closed() && chunk.is_empty() {
                 break;
             }
         }

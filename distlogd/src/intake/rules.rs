@@ -74,6 +74,7 @@ impl Rules {
         let mut note = |rule: usize, what: Counted, n: u64| {
             if let Some(counters) = self.counters.get(rule) {
                 match what {
+                    Counted::Matched => 0,
                     Counted::Dropped => counters.dropped.inc_by(n),
                     Counted::Redacted => counters.redacted.inc_by(n),
                     Counted::Failed => counters.failed_values.inc_by(n),

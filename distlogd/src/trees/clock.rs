@@ -41,6 +41,11 @@ impl Clock {
         self.now += passed.min(self.step);
     }
 
+    /// It is that time, unless it was later before: nothing else tells.
+    pub(super) fn set(&mut self, now: u64) {
+        self.now = self.now.max(now);
+    }
+
     /// Everything is read that was there at that time.
     pub(super) fn caught_up(&mut self, at: Instant) {
         if let Some((last, said)) = self.caught_up {

@@ -12,7 +12,6 @@ use distlog_store::Batches;
 use super::clock::{Clock, nanos};
 use super::config::Trees as Config;
 use super::frame::{Frame, Part};
-use super::log::DecisionLog;
 use super::open::{OpenTrees, Slot, Tree};
 use super::plan;
 use super::texts::{NO_TEXT, Texts};
@@ -24,9 +23,31 @@ const MAX_NAME: usize = 256;
 /// No duration is known.
 const UNKNOWN: u64 = u64::MAX;
 
+/// What was decided is remembered here, for records that come late.
+pub(super) trait Decisions {
+    /// Whether a tree passes, if that is decided; `number` is that of a record of it.
+    fn decision(&mut self, trace: TraceId, number: u64) -> Option<bool>;
+
+    /// Remembers a decision.
+    fn decide(&mut self, trace: TraceId, passes: bool);
+
+    /// Is told why a tree passes or not.
+    fn explain(&mut self, _decided: &Decided<'_>) {}
+}
+
+/// A decision.
+pub(super) struct Decided<'t> {
+    pub trace: TraceId,
+    pub summary: TreeSummary<'t>,
+    /// Whether it matches the condition.
+    pub matches: bool,
+    pub passes: bool,
+    pub why: Why,
+}
+
 /// Why a tree is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub(crate) enum Why {
     /// Its root has ended, and nothing came for a while.
     Quiet,
     /// It has waited for long.
@@ -108,11 +129,11 @@ impl Decider {
         &mut self,
         batches: &Batches,
         to: u64,
-        log: &mut DecisionLog,
+        log: &mut impl Decisions,
         counters: &TreeCounters,
     ) {
         // Records of one tree mostly follow each other.
-        let mut last: Option<(TraceId, Slot)> = None;
+        let mut last = None;
         for (head, batch) in batches.parsed() {
             self.clock.read(head.received);
             if head.first >= self.known {
@@ -121,38 +142,76 @@ impl Decider {
                 last = None;
             }
             for record in head.records(&batch) {
-                let number = record.store_number;
-                if number < self.position {
-                    continue;
+                if record.store_number >= self.position {
+                    self.record(&record, head.received, &mut last, log, counters);
                 }
-                let Some(task) = record.task else {
-                    self.loose(number);
-                    continue;
-                };
-                let trace = task.trace_id;
-                let known = match last {
-                    Some((known, slot)) if known == trace => Some(slot),
-                    _ => self.open.find(trace),
-                };
-                let slot = match known {
-                    Some(slot) => slot,
-                    None => match log.decision(trace, number) {
-                        Some(passes) => {
-                            self.late(trace, number, passes, counters);
-                            continue;
-                        }
-                        None => {
-                            self.make_room(log, counters);
-                            let tree = self.begin(&task, number);
-                            self.open.insert(tree)
-                        }
-                    },
-                };
-                self.note(slot, &task, &record, head.received);
-                last = Some((trace, slot));
             }
         }
         self.position = to.max(self.position);
+    }
+
+    /// Takes a record that no store has; its number is higher than those before. `now` is the time that its records
+    /// tell, in ns: no other passes.
+    pub(super) fn take_one(
+        &mut self,
+        record: &RecordRef<'_>,
+        now: u64,
+        log: &mut impl Decisions,
+        counters: &TreeCounters,
+    ) {
+        self.clock.set(now);
+        self.decide_due(log, counters);
+        self.record(record, now, &mut None, log, counters);
+        self.position = record.store_number + 1;
+        self.due = Due::default();
+    }
+
+    /// Nothing comes any more: decides all trees, first those whose root has ended.
+    pub(super) fn finish(&mut self, log: &mut impl Decisions, counters: &TreeCounters) {
+        while let Some(trace) = self.open.quietest().map(|tree| tree.trace) {
+            self.decide(trace, Why::Quiet, log, counters);
+        }
+        while let Some(trace) = self.open.oldest().map(|tree| tree.trace) {
+            self.decide(trace, Why::Wait, log, counters);
+        }
+        self.due = Due::default();
+    }
+
+    /// `last` is the tree of the record before.
+    fn record(
+        &mut self,
+        record: &RecordRef<'_>,
+        received: u64,
+        last: &mut Option<(TraceId, Slot)>,
+        log: &mut impl Decisions,
+        counters: &TreeCounters,
+    ) {
+        let number = record.store_number;
+        let Some(task) = record.task else {
+            self.loose(number);
+            return;
+        };
+        let trace = task.trace_id;
+        let known = match *last {
+            Some((known, slot)) if known == trace => Some(slot),
+            _ => self.open.find(trace),
+        };
+        let slot = match known {
+            Some(slot) => slot,
+            None => match log.decision(trace, number) {
+                Some(passes) => {
+                    self.late(trace, number, passes, counters);
+                    return;
+                }
+                None => {
+                    self.make_room(log, counters);
+                    let tree = self.begin(&task, number);
+                    self.open.insert(tree)
+                }
+            },
+        };
+        self.note(slot, &task, record, received);
+        *last = Some((trace, slot));
     }
 
     /// A record outside of traces.
@@ -184,7 +243,7 @@ impl Decider {
         });
     }
 
-    fn make_room(&mut self, log: &mut DecisionLog, counters: &TreeCounters) {
+    fn make_room(&mut self, log: &mut impl Decisions, counters: &TreeCounters) {
         if self.open.len() >= self.config.open as usize
             && let Some(oldest) = self.open.oldest().map(|tree| tree.trace)
         {
@@ -266,7 +325,7 @@ impl Decider {
     /// Decides what is due, and gives what is decided since the last frame; none if that is nothing.
     pub(super) fn frame(
         &mut self,
-        log: &mut DecisionLog,
+        log: &mut impl Decisions,
         counters: &TreeCounters,
     ) -> Option<Frame> {
         if self.position >= self.known {
@@ -282,7 +341,7 @@ impl Decider {
     }
 
     /// Decides the trees that are quiet or have waited for long.
-    fn decide_due(&mut self, log: &mut DecisionLog, counters: &TreeCounters) {
+    fn decide_due(&mut self, log: &mut impl Decisions, counters: &TreeCounters) {
         let now = self.clock.now();
         let (quiet, wait) = (nanos(self.config.quiet), nanos(self.config.wait));
         let is_quiet = |tree: &&Tree| now - tree.touched >= quiet;
@@ -295,7 +354,13 @@ impl Decider {
         }
     }
 
-    fn decide(&mut self, trace: TraceId, why: Why, log: &mut DecisionLog, counters: &TreeCounters) {
+    fn decide(
+        &mut self,
+        trace: TraceId,
+        why: Why,
+        log: &mut impl Decisions,
+        counters: &TreeCounters,
+    ) {
         let Some(tree) = self.open.remove(trace) else {
             return;
         };
@@ -315,6 +380,13 @@ impl Decider {
         };
         let matches = self.config.keep.matches(&summary);
         let passes = matches || self.config.other.keeps(tree.randomness);
+        log.explain(&Decided {
+            trace,
+            summary,
+            matches,
+            passes,
+            why,
+        });
         self.texts.release(tree.services);
         self.texts.release(tree.name);
         counters.decided(matches, passes).inc();

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use distlog_proto::TraceId;
 use hashbrown::HashMap;
 
+use super::decider::Decisions;
 use super::frame::{Bytes, Entry, Frame};
 
 const MAGIC: [u8; 8] = *b"DLTREES1";
@@ -215,22 +216,6 @@ impl DecisionLog {
         &mut self.parts[last]
     }
 
-    /// Whether a tree passes, if that is decided; `number` is that of a record of it.
-    pub(super) fn decision(&mut self, trace: TraceId, number: u64) -> Option<bool> {
-        let found = |part: &mut Part| {
-            let passes = *part.decided.get(&trace)?;
-            // Read again it is not to be taken for the first of another tree.
-            part.position = part.position.max(number + 1);
-            Some(passes)
-        };
-        self.parts.iter_mut().rev().find_map(found)
-    }
-
-    /// Remembers a decision, which is in the next frame.
-    pub(super) fn decide(&mut self, trace: TraceId, passes: bool) {
-        self.last_mut().decided.insert(trace, passes);
-    }
-
     /// Appends a frame whose decisions are remembered already, and gives its entries their places. Where it cannot be
     /// written, [`DecisionLog::write`] is to be called until it can.
     pub(super) fn append(&mut self, frame: Frame, now: u64) -> Vec<Placed> {
@@ -304,6 +289,23 @@ impl DecisionLog {
             }
             self.parts.pop_front();
         }
+    }
+}
+
+impl Decisions for DecisionLog {
+    fn decision(&mut self, trace: TraceId, number: u64) -> Option<bool> {
+        let found = |part: &mut Part| {
+            let passes = *part.decided.get(&trace)?;
+            // Read again it is not to be taken for the first of another tree.
+            part.position = part.position.max(number + 1);
+            Some(passes)
+        };
+        self.parts.iter_mut().rev().find_map(found)
+    }
+
+    /// It is in the next frame.
+    fn decide(&mut self, trace: TraceId, passes: bool) {
+        self.last_mut().decided.insert(trace, passes);
     }
 }
 

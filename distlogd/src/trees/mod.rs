@@ -12,7 +12,7 @@
 //!
 //! Read it in this order: `config.rs`; `decider.rs` with `open.rs` (the summaries), `texts.rs` and `clock.rs`;
 //! `plan.rs` and `frame.rs` (what is decided at once), `log.rs`; `delivery.rs`, `feed.rs` (what the worker reads),
-//! `token.rs`.
+//! `token.rs`. `judge.rs` decides trees of records that no store has, for tests of rules.
 //!
 //! After a restart the decider reads again from the first record of the oldest tree that is not decided or delivered.
 //! What is decided stands in the log and is not decided again.
@@ -23,6 +23,7 @@ mod decider;
 mod delivery;
 mod feed;
 mod frame;
+mod judge;
 mod log;
 mod open;
 mod plan;
@@ -45,5 +46,7 @@ pub(crate) fn read_frame(body: &[u8]) {
 }
 
 pub use config::Trees;
+pub(crate) use decider::Why;
 pub use feed::{FeedError, Portion, Setup, TreeFeed};
+pub(crate) use judge::{Judged, TreeJudge};
 pub use token::own_token;

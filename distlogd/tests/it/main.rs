@@ -23,6 +23,8 @@ mod outline;
 mod page;
 mod permissions;
 mod redaction;
+mod replay;
+mod rule_tests;
 mod rules;
 mod session;
 mod severities;

@@ -169,3 +169,32 @@ fn a_task_is_followed_however_deep_it_goes() {
         .collect();
     assert_eq!(messages(tail, 1000), expected);
 }
+
+#[test]
+fn a_tail_can_begin_at_a_time_and_end_with_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let mut client = Client::join(&context, &daemon, id(1), 1);
+    client.send(0, 3, (0..3).map(|n| record(n, &format!("{n}"))).collect());
+    client.acked(3);
+    let all = |query: &str| follow(&daemon, query, None).map(|(message, _)| message);
+    // Each ends by itself.
+    let stored: Vec<String> = all("from=1&follow=false&reorder=false").collect();
+    assert_eq!(stored, ["0", "1", "2"]);
+    assert_eq!(all("from=3&follow=false").collect::<Vec<_>>(), ["2"]);
+    assert_eq!(
+        all("follow=false").count(),
+        0,
+        "what is there is not asked for"
+    );
+    // They were received just now.
+    assert_eq!(all("since=1h&follow=false").collect::<Vec<_>>(), stored);
+    assert_eq!(all("since=now&follow=false").count(), 0);
+    // Without it what comes follows.
+    let mut live = all("since=1h&reorder=false");
+    assert_eq!(live.by_ref().take(3).collect::<Vec<_>>(), stored);
+    client.send(3, 4, vec![record(3, "3")]);
+    client.acked(4);
+    assert_eq!(live.next().as_deref(), Some("3"));
+}

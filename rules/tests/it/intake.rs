@@ -41,6 +41,7 @@ fn apply(rules: &IntakeRules, bytes: &[u8]) -> (Option<Edited>, Vec<[u64; 3]>) {
     let mut counts = vec![[0; 3]; rules.rules().len()];
     let edited = rules.apply(bytes, 1 << 24, &mut |rule, what, n| {
         counts[rule][match what {
+            Counted::Matched => return,
             Counted::Dropped => 0,
             Counted::Redacted => 1,
             Counted::Failed => 2,

@@ -1,5 +1,6 @@
 //! What rules change in records: in the intake, and for a processor.
 
+mod explain;
 mod expression;
 mod intake;
 mod outgoing;
