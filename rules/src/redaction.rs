@@ -11,6 +11,8 @@ use distlog_proto::{Map, Record, RecordRef, Source, Value, ValueRef};
 
 pub use distlog_proto::redaction::{PatternError, REDACTED};
 
+/// The field with the message of Python's `logging` where that is no text: the message is its readable form.
+const PYTHON_MESSAGE: &str = "msg";
 /// No number that is printed is longer, in bytes: the smallest `f64` has 324 zeros and 17 digits.
 const MAX_NUMBER: usize = 400;
 /// Callsites that are remembered to have nothing.
@@ -152,6 +154,8 @@ impl Redaction {
 
     /// Redacts a record, apart from its source. Says whether there was something.
     pub fn redact(&self, record: &mut Record) -> bool {
+        let structured = record.fields.get(PYTHON_MESSAGE);
+        let is_hidden = structured.is_some_and(|message| self.hides_in(None, message));
         let mut redacted = self.redact_fields(&mut record.fields);
         if let Some(task) = &mut record.task {
             redacted |= self.redact_fields(&mut task.context);
@@ -171,7 +175,7 @@ impl Redaction {
             }
             redacted |= self.redact_value(None, body);
         }
-        if self.message && is_open(message) {
+        if (self.message || is_hidden) && is_open(message) {
             if site.template == *message {
                 // It has no arguments, or they stand in it.
                 site.template = REDACTED.to_owned();

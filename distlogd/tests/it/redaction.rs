@@ -186,9 +186,10 @@ processors:
         }
         socket.send_multipart([topic.as_bytes(), &body], 0).unwrap();
     }
-    // A dictionary as its message, which no text is made of.
+    // A dictionary as its message, and the text that Python makes of it.
     let dictionary = json!({
         "name": "root", "levelno": 20, "created": 1_700_000_000.5,
+        "message": format!("{{'password': '{PASSWORD}', 'cards': ['{CARD}'], 'way': 'dictionary'}}"),
         "msg": {"password": PASSWORD, "cards": [CARD], "way": "dictionary"},
     });
     let dictionary = dictionary.to_string();

@@ -234,3 +234,24 @@ proptest! {
         }
     }
 }
+
+/// `logging.info({"password": …})`
+#[test]
+fn a_message_that_python_makes_of_a_dictionary_is_redacted_with_what_is_hidden_in_it() {
+    let names = redaction(&["password"], &[]);
+    let with = |name: &str, value: &str, message: &str| {
+        let entries: Map = [(name, Value::from(value))].into_iter().collect();
+        let mut record = Record {
+            message: message.into(),
+            ..Record::default()
+        };
+        record.callsite.template = message.into();
+        record.fields.insert("msg", Value::Map(entries));
+        record
+    };
+    let before = with("password", "x", "{'password': 'x'}");
+    let after = with("password", REDACTED, REDACTED);
+    assert_eq!(redacted(&names, &before), Some(after.clone()));
+    assert_eq!(redacted(&names, &after), None);
+    assert_eq!(redacted(&names, &with("user", "x", "x")), None);
+}

@@ -77,7 +77,7 @@ rules: [{ to: [all] }]";
         [events, 0]
     );
     assert!(daemon.stop().success());
-    for secret in ["record 1", "task 7", "task 4997"] {
+    for secret in ["record 1", "task 4997", "task 47997"] {
         assert!(!has_bytes(folder.path(), secret.as_bytes()), "{secret}");
     }
 }
