@@ -208,12 +208,16 @@ fn whose(one: &LevelOverride) -> String {
     }
 }
 
+/// How long they last from now on, in ns: what was set for 10m a moment ago still is.
+fn left(one: &LevelOverride) -> Option<u64> {
+    const SECOND: u64 = 1_000_000_000;
+    let left = one.until_ns?.saturating_sub(now());
+    Some((left + SECOND / 2) / SECOND * SECOND)
+}
+
 /// What was set, and who applies it.
 fn said(one: &LevelOverride) -> String {
-    let lasts = one.until_ns.map(|until| until.saturating_sub(now()));
-    let lasts = lasts.map_or_else(String::new, |lasts| {
-        format!(" for {}", HumanDuration(lasts))
-    });
+    let lasts = left(one).map_or_else(String::new, |left| format!(" for {}", HumanDuration(left)));
     let whose = whose(one);
     let (whose, levels) = (one_line(&whose), one_line(&one.levels));
     format!("{whose}: {levels}{lasts}. {}", applied(one))
@@ -249,8 +253,7 @@ fn page(shown: &LevelsShown, look: Look, columns: Option<usize>) -> String {
     let mut out = String::new();
     let mut table = Table::new(&["LEVELS OF", "LEVELS", "ENDS IN", "APPLIED BY"]);
     for one in &shown.overrides {
-        let left = one.until_ns.map(|until| until.saturating_sub(now()));
-        let ends = left.map_or_else(
+        let ends = left(one).map_or_else(
             || "with the configuration".to_owned(),
             |left| HumanDuration(left).to_string(),
         );

@@ -1003,7 +1003,7 @@ fn levels_of_services_are_read_and_their_faults_have_a_place() {
         "levels:\n  orders: 'info,orders=debgu'\n  billing: loud\n  shop: [debug]\n  hyper: \"info,\"\n",
     );
     let places: Vec<&str> = faults.iter().map(|(place, _)| place.as_str()).collect();
-    assert_eq!(places, ["2:24", "3:12", "4:9", "5:18"], "{faults:#?}");
+    assert_eq!(places, ["2:24", "3:12", "4:9", "5:16"], "{faults:#?}");
     assert!(
         faults[0].1.starts_with("`debgu` is no level"),
         "{faults:#?}"

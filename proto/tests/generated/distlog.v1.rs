@@ -481,6 +481,9 @@ pub struct Ping {
     pub head: u64,
     #[prost(message, optional, tag = "4")]
     pub dropped: ::core::option::Option<Dropped>,
+    /// The version of the levels that the program applies; 1: none were said to it; 0: it has no filter for levels.
+    #[prost(uint64, tag = "5")]
+    pub levels: u64,
 }
 /// The last message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -527,14 +530,14 @@ pub mod bye {
         }
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ToClient {
-    #[prost(oneof = "to_client::Message", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "to_client::Message", tags = "1, 2, 3, 4, 5, 6")]
     pub message: ::core::option::Option<to_client::Message>,
 }
 /// Nested message and enum types in `ToClient`.
 pub mod to_client {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Message {
         #[prost(message, tag = "1")]
         Welcome(super::Welcome),
@@ -546,6 +549,9 @@ pub mod to_client {
         Refused(super::Refused),
         #[prost(message, tag = "5")]
         Closing(super::Closing),
+        /// Only for clients that ask for it: others do not know it.
+        #[prost(message, tag = "6")]
+        Levels(super::Levels),
     }
 }
 /// Answers the hello. The first batch begins at stored_to.
@@ -662,4 +668,80 @@ pub mod refused {
 pub struct Closing {
     #[prost(fixed64, tag = "1")]
     pub session: u64,
+}
+/// What the program records, on top of what it was started with. Said to clients whose pings have levels that are not 0,
+/// and again until a ping has its version.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Levels {
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+    /// Another one for other levels; at least 2.
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// In this order, at most 256: of the same target the last one counts.
+    #[prost(message, repeated, tag = "3")]
+    pub sets: ::prost::alloc::vec::Vec<LevelSet>,
+    /// Tasks of which more is recorded, at most 256.
+    #[prost(message, repeated, tag = "4")]
+    pub tasks: ::prost::alloc::vec::Vec<TaskLevel>,
+}
+/// Levels by target.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LevelSet {
+    /// `info,orders=debug`: at most 4096 bytes.
+    #[prost(string, tag = "1")]
+    pub directives: ::prost::alloc::string::String,
+    /// For so long from now, in ns; 0: without an end.
+    #[prost(uint64, tag = "2")]
+    pub left: u64,
+}
+/// A task of which all is recorded up to a level, with all below it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskLevel {
+    /// Its id. A bare trace id is the whole trace.
+    #[prost(string, tag = "1")]
+    pub task: ::prost::alloc::string::String,
+    #[prost(enumeration = "Level", tag = "2")]
+    pub level: i32,
+    /// For so long from now, in ns; 0: without an end.
+    #[prost(uint64, tag = "3")]
+    pub left: u64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Level {
+    Off = 0,
+    Error = 1,
+    Warn = 2,
+    Info = 3,
+    Debug = 4,
+    Trace = 5,
+}
+impl Level {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Off => "OFF",
+            Self::Error => "ERROR",
+            Self::Warn => "WARN",
+            Self::Info => "INFO",
+            Self::Debug => "DEBUG",
+            Self::Trace => "TRACE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OFF" => Some(Self::Off),
+            "ERROR" => Some(Self::Error),
+            "WARN" => Some(Self::Warn),
+            "INFO" => Some(Self::Info),
+            "DEBUG" => Some(Self::Debug),
+            "TRACE" => Some(Self::Trace),
+            _ => None,
+        }
+    }
 }

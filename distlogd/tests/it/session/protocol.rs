@@ -345,16 +345,19 @@ fn levels_are_said_to_who_asks_for_them_until_they_are_applied() {
     };
     set("service=shop&levels=orders%3Ddebug&for=10m");
     let (asks, older) = (running.join(1, 1), running.join(2, 1));
-    let levels = |client: &Client| match client.hear() {
-        ToClient::Levels(levels) => levels,
-        other => panic!("{other:?}"),
+    // Levels may be said twice: as the answer to a ping, and since they are new.
+    let levels = |client: &Client| loop {
+        match client.hear() {
+            ToClient::Levels(levels) => return levels,
+            ToClient::Ack(_) => {}
+            other => panic!("{other:?}"),
+        }
     };
-    let acked = |client: &Client| assert!(matches!(client.hear(), ToClient::Ack(_)));
+    let acked = |client: &Client| while !matches!(client.hear(), ToClient::Ack(_)) {};
     older.ping([0; 5]);
-    acked(&older);
+    assert!(matches!(older.hear(), ToClient::Ack(_)));
     for _ in 0..2 {
         asks.ping_levels(NO_LEVELS);
-        acked(&asks);
         let first = levels(&asks);
         assert_eq!(first.session, asks.session);
         let [set] = &first.sets[..] else {
@@ -365,7 +368,12 @@ fn levels_are_said_to_who_asks_for_them_until_they_are_applied() {
     }
     // One that is new comes without a question, and is not said again once it is applied.
     set("task=e252a11f-d33d-483d-ba08-bc8f642b2f10&levels=trace");
-    let second = levels(&asks);
+    let second = loop {
+        let next = levels(&asks);
+        if !next.tasks.is_empty() {
+            break next;
+        }
+    };
     assert_eq!((second.sets.len(), second.tasks.len()), (1, 1));
     asks.ping_levels(second.version);
     acked(&asks);
