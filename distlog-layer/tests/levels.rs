@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::scripted_daemon::{Heard, Peer, ScriptedDaemon};
 use common::*;
-use distlog_layer::{LevelsFilter, RemoteParent, Task, Trust, builder, import_task, task};
+use distlog_layer::{LevelsFilter, RemoteParent, Task, Trust, builder, import_task, task, to};
 use distlog_proto::levels::Level;
 use distlog_proto::session::{LevelSet, Levels, NO_LEVELS, TaskLevel, ToClient};
 use tracing::subscriber::Interest;
@@ -178,7 +178,7 @@ fn levels_change_while_the_program_runs_and_cost_nothing_while_they_do_not() {
     session.say(5, &[], &[(&one, Level::Debug)]);
     one.in_scope(|| {
         log_everywhere("in one");
-        task!("below").in_scope(|| debug!("below one"));
+        to!("below").in_scope(|| debug!("below one"));
     });
     other.in_scope(|| log_everywhere("in another"));
     log_everywhere("in none");
@@ -203,7 +203,7 @@ fn levels_change_while_the_program_runs_and_cost_nothing_while_they_do_not() {
     let raised = caller("distlog=1/3;l:debug", Trust::Continue);
     import_task!(raised, "a request").in_scope(|| {
         log_everywhere("for the caller");
-        let next = task!("below the request");
+        let next = to!("below the request");
         let sent = next.foreign_trace_context().tracestate.unwrap();
         assert!(
             sent.ends_with("/1;l:debug") || sent.ends_with("1;l:debug"),

@@ -25,6 +25,7 @@ conditions = st.sampled_from(
         "message.matches('[0-9]+')",
     ]
 )
+levels = st.sampled_from(["debug", "off", "orders=debug,hyper=warn", "info,orders::cart=trace"])
 names = st.sampled_from(["service", "severity", "kind", "outcome", "task_name", "message", "fields.route", "resource.x"])
 # Short ones: the live tail goes on for so long.
 spans = st.builds("{}{}".format, st.integers(min_value=1, max_value=9), st.sampled_from(["ns", "us", "ms"]))
@@ -49,6 +50,7 @@ for name, strategy in {
     "cel": conditions,
     "names": st.lists(names, max_size=4, unique=True).map(",".join),
     "time-span": spans,
+    "level-directives": levels,
     "time-or-ago": times,
     "task-id": ids,
     "trace-id": st.one_of(st.just(TRACE), st.uuids(version=4).map(str)),
@@ -94,13 +96,24 @@ def map_query(context, query):
 def before_call(context, case, kwargs):
     """What one parameter says of another."""
     query = dict(case.query or {})
-    if case.operation.path in ("/api/v1/tail", "/api/v1/changes"):
+    is_positive = case.meta is None or case.meta.generation.mode.is_positive
+    if case.operation.path == "/api/v1/levels":
+        if is_positive and case.method in ("PUT", "DELETE"):
+            # They are of a task, which has one level, or of a service or process.
+            if "task" in query:
+                query = {name: query[name] for name in query if name not in ("service", "process")}
+            elif "process" not in query:
+                query.setdefault("service", "orders")
+            if case.method == "PUT":
+                query["levels"] = "debug" if "task" in query else query.get("levels", "debug")
+                query["for"] = "10m"
+    elif case.operation.path in ("/api/v1/tail", "/api/v1/changes"):
         # They go on until the client goes away, unless they are told when to end.
         query.setdefault("timeout", "1ms")
     elif case.method == "DELETE":
         # What is deleted is not there for the others.
         query.setdefault("dry_run", "true")
-        if case.meta is None or case.meta.generation.mode.is_positive:
+        if is_positive:
             query["dry_run"] = "true"
             if "trace" in query:
                 query = {name: query[name] for name in ("trace", "dry_run")}

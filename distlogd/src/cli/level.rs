@@ -200,11 +200,15 @@ fn clear(args: &LevelArgs, service: Option<&str>) -> Result<bool, Error> {
 /// Whose levels they are.
 fn whose(one: &LevelOverride) -> String {
     let service = one.service.as_deref().unwrap_or_default();
-    match (&one.task, &one.producer) {
+    let whose = match (&one.task, &one.producer) {
         (Some(task), _) => format!("task {task}"),
         (None, Some(producer)) if service.is_empty() => format!("process {producer}"),
         (None, Some(producer)) => format!("process {producer} of {service}"),
         (None, None) => service.to_owned(),
+    };
+    match &one.by {
+        Some(processor) => format!("{whose} (by {processor})"),
+        None => whose,
     }
 }
 
@@ -351,6 +355,7 @@ mod tests {
             producer: None,
             task: None,
             levels: "debug".to_owned(),
+            by: None,
             until_ns: None,
             processes,
             applied,

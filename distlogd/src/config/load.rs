@@ -287,9 +287,19 @@ impl Load<'_> {
             }
             _ => {}
         }
-        if let (Some((key, _)), Some(_)) = (node.entry("trees"), node.get("alert")) {
-            let message = "an alert counts records as they come, and `trees` holds them back";
-            self.faults.push(key.place.fault(message));
+        for (kind, message) in [
+            (
+                "alert",
+                "an alert counts records as they come, and `trees` holds them back",
+            ),
+            (
+                "levels",
+                "levels are raised while a request runs, and `trees` waits for its end",
+            ),
+        ] {
+            if let (Some((key, _)), Some(_)) = (node.entry("trees"), node.get(kind)) {
+                self.faults.push(key.place.fault(message));
+            }
         }
         if let Some(section) = section {
             let (from, batch, retry) = (section.from, section.batch.clone(), section.retry.clone());

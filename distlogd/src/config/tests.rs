@@ -732,6 +732,7 @@ fn examples() -> Vec<String> {
         "docs/alerts.md",
         "docs/opentelemetry.md",
         "docs/databases.md",
+        "docs/levels.md",
         "docs/rule-cookbook.md",
         "docs/rules.md",
         "docs/trees.md",
@@ -920,16 +921,18 @@ fn pace_is_read() {
 }
 
 #[test]
-fn an_alert_does_not_wait_for_trees() {
+fn alerts_and_levels_do_not_wait_for_trees() {
     let text = "
 processors:
   a: { alert: { count: '< 1', in: 5m, to: [ { exec: { command: [x] } } ] }, trees: { keep: tree.failed } }
-rules: [{ to: [a] }]
+  b: { levels: { task: debug }, trees: { keep: tree.failed } }
+rules: [{ to: [a, b] }]
 ";
     let faults = load(text, "distlogd.yaml").unwrap_err().faults;
-    let [fault] = &faults[..] else {
+    let [fault, other] = &faults[..] else {
         panic!("{faults:#?}")
     };
+    assert_eq!((other.line, other.column), (4, 33));
     assert_eq!((fault.line, fault.column), (3, 77));
     assert!(
         fault.message.contains("`trees` holds them back"),

@@ -224,6 +224,7 @@ impl Daemon {
             reader: reader.clone(),
             own_records,
             metrics: metrics.clone(),
+            levels: Arc::clone(&levels),
             runtime: runtime.clone(),
             shutdown: shutdown.clone(),
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::StartError;
 use crate::config::{Config, Entry, StartAt};
+use crate::levels::LevelTable;
 use crate::processor::Token;
 use crate::processors::Start;
 use crate::reload::Changes;
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) reader: Reader,
     pub(super) own_records: Arc<OwnRecords>,
     pub(super) metrics: Metrics,
+    pub(super) levels: Arc<LevelTable>,
     pub(super) runtime: Handle,
     pub(super) shutdown: Shutdown,
 }
@@ -289,6 +291,7 @@ impl Shared {
         let (name, kind) = (entry.name.clone(), entry.kind.clone());
         let (reader, metrics) = (self.reader.clone(), self.metrics.clone());
         let (runtime, shutdown) = (self.runtime.clone(), self.shutdown.clone());
+        let levels = Arc::clone(&self.levels);
         Box::new(move |token: Option<&Token>| {
             kind.open(Start {
                 name: &name,
@@ -298,6 +301,7 @@ impl Shared {
                 outgoing: &outgoing,
                 progress: &progress,
                 metrics: &metrics,
+                levels: &levels,
                 runtime: &runtime,
                 shutdown: &shutdown,
             })

@@ -47,4 +47,6 @@ pub(super) struct Entry {
     pub(super) wanted: Wanted,
     /// In ns since the epoch.
     pub(super) until: u64,
+    /// The processor that set them for a rule; `None`: people did.
+    pub(super) by: Option<String>,
 }

@@ -59,7 +59,11 @@ impl Line {
             _ => return None,
         };
         let until = self.until_ns;
-        Some(Entry { wanted, until })
+        Some(Entry {
+            wanted,
+            until,
+            by: None,
+        })
     }
 }
 
@@ -111,9 +115,10 @@ impl LevelFile {
         );
     }
 
-    /// Replaces what is kept.
+    /// Replaces what is kept: what people set. Rules set again what they set.
     pub(super) fn write(&self, entries: &[Entry]) -> io::Result<()> {
-        let lines: Vec<Line> = entries.iter().map(Line::of).collect();
+        let by_people = entries.iter().filter(|entry| entry.by.is_none());
+        let lines: Vec<Line> = by_people.map(Line::of).collect();
         let bytes = serde_json::to_vec(&lines)?;
         let aside = self.dir.join(ASIDE);
         let mut options = fs::OpenOptions::new();

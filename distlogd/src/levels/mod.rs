@@ -11,4 +11,4 @@ mod table;
 
 pub use entry::{Scope, Wanted};
 pub use shown::{LevelOverride, LevelProcess, LevelsShown};
-pub use table::{LevelTable, SetError};
+pub use table::{LevelTable, Raised, SetError};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Levels that daemon and programs apply beside what the programs were started with.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LevelsShown {
-    /// What is set: by the configuration, then by people, the newest last.
+    /// What is set: by the configuration, then by people and rules, the newest last.
     pub overrides: Vec<LevelOverride>,
     /// Programs that are connected by a session, by service.
     pub processes: Vec<LevelProcess>,
@@ -23,6 +23,9 @@ pub struct LevelOverride {
     pub task: Option<String>,
     /// Directives like `info,orders=debug`; of a task a level.
     pub levels: String,
+    /// The processor that set them for a rule; `null`: people did, or the configuration.
+    #[serde(default)]
+    pub by: Option<String>,
     /// When they end, in ns since the epoch; `null`: with the configuration.
     pub until_ns: Option<u64>,
     /// Programs that are connected and that they are for.

@@ -21,6 +21,8 @@ use crate::self_telemetry::ProducerInfo;
 const MAX_SET: usize = 1000;
 /// Tasks that may have levels at once: each process looks for a task among all of them.
 const MAX_TASKS: usize = 64;
+/// Tasks and services that rules may raise at once, besides.
+const MAX_RAISED: usize = 32;
 /// Processes that are known at most.
 const MAX_PROCESSES: usize = 1 << 16;
 
@@ -39,6 +41,17 @@ pub enum SetError {
     /// They cannot be kept.
     #[error("the levels cannot be written to the store: {0}; nothing was changed")]
     File(#[from] std::io::Error),
+}
+
+/// What became of levels that a rule raises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Raised {
+    /// They are set.
+    Set,
+    /// They are set already, or people set others.
+    Known,
+    /// As much is raised as may be.
+    Full,
 }
 
 /// Levels of running programs.
@@ -149,8 +162,9 @@ impl LevelTable {
         let mut set = self.set_at(now);
         set.retain(|entry| entry.wanted.scope() != scope);
         let is_task = |entry: &&Entry| matches!(entry.wanted, Wanted::Task(..));
-        let tasks = set.iter().filter(is_task).count();
-        let others = set.len() - tasks;
+        let by_people = || set.iter().filter(|entry| entry.by.is_none());
+        let tasks = by_people().filter(is_task).count();
+        let others = by_people().count() - tasks;
         if matches!(scope, Scope::Task(_)) {
             if tasks >= MAX_TASKS {
                 return Err(SetError::TooMany(format!("levels of {MAX_TASKS} tasks")));
@@ -161,8 +175,38 @@ impl LevelTable {
         }
         let lasts = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
         let until = now.saturating_add(lasts);
-        set.push(Entry { wanted, until });
+        let by = None;
+        set.push(Entry { wanted, until, by });
         self.put(&file, set)
+    }
+
+    /// Sets levels for so long, as a rule of the processor `by` wants. Programs hear of it once in half that time at
+    /// most, and what people set stays. It is not kept over a restart.
+    pub fn raise(&self, by: &str, wanted: Wanted, lasts: Duration) -> Raised {
+        let scope = wanted.scope();
+        let lasts = u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX);
+        // Whoever sets others at this moment replaces all.
+        let _file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = now();
+        let mut state = self.lock();
+        state.set.retain(|entry| entry.until > now);
+        let known = |entry: &Entry| entry.wanted.scope() == scope;
+        if let Some(before) = state.set.iter().find(|entry| known(entry)) {
+            let is_new = before.wanted == wanted && before.until - now > lasts / 2;
+            if before.by.as_deref() != Some(by) || is_new {
+                return Raised::Known;
+            }
+        }
+        state.set.retain(|entry| !known(entry));
+        let raised = state.set.iter().filter(|entry| entry.by.is_some());
+        if raised.count() >= MAX_RAISED {
+            return Raised::Full;
+        }
+        let until = now.saturating_add(lasts);
+        let by = Some(by.to_owned());
+        state.set.push(Entry { wanted, until, by });
+        self.changed();
+        Raised::Set
     }
 
     /// Takes levels back; `false` if none were set. `None`: all that people set.
@@ -302,6 +346,7 @@ impl LevelTable {
             producer: None,
             task: None,
             levels,
+            by: None,
             until_ns,
             processes: 0,
             applied: 0,
@@ -319,7 +364,10 @@ impl LevelTable {
             .map(|(name, directives)| of_service(name, empty(directives.to_string(), None)))
             .collect();
         for entry in state.set.iter().filter(|entry| entry.until > now) {
-            let shown = empty(entry.wanted.text(), Some(entry.until));
+            let shown = LevelOverride {
+                by: entry.by.clone(),
+                ..empty(entry.wanted.text(), Some(entry.until))
+            };
             match entry.wanted.scope() {
                 Scope::Service(name) if shows(&name) => overrides.push(of_service(&name, shown)),
                 Scope::Process(id) => {
@@ -506,6 +554,52 @@ mod tests {
             let error = table.process(text, service).unwrap_err();
             assert!(matches!(error, SetError::NotConnected(_)), "{error}");
         }
+    }
+
+    #[test]
+    fn what_rules_raise_is_bounded_said_once_and_never_in_place_of_what_people_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = LevelTable::open(dir.path(), &[]);
+        let task = |n: usize, level| Wanted::Task(format!("{T}/{}", n + 1).parse().unwrap(), level);
+        let debug = |n| task(n, Level::Debug);
+        assert_eq!(table.raise("closer", debug(0), HOUR), Raised::Set);
+        let version = table.version();
+        assert_eq!(table.raise("closer", debug(0), HOUR), Raised::Known);
+        assert_eq!(
+            table.raise("other", task(0, Level::Trace), HOUR),
+            Raised::Known
+        );
+        assert_eq!(table.version(), version, "programs do not hear of it");
+        // Another level, or an end that is near.
+        assert_eq!(
+            table.raise("closer", task(0, Level::Trace), HOUR),
+            Raised::Set
+        );
+        assert_eq!(
+            table.raise("closer", task(0, Level::Trace), 3 * HOUR),
+            Raised::Set
+        );
+
+        table.set(debug(1), HOUR).unwrap();
+        assert_eq!(
+            table.raise("closer", task(1, Level::Trace), HOUR),
+            Raised::Known
+        );
+        (2..=MAX_RAISED)
+            .for_each(|n| assert_eq!(table.raise("closer", debug(n), HOUR), Raised::Set));
+        assert_eq!(table.raise("closer", debug(99), HOUR), Raised::Full);
+        assert_eq!(
+            table.raise("closer", service("orders", "debug"), HOUR),
+            Raised::Full
+        );
+        assert_eq!(table.shown(None).overrides.len(), MAX_RAISED + 1);
+
+        // People still can, and a restart knows what they set alone.
+        table.set(debug(0), HOUR).unwrap();
+        (100..100 + MAX_TASKS - 2).for_each(|n| table.set(debug(n), HOUR).unwrap());
+        let again = LevelTable::open(dir.path(), &[]).shown(None).overrides;
+        assert_eq!(again.len(), MAX_TASKS);
+        assert!(again.iter().all(|one| one.by.is_none()));
     }
 
     #[test]

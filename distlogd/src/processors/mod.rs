@@ -16,6 +16,7 @@ pub mod file;
 pub mod http;
 #[cfg(feature = "http-client")]
 pub(crate) mod http_client;
+pub mod levels;
 #[cfg(feature = "nats")]
 pub mod nats;
 #[cfg(feature = "otlp-export")]
@@ -79,7 +80,7 @@ macro_rules! kinds {
 
         /// A destination: exactly one of the kinds, which records it gets, and where in the store it begins.
         #[derive(Default, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields, expecting = "one of alert, clickhouse, console, exec, file, http, nats, otlp, postgres, pub, sqlite")]
+        #[serde(default, deny_unknown_fields, expecting = "one of alert, clickhouse, console, exec, file, http, levels, nats, otlp, postgres, pub, sqlite")]
         #[schemars(rename = "Processor", extend("minProperties" = 1))]
         pub(crate) struct Section {
             $(
@@ -135,6 +136,7 @@ kinds! {
     "exec" exec Exec(exec::Config): exec::open;
     "file" file File(file::Config): file::open;
     "http" ["http-export"] http Http(http::Config): http::open;
+    "levels" levels Levels(levels::Config): levels::open;
     "nats" ["nats"] nats Nats(nats::Config): nats::open;
     "otlp" ["otlp-export"] otlp Otlp(otlp::Config): open_otlp;
     "postgres" ["postgres"] postgres Postgres(postgres::Config): postgres::open;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::levels::LevelTable;
 use crate::processor::Token;
 use crate::self_telemetry::{Metrics, Progress};
 use crate::shutdown::Shutdown;
@@ -28,6 +29,8 @@ pub struct Start<'a> {
     pub outgoing: &'a Outgoing,
     /// How far its worker is, and what the status shows of it.
     pub progress: &'a Arc<Progress>,
+    /// What running programs record.
+    pub levels: &'a Arc<LevelTable>,
     /// The daemon's tokio runtime.
     pub runtime: &'a Handle,
     /// Tells when the daemon stops.

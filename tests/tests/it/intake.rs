@@ -104,7 +104,7 @@ rules: [{{ to: [all] }}]",
         nats.urls()
     );
     let mut hub = start(folder.path(), "hub", &hub);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/secrets.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/log_secrets.py");
     for (daemon, protocol) in [(&hub, "grpc"), (&agent, "http/protobuf")] {
         let otlp = match protocol {
             "grpc" => daemon.otlp_grpc(),

@@ -353,3 +353,57 @@ fn one_request_is_raised_by_the_daemon_in_every_service() {
     closer(&daemon, &tasks[0], &["a looks closer", "b looks closer"]);
     closer(&daemon, &tasks[1], &[]);
 }
+
+#[test]
+fn a_rule_raises_the_service_of_a_record_for_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "
+processors: { closer: { levels: { service: debug, for: 4s } } }
+rules: [{ when: 'message.endsWith(\"-1\")', to: [closer] }]";
+    let daemon = Daemon::start(DISTLOGD, &[], folder.path(), config);
+    let mut orders = Client::start(&daemon, "orders", Some("info"));
+    let mut billing = Client::start(&daemon, "billing", Some("info"));
+    connected(&daemon, 2, 0);
+    // The first line that it logs is what the rule is about.
+    assert_eq!(orders.level(), "info");
+    eventually("it is raised", || match orders.level().as_str() {
+        "debug" => Ok(()),
+        level => Err((level.to_owned(), shown(&daemon))),
+    });
+    let list = said(&daemon, &["orders"]);
+    assert!(list.contains("orders (by closer)  debug"), "{list}");
+    eventually("it is over", || match orders.level().as_str() {
+        "info" => Ok(()),
+        level => Err(level.to_owned()),
+    });
+    assert_eq!(billing.level(), "info");
+}
+
+#[test]
+fn a_rule_raises_the_rest_of_a_request_in_every_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks: Vec<TaskId> = (0..2).map(|_| TaskId::random()).collect();
+    let config = format!(
+        "
+processors: {{ closer: {{ levels: {{ task: debug }} }} }}
+rules: [{{ when: 'service == \"b\" && trace_id == \"{}\"', to: [closer] }}]",
+        tasks[0].trace_id().to_string().replace('-', "")
+    );
+    let daemon = Daemon::start(DISTLOGD, &[], folder.path(), &config);
+    let (_a, _b, address) = chain(&daemon);
+    ask(&address, &tasks[0], "");
+    closer(&daemon, &tasks[0], &[]);
+    eventually("both apply it", || {
+        let shown = shown(&daemon);
+        let of = &shown["overrides"][0];
+        match of["applied"] == 2 && of["by"] == "closer" {
+            true => Ok(()),
+            false => Err(shown),
+        }
+    });
+    // It goes on.
+    ask(&address, &tasks[0], "");
+    ask(&address, &tasks[1], "");
+    closer(&daemon, &tasks[0], &["a looks closer", "b looks closer"]);
+    closer(&daemon, &tasks[1], &[]);
+}

@@ -1,4 +1,4 @@
-"""Logs secrets by the published package, as JSON and pickle, and by OpenTelemetry's SDK: secrets.py ADDRESS CARD PASSWORD."""
+"""Logs secrets by the published package, as JSON and pickle, and by OpenTelemetry's SDK: log_secrets.py ADDRESS CARD PASSWORD."""
 
 import logging
 import sys
