@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::process::Command;
 
-use distlog_testkit::{Daemon, Nats, Process, eventually, has_bytes};
+use distlog_testkit::otlp::Collector;
+use distlog_testkit::{Daemon, Nats, Process, Proxy, eventually, has_bytes};
 use serde_json::Value;
 
 use crate::databases::nats::{Load, start};
@@ -96,12 +97,18 @@ fn what_python_an_sdk_and_a_stream_bring_is_redacted() {
         nats.urls()
     );
     let agent = start(folder.path(), "agent", &agent);
+    // What leaves the hub is looked at on its way.
+    let collector = Collector::start();
+    let wire = Proxy::tapped(collector.address.port());
     let hub = format!(
         "sources: {{ agents: {{ nats: {{ url: {}, stream: distlog, group: hub }} }} }}
 intake: [{REDACT}]
-processors: {{ all: {{ file: {{ path: all.jsonl }} }} }}
-rules: [{{ to: [all] }}]",
-        nats.urls()
+processors:
+  all: {{ file: {{ path: all.jsonl }} }}
+  wire: {{ otlp: {{ endpoint: 'http://{}', compression: none }} }}
+rules: [{{ to: [all, wire] }}]",
+        nats.urls(),
+        wire.at()
     );
     let mut hub = start(folder.path(), "hub", &hub);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/log_secrets.py");
@@ -167,6 +174,18 @@ rules: [{{ to: [all] }}]",
             "{path}: {answer}"
         );
     }
+    let has = |passed: &[u8], text: &str| {
+        let mut windows = passed.windows(text.len());
+        windows.any(|window| window == text.as_bytes())
+    };
+    let passed = eventually("all of it on the wire", || {
+        let passed = wire.passed();
+        match expected.iter().find(|(mark, _)| !has(&passed, mark)) {
+            Some((missing, _)) => Err(*missing),
+            None => Ok(passed),
+        }
+    });
+    assert!(!has(&passed, CARD) && !has(&passed, PASSWORD));
     let own = hub.folder().to_owned();
     assert!(hub.stop().success());
     for secret in [CARD, PASSWORD] {
