@@ -101,6 +101,13 @@ export class LevelsPanel extends HTMLElement {
 
 /** @param {any} one */
 function whose(one) {
+  const by =
+    one.by && h("span", { class: "muted", title: "The processor whose rule raised it" }, ` by ${visible(one.by)}`);
+  return h("span", {}, named(one), by);
+}
+
+/** @param {any} one */
+function named(one) {
   if (one.task) return h("a", { href: `/task/${one.task}`, class: "mono" }, `task ${visible(one.task)}`);
   const service = visible(one.service ?? "");
   return one.producer ? h("span", { title: `Producer ${one.producer}` }, `${service} (one process)`) : service;

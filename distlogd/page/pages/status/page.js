@@ -5,6 +5,7 @@ import { connection } from "../../base/connection.js";
 import { fill, h } from "../../base/dom.js";
 import { counted, duration, fullTime, visible } from "../../base/format.js";
 import { morph } from "../../base/morph.js";
+import { isView } from "../../base/viewed.js";
 import { LevelsPanel } from "./levels.js";
 import { deletions, storeFacts, viewFacts } from "./store.js";
 import { intake, processors, producers, receivers, reports, trees } from "./tables.js";
@@ -77,6 +78,7 @@ class StatusPage extends HTMLElement {
    * @returns {Promise<Levels | null>}
    */
   async #askLevels(signal) {
+    if (isView) return null;
     try {
       return await get("/api/v1/levels", {}, signal);
     } catch (error) {

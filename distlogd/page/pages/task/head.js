@@ -6,6 +6,7 @@ import { fill, h, say } from "../../base/dom.js";
 import { count, counted, duration, fullTime, time, visible } from "../../base/format.js";
 import { outcomeClass, outcomeSign } from "../../base/outcome.js";
 import { serviceClass } from "../../base/services.js";
+import { isView } from "../../base/viewed.js";
 import { copyButton } from "../../parts/copy-button.js";
 import { newestGood } from "../../parts/good-one.js";
 import { idOf, traceparent } from "./details.js";
@@ -113,7 +114,7 @@ export class TaskHead extends HTMLElement {
    * @param {string} id
    */
   #showRaise(trace, id) {
-    this.#raise.hidden = trace.running === 0;
+    this.#raise.hidden = isView || trace.running === 0;
     if (this.#raised === id) return;
     this.#raised = id;
     this.#raise.dataset.task = id;

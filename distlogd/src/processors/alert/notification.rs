@@ -215,6 +215,7 @@ impl Notification {
     }
 
     /// The same for what is sent again, and for nothing else.
+    #[cfg_attr(not(feature = "http-export"), allow(dead_code))]
     pub(super) fn key(&self) -> String {
         format!("{}-{}-{}", self.fingerprint(), self.since, self.status())
     }

@@ -21,6 +21,7 @@ pub(super) enum Outcome {
         after: Option<Duration>,
     },
     /// It will never be taken.
+    #[cfg_attr(not(feature = "http-export"), allow(dead_code))]
     Never {
         reason: String,
     },
