@@ -225,7 +225,7 @@ fn levels_change_while_the_program_runs_and_cost_nothing_while_they_do_not() {
     });
 
     // The daemon goes: what it said ends all the same.
-    session.say(7, &[("debug", Duration::from_secs(3))], &[]);
+    session.say(7, &[("debug", Duration::from_secs(6))], &[]);
     assert_eq!(LevelFilter::current(), LevelFilter::DEBUG);
     drop(session);
     eventually("it is over", || LevelFilter::current() == LevelFilter::INFO);

@@ -122,7 +122,7 @@ fn a_service_is_raised_and_falls_back_when_its_time_is_over() {
         "it has no filter"
     );
 
-    let told = said(&daemon, &["orders", "orders=debug", "--for", "3s"]);
+    let told = said(&daemon, &["orders", "orders=debug", "--for", "12s"]);
     assert!(told.starts_with("orders: orders=debug for "), "{told}");
     assert!(
         told.ends_with("1 of 2 processes apply it; 1 has no filter for levels")
@@ -228,7 +228,7 @@ fn a_program_applies_what_is_set_when_it_comes_and_when_its_daemon_comes_back() 
     assert_eq!(orders.logs(&daemon, "orders"), ["debug", "info"]);
 
     // The daemon goes for good: the program knows when the time is over.
-    said(&daemon, &["orders", "debug", "--for", "3s"]);
+    said(&daemon, &["orders", "debug", "--for", "12s"]);
     assert_eq!(orders.level(), "debug");
     daemon.kill();
     eventually("it is over", || match orders.level().as_str() {
@@ -358,7 +358,7 @@ fn one_request_is_raised_by_the_daemon_in_every_service() {
 fn a_rule_raises_the_service_of_a_record_for_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let config = "
-processors: { closer: { levels: { service: debug, for: 4s } } }
+processors: { closer: { levels: { service: debug, for: 12s } } }
 rules: [{ when: 'message.endsWith(\"-1\")', to: [closer] }]";
     let daemon = Daemon::start(DISTLOGD, &[], folder.path(), config);
     let mut orders = Client::start(&daemon, "orders", Some("info"));
