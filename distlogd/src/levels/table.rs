@@ -192,8 +192,8 @@ impl LevelTable {
         state.set.retain(|entry| entry.until > now);
         let known = |entry: &Entry| entry.wanted.scope() == scope;
         if let Some(before) = state.set.iter().find(|entry| known(entry)) {
-            let is_new = before.wanted == wanted && before.until - now > lasts / 2;
-            if before.by.as_deref() != Some(by) || is_new {
+            let is_young = before.wanted == wanted && before.until - now > lasts / 2;
+            if before.by.as_deref() != Some(by) || is_young {
                 return Raised::Known;
             }
         }

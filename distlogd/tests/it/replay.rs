@@ -125,17 +125,20 @@ fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
+/// Sends all records; how many of them the intake lets pass.
+fn send_all(daemon: &Daemon) -> usize {
+    let records = records();
+    let is_noise = |record: &&Record| record.message.starts_with("noise");
+    let stored = records.len() - records.iter().filter(is_noise).count();
+    send(daemon, records);
+    stored
+}
+
 #[test]
 fn it_says_what_the_daemon_sent_and_what_another_configuration_would_send() {
     let folder = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), OLD);
-    let records = records();
-    let noise = records
-        .iter()
-        .filter(|record| record.message.starts_with("noise"))
-        .count();
-    let stored = records.len() - noise;
-    send(&daemon, records);
+    let stored = send_all(&daemon);
     let all = daemon.records("all.jsonl", stored);
     assert_eq!(all.len(), stored);
     // Of each trace that failed everything, and what is outside of traces.
@@ -276,13 +279,7 @@ fn it_says_what_the_daemon_sent_and_what_another_configuration_would_send() {
 fn a_store_of_a_killed_daemon_is_read_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), OLD);
-    let records = records();
-    let noise = records
-        .iter()
-        .filter(|record| record.message.starts_with("noise"))
-        .count();
-    let stored = records.len() - noise;
-    send(&daemon, records);
+    let stored = send_all(&daemon);
     daemon.kill();
     let store = folder.path().join("distlog-data");
     let before = content(&store);
