@@ -136,7 +136,13 @@ impl Processor for Raise {
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
         let lasts = u64::try_from(self.config.lasts.as_nanos()).unwrap_or(u64::MAX);
         let oldest = now().saturating_sub(lasts);
+        let mut before = None;
         for record in records.iter().filter(|record| record.time >= oldest) {
+            // Records that follow each other mostly belong together.
+            let of = (record.task.map(|task| task.trace_id), record.source.service);
+            if before.replace(of) == Some(of) {
+                continue;
+            }
             let Some(wanted) = self.wanted(record) else {
                 continue;
             };
@@ -147,7 +153,7 @@ impl Processor for Raise {
                 let (processor, count) = (&self.name, 1 + before);
                 tracing::warn!(
                     processor,
-                    "{count} records raise nothing: as much as may be is raised by rules already, until that ends"
+                    "{count} tasks or services are not raised: rules have raised as many as may be, until those end"
                 );
             }
         }
