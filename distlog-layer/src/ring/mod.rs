@@ -6,11 +6,12 @@
 //! every record whose [`Ring::push`] returned survives the process, however that ends.
 //!
 //! Read in this order: `entry.rs` (an entry's two words), `live.rs` (the positions), `mirror.rs` (what of them a file
-//! has a copy of), `writer.rs` (reserve, copy, commit), `reader.rs` (read, go back, free), `counters.rs` (drops and
-//! epochs), `spool.rs` and `open.rs` (the file, and making a ring); then the memory: `map.rs` and `sigbus.rs` (a file
-//! whose memory is taken away), `loom_map.rs` (the same memory as loom can follow it). `fork.rs` says how a child
-//! process notices that it is one, `exit.rs` how the end of a process is noticed, `points.rs` where the tests kill a
-//! process. `unsafe` is in `map.rs`, `sigbus.rs`, `fork.rs` and `exit.rs` alone.
+//! has a copy of), `writer.rs` (reserve, copy, commit), `lease.rs` and `slot.rs` (how threads stay out of each other's
+//! way), `reader.rs` (read, go back, free), `counters.rs` (drops and epochs), `spool.rs` and `open.rs` (the file, and
+//! making a ring); then the memory: `map.rs` and `sigbus.rs` (a file whose memory is taken away), `loom_map.rs` (the
+//! same memory as loom can follow it). `fork.rs` says how a child process notices that it is one, `exit.rs` how the
+//! end of a process is noticed, `points.rs` where the tests kill a process. `unsafe` is in `map.rs`, `sigbus.rs`,
+//! `fork.rs` and `exit.rs` alone.
 //!
 //! # An entry
 //!
@@ -23,7 +24,9 @@
 //!
 //! A producer moves `head` on (it reserves), writes length, tag and record, and stores the commit word last, with
 //! Release. The consumer stops at the first entry whose commit word is not the one of its position. Where an entry
-//! would not fit before the end of the memory, an entry with the tag `PADDING` fills the rest.
+//! would not fit before the end of the memory, an entry with the tag `PADDING` fills the rest. So it does with what a
+//! thread reserved and does not need (`lease.rs`); the reader may write it, too, since it first takes those bytes away
+//! from the thread.
 //!
 //! # Why nothing is read while it is written
 //!
@@ -44,6 +47,7 @@
 //! | killed | what is found |
 //! |---|---|
 //! | after reserving, in the midst of length, record, or padding | not this record (its push did not return), but all that others committed behind it |
+//! | with leases | what was committed in them; their rests are holes |
 //! | after the commit of padding | padding, and behind it nothing of this producer |
 //! | after the commit word | the record, whether or not the call returned |
 //! | when a drop is counted | the drop, or not: the call did not return |
@@ -73,6 +77,7 @@ mod counters;
 mod entry;
 mod exit;
 mod fork;
+mod lease;
 mod live;
 #[cfg(loom)]
 mod loom_map;
@@ -84,6 +89,7 @@ mod points;
 mod reader;
 #[cfg(not(loom))]
 mod sigbus;
+mod slot;
 mod spool;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,8 @@ pub(super) enum Point {
     Padded,
     /// That of the record is.
     Committed,
+    /// What was left of a lease is padding.
+    Left,
     /// The file says that records are durable elsewhere; the memory does not yet.
     Acked,
     /// The memory does, too.

@@ -39,6 +39,9 @@ impl Reader {
     pub(crate) fn next<R>(&mut self, take: impl FnOnce(Entry<'_>) -> Option<R>) -> Option<R> {
         loop {
             if !self.ring.is_committed(self.position) {
+                if self.ring.end_lease(self.position) {
+                    continue;
+                }
                 if self.ring.is_torn() && self.step_over() {
                     continue;
                 }

@@ -9,6 +9,7 @@ use loom::sync::atomic::Ordering;
 use super::entry::{
     ENTRY_HEADER, PADDING, Pushed, Refused, entry_len, length_word, tag_and_length,
 };
+use super::lease::Leases;
 use super::live::Live;
 #[cfg(loom)]
 use super::loom_map::Map;
@@ -16,6 +17,7 @@ use super::loom_map::Map;
 use super::map::Map;
 use super::mirror::Mirror;
 use super::points::{Point, reach};
+use super::slot;
 use super::spool::Spool;
 
 /// No record is longer, in bytes.
@@ -27,6 +29,7 @@ const CLOSED: u64 = 1 << 63;
 /// The writing end, shared by all threads.
 pub(crate) struct Ring {
     pub(super) live: Live,
+    pub(super) leases: Leases,
     map: Map,
     capacity: u64,
     secret: u64,
@@ -55,6 +58,7 @@ impl Ring {
     pub(super) fn new(map: Map, capacity: u64, secret: u64, spool: Option<Spool>) -> Ring {
         Ring {
             live: Live::new(),
+            leases: Leases::new(),
             map,
             capacity,
             secret,
@@ -92,7 +96,9 @@ impl Ring {
     /// Takes nothing any more: from now on whatever is pushed is refused as [`Refused::Full`]. Returns the position
     /// behind all that ever was taken. What was reserved before may still be on its way.
     pub(crate) fn close(&self) -> u64 {
-        self.live.head.fetch_or(CLOSED, Ordering::AcqRel) & !CLOSED
+        let end = self.live.head.fetch_or(CLOSED, Ordering::AcqRel) & !CLOSED;
+        self.leases.close();
+        end
     }
 
     /// Copies a record in. Neither waits, nor calls the system, nor allocates.
@@ -101,11 +107,43 @@ impl Ring {
     /// If there is no room for it, now or ever.
     #[inline]
     pub(crate) fn push(&self, tag: u32, record: &[u8]) -> Result<Pushed, Refused> {
+        self.push_after(0, tag, record)
+    }
+
+    /// The same, behind the record at position `after`. Behind all that was pushed before: `u64::MAX`. A thread's own
+    /// records are behind each other in any case, but for those of different rings.
+    ///
+    /// # Errors
+    /// As [`Ring::push`].
+    #[inline]
+    pub(crate) fn push_after(
+        &self,
+        after: u64,
+        tag: u32,
+        record: &[u8],
+    ) -> Result<Pushed, Refused> {
+        let slot = if self.is_leasing() {
+            slot::current()
+        } else {
+            None
+        };
+        self.push_in(slot, after, tag, record)
+    }
+
+    /// The same, by the thread that has this slot.
+    #[inline]
+    pub(super) fn push_in(
+        &self,
+        slot: Option<usize>,
+        after: u64,
+        tag: u32,
+        record: &[u8],
+    ) -> Result<Pushed, Refused> {
         if record.len() > self.max_record() {
             return Err(Refused::TooLong);
         }
         debug_assert_ne!(tag, PADDING);
-        let reserved = self.reserve(record.len())?;
+        let reserved = self.reserve(slot, after, record.len())?;
         reach(Point::Reserved);
         self.pad(reserved);
         let offset = reserved.offset();
@@ -118,35 +156,75 @@ impl Ring {
         })
     }
 
-    /// Moves `head` on.
-    pub(super) fn reserve(&self, length: usize) -> Result<Reservation, Refused> {
+    /// Takes room from the thread's lease, or moves `head` on.
+    #[inline]
+    pub(super) fn reserve(
+        &self,
+        slot: Option<usize>,
+        after: u64,
+        length: usize,
+    ) -> Result<Reservation, Refused> {
         let need = entry_len(length);
+        let leased = slot.and_then(|slot| self.take(slot, need, after));
+        if let Some(start) = leased {
+            return Ok(Reservation {
+                start,
+                padding: 0,
+                used: self.used_to(start + need),
+            });
+        }
+        self.reserve_shared(slot, need)
+    }
+
+    /// Moves `head` on, by a lease where the thread wants one.
+    fn reserve_shared(&self, mut slot: Option<usize>, need: u64) -> Result<Reservation, Refused> {
+        let mut wanted = self.wanted(slot);
         let mut head = self.live.head.load(Ordering::Relaxed);
         loop {
             let room = self.capacity - self.index(head);
-            let padding = if room < need { room } else { 0 };
-            let end = head + padding + need;
-            // A stale `tail` is only a smaller one.
-            let used = end - self.live.tail.load(Ordering::Acquire).min(end);
+            let (padding, room) = match room < need {
+                true => (room, self.capacity),
+                false => (0, room),
+            };
+            let offset = head + padding;
+            let mut end = offset + need.max(wanted.min(room));
+            if self.used_to(end) > self.capacity {
+                end = offset + need;
+            }
+            let used = self.used_to(end);
             if used > self.capacity {
                 return Err(Refused::Full);
             }
+            // With Release and Acquire, so that who is behind a lease knows that there are leases.
             match self.live.head.compare_exchange_weak(
                 head,
                 end,
-                Ordering::Relaxed,
+                Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
+                    let rest = end - (offset + need);
+                    if let Some(slot) = slot.filter(|_| rest > 0) {
+                        self.lend(slot, offset + need, rest);
+                    }
                     return Ok(Reservation {
                         start: head,
                         padding,
                         used,
                     });
                 }
-                Err(now) => head = now,
+                Err(now) => {
+                    head = now;
+                    wanted = self.want_more(&mut slot);
+                }
             }
         }
+    }
+
+    /// Bytes before `end` that are not freed.
+    fn used_to(&self, end: u64) -> u64 {
+        // A stale `tail` is only a smaller one.
+        end - self.live.tail.load(Ordering::Acquire).min(end)
     }
 
     /// Makes an entry of what is left before the end of the memory, if anything is.

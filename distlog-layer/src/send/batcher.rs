@@ -68,10 +68,12 @@ impl Batcher {
         self.batch.records() == 0
     }
 
-    /// Whether records are missing and none follow: they were lost with the spool's memory. They take room until a
-    /// batch covers them.
+    /// Whether there is room to be freed, but no record: what a thread reserved and did not need, for which somebody
+    /// waits, or what was lost with the spool's memory. It is taken until a batch covers it.
     fn is_hole(&self) -> bool {
-        self.is_empty() && self.reader.position() > self.from && self.shared.ring.is_torn()
+        self.is_empty()
+            && self.reader.position() > self.from
+            && (self.is_urgent || self.shared.ring.is_torn())
     }
 
     /// Where the last record ends that was taken.

@@ -53,12 +53,12 @@ impl Dropped {
 }
 
 impl Room {
-    /// Waits until `attempt` has a result, for `timeout` at most; `false` if it has none by then.
-    pub(crate) fn wait(
+    /// Waits until `attempt` has a result, for `timeout` at most; `None` if it has none by then, too.
+    pub(crate) fn wait<T>(
         &self,
         timeout: Duration,
-        mut attempt: impl FnMut() -> Option<bool>,
-    ) -> bool {
+        mut attempt: impl FnMut() -> Option<Option<T>>,
+    ) -> Option<T> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         // Either the attempt sees what was freed before `wake_all` looked, or that sees this caller.
         fence(Ordering::SeqCst);
@@ -70,7 +70,7 @@ impl Room {
         });
         drop(waited);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
-        result.unwrap_or(false)
+        result.flatten()
     }
 
     /// Wakes those who wait. What they wait for happened before.
@@ -131,9 +131,9 @@ mod tests {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {
                 for round in 1..=ROUNDS {
-                    let attempt = || (freed.load(Ordering::Acquire) >= round).then_some(true);
+                    let attempt = || (freed.load(Ordering::Acquire) >= round).then_some(Some(()));
                     let begun = Instant::now();
-                    assert!(room.wait(LONG, attempt));
+                    assert!(room.wait(LONG, attempt).is_some());
                     assert!(begun.elapsed() < LONG, "a wake was lost");
                     taken.store(round, Ordering::Release);
                 }
@@ -151,9 +151,12 @@ mod tests {
     #[test]
     fn who_waits_gives_up_when_the_time_is_up() {
         let room = Room::default();
-        assert!(!room.wait(Duration::from_millis(10), || None));
+        assert_eq!(
+            room.wait(Duration::from_millis(10), || None::<Option<()>>),
+            None
+        );
         // A result counts, whatever it is.
-        assert!(!room.wait(LONG, || Some(false)));
-        assert!(room.wait(Duration::ZERO, || Some(true)));
+        assert_eq!(room.wait(LONG, || Some(None::<u8>)), None);
+        assert_eq!(room.wait(Duration::ZERO, || Some(Some(7))), Some(7));
     }
 }

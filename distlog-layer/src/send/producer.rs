@@ -194,43 +194,73 @@ impl Producer {
         }
     }
 
-    /// Puts a record into the ring, or applies the overflow policy if it is full.
+    /// Puts a record into the ring, behind the one with the offset `after`, or applies the overflow policy if it is
+    /// full. Its offset; `None`: it was dropped.
     #[inline]
-    pub(crate) fn submit(&self, site: u32, level: usize, time: u64, record: &[u8]) {
-        let refused = match self.shared.ring.push(site, record) {
-            Ok(pushed) => return self.pushed(pushed),
+    pub(crate) fn submit(
+        &self,
+        after: u64,
+        site: u32,
+        level: usize,
+        time: u64,
+        record: &[u8],
+    ) -> Option<u64> {
+        let refused = match self.shared.ring.push_after(after, site, record) {
+            Ok(pushed) => return Some(self.pushed(pushed)),
             Err(refused) => refused,
         };
-        self.refused(refused, site, level, time, record);
+        self.refused(refused, site, level, time, record)
     }
 
     #[inline]
-    fn pushed(&self, pushed: Pushed) {
+    fn pushed(&self, pushed: Pushed) -> u64 {
         if pushed.used > self.wake_at {
             self.shared.control.wake_for(pushed.offset, self.wake_at);
         }
+        pushed.offset
+    }
+
+    /// Its ring.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn ring(&self) -> &Arc<Ring> {
+        &self.shared.ring
+    }
+
+    /// Whether records of several threads may stand in another order than they were written in.
+    #[inline]
+    pub(crate) fn is_leasing(&self) -> bool {
+        self.shared.ring.is_leasing()
     }
 
     #[cold]
-    fn refused(&self, refused: Refused, site: u32, level: usize, time: u64, record: &[u8]) {
+    fn refused(
+        &self,
+        refused: Refused,
+        site: u32,
+        level: usize,
+        time: u64,
+        record: &[u8],
+    ) -> Option<u64> {
         let Shared { control, ring, .. } = &*self.shared;
         control.wake_for(ring.head(), 0);
         if let (Refused::Full, Overflow::Block(timeout)) = (refused, self.overflow) {
-            let attempt = || match ring.push(site, record) {
-                Ok(_) => Some(true),
+            // Whatever it was to stand behind is before it then.
+            let attempt = || match ring.push_after(u64::MAX, site, record) {
+                Ok(pushed) => Some(Some(pushed.offset)),
                 // Nobody makes room any more.
-                Err(_) if control.is_ending() => Some(false),
+                Err(_) if control.is_ending() => Some(None),
                 Err(_) => {
                     control.wake_for(ring.head(), 0);
                     None
                 }
             };
-            if self.shared.room.wait(timeout, attempt) {
-                return;
+            if let Some(offset) = self.shared.room.wait(timeout, attempt) {
+                return Some(offset);
             }
         }
         ring.count_dropped(level, time);
         self.life.warn_if_stopped();
+        None
     }
 
     /// Records that were not written so far, since their trace is not sampled.

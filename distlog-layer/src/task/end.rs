@@ -49,5 +49,7 @@ pub(crate) fn write(producer: &Producer, local: &mut Local, task: &SpanData, don
         },
     );
     task.put(&mut local.record);
-    producer.submit(task.site(), task.level(), time, &local.record);
+    let behind = task.offsets().last();
+    let offset = producer.submit(behind, task.site(), task.level(), time, &local.record);
+    task.hold_back_parent(offset, producer);
 }

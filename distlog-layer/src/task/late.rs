@@ -13,6 +13,7 @@ use distlog_proto::wire::put;
 use fastant::Instant;
 
 use crate::send::producer::Producer;
+use crate::task::offsets::BEHIND_ALL;
 use crate::task::span::SpanData;
 
 /// Writes the begins of a task and of those above it, unless they are written.
@@ -59,7 +60,9 @@ pub(crate) fn add(
     task.set_context(context, producer.limit());
     task.put(record);
     let time = producer.clock().unix_nanos(Instant::now());
-    producer.submit(task.site(), task.level(), time, record);
+    let behind = task.offsets().begin();
+    let offset = producer.submit(behind, task.site(), task.level(), time, record);
+    task.offsets().wrote(offset, producer);
 }
 
 #[cold]
@@ -85,7 +88,8 @@ fn begin(producer: &Producer, task: &SpanData) {
         task.put_withheld_begin(&mut out);
         task.put(&mut out);
         let time = producer.clock().unix_nanos(task.begun_at());
-        producer.submit(task.site(), task.level(), time, &out);
+        let offset = producer.submit(BEHIND_ALL, task.site(), task.level(), time, &out);
+        task.offsets().begun(offset);
         if task.begin() {
             end(producer, task, &mut out);
         }
@@ -101,7 +105,7 @@ fn end(producer: &Producer, task: &SpanData, out: &mut Vec<u8>) {
     put::fixed64(out, record::TIME, time);
     task.put_end(out, task.done());
     task.put(out);
-    producer.submit(task.site(), task.level(), time, out);
+    producer.submit(BEHIND_ALL, task.site(), task.level(), time, out);
     // It was counted as withheld, as was its begin.
     producer.unsampled().take_back(2);
 }

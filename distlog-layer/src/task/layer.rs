@@ -56,6 +56,26 @@ pub struct DistlogLayer {
     is_sampling: bool,
 }
 
+/// Where a task begins.
+struct Place {
+    context: SpanContext,
+    /// As [`SpanStart::parent`].
+    above: Option<Arc<SpanData>>,
+    /// What in the stream its begin stands behind.
+    behind: u64,
+}
+
+impl Place {
+    /// With nothing above it in this process.
+    fn alone(context: SpanContext) -> Place {
+        Place {
+            context,
+            above: None,
+            behind: 0,
+        }
+    }
+}
+
 impl DistlogLayer {
     pub(crate) fn new(
         producer: Arc<Producer>,
@@ -128,15 +148,14 @@ impl DistlogLayer {
         )
     }
 
-    /// Where a span without an import stands, and what is above it where the trace is not sampled; `None`: at the top
-    /// of a new trace.
+    /// Where a span without an import stands, in the tree and in the stream; `None`: at the top of a new trace.
     fn place<S>(
         &self,
         met: &mut SpanCache,
         attributes: &Attributes<'_>,
         ctx: &Context<'_, S>,
         producer: &Producer,
-    ) -> Option<(SpanContext, Option<Arc<SpanData>>)>
+    ) -> Option<Place>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -144,8 +163,13 @@ impl DistlogLayer {
             return None;
         }
         let parent = self.nearest(met, ctx, attributes.parent())?;
-        let above = parent.unsampled().is_some().then(|| Arc::clone(parent));
-        Some((parent.child_place(producer.instance()), above))
+        let is_ordered = producer.is_leasing() && self.external_span.is_none();
+        let needs_parent = parent.unsampled().is_some() || is_ordered;
+        Some(Place {
+            context: parent.child_place(producer.instance()),
+            above: needs_parent.then(|| Arc::clone(parent)),
+            behind: parent.offsets().begin(),
+        })
     }
 
     /// Whether an event is withheld with its trace. One that is not although its task is makes the task begin.
@@ -239,16 +263,23 @@ where
                 distinct::keep_last(&mut local.fields, 0, metadata.fields());
             }
             let message = head..local.record.len();
-            let (mut place, parent) = match &special.import {
+            let place = match &special.import {
                 Some(import) => {
-                    let place = import.open(&mut local.random, &self.sampler);
+                    let context = import.open(&mut local.random, &self.sampler);
                     let raise = import.level().map(|level| producer.levels().raise(level));
-                    (SpanContext { raise, ..place }, None)
+                    Place::alone(SpanContext { raise, ..context })
                 }
                 None => self
                     .place(&mut local.met, attributes, &ctx, producer)
-                    .unwrap_or_else(|| (SpanContext::top(&mut local.random, &self.sampler), None)),
+                    .unwrap_or_else(|| {
+                        Place::alone(SpanContext::top(&mut local.random, &self.sampler))
+                    }),
             };
+            let Place {
+                context: mut place,
+                above: parent,
+                behind,
+            } = place;
             let is_forced = may_force && visit::forces(|visitor| attributes.record(visitor));
             if is_forced {
                 place.force();
@@ -308,10 +339,12 @@ where
                 task.put(&mut local.record);
             }
             span.extensions_mut().replace(Arc::clone(&task));
-            local.met.keep(id, task);
             if is_written {
-                producer.submit(site, level, time, &local.record);
+                let offset = producer.submit(behind, site, level, time, &local.record);
+                task.offsets().begun(offset);
+                task.hold_back_parent(offset, producer);
             }
+            local.met.keep(id, task);
         });
     }
 
@@ -386,15 +419,19 @@ where
             if site.repeats {
                 distinct::keep_last(&mut local.record, head, metadata.fields());
             }
-            if !is_free && let Some(task) = self.nearest(&mut local.met, &ctx, event.parent()) {
+            let task = match is_free {
+                true => None,
+                false => self.nearest(&mut local.met, &ctx, event.parent()),
+            };
+            if let Some(task) = task {
                 task.put(&mut local.record);
             }
-            producer.submit(
-                site.id,
-                level::index(*metadata.level()),
-                time,
-                &local.record,
-            );
+            let behind = task.map_or(0, |task| task.offsets().begin());
+            let level = level::index(*metadata.level());
+            let offset = producer.submit(behind, site.id, level, time, &local.record);
+            if let Some(task) = task {
+                task.offsets().wrote(offset, producer);
+            }
             if let Some(error) = error {
                 self.failed_by_event(event, &ctx, error);
             }

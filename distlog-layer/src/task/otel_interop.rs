@@ -18,6 +18,7 @@ use crate::record::sampling::{Decision, Sampler};
 use crate::send::producer::Producer;
 use crate::settings::ExternalSpanFn;
 use crate::task::late;
+use crate::task::offsets::BEHIND_ALL;
 use crate::task::span::{SpanData, SpanStart};
 
 /// A task with that many additions does not wait any longer.
@@ -217,7 +218,8 @@ impl DeferredStart {
             late::begin_above(producer, &task);
             task.put(&mut self.record);
             let time = producer.clock().unix_nanos(self.time);
-            producer.submit(self.site, self.level, time, &self.record);
+            let offset = producer.submit(BEHIND_ALL, self.site, self.level, time, &self.record);
+            task.offsets().begun(offset);
         }
         task
     }

@@ -22,6 +22,8 @@ use crate::record::encode::error_text;
 use crate::record::redact::Policy;
 use crate::record::remote_parent::SpanContext;
 use crate::record::sampling::{Decision, Unsampled};
+use crate::send::producer::Producer;
+use crate::task::offsets::Offsets;
 use crate::task::outcome_state::{OutcomePriority, OutcomeState};
 
 pub(crate) use self::withheld::End;
@@ -61,6 +63,7 @@ pub(crate) struct SpanData {
     bytes: SmallVec<[u8; INLINE]>,
     children: AtomicU64,
     records: AtomicU64,
+    offsets: Offsets,
     begin: Instant,
     last_exit: Atomic,
     trace_state: Option<Arc<str>>,
@@ -68,7 +71,7 @@ pub(crate) struct SpanData {
     unsampled: Option<Arc<Unsampled>>,
     /// More is recorded of it, since a caller says so.
     raise: Option<OpenRaise>,
-    /// The task above in this process, if the trace is not sampled.
+    /// As [`SpanStart::parent`].
     parent: Option<Arc<SpanData>>,
     /// When its work was done, if it ended without being written.
     done: Atomic,
@@ -89,7 +92,8 @@ struct More {
 /// What a task is made of.
 pub(crate) struct SpanStart<'a> {
     pub(crate) place: SpanContext,
-    /// The task above in this process, if the trace is not sampled.
+    /// The task above in this process, if the trace is not sampled, or if its end could come before what this one writes
+    /// ([`Producer::is_leasing`]).
     pub(crate) parent: Option<Arc<SpanData>>,
     /// The producer that writes its `begin`.
     pub(crate) producer: u64,
@@ -161,6 +165,7 @@ impl SpanData {
             bytes,
             children: AtomicU64::new(0),
             records: AtomicU64::new(0),
+            offsets: Offsets::default(),
             begin: beginning.time,
             last_exit: Atomic::new(Instant::ZERO),
             trace_state,
@@ -195,6 +200,20 @@ impl SpanData {
 
     pub(crate) fn trace_state(&self) -> &str {
         self.trace_state.as_deref().unwrap_or_default()
+    }
+
+    /// Where its records are in the stream.
+    #[inline]
+    pub(crate) fn offsets(&self) -> &Offsets {
+        &self.offsets
+    }
+
+    /// The task above ends behind this record.
+    #[inline]
+    pub(crate) fn hold_back_parent(&self, offset: Option<u64>, producer: &Producer) {
+        if let Some(parent) = &self.parent {
+            parent.offsets.wrote(offset, producer);
+        }
     }
 
     /// Whether this process began it, not one that it was forked from.

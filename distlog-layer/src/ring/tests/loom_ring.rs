@@ -141,7 +141,7 @@ enum Stop {
 }
 
 fn stop(ring: &Ring, at: Stop, tag: u32, record: &[u8]) {
-    let Ok(reserved) = ring.reserve(record.len()) else {
+    let Ok(reserved) = ring.reserve(None, 0, record.len()) else {
         return;
     };
     if at != Stop::Reserved {
@@ -288,4 +288,146 @@ fn read_one(reader: &mut Reader) -> (u32, Vec<u8>) {
             None => thread::yield_now(),
         }
     }
+}
+
+fn push_in(ring: &Ring, slot: usize, after: u64, tag: u32) -> u64 {
+    loop {
+        match ring.push_in(Some(slot), after, tag, &[tag as u8; 8]) {
+            Ok(pushed) => return pushed.offset,
+            Err(_) => thread::yield_now(),
+        }
+    }
+}
+
+/// Pushes these from a thread whose leases have room for two records, and says where they are.
+fn leasing(ring: &Arc<Ring>, slot: usize, tags: [u32; 2]) -> thread::JoinHandle<[u64; 2]> {
+    ring.set_next_lease(slot, 64);
+    let ring = Arc::clone(ring);
+    thread::spawn(move || tags.map(|tag| push_in(&ring, slot, 0, tag)))
+}
+
+#[test]
+fn a_lease_is_used_or_ended() {
+    explore(3, || {
+        let (ring, mut reader) = spooled(256);
+        let writer = leasing(&ring, 0, [1, 2]);
+        // The reader may come between the two.
+        let got = read(&mut reader, 2);
+        assert_eq!(got, [(1, vec![1; 8]), (2, vec![2; 8])]);
+        let [first, second] = writer.join().unwrap();
+        assert!(first < second);
+        // What follows the last record is the reader's in any case.
+        assert!(!reader.is_ready());
+        reader.free();
+        assert_eq!((reader.position(), ring.used()), (ring.head(), 0));
+    });
+}
+
+#[test]
+fn two_threads_with_leases() {
+    explore(2, || {
+        let (ring, mut reader) = Ring::anonymous(512).unwrap();
+        let writers = [leasing(&ring, 0, [1, 2]), leasing(&ring, 1, [3, 4])];
+        let got: Vec<_> = read(&mut reader, 4)
+            .into_iter()
+            .map(|(tag, _)| tag)
+            .collect();
+        let of = |tags: [u32; 2]| {
+            got.iter()
+                .copied()
+                .filter(|tag| tags.contains(tag))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((of([1, 2]), of([3, 4])), (vec![1, 2], vec![3, 4]));
+        for writer in writers {
+            let [first, second] = writer.join().unwrap();
+            assert!(first < second);
+        }
+    });
+}
+
+#[test]
+fn what_is_to_stand_behind_another_thread_s_record_does() {
+    explore(3, || {
+        let (ring, mut reader) = Ring::anonymous(512).unwrap();
+        ring.set_next_lease(0, 64);
+        // A lease from before.
+        push_in(&ring, 0, 0, 1);
+        let began = ring.push(2, &[2; 8]).unwrap().offset;
+        let writer = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || push_in(&ring, 0, began, 3))
+        };
+        let got: Vec<_> = read(&mut reader, 3)
+            .into_iter()
+            .map(|(tag, _)| tag)
+            .collect();
+        assert_eq!(got, [1, 2, 3]);
+        assert!(writer.join().unwrap() > began);
+    });
+}
+
+#[test]
+fn who_stands_behind_a_lease_knows_that_there_are_leases() {
+    explore(3, || {
+        let (ring, _reader) = Ring::anonymous(256).unwrap();
+        let other = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || {
+                ring.set_next_lease(0, 64);
+                push_in(&ring, 0, 0, 1)
+            })
+        };
+        let offset = ring.push(2, &[2; 8]).unwrap().offset;
+        let leasing = ring.is_leasing();
+        assert!(leasing || offset == 0);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn nothing_is_taken_from_a_lease_after_the_end() {
+    explore(3, || {
+        let (ring, mut reader) = spooled(256);
+        ring.set_next_lease(0, 64);
+        let writer = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || {
+                let push = |tag| ring.push_in(Some(0), 0, tag, &[tag as u8; 8]);
+                [1, 2].map(|tag| push(tag).map(|pushed| pushed.offset).ok())
+            })
+        };
+        let end = ring.close();
+        let offsets: Vec<_> = writer.join().unwrap().into_iter().flatten().collect();
+        assert!(offsets.iter().all(|&offset| offset < end));
+        assert_eq!(read(&mut reader, offsets.len()).len(), offsets.len());
+        assert!(!reader.is_ready());
+        reader.free();
+        assert_eq!((reader.position(), ring.used()), (end, 0));
+        assert_eq!(ring.push_in(Some(0), 0, 3, b""), Err(Refused::Full));
+    });
+}
+
+#[test]
+fn what_was_pushed_is_recovered_beside_leases() {
+    explore(3, || {
+        let (ring, mut reader) = spooled(512);
+        ring.set_next_lease(1, 64);
+        // It stops for ever, and has a lease.
+        let stopped = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || ring.reserve(Some(1), 0, 8).is_ok())
+        };
+        let writer = leasing(&ring, 0, [1, 2]);
+        // The reader comes to wherever it can.
+        let mut seen = Vec::new();
+        while let Some(tag) = reader.next(|entry| Some(entry.tag)) {
+            seen.push(tag);
+        }
+        assert!(stopped.join().unwrap());
+        let [first, second] = writer.join().unwrap();
+        assert!([1, 2].starts_with(&seen));
+        let expected = [(first, 1, vec![1; 8]), (second, 2, vec![2; 8])];
+        assert_eq!(recovered(&ring), expected);
+    });
 }

@@ -7,6 +7,8 @@ mod child;
 mod file;
 #[cfg(not(loom))]
 mod killed;
+#[cfg(not(loom))]
+mod leases;
 #[cfg(loom)]
 mod loom_ring;
 #[cfg(not(loom))]

@@ -11,7 +11,7 @@ use super::super::*;
 use super::story::spooled;
 
 /// One in memory and one in a file.
-fn kinds(capacity: u64) -> [(Arc<Ring>, Reader, Option<TempDir>); 2] {
+pub(super) fn kinds(capacity: u64) -> [(Arc<Ring>, Reader, Option<TempDir>); 2] {
     let (ring, reader) = Ring::anonymous(capacity as usize).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (in_file, its_reader) = spooled(&SpoolDir::open(folder.path()).unwrap(), capacity);
@@ -19,7 +19,7 @@ fn kinds(capacity: u64) -> [(Arc<Ring>, Reader, Option<TempDir>); 2] {
     [(ring, reader, None), (in_file, its_reader, Some(folder))]
 }
 
-fn read(reader: &mut Reader) -> Option<(u64, u32, Vec<u8>)> {
+pub(super) fn read(reader: &mut Reader) -> Option<(u64, u32, Vec<u8>)> {
     reader.next(|entry| Some((entry.offset, entry.tag, entry.bytes.to_vec())))
 }
 
@@ -117,7 +117,7 @@ fn a_reader_goes_back_and_frees_where_an_entry_begins_and_nowhere_else() {
         assert_eq!((reader.position(), ring.tail()), (144, 144));
         assert_eq!(read(&mut reader).unwrap().1, 3);
         // Up to what is reserved, but not over what is not committed.
-        let reserved = ring.reserve(0).unwrap();
+        let reserved = ring.reserve(None, 0, 0).unwrap();
         assert!(reader.seek(192) && !reader.seek(208) && !reader.free_to(208));
         ring.fill(reserved.offset(), 5, b"", 0);
         ring.commit(reserved.offset());
@@ -253,7 +253,8 @@ proptest! {
 fn threads_lose_and_mix_nothing() {
     const THREADS: u32 = 4;
     const EACH: u32 = 20_000;
-    for (ring, mut reader, _folder) in kinds(1 << 14) {
+    // In the larger ones threads have leases of some size.
+    for (ring, mut reader, _folder) in kinds(1 << 14).into_iter().chain(kinds(1 << 18)) {
         let writers: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let ring = Arc::clone(&ring);
@@ -294,6 +295,7 @@ fn threads_lose_and_mix_nothing() {
         for writer in writers {
             writer.join().unwrap();
         }
+        assert_eq!(read(&mut reader), None);
         reader.free();
         assert_eq!(ring.used(), 0);
     }
