@@ -92,8 +92,8 @@ struct More {
 /// What a task is made of.
 pub(crate) struct SpanStart<'a> {
     pub(crate) place: SpanContext,
-    /// The task above in this process, if the trace is not sampled, or if its end could come before what this one writes
-    /// ([`Producer::is_leasing`]).
+    /// The task above in this process, if the trace is not sampled, or if its end could come before what this one
+    /// writes ([`Producer::is_leasing`]).
     pub(crate) parent: Option<Arc<SpanData>>,
     /// The producer that writes its `begin`.
     pub(crate) producer: u64,
