@@ -38,6 +38,8 @@ fn main() {
         ..if quick { Plan::QUICK } else { Plan::FULL }
     };
 
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{cores} cores");
     let mut table = Table::default();
     // First: it is what all others are compared with.
     ours::session(&plan, &mut table);

@@ -13,9 +13,17 @@ pub(crate) const EVENT_BARE: &str = "event, no fields";
 pub(crate) const EVENT_WIDE: &str = "event, 10 fields";
 pub(crate) const EVENT_FORMATTED: &str = "event, 3 fields, formatted message";
 pub(crate) const EVENT_ALONE: &str = "event, 3 fields, outside a task";
-pub(crate) const EVENT_THREADS: [(u32, &str); 2] = [
+const EVENT_THREADS: [(u32, &str); 4] = [
     (2, "event, 3 fields, 2 threads at once"),
     (4, "event, 3 fields, 4 threads at once"),
+    (8, "event, 3 fields, 8 threads at once"),
+    (16, "event, 3 fields, 16 threads at once"),
+];
+const SPAN_THREADS: [(u32, &str); 4] = [
+    (2, "span, 2 threads at once"),
+    (4, "span, 4 threads at once"),
+    (8, "span, 8 threads at once"),
+    (16, "span, 16 threads at once"),
 ];
 pub(crate) const SPAN: &str = "span with 2 fields, begin + end";
 pub(crate) const SPAN_TOP: &str = "span with 2 fields, begin + end, new trace";
@@ -36,9 +44,18 @@ pub(crate) fn rows(name: &str, part: Part, dispatch: &Dispatch, plan: &Plan, tab
             events(name, dispatch, plan, table);
         }
         if part != Part::Events {
-            spans(name, plan, table);
+            spans(name, dispatch, plan, table);
         }
     });
+}
+
+/// Two threads, and more where there is a core for each.
+fn at_once(
+    operations: &'static [(u32, &'static str)],
+) -> impl Iterator<Item = (u32, &'static str)> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let has_room = move |(threads, _): &(u32, &str)| *threads <= 2 || *threads as usize <= cores;
+    operations.iter().copied().filter(has_room)
 }
 
 fn order() -> Span {
@@ -92,7 +109,7 @@ fn events(name: &str, dispatch: &Dispatch, plan: &Plan, table: &mut Table) {
         })
     });
     row(EVENT_ALONE, &|| plan.measure(three));
-    for (threads, operation) in EVENT_THREADS {
+    for (threads, operation) in at_once(&EVENT_THREADS) {
         row(operation, &|| {
             plan.measure_threads(
                 threads,
@@ -106,9 +123,19 @@ fn events(name: &str, dispatch: &Dispatch, plan: &Plan, table: &mut Table) {
     });
 }
 
-fn spans(name: &str, plan: &Plan, table: &mut Table) {
+fn spans(name: &str, dispatch: &Dispatch, plan: &Plan, table: &mut Table) {
     let user = black_box(String::from("leo"));
-    let span = |i: u32| drop(info_span!("fetch", item = i, user = user.as_str()));
+    let user = user.as_str();
+    let span = |i: u32| drop(info_span!("fetch", item = i, user));
     table.measure(plan, SPAN, name, || order().in_scope(|| plan.measure(span)));
     table.measure(plan, SPAN_TOP, name, || plan.measure(span));
+    for (threads, operation) in at_once(&SPAN_THREADS) {
+        table.measure(plan, operation, name, || {
+            plan.measure_threads(
+                threads,
+                |thread| with_default(dispatch, || order().in_scope(thread)),
+                span,
+            )
+        });
+    }
 }

@@ -10,7 +10,7 @@ use distlog_spool::SpoolError;
 use super::output::{log, tell};
 use super::{FAILED, WRONG, check};
 use crate::config::Drain;
-use crate::daemon::{Builder, options, sync};
+use crate::daemon::{Builder, options};
 use crate::deletions::Deletions;
 use crate::host::hostname;
 use crate::intake::{self, CurrentRules};
@@ -55,7 +55,7 @@ pub(super) fn drain(
         tell!("distlogd: {error}");
         return FAILED;
     }
-    let (intake, writer) = match intake::start(store, sync(&config), &Supervisor::default()) {
+    let (intake, writer) = match intake::start(store, config.store.sync, &Supervisor::default()) {
         Ok(started) => started,
         Err(error) => {
             tell!("distlogd: {error}");

@@ -14,7 +14,7 @@
 //! store:
 //!   path: ./distlog-data
 //!   keep: { size: 10GiB, age: 7d }  # `off` for no limit
-//!   sync: 5ms                       # or `always`
+//!   sync: adaptive                  # or a time like 5ms, or `always`
 //!   reserve: 256MiB                 # nothing is accepted while less is free on the disk
 //! sources:                          # streams of other daemons: NAME: { nats: {…} }
 //!   hub: { nats: { url: 'nats://127.0.0.1:4222', stream: distlog, group: hub } }
@@ -65,12 +65,13 @@ mod tilde;
 mod tls;
 mod tokens;
 
+pub use crate::intake::SyncPolicy;
 pub use crate::processors::StartAt;
 pub use crate::yaml::{Fault, Faults};
 pub use document::schema;
 pub use load::load;
 pub use receivers::{Http, Zmq};
-pub use sections::{Config, Drain, Entry, Keep, Limits, Listen, Store, SyncPolicy};
+pub use sections::{Config, Drain, Entry, Keep, Limits, Listen, Store};
 pub(crate) use sources::NamedSource;
 #[cfg(feature = "nats")]
 pub(crate) use sources::SourceKind;

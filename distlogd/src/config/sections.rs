@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::receivers::{self, Http, Zmq};
 use super::sensitive::Sensitive;
 use super::sources::NamedSource;
+use crate::intake::SyncPolicy;
 use crate::processors::{Kind, StartAt};
 use crate::trees::Trees;
 use crate::values::{self, show_duration, show_size};
@@ -243,7 +244,9 @@ pub struct Store {
     pub path: PathBuf,
     /// How much is kept.
     pub keep: Keep,
-    /// When received batches are made durable and acknowledged: within this time, or `always` at once.
+    /// When received batches are made durable and acknowledged. `adaptive`: at once, and those that come meanwhile
+    /// together as soon as the disk is done; the disk works for half of the time at most. A time: within it. `always`: as
+    /// `adaptive`, and the disk is never left alone.
     #[schemars(schema_with = "values::text_or_number")]
     pub sync: SyncPolicy,
     /// Nothing is accepted while less is free on the disk, in bytes.
@@ -257,7 +260,7 @@ impl Default for Store {
         Store {
             path: "./distlog-data".into(),
             keep: Keep::default(),
-            sync: SyncPolicy::Every(Duration::from_millis(5)),
+            sync: SyncPolicy::Adaptive,
             reserve: 256 << 20,
         }
     }
@@ -293,34 +296,6 @@ impl Default for Keep {
             size: Some(10 << 30),
             age: Some(Duration::from_secs(7 * 86_400)),
         }
-    }
-}
-
-/// When received batches are made durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SyncPolicy {
-    /// At once.
-    Always,
-    /// All batches of this time together.
-    Every(Duration),
-}
-
-impl<'de> Deserialize<'de> for SyncPolicy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SyncPolicy, D::Error> {
-        values::scalar(
-            deserializer,
-            "a duration like 5ms, or always",
-            |text| match text {
-                "always" => Some(SyncPolicy::Always),
-                text => values::parse_duration(text).map(|every| {
-                    if every.is_zero() {
-                        SyncPolicy::Always
-                    } else {
-                        SyncPolicy::Every(every)
-                    }
-                }),
-            },
-        )
     }
 }
 

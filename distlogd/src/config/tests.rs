@@ -48,10 +48,7 @@ fn nothing_at_all_is_a_configuration() {
         assert_eq!(config.store.path.to_str(), Some("./distlog-data"));
         assert_eq!(config.store.keep.size, Some(10 << 30));
         assert_eq!(config.store.keep.age, Some(Duration::from_secs(7 * 86_400)));
-        assert_eq!(
-            config.store.sync,
-            SyncPolicy::Every(Duration::from_millis(5))
-        );
+        assert_eq!(config.store.sync, SyncPolicy::Adaptive);
         assert_eq!(config.store.reserve, 256 << 20);
         assert_eq!(
             (config.lost_after, config.grace),
@@ -365,7 +362,7 @@ grace: soon
         ),
         (
             "9:9",
-            "found string \"never\", expected a duration like 5ms, or always",
+            "found string \"never\", expected adaptive, a duration like 5ms, or always",
         ),
         ("12:18", "unknown key `pth`: did you mean `path`?"),
         (

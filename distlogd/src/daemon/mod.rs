@@ -191,7 +191,7 @@ impl Daemon {
             }
             None => None,
         };
-        let (intake, writer) = intake::start(store, sync(config), &supervisor)?;
+        let (intake, writer) = intake::start(store, config.store.sync, &supervisor)?;
         let metrics = Metrics::new(&mut registry);
         let rules = CurrentRules::new(&config.intake, &metrics);
         let levels = Arc::new(LevelTable::open(&config.store.path, &config.levels));
@@ -385,14 +385,6 @@ pub(crate) fn options(config: &Config) -> Options {
             });
         },
         ..Options::default()
-    }
-}
-
-/// How long an appended record may wait to become durable.
-pub(crate) fn sync(config: &Config) -> Duration {
-    match config.store.sync {
-        SyncPolicy::Always => Duration::ZERO,
-        SyncPolicy::Every(interval) => interval,
     }
 }
 

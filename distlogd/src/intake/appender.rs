@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::queue::{Item, Queue, Room};
-use super::{Batch, Stored};
+use super::{Batch, Stored, SyncPolicy};
 use crate::self_telemetry::RateLimited;
 use distlog_proto::ProducerId;
 use distlog_store::{Append, AppendOutcome, Reader, Store, StoreError};
@@ -28,15 +28,16 @@ pub(super) struct Appender<'q> {
     /// Tells how far the store is durable.
     reader: Reader,
     queue: &'q Queue,
-    sync: Duration,
+    sync: SyncPolicy,
     /// Taken, in order, but not yet durable.
     unsynced: Vec<Taken>,
     unsynced_bytes: usize,
     due: Option<Instant>,
     /// When the oldest of them was taken.
     since: Option<Instant>,
-    /// How long the last commit took.
+    /// How long the last commit took, and when it ended.
     last_commit: Duration,
+    committed: Instant,
     maintain_at: Instant,
     /// A failing store is reported once.
     failure: RateLimited,
@@ -64,7 +65,7 @@ enum Became {
 }
 
 impl<'q> Appender<'q> {
-    pub(super) fn new(store: Store, sync: Duration, queue: &'q Queue) -> Appender<'q> {
+    pub(super) fn new(store: Store, sync: SyncPolicy, queue: &'q Queue) -> Appender<'q> {
         Appender {
             reader: store.reader(),
             store,
@@ -75,6 +76,7 @@ impl<'q> Appender<'q> {
             due: None,
             since: None,
             last_commit: Duration::ZERO,
+            committed: Instant::now(),
             maintain_at: Instant::now() + MAINTENANCE_INTERVAL,
             failure: RateLimited::once(),
             last_tries: MAX_LAST_TRIES,
@@ -91,7 +93,8 @@ impl<'q> Appender<'q> {
             while let Some(item) = waiting.pop_front() {
                 self.take(item);
                 // Where nothing is to wait, what came together still shares a sync.
-                let due = !self.sync.is_zero() && self.is_due() && self.is_worth_a_commit();
+                let due =
+                    self.sync != SyncPolicy::Always && self.is_due() && self.is_worth_a_commit();
                 if due || self.unsynced_bytes >= MAX_UNCOMMITTED_BYTES {
                     self.commit();
                 }
@@ -133,6 +136,15 @@ impl<'q> Appender<'q> {
         }
     }
 
+    /// When what is taken now is to be durable.
+    fn due_from(&self, now: Instant) -> Instant {
+        match self.sync {
+            SyncPolicy::Adaptive => now.max(self.committed + self.last_commit),
+            SyncPolicy::Every(interval) => now + interval,
+            SyncPolicy::Always => now,
+        }
+    }
+
     fn is_due(&self) -> bool {
         self.due.is_some_and(|due| due <= Instant::now())
     }
@@ -167,7 +179,8 @@ impl<'q> Appender<'q> {
         self.unsynced.push(taken);
         let now = Instant::now();
         self.since.get_or_insert(now);
-        self.due.get_or_insert(now + self.sync);
+        let due = self.due_from(now);
+        self.due.get_or_insert(due);
     }
 
     /// Gives something to the store.
@@ -216,7 +229,8 @@ impl<'q> Appender<'q> {
         if !self.unsynced.is_empty() && self.failure.over() {
             tracing::info!("the store takes records again");
         }
-        self.last_commit = begun.elapsed().min(MAX_COMMIT_ESTIMATE);
+        self.committed = Instant::now();
+        self.last_commit = (self.committed - begun).min(MAX_COMMIT_ESTIMATE);
         self.unsynced_bytes = 0;
         (self.due, self.since) = (None, None);
         let mut room = Room::default();

@@ -2,15 +2,16 @@
 //!
 //! Receivers without credit [`submit`](Intake::submit) and wait while the queue is full: a slow disk makes senders
 //! wait, and memory does not grow. Batches of sessions are bounded by the sessions' credit and never wait
-//! ([`submit_credited`](Intake::submit_credited)). The thread appends batches and commits when `sync` has passed or
-//! much was appended; only then it reports each batch as durable.
+//! ([`submit_credited`](Intake::submit_credited)). The thread appends batches and commits when that is due
+//! ([`SyncPolicy`]) or much was appended; only then it reports each batch as durable.
 //!
-//! Read `queue.rs`, then `appender.rs` (the thread). `rules.rs` is what happens to records before: they are dropped,
+//! Read `queue.rs`, then `appender.rs` (the thread) and `sync_policy.rs` (when it syncs). `rules.rs` is what happens to records before: they are dropped,
 //! sampled, changed.
 
 mod appender;
 mod queue;
 mod rules;
+mod sync_policy;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use appender::Appender;
 use distlog_store::{Store, Upstream};
 use queue::{Item, Queue};
 pub(crate) use rules::CurrentRules;
+pub use sync_policy::SyncPolicy;
 
 /// Called with the outcome of a batch, from the thread that writes, which it must not block.
 pub type Done = Box<dyn FnOnce(Stored) + Send>;
@@ -113,13 +115,13 @@ pub struct Writer {
     thread: Option<JoinHandle<u64>>,
 }
 
-/// Starts the thread that writes. `sync` is how long an appended record may wait to become durable.
+/// Starts the thread that writes. `sync`: when what it appended is made durable.
 ///
 /// # Errors
 /// If the system gives no thread.
 pub fn start(
     store: Store,
-    sync: Duration,
+    sync: SyncPolicy,
     supervisor: &Supervisor,
 ) -> std::io::Result<(Intake, Writer)> {
     let queue = Arc::new(Queue::default());

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::intake::{self, Batch, Intake, Stored, Writer};
+use crate::intake::{self, Batch, Intake, Stored, SyncPolicy, Writer};
 use crate::supervisor::Supervisor;
 use distlog_proto::ProducerId;
 use distlog_store::{Batches, Options, Reader, Store};
@@ -13,7 +13,7 @@ use distlog_testkit::eventually;
 use distlog_testkit::store_double::{Double, Fault};
 
 /// Longer than any test: only what is asked for is committed.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: SyncPolicy = SyncPolicy::Every(Duration::from_secs(3600));
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn id(n: u8) -> ProducerId {
@@ -43,7 +43,7 @@ fn with_done(batch: Batch) -> (Batch, Receiver<Stored>) {
     (batch, receiver)
 }
 
-fn start(folder: &std::path::Path, sync: Duration, reserve: u64) -> (Intake, Writer, Reader) {
+fn start(folder: &std::path::Path, sync: SyncPolicy, reserve: u64) -> (Intake, Writer, Reader) {
     let options = Options {
         reserve,
         ..Options::default()
@@ -115,7 +115,7 @@ fn what_comes_while_the_disk_syncs_becomes_durable_together() {
     let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
     disk.set_sync_time(Duration::from_millis(300));
     let reader = store.reader();
-    let sync = Duration::from_millis(5);
+    let sync = SyncPolicy::Adaptive;
     let (intake, writer) = intake::start(store, sync, &Supervisor::default()).unwrap();
     let syncs = reader.stats().syncs;
     for from in 0..3 {
@@ -138,10 +138,50 @@ fn what_comes_while_the_disk_syncs_becomes_durable_together() {
     assert_eq!(writer.close(), 0);
 }
 
+/// Who is alone waits for one sync and no more; many who each wait for the last one's answer share one, and leave the
+/// disk as long alone as it worked.
+#[test]
+fn a_sync_begins_as_soon_as_the_disk_had_as_much_rest_as_work() {
+    const SYNC: Duration = Duration::from_millis(40);
+    let disk = Double::new(1);
+    let store = Store::open_on(Arc::new(disk.clone()), "/store", Options::default()).unwrap();
+    disk.set_sync_time(SYNC);
+    let reader = store.reader();
+    let supervisor = Supervisor::default();
+    let (intake, writer) = intake::start(store, SyncPolicy::Adaptive, &supervisor).unwrap();
+    for n in 0..5 {
+        // Longer than the last sync took.
+        std::thread::sleep(SYNC * 2);
+        let (batch, said) = with_done(batch(1, n, n + 1));
+        let sent = Instant::now();
+        intake.submit_credited(batch).unwrap();
+        assert_eq!(said.recv_timeout(TIMEOUT), Ok(Stored::Durable));
+        assert!(sent.elapsed() >= SYNC);
+        assert_eq!(reader.stats().syncs, n + 1);
+    }
+    let (began, before) = (Instant::now(), reader.stats().syncs);
+    std::thread::scope(|scope| {
+        for client in 2..10u8 {
+            let intake = &intake;
+            scope.spawn(move || {
+                for n in 0..5 {
+                    let (batch, said) = with_done(batch(client, n, n + 1));
+                    intake.submit_credited(batch).unwrap();
+                    assert_eq!(said.recv_timeout(TIMEOUT), Ok(Stored::Durable));
+                }
+            });
+        }
+    });
+    let syncs = reader.stats().syncs - before;
+    assert!(syncs >= 5, "{syncs} syncs");
+    assert!(began.elapsed() >= SYNC * (2 * syncs as u32 - 1));
+    assert_eq!(writer.close(), 0);
+}
+
 #[test]
 fn each_is_told_in_order_what_became_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (intake, writer, reader) = start(folder.path(), Duration::from_millis(5), 0);
+    let (intake, writer, reader) = start(folder.path(), SyncPolicy::Adaptive, 0);
     let stands = |producer: u8, acked| {
         let (sender, receiver) = channel();
         let answer = Box::new(move |to| sender.send(to).unwrap());
@@ -193,7 +233,7 @@ fn each_is_told_in_order_what_became_of_it() {
 #[test]
 fn a_store_that_takes_nothing_does_not_keep_the_daemon_from_stopping() {
     let folder = tempfile::tempdir().unwrap();
-    let (intake, writer, reader) = start(folder.path(), Duration::ZERO, u64::MAX);
+    let (intake, writer, reader) = start(folder.path(), SyncPolicy::Always, u64::MAX);
     let (first, said) = with_done(batch(1, 0, 2));
     intake.submit_credited(first).unwrap();
     (1..10).for_each(|n| intake.submit(batch(1, n * 2, n * 2 + 2)).unwrap());
@@ -206,7 +246,7 @@ fn a_store_that_takes_nothing_does_not_keep_the_daemon_from_stopping() {
 #[test]
 fn who_has_no_credit_waits_while_much_waits_already() {
     let folder = tempfile::tempdir().unwrap();
-    let (intake, writer, _reader) = start(folder.path(), Duration::ZERO, u64::MAX);
+    let (intake, writer, _reader) = start(folder.path(), SyncPolicy::Always, u64::MAX);
     let submitted = Arc::new(AtomicUsize::new(0));
     let (own, count) = (intake.clone(), Arc::clone(&submitted));
     let receiver = std::thread::spawn(move || {
@@ -251,7 +291,7 @@ fn a_panic_in_the_thread_that_writes_is_noticed_and_nobody_waits_for_it() {
         },
     );
     let supervisor = Supervisor::default();
-    let (intake, writer) = intake::start(store.unwrap(), Duration::ZERO, &supervisor).unwrap();
+    let (intake, writer) = intake::start(store.unwrap(), SyncPolicy::Always, &supervisor).unwrap();
     let broken = Batch {
         done: Some(Box::new(|_| panic!("on purpose"))),
         ..batch(1, 0, 1)
@@ -270,7 +310,7 @@ fn a_panic_in_the_thread_that_writes_is_noticed_and_nobody_waits_for_it() {
 #[test]
 fn those_who_wait_share_a_sync_however_soon_it_is_due() {
     let folder = tempfile::tempdir().unwrap();
-    let (intake, writer, reader) = start(folder.path(), Duration::ZERO, 0);
+    let (intake, writer, reader) = start(folder.path(), SyncPolicy::Always, 0);
     let (go, wait) = channel::<()>();
     let busy = Batch {
         done: Some(Box::new(move |_| wait.recv().unwrap())),
@@ -293,7 +333,7 @@ fn those_who_wait_share_a_sync_however_soon_it_is_due() {
 #[test]
 fn who_waits_for_an_answer_hears_that_there_will_be_none() {
     let folder = tempfile::tempdir().unwrap();
-    let (intake, writer, reader) = start(folder.path(), Duration::ZERO, 0);
+    let (intake, writer, reader) = start(folder.path(), SyncPolicy::Always, 0);
     let (go, wait) = channel::<()>();
     let broken = Batch {
         done: Some(Box::new(move |_| {
@@ -361,7 +401,7 @@ fn what_was_taken_before_the_disk_was_full_is_stored_once() {
     let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
     let reader = store.reader();
     let (intake, writer) =
-        intake::start(store, Duration::from_millis(1), &Supervisor::default()).unwrap();
+        intake::start(store, SyncPolicy::Adaptive, &Supervisor::default()).unwrap();
     let (first, said) = with_done(unordered(0));
     intake.submit(first).unwrap();
     // From here on room is asked for after each MiB.
@@ -404,7 +444,11 @@ fn what_was_said_to_be_durable_is_there_once_whatever_the_disk_forgets() {
             };
             let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
             let reader = store.reader();
-            let sync = Duration::from_micros(random.u64(..400));
+            let sync = match random.u64(..4) {
+                0 => SyncPolicy::Adaptive,
+                1 => SyncPolicy::Always,
+                _ => SyncPolicy::Every(Duration::from_micros(random.u64(..400))),
+            };
             let (intake, writer) = intake::start(store, sync, &Supervisor::default()).unwrap();
             let mut next = [0u64; 3];
             for producer in 0..3u8 {

@@ -84,7 +84,7 @@ fn an_end_that_waits_to_be_stored_keeps_its_task_from_being_lost() {
     let store = Store::open_on(Arc::new(disk.clone()), "/store", options).unwrap();
     let reader = store.reader();
     let supervisor = Supervisor::default();
-    let (intake, writer) = intake::start(store, Duration::from_millis(1), &supervisor).unwrap();
+    let (intake, writer) = intake::start(store, intake::SyncPolicy::Adaptive, &supervisor).unwrap();
     let (liveness, shutdown) = (Arc::new(Liveness::default()), Shutdown::default());
     let needs = Needs {
         reader: reader.clone(),

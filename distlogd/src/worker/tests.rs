@@ -124,7 +124,7 @@ impl Running {
     ) -> Running {
         let reader = store.reader();
         let (intake, writer) =
-            intake::start(store, Duration::ZERO, &Supervisor::default()).unwrap();
+            intake::start(store, intake::SyncPolicy::Always, &Supervisor::default()).unwrap();
         let (progress, shutdown) = (Arc::new(Progress::default()), Shutdown::default());
         let control = Control::default();
         let shared = Arc::clone(shared);

@@ -1,5 +1,6 @@
 //! What the system says of a process and of the machine.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -22,7 +23,7 @@ impl Machine {
             .map_or("", |(_, model)| model.trim());
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Machine {
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            cores: cores(),
             cpu: model.to_owned(),
             kernel: kernel.trim().to_owned(),
         }
@@ -43,9 +44,17 @@ pub fn now() -> u64 {
         .map_or(0, |since| since.as_nanos() as u64)
 }
 
+/// How many cores there are.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The CPU time that a process has used; it must not be reaped yet.
 pub fn cpu(process: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    cpu_in(&std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default())
+}
+
+fn cpu_in(stat: &str) -> Duration {
     // After the name, which may hold anything: state is field 3, utime 14, stime 15, in hundredths of a second.
     let ticks: u64 = stat
         .rsplit(") ")
@@ -57,6 +66,42 @@ pub fn cpu(process: u32) -> Duration {
         .filter_map(|ticks| ticks.parse::<u64>().ok())
         .sum();
     Duration::from_millis(ticks * 10)
+}
+
+/// What the threads of a process have used so far, together where they have the same name.
+pub fn cpu_by_thread(process: u32) -> BTreeMap<String, Duration> {
+    let mut threads = BTreeMap::new();
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+    for task in tasks.into_iter().flatten().flatten() {
+        let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else {
+            continue;
+        };
+        let name = stat
+            .split_once('(')
+            .and_then(|(_, rest)| rest.rsplit_once(')'));
+        let name = name.map_or("", |(name, _)| name);
+        *threads.entry(name.to_owned()).or_default() += cpu_in(&stat);
+    }
+    threads
+}
+
+/// What each of the threads of a process, by name, was busy with since `before`, of a time: those with a hundredth of a
+/// core or more, the busiest first.
+pub fn busy_since(before: &BTreeMap<String, Duration>, process: u32, time: Duration) -> String {
+    let mut busy: Vec<_> = cpu_by_thread(process)
+        .into_iter()
+        .map(|(name, used)| {
+            let used = used.saturating_sub(before.get(&name).copied().unwrap_or_default());
+            (used.as_secs_f64() / time.as_secs_f64(), name)
+        })
+        .filter(|(part, _)| *part >= 0.01)
+        .collect();
+    busy.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let busy: Vec<_> = busy
+        .into_iter()
+        .map(|(part, name)| format!("{name} {:.0} %", part * 100.0))
+        .collect();
+    busy.join(", ")
 }
 
 /// The most memory that a process had, in MiB.

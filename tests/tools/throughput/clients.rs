@@ -40,11 +40,12 @@ pub fn run(options: &Options) {
         let clients = ClientProcesses::start(processes as usize, folder.path(), &load.arguments());
         let cost = measure::measure(&mut daemon, clients, load.stored() * processes);
         println!(
-            "{processes:9} {:9} {:11.0} {:12.2} {:8.2}",
+            "{processes:9} {:9} {:11.0} {:12.2} {:8.2}  busy: {}",
             processes * sessions,
             cost.rate(cost.stored),
             cost.per_record(cost.daemon),
-            cost.per_record(cost.clients)
+            cost.per_record(cost.clients),
+            cost.busy
         );
     }
 }

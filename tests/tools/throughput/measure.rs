@@ -33,6 +33,8 @@ pub struct Cost {
     pub clients: Duration,
     /// Memory of the daemon at the end, in MiB, while the clients live.
     pub memory: u64,
+    /// What its threads were busy with until the processors were done.
+    pub busy: String,
     /// What the clients said.
     pub done: Vec<Done>,
 }
@@ -56,6 +58,7 @@ pub fn measure(daemon: &mut Daemon, mut client_processes: ClientProcesses, recor
     until("processors with nothing to do", || lag(daemon) == 0);
     let before = stored(daemon);
     let (used, used_clients) = (system::cpu(process), client_processes.cpu());
+    let threads = system::cpu_by_thread(process);
     let (clock, begun) = (Instant::now(), system::now());
     client_processes.go();
     let done = client_processes.wait();
@@ -67,6 +70,7 @@ pub fn measure(daemon: &mut Daemon, mut client_processes: ClientProcesses, recor
         daemon: Duration::ZERO,
         clients: Duration::ZERO,
         memory: 0,
+        busy: String::new(),
         done,
     };
     // What was acknowledged is there at once; the push receiver acknowledges nothing.
@@ -78,6 +82,7 @@ pub fn measure(daemon: &mut Daemon, mut client_processes: ClientProcesses, recor
     }
     until("processors that are done", || lag(daemon) == 0);
     cost.written = clock.elapsed().max(cost.stored);
+    cost.busy = system::busy_since(&threads, process, cost.written);
     cost.daemon = system::cpu(process) - used;
     cost.clients = client_processes.cpu() - used_clients;
     cost.memory = system::resident(process);

@@ -25,6 +25,8 @@ pub struct Row {
     pub clients_cpu_per_million: f64,
     /// The most memory that the daemon had.
     pub peak_mib: u64,
+    /// What the daemon's threads were busy with.
+    pub busy: Option<String>,
     /// From the log call to the acknowledgement, in microseconds.
     pub ack_micros: Option<Quantiles>,
     /// From the log call to a listener of the live tail, in microseconds.
@@ -59,6 +61,10 @@ impl std::fmt::Display for Row {
             self.peak_mib,
             millis(self.ack_micros),
             millis(self.tail_micros),
-        )
+        )?;
+        match &self.busy {
+            Some(busy) => write!(f, "\n{:41}busy: {busy}", ""),
+            None => Ok(()),
+        }
     }
 }

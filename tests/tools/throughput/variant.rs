@@ -141,6 +141,7 @@ impl Variant {
         row.stored_per_second = Some(cost.rate(cost.stored));
         row.daemon_cpu_per_million = cost.per_record(cost.daemon);
         row.clients_cpu_per_million = cost.per_record(cost.clients);
+        row.busy = Some(cost.busy.clone());
         row.peak_mib = system::peak(daemon.process().id());
         if self.config != STORE {
             let file = folder.path().join("all.jsonl");

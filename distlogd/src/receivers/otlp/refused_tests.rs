@@ -54,7 +54,7 @@ fn service(folder: &tempfile::TempDir) -> (ExportService, intake::Writer) {
     };
     let store = Store::open(folder.path().join("store"), options).unwrap();
     let supervisor = Supervisor::default();
-    let (intake, writer) = intake::start(store, Duration::ZERO, &supervisor).unwrap();
+    let (intake, writer) = intake::start(store, intake::SyncPolicy::Always, &supervisor).unwrap();
     let metrics = Metrics::default();
     let context = ReceiverContext {
         intake,

@@ -1,6 +1,7 @@
 //! OTLP in and out again: what a span costs on its way through our daemon, and through `rotel`, which only forwards.
 //!
-//! Senders, receiver and daemon share the cores; only the daemon's CPU time is counted. Requests are those of a batch
+//! Senders, receiver and daemon share the cores, each with as many threads as there are; only the daemon's CPU time is
+//! counted. Requests are those of a batch
 //! processor: 512 spans or log records of one resource in two scopes, uncompressed, by gRPC. The clock stops when the
 //! receiver has counted the last one.
 //!
@@ -45,6 +46,8 @@ struct Row {
     cpu_per_million: f64,
     per_cpu_second: f64,
     peak_mib: u64,
+    /// What the daemon's threads were busy with.
+    busy: String,
 }
 
 impl std::fmt::Display for Row {
@@ -63,7 +66,7 @@ impl std::fmt::Display for Row {
         if self.lost > 0 {
             write!(f, "  {} were lost", self.lost)?;
         }
-        Ok(())
+        write!(f, "\n{:34}busy: {}", "", self.busy)
     }
 }
 
@@ -162,7 +165,7 @@ fn measure_one(
 ) -> Row {
     let traffic = Traffic::connect(&daemon.endpoint(), options.connections);
     let process = daemon.process();
-    let used = system::cpu(process);
+    let (used, threads) = (system::cpu(process), system::cpu_by_thread(process));
     let begun = Instant::now();
     let sent = traffic.send(signal, options.items);
     let (items, took) = if forward {
@@ -170,6 +173,7 @@ fn measure_one(
     } else {
         (sent, begun.elapsed())
     };
+    let busy = system::busy_since(&threads, process, took);
     // It notes how far it has come a moment later.
     std::thread::sleep(Duration::from_millis(300));
     let cpu = (system::cpu(process) - used).as_secs_f64();
@@ -182,6 +186,7 @@ fn measure_one(
         cpu_per_million: cpu * 1e6 / items as f64,
         per_cpu_second: items as f64 / cpu,
         peak_mib: system::peak(process),
+        busy,
     };
     println!("{row}");
     row

@@ -39,7 +39,6 @@ struct Counter(Arc<AtomicU64>);
 impl Sink {
     pub fn start() -> Sink {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");

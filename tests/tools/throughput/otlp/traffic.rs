@@ -44,7 +44,6 @@ pub struct Traffic {
 impl Traffic {
     pub fn connect(endpoint: &str, connections: usize) -> Traffic {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
