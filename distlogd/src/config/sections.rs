@@ -245,8 +245,8 @@ pub struct Store {
     /// How much is kept.
     pub keep: Keep,
     /// When received batches are made durable and acknowledged. `adaptive`: at once, and those that come meanwhile
-    /// together as soon as the disk is done; the disk works for half of the time at most. A time: within it. `always`: as
-    /// `adaptive`, and the disk is never left alone.
+    /// together when the disk is done; it works for half of the time at most. A time: within it. `always`: as soon as
+    /// the disk is done.
     #[schemars(schema_with = "values::text_or_number")]
     pub sync: SyncPolicy,
     /// Nothing is accepted while less is free on the disk, in bytes.

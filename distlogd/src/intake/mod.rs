@@ -5,8 +5,8 @@
 //! ([`submit_credited`](Intake::submit_credited)). The thread appends batches and commits when that is due
 //! ([`SyncPolicy`]) or much was appended; only then it reports each batch as durable.
 //!
-//! Read `queue.rs`, then `appender.rs` (the thread) and `sync_policy.rs` (when it syncs). `rules.rs` is what happens to records before: they are dropped,
-//! sampled, changed.
+//! Read `queue.rs`, then `appender.rs` (the thread) and `sync_policy.rs` (when it syncs). `rules.rs` is what happens to
+//! records before: they are dropped, sampled, changed.
 
 mod appender;
 mod queue;
