@@ -19,7 +19,7 @@
 //! | `message` | the readable text |
 //! | `task` `trace_id` `span_id` | the task's id; 32 and 16 hex digits as in W3C trace context; empty outside tasks |
 //! | `root` | whether the task has none above it: `kind == 'end' && root` is how requests ended |
-//! | `outcome` | of an end: `ok`, `success` (declared explicitly), `failed` or `lost`; else empty |
+//! | `outcome` | of an end: `ok`, `success` (declared explicitly), `failed`, `cancelled` or `lost`; else empty |
 //! | `duration` | of an end that has it: compares with `duration('1.5s')` |
 //! | `sampled` | the flag of W3C trace context |
 //! | `system` | `test`, `staging` or `production` |

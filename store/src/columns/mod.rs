@@ -3,7 +3,7 @@
 //! A block of rows is whole frames, as they came. A columnar block holds the same frames, to the last byte: for each
 //! record its *shape* (`shape.rs`: which fields it has, in which order), and for each field a column with its values
 //! (`numbers.rs`, `decimals.rs`, `texts.rs`). What follows from something else is not stored: offsets that count up,
-//! ids of tasks that follow from their paths (DESIGN, "Task identity"), lengths and checksums. `encode.rs` writes, with
+//! ids of tasks that follow from their paths (`distlog_proto::TaskId`), lengths and checksums. `encode.rs` writes, with
 //! `heads.rs` for what batches share.
 //! `block.rs` reads what all records share and the columns (`body.rs`), `assemble.rs` puts records together, as
 //! `operations.rs` says for each shape; `decode.rs` makes the frames again, `select.rs` (with `rows.rs`) only the
