@@ -49,7 +49,8 @@ impl State {
     const CLOSED: u64 = 1 << 9;
 
     fn new(position: u64, length: u64) -> State {
-        State(position / ENTRY_HEADER << 10 | length / ENTRY_HEADER)
+        let (position, length) = (position / ENTRY_HEADER, length / ENTRY_HEADER);
+        State((position << 10) | length)
     }
 
     fn position(self) -> u64 {

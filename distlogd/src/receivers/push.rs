@@ -142,11 +142,13 @@ impl Server {
         };
         let mut body = None;
         let mut frames = 1;
-        while self.socket.get_rcvmore().unwrap_or(false) {
+        let mut has_more = first.get_more();
+        while has_more {
             // Further frames are dropped one by one, so that they use no memory.
-            let Ok(frame) = self.socket.recv_bytes(0) else {
+            let Ok(frame) = self.socket.recv_msg(0) else {
                 break;
             };
+            has_more = frame.get_more();
             frames += 1;
             body = body.or(Some(frame).filter(|_| frames == 2));
         }
@@ -156,7 +158,7 @@ impl Server {
             return Ok(true);
         }
         let fault = match (Topic::parse(&first), body) {
-            (Ok(topic), Some(body)) if frames == 2 => self.body(topic, body)?,
+            (Ok(topic), Some(body)) if frames == 2 => self.body(topic, &body)?,
             (Ok(_), _) => Some(Fault::new(
                 "wrong number of frames",
                 format_args!("a message has 2 frames, topic and body; this one has {frames}"),
@@ -176,7 +178,7 @@ impl Server {
     }
 
     /// Takes the body of a message; gives what is wrong with it.
-    fn body(&mut self, topic: Topic, body: Vec<u8>) -> Result<Option<Fault>, Closed> {
+    fn body(&mut self, topic: Topic, body: &[u8]) -> Result<Option<Fault>, Closed> {
         let encoding = match topic.encoding {
             Encoding::Json => "J",
             Encoding::Pickle => "P",
@@ -184,12 +186,12 @@ impl Server {
         };
         self.context.received(PUSH, encoding, body.len());
         let record = match topic.encoding {
-            Encoding::Batch => return self.batch(body),
+            Encoding::Batch => return self.batch(body.to_vec()),
             Encoding::Json => {
-                json::decode(&body, topic).map_err(|error| Fault::new("bad JSON", error))
+                json::decode(body, topic).map_err(|error| Fault::new("bad JSON", error))
             }
             Encoding::Pickle => {
-                pickle::decode(&body, topic).map_err(|error| Fault::new("bad pickle", error))
+                pickle::decode(body, topic).map_err(|error| Fault::new("bad pickle", error))
             }
         };
         match record {
