@@ -12,6 +12,7 @@ use super::present::{Counts, Presenting};
 use crate::processor::Error;
 use crate::self_telemetry::RateLimited;
 use crate::shutdown::Phase;
+use crate::spare::Spare;
 use crate::trees::Portion;
 
 /// Read at once, in bytes.
@@ -40,6 +41,7 @@ impl Worker {
             token: token_of(&saved),
             flushed,
             position: flushed,
+            spare: Spare::default(),
             counts: Counts::default(),
             flushed_at: Instant::now(),
             is_behind: false,
@@ -199,6 +201,8 @@ impl Run {
             counts: &mut self.counts,
             limit: most,
             rejections: Vec::new(),
+            threads: &self.worker.threads,
+            spare: &self.spare,
         };
         let result = presenting.present(&portion, from, to);
         for (numbers, reason) in presenting.rejections {
@@ -234,6 +238,7 @@ impl Run {
 
     /// Lets the processor do work of its own.
     fn idle(&mut self) -> Result<(), Error> {
+        self.spare.clear();
         if let Some(processor) = &mut self.processor {
             processor.idle()?;
         }
