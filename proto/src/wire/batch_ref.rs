@@ -275,7 +275,7 @@ mod tests {
             for n in 0..22 {
                 let rest: Vec<_> = batch.records().skip(n).map(offset).collect();
                 let mut all = batch.records();
-                (0..n).for_each(|_| drop(all.next()));
+                (0..n).for_each(|_| _ = all.next());
                 assert_eq!(rest, all.map(offset).collect::<Vec<_>>(), "from {n}");
             }
         }
