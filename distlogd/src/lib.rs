@@ -29,7 +29,8 @@
 //!    daemon batches that can be stored.
 //! 2. `intake/`: the queue, and the one thread that appends to the store and commits.
 //! 3. [`distlog_store`]: the segmented log: durable, indexed by trace, read by consumers.
-//! 4. `worker/`: a thread per processor: consumer → [`distlog_rules`] → [`processor`] → flush → cursor forward.
+//! 4. `worker/`: a thread per processor: consumer → [`distlog_rules`] → [`processor`] → flush → cursor forward. Threads
+//!    of `thread_pool.rs` help it where many records wait; `spare.rs` has the buffers.
 //! 5. `processors/`: the destinations, one file or folder each.
 //! 6. `tracker/`: which tasks are open, and which are lost.
 //! 7. `tree/` and `lookup.rs`: from the records of a trace to its tree; `http/` shows it and the live tail.
@@ -84,9 +85,11 @@ mod rpc;
 mod rule_tests;
 mod self_telemetry;
 mod shutdown;
+mod spare;
 mod status;
 mod storage;
 mod supervisor;
+mod thread_pool;
 #[cfg(feature = "tls")]
 mod tls_error;
 mod tracker;

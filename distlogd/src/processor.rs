@@ -1,6 +1,9 @@
 //! What a destination is to the daemon: the trait [`Processor`] and what it answers.
+//!
+//! A destination that makes bytes of records may also be a [`TakeConverted`]: several threads make them then.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use distlog_proto::RecordRef;
@@ -42,6 +45,88 @@ pub trait Processor: Send {
     /// is asked after each successful flush, and they count as rejected.
     fn rejected(&mut self) -> u64 {
         0
+    }
+
+    /// The processor as one that takes records that are converted already. Where many wait it is given those, and
+    /// [`process`](Processor::process) is called with few records only.
+    fn takes_converted(&mut self) -> Option<&mut dyn TakeConverted> {
+        None
+    }
+}
+
+/// A processor that also takes records in the form of its destination, which several threads make.
+pub trait TakeConverted {
+    /// Makes that form.
+    fn converter(&self) -> Arc<dyn Convert>;
+
+    /// Takes records that its converter has converted, in order, as [`Processor::process`] takes records.
+    ///
+    /// # Errors
+    /// As for [`Processor::process`].
+    fn take(&mut self, converted: &Converted) -> Result<(), Error>;
+}
+
+/// Converts records. What it makes of them depends on nothing else: several threads do it at the same time, each with
+/// other records.
+pub trait Convert: Send + Sync {
+    /// Adds records, in order.
+    fn convert(&self, records: &[RecordRef<'_>], to: &mut Converted);
+}
+
+/// Records in the form of their destination, one after the other.
+#[derive(Debug, Default)]
+pub struct Converted {
+    bytes: Vec<u8>,
+    records: Vec<ConvertedRecord>,
+}
+
+/// Where one of [`Converted`] ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvertedRecord {
+    /// Its number in the store ([`RecordRef::store_number`]).
+    pub number: u64,
+    /// Where its bytes end among those of all.
+    pub end: usize,
+}
+
+impl Converted {
+    /// Adds a record; `write` appends its bytes.
+    pub fn add(&mut self, record: &RecordRef<'_>, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.records.push(ConvertedRecord {
+            number: record.store_number,
+            end: self.bytes.len(),
+        });
+    }
+
+    /// The bytes of all of them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where each ends.
+    pub fn records(&self) -> &[ConvertedRecord] {
+        &self.records
+    }
+
+    /// The number of each and its bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut begin = 0;
+        self.records.iter().map(move |record| {
+            let from = std::mem::replace(&mut begin, record.end);
+            (record.number, &self.bytes[from..record.end])
+        })
+    }
+
+    /// Forgets the records, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+    }
+
+    /// Memory that it keeps, in bytes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.records.capacity() * size_of::<ConvertedRecord>()
     }
 }
 

@@ -42,6 +42,11 @@ impl Batch {
         }
     }
 
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        self.range.len()
+    }
+
     /// The number after its last record.
     pub fn end(&self) -> u64 {
         self.first + u64::from(self.count)

@@ -190,8 +190,19 @@ impl Batch {
         &self,
         parsed: &'a BatchRef<'a>,
     ) -> impl Iterator<Item = RecordRef<'a>> + use<'a> {
-        (self.first..)
-            .zip(parsed.records())
+        self.records_from(parsed, self.first)
+    }
+
+    /// Its records from the one with this number on; those before it are not read.
+    pub fn records_from<'a>(
+        &self,
+        parsed: &'a BatchRef<'a>,
+        from: u64,
+    ) -> impl Iterator<Item = RecordRef<'a>> + use<'a> {
+        let from = from.max(self.first);
+        let before = usize::try_from(from - self.first).unwrap_or(usize::MAX);
+        (from..)
+            .zip(parsed.records().skip(before))
             .filter_map(|(number, record)| {
                 // Valid when it was stored.
                 let mut record = record.ok()?;

@@ -17,9 +17,6 @@ use super::sealed::{self, BlockAt};
 use super::show::ShowFn;
 use super::state::{Live, Segment, Shared};
 
-/// At most so much of a raw segment is read at once, in bytes; a larger frame is read whole.
-const CHUNK: usize = 256 << 10;
-
 /// What [`Cursor::next_batches`] did besides filling the buffer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -316,7 +313,8 @@ fn read_live(
     shared: &Shared,
 ) -> io::Result<()> {
     let durable = live.durable.load(Ordering::Acquire);
-    let wanted = max_bytes.clamp(4096, CHUNK);
+    // A frame that is larger is read whole.
+    let wanted = max_bytes.max(4096);
     let mut len = durable.saturating_sub(*offset).min(wanted as u64) as usize;
     let mut done = 0;
     while done < len {

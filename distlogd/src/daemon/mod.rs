@@ -50,6 +50,7 @@ use crate::shutdown::{Phase, Shutdown};
 use crate::status::Sources;
 use crate::storage::{LocalStorage, Storage};
 use crate::supervisor::Supervisor;
+use crate::thread_pool::ThreadPool;
 use crate::tracker::{LostAfter, Needs, Producers, Tracker};
 use crate::worker::Factory;
 use distlog_store::{Options, Reader, Store};
@@ -225,6 +226,7 @@ impl Daemon {
             own_records,
             metrics: metrics.clone(),
             levels: Arc::clone(&levels),
+            threads: Arc::new(ThreadPool::for_all_cores()),
             runtime: runtime.clone(),
             shutdown: shutdown.clone(),
         };

@@ -14,6 +14,7 @@ use crate::processors::Start;
 use crate::reload::Changes;
 use crate::self_telemetry::{Metrics, OwnRecords, Progress, WorkerList};
 use crate::shutdown::Shutdown;
+use crate::thread_pool::ThreadPool;
 use crate::trees::Setup;
 use crate::worker::{Control, Factory, Route, Update, Worker};
 use distlog_rules::Router;
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     pub(super) own_records: Arc<OwnRecords>,
     pub(super) metrics: Metrics,
     pub(super) levels: Arc<LevelTable>,
+    pub(super) threads: Arc<ThreadPool>,
     pub(super) runtime: Handle,
     pub(super) shutdown: Shutdown,
 }
@@ -277,6 +279,7 @@ impl Shared {
             trees: None,
             batch: Default::default(),
             retry: Default::default(),
+            threads: Arc::clone(&self.threads),
             own_records: Arc::clone(&self.own_records),
             progress,
             shutdown: self.shutdown.clone(),
@@ -291,7 +294,7 @@ impl Shared {
         let (name, kind) = (entry.name.clone(), entry.kind.clone());
         let (reader, metrics) = (self.reader.clone(), self.metrics.clone());
         let (runtime, shutdown) = (self.runtime.clone(), self.shutdown.clone());
-        let levels = Arc::clone(&self.levels);
+        let (levels, threads) = (Arc::clone(&self.levels), Arc::clone(&self.threads));
         Box::new(move |token: Option<&Token>| {
             kind.open(Start {
                 name: &name,
@@ -302,6 +305,7 @@ impl Shared {
                 progress: &progress,
                 metrics: &metrics,
                 levels: &levels,
+                threads: &threads,
                 runtime: &runtime,
                 shutdown: &shutdown,
             })

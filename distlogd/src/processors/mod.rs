@@ -206,6 +206,7 @@ fn open_otlp(config: &otlp::Config, start: Start<'_>) -> Result<Box<dyn Processo
         start.name,
         config,
         start.metrics,
+        start.threads,
         start.runtime,
         Box::new(find),
     )

@@ -9,6 +9,7 @@ use crate::levels::LevelTable;
 use crate::processor::Token;
 use crate::self_telemetry::{Metrics, Progress};
 use crate::shutdown::Shutdown;
+use crate::thread_pool::ThreadPool;
 use distlog_rules::{Outgoing, Router};
 use distlog_store::Reader;
 use tokio::runtime::Handle;
@@ -31,6 +32,8 @@ pub struct Start<'a> {
     pub progress: &'a Arc<Progress>,
     /// What running programs record.
     pub levels: &'a Arc<LevelTable>,
+    /// Help it to convert records.
+    pub threads: &'a Arc<ThreadPool>,
     /// The daemon's tokio runtime.
     pub runtime: &'a Handle,
     /// Tells when the daemon stops.

@@ -26,7 +26,7 @@ use crate::supervisor::Supervisor;
 use distlog_store::{Chunk, Consumer, CursorFileError, ReadError, Reader};
 use open::{Open, OpenTasks};
 
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 256 << 10;
 /// How often it looks for lost tasks.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);

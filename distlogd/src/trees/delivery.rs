@@ -10,7 +10,7 @@ use super::log::Placed;
 use super::plan;
 
 /// Read at once, in bytes.
-pub(super) const READ_BYTES: usize = 1 << 20;
+pub(super) const READ_BYTES: usize = 256 << 10;
 
 enum Way {
     Pass(Cursor),

@@ -8,8 +8,8 @@ use distlog_rules::Outgoing;
 
 use crate::processor::{Error, Processor, Token};
 
-/// Whether a record is routed to the processor.
-pub type Route = Box<dyn Fn(&RecordRef<'_>) -> bool + Send>;
+/// Whether a record is routed to the processor. Several threads ask.
+pub type Route = Box<dyn Fn(&RecordRef<'_>) -> bool + Send + Sync>;
 
 /// Makes the processor; asked again, after a back-off, when it cannot be made. It is handed the token of the last
 /// flush.

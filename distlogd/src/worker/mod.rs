@@ -5,13 +5,14 @@
 //! back-off, searching for the record that a destination refuses, counting and shutdown live here, once.
 //!
 //! `parts.rs` is what a worker is made of, `control.rs` what it is told while it runs, `pace.rs` when it flushes and
-//! tries again, `run.rs` how it runs: `present.rs` presents, `position.rs` moves the cursor, `failures.rs` is for what
-//! fails.
+//! tries again, `run.rs` how it runs: `present.rs` presents, by `pieces.rs`, `position.rs` moves the cursor,
+//! `failures.rs` is for what fails.
 
 mod control;
 mod failures;
 mod pace;
 mod parts;
+mod pieces;
 mod position;
 mod present;
 mod run;

@@ -8,6 +8,7 @@ use super::pace::{Batch, Retry};
 use crate::processor::Token;
 use crate::self_telemetry::{OwnRecords, Progress, RateLimited};
 use crate::shutdown::{Phase, Shutdown};
+use crate::thread_pool::ThreadPool;
 use crate::trees::{self, TreeFeed};
 use distlog_rules::Outgoing;
 use distlog_store::{Consumer, CursorFileError, Reader, SavedCursor};
@@ -39,6 +40,8 @@ pub struct Worker {
     pub batch: Batch,
     /// How long it waits between attempts.
     pub retry: Retry,
+    /// Convert what it reads, where that is much.
+    pub threads: Arc<ThreadPool>,
     /// Reports skipped records in the store.
     pub own_records: Arc<OwnRecords>,
     /// For the metrics.

@@ -9,6 +9,7 @@ use super::parts::Worker;
 use super::present::Counts;
 use crate::processor::{Processor, Token};
 use crate::self_telemetry::RateLimited;
+use crate::spare::Spare;
 use crate::trees::{FeedError, TreeFeed};
 
 /// A cursor that could not be written is tried again this often.
@@ -25,6 +26,8 @@ pub(super) struct Run {
     pub(super) flushed: u64,
     /// All before it was presented.
     pub(super) position: u64,
+    /// What converted records are in.
+    pub(super) spare: Spare,
     /// What happened since the last flush.
     pub(super) counts: Counts,
     pub(super) flushed_at: Instant,

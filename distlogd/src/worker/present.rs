@@ -1,15 +1,18 @@
-//! Presents what was read to the processor: the records that are routed to it, in calls of a bounded size.
+//! Presents what was read to the processor: the records that are routed to it, in calls of a bounded size. Where many
+//! wait and the processor takes them converted, several threads route, change and convert them.
 
-use distlog_proto::{BatchRef, RecordRef};
+use std::convert::Infallible;
+use std::ops::Range;
+
+use distlog_proto::RecordRef;
 use distlog_rules::Outgoing;
-use distlog_store::Batch as StoredBatch;
 
 use super::control::Route;
-use crate::processor::{Error, Processor};
+use super::pieces::{PIECE_BYTES, Parsed, Piece};
+use crate::processor::{Converted, Error, Processor};
+use crate::spare::Spare;
+use crate::thread_pool::ThreadPool;
 use crate::trees::Portion;
-
-/// Records that are presented at once. A batch may have millions of tiny ones.
-const MAX_PRESENTED: usize = 4096;
 
 /// What is counted when the flush succeeds: where that fails, all is read and presented again.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ pub(super) struct Presenting<'r> {
     /// Records that are taken between two flushes.
     pub(super) limit: u64,
     pub(super) rejections: Vec<(Vec<u64>, String)>,
+    pub(super) threads: &'r ThreadPool,
+    pub(super) spare: &'r Spare,
 }
 
 impl Presenting<'_> {
@@ -42,40 +47,34 @@ impl Presenting<'_> {
         from: u64,
         to: u64,
     ) -> Result<u64, Error> {
-        // One list for all: batches are small, and a processor works better with many records.
-        let parsed: Vec<(&StoredBatch, BatchRef<'_>)> = portion.batches.parsed().collect();
-        let many = usize::try_from(portion.batches.records()).unwrap_or(MAX_PRESENTED);
-        let mut records: Vec<RecordRef<'_>> = Vec::with_capacity(many.min(MAX_PRESENTED));
-        for (head, batch) in &parsed {
-            // A batch stays together, and one that is too large is cut where it always is: a processor that sends
-            // batches sends the same ones when records are presented again.
-            let most = usize::try_from(head.count).map_or(MAX_PRESENTED, |n| n.min(MAX_PRESENTED));
-            let mut begun = 0;
-            if records.len() + most > MAX_PRESENTED {
-                self.process(&records)?;
-                records.clear();
-            }
-            for mut record in head.records(batch) {
-                let part = (record.store_number - head.first) / MAX_PRESENTED as u64;
-                if part > begun {
-                    begun = part;
-                    self.process(&records)?;
-                    records.clear();
-                }
-                let position = record.store_number.wrapping_add(portion.shift);
-                let passes = (from..to).contains(&position)
-                    && portion.passing.as_ref().is_none_or(|all| all.has(&record));
-                if passes && (self.route)(&record) {
-                    record.store_number = record.store_number.wrapping_add(portion.renumber);
-                    records.push(record);
-                    if self.counts.taken + records.len() as u64 >= self.limit {
-                        let reached = position + 1;
-                        return self.process(&records).map(|()| reached);
-                    }
-                }
-            }
+        let parsed: Vec<Parsed<'_>> = portion.batches.parsed().collect();
+        let left = self.limit.saturating_sub(self.counts.taken);
+        let bytes: usize = parsed.iter().map(|(head, _)| head.bytes()).sum();
+        // Which records of trees pass is asked one after the other, and a limit would cut a piece.
+        let in_pieces = portion.passing.is_none()
+            && left > portion.batches.records()
+            && bytes >= 2 * PIECE_BYTES
+            && !self.threads.is_empty();
+        if in_pieces && let Some(result) = self.convert(&parsed, from..to) {
+            return result.map(|()| to);
         }
-        self.process(&records).map(|()| to)
+        let all = Piece {
+            batches: &parsed,
+            numbers: 0..u64::MAX,
+        };
+        let route = self.route;
+        let passes = |record: &mut RecordRef<'_>| {
+            let position = record.store_number.wrapping_add(portion.shift);
+            let passes = (from..to).contains(&position)
+                && portion.passing.as_ref().is_none_or(|all| all.has(record))
+                && route(record);
+            if passes {
+                record.store_number = record.store_number.wrapping_add(portion.renumber);
+            }
+            passes
+        };
+        let reached = all.present(left, passes, |records| self.process(records))?;
+        Ok(reached.map_or(to, |last| last.wrapping_add(portion.shift) + 1))
     }
 
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
@@ -88,6 +87,42 @@ impl Presenting<'_> {
             .outgoing
             .present(records, failed, |records| processor.process(records));
         self.counts.taken += records.len() as u64;
+        self.taken(result)
+    }
+
+    /// Has the records with these numbers converted by several threads; `None` if the processor wants records.
+    fn convert(&mut self, parsed: &[Parsed<'_>], numbers: Range<u64>) -> Option<Result<(), Error>> {
+        let converter = self.processor.takes_converted()?.converter();
+        let (threads, spare) = (self.threads, self.spare);
+        let (route, outgoing) = (self.route, self.outgoing);
+        let work = |piece: &Piece<'_>| {
+            let (mut converted, mut taken, mut failed) = (spare.get(), 0, 0);
+            let present = |records: &[RecordRef<'_>]| -> Result<(), Infallible> {
+                taken += records.len() as u64;
+                outgoing.present(records, &mut failed, |records| {
+                    converter.convert(records, &mut converted);
+                });
+                Ok(())
+            };
+            let Ok(_) = piece.present(u64::MAX, |record| route(record), present);
+            (converted, taken, failed)
+        };
+        let take = |(converted, taken, failed): (Converted, u64, u64)| {
+            let result = match self.processor.takes_converted() {
+                Some(processor) if taken > 0 => processor.take(&converted),
+                _ => Ok(()),
+            };
+            self.counts.failed += failed;
+            self.counts.taken += taken;
+            spare.put(converted);
+            self.taken(result)
+        };
+        let pieces = Piece::cut(parsed, &numbers, !outgoing.is_empty());
+        Some(threads.in_order(&pieces, work, take))
+    }
+
+    /// Records that are rejected are reported later; all others were taken.
+    fn taken(&mut self, result: Result<(), Error>) -> Result<(), Error> {
         match result {
             Err(Error::Reject { numbers, reason }) => {
                 self.rejections.push((numbers, reason));

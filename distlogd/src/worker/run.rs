@@ -9,13 +9,16 @@ use super::pace::Batch;
 use super::parts::{POLL_INTERVAL, Worker, token_of};
 use super::position::{Run, SAVE_INTERVAL};
 use super::present::{Counts, Presenting};
-use crate::processor::Error;
+use crate::processor::{Error, Processor};
 use crate::self_telemetry::RateLimited;
 use crate::shutdown::Phase;
+use crate::spare::Spare;
 use crate::trees::Portion;
 
-/// Read at once, in bytes.
-const READ_BYTES: usize = 1 << 20;
+/// Read at once, in bytes: so little that it stays in the processor's cache.
+const READ_BYTES: usize = 256 << 10;
+/// The same where several threads work on it.
+const SHARED_READ_BYTES: usize = 1 << 20;
 /// How often rejected records are reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -40,6 +43,7 @@ impl Worker {
             token: token_of(&saved),
             flushed,
             position: flushed,
+            spare: Spare::default(),
             counts: Counts::default(),
             flushed_at: Instant::now(),
             is_behind: false,
@@ -150,6 +154,7 @@ impl Run {
         let from = self.position;
         let limit = self.parts.last().map_or(u64::MAX, |part| part.1);
         let timeout = self.read_timeout();
+        let read_bytes = self.read_bytes();
         let portion = match &mut self.trees {
             None => {
                 let consumer = &mut self.worker.consumer;
@@ -161,7 +166,7 @@ impl Run {
                     return Ok(());
                 }
                 let consumer = &mut self.worker.consumer;
-                let chunk = consumer.read(READ_BYTES).map_err(Error::retry)?;
+                let chunk = consumer.read(read_bytes).map_err(Error::retry)?;
                 let to = chunk.to().min(limit).max(from);
                 let mut skipped = chunk.progress();
                 skipped.expired = skipped.expired.min(to - from);
@@ -199,6 +204,8 @@ impl Run {
             counts: &mut self.counts,
             limit: most,
             rejections: Vec::new(),
+            threads: &self.worker.threads,
+            spare: &self.spare,
         };
         let result = presenting.present(&portion, from, to);
         for (numbers, reason) in presenting.rejections {
@@ -234,6 +241,7 @@ impl Run {
 
     /// Lets the processor do work of its own.
     fn idle(&mut self) -> Result<(), Error> {
+        self.spare.clear();
         if let Some(processor) = &mut self.processor {
             processor.idle()?;
         }
@@ -252,6 +260,14 @@ impl Run {
             left.min(POLL_INTERVAL)
         } else {
             POLL_INTERVAL
+        }
+    }
+
+    fn read_bytes(&mut self) -> usize {
+        let takes = |processor: &mut Box<dyn Processor>| processor.takes_converted().is_some();
+        match !self.worker.threads.is_empty() && self.processor.as_mut().is_some_and(takes) {
+            true => SHARED_READ_BYTES,
+            false => READ_BYTES,
         }
     }
 

@@ -1,4 +1,8 @@
-//! The worker: what it does with what processors answer, and what it counts.
+//! The worker: what it does with what processors answer, and what it counts. `tests/converted.rs`: the same where
+//! several threads convert records; `tests/files.rs`: what they write.
+
+mod converted;
+mod files;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +13,8 @@ use crate::processor::{Error, Processor, Token};
 use crate::self_telemetry::{OwnRecords, Progress};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
-use crate::worker::{Batch, Control, Retry, Update, Worker};
+use crate::thread_pool::ThreadPool;
+use crate::worker::{Batch, Control, Factory, Retry, Update, Worker};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, ProducerId, Record, RecordRef};
 use distlog_rules::Outgoing;
@@ -122,24 +127,32 @@ impl Running {
         shared: &Shared,
         answer: impl FnMut(u32, Call<'_>) -> Result<(), Error> + Send + Clone + 'static,
     ) -> Running {
+        let shared = Arc::clone(shared);
+        let factory: Factory = Box::new(move |_| {
+            // One made anew knows nothing of what was not flushed.
+            shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .taken
+                .clear();
+            Ok(Box::new(Double(Arc::clone(&shared), answer.clone())))
+        });
+        Running::of(store, factory, |worker| {
+            (worker.from, worker.batch) = (from, batch);
+        })
+    }
+
+    /// The worker of a processor; `change` it.
+    fn of(store: Store, factory: Factory, change: impl FnOnce(&mut Worker)) -> Running {
         let reader = store.reader();
         let (intake, writer) =
             intake::start(store, intake::SyncPolicy::Always, &Supervisor::default()).unwrap();
         let (progress, shutdown) = (Arc::new(Progress::default()), Shutdown::default());
         let control = Control::default();
-        let shared = Arc::clone(shared);
-        let worker = Worker {
+        let mut worker = Worker {
             name: "double".into(),
-            factory: Box::new(move |_| {
-                // One made anew knows nothing of what was not flushed.
-                shared
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .taken
-                    .clear();
-                Ok(Box::new(Double(Arc::clone(&shared), answer.clone())))
-            }),
-            batch,
+            factory,
+            batch: Batch::default(),
             retry: Retry::default(),
             // Not what the daemon itself says.
             route: Box::new(|record| record.source.service != "distlogd"),
@@ -147,13 +160,15 @@ impl Running {
             consumer: reader.consumer("double").unwrap(),
             reader: reader.clone(),
             trees: None,
-            from,
+            from: reader.first(),
             successor_of: None,
+            threads: Arc::new(ThreadPool::new(0)),
             own_records: Arc::new(OwnRecords::new(intake.clone(), "host".into())),
             progress: Arc::clone(&progress),
             shutdown: shutdown.clone(),
             control: control.clone(),
         };
+        change(&mut worker);
         let thread = std::thread::spawn(move || worker.run());
         Running {
             progress,

@@ -157,6 +157,19 @@ impl<'a> Iterator for Records<'a> {
             }
         }
     }
+
+    /// Those before it are passed over without being read.
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        let is_one = |item: &Result<Field<'_>, DecodeError>| match item {
+            Ok(item) => item.number == field::RECORDS,
+            // In the place of a record.
+            Err(_) => true,
+        };
+        if n > 0 {
+            _ = self.scan.by_ref().filter(is_one).nth(n - 1)?;
+        }
+        self.next()
+    }
 }
 
 /// Calls `found` with the trace id of each record that has one, of its task or only by OTLP, and reads nothing else.
@@ -195,7 +208,7 @@ fn nested(item: Result<Field<'_>, DecodeError>, number: u32) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::record::Record;
-    use crate::wire::BatchWriter;
+    use crate::wire::{BatchWriter, without_records};
 
     #[test]
     fn records_that_are_less_severe_are_not_read() {
@@ -243,5 +256,32 @@ mod tests {
             cut.records_from(Severity::FATAL, |_| false)
                 .any(|(_, record)| record.is_err())
         );
+    }
+
+    #[test]
+    fn records_that_are_passed_over_count() {
+        let mut writer = BatchWriter::new();
+        let record = |n: u64| Record {
+            message: n.to_string(),
+            offset: n,
+            ..Record::default()
+        };
+        (0..20).for_each(|n| writer.push(&record(n)));
+        let bytes = writer.finish();
+        // Whole, with its last record cut off, and with one deleted.
+        let (removed, _) = without_records(&bytes, |record| record.offset == 7).unwrap();
+        for bytes in [&bytes[..], &bytes[..bytes.len() - 1], &removed] {
+            let batch = BatchRef::parse(bytes).unwrap();
+            for n in 0..22 {
+                let rest: Vec<_> = batch.records().skip(n).map(offset).collect();
+                let mut all = batch.records();
+                (0..n).for_each(|_| _ = all.next());
+                assert_eq!(rest, all.map(offset).collect::<Vec<_>>(), "from {n}");
+            }
+        }
+    }
+
+    fn offset(record: Result<RecordRef<'_>, DecodeError>) -> Result<u64, DecodeError> {
+        record.map(|record| record.offset)
     }
 }

@@ -1,5 +1,6 @@
 //! What comes in goes out: to the right processors, once, across restarts.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use distlog_testkit::{Daemon, Process, eventually};
@@ -271,6 +272,68 @@ rules:
         .zip(&numbers)
         .find(|(expected, found)| expected != *found);
     assert_eq!((numbers.len(), wrong), (3000, None), "lost or twice");
+}
+
+/// Many records wait, so threads convert them in pieces, and each kill finds the daemon in the midst of some.
+#[test]
+fn kills_neither_lose_nor_double_nor_mix_up_lines_that_several_threads_make() {
+    const RECORDS: u64 = 60_000;
+    const KILLS: u64 = 6;
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), "");
+    run(&daemon, "session", &["count", &RECORDS.to_string()]);
+    assert!(daemon.stop().success());
+    daemon.reconfigure(
+        "
+processors:
+  everything:
+    file: { path: logs/all.jsonl, rotate: { size: 3MiB, keep: off } }
+    from: start
+    batch: { wait: 20ms }
+rules:
+  - to: [everything]",
+    );
+    let logs = folder.path().join("logs");
+    for kill in 1..=KILLS {
+        daemon.restart();
+        // A line has more than 500 bytes.
+        let enough = RECORDS * 500 * kill / (KILLS + 1);
+        eventually("some lines", || {
+            let bytes: u64 = rotated(&logs)
+                .iter()
+                .filter_map(|path| Some(std::fs::metadata(path).ok()?.len()))
+                .sum();
+            (bytes >= enough).then_some(()).ok_or(bytes)
+        });
+        daemon.kill();
+    }
+    daemon.restart();
+    eventually("the rest", || {
+        let lag = daemon.metric("distlogd_processor_lag_records{processor=\"everything\"}");
+        if lag == 0.0 { Ok(()) } else { Err(lag) }
+    });
+    assert!(daemon.stop().success());
+    let files = rotated(&logs);
+    assert!(files.len() > 5, "{files:?}");
+    let mut next = 0;
+    for path in files {
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let record: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(record["fields"]["n"], next, "each once, in order");
+            next += 1;
+        }
+    }
+    assert_eq!(next, RECORDS);
+}
+
+/// The files of a processor that are there, the oldest first.
+fn rotated(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|path| (path.ends_with("all.jsonl"), path.clone()));
+    files
 }
 
 #[test]

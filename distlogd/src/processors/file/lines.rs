@@ -1,20 +1,22 @@
-//! The processor: records become lines.
+//! The processor: records become lines, here or by several threads.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use distlog_proto::RecordRef;
-use distlog_python::json;
 
-use super::config::{Config, Format};
+use super::config::Config;
+use super::format::Writer;
 use super::recover::{self, Opened};
 use super::rotated;
-use super::text;
 use super::tidy::Tidy;
 use super::token::Mark;
-use crate::processor::{Error, Processor, Token};
+use crate::processor::{
+    Convert, Converted, ConvertedRecord, Error, Processor, TakeConverted, Token,
+};
 
 /// Lines are written to the file when they have this many bytes.
 const WRITE_BYTES: usize = 256 << 10;
@@ -129,23 +131,17 @@ impl Lines {
         ))
     }
 
-    fn take(&mut self, records: &[RecordRef<'_>]) -> io::Result<()> {
+    fn take_records(&mut self, records: &[RecordRef<'_>]) -> io::Result<()> {
         if self.open.is_none() {
             self.recover()?;
         }
-        let mut json = json::Encoder::default();
+        let mut writer = Writer::new(self.config.format);
         for record in records {
             // The last flush was durable here, but the cursor could not be stored: these are in the file.
             if record.store_number != 0 && record.store_number <= self.flushed {
                 continue;
             }
-            match self.config.format {
-                Format::Json => {
-                    json.encode(record, &mut self.lines);
-                    self.lines.push(b'\n');
-                }
-                Format::Text => text::write(record, &mut self.lines),
-            }
+            writer.write(record, &mut self.lines);
             self.taken = record.store_number;
             if self.lines.len() >= WRITE_BYTES || self.is_full() {
                 self.write()?;
@@ -154,14 +150,46 @@ impl Lines {
         Ok(())
     }
 
+    /// As [`Lines::take_records`], of lines that are written already.
+    fn take_lines(&mut self, converted: &Converted) -> io::Result<()> {
+        if self.open.is_none() {
+            self.recover()?;
+        }
+        if !self.lines.is_empty() {
+            self.write()?;
+        }
+        let (bytes, records) = (converted.bytes(), converted.records());
+        let is_known = |record: &ConvertedRecord| (1..=self.flushed).contains(&record.number);
+        let (known, mut rest) = records.split_at(records.partition_point(is_known));
+        let mut begin = known.last().map_or(0, |record| record.end);
+        while !rest.is_empty() {
+            // Up to the line with which the file is full.
+            let fits = |record: &ConvertedRecord| self.has_room(record.end - begin);
+            let count = (rest.partition_point(fits) + 1).min(rest.len());
+            let now;
+            (now, rest) = rest.split_at(count);
+            if let Some(last) = now.last() {
+                self.taken = last.number;
+                self.append(&bytes[begin..last.end])?;
+                begin = last.end;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the next record belongs into a new file.
     fn is_full(&self) -> bool {
+        !self.has_room(self.lines.len())
+    }
+
+    /// Whether, behind so many bytes more, the next record still belongs into this file.
+    fn has_room(&self, bytes: usize) -> bool {
         let (Some(rotate), Some(open)) = (&self.config.rotate, &self.open) else {
-            return false;
+            return true;
         };
         rotate
             .size
-            .is_some_and(|size| open.length + self.lines.len() as u64 >= size)
+            .is_none_or(|size| open.length + (bytes as u64) < size)
     }
 
     fn is_old(&self) -> bool {
@@ -174,13 +202,23 @@ impl Lines {
 
     /// Writes the lines, and begins a new file if this one is full.
     fn write(&mut self) -> io::Result<()> {
-        let full = self.is_full();
+        let mut lines = std::mem::take(&mut self.lines);
+        let written = self.append(&lines);
+        lines.clear();
+        self.lines = lines;
+        written
+    }
+
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if let Some(open) = &mut self.open {
-            open.file.write_all(&self.lines)?;
-            open.length += self.lines.len() as u64;
-            self.lines.clear();
+            open.file.write_all(lines)?;
+            open.length += lines.len() as u64;
         }
-        if full { self.rotate() } else { Ok(()) }
+        if self.has_room(0) {
+            Ok(())
+        } else {
+            self.rotate()
+        }
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -271,18 +309,24 @@ impl Lines {
             self.tidy.up_to(newest);
         }
     }
+
+    /// Records after the last flush are presented: so the cursor was stored behind it.
+    fn presented(&mut self, first: Option<u64>) {
+        if first.is_some_and(|first| first > self.flushed) {
+            self.tidy_up();
+        }
+    }
 }
 
 impl Processor for Lines {
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
-        // Records after the last flush are presented: so the cursor was stored behind it.
-        if records
-            .first()
-            .is_some_and(|first| first.store_number > self.flushed)
-        {
-            self.tidy_up();
-        }
-        self.take(records).map_err(|error| self.failed(&error))
+        self.presented(records.first().map(|first| first.store_number));
+        self.take_records(records)
+            .map_err(|error| self.failed(&error))
+    }
+
+    fn takes_converted(&mut self) -> Option<&mut dyn TakeConverted> {
+        Some(self)
     }
 
     fn flush(&mut self) -> Result<Token, Error> {
@@ -296,5 +340,17 @@ impl Processor for Lines {
             self.rotate().map_err(|error| self.failed(&error))?;
         }
         Ok(mark.to_token())
+    }
+}
+
+impl TakeConverted for Lines {
+    fn converter(&self) -> Arc<dyn Convert> {
+        Arc::new(self.config.format)
+    }
+
+    fn take(&mut self, converted: &Converted) -> Result<(), Error> {
+        self.presented(converted.records().first().map(|first| first.number));
+        self.take_lines(converted)
+            .map_err(|error| self.failed(&error))
     }
 }

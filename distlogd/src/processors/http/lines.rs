@@ -6,6 +6,7 @@ use distlog_python::json;
 
 use super::config::Format;
 use super::index::Names;
+use crate::processor::{Convert, Converted};
 use crate::processors::http_client::Limits;
 
 /// The answer of the bulk API has an item for each.
@@ -84,6 +85,15 @@ impl Lines {
         body.push(b'.');
         decimal(time % 1_000_000_000, 9, body);
         body.extend_from_slice(b"Z\"");
+    }
+}
+
+impl Convert for Format {
+    fn convert(&self, records: &[RecordRef<'_>], to: &mut Converted) {
+        let (mut lines, mut json) = (Lines::new(self), json::Encoder::default());
+        for record in records {
+            to.add(record, |body| lines.write(record, &mut json, body));
+        }
     }
 }
 

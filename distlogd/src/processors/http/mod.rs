@@ -16,13 +16,16 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use distlog_proto::RecordRef;
 use distlog_python::json;
 use tokio::runtime::Handle;
 
 use super::http_client::Poster;
 use super::start::Start;
-use crate::processor::{Error, Processor, Token};
+use crate::processor::{Convert, Converted, Error, Processor, TakeConverted, Token};
+use config::Format;
 use lines::{LIMITS, Lines};
 use sender::{OpenError, Sender};
 
@@ -40,6 +43,7 @@ pub fn open(config: &Config, start: Start<'_>) -> Result<Box<dyn Processor>, Err
 
 /// The processor.
 struct Http {
+    format: Arc<Format>,
     lines: Lines,
     poster: Poster<Sender>,
 }
@@ -49,6 +53,7 @@ impl Http {
         let _entered = runtime.enter();
         let sender = Sender::new(config)?;
         Ok(Http {
+            format: Arc::new(config.format.clone()),
             lines: Lines::new(&config.format),
             poster: Poster::new(name, sender, LIMITS, config.in_flight, runtime.clone()),
         })
@@ -57,7 +62,7 @@ impl Http {
 
 impl Processor for Http {
     fn process(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
-        let Http { lines, poster } = self;
+        let Http { lines, poster, .. } = self;
         let mut json = json::Encoder::default();
         records.iter().try_for_each(|record| {
             poster.take(record.store_number, |body| {
@@ -66,7 +71,24 @@ impl Processor for Http {
         })
     }
 
+    fn takes_converted(&mut self) -> Option<&mut dyn TakeConverted> {
+        Some(self)
+    }
+
     fn flush(&mut self) -> Result<Token, Error> {
         self.poster.flush()
+    }
+}
+
+impl TakeConverted for Http {
+    fn converter(&self) -> Arc<dyn Convert> {
+        Arc::<Format>::clone(&self.format)
+    }
+
+    fn take(&mut self, converted: &Converted) -> Result<(), Error> {
+        converted.iter().try_for_each(|(number, line)| {
+            self.poster
+                .take(number, |body| body.extend_from_slice(line))
+        })
     }
 }

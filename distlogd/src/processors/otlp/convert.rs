@@ -11,6 +11,7 @@ use super::config::{Config, Events};
 use super::find::{FindError, FindTask};
 use super::open_tasks::{Key, OpenTasks};
 use super::outbox::Outbox;
+use crate::processor::Converted;
 use crate::rpc::Signal;
 use crate::self_telemetry::OtlpCounters;
 
@@ -34,7 +35,7 @@ pub(super) struct Convert {
 
 /// What becomes of events.
 #[derive(Clone, Copy)]
-struct Ways {
+pub(super) struct Ways {
     configured: Events,
     /// The receiver takes no log records.
     logs_refused: bool,
@@ -62,6 +63,22 @@ impl Ways {
             Events::Auto => !self.to_span(record),
             Events::Logs | Events::Both => true,
             Events::Span => false,
+        }
+    }
+
+    /// Whether it is a log record that has to be encoded. What came by OTLP leaves as it came.
+    pub(super) fn encodes(self, record: &RecordRef<'_>) -> bool {
+        record.kind == Kind::Event && !record.is_by_otlp() && self.to_log(record)
+    }
+
+    /// Encodes log records; for other records there is nothing.
+    pub(super) fn encode_logs(self, records: &[RecordRef<'_>], to: &mut Converted) {
+        for record in records {
+            to.add(record, |out| {
+                if self.encodes(record) {
+                    put_log_record(out, record);
+                }
+            });
         }
     }
 }
@@ -115,9 +132,16 @@ impl Convert {
         !std::mem::replace(&mut self.ways.logs_refused, true)
     }
 
+    /// What becomes of events from now on.
+    pub(super) fn ways(&self) -> Ways {
+        self.ways
+    }
+
+    /// Takes a record; `log` is its log record, where that was encoded before.
     pub(super) fn take<'a>(
         &mut self,
         record: &RecordRef<'a>,
+        log: &[u8],
         origins: &mut Recent<'_, 'a>,
         outbox: &mut Outbox,
     ) -> Result<(), Failure> {
@@ -139,10 +163,10 @@ impl Convert {
                 }
                 if ways.to_log(record) {
                     let origin = origins.of(record);
-                    while !self
-                        .logs
-                        .push_with(&origin, |out| put_log_record(out, record))
-                    {
+                    while !self.logs.push_with(&origin, |out| match log {
+                        b"" => put_log_record(out, record),
+                        log => out.extend_from_slice(log),
+                    }) {
                         self.send(Signal::Logs, outbox)?;
                     }
                     if self.logs.items() >= MAX_REQUEST_ITEMS {

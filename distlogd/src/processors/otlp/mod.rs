@@ -33,6 +33,8 @@ use super::http_client::{MAX_DELAY, NEEDS_A_PERSON};
 use crate::processor::{Error, Processor, Token};
 use crate::rpc::Signal;
 use crate::self_telemetry::Metrics;
+use crate::spare::Spare;
+use crate::thread_pool::ThreadPool;
 use answer::Failure;
 use convert::Convert;
 use outbox::Outbox;
@@ -45,9 +47,13 @@ pub(crate) use convert::MAX_REQUEST_ITEMS;
 pub use fault::OpenError;
 pub use find::{FindError, FindTask};
 
+/// Log records that a thread encodes at once.
+const PIECE_RECORDS: usize = 256;
+
 /// Makes the processor; it connects when it has something to send.
 ///
-/// `name` is the processor's, for log lines; `metrics` has its counters; `find` looks up tasks in the store.
+/// `name` is the processor's, for log lines; `metrics` has its counters; `threads` help it to encode; `find` looks up
+/// tasks in the store.
 ///
 /// # Errors
 /// If the configuration names no endpoint, header or certificate that could be used.
@@ -55,6 +61,7 @@ pub fn open(
     name: &str,
     config: &Config,
     metrics: &Metrics,
+    threads: &Arc<ThreadPool>,
     runtime: &Handle,
     find: Box<dyn FindTask>,
 ) -> Result<Otlp, OpenError> {
@@ -63,6 +70,8 @@ pub fn open(
         outbox: Outbox::new(name, config, Arc::clone(&counters), runtime.clone())?,
         convert: Convert::new(config, find, counters),
         origins: Origins::default(),
+        threads: Arc::clone(threads),
+        spare: Spare::default(),
         name: name.to_owned(),
         endpoint: config.endpoint.to_string(),
     })
@@ -75,6 +84,8 @@ pub struct Otlp {
     origins: Origins,
     convert: Convert,
     outbox: Outbox,
+    threads: Arc<ThreadPool>,
+    spare: Spare,
 }
 
 impl Otlp {
@@ -132,12 +143,33 @@ impl Processor for Otlp {
             origins,
             convert,
             outbox,
+            threads,
+            spare,
             ..
         } = self;
-        let mut origins = origins.recent();
-        let result = records
-            .iter()
-            .try_for_each(|record| convert.take(record, &mut origins, outbox));
+        let (mut origins, ways) = (origins.recent(), convert.ways());
+        let mut logs = records.iter().filter(|record| ways.encodes(record));
+        let result = if threads.is_empty() || logs.nth(2 * PIECE_RECORDS).is_none() {
+            let mut records = records.iter();
+            records.try_for_each(|record| convert.take(record, b"", &mut origins, outbox))
+        } else {
+            // Several threads encode log records; where each belongs is decided here, in order.
+            let pieces: Vec<_> = records.chunks(PIECE_RECORDS).collect();
+            let encode = |piece: &&[RecordRef<'_>]| {
+                let mut logs = spare.get();
+                ways.encode_logs(piece, &mut logs);
+                logs
+            };
+            let mut left = pieces.iter();
+            threads.in_order(&pieces, encode, |logs| {
+                let records = left.next().into_iter().copied().flatten();
+                for (record, (_, log)) in records.zip(logs.iter()) {
+                    convert.take(record, log, &mut origins, outbox)?;
+                }
+                spare.put(logs);
+                Ok(())
+            })
+        };
         result.map_err(|failure| self.abandon(failure))
     }
 

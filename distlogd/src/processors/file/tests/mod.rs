@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::processor::{Error, Processor, Token};
+use crate::processor::{Converted, Error, Processor, TakeConverted, Token};
 use crate::processors::file::{Compress, Config, Format, Lines, Mode, Rotate};
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
@@ -51,6 +51,10 @@ fn with_records<R>(records: &[Record], first: u64, with: impl FnOnce(&[RecordRef
 
 /// Presents the records with these numbers; the message of each is its number.
 fn present(lines: &mut Lines, numbers: std::ops::Range<u64>) -> Result<(), Error> {
+    with_messages(numbers, |records| lines.process(records))
+}
+
+fn with_messages<R>(numbers: std::ops::Range<u64>, with: impl FnOnce(&[RecordRef<'_>]) -> R) -> R {
     let records: Vec<Record> = numbers
         .clone()
         .map(|n| Record {
@@ -58,7 +62,7 @@ fn present(lines: &mut Lines, numbers: std::ops::Range<u64>) -> Result<(), Error
             ..Record::default()
         })
         .collect();
-    with_records(&records, numbers.start, |records| lines.process(records))
+    with_records(&records, numbers.start, with)
 }
 
 fn read(path: &Path) -> Vec<u8> {
@@ -152,6 +156,45 @@ fn a_flush_whose_cursor_was_not_stored_writes_nothing_twice() {
     present(&mut lines, 1..6).unwrap();
     lines.flush().unwrap();
     assert_eq!(numbers(dir.path()), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn lines_that_were_made_elsewhere_are_written_like_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = rotating(&dir.path().join("all.jsonl"), 2_000, 1000, Compress::None);
+    let mut lines = Lines::open("f", &config, None).unwrap();
+    let take = |lines: &mut Lines, numbers: std::ops::Range<u64>| {
+        let mut converted = Converted::default();
+        let converter = lines.converter();
+        with_messages(numbers, |records| {
+            converter.convert(records, &mut converted)
+        });
+        lines.take(&converted)
+    };
+    present(&mut lines, 1..4).unwrap();
+    take(&mut lines, 4..40).unwrap();
+    let token = lines.flush().unwrap();
+    // The worker goes back to where its cursor stands: in the midst of lines that are durable.
+    take(&mut lines, 30..60).unwrap();
+    present(&mut lines, 60..62).unwrap();
+    lines.flush().unwrap();
+    assert_eq!(numbers(dir.path()), (1..62).collect::<Vec<_>>());
+    // A crash: what came after the first flush is cut off.
+    drop(lines);
+    let mut lines = Lines::open("f", &config, Some(&token)).unwrap();
+    assert_eq!(numbers(dir.path()), (1..40).collect::<Vec<_>>());
+    take(&mut lines, 40..200).unwrap();
+    lines.flush().unwrap();
+    assert_eq!(numbers(dir.path()), (1..200).collect::<Vec<_>>());
+    let sizes: Vec<u64> = files(dir.path())
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().len())
+        .collect();
+    let (_, rotated) = sizes.split_last().unwrap();
+    assert!(
+        rotated.iter().all(|size| (2_000..2_400).contains(size)),
+        "{sizes:?}"
+    );
 }
 
 #[test]

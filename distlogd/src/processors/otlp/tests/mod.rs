@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::processor::{Error, Processor};
 use crate::processors::otlp::{Config, FindError, FindTask, Otlp, open};
 use crate::self_telemetry::Metrics;
+use crate::thread_pool::ThreadPool;
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{
     BatchRef, Callsite, Kind, Outcome, ProducerId, Record, RecordRef, Severity, Source, SpanId,
@@ -68,8 +69,13 @@ impl Store {
     }
 
     pub fn open(&self, config: &Config) -> Otlp {
+        self.open_with(config, &threads())
+    }
+
+    pub fn open_with(&self, config: &Config, threads: &Arc<ThreadPool>) -> Otlp {
         let metrics = Metrics::default();
-        open("test", config, &metrics, &runtime(), Box::new(self.clone())).unwrap()
+        let find = Box::new(self.clone());
+        open("test", config, &metrics, threads, &runtime(), find).unwrap()
     }
 }
 
@@ -78,6 +84,11 @@ pub fn runtime() -> tokio::runtime::Handle {
     static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> =
         std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
     RUNTIME.handle().clone()
+}
+
+/// The threads that processors are given.
+pub fn threads() -> Arc<ThreadPool> {
+    Arc::new(ThreadPool::new(2))
 }
 
 impl FindTask for Store {

@@ -1,8 +1,11 @@
 //! Processor `otlp`: a task becomes one span, wherever its begin is.
 
+use std::sync::Arc;
+
 use super::{Delivery, NOW, Store, end, record, source, task, whole};
 use crate::processor::{Error, Processor};
 use crate::processors::otlp::{Config, Events, FindError, open};
+use crate::thread_pool::ThreadPool;
 use distlog_bridge::otlp::trace::v1::status::StatusCode;
 use distlog_proto::{Kind, Otlp as Extras, Outcome, Record, Source};
 use distlog_testkit::otlp::{Collector, body, text};
@@ -154,6 +157,7 @@ fn a_store_that_cannot_be_read_is_no_reason_to_lose_a_span() {
         "test",
         &Config::new(collector.endpoint()),
         &crate::self_telemetry::Metrics::default(),
+        &super::threads(),
         &super::runtime(),
         Box::new(broken),
     )
@@ -369,5 +373,50 @@ fn two_spans_with_one_id_stay_apart_also_where_they_do_not_come_whole() {
             ];
             assert_eq!(seen, expected, "restarted at {restarts_at}");
         }
+    }
+}
+
+/// Of log records only the bytes are made elsewhere.
+#[test]
+fn several_threads_make_the_requests_that_one_makes() {
+    let mut records = Vec::new();
+    for number in 1..400 {
+        let [begin, event, end] = whole(number).try_into().unwrap();
+        records.push(begin);
+        for n in 0..10 {
+            let mut event = event.clone();
+            event.fields.insert("n", n);
+            event.source.service = format!("service {}", number % 3);
+            // Some came by OTLP: events of their span.
+            event.otlp = (n == 7).then(|| {
+                Box::new(Extras {
+                    span_event: true,
+                    ..Extras::default()
+                })
+            });
+            records.push(event);
+        }
+        records.push(end);
+    }
+    let store = Store::of(&records);
+    for events in [Events::Auto, Events::Both] {
+        let seen = [0, 3].map(|threads| {
+            let collector = Collector::start();
+            let config = Config {
+                events,
+                in_flight: 1,
+                ..Config::new(collector.endpoint())
+            };
+            let threads = Arc::new(ThreadPool::new(threads));
+            let mut delivery = Delivery {
+                otlp: store.open_with(&config, &threads),
+                ..Delivery::new(&store, &config)
+            };
+            delivery.run();
+            (collector.logs(), collector.spans())
+        });
+        let [(logs, spans), (logs_too, spans_too)] = seen;
+        assert!(logs.len() > 3_500 && spans.len() == 399);
+        assert!(logs == logs_too && spans == spans_too);
     }
 }

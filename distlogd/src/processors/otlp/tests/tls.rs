@@ -238,6 +238,7 @@ fn files_that_cannot_be_used_are_named() {
             "test",
             &config,
             &crate::self_telemetry::Metrics::default(),
+            &super::threads(),
             &super::runtime(),
             Box::new(Store::default()),
         )
