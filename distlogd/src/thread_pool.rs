@@ -1,53 +1,37 @@
 //! Threads that help others: work that falls into pieces is done by several of them, and its results are taken in the
 //! order of the pieces.
 //!
-//! Who has the work does pieces, too, and never waits for a thread that has not begun one: where all cores are busy
-//! with something else it does all of it alone.
+//! Who has the work does pieces, too: where all threads are busy with something else it does all of it alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
+
+use rayon_core::ThreadPoolBuilder;
 
 /// The threads, for all who have work. Dropping it ends them.
 pub struct ThreadPool {
     threads: usize,
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    /// There is a piece to do.
-    begun: Condvar,
-    /// A piece is done.
-    done: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    works: Vec<Work>,
-    next_id: u64,
-    is_started: bool,
-    is_closed: bool,
+    /// They start when there is something to do; `None`: the system gives none.
+    started: OnceLock<Option<rayon_core::ThreadPool>>,
 }
 
 /// Work that is under way.
-struct Work {
-    id: u64,
-    /// Does the piece with that number, and does not panic. It is called only while the work is in the list.
-    run: &'static (dyn Fn(usize) + Sync),
-    next: usize,
-    pieces: usize,
-    /// How many threads of the pool are at a piece of it.
-    threads: usize,
+struct Pieces<R> {
+    /// The next one that nobody has begun.
+    next: AtomicUsize,
+    results: Mutex<Vec<Option<thread::Result<R>>>>,
+    /// There is one more of them.
+    done: Condvar,
 }
 
 impl ThreadPool {
-    /// With so many threads, which start when there is something to do; without any, who has work does all of it.
+    /// With so many threads; without any, who has work does all of it.
     pub fn new(threads: usize) -> ThreadPool {
         ThreadPool {
             threads,
-            shared: Arc::default(),
+            started: OnceLock::new(),
         }
     }
 
@@ -72,181 +56,99 @@ impl ThreadPool {
         work: impl Fn(&P) -> R + Sync,
         mut take: impl FnMut(R) -> Result<(), E>,
     ) -> Result<(), E> {
-        if self.is_empty() || pieces.len() < 2 {
+        let helpers = self.threads.min(pieces.len().saturating_sub(1));
+        let Some(pool) = self.start().filter(|_| helpers > 0) else {
             return pieces.iter().try_for_each(|piece| take(work(piece)));
-        }
-        let results: Vec<Mutex<Option<thread::Result<R>>>> =
-            pieces.iter().map(|_| Mutex::default()).collect();
-        let run = |at: usize| {
-            let result = catch_unwind(AssertUnwindSafe(|| work(&pieces[at])));
-            *lock(&results[at]) = Some(result);
         };
-        // SAFETY: `under_way` is dropped when this function is left, before `run` and what that borrows.
-        let under_way = unsafe { self.begin(pieces.len(), &run) };
-        for result in &results {
-            let result = loop {
-                if let Some(result) = lock(result).take() {
-                    break result;
-                }
-                if !under_way.step() {
-                    under_way.wait_until(|| lock(result).is_some());
-                }
-            };
-            take(result.unwrap_or_else(|panic| resume_unwind(panic)))?;
-        }
-        Ok(())
-    }
-
-    /// Has the threads begin.
-    ///
-    /// # Safety
-    /// What is returned must be dropped, not leaked, before `run` or anything that it borrows is.
-    unsafe fn begin<'r>(&'r self, pieces: usize, run: &'r (dyn Fn(usize) + Sync)) -> UnderWay<'r> {
-        type Run<'r> = &'r (dyn Fn(usize) + Sync);
-        // SAFETY: nothing but the lifetime changes. `UnderWay::drop` returns when no thread is within `run` and none
-        // can find it any more, and is called while `run` is there.
-        let lasting = unsafe { std::mem::transmute::<Run<'r>, Run<'static>>(run) };
-        let mut state = self.shared.state();
-        let id = state.next_id;
-        state.next_id += 1;
-        state.works.push(Work {
-            id,
-            run: lasting,
-            next: 0,
-            pieces,
-            threads: 0,
+        let under_way = Pieces::new(pieces.len());
+        let step = || under_way.step(|at| work(&pieces[at]));
+        let mut result = Ok(Ok(()));
+        pool.in_place_scope(|scope| {
+            // Each does one piece, so that others' work has its turn.
+            for _ in 1..pieces.len() {
+                scope.spawn(|_| {
+                    step();
+                });
+            }
+            // A panic here would leave the threads at work that nobody takes.
+            result = catch_unwind(AssertUnwindSafe(|| {
+                (0..pieces.len()).try_for_each(|at| take(under_way.result(at, &step)))
+            }));
+            under_way.end();
         });
-        if !std::mem::replace(&mut state.is_started, true) {
-            self.start();
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn start(&self) -> Option<&rayon_core::ThreadPool> {
+        if self.is_empty() {
+            return None;
         }
-        for _ in 0..self.threads.min(pieces - 1) {
-            self.shared.begun.notify_one();
-        }
-        UnderWay {
-            shared: &self.shared,
-            id,
-            run,
-        }
-    }
-
-    fn start(&self) {
-        for number in 0..self.threads {
-            let shared = Arc::clone(&self.shared);
-            let builder = thread::Builder::new().name(format!("convert-{number}"));
-            if let Err(error) = builder.spawn(move || shared.help()) {
-                tracing::warn!(
-                    "{number} of {} threads help to convert: {error}",
-                    self.threads
-                );
-                break;
-            }
-        }
-    }
-}
-
-impl Drop for ThreadPool {
-    fn drop(&mut self) {
-        self.shared.state().is_closed = true;
-        self.shared.begun.notify_all();
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// What a thread does until the pool is dropped: the next piece of the work that has the fewest threads.
-    fn help(&self) {
-        let mut state = self.state();
-        while !state.is_closed {
-            let waiting = state
-                .works
-                .iter_mut()
-                .filter(|work| work.next < work.pieces);
-            let Some(work) = waiting.min_by_key(|work| work.threads) else {
-                state = wait(&self.begun, state);
-                continue;
-            };
-            let (id, run, at) = (work.id, work.run, work.next);
-            work.next += 1;
-            work.threads += 1;
-            drop(state);
-            run(at);
-            state = self.state();
-            if let Some(work) = state.work(id) {
-                work.threads -= 1;
-            }
-            self.done.notify_all();
-        }
-    }
-}
-
-impl State {
-    fn work(&mut self, id: u64) -> Option<&mut Work> {
-        self.works.iter_mut().find(|work| work.id == id)
-    }
-}
-
-/// Work that is in the list until this is dropped.
-struct UnderWay<'r> {
-    shared: &'r Shared,
-    id: u64,
-    run: &'r (dyn Fn(usize) + Sync),
-}
-
-impl UnderWay<'_> {
-    /// Does the next piece; false if all are begun.
-    fn step(&self) -> bool {
-        let mut state = self.shared.state();
-        let Some(work) = state.work(self.id).filter(|work| work.next < work.pieces) else {
-            return false;
+        let start = || {
+            let builder = ThreadPoolBuilder::new().num_threads(self.threads);
+            let builder = builder.thread_name(|number| format!("convert-{number}"));
+            let warn = |error: &_| tracing::warn!("no threads help to convert records: {error}");
+            builder.build().inspect_err(warn).ok()
         };
-        let at = work.next;
-        work.next += 1;
-        drop(state);
-        (self.run)(at);
+        self.started.get_or_init(start).as_ref()
+    }
+}
+
+impl<R> Pieces<R> {
+    fn new(count: usize) -> Pieces<R> {
+        Pieces {
+            next: AtomicUsize::new(0),
+            results: Mutex::new((0..count).map(|_| None).collect()),
+            done: Condvar::new(),
+        }
+    }
+
+    fn results(&self) -> MutexGuard<'_, Vec<Option<thread::Result<R>>>> {
+        // No panic leaves what the lock guards half changed.
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does the next piece; false if all are begun.
+    fn step(&self, work: impl FnOnce(usize) -> R) -> bool {
+        let at = self.next.fetch_add(1, Ordering::Relaxed);
+        if at >= self.results().len() {
+            return false;
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| work(at)));
+        self.results()[at] = Some(result);
+        self.done.notify_all();
         true
     }
 
-    fn wait_until(&self, is_done: impl Fn() -> bool) {
-        let mut state = self.shared.state();
-        while !is_done() {
-            state = wait(&self.shared.done, state);
-        }
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        while let Some(work) = state.work(self.id) {
-            // None begins another piece.
-            work.next = work.pieces;
-            if work.threads == 0 {
-                state.works.retain(|work| work.id != self.id);
-                break;
+    /// The result of a piece; until it is there, others are done with `step`.
+    fn result(&self, at: usize, step: &impl Fn() -> bool) -> R {
+        let result = loop {
+            if let Some(result) = self.results()[at].take() {
+                break result;
             }
-            state = wait(&self.shared.done, state);
-        }
+            if !step() {
+                let waited = self
+                    .done
+                    .wait_while(self.results(), |all| all[at].is_none());
+                let mut all = waited.unwrap_or_else(PoisonError::into_inner);
+                if let Some(result) = all[at].take() {
+                    break result;
+                }
+            }
+        };
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
-}
 
-/// No panic leaves what these locks guard half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn wait<'s>(condition: &Condvar, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
-    let waited = condition.wait(state);
-    waited.unwrap_or_else(PoisonError::into_inner)
+    /// No piece is begun any more.
+    fn end(&self) {
+        self.next.store(self.results().len(), Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Barrier, mpsc};
+    use std::sync::{Arc, Barrier, mpsc};
 
     use distlog_testkit::eventually;
 
@@ -287,7 +189,7 @@ mod tests {
         assert_eq!((done, taken), (Err("no more"), 3));
     }
 
-    /// Who has work does not wait for threads that are at something else.
+    /// Who has work does it while threads are at something else.
     #[test]
     fn threads_that_are_busy_hold_up_nobody() {
         let pool = ThreadPool::new(1);
@@ -302,18 +204,23 @@ mod tests {
                 // Both threads are held up, that of the pool and this one.
                 let hold = |_: &u8| {
                     let _ = at_it.send(());
-                    let _ = lock(waits).recv();
+                    let _ = waits.lock().map(|waits| waits.recv());
                 };
                 pool.in_order(&[1, 2], hold, |()| Ok::<_, Infallible>(()))
             });
             is_at_it.recv().unwrap();
             is_at_it.recv().unwrap();
             let work = |_: &u8| thread::current().id();
+            let (mut go, mut left) = (Some(go), 100);
             let done = pool.in_order(&[0; 100], work, |thread| {
+                left -= 1;
+                if left == 0 {
+                    // What it spawned is looked at once more.
+                    go = None;
+                }
                 if thread == here { Ok(()) } else { Err(thread) }
             });
             assert_eq!(done, Ok(()), "all of it was done here");
-            drop(go);
         });
     }
 
@@ -333,7 +240,6 @@ mod tests {
             });
             assert_eq!(done, Err(5));
             assert_eq!(at_it.load(Ordering::Relaxed), 0, "nobody is at a piece");
-            assert!(pool.shared.state().works.is_empty());
         }
     }
 
@@ -362,7 +268,6 @@ mod tests {
             pool.in_order(&[0; 20], |_| (), |()| -> Result<(), ()> { panic!("no") })
         });
         assert!(catch_unwind(taking).is_err());
-        assert!(pool.shared.state().works.is_empty());
         results_of_many(&pool);
     }
 
@@ -392,12 +297,26 @@ mod tests {
 
     #[test]
     fn the_threads_end_with_the_pool() {
+        thread_local! {
+            static OWN: std::cell::RefCell<Option<Arc<()>>> = const { std::cell::RefCell::new(None) };
+        }
         let pool = ThreadPool::new(3);
-        results_of_many(&pool);
-        let shared = Arc::downgrade(&pool.shared);
+        let alive = Arc::new(());
+        let all = Barrier::new(4);
+        let work = |_: &u8| {
+            all.wait();
+            OWN.set(Some(Arc::clone(&alive)));
+        };
+        let done = pool.in_order(&[0; 4], work, |()| Ok::<_, Infallible>(()));
+        done.unwrap();
+        assert_eq!(
+            Arc::strong_count(&alive),
+            5,
+            "three threads and this one have it"
+        );
         drop(pool);
-        eventually("no thread has it", || match shared.strong_count() {
-            0 => Ok(()),
+        eventually("no thread has it", || match Arc::strong_count(&alive) {
+            2 => Ok(()),
             some => Err(some),
         });
     }
