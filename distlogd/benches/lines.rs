@@ -124,12 +124,12 @@ fn write(folder: &Path, rules: &str) -> Duration {
             std::fs::remove_file(path).unwrap();
         }
     }
-    // Without a flush in between: how fast the disk is, is another question.
+    // Without a flush before the end: how fast the disk is, is another question.
     let config = format!(
         "
 listen: {{ push: off, session: off, otlp_grpc: off, otlp_http: off, http: off }}
 store: {{ path: '{0}/data', reserve: 0, keep: {{ size: off, age: off }} }}
-processors: {{ all: {{ file: {{ path: '{0}/all.jsonl' }}, from: start, batch: {{ wait: 1h, idle: 1s }} }} }}
+processors: {{ all: {{ file: {{ path: '{0}/all.jsonl' }}, from: start, batch: {{ wait: 1h, idle: 1ms }} }} }}
 rules: {rules}
 ",
         folder.display()
@@ -140,7 +140,7 @@ rules: {rules}
     let end = daemon.reader().end();
     let cursor = daemon.reader().consumer("all").unwrap();
     let (mut begun, mut last) = (None, (0, Instant::now()));
-    // Its cursor stands at the end when all is flushed, a second after it was written.
+    // Its cursor stands at the end when all is flushed.
     while cursor.saved().unwrap().is_none_or(|saved| saved.next < end) {
         let length = std::fs::metadata(&lines).map_or(0, |file| file.len());
         if length > last.0 {
@@ -194,7 +194,8 @@ const RECEIVED: u64 = 1_763_871_098_000_000_000;
 const OF_TASK: u64 = 1000;
 
 fn record(n: u64) -> Record {
-    let trace = (u128::from(n / OF_TASK) + 1) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let trace =
+        (u128::from(n / OF_TASK) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     let task = TaskId::top(TraceId::from_bytes(trace.to_be_bytes()).expect("not zero"));
     let is_bad = n.is_multiple_of(10);
     Record {
