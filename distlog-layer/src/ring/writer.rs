@@ -9,7 +9,7 @@ use loom::sync::atomic::Ordering;
 use super::entry::{
     ENTRY_HEADER, PADDING, Pushed, Refused, entry_len, length_word, tag_and_length,
 };
-use super::lease::Leases;
+use super::lease::{Leases, Rest};
 use super::live::Live;
 #[cfg(loom)]
 use super::loom_map::Map;
@@ -29,7 +29,7 @@ const CLOSED: u64 = 1 << 63;
 /// The writing end, shared by all threads.
 pub(crate) struct Ring {
     pub(super) live: Live,
-    pub(super) leases: Leases,
+    leases: Leases,
     map: Map,
     capacity: u64,
     secret: u64,
@@ -58,7 +58,7 @@ impl Ring {
     pub(super) fn new(map: Map, capacity: u64, secret: u64, spool: Option<Spool>) -> Ring {
         Ring {
             live: Live::new(),
-            leases: Leases::new(),
+            leases: Leases::new(capacity),
             map,
             capacity,
             secret,
@@ -83,7 +83,13 @@ impl Ring {
         (self.live.head.load(Ordering::Relaxed) & !CLOSED).saturating_sub(tail)
     }
 
-    /// The position that the next record will get at the earliest.
+    /// Whether records of several threads may stand in another order than they were written in.
+    #[inline]
+    pub(crate) fn is_leasing(&self) -> bool {
+        self.leases.are_used()
+    }
+
+    /// The position behind everything that is reserved.
     pub(crate) fn head(&self) -> u64 {
         self.live.head.load(Ordering::Acquire) & !CLOSED
     }
@@ -178,7 +184,7 @@ impl Ring {
 
     /// Moves `head` on, by a lease where the thread wants one.
     fn reserve_shared(&self, mut slot: Option<usize>, need: u64) -> Result<Reservation, Refused> {
-        let mut wanted = self.wanted(slot);
+        let mut wanted = self.leases.wanted(slot);
         let mut head = self.live.head.load(Ordering::Relaxed);
         loop {
             let room = self.capacity - self.index(head);
@@ -203,9 +209,12 @@ impl Ring {
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
-                    let rest = end - (offset + need);
-                    if let Some(slot) = slot.filter(|_| rest > 0) {
-                        self.lend(slot, offset + need, rest);
+                    let rest = Rest {
+                        position: offset + need,
+                        length: end - (offset + need),
+                    };
+                    if rest.length > 0 && !slot.is_some_and(|slot| self.leases.lend(slot, rest)) {
+                        self.leave(rest);
                     }
                     return Ok(Reservation {
                         start: head,
@@ -215,10 +224,55 @@ impl Ring {
                 }
                 Err(now) => {
                     head = now;
-                    wanted = self.want_more(&mut slot);
+                    wanted = self.leases.want_more(&mut slot);
                 }
             }
         }
+    }
+
+    /// Takes room from the thread's lease.
+    fn take(&self, slot: usize, need: u64, after: u64) -> Option<u64> {
+        match self.leases.take(slot, need, after) {
+            Ok(start) => Some(start),
+            Err(rest) => {
+                if let Some(rest) = rest {
+                    self.leave(rest);
+                }
+                None
+            }
+        }
+    }
+
+    /// The reader's: takes away what is left of the lease that begins at `position`. Says whether there was one.
+    pub(super) fn end_lease(&self, position: u64) -> bool {
+        if !self.is_leasing() || position >= self.head() {
+            return false;
+        }
+        let rest = self.leases.end(position);
+        if let Some(rest) = rest {
+            self.leave(rest);
+        }
+        rest.is_some()
+    }
+
+    /// Makes padding of what was reserved and is not needed.
+    fn leave(&self, rest: Rest) {
+        let length = (rest.length - ENTRY_HEADER) as u32;
+        self.fill(rest.position, PADDING, &[], length);
+        self.commit(rest.position);
+        reach(Point::Left);
+    }
+
+    /// How long the next lease of a slot is: a multiple of 16.
+    #[cfg(test)]
+    pub(super) fn set_next_lease(&self, slot: usize, length: u64) {
+        self.leases.set_next(slot, length);
+    }
+
+    /// The same for all slots.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn set_next_leases(&self, length: u64) {
+        (0..super::slot::SLOTS).for_each(|slot| self.set_next_lease(slot, length));
     }
 
     /// Bytes before `end` that are not freed.

@@ -134,7 +134,8 @@ fn fail(daemon: &Daemon, service: &str, count: usize) {
 /// stored nothing.
 fn waiting(daemon: &Daemon) -> std::io::Result<[usize; 2]> {
     let bytes = std::fs::read(daemon.folder().join("distlog-data/cursors/errors"))?;
-    let saved: Value = serde_json::from_slice(&bytes[16..bytes.len() - 4]).unwrap();
+    // Its token: nothing at first.
+    let saved: Value = serde_json::from_slice(&bytes[16..bytes.len() - 4])?;
     Ok([0, 1].map(|n| saved["waiting"][n][1].as_array().unwrap().len()))
 }
 

@@ -14,6 +14,8 @@
 //! last client's guard says that everything is acknowledged, on the push receiver when the daemon has made it durable;
 //! the one of "written" when everything is in the file. Other daemons get the same records in their own form.
 //!
+//! `DISTLOG_BENCH_DISTLOGD` names another build of the daemon, for a row before and one after a change.
+//!
 //! Read it in this order: `load.rs` (what clients log) with `lines.rs` and `frames.rs` (clients of the others),
 //! `client_processes.rs` (client processes), `measure.rs`, `probe.rs` (latency), `variant.rs` (our daemon), `peers/`
 //! (the others), `row.rs` (the table); then `curve.rs`, `databases/`, `growth/`, `otlp/` and `soak.rs`. What it shares

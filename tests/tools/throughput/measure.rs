@@ -11,8 +11,14 @@ use distlog_tests::bench::system;
 
 use crate::client_processes::{ClientProcesses, Done};
 
+/// Another build of `distlogd`, for figures of before and after with the same clients.
+const OTHER: &str = "DISTLOG_BENCH_DISTLOGD";
+
 /// Starts the daemon in a folder of its own; `config` is added to receivers on free ports.
 pub fn daemon(folder: &Path, config: &str) -> Daemon {
+    if let Ok(other) = std::env::var(OTHER) {
+        return Daemon::start(&other, &[], folder, config);
+    }
     let program = program();
     let program = program.to_str().expect("a path that is text");
     Daemon::start(program, &["daemon"], folder, config)
