@@ -4,9 +4,9 @@
 //! beginning; the reader, when it comes to what is left, takes all of that away. Whoever takes that makes it an entry
 //! of padding, so that positions stay those of entries, and recovery sees holes as it always did.
 //!
-//! Positions then are in the order of time within a thread, and between threads only as far as the caller asks for it:
-//! a record that must stand behind a certain position is not put into a lease that begins before it
-//! ([`super::Ring::push_after`]).
+//! Positions then are in the order of time within a thread. Between threads they are so as far as the caller asks for
+//! it: a record that must stand behind a certain position is not put into a lease that begins before it
+//! ([`super::Ring::push_after`]). Others may change places by as much as a lease is old ([`MAX_AGE`]).
 
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,12 +16,15 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::ENTRY_HEADER;
 use super::live::Line;
-use super::slot::{self, SLOTS};
+use super::slot::{self, Owner, SLOTS};
 
 /// The first lease of a thread that had to wait for another one, in bytes; the next ones are twice as long each.
 const FIRST: u64 = 512;
 /// No lease is longer, in bytes.
 const LONGEST: u64 = 4096;
+/// A lease is not used longer, in ns: records of different threads do not change places by more. Who logs as fast as it
+/// can needs a tenth of it; not so the tests of this crate, which see more of what leases do.
+pub(super) const MAX_AGE: u64 = if cfg!(test) { 5_000_000 } else { 50_000 };
 /// All leases together take no more than half of the ring.
 const SHARE: u64 = 2 * SLOTS as u64;
 
@@ -39,6 +42,9 @@ struct Lease {
     state: AtomicU64,
     /// How long the next one will be, in bytes; 0: there is none.
     next: AtomicU64,
+    /// Whose it is, and since when, in ns. That thread alone reads and writes them.
+    owner: AtomicU64,
+    since: AtomicU64,
 }
 
 /// What was reserved and is not needed.
@@ -85,13 +91,15 @@ impl Leases {
                 Line(Lease {
                     state: AtomicU64::new(0),
                     next: AtomicU64::new(0),
+                    owner: AtomicU64::new(0),
+                    since: AtomicU64::new(0),
                 })
             }),
         }
     }
 
-    fn of(&self, slot: usize) -> &Lease {
-        &self.slots[slot % SLOTS]
+    fn of(&self, owner: Owner) -> &Lease {
+        &self.slots[owner.slot % SLOTS]
     }
 
     /// Whether there ever was one.
@@ -100,19 +108,25 @@ impl Leases {
         self.unused.load(Ordering::Relaxed) == 0
     }
 
-    /// Takes `need` bytes behind `after` from a thread's lease, and says where they begin.
+    /// Takes `need` bytes behind `after` from a thread's lease, and says where they begin. `now` is in ns.
     ///
     /// # Errors
-    /// If it has them not. The thread has no lease then; what was left of it is given.
-    pub(super) fn take(&self, slot: usize, need: u64, after: u64) -> Result<u64, Option<Rest>> {
-        let lease = self.of(slot);
+    /// If it has them not, or is too old. The thread has no lease then; what was left of it is given.
+    pub(super) fn take(
+        &self,
+        owner: Owner,
+        need: u64,
+        after: u64,
+        now: u64,
+    ) -> Result<u64, Option<Rest>> {
+        let lease = self.of(owner);
         // Nobody but this thread adds to it.
         let state = State(lease.state.load(Ordering::Relaxed));
         let (position, length) = (state.position(), state.length());
         if length == 0 || state.is_closed() {
             return Err(None);
         }
-        let fits = length >= need && position > after;
+        let fits = length >= need && position > after && lease.is_usable(owner, now);
         let taken = if fits { need } else { length };
         let now = State::new(position + taken, length - taken);
         if !lease.swap(state, now) {
@@ -127,18 +141,18 @@ impl Leases {
     }
 
     /// How much a thread reserves where it needs less.
-    pub(super) fn wanted(&self, slot: Option<usize>) -> u64 {
-        slot.map_or(0, |slot| {
-            let next = self.of(slot).next.load(Ordering::Relaxed);
+    pub(super) fn wanted(&self, owner: Option<Owner>) -> u64 {
+        owner.map_or(0, |owner| {
+            let next = self.of(owner).next.load(Ordering::Relaxed);
             next.min(self.longest)
         })
     }
 
     /// Another thread moved `head` at the same time: this one gets a lease, or a longer one.
     #[cold]
-    pub(super) fn want_more(&self, slot: &mut Option<usize>) -> u64 {
-        let own = slot.or_else(slot::current);
-        *slot = own;
+    pub(super) fn want_more(&self, owner: &mut Option<Owner>) -> u64 {
+        let own = owner.or_else(slot::current);
+        *owner = own;
         let Some(own) = own else { return 0 };
         let next = &self.of(own).next;
         let longer = (next.load(Ordering::Relaxed) * 2).clamp(FIRST, LONGEST);
@@ -149,8 +163,10 @@ impl Leases {
     }
 
     /// Lets a thread that has no lease have what it reserved beyond what it needed. False if nothing is taken any more.
-    pub(super) fn lend(&self, slot: usize, rest: Rest) -> bool {
-        let lease = self.of(slot);
+    pub(super) fn lend(&self, owner: Owner, rest: Rest, now: u64) -> bool {
+        let lease = self.of(owner);
+        lease.owner.store(owner.thread, Ordering::Relaxed);
+        lease.since.store(now, Ordering::Relaxed);
         let old = State(lease.state.load(Ordering::Relaxed));
         !old.is_closed() && lease.swap(old, State::new(rest.position, rest.length))
     }
@@ -183,12 +199,18 @@ impl Leases {
     #[cfg(test)]
     pub(super) fn set_next(&self, slot: usize, length: u64) {
         assert!(length.is_multiple_of(ENTRY_HEADER));
-        self.of(slot).next.store(length, Ordering::Relaxed);
+        self.slots[slot].next.store(length, Ordering::Relaxed);
         self.unused.store(0, Ordering::Relaxed);
     }
 }
 
 impl Lease {
+    /// Whether the thread may use it now. Not what one has left that is gone, nor one of before the clock was set back.
+    fn is_usable(&self, owner: Owner, now: u64) -> bool {
+        self.owner.load(Ordering::Relaxed) == owner.thread
+            && now.wrapping_sub(self.since.load(Ordering::Relaxed)) <= MAX_AGE
+    }
+
     fn swap(&self, old: State, new: State) -> bool {
         let swapped =
             self.state

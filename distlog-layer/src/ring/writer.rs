@@ -17,7 +17,7 @@ use super::loom_map::Map;
 use super::map::Map;
 use super::mirror::Mirror;
 use super::points::{Point, reach};
-use super::slot;
+use super::slot::{self, Owner};
 use super::spool::Spool;
 
 /// No record is longer, in bytes.
@@ -113,11 +113,11 @@ impl Ring {
     /// If there is no room for it, now or ever.
     #[inline]
     pub(crate) fn push(&self, tag: u32, record: &[u8]) -> Result<Pushed, Refused> {
-        self.push_after(0, tag, record)
+        self.push_after(0, 0, tag, record)
     }
 
-    /// The same, behind the record at position `after`. Behind all that was pushed before: `u64::MAX`. A thread's own
-    /// records are behind each other in any case, but for those of different rings.
+    /// The same at a time, in ns, behind the record at position `after`; behind all that was pushed before: `u64::MAX`.
+    /// A thread's records are behind each other in any case.
     ///
     /// # Errors
     /// As [`Ring::push`].
@@ -125,23 +125,25 @@ impl Ring {
     pub(crate) fn push_after(
         &self,
         after: u64,
+        now: u64,
         tag: u32,
         record: &[u8],
     ) -> Result<Pushed, Refused> {
-        let slot = if self.is_leasing() {
+        let owner = if self.is_leasing() {
             slot::current()
         } else {
             None
         };
-        self.push_in(slot, after, tag, record)
+        self.push_by(owner, after, now, tag, record)
     }
 
-    /// The same, by the thread that has this slot.
+    /// The same, by this thread.
     #[inline]
-    pub(super) fn push_in(
+    pub(super) fn push_by(
         &self,
-        slot: Option<usize>,
+        owner: Option<Owner>,
         after: u64,
+        now: u64,
         tag: u32,
         record: &[u8],
     ) -> Result<Pushed, Refused> {
@@ -149,7 +151,7 @@ impl Ring {
             return Err(Refused::TooLong);
         }
         debug_assert_ne!(tag, PADDING);
-        let reserved = self.reserve(slot, after, record.len())?;
+        let reserved = self.reserve(owner, after, now, record.len())?;
         reach(Point::Reserved);
         self.pad(reserved);
         let offset = reserved.offset();
@@ -166,12 +168,13 @@ impl Ring {
     #[inline]
     pub(super) fn reserve(
         &self,
-        slot: Option<usize>,
+        owner: Option<Owner>,
         after: u64,
+        now: u64,
         length: usize,
     ) -> Result<Reservation, Refused> {
         let need = entry_len(length);
-        let leased = slot.and_then(|slot| self.take(slot, need, after));
+        let leased = owner.and_then(|owner| self.take(owner, need, after, now));
         if let Some(start) = leased {
             return Ok(Reservation {
                 start,
@@ -179,12 +182,17 @@ impl Ring {
                 used: self.used_to(start + need),
             });
         }
-        self.reserve_shared(slot, need)
+        self.reserve_shared(owner, need, now)
     }
 
     /// Moves `head` on, by a lease where the thread wants one.
-    fn reserve_shared(&self, mut slot: Option<usize>, need: u64) -> Result<Reservation, Refused> {
-        let mut wanted = self.leases.wanted(slot);
+    fn reserve_shared(
+        &self,
+        mut owner: Option<Owner>,
+        need: u64,
+        now: u64,
+    ) -> Result<Reservation, Refused> {
+        let mut wanted = self.leases.wanted(owner);
         let mut head = self.live.head.load(Ordering::Relaxed);
         loop {
             let room = self.capacity - self.index(head);
@@ -213,7 +221,8 @@ impl Ring {
                         position: offset + need,
                         length: end - (offset + need),
                     };
-                    if rest.length > 0 && !slot.is_some_and(|slot| self.leases.lend(slot, rest)) {
+                    let lend = |owner| self.leases.lend(owner, rest, now);
+                    if rest.length > 0 && !owner.is_some_and(lend) {
                         self.leave(rest);
                     }
                     return Ok(Reservation {
@@ -222,17 +231,17 @@ impl Ring {
                         used,
                     });
                 }
-                Err(now) => {
-                    head = now;
-                    wanted = self.leases.want_more(&mut slot);
+                Err(moved) => {
+                    head = moved;
+                    wanted = self.leases.want_more(&mut owner);
                 }
             }
         }
     }
 
     /// Takes room from the thread's lease.
-    fn take(&self, slot: usize, need: u64, after: u64) -> Option<u64> {
-        match self.leases.take(slot, need, after) {
+    fn take(&self, owner: Owner, need: u64, after: u64, now: u64) -> Option<u64> {
+        match self.leases.take(owner, need, after, now) {
             Ok(start) => Some(start),
             Err(rest) => {
                 if let Some(rest) = rest {

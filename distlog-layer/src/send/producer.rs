@@ -205,7 +205,7 @@ impl Producer {
         time: u64,
         record: &[u8],
     ) -> Option<u64> {
-        let refused = match self.shared.ring.push_after(after, site, record) {
+        let refused = match self.shared.ring.push_after(after, time, site, record) {
             Ok(pushed) => return Some(self.pushed(pushed)),
             Err(refused) => refused,
         };
@@ -245,7 +245,7 @@ impl Producer {
         control.wake_for(ring.head(), 0);
         if let (Refused::Full, Overflow::Block(timeout)) = (refused, self.overflow) {
             // Whatever it was to stand behind is before it then.
-            let attempt = || match ring.push_after(u64::MAX, site, record) {
+            let attempt = || match ring.push_after(u64::MAX, time, site, record) {
                 Ok(pushed) => Some(Some(pushed.offset)),
                 // Nobody makes room any more.
                 Err(_) if control.is_ending() => Some(None),

@@ -6,13 +6,19 @@ use std::sync::atomic::Ordering;
 use distlog_spool::SpoolDir;
 use proptest::prelude::*;
 
+use super::super::lease::MAX_AGE;
 use super::super::points::arm;
+use super::super::slot::Owner;
 use super::super::*;
 use super::child::{Ended, fork, wait, witness};
 use super::ring::{kinds, read};
 use super::story::{spooled, the_dead};
 
 const CAPACITY: u64 = 1 << 16;
+
+fn owner(slot: usize) -> Owner {
+    Owner { slot, thread: 1 }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Behind {
@@ -36,6 +42,8 @@ enum Step {
     },
     Read(usize),
     Free,
+    /// So many ns pass.
+    Time(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -51,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0usize..3, 0u64..40).prop_map(|(slot, units)| Step::Lease { slot, length: units * 16 }),
         2 => (0usize..20).prop_map(Step::Read),
         1 => Just(Step::Free),
+        2 => (0..MAX_AGE * 5 / 4).prop_map(Step::Time),
     ]
 }
 
@@ -63,6 +72,9 @@ proptest! {
             let mut pushed: Vec<u64> = Vec::new();
             let mut left = BTreeMap::new();
             let mut last = [0u64; 3];
+            let mut now = MAX_AGE;
+            // The newest offset at the time of each push.
+            let mut newest_at: Vec<(u64, u64)> = Vec::new();
             for (number, step) in steps.iter().enumerate() {
                 match *step {
                     Step::Push { slot, behind, length } => {
@@ -75,7 +87,7 @@ proptest! {
                         let record = vec![number as u8; length];
                         let need = 16 + length.div_ceil(16) as u64 * 16;
                         let Ok(Pushed { offset, used }) =
-                            ring.push_in(slot, after, number as u32, &record)
+                            ring.push_by(slot.map(owner), after, now, number as u32, &record)
                         else {
                             // At the end of the memory twice as much may be needed.
                             prop_assert!(ring.used() + 2 * need > CAPACITY);
@@ -90,6 +102,11 @@ proptest! {
                             prop_assert!(offset > last[slot] || last[slot] == 0);
                             last[slot] = offset;
                         }
+                        // It stands behind all that was pushed longer ago than a lease may be old.
+                        let old = newest_at.iter().filter(|(time, _)| now - time > MAX_AGE);
+                        let old = old.map(|(_, offset)| *offset).max();
+                        prop_assert!(old.is_none_or(|old| offset > old));
+                        newest_at.push((now, offset));
                         pushed.push(offset);
                         prop_assert!(left.insert(offset, (number as u32, record)).is_none());
                     }
@@ -105,12 +122,13 @@ proptest! {
                         }
                     }
                     Step::Free => reader.free(),
+                    Step::Time(passed) => now += passed,
                 }
                 prop_assert!(ring.used() <= CAPACITY);
             }
             let end = ring.close();
             for slot in 0..3 {
-                prop_assert_eq!(ring.push_in(Some(slot), 0, 1, b""), Err(Refused::Full));
+                prop_assert_eq!(ring.push_by(Some(owner(slot)), 0, now, 1, b""), Err(Refused::Full));
             }
             for (at, (tag, record)) in left {
                 prop_assert_eq!(read(&mut reader), Some((at, tag, record)));
@@ -141,7 +159,7 @@ fn what_was_pushed_is_found_wherever_the_process_is_killed() {
                 let number = returned.load(Ordering::Relaxed) as u32;
                 let record = vec![number as u8; length];
                 let offset = ring
-                    .push_in(Some(slot), after, number, &record)
+                    .push_by(Some(owner(slot)), after, 0, number, &record)
                     .unwrap()
                     .offset;
                 returned.fetch_add(1, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use loom::thread;
 
 use super::super::entry::{ENTRY_HEADER, PADDING, entry_len};
 use super::super::loom_map::Map;
+use super::super::slot::Owner;
 use super::super::*;
 
 fn explore(preemptions: usize, story: impl Fn() + Sync + Send + 'static) {
@@ -141,7 +142,7 @@ enum Stop {
 }
 
 fn stop(ring: &Ring, at: Stop, tag: u32, record: &[u8]) {
-    let Ok(reserved) = ring.reserve(None, 0, record.len()) else {
+    let Ok(reserved) = ring.reserve(None, 0, 0, record.len()) else {
         return;
     };
     if at != Stop::Reserved {
@@ -290,9 +291,13 @@ fn read_one(reader: &mut Reader) -> (u32, Vec<u8>) {
     }
 }
 
+fn owner(slot: usize) -> Owner {
+    Owner { slot, thread: 1 }
+}
+
 fn push_in(ring: &Ring, slot: usize, after: u64, tag: u32) -> u64 {
     loop {
-        match ring.push_in(Some(slot), after, tag, &[tag as u8; 8]) {
+        match ring.push_by(Some(owner(slot)), after, 0, tag, &[tag as u8; 8]) {
             Ok(pushed) => return pushed.offset,
             Err(_) => thread::yield_now(),
         }
@@ -393,7 +398,7 @@ fn nothing_is_taken_from_a_lease_after_the_end() {
         let writer = {
             let ring = Arc::clone(&ring);
             thread::spawn(move || {
-                let push = |tag| ring.push_in(Some(0), 0, tag, &[tag as u8; 8]);
+                let push = |tag| ring.push_by(Some(owner(0)), 0, 0, tag, &[tag as u8; 8]);
                 [1, 2].map(|tag| push(tag).map(|pushed| pushed.offset).ok())
             })
         };
@@ -404,7 +409,10 @@ fn nothing_is_taken_from_a_lease_after_the_end() {
         assert!(!reader.is_ready());
         reader.free();
         assert_eq!((reader.position(), ring.used()), (end, 0));
-        assert_eq!(ring.push_in(Some(0), 0, 3, b""), Err(Refused::Full));
+        assert_eq!(
+            ring.push_by(Some(owner(0)), 0, 0, 3, b""),
+            Err(Refused::Full)
+        );
     });
 }
 
@@ -416,7 +424,7 @@ fn what_was_pushed_is_recovered_beside_leases() {
         // It stops for ever, and has a lease.
         let stopped = {
             let ring = Arc::clone(&ring);
-            thread::spawn(move || ring.reserve(Some(1), 0, 8).is_ok())
+            thread::spawn(move || ring.reserve(Some(owner(1)), 0, 0, 8).is_ok())
         };
         let writer = leasing(&ring, 0, [1, 2]);
         // The reader comes to wherever it can.

@@ -117,7 +117,7 @@ fn a_reader_goes_back_and_frees_where_an_entry_begins_and_nowhere_else() {
         assert_eq!((reader.position(), ring.tail()), (144, 144));
         assert_eq!(read(&mut reader).unwrap().1, 3);
         // Up to what is reserved, but not over what is not committed.
-        let reserved = ring.reserve(None, 0, 0).unwrap();
+        let reserved = ring.reserve(None, 0, 0, 0).unwrap();
         assert!(reader.seek(192) && !reader.seek(208) && !reader.free_to(208));
         ring.fill(reserved.offset(), 5, b"", 0);
         ring.commit(reserved.offset());

@@ -167,10 +167,10 @@ fn perform(step: Step, record: &[u8], ring: &Ring, reader: &mut Reader) {
             reader.free();
         }
         Reserve(length) => {
-            let _ = ring.reserve(None, 0, length);
+            let _ = ring.reserve(None, 0, 0, length);
         }
         Fill(length) => {
-            if let Ok(reserved) = ring.reserve(None, 0, length) {
+            if let Ok(reserved) = ring.reserve(None, 0, 0, length) {
                 ring.pad(reserved);
                 ring.fill(reserved.offset(), SITE, record, record.len() as u32);
             }
