@@ -162,13 +162,18 @@ impl Leases {
         longer.min(self.longest)
     }
 
-    /// Lets a thread that has no lease have what it reserved beyond what it needed. False if nothing is taken any more.
-    pub(super) fn lend(&self, owner: Owner, rest: Rest, now: u64) -> bool {
+    /// Lets a thread have what it reserved beyond what it needed. Gives what is nobody's then: just that, if nothing is
+    /// taken any more; or what a thread that is gone left in the slot, which this one took before it knew of leases.
+    pub(super) fn lend(&self, owner: Owner, rest: Rest, now: u64) -> Option<Rest> {
         let lease = self.of(owner);
         lease.owner.store(owner.thread, Ordering::Relaxed);
         lease.since.store(now, Ordering::Relaxed);
         let old = State(lease.state.load(Ordering::Relaxed));
-        !old.is_closed() && lease.swap(old, State::new(rest.position, rest.length))
+        if old.is_closed() || !lease.swap(old, State::new(rest.position, rest.length)) {
+            return Some(rest);
+        }
+        let (position, length) = (old.position(), old.length());
+        (length > 0).then_some(Rest { position, length })
     }
 
     /// The reader's: takes away what is left of the lease that begins at `position`.

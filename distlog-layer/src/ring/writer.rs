@@ -221,9 +221,11 @@ impl Ring {
                         position: offset + need,
                         length: end - (offset + need),
                     };
-                    let lend = |owner| self.leases.lend(owner, rest, now);
-                    if rest.length > 0 && !owner.is_some_and(lend) {
-                        self.leave(rest);
+                    if rest.length > 0
+                        && let Some(owner) = owner
+                        && let Some(left) = self.leases.lend(owner, rest, now)
+                    {
+                        self.leave(left);
                     }
                     return Ok(Reservation {
                         start: head,

@@ -1,5 +1,6 @@
 //! Where a task's records are in the stream: its begin before all others, its end behind them and behind those of the
-//! tasks below that ended before, whichever threads write them.
+//! tasks below that ended before, whichever threads write them. (Where another tracing layer gives the ids, its end
+//! stands behind its own records alone.)
 //!
 //! A thread may hold a piece of the ring that begins before what another thread has written since
 //! ([`Producer::is_leasing`]). So what must stand behind something says so.
