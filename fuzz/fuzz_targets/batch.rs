@@ -18,6 +18,10 @@ fuzz_target!(|data: &[u8]| {
                 (outline.kind, outline.time, outline.task),
                 (record.kind, record.time, task)
             );
+            assert_eq!(
+                (outline.severity(), outline.outcome, outline.took()),
+                (record.severity, record.outcome, record.took())
+            );
         }
     }
     let mut line = Vec::new();

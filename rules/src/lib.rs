@@ -66,6 +66,8 @@ mod router;
 mod syntax;
 mod torn;
 mod tree;
+mod tree_node;
+mod tree_summary;
 mod value;
 mod value_path;
 
@@ -80,7 +82,8 @@ pub use nearest::nearest;
 pub use outgoing::Outgoing;
 pub use redaction::{PatternError, REDACTED, Redaction};
 pub use router::{Router, Rule};
-pub use tree::{TreeCondition, TreeSummary};
+pub use tree::TreeCondition;
+pub use tree_summary::TreeSummary;
 pub use value_path::{IdText, Named, ValuePath};
 
 /// What a condition may be written with: its names, their constants, functions.

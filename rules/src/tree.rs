@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use cel::common::ast::IdedExpr;
 use cel::{Context, Value};
-use distlog_proto::Severity;
 
 use super::check::Names;
 use super::compile::parse;
@@ -13,76 +12,15 @@ use super::explain::{self, Looked, Part};
 use super::fault::CompileFault;
 use super::interpret::ENV;
 use super::names::{self, Type};
-
-/// What is known of the records of one trace.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TreeSummary<'a> {
-    /// Whether a task of it failed or was lost.
-    pub failed: bool,
-    /// Whether a task of it was lost.
-    pub lost: bool,
-    /// How long the root took, in nanoseconds; while that is not known, from the earliest to the latest record.
-    pub duration: u64,
-    /// The highest of its records.
-    pub severity: Severity,
-    /// The services that wrote it, each once, separated by zero bytes, which no name has.
-    pub services: &'a str,
-    /// How many it has.
-    pub records: u64,
-    /// How many tasks began in it.
-    pub tasks: u64,
-    /// What the root is called; empty while it has not come.
-    pub name: &'a str,
-    /// Whether the root has ended.
-    pub root: bool,
-}
-
-type Field = (
-    &'static str,
-    &'static str,
-    Type,
-    fn(&TreeSummary<'_>) -> Value,
-);
-
-/// Each as it is written, without `tree.`, with its type and its value.
-const FIELDS: [Field; 9] = [
-    ("failed", "tree.failed", Type::Bool, |tree| {
-        Value::Bool(tree.failed)
-    }),
-    ("lost", "tree.lost", Type::Bool, |tree| {
-        Value::Bool(tree.lost)
-    }),
-    ("duration", "tree.duration", Type::Duration, |tree| {
-        let nanos = i64::try_from(tree.duration).unwrap_or(i64::MAX);
-        Value::Duration(chrono::Duration::nanoseconds(nanos))
-    }),
-    ("severity", "tree.severity", Type::Number, |tree| {
-        Value::Int(tree.severity.number().into())
-    }),
-    ("services", "tree.services", Type::List, |tree| {
-        let names = tree.services.split('\0').filter(|name| !name.is_empty());
-        let names = names.map(|name| Value::String(Arc::new(name.to_owned())));
-        Value::List(Arc::new(names.collect()))
-    }),
-    ("records", "tree.records", Type::Number, |tree| {
-        Value::Int(i64::try_from(tree.records).unwrap_or(i64::MAX))
-    }),
-    ("tasks", "tree.tasks", Type::Number, |tree| {
-        Value::Int(i64::try_from(tree.tasks).unwrap_or(i64::MAX))
-    }),
-    ("name", "tree.name", Type::Str, |tree| {
-        Value::String(Arc::new(tree.name.to_owned()))
-    }),
-    ("root", "tree.root", Type::Bool, |tree| {
-        Value::Bool(tree.root)
-    }),
-];
+use super::tree_node::TreeNode;
+use super::tree_summary::{FIELDS, Field, TreeSummary, find};
+use super::value::NoValue;
 
 const TREE: Names = Names {
     find: |name| names::constant(name).map(|_| Type::Number),
     field: |name, field| {
         (name == "tree").then(|| match find(field) {
-            Some((_, _, kind, _)) => Ok(*kind),
+            Some(field) => Ok(field.kind()),
             None => Err(format!("unknown name `tree.{field}`: {}", hint(field))),
         })
     },
@@ -106,19 +44,15 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn find(field: &str) -> Option<&'static Field> {
-    FIELDS.iter().find(|(known, ..)| *known == field)
-}
-
 fn hint(text: &str) -> String {
     let constants = names::constants().map(|(name, _)| (name, name));
-    let fields = FIELDS.iter().map(|(short, long, ..)| (*short, *long));
+    let fields = FIELDS.iter().map(|field| (field.short, field.long));
     let known: Vec<_> = fields.chain(constants).collect();
     let nearest = super::nearest(text, known.iter().map(|(short, _)| *short));
     match known.iter().find(|(short, _)| Some(*short) == nearest) {
         Some((_, long)) => format!("did you mean `{long}`?"),
         None => {
-            let fields: Vec<&str> = FIELDS.iter().map(|(_, long, ..)| *long).collect();
+            let fields: Vec<&str> = FIELDS.iter().map(|field| field.long).collect();
             format!("of a tree are known {}", fields.join(", "))
         }
     }
@@ -137,8 +71,8 @@ fn hint(text: &str) -> String {
 #[derive(Clone)]
 pub struct TreeCondition {
     text: Arc<str>,
-    expr: Arc<IdedExpr>,
-    /// What it may use: what is not in its text is not made for each tree.
+    node: Arc<TreeNode>,
+    /// What the interpreter may use: what is not in the text is not made for each tree.
     fields: Vec<&'static Field>,
     constants: Vec<(&'static str, i64)>,
 }
@@ -150,11 +84,11 @@ impl TreeCondition {
     /// The first fault in it, with its line and column: syntax, unknown names, types that never meet.
     pub fn compile(text: &str) -> Result<TreeCondition, CompileFault> {
         let expr = parse(text, &TREE)?;
-        let fields = FIELDS.iter().filter(|(name, ..)| text.contains(name));
+        let fields = FIELDS.iter().filter(|field| text.contains(field.short));
         let constants = names::constants().filter(|(name, _)| text.contains(name));
         Ok(TreeCondition {
             text: text.into(),
-            expr: Arc::new(expr),
+            node: Arc::new(TreeNode::new(&expr)),
             fields: fields.collect(),
             constants: constants.collect(),
         })
@@ -162,15 +96,25 @@ impl TreeCondition {
 
     /// Whether the tree matches. What cannot be computed does not match.
     pub fn matches(&self, tree: &TreeSummary<'_>) -> bool {
-        let context = self.context(tree);
-        matches!(context.resolve(&self.expr), Ok(Value::Bool(true)))
+        self.test(tree) == Ok(true)
+    }
+
+    fn test(&self, tree: &TreeSummary<'_>) -> Result<bool, NoValue> {
+        let mut context = None;
+        self.node.test(tree, &mut |expr: &IdedExpr| {
+            let context = context.get_or_insert_with(|| self.context(tree));
+            match context.resolve(expr) {
+                Ok(Value::Bool(value)) => Ok(value),
+                _ => Err(NoValue),
+            }
+        })
     }
 
     /// What it may use of a tree.
     fn context(&self, tree: &TreeSummary<'_>) -> Context<'static, 'static> {
         let mut context = Context::with_env(ENV.clone());
-        for (_, name, _, value) in &self.fields {
-            context.add_variable_from_value(*name, value(tree));
+        for field in &self.fields {
+            context.add_variable_from_value(field.long, field.value(tree));
         }
         for (name, value) in &self.constants {
             context.add_variable_from_value(*name, Value::Int(*value));
@@ -182,16 +126,11 @@ impl TreeCondition {
     pub fn explain(&self, tree: &TreeSummary<'_>) -> Vec<Part> {
         explain::parts(&self.text, &mut |text| {
             let part = TreeCondition::compile(text).ok()?;
-            let context = part.context(tree);
-            let value = match context.resolve(&part.expr) {
-                Ok(Value::Bool(value)) => Some(value),
-                _ => None,
-            };
-            let looked = part.fields.iter().map(|(_, name, _, of)| Looked {
-                name: (*name).to_owned(),
-                value: Some(shown(&of(tree))),
+            let looked = part.fields.iter().map(|field| Looked {
+                name: field.long.to_owned(),
+                value: Some(shown(&field.value(tree))),
             });
-            Some((value, looked.collect()))
+            Some((part.test(tree).ok(), looked.collect()))
         })
     }
 
@@ -221,6 +160,9 @@ impl fmt::Display for TreeCondition {
 
 #[cfg(test)]
 mod tests {
+    use distlog_proto::Severity;
+    use proptest::prelude::*;
+
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
@@ -267,6 +209,101 @@ mod tests {
             let condition = TreeCondition::compile(text).unwrap();
             assert!(!condition.matches(&nothing), "{text}");
         }
+    }
+
+    /// Conditions over trees, also those that the operations do not have.
+    fn conditions() -> impl Strategy<Value = String> {
+        let number = prop::sample::select(vec![
+            "0",
+            "2",
+            "17",
+            "-1",
+            "ERROR",
+            "tree.records",
+            "tree.tasks",
+            "tree.severity",
+            "tree.records / tree.tasks",
+        ]);
+        let duration = prop::sample::select(vec![
+            "tree.duration",
+            "duration('2s')",
+            "duration('1.5ms')",
+            "duration('-1h')",
+        ]);
+        let order = prop::sample::select(vec!["==", "!=", "<", "<=", ">", ">="]);
+        let compared = |of: prop::sample::Select<&'static str>| {
+            (of.clone(), order.clone(), of).prop_map(|(a, order, b)| format!("{a} {order} {b}"))
+        };
+        let other = prop::sample::select(vec![
+            "tree.failed",
+            "tree.lost",
+            "tree.root",
+            "true",
+            "tree.name == 'web'",
+            "'web' in tree.services",
+            "1 / tree.tasks > 0",
+            "tree.services[3] == 'web'",
+        ]);
+        let leaf = prop_oneof![
+            compared(number),
+            compared(duration),
+            other.prop_map(str::to_owned)
+        ];
+        leaf.prop_recursive(4, 16, 2, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|a| format!("!({a})")),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) && ({b})")),
+                (inner.clone(), inner).prop_map(|(a, b)| format!("({a}) || ({b})")),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn operations_say_what_the_interpreter_says(
+            text in conditions(),
+            flags: [bool; 3],
+            (records, tasks, severity) in (0_u64..4, 0_u64..3, 0_u32..20),
+            duration in prop::sample::select(vec![0, 1_500_000, 2 * SECOND, u64::MAX]),
+        ) {
+            let tree = TreeSummary {
+                failed: flags[0],
+                lost: flags[1],
+                root: flags[2],
+                duration,
+                severity: Severity::new(severity),
+                services: "orders\0web",
+                records,
+                tasks,
+                name: "web",
+            };
+            let condition = TreeCondition::compile(&text).unwrap();
+            let expr = parse(&text, &TREE).unwrap();
+            let expected = match condition.context(&tree).resolve(&expr) {
+                Ok(Value::Bool(value)) => Ok(value),
+                _ => Err(NoValue),
+            };
+            prop_assert_eq!(condition.test(&tree), expected);
+        }
+    }
+
+    #[test]
+    fn what_such_conditions_mostly_have_is_not_interpreted() {
+        let interprets = |text: &str| {
+            let condition = TreeCondition::compile(text).unwrap();
+            let mut asked = false;
+            let tree = TreeSummary::default();
+            _ = condition.node.test(&tree, &mut |_| {
+                asked = true;
+                Ok(false)
+            });
+            asked
+        };
+        assert!(!interprets("tree.failed || tree.duration > duration('2s')"));
+        assert!(!interprets(
+            "!(tree.severity >= ERROR) && 100 < tree.records"
+        ));
+        assert!(interprets("tree.name == 'web'"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) use node::is_python;
 pub use outline::{Alike, Outline, OutlinedTask, outline};
 pub use outline_lines::write_outline;
 pub(crate) use path::is_below;
-pub(crate) use service::service_of;
+pub(crate) use service::{service_of, service_of_source};
 pub use source::{Place, Source, StoredBatch};
 pub use walk::{DEPTH, Gone, MAX_DEPTH, Part};
 pub(crate) use words::{

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use distlog_proto::sampling::Randomness;
-use distlog_proto::wire::TaskRef;
+use distlog_proto::wire::RecordHeader;
 use distlog_proto::{Kind, Outcome, RecordRef, TraceId};
 use distlog_rules::TreeSummary;
 use distlog_store::Batches;
@@ -14,14 +14,29 @@ use super::config::Trees as Config;
 use super::frame::{Frame, Part};
 use super::open::{OpenTrees, Slot, Tree};
 use super::plan;
-use super::texts::{NO_TEXT, Texts};
+use super::texts::{NO_TEXT, TextId, Texts};
 use crate::self_telemetry::TreeCounters;
-use crate::tree::service_of;
+use crate::tree::service_of_source;
 
 /// Longest name of a root, in bytes; longer ones are cut.
 const MAX_NAME: usize = 256;
 /// No duration is known.
 const UNKNOWN: u64 = u64::MAX;
+
+/// A record that was read.
+struct Seen<'a> {
+    number: u64,
+    /// When, in ns since the epoch.
+    received: u64,
+    header: RecordHeader<'a>,
+}
+
+impl Seen<'_> {
+    /// Whether it says what a root is called.
+    fn names_root(&self) -> bool {
+        !self.header.has_parent && matches!(self.header.kind, Kind::Begin | Kind::End)
+    }
+}
 
 /// What was decided is remembered here, for records that come late.
 pub(super) trait Decisions {
@@ -141,9 +156,16 @@ impl Decider {
                 self.decide_due(log, counters);
                 last = None;
             }
-            for record in head.records(&batch) {
-                if record.store_number >= self.position {
-                    self.record(&record, head.received, &mut last, log, counters);
+            for (number, header) in (head.first..).zip(batch.headers()) {
+                if number >= self.position
+                    && let Ok(header) = header
+                {
+                    let seen = Seen {
+                        number,
+                        received: head.received,
+                        header,
+                    };
+                    self.record(&seen, &mut last, log, counters);
                 }
             }
         }
@@ -161,7 +183,14 @@ impl Decider {
     ) {
         self.clock.set(now);
         self.decide_due(log, counters);
-        self.record(record, now, &mut None, log, counters);
+        if let Ok(header) = record.header() {
+            let seen = Seen {
+                number: record.store_number,
+                received: now,
+                header,
+            };
+            self.record(&seen, &mut None, log, counters);
+        }
         self.position = record.store_number + 1;
         self.due = Due::default();
     }
@@ -180,18 +209,16 @@ impl Decider {
     /// `last` is the tree of the record before.
     fn record(
         &mut self,
-        record: &RecordRef<'_>,
-        received: u64,
+        seen: &Seen<'_>,
         last: &mut Option<(TraceId, Slot)>,
         log: &mut impl Decisions,
         counters: &TreeCounters,
     ) {
-        let number = record.store_number;
-        let Some(task) = record.task else {
+        let number = seen.number;
+        let Some((trace, _)) = seen.header.task else {
             self.loose(number);
             return;
         };
-        let trace = task.trace_id;
         let known = match *last {
             Some((known, slot)) if known == trace => Some(slot),
             _ => self.open.find(trace),
@@ -205,12 +232,12 @@ impl Decider {
                 }
                 None => {
                     self.make_room(log, counters);
-                    let tree = self.begin(&task, number);
+                    let tree = self.begin(trace, seen);
                     self.open.insert(tree)
                 }
             },
         };
-        self.note(slot, &task, record, received);
+        self.note(slot, seen);
         *last = Some((trace, slot));
     }
 
@@ -252,18 +279,20 @@ impl Decider {
     }
 
     /// A tree with this first record.
-    fn begin(&self, task: &TaskRef<'_>, number: u64) -> Tree {
+    fn begin(&mut self, trace: TraceId, seen: &Seen<'_>) -> Tree {
         let now = self.clock.now();
-        Tree {
-            trace: task.trace_id,
-            first: number,
-            last: number,
+        let whole = seen.header.read().ok();
+        let trace_state = whole.and_then(|record| Some(record.task?.trace_state));
+        let mut tree = Tree {
+            trace,
+            first: seen.number,
+            last: seen.number,
             earliest: u64::MAX,
             latest: 0,
             took: UNKNOWN,
             begun: now,
             touched: now,
-            randomness: Randomness::of_trace(task.trace_id, task.trace_state),
+            randomness: Randomness::of_trace(trace, trace_state.unwrap_or_default()),
             records: 0,
             tasks: 0,
             open_roots: 0,
@@ -273,22 +302,37 @@ impl Decider {
             ended: false,
             services: NO_TEXT,
             name: NO_TEXT,
+        };
+        if seen.names_root() {
+            tree.name = self.name(whole);
         }
+        tree
+    }
+
+    /// The name of a root.
+    fn name(&mut self, record: Option<RecordRef<'_>>) -> TextId {
+        let name = record.map(|record| record.task_name()).unwrap_or_default();
+        let mut cut = (0..=MAX_NAME.min(name.len())).rev();
+        let end = cut.find(|end| name.is_char_boundary(*end));
+        self.texts.take(&name[..end.unwrap_or_default()])
     }
 
     /// Adds a record to a tree.
-    fn note(&mut self, slot: Slot, task: &TaskRef<'_>, record: &RecordRef<'_>, received: u64) {
+    fn note(&mut self, slot: Slot, seen: &Seen<'_>) {
+        let header = &seen.header;
         let tree = self.open.get_mut(slot);
-        let time = record.time_or(received);
-        tree.last = record.store_number;
+        let time = header.time_or(seen.received);
+        tree.last = seen.number;
         tree.earliest = tree.earliest.min(time);
         tree.latest = tree.latest.max(time);
         tree.records = tree.records.saturating_add(1);
-        tree.severity = tree.severity.max(record.severity);
-        tree.services = self.texts.with(tree.services, service_of(record));
+        tree.severity = tree.severity.max(header.severity());
+        tree.services = self
+            .texts
+            .with(tree.services, service_of_source(header.source()));
         let mut ended = tree.ended;
-        let is_root = task.parent_span_id.is_none();
-        match record.kind {
+        let is_root = !header.has_parent;
+        match header.kind {
             Kind::Begin => {
                 tree.tasks = tree.tasks.saturating_add(1);
                 if is_root {
@@ -297,22 +341,20 @@ impl Decider {
                 }
             }
             Kind::End => {
-                tree.failed |= matches!(record.outcome, Outcome::Failed | Outcome::Lost);
-                tree.lost |= record.outcome == Outcome::Lost;
+                tree.failed |= matches!(header.outcome, Outcome::Failed | Outcome::Lost);
+                tree.lost |= header.outcome == Outcome::Lost;
                 if is_root {
                     // The end of one that was thought lost comes after the one that the daemon wrote.
                     tree.open_roots = tree.open_roots.saturating_sub(1);
-                    tree.took = record.took().unwrap_or(tree.took);
+                    tree.took = header.took().unwrap_or(tree.took);
                     ended = tree.open_roots == 0;
                 }
             }
             Kind::Event | Kind::Bind => {}
         }
-        if is_root && tree.name == NO_TEXT && matches!(record.kind, Kind::Begin | Kind::End) {
-            let name = record.task_name();
-            let mut cut = (0..=MAX_NAME.min(name.len())).rev();
-            let end = cut.find(|end| name.is_char_boundary(*end));
-            tree.name = self.texts.take(&name[..end.unwrap_or_default()]);
+        if tree.name == NO_TEXT && seen.names_root() {
+            let name = self.name(header.read().ok());
+            self.open.get_mut(slot).name = name;
         }
         self.open.touch(slot, self.clock.now(), ended);
     }

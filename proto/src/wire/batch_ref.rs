@@ -10,7 +10,7 @@ use crate::severity::Severity;
 /// A `RecordBatch`, borrowed from its bytes. What the records share is read once, here.
 #[derive(Debug)]
 pub struct BatchRef<'a> {
-    head: BatchHead<'a>,
+    pub(super) head: BatchHead<'a>,
     bytes: &'a [u8],
 }
 
@@ -126,11 +126,6 @@ impl<'a> BatchRef<'a> {
     /// The fields of the message, one by one.
     pub(super) fn fields(&self) -> Scan<'a> {
         Scan::new("RecordBatch", self.bytes)
-    }
-
-    /// Reads one of its records.
-    pub(super) fn record(&'a self, bytes: &'a [u8]) -> Result<RecordRef<'a>, DecodeError> {
-        RecordRef::parse(&self.head, bytes, &mut LastTask::default())
     }
 }
 

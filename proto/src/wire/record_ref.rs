@@ -53,7 +53,7 @@ pub struct RecordRef<'a> {
     /// Whether `whole` holds links.
     linked: bool,
     whole: &'a [u8],
-    head: &'a BatchHead<'a>,
+    pub(super) head: &'a BatchHead<'a>,
 }
 
 impl<'a> RecordRef<'a> {
@@ -146,17 +146,12 @@ impl<'a> RecordRef<'a> {
             }
         }
         record.callsite = head.callsite(callsite)?;
-        record.severity = if record.own_severity == Severity::UNSET {
-            record.callsite.severity
-        } else {
-            record.own_severity
-        };
-        if record.severity == Severity::UNSET
-            && record.level == 0
-            && !record.severity_text.is_empty()
-        {
-            record.severity = Severity::from_text(record.severity_text).unwrap_or_default();
-        }
+        record.severity = severity(
+            record.own_severity,
+            record.callsite.severity,
+            record.level,
+            record.severity_text,
+        );
         if let Some(bytes) = fields {
             record.fields = FieldsRef::new(bytes, field::FIELDS, head.names(record.callsite))?;
         }
@@ -391,6 +386,20 @@ impl fmt::Display for LevelName {
             None => self.severity.fmt(f),
         }
     }
+}
+
+/// See [`RecordRef::severity`].
+#[inline]
+pub(super) fn severity(own: Severity, of_callsite: Severity, level: i64, text: &str) -> Severity {
+    let stated = if own == Severity::UNSET {
+        of_callsite
+    } else {
+        own
+    };
+    if stated == Severity::UNSET && level == 0 && !text.is_empty() {
+        return Severity::from_text(text).unwrap_or_default();
+    }
+    stated
 }
 
 /// See [`RecordRef::run`].

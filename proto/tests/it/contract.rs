@@ -425,6 +425,15 @@ fn an_outline_says_the_same_as_the_record() {
             (outline.kind, outline.time, outline.task),
             (record.kind, record.time, task)
         );
+        assert_eq!(
+            (outline.severity(), outline.outcome, outline.took()),
+            (record.severity, record.outcome, record.took())
+        );
+        let parent = record.task.and_then(|task| task.parent_span_id);
+        assert_eq!(outline.has_parent, parent.is_some());
+        assert_eq!(outline.source().service, record.source.service);
+        let again = record.header().unwrap();
+        assert_eq!((again.kind, again.task), (outline.kind, outline.task));
         assert_eq!(outline.read().unwrap().to_record(), record.to_record());
         count += 1;
     }
