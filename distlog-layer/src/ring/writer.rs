@@ -186,7 +186,7 @@ impl Ring {
     }
 
     /// Moves `head` on, by a lease where the thread wants one.
-    fn reserve_shared(
+    pub(super) fn reserve_shared(
         &self,
         mut owner: Option<Owner>,
         need: u64,

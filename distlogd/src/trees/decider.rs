@@ -11,6 +11,7 @@ use distlog_store::Batches;
 
 use super::clock::{Clock, nanos};
 use super::config::Trees as Config;
+use super::decision::{Decided, Decisions, Why};
 use super::frame::{Frame, Part};
 use super::open::{OpenTrees, Slot, Tree};
 use super::plan;
@@ -36,39 +37,6 @@ impl Seen<'_> {
     fn names_root(&self) -> bool {
         !self.header.has_parent && matches!(self.header.kind, Kind::Begin | Kind::End)
     }
-}
-
-/// What was decided is remembered here, for records that come late.
-pub(super) trait Decisions {
-    /// Whether a tree passes, if that is decided; `number` is that of a record of it.
-    fn decision(&mut self, trace: TraceId, number: u64) -> Option<bool>;
-
-    /// Remembers a decision.
-    fn decide(&mut self, trace: TraceId, passes: bool);
-
-    /// Is told why a tree passes or not.
-    fn explain(&mut self, _decided: &Decided<'_>) {}
-}
-
-/// A decision.
-pub(super) struct Decided<'t> {
-    pub trace: TraceId,
-    pub summary: TreeSummary<'t>,
-    /// Whether it matches the condition.
-    pub matches: bool,
-    pub passes: bool,
-    pub why: Why,
-}
-
-/// Why a tree is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// Its root has ended, and nothing came for a while.
-    Quiet,
-    /// It has waited for long.
-    Wait,
-    /// Too many trees are open.
-    Limit,
 }
 
 /// What is decided and not in a frame yet.

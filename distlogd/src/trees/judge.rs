@@ -7,7 +7,8 @@ use distlog_proto::{RecordRef, Severity, TraceId};
 use distlog_rules::TreeSummary;
 
 use super::config::Trees;
-use super::decider::{Decided, Decider, Decisions, Why};
+use super::decider::Decider;
+use super::decision::{Decided, Decisions, Why};
 use crate::self_telemetry::TreeCounters;
 
 /// Decisions that are remembered twice over, some 40 bytes each: records that come later are a tree of their own.

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use distlog_proto::TraceId;
 use hashbrown::HashMap;
 
-use super::decider::Decisions;
+use super::decision::Decisions;
 use super::frame::{Bytes, Entry, Frame};
 
 const MAGIC: [u8; 8] = *b"DLTREES1";

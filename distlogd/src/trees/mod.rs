@@ -10,9 +10,9 @@
 //!           per tree)    durable)             passes)
 //! ```
 //!
-//! Read it in this order: `config.rs`; `decider.rs` with `open.rs` (the summaries), `texts.rs` and `clock.rs`;
-//! `plan.rs` and `frame.rs` (what is decided at once), `log.rs`; `delivery.rs`, `feed.rs` (what the worker reads),
-//! `token.rs`. `judge.rs` decides trees of records that no store has, for tests of rules.
+//! Read it in this order: `config.rs`; `decision.rs`, `decider.rs` with `open.rs` (the summaries), `texts.rs` and
+//! `clock.rs`; `plan.rs` and `frame.rs` (what is decided at once), `log.rs`; `delivery.rs`, `feed.rs` (what the worker
+//! reads), `token.rs`. `judge.rs` decides trees of records that no store has, for tests of rules.
 //!
 //! After a restart the decider reads again from the first record of the oldest tree that is not decided or delivered.
 //! What is decided stands in the log and is not decided again.
@@ -20,6 +20,7 @@
 mod clock;
 mod config;
 mod decider;
+mod decision;
 mod delivery;
 mod feed;
 mod frame;
@@ -46,7 +47,7 @@ pub(crate) fn read_frame(body: &[u8]) {
 }
 
 pub use config::Trees;
-pub(crate) use decider::Why;
+pub(crate) use decision::Why;
 pub use feed::{FeedError, Portion, Setup, TreeFeed};
 pub(crate) use judge::{Judged, TreeJudge};
 pub use token::own_token;
