@@ -10,16 +10,16 @@ fuzz_target!(|data: &[u8]| {
     let Ok(batch) = BatchRef::parse(data) else {
         return;
     };
-    for (outline, record) in batch.headers().zip(batch.records()).take(64) {
+    for (header, record) in batch.headers().zip(batch.records()).take(64) {
         if let Ok(record) = record {
-            let outline = outline.expect("what can be read has an outline");
+            let header = header.expect("what can be read has a header");
             let task = record.task.map(|task| (task.trace_id, task.span_id));
             assert_eq!(
-                (outline.kind, outline.time, outline.task),
+                (header.kind, header.time, header.task),
                 (record.kind, record.time, task)
             );
             assert_eq!(
-                (outline.severity(), outline.outcome, outline.took()),
+                (header.severity(), header.outcome, header.took()),
                 (record.severity, record.outcome, record.took())
             );
         }

@@ -1,5 +1,5 @@
 //! A condition over trees as operations. There are those that such conditions mostly have: `&&`, `||`, `!`, and
-//! comparisons of numbers and durations; the rest is left to the interpreter, which takes some fifty times as long.
+//! comparisons of numbers and durations; the rest is left to the interpreter.
 
 use std::cmp::Ordering;
 

@@ -54,6 +54,7 @@ const fn named(short: &'static str, long: &'static str, get: Get) -> Field {
     Field { short, long, get }
 }
 
+/// All names.
 pub(super) const FIELDS: [Field; 9] = [
     named("failed", "tree.failed", Get::Flag(|tree| tree.failed)),
     named("lost", "tree.lost", Get::Flag(|tree| tree.lost)),
@@ -96,6 +97,7 @@ pub(super) fn find(field: &str) -> Option<&'static Field> {
 }
 
 impl Field {
+    /// The type of its value, for the checker.
     pub(super) fn kind(&self) -> Type {
         match self.get {
             Get::Flag(_) => Type::Bool,

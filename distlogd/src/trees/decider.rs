@@ -151,14 +151,12 @@ impl Decider {
     ) {
         self.clock.set(now);
         self.decide_due(log, counters);
-        if let Ok(header) = record.header() {
-            let seen = Seen {
-                number: record.store_number,
-                received: now,
-                header,
-            };
-            self.record(&seen, &mut None, log, counters);
-        }
+        let seen = Seen {
+            number: record.store_number,
+            received: now,
+            header: record.header(),
+        };
+        self.record(&seen, &mut None, log, counters);
         self.position = record.store_number + 1;
         self.due = Due::default();
     }

@@ -37,10 +37,7 @@ pub struct RecordHeader<'a> {
 }
 
 impl<'a> RecordHeader<'a> {
-    pub(super) fn parse(
-        head: &'a BatchHead<'a>,
-        bytes: &'a [u8],
-    ) -> Result<RecordHeader<'a>, DecodeError> {
+    fn parse(head: &'a BatchHead<'a>, bytes: &'a [u8]) -> Result<RecordHeader<'a>, DecodeError> {
         let mut header = RecordHeader {
             kind: Kind::Event,
             time: 0,
@@ -149,12 +146,26 @@ fn ids(bytes: &[u8]) -> Result<(Option<(TraceId, SpanId)>, bool), DecodeError> {
 }
 
 impl<'a> RecordRef<'a> {
-    /// What it is about, read anew.
-    ///
-    /// # Errors
-    /// None: what was read can be read again.
-    pub fn header(&self) -> Result<RecordHeader<'a>, DecodeError> {
-        RecordHeader::parse(self.head, self.encoded())
+    /// What it is about.
+    pub fn header(&self) -> RecordHeader<'a> {
+        let told = self.has_duration || self.duration > 0;
+        RecordHeader {
+            kind: self.kind,
+            time: self.time,
+            task: self.task.map(|task| (task.trace_id, task.span_id)),
+            has_parent: self.task.is_some_and(|task| task.parent_span_id.is_some()),
+            outcome: self.outcome,
+            duration: told.then_some(self.duration),
+            own_severity: self.own_severity,
+            severity_text: self.severity_text,
+            level: self.level,
+            callsite: self.callsite.id,
+            offset: self.offset,
+            number: self.number,
+            by_otlp: self.is_by_otlp(),
+            head: self.head,
+            bytes: self.encoded(),
+        }
     }
 }
 

@@ -46,8 +46,8 @@ pub struct RecordRef<'a> {
     pub name: &'a str,
     pub level: i64,
     /// Whether the record says a duration, which may be 0.
-    has_duration: bool,
-    own_severity: Severity,
+    pub(super) has_duration: bool,
+    pub(super) own_severity: Severity,
     error: Option<&'a [u8]>,
     otlp: Option<&'a [u8]>,
     /// Whether `whole` holds links.

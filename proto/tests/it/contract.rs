@@ -407,40 +407,66 @@ fn trace_ids_are_found_without_reading_the_rest() {
 }
 
 #[test]
-fn an_outline_says_the_same_as_the_record() {
-    let bytes = batch(&[
+fn a_header_says_the_same_as_the_record() {
+    let plain = Record {
+        source: full().source,
+        time: 5,
+        ..Record::default()
+    };
+    let mut root = full();
+    if let Some(task) = &mut root.task {
+        task.parent_span_id = None;
+    }
+    let end = |outcome, duration| Record {
+        kind: Kind::End,
+        outcome,
+        duration,
+        ..root.clone()
+    };
+    let of_callsite = Record {
+        callsite: full().callsite,
+        ..plain.clone()
+    };
+    let of_text = Record {
+        severity_text: "ERROR".into(),
+        ..plain.clone()
+    };
+    let records = [
         full(),
-        Record {
-            source: full().source,
-            time: 5,
-            ..Record::default()
-        },
-    ]);
+        root.clone(),
+        end(Outcome::Failed, 7),
+        end(Outcome::Lost, 0),
+        of_callsite,
+        of_text,
+        plain,
+    ];
+    let bytes = batch(&records);
     let parsed = BatchRef::parse(&bytes).unwrap();
     let mut count = 0;
-    for (outline, record) in parsed.headers().zip(parsed.records()) {
-        let (outline, record) = (outline.unwrap(), record.unwrap());
+    for (header, record) in parsed.headers().zip(parsed.records()) {
+        let (header, record) = (header.unwrap(), record.unwrap());
         let task = record.task.map(|task| (task.trace_id, task.span_id));
-        assert_eq!(
-            (outline.kind, outline.time, outline.task),
-            (record.kind, record.time, task)
-        );
-        assert_eq!(
-            (outline.severity(), outline.outcome, outline.took()),
-            (record.severity, record.outcome, record.took())
-        );
         let parent = record.task.and_then(|task| task.parent_span_id);
-        assert_eq!(outline.has_parent, parent.is_some());
-        assert_eq!(outline.source().service, record.source.service);
-        let again = record.header().unwrap();
-        assert_eq!((again.kind, again.task), (outline.kind, outline.task));
-        assert_eq!(outline.read().unwrap().to_record(), record.to_record());
+        for header in [header, record.header()] {
+            assert_eq!(
+                (header.kind, header.time, header.task),
+                (record.kind, record.time, task)
+            );
+            assert_eq!(
+                (header.severity(), header.outcome, header.took()),
+                (record.severity, record.outcome, record.took())
+            );
+            assert_eq!(header.has_parent, parent.is_some());
+            assert_eq!(header.run(), record.run());
+            assert_eq!(header.source().service, record.source.service);
+            assert_eq!(header.read().unwrap().to_record(), record.to_record());
+        }
         count += 1;
     }
-    assert_eq!(count, 2);
-    // Cut off within the second record: both say so at the same place.
+    assert_eq!(count, records.len());
+    // Cut off within the last record: both say so at the same place.
     let cut = BatchRef::parse(&bytes[..bytes.len() - 1]).unwrap();
-    let headers: Vec<bool> = cut.headers().map(|outline| outline.is_ok()).collect();
+    let headers: Vec<bool> = cut.headers().map(|header| header.is_ok()).collect();
     let records: Vec<bool> = cut.records().map(|record| record.is_ok()).collect();
     assert_eq!((headers, records), (vec![true, false], vec![true, false]));
 }

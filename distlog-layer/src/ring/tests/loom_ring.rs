@@ -358,19 +358,19 @@ fn what_a_thread_left_of_its_lease_is_freed_whoever_has_its_slot_then() {
         ring.set_next_lease(0, 64);
         // A thread ends, and its lease is still there.
         push_in(&ring, 0, 0, 1);
-        let heir = {
+        let next = {
             let ring = Arc::clone(&ring);
             thread::spawn(move || {
                 // The next one with its slot gets a lease before it looks for one: it meets another thread at `head`.
-                let heir = Owner { slot: 0, thread: 9 };
-                let reserved = ring.reserve_shared(Some(heir), entry_len(8), 0).unwrap();
+                let owner = Owner { slot: 0, thread: 9 };
+                let reserved = ring.reserve_shared(Some(owner), entry_len(8), 0).unwrap();
                 ring.fill(reserved.offset(), 2, &[2; 8], 8);
                 ring.commit(reserved.offset());
             })
         };
         let got = read(&mut reader, 2);
         assert_eq!(got, [(1, vec![1; 8]), (2, vec![2; 8])]);
-        heir.join().unwrap();
+        next.join().unwrap();
         assert!(!reader.is_ready());
         reader.free();
         assert_eq!((reader.position(), ring.used()), (ring.head(), 0));
