@@ -137,6 +137,14 @@ impl SpanId {
         self.0.get().to_be_bytes()
     }
 
+    /// Appends it as [`Display`](fmt::Display) writes it: 16 lowercase hex digits.
+    pub fn push_hex(self, text: &mut String) {
+        text.extend((0..16).rev().map(|digit| {
+            let digit = (self.get() >> (4 * digit) & 15) as usize;
+            char::from(b"0123456789abcdef"[digit])
+        }));
+    }
+
     /// `mix(a, n)`: the finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators,
     /// OOPSLA 2014; constants of variant 13 by Stafford) of `a ^ (n * 0x9E3779B97F4A7C15)`, 0 replaced by 1.
     pub(crate) fn mix(a: u64, n: u64) -> SpanId {
@@ -233,4 +241,19 @@ pub fn random_u64() -> u64 {
             std::time::Instant::now(),
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SpanId;
+
+    #[test]
+    fn digits_are_those_that_are_displayed() {
+        for value in [1, 0xf, 0x0123_4567_89ab_cdef, u64::MAX] {
+            let span_id = SpanId::new(value).unwrap();
+            let mut text = String::from("~");
+            span_id.push_hex(&mut text);
+            assert_eq!(text, format!("~{span_id}"));
+        }
+    }
 }

@@ -11,11 +11,12 @@ use super::block_reader::BlockReader;
 use super::error::{FileError, ReadError};
 use super::format::{FRAME_HEADER, FrameHeader, SEGMENT_HEADER, body_is_good};
 use super::layer::{StoreFile, read_full};
+use super::live::Live;
 use super::removal::Removal;
 use super::scan::is_damage;
 use super::sealed::{self, BlockAt};
 use super::show::ShowFn;
-use super::state::{Live, Segment, Shared};
+use super::state::{Segment, Shared};
 
 /// What [`Cursor::next_batches`] did besides filling the buffer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::error::{FileError, OpenError};
 use super::format::{LOG_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::{FileLayer, Lock};
+use super::live::Live;
 use super::memory::MemoryIndex;
 use super::replace::{ASIDE, read};
-use super::state::{Live, Shared};
+use super::state::Shared;
 
 /// Ending of a raw segment's name.
 pub(super) const LOG: &str = ".log";

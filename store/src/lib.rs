@@ -80,33 +80,36 @@
 //! `writer`: the [`Store`], with `pending` (the frame under construction), `producers`, `checkpoint`, `directory` and
 //! `retention`. `state`: what writer and readers share. `reader`, `consumer`, `cursor`, `trace`, `search`, `batches`:
 //! reading; `words`: what a search compares.
-//! `sealer` (the thread), `effort` (its pace), `seal` and `packers` (write), `sealed` and `block_reader` (read),
+//! `sealer` and `columns_thread` (the threads), `backlog` (what waits for them), `seal_full`, `seal` and `packers`
+//! (write), `sealed` and `block_reader` (read),
 //! `columns` (blocks), `summary`, `memory`, `filter` and `trace_index`: sealed segments and the indexes. `rewrite`
-//! writes one anew, for `reseal` (in columns) and `erase` (without what is deleted, which `removal` says). `search`,
+//! writes one anew, for `columns_thread` and `erase` (without what is deleted, which `removal` says). `search`,
 //! `block_lists`, `kept_filter`, `words`: what queries read. `recover`, `scan`, `salvage`: after a crash or damage.
 //! `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`: small files. `stats`:
 //! counters.
 
 mod age_clock;
 mod append;
+mod backlog;
 mod batch;
 mod batches;
 mod block_lists;
 mod block_reader;
 mod checkpoint;
 mod columns;
+mod columns_thread;
 mod consumer;
 mod cursor;
 mod cursor_file;
 mod damage;
 mod directory;
-mod effort;
 mod erase;
 mod error;
 mod filter;
 mod format;
 mod kept_filter;
 mod layer;
+mod live;
 mod memory;
 mod options;
 mod packers;
@@ -116,12 +119,12 @@ mod reader;
 mod recover;
 mod removal;
 mod replace;
-mod reseal;
 mod retention;
 mod rewrite;
 mod salvage;
 mod scan;
 mod seal;
+mod seal_full;
 mod sealed;
 mod sealer;
 mod search;

@@ -30,12 +30,6 @@ pub(super) const MAX_POSTINGS: usize = 1 << 19;
 /// A segment ends early when it has this many frames (24 bytes each in memory).
 pub(super) const MAX_FRAMES: usize = 1 << 18;
 
-/// Segments that may wait to be sealed before appends wait for them.
-pub(super) const MAX_BACKLOG: usize = 8;
-
-/// From this number of waiting segments on they are sealed without compression, to catch up.
-pub(super) const HURRY_BACKLOG: usize = 5;
-
 /// What can be chosen about a store.
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, scope};
 
 use super::columns::{self, BlockIndex, Pack, Unpack};
-use super::effort::Effort;
 use super::options::Options;
 use super::sealed::Method;
 
@@ -15,8 +14,21 @@ const LEVEL: i32 = 1;
 
 /// Blocks that wait for each thread, so that the slowest one is waited for less often.
 const BLOCKS_EACH: usize = 2;
-/// How much the other threads stand back behind what comes in: see `nice(1)`.
-const NICE: i32 = 5;
+
+/// How much work a sealed segment is, the most first. One in columns is half as large as one in compressed rows, and
+/// says what is in it, but costs four times as much to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// By so many threads.
+    Columns {
+        threads: usize,
+    },
+    PackedRows,
+    Rows,
+}
+
+/// One thread is enough; all that others could do is to be done sooner.
+pub(super) const ALONE: Effort = Effort::Columns { threads: 1 };
 
 /// The frames of a block.
 #[derive(Default)]
@@ -81,15 +93,10 @@ impl Packers {
         scope(|scope| {
             for packer in others.iter_mut().take(blocks.len().saturating_sub(1)) {
                 let work = &work;
-                let stand_back = move || {
-                    // On Linux the priority is that of this thread alone.
-                    let _ = rustix::process::nice(NICE);
-                    work(packer);
-                };
-                // Without it the work takes longer.
+                // It has the priority of this thread. Without it the work takes longer.
                 let _ = Builder::new()
-                    .name("store-seal".into())
-                    .spawn_scoped(scope, stand_back);
+                    .name("store-columns".into())
+                    .spawn_scoped(scope, move || work(packer));
             }
             work(own);
         });

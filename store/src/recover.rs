@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::backlog::Full;
 use super::block_reader::BlockReader;
 use super::checkpoint::{Checkpoint, Loaded};
 use super::damage::{Damage, DamageLog, What};
@@ -15,6 +16,7 @@ use super::directory::{LOG, log_path};
 use super::error::{FileError, OpenError};
 use super::format::{BatchesOf, FramesIn, LOG_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::FileLayer;
+use super::live::Live;
 use super::memory::{FrameAt, MemoryIndex};
 use super::options::Options;
 use super::producers::Producers;
@@ -23,7 +25,7 @@ use super::salvage::{Salvaged, salvage};
 use super::scan::{Bounds, Walk, Window, segment_header};
 use super::seal;
 use super::sealed::{self, Footer, Sealed, VERSION};
-use super::state::{Live, Segment, State};
+use super::state::{Segment, State};
 use super::stats::{Counters, add};
 
 /// Ending of what recovery could make nothing of. It is kept for a human, and never read again.
@@ -40,7 +42,7 @@ pub(super) struct Recovered {
     /// The segment that may be written on.
     pub(super) open: Option<Arc<Live>>,
     /// Segments to be sealed, with the number after their last record.
-    pub(super) unsealed: Vec<(Arc<Live>, u64)>,
+    pub(super) unsealed: Vec<Full>,
     /// The id for the next segment.
     pub(super) next_id: u64,
     /// Where the checkpoint stands, see [`Checkpoint::order`].
@@ -144,7 +146,7 @@ impl Recovery<'_> {
                     } else {
                         segments.push_back(Segment::Live(Arc::clone(&live)));
                         if limit.is_some() {
-                            self.out.unsealed.push((live, live_end));
+                            self.out.unsealed.push(Full::new(live, live_end));
                         } else {
                             self.out.open = Some(live);
                         }
@@ -159,7 +161,7 @@ impl Recovery<'_> {
             if let Some(live) = self.out.open.take() {
                 let kept = Some(end - live.header.first);
                 self.note(live.path.clone(), What::Unreadable { kept }, end..next);
-                self.out.unsealed.push((live, end));
+                self.out.unsealed.push(Full::new(live, end));
             } else if segments.is_empty() {
                 let lost = match self.checkpoint.first {
                     0 => 0..0,

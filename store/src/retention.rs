@@ -4,10 +4,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::backlog::Full;
 use super::checkpoint::Checkpoint;
 use super::error::FileError;
 use super::sealer::Sealer;
-use super::state::{Keep, Live, Segment, Shared};
+use super::state::{Keep, Segment, Shared};
 use super::stats::add;
 
 /// How much a store keeps, to be changed while it is open. Made by [`Store::retention`](super::Store::retention).
@@ -18,7 +19,9 @@ impl Retention {
     /// Keeps at most so many bytes, and nothing that is older. `None`: no limit. It holds from the next
     /// [`Store::maintain`](super::Store::maintain) on.
     pub fn keep(&self, size: Option<u64>, age: Option<Duration>) {
-        *lock(&self.0.keep) = Keep { size, age };
+        let shared = &self.0;
+        *lock(&shared.keep) = Keep { size, age };
+        shared.update(|state| state.backlog.fit(size, shared.options.segment_size));
     }
 
     /// The limits in bytes and in time.
@@ -108,9 +111,9 @@ fn to_expire(shared: &Shared, now: u64) -> Option<(u64, u64)> {
 
 /// Gives segments that could not be sealed to the sealing thread again.
 pub(super) fn seal_again(shared: &Shared, sealer: &Sealer) {
-    let again: Vec<(Arc<Live>, u64)> = {
+    let again: Vec<Full> = {
         let state = shared.state();
-        if state.backlog > 0 {
+        if !state.backlog.is_empty() {
             return;
         }
         let ends = state.segments.iter().skip(1).map(Segment::first);
@@ -119,12 +122,12 @@ pub(super) fn seal_again(shared: &Shared, sealer: &Sealer) {
             .iter()
             .zip(ends)
             .filter_map(|(segment, end)| match segment {
-                Segment::Live(live) => Some((Arc::clone(live), end)),
+                Segment::Live(live) => Some(Full::new(Arc::clone(live), end)),
                 Segment::Sealed(_) => None,
             })
             .collect()
     };
-    for (live, end) in again {
-        sealer.seal(shared, live, end);
+    for full in again {
+        sealer.seal(shared, full);
     }
 }

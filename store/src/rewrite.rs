@@ -6,13 +6,13 @@ use std::sync::{Arc, PoisonError};
 
 use super::batch::Batch;
 use super::block_reader::BlockReader;
-use super::effort::ALONE;
 use super::format::{
     BatchesOf, FRAME_HEADER, FrameHeader, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader,
     padded, put,
 };
 use super::layer::{StoreFile, read_full};
 use super::memory::{FrameAt, MemoryIndex};
+use super::packers::ALONE;
 use super::seal::SealWriter;
 use super::sealed::{self, Sealed};
 use super::state::{Segment, Shared};

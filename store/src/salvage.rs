@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::block_reader::BlockReader;
-use super::effort::ALONE;
 use super::format::{BatchesOf, FramesIn, SEALED_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::FileLayer;
 use super::memory::{FrameAt, MemoryIndex};
 use super::options::Options;
+use super::packers::ALONE;
 use super::scan::Window;
 use super::seal::{self, SealWriter};
 use super::sealed::{BLOCK_HEADER, BLOCK_MAGIC, BlockAt, BlockHeader, Sealed};

@@ -5,13 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::effort::Effort;
 use super::filter;
 use super::format::{SEALED_MAGIC, SegmentHeader, padded, put};
 use super::layer::{FileLayer, StoreFile};
 use super::memory::MemoryIndex;
 use super::options::{Options, TraceKey};
-use super::packers::{Packed, Packers, RawBlock};
+use super::packers::{Effort, Packed, Packers, RawBlock};
 use super::replace::ASIDE;
 use super::sealed::{
     BlockAt, BlockHeader, Footer, Method, PAGE, PAGE_HEAD, PER_PAGE, Sealed, TRACE_ENTRY, VERSION,

@@ -1,86 +1,23 @@
 //! What the writer, the sealing thread and the readers share: the list of segments and up to where they are durable.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use super::backlog::Backlog;
 use super::block_lists::BlockLists;
 use super::damage::{Damage, DamageLog, What};
-use super::format::SegmentHeader;
 use super::kept_filter::FilterRoom;
-use super::layer::{FileLayer, StoreFile};
-use super::memory::MemoryIndex;
+use super::layer::FileLayer;
+use super::live::Live;
 use super::options::Options;
 use super::removal::Removals;
 use super::sealed::Sealed;
 use super::stats::{Counters, Stats, add};
-use super::summary::BlockSummary;
-
-/// A segment that is not sealed: the open one, or one that waits for it.
-pub(super) struct Live {
-    pub(super) path: PathBuf,
-    pub(super) file: Arc<dyn StoreFile>,
-    pub(super) header: SegmentHeader,
-    /// Where the durable frames end; readers go no further. Grows only.
-    pub(super) durable: AtomicU64,
-    /// When the newest record was received.
-    pub(super) newest: AtomicU64,
-    /// Bytes of the file.
-    pub(super) size: AtomicU64,
-    memory: RwLock<MemoryIndex>,
-    /// What is known of groups of frames that were read, by the first frame of each.
-    known: Mutex<HashMap<usize, Arc<BlockSummary>>>,
-}
-
-impl Live {
-    pub(super) fn new(
-        path: PathBuf,
-        file: Arc<dyn StoreFile>,
-        header: SegmentHeader,
-        durable: u64,
-        size: u64,
-        memory: MemoryIndex,
-    ) -> Self {
-        Self {
-            path,
-            file,
-            header,
-            durable: AtomicU64::new(durable),
-            newest: AtomicU64::new(0),
-            size: AtomicU64::new(size),
-            memory: RwLock::new(memory),
-            known: Mutex::default(),
-        }
-    }
-
-    /// What is known of the frames from one on that are read together.
-    pub(super) fn known(&self, from: usize) -> Option<Arc<BlockSummary>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&from).cloned()
-    }
-
-    /// Notes what is known of these frames, to which none will be added.
-    pub(super) fn learn(&self, from: usize, summary: BlockSummary) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(from, Arc::new(summary));
-    }
-
-    /// The index, to read. A thread that panicked while it held the lock can have left no half-done change behind: the
-    /// index is only appended to.
-    pub(super) fn memory(&self) -> RwLockReadGuard<'_, MemoryIndex> {
-        self.memory.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn memory_mut(&self) -> RwLockWriteGuard<'_, MemoryIndex> {
-        self.memory.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A segment, in one of its two forms.
 #[derive(Clone)]
@@ -133,8 +70,8 @@ pub(super) struct State {
     pub(super) segments: VecDeque<Segment>,
     /// The number after the last durable record.
     pub(super) end: u64,
-    /// Segments given to the sealing thread and not done.
-    pub(super) backlog: usize,
+    /// Full segments that are not sealed.
+    pub(super) backlog: Backlog,
     /// The store is closed: nothing more will come.
     pub(super) closed: bool,
 }
@@ -207,9 +144,10 @@ impl Shared {
         dir: &Path,
         segments_dir: PathBuf,
         options: Options,
-        state: State,
+        mut state: State,
         (counters, damage): (Counters, DamageLog),
     ) -> Self {
+        state.backlog.fit(options.keep_size, options.segment_size);
         Self {
             layer,
             dir: dir.to_owned(),

@@ -12,6 +12,7 @@ use super::block_reader::BlockReader;
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::{StoreFile, read_full};
+use super::live::Live;
 use super::memory::FrameAt;
 use super::options::TraceKey;
 use super::removal::Removal;
@@ -19,7 +20,7 @@ use super::scan::is_damage;
 use super::sealed::BlockAt;
 use super::search::places_of;
 use super::show::ShowFn;
-use super::state::{Live, Segment, Shared};
+use super::state::{Segment, Shared};
 use super::trace_index::Wanted;
 
 /// Places in a segment, each with the number behind its last record.

@@ -125,9 +125,19 @@ pub(super) fn attributes<'a>(
     mut note: impl FnMut(&'a str, Any<'a>),
 ) -> Result<(), DecodeError> {
     for entry in super::parts(message, bytes, from) {
-        let (name, value) = key_value(entry?)?;
-        value.put(out, number, encode::Key::Name(name))?;
+        let (name, value) = attribute(entry?, out, number)?;
         note(name, value);
     }
     Ok(())
+}
+
+/// Appends an attribute as field `number`; gives its name and value.
+pub(super) fn attribute<'a>(
+    bytes: &'a [u8],
+    out: &mut Vec<u8>,
+    number: u32,
+) -> Result<(&'a str, Any<'a>), DecodeError> {
+    let (name, value) = key_value(bytes)?;
+    value.put(out, number, encode::Key::Name(name))?;
+    Ok((name, value))
 }

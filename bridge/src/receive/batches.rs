@@ -1,7 +1,6 @@
 //! Batches of the records of one resource.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use distlog_proto::wire::encode::{self, CallsiteHead};
 use distlog_proto::{ProducerId, SpanId, TaskId, TraceId, wire};
@@ -29,6 +28,8 @@ pub(super) struct Batches<'t> {
     count: u32,
     bytes: Vec<u8>,
     enough: usize,
+    /// Bytes of the group whose items did not come yet.
+    left: usize,
     callsites: Callsites,
     /// What is done with a large item.
     large: Option<Large>,
@@ -73,8 +74,10 @@ impl Scratch {
             Some(id) if id.trace_id() == trace_id && id.span_id() == span_id => {
                 self.path.push_str(id.path());
             }
-            // Writing to a string cannot fail.
-            _ => _ = write!(self.path, "~{span_id}"),
+            _ => {
+                self.path.push('~');
+                span_id.push_hex(&mut self.path);
+            }
         }
     }
 }
@@ -101,6 +104,7 @@ impl<'t> Batches<'t> {
             from: next,
             count: 0,
             bytes: Vec::new(),
+            left: len,
             enough: ENOUGH.max(SOURCES * source.len()),
             callsites: Callsites::default(),
             large: None,
@@ -113,14 +117,23 @@ impl<'t> Batches<'t> {
     pub(super) fn item(
         &mut self,
         len: usize,
-        mut write: impl FnMut(&mut Self) -> Result<(), Fault>,
+        write: impl FnMut(&mut Self) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if self.bytes.len() >= self.enough {
             self.flush();
         }
-        if len <= LARGE_ITEM {
-            return self.attempt(write);
-        }
+        let result = match len {
+            0..=LARGE_ITEM => self.attempt(write),
+            _ => self.large_item(write),
+        };
+        self.left = self.left.saturating_sub(len);
+        result
+    }
+
+    fn large_item(
+        &mut self,
+        mut write: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         self.large = Some(Large::LookThrough(self.bytes.len()));
         let kept = (self.bytes.len(), self.next, self.count);
         let good = self.attempt(&mut write);
@@ -219,6 +232,9 @@ impl<'t> Batches<'t> {
 
     fn describe_source(&mut self) {
         if self.bytes.is_empty() {
+            // Records take about as much as the items that they are made of.
+            let items = self.left.saturating_add(self.left / 4).min(self.enough);
+            self.bytes.reserve(self.source.len() + items);
             self.source.put(self.producer, &mut self.bytes);
         }
     }

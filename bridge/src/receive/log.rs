@@ -6,7 +6,7 @@ use distlog_proto::wire::scan::{DecodeError, Scan};
 use distlog_proto::wire::{field_value, put};
 use distlog_proto::{Severity, SpanId, TraceId};
 
-use super::any::{Any, attributes};
+use super::any::{Any, attribute};
 use super::batches::Batches;
 use super::known::Known;
 use super::scope::Scope;
@@ -15,7 +15,6 @@ use crate::any_value::write_text;
 use crate::names;
 
 const NAME: &str = "LogRecord";
-const ATTRIBUTES: u32 = 6;
 
 /// The readable form of a body that is no string is cut at this length, in bytes.
 const MAX_TEXT: usize = 4 << 10;
@@ -36,7 +35,11 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn read(log: &'a [u8]) -> Result<Head<'a>, DecodeError> {
+    /// Reads a log record once: shows `attribute` the bytes of each of its attributes on the way.
+    fn read(
+        log: &'a [u8],
+        mut attribute: impl FnMut(&'a [u8]) -> Result<(), DecodeError>,
+    ) -> Result<Head<'a>, DecodeError> {
         let mut head = Head::default();
         for field in Scan::new(NAME, log) {
             let field = field?;
@@ -45,6 +48,7 @@ impl<'a> Head<'a> {
                 2 => head.severity = field.varint()? as i32,
                 3 => head.severity_text = field.str()?,
                 5 => head.body = Some(Any::read(field.bytes()?)?),
+                6 => attribute(field.bytes()?)?,
                 7 => head.dropped_attributes = field.u32()?,
                 8 => head.flags = field.fixed32()?,
                 9 => head.trace_id = field.bytes()?,
@@ -80,22 +84,19 @@ pub(super) fn take(
     scope: &Scope<'_>,
     into: &mut Batches<'_>,
 ) -> Result<(), Fault> {
-    let head = Head::read(log)?;
-    let (trace_id, span_id) = head.ids()?;
-
     let mut known = Known::default();
     let mut distlog_task = None;
     let scratch = &mut into.scratch;
     scratch.fields.clear();
-    attributes(
-        (NAME, log, ATTRIBUTES),
-        &mut scratch.fields,
-        record::FIELDS,
-        |name, value| match name {
+    let head = Head::read(log, |bytes| {
+        let (name, value) = attribute(bytes, &mut scratch.fields, record::FIELDS)?;
+        match name {
             names::DISTLOG_TASK => distlog_task = value.str(),
             _ => known.note(name, value),
-        },
-    )?;
+        }
+        Ok(())
+    })?;
+    let (trace_id, span_id) = head.ids()?;
     let task = trace_id.zip(span_id);
     if let Some((trace_id, span_id)) = task {
         scratch.set_path(distlog_task, trace_id, span_id);

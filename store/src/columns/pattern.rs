@@ -55,27 +55,19 @@ pub(super) fn split(text: &[u8], pattern: &mut Vec<u8>, holes: &mut Vec<u64>) {
     holes.clear();
     // Up to here the text is in the pattern.
     let mut copied = 0;
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        if CLASS[usize::from(*byte)] == 0 {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        let mut classes = 0;
-        while let Some(byte) = text.get(at) {
-            match CLASS[usize::from(*byte)] {
-                0 => break,
-                class => classes |= class,
-            }
-            at += 1;
-        }
-        if classes & DIGIT == 0 {
-            continue;
-        }
+    // Most words have no digit: what is looked for is the next digit, and then the word around it.
+    while let Some(digit) = text[copied..].iter().position(u8::is_ascii_digit) {
+        let digit = copied + digit;
+        let in_word = |byte: &&u8| CLASS[usize::from(**byte)] != 0;
+        let before = text[copied..digit].iter().rev().take_while(in_word).count();
+        let behind = text[digit..].iter().take_while(in_word).count();
+        let (start, end) = (digit - before, digit + behind);
         pattern.extend_from_slice(&text[copied..start]);
-        copied = at;
-        let word = &text[start..at];
+        copied = end;
+        let word = &text[start..end];
+        let classes = word
+            .iter()
+            .fold(0, |classes, byte| classes | CLASS[usize::from(*byte)]);
         if classes == DIGIT | HEX_LETTER && word.len() >= MIN_HEX {
             for part in word.chunks(MAX_HEX) {
                 pattern.extend_from_slice(&[HEX, part.len() as u8]);

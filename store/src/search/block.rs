@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::block_lists::BlockList;
 use crate::error::{FileError, ReadError};
+use crate::live::Live;
 use crate::removal::Removal;
 use crate::sealed::{self, Sealed};
 use crate::show::ShowFn;
-use crate::state::{Live, Shared};
+use crate::state::Shared;
 use crate::summary::BlockSummary;
 use crate::words::hash;
 

@@ -12,11 +12,12 @@ use crate::block_lists::BlockList;
 use crate::damage::{Damage, What};
 use crate::error::{FileError, ReadError};
 use crate::layer::StoreFile;
+use crate::live::Live;
 use crate::options::FRAME_TARGET;
 use crate::reader::Reader;
 use crate::sealed::{self, Sealed};
 use crate::show::ShowFn;
-use crate::state::{Live, Segment, Shared};
+use crate::state::{Segment, Shared};
 use crate::trace_index::{self, Found, Wanted};
 
 impl Reader {

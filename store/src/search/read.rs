@@ -13,12 +13,12 @@ use crate::cursor::Cursor;
 use crate::error::{FileError, ReadError};
 use crate::format::{FrameHeader, body_is_good};
 use crate::layer::read_full;
+use crate::live::Live;
 use crate::memory::FrameAt;
 use crate::options::FRAME_TARGET;
 use crate::removal::Removal;
 use crate::scan::is_damage;
 use crate::sealed::{BlockAt, Sealed};
-use crate::state::Live;
 use crate::summary::BlockSummary;
 
 impl Block {

@@ -16,6 +16,7 @@ use super::directory::{remove_aside, take_lock};
 use super::erase::Eraser;
 use super::error::{FileError, OpenError, StoreError};
 use super::layer::{FileLayer, Lock, OsFiles};
+use super::live::Live;
 use super::options::{FRAME_TARGET, MAX_BATCH, Options};
 use super::pending::{Pending, Written};
 use super::producers::Producers;
@@ -23,7 +24,7 @@ use super::reader::Reader;
 use super::recover::recover;
 use super::retention::{Expired, Retention, expire, seal_again};
 use super::sealer::Sealer;
-use super::state::{Live, Shared};
+use super::state::Shared;
 use super::stats::{Stats, add};
 
 const SEGMENTS: &str = "segments";
@@ -123,8 +124,8 @@ impl Store {
         let shared = Arc::new(shared);
         let sealer = Sealer::start(&shared, found.saved)
             .map_err(|e| FileError::new("start the sealing thread of", dir, e))?;
-        for (live, end) in found.unsealed {
-            sealer.seal(&shared, live, end);
+        for full in found.unsealed {
+            sealer.seal(&shared, full);
         }
         let mut store = Self {
             shared,

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::super::backlog::Full;
 use super::super::directory::create_segment;
 use super::super::error::{FileError, StoreError};
 use super::super::format::{SEGMENT_HEADER, SegmentHeader};
-use super::super::options::{MAX_BACKLOG, MAX_FRAMES, MAX_POSTINGS};
-use super::super::state::{Live, Segment};
+use super::super::live::Live;
+use super::super::options::{MAX_FRAMES, MAX_POSTINGS};
+use super::super::state::Segment;
 use super::super::stats::add;
 use super::{Current, Store};
 
@@ -118,7 +120,7 @@ impl Store {
             self.sync()?;
             self.retire();
             self.shared
-                .wait(Duration::from_secs(60), |s| s.backlog < MAX_BACKLOG);
+                .wait(Duration::from_secs(60), |s| !s.backlog.is_full());
         }
         if self.current.is_none() {
             self.begin_segment()?;
@@ -249,7 +251,7 @@ impl Store {
         match retired {
             // It never held anything; recovery removes it if this does not.
             Some(old) if is_empty => drop(self.shared.layer.remove(&old.path)),
-            Some(old) => self.sealer.seal(&self.shared, old, self.durable),
+            Some(old) => (self.sealer).seal(&self.shared, Full::new(old, self.durable)),
             None => {}
         }
         Ok(())

@@ -65,7 +65,7 @@ impl State {
 /// Takes requests. Clones share all.
 #[derive(Debug, Clone)]
 pub(super) struct ExportService {
-    context: ReceiverContext,
+    context: Arc<ReceiverContext>,
     state: State,
     /// Those of who may send; `None`: everybody may.
     tokens: Option<Tokens>,
@@ -85,7 +85,7 @@ impl ExportService {
         tokens: Option<Tokens>,
     ) -> ExportService {
         ExportService {
-            context,
+            context: Arc::new(context),
             state,
             tokens,
         }

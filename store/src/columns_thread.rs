@@ -1,5 +1,5 @@
-//! The thread that writes segments in columns which were sealed as rows: those that came too fast, and those of
-//! earlier versions. It stands back behind everything else.
+//! The thread that brings segments into columns: those that are full, and those that were sealed as rows because they
+//! came too fast, or by an earlier version. It stands back behind everything else.
 
 use std::collections::HashSet;
 use std::io;
@@ -8,28 +8,44 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use super::packers::Effort;
 use super::rewrite::Rewrite;
+use super::seal_full::seal_full;
 use super::sealed::Sealed;
 use super::state::{Segment, Shared};
 use super::stats::add;
 
-/// How much it stands back: see `nice(1)`.
-const NICE: i32 = 15;
+/// How much it stands back: see `nice(1)`. Threads that help it have this priority, too.
+const NICE: i32 = 10;
 /// What could not be done is tried again after this time.
 const RETRY: Duration = Duration::from_secs(10);
-/// So long a half-written segment waits for others to be sealed before it is given up.
-const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// So many threads at most make columns of a segment, each of which takes some 8 MiB.
+const MAX_THREADS: usize = 8;
+/// A half-written segment is given up where so many others wait to be sealed.
+const MANY: usize = 8;
 
-/// Runs until the other end of `woken` is gone. A message says that a segment was sealed.
+/// Runs until the other ends of `woken` are gone. A message says that a segment is full, or was sealed as rows.
 pub(super) fn run(shared: &Shared, woken: &Receiver<()>) {
     // On Linux the priority is that of this thread alone.
     if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!("segments are sealed again with the priority of the daemon: {error}");
+        tracing::debug!("segments are sealed with the priority of the daemon: {error}");
     }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // The other half takes what comes in.
+    let most = (cores / 2).clamp(1, MAX_THREADS);
     // What is damaged, or cannot be read, stays as it is until the next start.
     let mut given_up = HashSet::new();
     loop {
-        while let Some(sealed) = next(shared, &given_up) {
+        while !shared.stopping.load(Ordering::Relaxed) {
+            let (full, left) = shared.update(|state| (state.backlog.take(), state.backlog.len()));
+            if let Some(full) = full {
+                let threads = left.clamp(1, most);
+                seal_full(shared, &full, Effort::Columns { threads });
+                continue;
+            }
+            let Some(sealed) = next(shared, &given_up) else {
+                break;
+            };
             let rewrite = Rewrite {
                 shared,
                 sealed: &sealed,
@@ -63,15 +79,9 @@ fn may_pass(error: &io::Error) -> bool {
     )
 }
 
-/// The newest segment that is in rows, when nothing else is to be done.
+/// The newest segment that is in rows.
 fn next(shared: &Shared, given_up: &HashSet<u64>) -> Option<Arc<Sealed>> {
-    if shared.stopping.load(Ordering::Relaxed) {
-        return None;
-    }
     let state = shared.state();
-    if state.backlog > 0 {
-        return None;
-    }
     state
         .segments
         .iter()
@@ -87,12 +97,10 @@ fn next(shared: &Shared, given_up: &HashSet<u64>) -> Option<Arc<Sealed>> {
 }
 
 fn go_on(shared: &Shared) -> io::Result<()> {
-    let stops =
-        || shared.stopping.load(Ordering::Relaxed) || shared.erasing.load(Ordering::Relaxed) > 0;
-    if !stops() && shared.state().backlog > 0 {
-        shared.wait(MAX_PAUSE, |state| state.backlog == 0 || stops());
-    }
-    if stops() || shared.state().backlog > 0 {
+    let gives_up = shared.stopping.load(Ordering::Relaxed)
+        || shared.erasing.load(Ordering::Relaxed) > 0
+        || shared.state().backlog.len() >= MANY;
+    if gives_up {
         return Err(io::ErrorKind::Interrupted.into());
     }
     Ok(())
