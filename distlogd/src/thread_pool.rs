@@ -11,6 +11,7 @@ use std::thread;
 use rayon_core::ThreadPoolBuilder;
 
 /// The threads, for all who have work. Dropping it ends them.
+#[derive(Debug)]
 pub struct ThreadPool {
     threads: usize,
     /// They start when there is something to do; `None`: the system gives none.
@@ -86,7 +87,8 @@ impl ThreadPool {
         let start = || {
             let builder = ThreadPoolBuilder::new().num_threads(self.threads);
             let builder = builder.thread_name(|number| format!("convert-{number}"));
-            let warn = |error: &_| tracing::warn!("no threads help to convert records: {error}");
+            let warn =
+                |error: &_| tracing::warn!("no threads help to read and convert records: {error}");
             builder.build().inspect_err(warn).ok()
         };
         self.started.get_or_init(start).as_ref()

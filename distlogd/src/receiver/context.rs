@@ -12,6 +12,7 @@ use crate::liveness::Liveness;
 use crate::self_telemetry::{Metrics, ProducerDrops, RejectedInput};
 use crate::shutdown::{Phase, Shutdown};
 use crate::supervisor::Supervisor;
+use crate::thread_pool::ThreadPool;
 
 /// The daemon as receivers see it: the way into the store, the telemetry, and when to stop. Clones share all.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct ReceiverContext {
     pub(crate) rejected: Arc<RejectedInput>,
     pub(crate) drops: ProducerDrops,
     pub(crate) levels: Arc<LevelTable>,
+    /// They help where much is to be read at once.
+    pub(crate) threads: Arc<ThreadPool>,
     pub(crate) supervisor: Supervisor,
     pub(crate) shutdown: Shutdown,
     /// The daemon's tokio runtime.

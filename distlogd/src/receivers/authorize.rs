@@ -2,9 +2,10 @@
 
 use distlog_proto::ProducerId;
 use distlog_proto::session::{BatchHeader, Refused, RefusedReason};
+use distlog_proto::wire::DecodeError;
 
 use crate::intake::Batch;
-use crate::receiver::{LeftOut, validate};
+use crate::receiver::{LeftOut, Validated};
 
 /// A batch that can be stored with the offsets that its header names.
 #[derive(Debug)]
@@ -13,14 +14,14 @@ pub(super) struct Authorized {
     pub(super) left_out: Option<LeftOut>,
 }
 
-/// Checks a batch. Malformed records are left out: their offsets become holes.
+/// Checks a batch that was read. Malformed records are left out: their offsets become holes.
 pub(super) fn authorize(
     header: BatchHeader,
     producer: ProducerId,
-    body: Vec<u8>,
+    validated: Result<Validated, DecodeError>,
 ) -> Result<Authorized, Refused<'static>> {
     let BatchHeader { from, to, .. } = header;
-    let validated = validate(body).map_err(|error| {
+    let validated = validated.map_err(|error| {
         let detail = format!("the batch of offsets {from} to {to} cannot be read: {error}");
         Refused::new(RefusedReason::Malformed, detail)
     })?;
@@ -72,6 +73,7 @@ mod tests {
     use distlog_proto::{BatchRef, Record};
 
     use super::*;
+    use crate::receiver::validate;
 
     const PRODUCER: ProducerId = ProducerId::from_bytes([7; 16]);
 
@@ -95,7 +97,7 @@ mod tests {
             from: 100,
             to: 200,
         };
-        authorize(header, PRODUCER, body).map_err(|refused| refused.reason)
+        authorize(header, PRODUCER, validate(body)).map_err(|refused| refused.reason)
     }
 
     #[test]

@@ -4,6 +4,10 @@ use super::Receiver;
 use crate::access::curve::{GuardedSocket, Zap};
 use crate::config::Zmq;
 
+/// Of so many cores one may be busy with what comes from sockets, of libzmq's threads for input and output.
+const CORES_PER_IO_THREAD: usize = 4;
+const MAX_IO_THREADS: usize = 4;
+
 /// A receiver cannot be bound to its address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen for records on {endpoint}: {reason}")]
@@ -31,10 +35,12 @@ pub(super) struct ZmqSockets {
 
 impl ZmqSockets {
     pub(super) fn new() -> ZmqSockets {
-        ZmqSockets {
-            context: zmq::Context::new(),
-            zap: None,
-        }
+        let context = zmq::Context::new();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Before the first socket this cannot fail. Each connection belongs to one of them.
+        let _ =
+            context.set_io_threads((cores / CORES_PER_IO_THREAD).clamp(1, MAX_IO_THREADS) as i32);
+        ZmqSockets { context, zap: None }
     }
 
     /// Binds a socket that `set` has set up; `*` or 0 as port takes a free one. Gives the address that it is bound to.

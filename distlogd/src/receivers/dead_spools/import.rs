@@ -11,6 +11,7 @@ use distlog_spool::{Dead, SpoolError};
 
 use crate::intake::{Closed, Intake, Stored};
 use crate::liveness::{Liveness, ProducerEnd};
+use crate::receiver::validate;
 use crate::receivers::authorize::{Authorized, authorize};
 use crate::self_telemetry::{ProducerDrops, ProducerInfo};
 use crate::shutdown::{Phase, Shutdown};
@@ -142,7 +143,7 @@ impl SpoolImporter {
             let Authorized {
                 mut batch,
                 left_out,
-            } = authorize(header, producer, left.bytes)
+            } = authorize(header, producer, validate(left.bytes))
                 .map_err(|refused| malformed(refused.detail.into()))?;
             if let Some(left_out) = left_out {
                 tracing::warn!("{}: {left_out}", dead.path().display());

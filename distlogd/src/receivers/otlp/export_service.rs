@@ -22,8 +22,8 @@ use crate::intake::{self, Batch, Intake, Stored};
 use crate::receiver::ReceiverContext;
 use crate::rpc::Signal;
 
-/// Requests that are converted at once, each in a thread. The store is not faster.
-const MAX_CONVERSIONS: usize = 2;
+/// Requests that are converted at once, each in a thread, where there are fewer cores.
+const MIN_CONVERSIONS: usize = 2;
 /// Bytes that all requests in flight may take together.
 const BUDGET_BYTES: usize = 64 << 20;
 /// A request that is not durable by then is refused: clients commonly give up after 10 s.
@@ -44,11 +44,12 @@ pub(in super::super) struct State {
 impl Default for State {
     fn default() -> State {
         let dedup = Dedup::default();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         State {
             hashers: dedup.hashers(),
             dedup: Arc::new(Mutex::new(dedup)),
             budget: Budget::new(BUDGET_BYTES),
-            conversions: Arc::new(Semaphore::new(MAX_CONVERSIONS)),
+            conversions: Arc::new(Semaphore::new(cores.max(MIN_CONVERSIONS))),
             producers: Arc::default(),
             in_flight: Arc::default(),
         }

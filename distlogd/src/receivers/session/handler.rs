@@ -12,7 +12,7 @@ use distlog_proto::session::{
 use distlog_proto::{BatchRef, ProducerId, Topic};
 
 use super::super::authorize::{Authorized, authorize};
-use super::router_socket::{Message, Peer};
+use super::message::{Body, Message, Peer};
 use super::store_events::{StoreEvent, StoreEvents};
 use crate::access::curve::REVOKED;
 use crate::intake::{Closed, Stored};
@@ -143,18 +143,18 @@ impl Handler {
         }
     }
 
-    /// Handles a client's message.
+    /// Handles a client's message, whose batch was read.
     ///
     /// # Errors
     /// If the daemon stops. The clients get a closing message soon.
-    pub(super) fn handle(&mut self, message: Message) -> Result<(), Closed> {
+    pub(super) fn handle(&mut self, message: Message, body: Option<Body>) -> Result<(), Closed> {
         let Message {
             peer,
             address,
             refused,
             head,
-            body,
             frames,
+            ..
         } = message;
         if let Some(detail) = refused {
             self.fault(REVOKED, address.as_deref(), &detail);
@@ -235,9 +235,9 @@ impl Handler {
         peer: &Peer,
         address: Option<&str>,
         header: BatchHeader,
-        body: Vec<u8>,
+        body: Body,
     ) -> Result<(), Closed> {
-        self.context.received(SESSION, "B", body.len());
+        self.context.received(SESSION, "B", body.bytes);
         match self.sessions.batch(peer, header, Instant::now()) {
             BatchDecision::Take => {}
             BatchDecision::Replay(ack) => {
@@ -269,7 +269,7 @@ impl Handler {
         let Authorized {
             mut batch,
             left_out,
-        } = match authorize(header, producer, body) {
+        } = match authorize(header, producer, body.validated) {
             Ok(authorized) => authorized,
             Err(refused) => {
                 self.refuse(peer, address, refused);

@@ -1,13 +1,15 @@
 //! The receiver `session`: a ZeroMQ ROUTER socket that acknowledges.
 //!
-//! The protocol is in [`distlog_proto::session`]; here are the socket and the way to the store. One thread does all: it
-//! gives messages to the state machine, batches to the intake, and replies to the socket. The thread that writes the
-//! store puts events into a list (`store_events.rs`) and wakes it. Nothing here waits for the store: the credit that
-//! clients have bounds what is in flight.
+//! The protocol is in [`distlog_proto::session`]; here are the socket and the way to the store. One thread gives
+//! messages to the state machine, batches to the intake, and replies to the socket; the daemon's other threads help it
+//! to read batches where many come. The thread that writes the store puts events into a list (`store_events.rs`) and
+//! wakes it. Nothing here waits for the store: the credit that clients have bounds what is in flight.
 //!
-//! `router_socket.rs` is the socket, `handler.rs` handles messages, `server.rs` is the thread.
+//! `router_socket.rs` is the socket, `message.rs` what comes from it, `handler.rs` handles messages, `server.rs` is the
+//! thread.
 
 mod handler;
+mod message;
 mod router_socket;
 mod server;
 mod store_events;
@@ -94,6 +96,7 @@ impl Receiver for Session {
         let supervisor = context.supervisor.clone();
         let server = Server {
             socket: RouterSocket::new(socket),
+            threads: Arc::clone(&context.threads),
             metrics: context.metrics.clone(),
             shutdown: context.shutdown.clone(),
             handler: Handler::new(context, events),

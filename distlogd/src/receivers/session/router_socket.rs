@@ -1,27 +1,10 @@
 //! The ROUTER socket: messages in, replies out.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::message::{Message, Peer};
 use crate::access::curve::GuardedSocket;
 use crate::shutdown::Waker;
-
-/// A connection, by the routing id that the socket gave it.
-pub(super) type Peer = Arc<[u8]>;
-
-/// A message of a connection, and the connection's address.
-pub(super) struct Message {
-    pub(super) peer: Peer,
-    pub(super) address: Option<String>,
-    /// Why it is not to be read: its sender's key was removed.
-    pub(super) refused: Option<String>,
-    /// The first frame.
-    pub(super) head: zmq::Message,
-    /// The second one.
-    pub(super) body: Option<Vec<u8>>,
-    /// How many there were.
-    pub(super) frames: usize,
-}
 
 /// The receiver's socket.
 pub(super) struct RouterSocket {

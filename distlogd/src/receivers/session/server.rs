@@ -1,14 +1,16 @@
 //! The thread of the session receiver.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use distlog_proto::session::ToClient;
 
 use super::handler::Handler;
+use super::message::Message;
 use super::router_socket::{RouterSocket, Unsent};
 use crate::self_telemetry::Metrics;
 use crate::shutdown::{Phase, Shutdown, Waker};
+use crate::thread_pool::ThreadPool;
 
 /// How often sessions are checked for silence, and how long to wait for messages.
 const TICK: Duration = Duration::from_millis(100);
@@ -16,10 +18,16 @@ const TICK: Duration = Duration::from_millis(100);
 const CLOSING_TIMEOUT: Duration = Duration::from_millis(300);
 /// Messages that are read before the replies are sent.
 const MAX_READ: usize = 256;
+/// So many bytes of batches, too. One message may be larger.
+const MAX_READ_BYTES: usize = 4 << 20;
+/// Batches of so many bytes take a thread longer than it takes to ask others for help.
+const WORTH_HELP: usize = 128 << 10;
 
 pub(super) struct Server {
     pub(super) socket: RouterSocket,
     pub(super) handler: Handler,
+    /// They help to read batches.
+    pub(super) threads: Arc<ThreadPool>,
     pub(super) metrics: Metrics,
     pub(super) waker: Arc<Waker>,
     pub(super) shutdown: Shutdown,
@@ -70,16 +78,31 @@ impl Server {
         Ok(())
     }
 
+    /// Takes the messages that are there, up to a limit. Their batches are read by several threads if that is worth it,
+    /// and handled here, in order.
     fn receive(&mut self) {
-        for _ in 0..MAX_READ {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while messages.len() < MAX_READ && bytes < MAX_READ_BYTES {
             let Some(message) = self.socket.message() else {
-                return;
+                break;
             };
-            // One message may be as large as all that may wait.
-            if self.handler.handle(message).is_err() || self.handler.is_full() {
-                return;
-            }
+            bytes += message.bytes();
+            messages.push(Mutex::new(Some(message)));
         }
+        let alone = ThreadPool::new(0);
+        let threads = match bytes {
+            0..WORTH_HELP => &alone,
+            _ => &*self.threads,
+        };
+        let read = |message: &Mutex<Option<Message>>| {
+            let mut message = message.lock().unwrap_or_else(PoisonError::into_inner);
+            message.take().map(Message::read)
+        };
+        // What is not handled when the daemon stops is not acknowledged.
+        let _ = threads.in_order(&messages, read, |read| match read {
+            Some((message, body)) => self.handler.handle(message, body),
+            None => Ok(()),
+        });
     }
 
     /// Sends the replies. One that cannot be sent now is dropped: the client asks again, or is gone.

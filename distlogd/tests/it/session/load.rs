@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use distlog_proto::ProducerId;
-use distlog_proto::session::{Ack, Rewind, ToClient};
+use distlog_proto::session::{Ack, RefusedReason, Rewind, ToClient};
 
 use crate::kit::allow_many_files;
 use crate::kit::in_process::*;
@@ -101,6 +101,55 @@ fn two_hundred_clients_that_send_all_they_may_get_through() {
             offsets.iter().copied().eq(expected),
             "{producer}: {offsets:?}"
         );
+    }
+    daemon.stop();
+}
+
+/// Many batches wait at once, so several threads read them.
+#[test]
+fn a_batch_that_cannot_be_read_among_many_ends_its_own_session_only() {
+    const BATCHES: u64 = 30;
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let context = zmq::Context::new();
+    let mut clients: Vec<Client> = (1..=8)
+        .map(|n| Client::join(&context, &daemon, id(n), 1))
+        .collect();
+    let message = "x".repeat(PIECE as usize - 100);
+    let (bad_client, bad_batch) = (3, 7);
+    for batch in 0..BATCHES {
+        for (n, client) in clients.iter().enumerate() {
+            let from = batch * PIECE;
+            if (n, batch) == (bad_client, bad_batch) {
+                let bytes = vec![0xff; PIECE as usize];
+                client.send_as(client.session, from, from + PIECE, bytes);
+            } else {
+                client.send(from, from + PIECE, vec![record(from, &message)]);
+            }
+        }
+    }
+    for (n, client) in clients.iter_mut().enumerate() {
+        if n != bad_client {
+            client.acked(BATCHES * PIECE);
+            continue;
+        }
+        let (reason, detail, _) = client.refused();
+        assert_eq!(reason, RefusedReason::Malformed, "{detail}");
+        assert!(detail.contains("cannot be read"), "{detail}");
+    }
+    let mut found: HashMap<ProducerId, Vec<u64>> = HashMap::new();
+    each_stored(daemon.reader(), |record| {
+        let offsets = found.entry(record.source.producer).or_default();
+        offsets.push(record.offset);
+    });
+    for (n, client) in clients.iter().enumerate() {
+        let batches = match n == bad_client {
+            true => bad_batch,
+            false => BATCHES,
+        };
+        let expected = (0..batches).map(|batch| batch * PIECE);
+        let offsets = found.remove(&client.producer).unwrap_or_default();
+        assert!(offsets.iter().copied().eq(expected), "{n}: {offsets:?}");
     }
     daemon.stop();
 }

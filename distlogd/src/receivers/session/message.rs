@@ -1,0 +1,49 @@
+//! A message of a client, and the batch in it.
+
+use std::sync::Arc;
+
+use distlog_proto::wire::DecodeError;
+
+use crate::receiver::{Validated, validate};
+
+/// A connection, by the routing id that the socket gave it.
+pub(super) type Peer = Arc<[u8]>;
+
+/// A message of a connection, and the connection's address.
+pub(super) struct Message {
+    pub(super) peer: Peer,
+    pub(super) address: Option<String>,
+    /// Why it is not to be read: its sender's key was removed.
+    pub(super) refused: Option<String>,
+    /// The first frame.
+    pub(super) head: zmq::Message,
+    /// The second one.
+    pub(super) body: Option<Vec<u8>>,
+    /// How many there were.
+    pub(super) frames: usize,
+}
+
+/// The second frame of a message, read as a batch.
+pub(super) struct Body {
+    /// The frame's length.
+    pub(super) bytes: usize,
+    pub(super) validated: Result<Validated, DecodeError>,
+}
+
+impl Message {
+    /// The bytes of its batch, if it has one.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Reads every record of its batch: the most of what a message costs, for which nothing needs to be known of the
+    /// session.
+    pub(super) fn read(mut self) -> (Message, Option<Body>) {
+        let body = self.body.take().filter(|_| self.refused.is_none());
+        let body = body.map(|body| Body {
+            bytes: body.len(),
+            validated: validate(body),
+        });
+        (self, body)
+    }
+}
