@@ -81,10 +81,16 @@ impl ReceiverContext {
         self.intake.submit(batch)
     }
 
-    /// Counts a message or request.
-    pub(crate) fn received(&self, receiver: &'static str, encoding: &'static str, bytes: usize) {
+    /// Counts messages or requests of so many bytes together.
+    pub(crate) fn received(
+        &self,
+        receiver: &'static str,
+        encoding: &'static str,
+        messages: u64,
+        bytes: usize,
+    ) {
         let labels = [receiver, encoding];
-        self.metrics.receiver_messages.add(labels, 1);
+        self.metrics.receiver_messages.add(labels, messages);
         self.metrics.receiver_bytes.add(labels, bytes as u64);
     }
 

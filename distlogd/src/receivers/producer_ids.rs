@@ -1,9 +1,9 @@
 //! Producers for senders that name none: each gets an id here, and each of its records an offset.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 
 use distlog_proto::ProducerId;
+use hashbrown::HashMap;
 
 /// Senders whose producer id is remembered. Beyond that all get new ones.
 const MAX_SENDERS: usize = 1 << 16;
@@ -11,10 +11,13 @@ const MAX_SENDERS: usize = 1 << 16;
 /// The producers that senders were given.
 #[derive(Debug, Default)]
 pub(super) struct ProducerIds {
-    /// By two keyed hashes of what identifies the sender, which may have any length.
-    known: HashMap<(u64, u64), Producer>,
+    known: HashMap<SenderKey, Producer>,
     keys: (RandomState, RandomState),
 }
+
+/// Two keyed hashes of what identifies a sender, which may have any length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct SenderKey(u64, u64);
 
 #[derive(Debug)]
 struct Producer {
@@ -23,9 +26,13 @@ struct Producer {
 }
 
 impl ProducerIds {
+    /// The key of a sender.
+    pub(super) fn key(&self, sender: impl Hash) -> SenderKey {
+        SenderKey(self.keys.0.hash_one(&sender), self.keys.1.hash_one(&sender))
+    }
+
     /// The producer of a sender, and the first of `count` offsets that nobody else gets.
-    pub(super) fn offsets(&mut self, sender: impl Hash, count: u64) -> (ProducerId, u64) {
-        let key = (self.keys.0.hash_one(&sender), self.keys.1.hash_one(&sender));
+    pub(super) fn offsets(&mut self, key: SenderKey, count: u64) -> (ProducerId, u64) {
         if self.known.len() >= MAX_SENDERS && !self.known.contains_key(&key) {
             self.known.clear();
         }
@@ -46,11 +53,12 @@ mod tests {
     #[test]
     fn each_sender_is_one_producer_and_no_offset_is_given_twice() {
         let mut producers = ProducerIds::default();
-        let (a, first) = producers.offsets(b"a", 10);
+        let keys = (producers.key(b"a"), producers.key(b"b"));
+        let (a, first) = producers.offsets(keys.0, 10);
         assert_eq!(first, 0);
-        assert_eq!(producers.offsets(b"a", 5), (a, 10));
-        assert_eq!(producers.offsets(b"a", 1), (a, 15));
-        let (b, first) = producers.offsets(b"b", 1);
+        assert_eq!(producers.offsets(keys.0, 5), (a, 10));
+        assert_eq!(producers.offsets(keys.0, 1), (a, 15));
+        let (b, first) = producers.offsets(keys.1, 1);
         assert_eq!(first, 0);
         assert!(a != b && a.is_known());
     }

@@ -1,11 +1,11 @@
 //! Makes batches of single records, which is what encodings J and P carry.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{ProducerId, Record};
+use distlog_proto::{ProducerId, Record, Source};
 
-use super::producer_ids::ProducerIds;
+use super::producer_ids::{ProducerIds, SenderKey};
 use crate::intake::Batch;
 
 /// A batch is closed at this size, in bytes.
@@ -21,8 +21,44 @@ const LANGUAGE: &str = "telemetry.sdk.language";
 #[derive(Debug, Default)]
 pub(super) struct PythonBatches {
     producers: ProducerIds,
+    /// Who sent the last record without a producer: mostly it is who sent the next one.
+    last: Option<Sender>,
     /// The batch of each process since the last [`PythonBatches::finish`].
     open: HashMap<ProducerId, Open>,
+}
+
+/// A process that sends no producer id.
+#[derive(Debug)]
+struct Sender {
+    host: String,
+    process_id: u64,
+    process_name: String,
+    service: String,
+    key: SenderKey,
+}
+
+impl Sender {
+    fn new(source: &Source, producers: &ProducerIds) -> Sender {
+        Sender {
+            host: source.host.clone(),
+            process_id: source.process_id,
+            process_name: source.process_name.clone(),
+            service: source.service.clone(),
+            key: producers.key((
+                &source.host,
+                source.process_id,
+                &source.process_name,
+                &source.service,
+            )),
+        }
+    }
+
+    fn is_of(&self, source: &Source) -> bool {
+        self.process_id == source.process_id
+            && self.host == source.host
+            && self.process_name == source.process_name
+            && self.service == source.service
+    }
 }
 
 /// The batch of one process.
@@ -73,13 +109,10 @@ impl PythonBatches {
         if source.producer.is_known() && record.offset < u64::MAX {
             return;
         }
-        let process = (
-            &source.host,
-            source.process_id,
-            &source.process_name,
-            &source.service,
-        );
-        (source.producer, record.offset) = self.producers.offsets(process, 1);
+        let last = self.last.take().filter(|last| last.is_of(source));
+        let sender = last.unwrap_or_else(|| Sender::new(source, &self.producers));
+        (source.producer, record.offset) = self.producers.offsets(sender.key, 1);
+        self.last = Some(sender);
         if source.resource.get(LANGUAGE).is_none() {
             source.resource.insert(LANGUAGE, "python");
         }

@@ -91,7 +91,7 @@ fn store_one(context: &ReceiverContext, message: Message) -> Result<(), Closed> 
         to,
         body,
     } = message;
-    context.received(NATS, "B", body.len());
+    context.received(NATS, "B", 1, body.len());
     let stream = progress.stream;
     let batch = records(context, body).map(|batch| {
         // Whether it is alive is judged by the daemon that it sends to.

@@ -123,7 +123,7 @@ impl ExportService {
     ) -> Result<PartialSuccess, Refusal> {
         let encoding = encoding(signal);
         self.context
-            .received(peer.receiver, encoding, request.len());
+            .received(peer.receiver, encoding, 1, request.len());
         let _in_flight = InFlight::new(&self.state.in_flight);
         let exporting = async {
             let permit = Arc::clone(&self.state.conversions)
@@ -280,7 +280,10 @@ impl BatchSink<'_> {
 
 impl Take for BatchSink<'_> {
     fn offsets(&mut self, resource: &[u8], count: u64) -> (ProducerId, u64) {
-        let (producer, first) = lock(&self.service.state.producers).offsets(resource, count);
+        let mut producers = lock(&self.service.state.producers);
+        let key = producers.key(resource);
+        let (producer, first) = producers.offsets(key, count);
+        drop(producers);
         self.service.context.liveness.note_seen(producer);
         (producer, first)
     }

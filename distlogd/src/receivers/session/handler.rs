@@ -237,7 +237,7 @@ impl Handler {
         header: BatchHeader,
         body: Body,
     ) -> Result<(), Closed> {
-        self.context.received(SESSION, "B", body.bytes);
+        self.context.received(SESSION, "B", 1, body.bytes);
         match self.sessions.batch(peer, header, Instant::now()) {
             BatchDecision::Take => {}
             BatchDecision::Replay(ack) => {
