@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Entry};
+use crate::config::{Config, Entry, Store};
 use distlog_rules::{Change, Condition, Rule};
 
 /// Reads the configuration again and takes it.
@@ -146,14 +146,35 @@ impl fmt::Display for Changes {
 
 /// The keys that only a restart can change, of those that differ.
 pub(crate) fn need_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let (before, after) = (&old.store, &new.store);
+    // All keys stand here, so that a new one is not forgotten: what is not compared takes effect without a restart.
+    let Config {
+        listen,
+        store:
+            Store {
+                path,
+                sync,
+                reserve,
+                keep: _,
+            },
+        sources,
+        drain,
+        intake: _,
+        levels: _,
+        processors: _,
+        rules: _,
+        lost_after: _,
+        grace: _,
+        sensitive: _,
+        places: _,
+        warnings: _,
+    } = old;
     let keys = [
-        ("listen", old.listen != new.listen),
-        ("store.path", before.path != after.path),
-        ("store.sync", before.sync != after.sync),
-        ("store.reserve", before.reserve != after.reserve),
-        ("sources", old.sources != new.sources),
-        ("drain", old.drain != new.drain),
+        ("listen", *listen != new.listen),
+        ("store.path", *path != new.store.path),
+        ("store.sync", *sync != new.store.sync),
+        ("store.reserve", *reserve != new.store.reserve),
+        ("sources", *sources != new.sources),
+        ("drain", *drain != new.drain),
     ];
     changed(&keys).collect()
 }
