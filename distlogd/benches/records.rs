@@ -44,6 +44,8 @@ fn main() {
         word: word.cloned().unwrap_or_default(),
     };
     let batches = batches();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{cores} cores, of which this uses one");
     println!("{:<58} {:>10} {:>16}", "step", "ns", "per CPU second");
     reading(&bench, &batches);
     rules(&bench, &batches);

@@ -24,6 +24,8 @@ const EACH: u64 = 200;
 fn main() {
     let quick = std::env::args().any(|word| word == "--quick" || word == "--test");
     let trees = if quick { 2_000 } else { 1_000_000 };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{cores} cores");
     println!("{:<44} {:>14}", "what", "");
     decisions(trees);
     memory(trees);

@@ -1,7 +1,8 @@
 //! Threads that help others: work that falls into pieces is done by several of them, and its results are taken in the
 //! order of the pieces.
 //!
-//! Who has the work does pieces, too: where all threads are busy with something else it does all of it alone.
+//! Who has the work does pieces, too: where all threads are busy with something else it does all of it alone, and goes
+//! on when they have seen that nothing is left. So work that must not wait for that of others has a pool of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +14,8 @@ use rayon_core::ThreadPoolBuilder;
 /// The threads, for all who have work. Dropping it ends them.
 #[derive(Debug)]
 pub struct ThreadPool {
+    /// What the threads are called, before their numbers.
+    name: &'static str,
     threads: usize,
     /// They start when there is something to do; `None`: the system gives none.
     started: OnceLock<Option<rayon_core::ThreadPool>>,
@@ -29,16 +32,20 @@ struct Pieces<R> {
 
 impl ThreadPool {
     /// With so many threads; without any, who has work does all of it.
-    pub fn new(threads: usize) -> ThreadPool {
+    pub fn new(name: &'static str, threads: usize) -> ThreadPool {
         ThreadPool {
+            name,
             threads,
             started: OnceLock::new(),
         }
     }
 
     /// With who has work, one thread for each core that this process may use.
-    pub fn for_all_cores() -> ThreadPool {
-        ThreadPool::new(thread::available_parallelism().map_or(0, |cores| cores.get() - 1))
+    pub fn for_all_cores(name: &'static str) -> ThreadPool {
+        ThreadPool::new(
+            name,
+            thread::available_parallelism().map_or(0, |cores| cores.get() - 1),
+        )
     }
 
     /// Whether anybody helps.
@@ -84,11 +91,11 @@ impl ThreadPool {
         if self.is_empty() {
             return None;
         }
+        let name = self.name;
         let start = || {
             let builder = ThreadPoolBuilder::new().num_threads(self.threads);
-            let builder = builder.thread_name(|number| format!("convert-{number}"));
-            let warn =
-                |error: &_| tracing::warn!("no threads help to read and convert records: {error}");
+            let builder = builder.thread_name(move |number| format!("{name}-{number}"));
+            let warn = |error: &_| tracing::warn!("no threads help to {name} records: {error}");
             builder.build().inspect_err(warn).ok()
         };
         self.started.get_or_init(start).as_ref()
@@ -158,7 +165,7 @@ mod tests {
 
     #[test]
     fn results_come_in_the_order_of_the_pieces_whoever_made_them() {
-        let pool = ThreadPool::new(3);
+        let pool = ThreadPool::new("test", 3);
         // Four pieces are under way at the same time, so four threads are at it, this one among them.
         let all = Barrier::new(4);
         let numbers: Vec<String> = (0..40).map(|n| n.to_string()).collect();
@@ -183,7 +190,7 @@ mod tests {
         let begun = AtomicUsize::new(0);
         let mut taken = 0;
         let work = |_: &u8| begun.fetch_add(1, Ordering::Relaxed) + 1;
-        let done = ThreadPool::new(0).in_order(&[7; 5], work, |at| {
+        let done = ThreadPool::new("test", 0).in_order(&[7; 5], work, |at| {
             taken += 1;
             assert_eq!((at, begun.load(Ordering::Relaxed)), (taken, taken));
             if at == 3 { Err("no more") } else { Ok(()) }
@@ -194,7 +201,7 @@ mod tests {
     /// Who has work does it while threads are at something else.
     #[test]
     fn threads_that_are_busy_hold_up_nobody() {
-        let pool = ThreadPool::new(1);
+        let pool = ThreadPool::new("test", 1);
         let (go, waits) = mpsc::channel::<()>();
         let waits = Mutex::new(waits);
         let here = thread::current().id();
@@ -228,7 +235,7 @@ mod tests {
 
     #[test]
     fn an_error_ends_it_and_what_was_borrowed_is_free_then() {
-        let pool = ThreadPool::new(3);
+        let pool = ThreadPool::new("test", 3);
         for _ in 0..200 {
             let (at_it, mut taken) = (AtomicUsize::new(0), 0);
             let work = |_: &u8| {
@@ -247,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_panic_goes_on_where_the_work_came_from_and_costs_no_thread() {
-        let pool = ThreadPool::new(2);
+        let pool = ThreadPool::new("test", 2);
         for bad in 0..20 {
             let pieces: Vec<u32> = (0..20).collect();
             let mut taken = Vec::new();
@@ -302,7 +309,7 @@ mod tests {
         thread_local! {
             static OWN: std::cell::RefCell<Option<Arc<()>>> = const { std::cell::RefCell::new(None) };
         }
-        let pool = ThreadPool::new(3);
+        let pool = ThreadPool::new("test", 3);
         let alive = Arc::new(());
         let all = Barrier::new(4);
         let work = |_: &u8| {

@@ -34,6 +34,8 @@ fn main() {
         None => tempfile::tempdir(),
     }
     .expect("a directory for the store");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("{cores} cores");
     let options = Options {
         index: find,
         ..Options::default()

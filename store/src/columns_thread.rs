@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_secs(10);
 /// So many threads at most make columns of a segment, each of which takes some 8 MiB.
 const MAX_THREADS: usize = 8;
 /// A half-written segment is given up where so many others wait to be sealed.
-const MANY: usize = 8;
+const GIVE_UP_AT: usize = 8;
 
 /// Runs until the other ends of `woken` are gone. A message says that a segment is full, or was sealed as rows.
 pub(super) fn run(shared: &Shared, woken: &Receiver<()>) {
@@ -99,7 +99,7 @@ fn next(shared: &Shared, given_up: &HashSet<u64>) -> Option<Arc<Sealed>> {
 fn go_on(shared: &Shared) -> io::Result<()> {
     let gives_up = shared.stopping.load(Ordering::Relaxed)
         || shared.erasing.load(Ordering::Relaxed) > 0
-        || shared.state().backlog.len() >= MANY;
+        || shared.state().backlog.len() >= GIVE_UP_AT;
     if gives_up {
         return Err(io::ErrorKind::Interrupted.into());
     }

@@ -64,6 +64,7 @@ pub(super) fn expire(
         let gone = shared.update(|state| {
             let is_it = state.segments.front().is_some_and(|s| s.id() == id);
             if is_it {
+                state.backlog.forget(id);
                 state.segments.pop_front()
             } else {
                 None
@@ -109,21 +110,20 @@ fn to_expire(shared: &Shared, now: u64) -> Option<(u64, u64)> {
     (too_much || too_old).then(|| (oldest.id(), next.first()))
 }
 
-/// Gives segments that could not be sealed to the sealing thread again.
+/// Gives segments that could not be sealed to the sealing threads again.
 pub(super) fn seal_again(shared: &Shared, sealer: &Sealer) {
     let again: Vec<Full> = {
         let state = shared.state();
-        if !state.backlog.is_empty() {
-            return;
-        }
         let ends = state.segments.iter().skip(1).map(Segment::first);
         state
             .segments
             .iter()
             .zip(ends)
             .filter_map(|(segment, end)| match segment {
-                Segment::Live(live) => Some(Full::new(Arc::clone(live), end)),
-                Segment::Sealed(_) => None,
+                Segment::Live(live) if !state.backlog.has(live.header.id) => {
+                    Some(Full::new(Arc::clone(live), end))
+                }
+                _ => None,
             })
             .collect()
     };

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use super::batch::Batch;
 use super::block_reader::BlockReader;
@@ -39,8 +39,17 @@ impl Rewrite<'_> {
     pub(super) fn run(&self) -> io::Result<Option<u64>> {
         let shared = self.shared;
         // One at a time: of two, one would bring back what the other has taken out.
-        let turn = shared.rewriting.lock();
-        let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+        let _turn = match shared.rewriting.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if !self.must => {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Err(TryLockError::WouldBlock) => {
+                let turn = shared.rewriting.lock();
+                turn.unwrap_or_else(PoisonError::into_inner)
+            }
+        };
         (self.go_on)()?;
         if !self.is_current() {
             return Ok(None);

@@ -22,11 +22,15 @@ pub(super) fn seal_full(shared: &Shared, full: &Full, effort: Effort) {
     if seal_and_swap(shared, &full.live, full.end, effort).is_err() {
         add(&shared.counters.seal_errors, 1);
     }
-    shared.update(|state| state.backlog.done());
+    shared.update(|state| state.backlog.done(full.id()));
 }
 
 /// Seals a segment, puts it in the place of the raw one and removes that.
 fn seal_and_swap(shared: &Shared, live: &Live, end: u64, effort: Effort) -> io::Result<()> {
+    if shared.state().place(live.header.id).is_none() {
+        // Retention was quicker.
+        return Ok(());
+    }
     // What is written here is given back when the raw file goes; until then it must not take the last room.
     let free = shared.layer.free_space(&shared.segments_dir)?;
     let raw = live.durable.load(Ordering::Acquire);

@@ -1,9 +1,10 @@
-//! The threads that seal segments and save checkpoints, so that appends do not wait for either. One makes columns, when
-//! nothing else is to be done (`columns_thread.rs`); the other one, here, makes rows where too many segments wait.
+//! The threads that seal segments and save checkpoints, so that appends do not wait for either. One of low priority
+//! makes columns (`columns_thread.rs`); the other one, here, makes rows where too many segments wait, and saves what is
+//! to be saved.
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -17,8 +18,8 @@ use super::state::Shared;
 use super::stats::add;
 
 enum Job {
-    /// One more segment waits.
-    Seal,
+    /// Look whether segments are to be sealed as rows.
+    Rows,
     Checkpoint(Checkpoint),
     Clock(Reading),
 }
@@ -41,11 +42,11 @@ impl Sealer {
         let saved = Arc::new(Mutex::new(saved));
         let (columns, woken) = channel();
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
-        let patient = {
+        let of_columns = {
             let shared = Arc::clone(shared);
             thread("store-columns").spawn(move || columns_thread::run(&shared, &woken))?
         };
-        let hurried = {
+        let of_rows = {
             let (shared, saved) = (Arc::clone(shared), Arc::clone(&saved));
             let columns = columns.clone();
             thread("store-seal").spawn(move || run(&shared, &saved, &queue, &columns))?
@@ -53,7 +54,7 @@ impl Sealer {
         Ok(Self {
             jobs: Some(jobs),
             columns: Some(columns),
-            threads: vec![hurried, patient],
+            threads: vec![of_rows, of_columns],
             saved,
         })
     }
@@ -61,10 +62,15 @@ impl Sealer {
     /// Has a full segment sealed.
     pub(super) fn seal(&self, shared: &Shared, full: Full) {
         shared.update(|state| state.backlog.add(full));
-        self.send(Job::Seal);
+        self.wake();
         if let Some(columns) = &self.columns {
             let _ = columns.send(());
         }
+    }
+
+    /// Has the thread that makes rows look whether some are to be made.
+    pub(super) fn wake(&self) {
+        self.send(Job::Rows);
     }
 
     /// Has a checkpoint saved, some time.
@@ -92,10 +98,11 @@ impl Sealer {
         *self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, job: Job) -> bool {
-        self.jobs
-            .as_ref()
-            .is_some_and(|jobs| jobs.send(job).is_ok())
+    fn send(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // Nobody is there any more when the store is closed.
+            let _ = jobs.send(job);
+        }
     }
 
     /// Ends the threads. A segment being sealed is left as it was.
@@ -112,17 +119,22 @@ impl Sealer {
 }
 
 fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>, columns: &Sender<()>) {
-    while let Ok(job) = queue.recv() {
+    let mut has_sealed = false;
+    loop {
+        // Between two segments, so that checkpoints are saved however many there are.
+        let job = match has_sealed {
+            true => match queue.try_recv() {
+                Ok(job) => job,
+                Err(TryRecvError::Empty) => Job::Rows,
+                Err(TryRecvError::Disconnected) => return,
+            },
+            false => match queue.recv() {
+                Ok(job) => job,
+                Err(RecvError) => return,
+            },
+        };
         match job {
-            Job::Seal => {
-                while !shared.stopping.load(Ordering::Relaxed)
-                    && let Some((full, effort)) =
-                        shared.update(|state| state.backlog.take_in_a_hurry())
-                {
-                    seal_full(shared, &full, effort);
-                    let _ = columns.send(());
-                }
-            }
+            Job::Rows => {}
             Job::Checkpoint(checkpoint) => {
                 if save(shared, saved, &checkpoint).is_err() {
                     add(&shared.counters.write_errors, 1);
@@ -134,7 +146,24 @@ fn run(shared: &Shared, saved: &Saved, queue: &Receiver<Job>, columns: &Sender<(
                 }
             }
         }
+        has_sealed = seal_as_rows(shared, columns);
     }
+}
+
+/// Seals a segment as rows if one must not wait for columns; whether there was one.
+fn seal_as_rows(shared: &Shared, columns: &Sender<()>) -> bool {
+    if shared.stopping.load(Ordering::Relaxed) {
+        return false;
+    }
+    let before = shared.close_before.load(Ordering::Relaxed);
+    let is_short = shared.is_short_of_room();
+    let taken = shared.update(|state| state.backlog.take_for_rows(before, is_short));
+    let Some((full, effort)) = taken else {
+        return false;
+    };
+    seal_full(shared, &full, effort);
+    let _ = columns.send(());
+    true
 }
 
 fn save(shared: &Shared, saved: &Saved, checkpoint: &Checkpoint) -> Result<(), FileError> {

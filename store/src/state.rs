@@ -1,4 +1,4 @@
-//! What the writer, the sealing thread and the readers share: the list of segments and up to where they are durable.
+//! What the writer, the sealing threads and the readers share: the list of segments and up to where they are durable.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,6 +18,9 @@ use super::options::Options;
 use super::removal::Removals;
 use super::sealed::Sealed;
 use super::stats::{Counters, Stats, add};
+
+/// Segments that should have room on the disk beside the reserve.
+const SPARE_SEGMENTS: u64 = 8;
 
 /// A segment, in one of its two forms.
 #[derive(Clone)]
@@ -205,6 +208,13 @@ impl Shared {
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether the disk has so little room that what waits to be sealed should give some back.
+    pub(super) fn is_short_of_room(&self) -> bool {
+        let wanted = SPARE_SEGMENTS * self.options.segment_size;
+        let free = self.layer.free_space(&self.segments_dir);
+        free.is_ok_and(|free| free < self.options.reserve.saturating_add(wanted))
     }
 
     /// Whether retention was quicker than who met an error.

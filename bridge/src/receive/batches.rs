@@ -240,8 +240,12 @@ impl<'t> Batches<'t> {
     }
 
     fn flush(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
+        let mut bytes = std::mem::take(&mut self.bytes);
         if self.count > 0 {
+            // Where items were refused.
+            if bytes.capacity() / 2 > bytes.len() {
+                bytes.shrink_to_fit();
+            }
             self.take.batch(Batch {
                 producer: self.producer,
                 from: self.from,

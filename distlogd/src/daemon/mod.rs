@@ -196,7 +196,6 @@ impl Daemon {
         let metrics = Metrics::new(&mut registry);
         let rules = CurrentRules::new(&config.intake, &metrics);
         let levels = Arc::new(LevelTable::open(&config.store.path, &config.levels));
-        let threads = Arc::new(ThreadPool::for_all_cores());
         let context = ReceiverContext {
             // What the daemon itself writes goes past the rules.
             intake: intake.with_rules(rules.clone()),
@@ -205,7 +204,7 @@ impl Daemon {
             rejected: Arc::new(RejectedInput::new(metrics.clone())),
             drops: ProducerDrops::new(metrics.clone()),
             levels: Arc::clone(&levels),
-            threads: Arc::clone(&threads),
+            threads: Arc::new(ThreadPool::for_all_cores("read")),
             supervisor: supervisor.clone(),
             shutdown: shutdown.clone(),
             runtime: runtime.clone(),
@@ -228,7 +227,7 @@ impl Daemon {
             own_records,
             metrics: metrics.clone(),
             levels: Arc::clone(&levels),
-            threads,
+            threads: Arc::new(ThreadPool::for_all_cores("convert")),
             runtime: runtime.clone(),
             shutdown: shutdown.clone(),
         };

@@ -11,7 +11,7 @@ use std::io;
 
 pub use context::{ReceiverContext, SubmitError};
 pub use validate::LeftOut;
-pub(crate) use validate::{Validated, validate};
+pub(crate) use validate::{Checked, Validated, check, validate};
 
 /// A way in for records, bound to its address: all that the daemon knows of one.
 pub trait Receiver: Send {

@@ -37,12 +37,22 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Reads every record. A malformed one is left out, all others are kept.
+/// What was found in a batch.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    producer: ProducerId,
+    from: u64,
+    to: u64,
+    count: u32,
+    left_out: Option<LeftOut>,
+}
+
+/// Reads every record of a batch, and keeps nothing of it.
 ///
 /// # Errors
 /// If not even the source can be read.
-pub(crate) fn validate(bytes: Vec<u8>) -> Result<Validated, DecodeError> {
-    let batch = BatchRef::parse(&bytes)?;
+pub(crate) fn check(bytes: &[u8]) -> Result<Checked, DecodeError> {
+    let batch = BatchRef::parse(bytes)?;
     let producer = batch.source().producer;
     let (mut from, mut to, mut count) = (u64::MAX, 0, 0);
     let mut left_out: Option<LeftOut> = None;
@@ -59,27 +69,58 @@ pub(crate) fn validate(bytes: Vec<u8>) -> Result<Validated, DecodeError> {
             }
         }
     }
-    // Fewer offsets than records cannot be; nor can the last offset, which has none after it.
-    let sane = count > 0 && to < u64::MAX && u64::from(count) <= to - from;
-    if count == 0 || (sane && left_out.is_none() && producer.is_known()) {
-        let batch = (count > 0).then(|| Batch::new(producer, from..to, count, bytes));
-        return Ok(Validated {
-            batch,
-            producer,
-            left_out,
-        });
-    }
-    let (batch, too_many) = rewrite(&batch, producer);
-    if too_many > 0 {
-        let reason = DecodeError::LongNames(MAX_BATCH);
-        let left_out = left_out.get_or_insert(LeftOut { records: 0, reason });
-        left_out.records += too_many;
-    }
-    Ok(Validated {
-        batch: Some(batch),
+    Ok(Checked {
         producer,
+        from,
+        to,
+        count,
         left_out,
     })
+}
+
+impl Checked {
+    /// The batch with these bytes, which were checked. What is malformed is left out, all else is kept.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub(crate) fn into_validated(self, bytes: Vec<u8>) -> Result<Validated, DecodeError> {
+        let Checked {
+            producer,
+            from,
+            to,
+            count,
+            mut left_out,
+        } = self;
+        // Fewer offsets than records cannot be; nor can the last offset, which has none after it.
+        let sane = count > 0 && to < u64::MAX && u64::from(count) <= to - from;
+        if count == 0 || (sane && left_out.is_none() && producer.is_known()) {
+            let batch = (count > 0).then(|| Batch::new(producer, from..to, count, bytes));
+            return Ok(Validated {
+                batch,
+                producer,
+                left_out,
+            });
+        }
+        let (batch, too_many) = rewrite(&BatchRef::parse(&bytes)?, producer);
+        if too_many > 0 {
+            let reason = DecodeError::LongNames(MAX_BATCH);
+            let left_out = left_out.get_or_insert(LeftOut { records: 0, reason });
+            left_out.records += too_many;
+        }
+        Ok(Validated {
+            batch: Some(batch),
+            producer,
+            left_out,
+        })
+    }
+}
+
+/// Reads every record. A malformed one is left out, all others are kept.
+///
+/// # Errors
+/// If not even the source can be read.
+pub(crate) fn validate(bytes: Vec<u8>) -> Result<Validated, DecodeError> {
+    check(&bytes)?.into_validated(bytes)
 }
 
 /// Rewrites a batch with its valid records only, with a new producer id if it has none. It can grow, since names of

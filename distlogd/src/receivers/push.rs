@@ -149,12 +149,15 @@ impl Server {
 
     /// Takes the messages that are there, then hands over what was collected.
     fn drain(&mut self) -> Result<(), Closed> {
-        for _ in 0..MAX_COLLECTED {
-            if !self.message()? {
-                break;
+        let mut left = MAX_COLLECTED;
+        let taken = loop {
+            match self.message() {
+                Ok(true) if left > 1 => left -= 1,
+                other => break other,
             }
-        }
+        };
         self.count();
+        taken?;
         self.batches
             .finish()
             .try_for_each(|batch| self.context.submit_batch(batch))

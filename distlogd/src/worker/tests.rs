@@ -162,7 +162,7 @@ impl Running {
             trees: None,
             from: reader.first(),
             successor_of: None,
-            threads: Arc::new(ThreadPool::new(0)),
+            threads: Arc::new(ThreadPool::new("test", 0)),
             own_records: Arc::new(OwnRecords::new(intake.clone(), "host".into())),
             progress: Arc::clone(&progress),
             shutdown: shutdown.clone(),

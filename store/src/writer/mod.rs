@@ -327,6 +327,8 @@ impl Store {
         self.close_if_asked();
         self.shared.discard_again();
         seal_again(&self.shared, &self.sealer);
+        // What is to be kept, what is to be deleted and the disk's room change without a segment.
+        self.sealer.wake();
         // Also where the clock was set back.
         if now.abs_diff(self.checkpoint_at) >= CHECKPOINT_EVERY {
             self.checkpoint_at = now;

@@ -119,8 +119,11 @@ impl Store {
         if self.current.is_some() && !self.fits() {
             self.sync()?;
             self.retire();
-            self.shared
-                .wait(Duration::from_secs(60), |s| !s.backlog.is_full());
+            if self.shared.state().backlog.is_full() {
+                self.sealer.wake();
+                self.shared
+                    .wait(Duration::from_secs(60), |s| !s.backlog.is_full());
+            }
         }
         if self.current.is_none() {
             self.begin_segment()?;

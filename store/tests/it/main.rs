@@ -5,7 +5,7 @@ mod consumer;
 mod earlier_version;
 mod erase;
 mod fixtures;
-mod reseal;
+mod in_columns;
 mod search;
 mod store_damage;
 mod store_index;

@@ -63,7 +63,7 @@ fn service(folder: &tempfile::TempDir) -> (ExportService, intake::Writer) {
         rejected: Arc::new(RejectedInput::new(metrics.clone())),
         drops: ProducerDrops::new(metrics),
         levels: Arc::new(crate::levels::LevelTable::open(folder.path(), &[])),
-        threads: Arc::new(crate::thread_pool::ThreadPool::new(0)),
+        threads: Arc::new(crate::thread_pool::ThreadPool::new("test", 0)),
         supervisor,
         shutdown: crate::shutdown::Shutdown::default(),
         runtime: Handle::current(),

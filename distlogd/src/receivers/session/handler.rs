@@ -237,7 +237,7 @@ impl Handler {
         header: BatchHeader,
         body: Body,
     ) -> Result<(), Closed> {
-        self.context.received(SESSION, "B", 1, body.bytes);
+        self.context.received(SESSION, "B", 1, body.bytes.len());
         match self.sessions.batch(peer, header, Instant::now()) {
             BatchDecision::Take => {}
             BatchDecision::Replay(ack) => {
@@ -266,10 +266,12 @@ impl Handler {
         let Some(producer) = self.seen(session) else {
             return Ok(());
         };
+        let Body { bytes, checked } = body;
+        let validated = checked.and_then(|checked| checked.into_validated(bytes));
         let Authorized {
             mut batch,
             left_out,
-        } = match authorize(header, producer, body.validated) {
+        } = match authorize(header, producer, validated) {
             Ok(authorized) => authorized,
             Err(refused) => {
                 self.refuse(peer, address, refused);

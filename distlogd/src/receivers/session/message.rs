@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use distlog_proto::wire::DecodeError;
 
-use crate::receiver::{Validated, validate};
+use crate::receiver::{Checked, check};
 
 /// A connection, by the routing id that the socket gave it.
 pub(super) type Peer = Arc<[u8]>;
@@ -25,24 +25,23 @@ pub(super) struct Message {
 
 /// The second frame of a message, read as a batch.
 pub(super) struct Body {
-    /// The frame's length.
-    pub(super) bytes: usize,
-    pub(super) validated: Result<Validated, DecodeError>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) checked: Result<Checked, DecodeError>,
 }
 
 impl Message {
-    /// The bytes of its batch, if it has one.
+    /// The bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.body.as_ref().map_or(0, Vec::len)
+        self.head.len() + self.body.as_ref().map_or(0, Vec::len)
     }
 
     /// Reads every record of its batch: the most of what a message costs, for which nothing needs to be known of the
     /// session.
     pub(super) fn read(mut self) -> (Message, Option<Body>) {
         let body = self.body.take().filter(|_| self.refused.is_none());
-        let body = body.map(|body| Body {
-            bytes: body.len(),
-            validated: validate(body),
+        let body = body.map(|bytes| Body {
+            checked: check(&bytes),
+            bytes,
         });
         (self, body)
     }

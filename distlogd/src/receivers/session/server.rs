@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(100);
 const CLOSING_TIMEOUT: Duration = Duration::from_millis(300);
 /// Messages that are read before the replies are sent.
 const MAX_READ: usize = 256;
-/// So many bytes of batches, too. One message may be larger.
+/// So many bytes of them, too. One message may be larger.
 const MAX_READ_BYTES: usize = 4 << 20;
 /// Batches of so many bytes take a thread longer than it takes to ask others for help.
 const WORTH_HELP: usize = 128 << 10;
@@ -89,7 +89,7 @@ impl Server {
             bytes += message.bytes();
             messages.push(Mutex::new(Some(message)));
         }
-        let alone = ThreadPool::new(0);
+        let alone = ThreadPool::new("", 0);
         let threads = match bytes {
             0..WORTH_HELP => &alone,
             _ => &*self.threads,

@@ -123,7 +123,7 @@ fn start(
         }))
     });
     let running = Running::of(store, factory, |worker| {
-        worker.threads = Arc::new(ThreadPool::new(3));
+        worker.threads = Arc::new(ThreadPool::new("test", 3));
         worker.retry.first = Duration::from_millis(1);
         change(worker);
     });
@@ -228,7 +228,7 @@ fn several_threads_are_at_it_at_the_same_time() {
         Message::new("", 0),
         |_| Ok(()),
         |worker| {
-            worker.threads = Arc::new(ThreadPool::new(1));
+            worker.threads = Arc::new(ThreadPool::new("test", 1));
             worker.route = Box::new(route);
         },
     );

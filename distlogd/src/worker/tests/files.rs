@@ -151,7 +151,7 @@ fn written(shapes: &[Shape], setting: &Setting, threads: usize) -> (Vec<Vec<u8>>
         Box::new(move |token| Ok(Box::new(Lines::open("double", &config, token)?)));
     let (routed, name) = (setting.routed, setting.changed);
     let running = Running::of(store, factory, |worker| {
-        worker.threads = Arc::new(ThreadPool::new(threads));
+        worker.threads = Arc::new(ThreadPool::new("test", threads));
         worker.batch.records = setting.batch;
         worker.outgoing = outgoing(name);
         worker.route = Box::new(move |record| !routed || record.store_number % 3 != 0);

@@ -88,7 +88,7 @@ pub fn runtime() -> tokio::runtime::Handle {
 
 /// The threads that processors are given.
 pub fn threads() -> Arc<ThreadPool> {
-    Arc::new(ThreadPool::new(2))
+    Arc::new(ThreadPool::new("test", 2))
 }
 
 impl FindTask for Store {

@@ -407,7 +407,7 @@ fn several_threads_make_the_requests_that_one_makes() {
                 in_flight: 1,
                 ..Config::new(collector.endpoint())
             };
-            let threads = Arc::new(ThreadPool::new(threads));
+            let threads = Arc::new(ThreadPool::new("test", threads));
             let mut delivery = Delivery {
                 otlp: store.open_with(&config, &threads),
                 ..Delivery::new(&store, &config)
