@@ -5,6 +5,8 @@ mod faults;
 mod listening;
 mod read;
 mod rules;
+#[cfg(feature = "otlp-export")]
+mod sensitive;
 
 use std::path::PathBuf;
 use std::time::Duration;
