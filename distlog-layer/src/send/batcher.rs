@@ -25,7 +25,7 @@ pub(crate) struct Batcher {
     is_urgent: bool,
     /// Where the batch begins.
     from: u64,
-    /// When the oldest record of the batch was taken.
+    /// When there was nothing last: no record of the batch is older.
     since: Instant,
 }
 
@@ -50,9 +50,6 @@ impl Batcher {
 
     /// Takes what is committed. Returns whether there is more than the batch takes.
     pub(crate) fn fill(&mut self) -> bool {
-        if self.is_empty() {
-            self.since = Instant::now();
-        }
         let (batch, callsites) = (&mut self.batch, &self.shared.callsites);
         let mut take = |entry: Entry<'_>| {
             batch.take(entry.offset, entry.tag, entry.bytes, |id| {
@@ -60,7 +57,15 @@ impl Batcher {
             })
         };
         while self.reader.next(&mut take).is_some() {}
+        if self.is_empty() {
+            self.since = Instant::now();
+        }
         self.reader.is_ready()
+    }
+
+    /// How long the batch may wait for more records.
+    pub(crate) fn time_left(&self) -> Duration {
+        LINGER.saturating_sub(self.since.elapsed())
     }
 
     /// Whether the batch holds no records.
@@ -128,7 +133,7 @@ impl UnackedRecords for Batcher {
 
     fn next_batch(&mut self) -> Option<EncodedBatch<'_>> {
         let is_full = self.fill();
-        let is_due = is_full || self.is_urgent || self.since.elapsed() >= LINGER;
+        let is_due = is_full || self.is_urgent || self.time_left().is_zero();
         (self.is_hole() || (is_due && !self.is_empty())).then(|| EncodedBatch {
             to: self.end(),
             bytes: self.batch.bytes(),
@@ -138,6 +143,7 @@ impl UnackedRecords for Batcher {
     fn sent(&mut self, to: u64) {
         self.batch.clear();
         self.from = to;
+        self.since = Instant::now();
     }
 
     fn seek(&mut self, to: u64) -> bool {
@@ -145,6 +151,7 @@ impl UnackedRecords for Batcher {
         if found {
             self.batch.clear();
             self.from = to;
+            self.since = Instant::now();
         }
         found
     }

@@ -9,13 +9,15 @@ use distlog_proto::session::ByeReason;
 use fastant::Instant as Tick;
 
 use crate::ring::Reader;
-use crate::send::batcher::{Batcher, LINGER};
+use crate::send::batcher::Batcher;
 use crate::send::control::{Flush, Orders};
 use crate::send::overflow::Reporter;
 use crate::send::shared::Shared;
 
 /// How long the sender sleeps at most while a batch is blocked: its transport is to be called so often.
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
+/// How long it sleeps at least where nobody wakes it.
+const MIN_SLEEP: Duration = Duration::from_millis(1);
 /// Interval of records about losses, and of checks of the system's clock, the spool, and levels that may be over.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -129,11 +131,7 @@ impl Sender {
                 self.transport.wait(true, Some(waker), time)
             });
         } else if !full {
-            let time = if self.batcher.is_empty() {
-                LINGER
-            } else {
-                LINGER / 4
-            };
+            let time = self.batcher.time_left().max(MIN_SLEEP);
             let seen = self.batcher.end();
             control.sleep(orders, seen, |waker| {
                 self.transport.wait(false, Some(waker), time)
