@@ -9,15 +9,16 @@ use distlog_proto::session::{
     BatchDecision, BatchHeader, Bye, ByeReason, Dropped, EndReason, EndedSession, Hello, NO_FILTER,
     NO_LEVELS, Ping, Refused, RefusedReason, Sessions, ToClient, ToDaemon,
 };
+use distlog_proto::wire::DecodeError;
 use distlog_proto::{BatchRef, ProducerId, Topic};
 
 use super::super::authorize::{Authorized, authorize};
-use super::message::{Body, Message, Peer};
+use super::message::{Message, Peer};
 use super::store_events::{StoreEvent, StoreEvents};
 use crate::access::curve::REVOKED;
 use crate::intake::{Closed, Stored};
 use crate::liveness::ProducerEnd;
-use crate::receiver::ReceiverContext;
+use crate::receiver::{Checked, ReceiverContext};
 use crate::self_telemetry::ProducerInfo;
 
 const SESSION: &str = "session";
@@ -143,18 +144,22 @@ impl Handler {
         }
     }
 
-    /// Handles a client's message, whose batch was read.
+    /// Handles a client's message; `checked` is what was found in its batch.
     ///
     /// # Errors
     /// If the daemon stops. The clients get a closing message soon.
-    pub(super) fn handle(&mut self, message: Message, body: Option<Body>) -> Result<(), Closed> {
+    pub(super) fn handle(
+        &mut self,
+        message: Message,
+        checked: Option<Result<Checked, DecodeError>>,
+    ) -> Result<(), Closed> {
         let Message {
             peer,
             address,
             refused,
             head,
+            body,
             frames,
-            ..
         } = message;
         if let Some(detail) = refused {
             self.fault(REVOKED, address.as_deref(), &detail);
@@ -178,8 +183,8 @@ impl Handler {
             }
         };
         let address = address.as_deref();
-        match (said, body, frames) {
-            (ToDaemon::Batch(header), Some(body), 2) => self.batch(&peer, address, header, body),
+        match (said, body.zip(checked), frames) {
+            (ToDaemon::Batch(header), Some(batch), 2) => self.batch(&peer, address, header, batch),
             (ToDaemon::Hello(hello), None, 1) => self.hello(&peer, address, &hello),
             (ToDaemon::Ping(ping), None, 1) => {
                 self.ping(&peer, ping);
@@ -235,9 +240,9 @@ impl Handler {
         peer: &Peer,
         address: Option<&str>,
         header: BatchHeader,
-        body: Body,
+        (bytes, checked): (Vec<u8>, Result<Checked, DecodeError>),
     ) -> Result<(), Closed> {
-        self.context.received(SESSION, "B", 1, body.bytes.len());
+        self.context.received(SESSION, "B", 1, bytes.len());
         match self.sessions.batch(peer, header, Instant::now()) {
             BatchDecision::Take => {}
             BatchDecision::Replay(ack) => {
@@ -266,7 +271,6 @@ impl Handler {
         let Some(producer) = self.seen(session) else {
             return Ok(());
         };
-        let Body { bytes, checked } = body;
         let validated = checked.and_then(|checked| checked.into_validated(bytes));
         let Authorized {
             mut batch,

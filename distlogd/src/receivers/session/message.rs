@@ -23,26 +23,16 @@ pub(super) struct Message {
     pub(super) frames: usize,
 }
 
-/// The second frame of a message, read as a batch.
-pub(super) struct Body {
-    pub(super) bytes: Vec<u8>,
-    pub(super) checked: Result<Checked, DecodeError>,
-}
-
 impl Message {
     /// The bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         self.head.len() + self.body.as_ref().map_or(0, Vec::len)
     }
 
-    /// Reads every record of its batch: the most of what a message costs, for which nothing needs to be known of the
-    /// session.
-    pub(super) fn read(mut self) -> (Message, Option<Body>) {
-        let body = self.body.take().filter(|_| self.refused.is_none());
-        let body = body.map(|bytes| Body {
-            checked: check(&bytes),
-            bytes,
-        });
-        (self, body)
+    /// Reads every record of its batch, if it has one: the most of what a message costs, for which nothing needs to be
+    /// known of the session.
+    pub(super) fn check(&self) -> Option<Result<Checked, DecodeError>> {
+        let body = self.body.as_ref().filter(|_| self.refused.is_none());
+        body.map(|bytes| check(bytes))
     }
 }

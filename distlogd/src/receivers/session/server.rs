@@ -1,6 +1,7 @@
 //! The thread of the session receiver.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use distlog_proto::session::ToClient;
@@ -87,22 +88,24 @@ impl Server {
                 break;
             };
             bytes += message.bytes();
-            messages.push(Mutex::new(Some(message)));
+            messages.push(message);
         }
         let alone = ThreadPool::new("", 0);
         let threads = match bytes {
             0..WORTH_HELP => &alone,
             _ => &*self.threads,
         };
-        let read = |message: &Mutex<Option<Message>>| {
-            let mut message = message.lock().unwrap_or_else(PoisonError::into_inner);
-            message.take().map(Message::read)
-        };
-        // What is not handled when the daemon stops is not acknowledged.
-        let _ = threads.in_order(&messages, read, |read| match read {
-            Some((message, body)) => self.handler.handle(message, body),
-            None => Ok(()),
+        let mut batches = Vec::with_capacity(messages.len());
+        let Ok(()) = threads.in_order(&messages, Message::check, |batch| {
+            batches.push(batch);
+            Ok::<_, Infallible>(())
         });
+        for (message, batch) in messages.into_iter().zip(batches) {
+            // What is not handled when the daemon stops is not acknowledged.
+            if self.handler.handle(message, batch).is_err() {
+                return;
+            }
+        }
     }
 
     /// Sends the replies. One that cannot be sent now is dropped: the client asks again, or is gone.
