@@ -251,6 +251,24 @@ fn the_least_severity_is_that_of_all_that_must_be() {
 }
 
 #[test]
+fn a_condition_may_ask_for_a_severity_and_nothing_else() {
+    for (text, asked) in [
+        ("severity >= ERROR", Some(Severity::ERROR)),
+        ("WARN <= severity", Some(Severity::WARN)),
+        ("severity >= 24u", Some(Severity::new(24))),
+        ("severity > WARN", None),
+        ("severity <= ERROR", None),
+        ("severity >= 25", None),
+        ("severity >= -1", None),
+        ("severity >= ERROR && service == 'a'", None),
+        ("fields.severity >= 17", None),
+    ] {
+        let condition = Condition::compile(text).unwrap();
+        assert_eq!(condition.asked_severity(), asked, "{text}");
+    }
+}
+
+#[test]
 fn the_kind_is_that_of_all_that_must_be() {
     for (text, kind) in [
         ("kind == 'end'", Some(Kind::End)),

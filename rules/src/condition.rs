@@ -61,6 +61,12 @@ impl Condition {
         self.node.least_severity()
     }
 
+    /// The severity that it asks for, where it asks for nothing else: it matches all records that are at least so
+    /// severe.
+    pub fn asked_severity(&self) -> Option<Severity> {
+        self.node.asked_severity()
+    }
+
     /// Only records of this kind match; `None` where others may.
     pub fn kind(&self) -> Option<Kind> {
         self.node.kind()

@@ -84,6 +84,20 @@ impl Node {
 }
 
 impl Node {
+    /// The severity that it asks for, where it asks for nothing else: all records that are at least so severe match.
+    pub(super) fn asked_severity(&self) -> Option<Severity> {
+        let (severity, number) = match self {
+            Node::Order(Order::GreaterEqual, a, b) => (a, b),
+            Node::Order(Order::LessEqual, a, b) => (b, a),
+            _ => return None,
+        };
+        let least = literal(number)?;
+        let is_one = u32::from(Severity::new(least).number()) == least;
+        (is_one && is_severity(severity)).then(|| Severity::new(least))
+    }
+}
+
+impl Node {
     /// Only records of this kind match.
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
@@ -108,15 +122,19 @@ fn is_severity(node: &Node) -> bool {
     matches!(node, Node::Leaf(Leaf::Name(Name::Severity)))
 }
 
-/// The severity that a number is, and `more`.
-fn at_least(node: &Node, more: u32) -> Severity {
-    let number = match node {
+/// The number that a literal is.
+fn literal(node: &Node) -> Option<u32> {
+    match node {
         Node::Leaf(Leaf::Literal(Literal::Int(number))) => u32::try_from(*number).ok(),
         Node::Leaf(Leaf::Literal(Literal::UInt(number))) => u32::try_from(*number).ok(),
         _ => None,
-    };
+    }
+}
+
+/// The severity that a number is, and `more`.
+fn at_least(node: &Node, more: u32) -> Severity {
     // No record matches a number beyond all severities, so the highest will do.
-    number.map_or(Severity::UNSET, |number| {
+    literal(node).map_or(Severity::UNSET, |number| {
         Severity::new(number.saturating_add(more))
     })
 }

@@ -72,6 +72,15 @@ impl Path {
         }
     }
 
+    /// The name that an entry of its map has, if it is no way through several maps. (An entry that has the begin of the
+    /// name, up to a dot, may be on that way nevertheless.)
+    pub(super) fn name(&self) -> Option<&str> {
+        match &*self.runs {
+            [run] => Some(&run.text),
+            _ => None,
+        }
+    }
+
     /// As conditions write it.
     pub(super) fn text(&self) -> String {
         let mut text = self.root.text().to_owned();

@@ -8,6 +8,7 @@ use super::compile::taken;
 use super::fault::CompileFault;
 use super::leaf::Leaf;
 use super::memo::Memo;
+use super::names::Name;
 use super::value::Val;
 use super::{names, reserved, syntax};
 
@@ -70,6 +71,15 @@ impl ValuePath {
     /// The name.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The name of the record's field that it stands for, if it stands for one. Where a record has no such field but
+    /// one with the begin of that name, up to a dot, it is an entry of that one.
+    pub fn field(&self) -> Option<&str> {
+        match &self.leaf {
+            Leaf::Path(path) if path.root == Name::Fields => path.name(),
+            _ => None,
+        }
     }
 
     /// Adds the parts of a record that it is read from.
@@ -135,6 +145,16 @@ mod tests {
                 other => panic!("{other:?}"),
             };
             assert_eq!(found, expected, "{name}");
+        }
+        for (name, field) in [
+            ("fields.route", Some("route")),
+            ("fields.http.route", Some("http.route")),
+            ("fields[\"http.route\"]", Some("http.route")),
+            ("fields.a[\"b\"]", None),
+            ("resource.a", None),
+            ("service", None),
+        ] {
+            assert_eq!(ValuePath::parse(name).unwrap().field(), field, "{name}");
         }
         for (name, why) in [
             ("", "the name is empty"),

@@ -1,4 +1,4 @@
-//! Segments that are full and wait to be sealed.
+//! Segments that are full, or closed before that, and wait to be sealed.
 //!
 //! Columns are made of them by threads that stand back behind everything else, so that a burst of records is not
 //! slowed down, and each is sealed once. Where too many wait, the oldest are sealed in rows, which takes a quarter of

@@ -115,6 +115,20 @@ impl Batches {
         }
     }
 
+    /// Lists a batch that stands in `bytes`, if it is wanted.
+    pub(super) fn add_if(
+        &mut self,
+        head: &BatchHeader,
+        first: u64,
+        range: Range<usize>,
+        wanted: impl Fn(&Batch, &[u8]) -> bool,
+    ) {
+        let batch = Batch::new(head, first, range);
+        if wanted(&batch, &self.bytes[batch.range.clone()]) {
+            self.list.push(batch);
+        }
+    }
+
     /// Lists a batch that stands in `bytes`.
     pub(super) fn add(&mut self, head: &BatchHeader, first: u64, range: Range<usize>) {
         self.list.push(Batch::new(head, first, range));

@@ -52,7 +52,7 @@ impl BlockReader {
         show: &mut dyn FnMut(SomeRecords<'_>),
     ) -> io::Result<Option<Selected>> {
         let stored = at.stored as usize;
-        // Of what is read as a whole the parts are not read one by one.
+        // Of what is read as a whole, or nearly, the parts are not read one by one.
         let whole = *wanted.parts == Parts::ALL
             && wanted.severity == Severity::UNSET
             && wanted.rows == Rows::All;
@@ -66,15 +66,7 @@ impl BlockReader {
                 _ => None,
             });
         }
-        let mut body = Stored {
-            file,
-            offset: at.offset + BLOCK_HEADER as u64,
-            len: stored,
-            bytes: &mut self.stored,
-            range: 0..first,
-            skip: BLOCK_HEADER,
-            error: None,
-        };
+        let mut body = Stored::new(file, at, &mut self.stored, first);
         // What is read of it has checksums of its own.
         let (start, raw) = (out.len(), header.raw as usize);
         let good = columns::select(&mut body, raw, wanted, &mut self.unpack, out, show).is_some();
@@ -84,6 +76,29 @@ impl BlockReader {
         match body.error {
             Some(error) if !is_damage(&error) => Err(error),
             _ => Ok(good.then_some(Selected::Batches)),
+        }
+    }
+
+    /// Counts the records of a block that are at least so severe by the text of a field, as [`columns::count_texts`]
+    /// does; false where its columns do not tell, it has none, or it is damaged. Nothing was shown then.
+    pub(super) fn count_texts(
+        &mut self,
+        file: &dyn StoreFile,
+        at: &BlockAt,
+        wanted: (Severity, &str),
+        see: &mut dyn FnMut(Option<&str>, u64),
+    ) -> io::Result<bool> {
+        let first = HEAD.min(at.stored as usize);
+        let header = self.first(file, at, first)?;
+        let Some(header) = header.filter(|header| header.method == Method::Columns) else {
+            return Ok(false);
+        };
+        let mut body = Stored::new(file, at, &mut self.stored, first);
+        let raw = header.raw as usize;
+        let told = columns::count_texts(&mut body, raw, wanted, &mut self.unpack, see);
+        match body.error {
+            Some(error) if !is_damage(&error) => Err(error),
+            _ => Ok(told.unwrap_or(false)),
         }
     }
 
@@ -148,6 +163,26 @@ struct Stored<'f> {
     range: Range<usize>,
     skip: usize,
     error: Option<io::Error>,
+}
+
+impl<'f> Stored<'f> {
+    /// A block of which the header and the `first` bytes behind it are in `bytes`.
+    fn new(
+        file: &'f dyn StoreFile,
+        at: &BlockAt,
+        bytes: &'f mut Vec<u8>,
+        first: usize,
+    ) -> Stored<'f> {
+        Stored {
+            file,
+            offset: at.offset + BLOCK_HEADER as u64,
+            len: at.stored as usize,
+            bytes,
+            range: 0..first,
+            skip: BLOCK_HEADER,
+            error: None,
+        }
+    }
 }
 
 impl Body for Stored<'_> {

@@ -54,7 +54,8 @@
 //! | word filters | for each block a blocked Bloom filter over the words of its texts (`words.rs`) |
 //! | footer | 128 bytes: record numbers, newest time, where the parts are, version, number of deleted records, CRC |
 //!
-//! Segments that come faster than columns can be made are sealed in compressed rows, without summaries and word
+//! A segment is sealed when it is full, or at least a quarter of it is and nothing comes any more. Segments that come
+//! faster than columns can be made are sealed in compressed rows, without summaries and word
 //! filters; so are those that earlier versions wrote (version 0). They are written anew in columns when there is time.
 //! A segment of a later version is refused.
 //!
@@ -84,9 +85,9 @@
 //! (write), `sealed` and `block_reader` (read),
 //! `columns` (blocks), `summary`, `memory`, `filter` and `trace_index`: sealed segments and the indexes. `rewrite`
 //! writes one anew, for `columns_thread` and `erase` (without what is deleted, which `removal` says). `search`,
-//! `block_lists`, `kept_filter`, `words`: what queries read. `recover`, `scan`, `salvage`: after a crash or damage.
-//! `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`: small files. `stats`:
-//! counters.
+//! `block_lists`, `kept_filter`, `words`, `text_part`: what queries read. `recover`, `scan`, `salvage`: after a crash
+//! or damage. `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`: small files.
+//! `stats`: counters.
 
 mod age_clock;
 mod append;
@@ -132,6 +133,7 @@ mod show;
 mod state;
 mod stats;
 mod summary;
+mod text_part;
 mod trace;
 mod trace_index;
 mod words;
@@ -159,6 +161,7 @@ pub use search::{Block, BlockBatch, BlockBuffer};
 pub use show::ShowFn;
 pub use stats::Stats;
 pub use summary::BlockSummary;
+pub use text_part::TextPart;
 pub use trace::TraceCursor;
 pub use words::{Words, any_text, begins_with, is_word, lowercase, words};
 pub use writer::Store;

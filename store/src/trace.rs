@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use distlog_proto::BatchRef;
+use distlog_proto::{BatchRef, TraceId};
 
 use super::batch::Batch;
 use super::batches::Batches;
-use super::block_reader::BlockReader;
+use super::block_reader::{BlockReader, Selected};
+use super::columns::{Rows, Selection, SomeRecords};
 use super::error::{FileError, ReadError};
 use super::format::{FrameHeader, FramesIn, body_is_good};
 use super::layer::{StoreFile, read_full};
@@ -91,7 +92,8 @@ impl TraceCursor {
     }
 
     /// Fills `out` with the next batches that hold the trace, until they have about `max_bytes`; empty when there are
-    /// no more. A batch may hold other traces, too.
+    /// no more. A batch may hold other traces, too, and of their records marks as of deleted ones: each record keeps
+    /// its place.
     ///
     /// # Errors
     /// If a file cannot be read. What retention removed meanwhile, and what is damaged, is left out.
@@ -193,7 +195,8 @@ impl TraceCursor {
     fn read_hit(&mut self, out: &mut Batches, removals: &[Removal]) -> io::Result<bool> {
         let start = out.bytes.len();
         let listed = out.len();
-        let (good, numbers) = match &mut self.hits {
+        let mut some = Vec::new();
+        let (read, numbers) = match &mut self.hits {
             None => return Ok(false),
             Some(Hits::Live(live, hits)) => {
                 let Some((at, end)) = hits.front().copied() else {
@@ -213,38 +216,68 @@ impl TraceCursor {
                 let frame = &out.bytes[start..];
                 let good =
                     FrameHeader::decode(frame).is_some_and(|header| body_is_good(&header, frame));
-                (good, at.first..end)
+                (good.then_some(Selected::Frames), at.first..end)
             }
             Some(Hits::Sealed(file, hits)) => {
                 let Some((block, end)) = hits.front().copied() else {
                     return Ok(false);
                 };
-                let good = self.blocks.read(&**file, &block, &mut out.bytes)?;
+                // To tell which of its records are deleted, all of each must be known.
+                let whole = removals.iter().any(|removal| block.first < removal.before);
+                let read = if whole {
+                    let good = self.blocks.read(&**file, &block, &mut out.bytes)?;
+                    good.then_some(Selected::Frames)
+                } else {
+                    let traces = TraceId::from_bytes(self.trace.key);
+                    let wanted = Selection {
+                        rows: Rows::OfTraces(traces.as_slice()),
+                        marked: true,
+                        ..Selection::ALL
+                    };
+                    let mut add = |batch: SomeRecords<'_>| {
+                        some.push((batch.header, batch.first, batch.range))
+                    };
+                    self.blocks
+                        .select(&**file, &block, &wanted, &mut out.bytes, &mut add)?
+                };
                 hits.pop_front();
-                (good, block.first..end)
+                (read, block.first..end)
             }
         };
-        if !good {
+        let Some(read) = read else {
             if let Some(segment) = self.segments.front() {
                 self.shared.note_lost(segment.path(), numbers);
             }
             out.bytes.truncate(start);
             return Ok(true);
-        }
+        };
         let (trace, index) = (self.trace.key, self.shared.options.index);
         let left = self.next..self.end;
         let shows = self.shows.as_ref();
-        let frames: Vec<_> = FramesIn::new(&out.bytes[start..]).collect();
-        for (frame, range) in frames {
-            out.add_frame(&frame, start + range.start, removals, |batch, bytes| {
-                let mut has = false;
-                if left.contains(&batch.first) {
-                    index(bytes, &mut |found| has |= found.to_bytes() == trace);
+        let wanted = |batch: &Batch, bytes: &[u8]| {
+            let mut has = false;
+            if left.contains(&batch.first) {
+                index(bytes, &mut |found| has |= found.to_bytes() == trace);
+            }
+            has && shows.is_none_or(|shows| shows(bytes))
+        };
+        let mut behind = 0;
+        match read {
+            Selected::Frames => {
+                let frames: Vec<_> = FramesIn::new(&out.bytes[start..]).collect();
+                for (frame, range) in frames {
+                    out.add_frame(&frame, start + range.start, removals, wanted);
+                    behind = behind.max(frame.end());
                 }
-                has && shows.is_none_or(|shows| shows(bytes))
-            });
-            self.next = self.next.max(frame.end());
+            }
+            Selected::Batches => {
+                for (head, first, range) in some {
+                    behind = behind.max(first + u64::from(head.count));
+                    out.add_if(&head, first, range, wanted);
+                }
+            }
         }
+        self.next = self.next.max(behind);
         out.compact(start, listed);
         Ok(true)
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use distlog_proto::wire::{Parts, SourceRef};
 use distlog_proto::{Kind, Outcome, RecordRef, Severity};
 use distlog_rules::Condition;
-use distlog_store::{BlockSummary, Rows};
+use distlog_store::{BlockSummary, Rows, TextPart};
 
 use super::cursor::Window;
 use super::only::Only;
@@ -145,15 +145,30 @@ impl Filter {
             && (*block.times.end() < before.time || before == Place::LAST)
     }
 
+    /// Whether all records of a block pass that are at least as severe as [`Filter::least_severity`].
+    pub(super) fn is_of_severity(&self, block: &BlockSummary, numbers: &Range<u64>) -> bool {
+        let condition = self.condition.as_ref();
+        self.takes_all_places(block, numbers)
+            && self.service.is_none()
+            && self.phrases.is_empty()
+            && self.only == Only::All
+            && condition.is_none_or(|condition| condition.asked_severity().is_some())
+    }
+
+    /// Whether the places of all records of a block pass.
+    fn takes_all_places(&self, block: &BlockSummary, numbers: &Range<u64>) -> bool {
+        self.window.numbers.start <= numbers.start
+            && numbers.end <= self.window.numbers.end
+            && self.takes_times_of(block)
+    }
+
     /// How many records of a block pass, by service and severity, where what is known of it is enough to tell.
     pub(super) fn counts<'b>(
         &'b self,
         block: &'b BlockSummary,
         numbers: &Range<u64>,
     ) -> Option<impl Iterator<Item = (&'b str, Severity, u32)>> {
-        let all = self.window.numbers.start <= numbers.start
-            && numbers.end <= self.window.numbers.end
-            && self.takes_times_of(block)
+        let all = self.takes_all_places(block, numbers)
             && self.phrases.is_empty()
             && self.condition.is_none()
             && self.only == Only::All;
@@ -171,6 +186,12 @@ impl Filter {
     /// The words that each record has that passes, in lowercase.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
         self.phrases.iter().flat_map(Phrase::whole_words)
+    }
+
+    /// Parts of texts that each record has that passes.
+    pub(super) fn texts(&self) -> Vec<TextPart> {
+        let parts = self.phrases.iter().filter_map(Phrase::stored);
+        parts.cloned().collect()
     }
 
     /// Whether a batch may hold a record that passes, by its bytes.

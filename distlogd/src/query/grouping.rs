@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use distlog_proto::wire::{Parts, field::record as field};
-use distlog_proto::{Kind, RecordRef, Severity};
+use distlog_proto::{Kind, RecordRef, Severity, ValueRef};
 use distlog_python::json::{write_str, write_value};
 use distlog_rules::{Named, ValuePath};
 
@@ -82,6 +82,28 @@ impl Grouping {
             Name::Task => false,
             Name::Value(path) => path.text() == SERVICE,
         })
+    }
+
+    /// The name of the field by whose value records are grouped, if they are by nothing else.
+    pub(super) fn field(&self) -> Option<&str> {
+        match &*self.by {
+            [Name::Value(path)] if self.every.is_none() => path.field(),
+            _ => None,
+        }
+    }
+
+    /// The group of the records with a text in that field, or without the field.
+    pub(super) fn key_of_text(&self, text: Option<&str>, key: &mut Vec<u8>) {
+        key.extend_from_slice(&0u64.to_be_bytes());
+        for name in &self.by {
+            write_str(key, name.text());
+            key.push(b':');
+            match text {
+                Some(text) => write_value(key, ValueRef::Str(text)),
+                None => key.extend_from_slice(b"null"),
+            }
+            key.push(b',');
+        }
     }
 
     /// The parts of records that groups are made of, and how long tasks took.

@@ -88,7 +88,8 @@ impl Having {
 }
 
 fn trace_of(record: &RecordRef<'_>) -> Option<TraceId> {
-    record.task.map(|task| task.trace_id)
+    let only = || record.otlp().and_then(|otlp| otlp.trace_id);
+    record.task.map(|task| task.trace_id).or_else(only)
 }
 
 impl Engine {
@@ -151,7 +152,7 @@ impl Collect for Traces {
     const COUNTED: bool = false;
 
     fn parts(&self) -> Parts {
-        parts_of(&[field::TASK])
+        parts_of(&[field::TASK, field::OTLP])
     }
 
     fn take(&mut self, record: &RecordRef<'_>, _: Place) {

@@ -33,6 +33,8 @@ mod scan;
 mod slots;
 mod span_names;
 mod stats;
+#[cfg(test)]
+mod stats_tests;
 pub mod stored_tree;
 pub mod tasks;
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Phrases: words that stand next to each other in a text of a record.
 
-use aho_corasick::AhoCorasick;
 use distlog_proto::RecordRef;
-use distlog_store::{any_text, begins_with, is_word, lowercase, words};
+use distlog_store::{TextPart, any_text, begins_with, is_word, lowercase, words};
 
 use super::QueryError;
 
@@ -20,8 +19,8 @@ pub struct Phrase {
     words: Vec<String>,
     /// The last word is the beginning of one.
     prefix: bool,
-    /// Finds a part of a word in the bytes of a batch.
-    stored: Option<AhoCorasick>,
+    /// A part of a word, as it stands in the bytes of a batch.
+    stored: Option<TextPart>,
 }
 
 impl Phrase {
@@ -56,15 +55,10 @@ impl Phrase {
                 "a word of letters or digits in each phrase",
             ));
         }
-        let build = |part| {
-            AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .build([part])
-                .ok()
-        };
+        let prefix = text.ends_with('*');
         Ok(Phrase {
-            stored: stored_part(&words).and_then(build),
-            prefix: text.ends_with('*'),
+            stored: stored_part(&words, prefix).and_then(TextPart::new),
+            prefix,
             words,
         })
     }
@@ -75,9 +69,14 @@ impl Phrase {
         self.words.iter().take(whole).map(String::as_str)
     }
 
+    /// What stands in the bytes of each batch that has it.
+    pub fn stored(&self) -> Option<&TextPart> {
+        self.stored.as_ref()
+    }
+
     /// Whether the bytes of a batch may hold it.
     pub fn may_be_in(&self, batch: &[u8]) -> bool {
-        self.stored.as_ref().is_none_or(|word| word.is_match(batch))
+        self.stored.as_ref().is_none_or(|part| part.is_in(batch))
     }
 
     /// Whether a text of the record has it.
@@ -114,9 +113,17 @@ impl Phrase {
 
 /// The longest part of these words that stands in the bytes of every batch that has them, but for the case of ASCII
 /// letters. The rarest is probably the longest.
-fn stored_part(words: &[String]) -> Option<&str> {
-    words
+fn stored_part(words: &[String], prefix: bool) -> Option<&str> {
+    // The begin of a word may end within the lowercase of `İ`.
+    let (last, others) = words.split_last()?;
+    let last = match prefix {
+        true => last.trim_end_matches('i'),
+        false => last,
+    };
+    others
         .iter()
+        .map(String::as_str)
+        .chain([last])
         // What is all digits may be a number, and `İ` is an `i` with a dot in lowercase.
         .filter(|word| !word.bytes().all(|byte| byte.is_ascii_digit()) && !word.contains('\u{307}'))
         // The Kelvin sign is a `k` in lowercase.
@@ -164,7 +171,8 @@ mod tests {
 
     #[test]
     fn words_prefixes_and_phrases_are_found() {
-        const TEXT: &str = "Order 17 of user_id=Größe was REFUSED: card expired, \u{212a}elvin";
+        const TEXT: &str =
+            "Order 17 of user_id=Größe was REFUSED: card expired, \u{212a}elvin, DİYARBAKIR";
         for query in [
             "order",
             "ORDER 17",
@@ -178,6 +186,7 @@ mod tests {
             "kelvin",
             "user_id",
             "\"was refused",
+            "di*",
             "",
         ] {
             let expected = query != "grösse größe*";

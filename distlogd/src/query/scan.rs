@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use distlog_proto::wire::Parts;
 use distlog_proto::wire::field::record;
 use distlog_proto::{BatchRef, RecordRef, Severity};
-use distlog_store::{BlockBuffer, BlockSummary, Selection};
+use distlog_store::{BlockBuffer, BlockSummary, Selection, TextPart};
 use tokio::sync::oneshot;
 
 use super::pool::Job;
@@ -18,6 +18,9 @@ pub use crate::storage::Place;
 
 /// After so many records a thread looks whether it should go on.
 const LOOK_EVERY: u32 = 64;
+/// So many blocks that are not read are one turn.
+const SKIPPED_AT_ONCE: usize = 32;
+
 /// Takes the records of a query. Each thread has one of its own; they are merged in the end.
 pub trait Collect: Send + 'static {
     /// Whether records that pass are what is looked for, and counted as found.
@@ -34,6 +37,14 @@ pub trait Collect: Send + 'static {
     fn take_counts(&mut self, block: &BlockSummary, filter: &Filter, numbers: &Range<u64>) -> bool {
         let _ = (block, filter, numbers);
         false
+    }
+    /// The field by whose text alone it groups records that end no task, if there is one.
+    fn field(&self) -> Option<&str> {
+        None
+    }
+    /// Takes so many records that have this text in that field, or no such field.
+    fn take_texts(&mut self, text: Option<&str>, count: u64) {
+        let _ = (text, count);
     }
     /// Takes what another one has.
     fn merge(&mut self, other: Self);
@@ -139,6 +150,10 @@ pub struct Scan<C> {
     timed: Parts,
     /// No record that is less severe passes.
     severity: Severity,
+    /// Parts of the texts of all that pass.
+    texts: Vec<TextPart>,
+    /// See [`Collect::field`].
+    field: Option<String>,
     deadline: Instant,
     collectors: Vec<Mutex<Option<C>>>,
     /// See [`Collect::enough`].
@@ -162,6 +177,8 @@ struct State<C> {
 /// How the work on a block ended.
 enum End {
     Done,
+    /// It needed not be read.
+    Skipped,
     /// Nobody waits.
     Left,
     Failed(QueryError),
@@ -193,6 +210,8 @@ impl<C: Collect> Scan<C> {
         });
         let (answer, outcome) = oneshot::channel();
         let mut parts = filter.parts();
+        let field = collectors.first().and_then(Collect::field);
+        let field = field.map(str::to_owned);
         if let Some(collector) = collectors.first() {
             parts.add_all(&collector.parts());
         }
@@ -202,6 +221,8 @@ impl<C: Collect> Scan<C> {
             parts,
             timed,
             severity: filter.least_severity(),
+            texts: filter.texts(),
+            field,
             newest: blocks
                 .iter()
                 .map(|block| {
@@ -281,9 +302,9 @@ impl<C: Collect> Scan<C> {
     /// Looks at all records of a block.
     fn work(&self, block: usize, thread: usize, buffer: &mut BlockBuffer) -> End {
         let block = &self.blocks[block];
-        match block.may_hold(self.filter.words()) {
+        match block.may_hold(self.filter.words(), buffer) {
             Ok(true) => {}
-            Ok(false) => return End::Done,
+            Ok(false) => return End::Skipped,
             Err(error) => return End::Failed(error.into()),
         }
         let Some(collector) = self.collectors.get(thread) else {
@@ -297,7 +318,12 @@ impl<C: Collect> Scan<C> {
             && let Some(summary) = block.summary()
             && collector.take_counts(summary, &self.filter, &block.positions())
         {
-            return End::Done;
+            return End::Skipped;
+        }
+        match self.count_texts(block, buffer, collector) {
+            Ok(true) => return End::Done,
+            Ok(false) => {}
+            Err(error) => return End::Failed(error),
         }
         let source = |head: &[u8]| {
             self.filter.service.is_none()
@@ -313,11 +339,13 @@ impl<C: Collect> Scan<C> {
         let wanted = Selection {
             severity: self.severity,
             rows: self.filter.rows(),
+            texts: &self.texts,
             parts: match any_time {
                 Some(_) => &self.parts,
                 None => &self.timed,
             },
             source: &source,
+            marked: false,
         };
         let mut end = End::Done;
         let read = block.read(&wanted, buffer, |part| {
@@ -328,6 +356,32 @@ impl<C: Collect> Scan<C> {
             Err(error) if matches!(end, End::Done) => End::Failed(error.into()),
             _ => end,
         }
+    }
+
+    /// Takes all records of a block that pass by the text of a field, if that is all that the collector needs.
+    fn count_texts(
+        &self,
+        block: &Block,
+        buffer: &mut BlockBuffer,
+        collector: &mut C,
+    ) -> Result<bool, QueryError> {
+        let (Some(field), Some(summary)) = (&self.field, block.summary()) else {
+            return Ok(false);
+        };
+        // How long tasks took stands elsewhere.
+        if summary.ended() > 0 || !self.filter.is_of_severity(summary, &block.positions()) {
+            return Ok(false);
+        }
+        let mut found = 0;
+        let mut see = |text: Option<&str>, count| {
+            found += count;
+            collector.take_texts(text, count);
+        };
+        let told = block.count_texts(self.severity, field, buffer, &mut see)?;
+        if C::COUNTED {
+            self.shared.counters.add_found(found);
+        }
+        Ok(told)
     }
 
     /// Looks at all records that were read. `any_time` is the time of all, where nobody looks at it.
@@ -418,7 +472,7 @@ impl<C: Collect> Drop for Work<'_, C> {
     fn drop(&mut self) {
         let mut state = self.scan.state();
         match std::mem::replace(&mut self.end, End::Done) {
-            End::Done => {}
+            End::Done | End::Skipped => {}
             End::Left => state.next = 0,
             End::Failed(error) => {
                 state.error.get_or_insert(error);
@@ -433,10 +487,15 @@ impl<C: Collect> Drop for Work<'_, C> {
 
 impl<C: Collect> Job for Scan<C> {
     fn step(&self, thread: usize, buffer: &mut BlockBuffer) -> bool {
-        let Some(mut work) = self.next() else {
-            return false;
-        };
-        work.end = self.work(work.block, thread, buffer);
+        for _ in 0..SKIPPED_AT_ONCE {
+            let Some(mut work) = self.next() else {
+                return false;
+            };
+            work.end = self.work(work.block, thread, buffer);
+            if !matches!(work.end, End::Skipped) {
+                break;
+            }
+        }
         true
     }
 

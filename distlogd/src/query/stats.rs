@@ -1,15 +1,15 @@
 //! Counts by groups, and how long tasks took in each.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
-use distlog_proto::RecordRef;
 use distlog_proto::wire::Parts;
+use distlog_proto::{RecordRef, Severity};
 use distlog_store::BlockSummary;
+use hashbrown::HashMap;
 use sketches_ddsketch::DDSketch;
 
 use super::budget::{Budget, Held};
@@ -24,6 +24,8 @@ pub const MAX_GROUPS: usize = 10_000;
 const MAX_HELD: usize = 16 << 20;
 /// What a group takes beside its key, in bytes.
 const GROUP: usize = 96;
+/// A thread counts so many kinds of records before they go into groups.
+const MAX_COUNTS: usize = 64;
 /// What the durations of a group take, in bytes: at 1 % from the shortest to the longest about 100 bins for a factor
 /// of ten.
 const SKETCH: usize = 4 << 10;
@@ -57,6 +59,39 @@ pub struct Groups {
     records: u64,
     truncated: bool,
     key: Vec<u8>,
+    counts: Counts,
+}
+
+/// What blocks counted, by service, severity and slot of time, before it goes into groups: neighbouring blocks mostly
+/// have the same, in the same order.
+#[derive(Default)]
+struct Counts {
+    list: Vec<Count>,
+    /// The one that is probably next.
+    next: usize,
+}
+
+struct Count {
+    service: Box<str>,
+    severity: Severity,
+    begin: u64,
+    records: u64,
+}
+
+impl Counts {
+    /// Adds to what is known; false if it is not.
+    fn add(&mut self, service: &str, severity: Severity, begin: u64, records: u64) -> bool {
+        let is_one = |count: &Count| {
+            count.severity == severity && count.begin == begin && *count.service == *service
+        };
+        let next = Some(self.next).filter(|next| self.list.get(*next).is_some_and(is_one));
+        let Some(at) = next.or_else(|| self.list.iter().position(is_one)) else {
+            return false;
+        };
+        self.list[at].records += records;
+        self.next = (at + 1) % self.list.len();
+        true
+    }
 }
 
 #[derive(Default)]
@@ -89,11 +124,26 @@ impl Groups {
             records: 0,
             truncated: false,
             key: Vec::new(),
+            counts: Counts::default(),
         }
+    }
+
+    /// Brings what blocks counted into the groups.
+    fn add_counts(&mut self) {
+        let mut key = std::mem::take(&mut self.key);
+        for count in std::mem::take(&mut self.counts).list {
+            key.clear();
+            let (service, severity) = (&count.service, count.severity);
+            self.grouping
+                .key_of_counts(service, severity, count.begin, &mut key);
+            self.add(&key, count.records);
+        }
+        self.key = key;
     }
 
     /// At most `limit` groups: the largest or, by time, the newest.
     pub fn rows(mut self, limit: usize) -> Rows {
+        self.add_counts();
         let all = self.groups.len();
         let mut groups: Vec<(Box<[u8]>, Group)> = self.groups.drain().collect();
         if self.grouping.every.is_some() {
@@ -215,17 +265,38 @@ impl Collect for Groups {
             return false;
         };
         for (service, severity, count) in counts {
-            let mut key = std::mem::take(&mut self.key);
-            key.clear();
-            self.grouping
-                .key_of_counts(service, severity, begin, &mut key);
-            self.add(&key, u64::from(count));
-            self.key = key;
+            let records = u64::from(count);
+            if self.counts.add(service, severity, begin, records) {
+                continue;
+            }
+            if self.counts.list.len() == MAX_COUNTS {
+                self.add_counts();
+            }
+            self.counts.list.push(Count {
+                service: service.into(),
+                severity,
+                begin,
+                records,
+            });
         }
         true
     }
 
-    fn merge(&mut self, other: Groups) {
+    fn field(&self) -> Option<&str> {
+        self.grouping.field()
+    }
+
+    fn take_texts(&mut self, text: Option<&str>, count: u64) {
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        self.grouping.key_of_text(text, &mut key);
+        self.add(&key, count);
+        self.key = key;
+    }
+
+    fn merge(&mut self, mut other: Groups) {
+        self.add_counts();
+        other.add_counts();
         self.truncated |= other.truncated;
         self.others.extend(other.others);
         self.others.push(other.held);

@@ -33,7 +33,7 @@ const WORDS: [&str; 12] = [
 ];
 const SERVICES: [&str; 4] = ["shop", "payment", "Ärger", ""];
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(future)
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use distlog_proto::Severity;
 use distlog_store::{Block as StoreBlock, BlockBuffer, BlockSummary, Selection};
 
 use super::StorageError;
@@ -66,11 +67,30 @@ impl Block {
     pub fn may_hold<'w>(
         &self,
         words: impl IntoIterator<Item = &'w str>,
+        buffer: &mut BlockBuffer,
     ) -> Result<bool, StorageError> {
         match self {
-            Block::Store(block) => Ok(block.may_hold(words)?),
+            Block::Store(block) => Ok(block.may_hold(words, buffer)?),
             // The database was told the words.
             Block::Slice(_) => Ok(true),
+        }
+    }
+
+    /// Shows how many of its records that are at least so severe have which text in a field, and how many have no such
+    /// field; false, and nothing was shown, where that is not known without reading them.
+    ///
+    /// # Errors
+    /// As [`Block::read`].
+    pub fn count_texts(
+        &self,
+        severity: Severity,
+        field: &str,
+        buffer: &mut BlockBuffer,
+        see: &mut dyn FnMut(Option<&str>, u64),
+    ) -> Result<bool, StorageError> {
+        match self {
+            Block::Store(block) => Ok(block.count_texts(severity, field, buffer, see)?),
+            Block::Slice(_) => Ok(false),
         }
     }
 

@@ -315,11 +315,8 @@ mod tests {
     fn drawn(batches: Vec<Vec<u8>>, id: &TaskId, look: Look) -> String {
         let mut builder = Builder::new(id);
         for (batch, bytes) in (0..).zip(&batches) {
-            for (at, record) in BatchRef::parse(bytes).unwrap().placed_records() {
-                let place = Place {
-                    batch,
-                    at: at as u32,
-                };
+            for (at, record) in (0..).zip(BatchRef::parse(bytes).unwrap().records()) {
+                let place = Place { batch, at };
                 builder.add(place, 1, &record.unwrap());
             }
         }

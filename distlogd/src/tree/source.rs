@@ -9,7 +9,7 @@ use distlog_proto::{BatchRef, RecordRef};
 pub struct Place {
     /// The number of its batch in the source.
     pub batch: u32,
-    /// See [`BatchRef::bytes_at`].
+    /// How many records stand before it in the batch.
     pub at: u32,
 }
 
@@ -40,12 +40,6 @@ impl StoredBatch {
     pub fn weight(&self) -> usize {
         self.bytes.len() + self.shared.len() + size_of_val(&*self.places)
     }
-
-    /// The number in the store of the record at a place.
-    fn number(&self, at: u32) -> u64 {
-        let before = self.places.partition_point(|place| *place < at);
-        self.first + before as u64
-    }
 }
 
 /// Gives batches by their number.
@@ -67,12 +61,13 @@ pub(super) fn read<R>(
     see: impl FnOnce(&RecordRef<'_>) -> R,
 ) -> Option<R> {
     let stored = source.batch(place.batch)?;
-    let record = BatchRef::bytes_at(&stored.bytes, place.at as usize)?;
+    let at = *stored.places.get(place.at as usize)?;
+    let record = BatchRef::bytes_at(&stored.bytes, at as usize)?;
     let mut bytes = Vec::with_capacity(stored.shared.len() + record.len());
     bytes.extend_from_slice(&stored.shared);
     bytes.extend_from_slice(record);
     let batch = BatchRef::parse(&bytes).ok()?;
     let mut record = batch.records().next()?.ok()?;
-    record.store_number = stored.number(place.at);
+    record.store_number = stored.first + u64::from(place.at);
     Some(see(&record))
 }

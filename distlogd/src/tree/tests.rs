@@ -95,8 +95,7 @@ impl Story {
             let mut writer = BatchWriter::new();
             writer.push(record);
             let bytes = writer.finish();
-            for (at, record) in BatchRef::parse(&bytes).unwrap().placed_records() {
-                let at = u32::try_from(at).unwrap();
+            for (at, record) in (0..).zip(BatchRef::parse(&bytes).unwrap().records()) {
                 builder.add(Place { batch, at }, NOON, &record.unwrap());
             }
             source.push(Rc::new(StoredBatch::new(u64::from(batch) + 1, bytes)));

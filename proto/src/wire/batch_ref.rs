@@ -65,26 +65,6 @@ impl<'a> BatchRef<'a> {
         })
     }
 
-    /// The records in order, each with its place: see [`BatchRef::bytes_at`].
-    pub fn placed_records(
-        &'a self,
-    ) -> impl Iterator<Item = (usize, Result<RecordRef<'a>, DecodeError>)> {
-        let (mut scan, mut last) = (self.fields(), LastTask::default());
-        std::iter::from_fn(move || {
-            loop {
-                let at = self.bytes.len() - scan.rest.len();
-                match scan.next()? {
-                    Ok(item) if item.number == field::RECORDS => {
-                        let record = |bytes| RecordRef::parse(&self.head, bytes, &mut last);
-                        return Some((at, item.bytes().and_then(record)));
-                    }
-                    Ok(_) => {}
-                    Err(error) => return Some((at, Err(error))),
-                }
-            }
-        })
-    }
-
     /// What the records share, as bytes. Followed by those of some record ([`BatchRef::bytes_at`]) it is a batch of
     /// that one, which is read without the others.
     pub fn shared(bytes: &[u8]) -> Vec<u8> {
@@ -100,7 +80,8 @@ impl<'a> BatchRef<'a> {
         }
     }
 
-    /// The places of a batch's records in order, without reading them: see [`BatchRef::bytes_at`].
+    /// The places of a batch's records in order, marks of deleted ones included, without reading them: see
+    /// [`BatchRef::bytes_at`].
     pub fn places(bytes: &[u8]) -> impl Iterator<Item = usize> {
         let mut scan = Scan::new("RecordBatch", bytes);
         std::iter::from_fn(move || {
@@ -115,7 +96,7 @@ impl<'a> BatchRef<'a> {
         })
     }
 
-    /// The bytes of the record at a place that [`BatchRef::placed_records`] gave; `None` if none begins there.
+    /// The bytes of the record at a place that [`BatchRef::places`] gave; `None` if none begins there.
     pub fn bytes_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
         let here = bytes.get(at..)?;
         let mut scan = Scan::new("RecordBatch", here);

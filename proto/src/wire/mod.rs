@@ -54,7 +54,7 @@ pub use parts::Parts;
 pub use raw_batch::RawBatch;
 pub use record_header::RecordHeader;
 pub use record_ref::{LevelName, RecordRef};
-pub use removed::{REMOVED, without_records};
+pub use removed::{REMOVED, REMOVED_RECORD, without_records};
 pub use scan::DecodeError;
 pub use task_ref::TaskRef;
 pub use value_ref::{FieldsRef, ListRef, ValueRef, field_value};

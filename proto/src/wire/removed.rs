@@ -7,10 +7,11 @@ use super::field::batch as field;
 use super::record_ref::RecordRef;
 use super::scan::{DecodeError, Scan};
 
-/// What stands in the place of a record that was deleted: `removed` of `record.proto`.
+/// What stands in the place of a record that was deleted, or that somebody did not want to read: `removed` of
+/// `record.proto`.
 pub const REMOVED: [u8; 3] = [0xC8, 0x01, 0x01];
-/// As a field of its batch.
-const MARK: [u8; 5] = [0x1A, 0x03, REMOVED[0], REMOVED[1], REMOVED[2]];
+/// The same as a field of its batch.
+pub const REMOVED_RECORD: [u8; 5] = [0x1A, 0x03, REMOVED[0], REMOVED[1], REMOVED[2]];
 /// Of a callsite.
 const ID: u32 = 1;
 
@@ -54,7 +55,7 @@ pub fn without_records(
         let whole = &here[..here.len() - scan.rest.len()];
         match item.number {
             field::RECORDS => match gone.next() {
-                Some(true) => out.extend_from_slice(&MARK),
+                Some(true) => out.extend_from_slice(&REMOVED_RECORD),
                 _ => out.extend_from_slice(whole),
             },
             field::CALLSITES if !callsites.contains(&callsite_id(item.bytes().ok())) => {}
@@ -131,7 +132,7 @@ mod tests {
         assert_eq!(without_records(&new, |r| r.offset % 4 == 1), None);
         let (none, removed) = without_records(&new, |_| true).unwrap();
         assert_eq!(removed, 6);
-        assert_eq!(none, MARK.repeat(8));
+        assert_eq!(none, REMOVED_RECORD.repeat(8));
     }
 
     #[test]

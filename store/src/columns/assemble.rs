@@ -18,6 +18,8 @@ pub(super) struct Assembly<'b> {
     /// For each shape the records that were passed over and are not in `next` yet, and which shapes have such.
     passed: Vec<usize>,
     shapes_passed: Vec<usize>,
+    /// Some records have offsets that do not follow from those before them.
+    has_offsets: bool,
     offset: u64,
     time: u64,
     trace: &'b [u8],
@@ -38,6 +40,7 @@ impl<'b> Assembly<'b> {
             next: vec![0; block.columns.len()],
             passed: vec![0; plans.len()],
             shapes_passed: Vec::new(),
+            has_offsets: plans.iter().any(|plan| plan.offset.is_some()),
             offset: 0,
             time: 0,
             trace: &[],
@@ -78,20 +81,21 @@ impl<'b> Assembly<'b> {
         }
     }
 
-    /// Passes over a record of a shape.
-    #[inline]
-    pub(super) fn pass(&mut self, shape: u64) -> Option<()> {
-        let shape = usize::try_from(shape).ok()?;
-        let passed = self.passed.get_mut(shape)?;
-        if *passed == 0 {
-            self.shapes_passed.push(shape);
+    /// Passes over records, of each of which the number of its shape is given, counted from 1.
+    pub(super) fn pass(&mut self, rows: &[u64]) -> Option<()> {
+        for row in rows {
+            let shape = usize::try_from(row.checked_sub(1)?).ok()?;
+            let passed = self.passed.get_mut(shape)?;
+            if *passed == 0 {
+                self.shapes_passed.push(shape);
+            }
+            *passed += 1;
+            // Offsets build on each other.
+            if self.has_offsets {
+                self.go_on()?;
+            }
         }
-        *passed += 1;
-        // Offsets build on each other.
-        if self.plans.get(shape)?.offset.is_some() {
-            self.go_on()?;
-        }
-        self.offset = self.offset.wrapping_add(1);
+        self.offset = self.offset.wrapping_add(rows.len() as u64);
         Some(())
     }
 

@@ -8,7 +8,7 @@ use super::body::{Body, HEAD};
 use super::canonical::BYTES;
 use super::shape::{ColumnKey, ReadShapes};
 use super::stream::{Reader, Unpack};
-use super::texts::Column;
+use super::texts::{Column, WantedValues};
 use super::{decimals, is_fraction, is_sound, numbers};
 use crate::format::BatchHeader;
 
@@ -143,25 +143,33 @@ impl Block {
         self.load_some(column, None, body, unpack)
     }
 
-    /// Reads a column, if it was not before, of which only some values are wanted.
+    /// Reads a column, if it was not before, of which only the values in some rows are wanted.
     pub(super) fn load_some(
         &mut self,
         column: usize,
-        wanted: Option<&[bool]>,
+        rows: Option<&[bool]>,
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<()> {
-        let key = self.shapes.columns.get(column)?;
-        let stored = self.stored.get(column)?;
-        let values = self.columns.get_mut(column)?;
-        if matches!(values, Values::Unread) {
-            let bytes = body.get(stored.range.clone())?;
-            if !is_sound(bytes, stored.crc) {
-                return None;
-            }
-            *values = Values::take(key, bytes, (stored.count, wanted), self.most, unpack)?;
+        if matches!(self.columns.get(column)?, Values::Unread) {
+            let key = self.shapes.columns.get(column)?;
+            let (bytes, count, most) = self.stored(column, body)?;
+            let wanted = || rows.and_then(|rows| self.values_in(column, rows));
+            let values = Values::take(key, bytes, (count, &wanted), most, unpack)?;
+            *self.columns.get_mut(column)? = values;
         }
         Some(())
+    }
+
+    /// The bytes of a column, how many values it has, and the length of the frames that are in the block.
+    pub(super) fn stored<'b>(
+        &self,
+        column: usize,
+        body: &'b mut dyn Body,
+    ) -> Option<(&'b [u8], usize, usize)> {
+        let stored = self.stored.get(column)?;
+        let bytes = body.get(stored.range.clone())?;
+        is_sound(bytes, stored.crc).then_some((bytes, stored.count, self.most))
     }
 
     /// Reads all columns.
@@ -203,7 +211,7 @@ impl Values {
     fn take(
         key: &ColumnKey,
         bytes: &[u8],
-        (count, wanted): (usize, Option<&[bool]>),
+        (count, wanted): (usize, WantedValues<'_>),
         most: usize,
         unpack: &mut Unpack,
     ) -> Option<Values> {

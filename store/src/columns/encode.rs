@@ -13,7 +13,8 @@ use super::index::{BlockIndex, Row};
 use super::shape::{ColumnKey, KEY, Message, NAME, NO_NAME, Shapes, Step, TooMany};
 use super::stream::{Pack, Writer};
 use super::task_ids::{Ids, TaskIds};
-use super::texts::{Encoded, Texts};
+use super::text_list::Texts;
+use super::texts::Encoded;
 use super::{decimals, is_fraction, numbers};
 use crate::format::{BatchesOf, FramesIn};
 

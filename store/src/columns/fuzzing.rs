@@ -9,6 +9,7 @@ use crate::format::{
     BATCH_HEADER, BatchHeader, BatchesOf, FRAME_HEADER, FrameHeader, FramesIn, padded, put,
 };
 use crate::summary;
+use crate::text_part::TextPart;
 
 /// The longest block that is read, in bytes of its frames.
 const MAX_FRAMES: usize = 1 << 16;
@@ -65,6 +66,7 @@ fn as_block(body: &[u8], raw: usize) {
     parts.add_field("a");
     let trace = TraceId::from_bytes([1; 16]);
     let traces = trace.as_slice();
+    let part = TextPart::new("ab");
     for rows in [
         Rows::All,
         Rows::Ended(&[Outcome::Failed]),
@@ -74,6 +76,7 @@ fn as_block(body: &[u8], raw: usize) {
         let some = Selection {
             severity: Severity::WARN,
             rows,
+            texts: part.as_slice(),
             parts: &parts,
             ..Selection::ALL
         };

@@ -8,14 +8,14 @@ use distlog_proto::wire::scan::Scan;
 
 use super::index::BlockIndex;
 use super::shape::Shapes;
-use super::texts::Texts;
+use super::text_list::Texts;
 
 /// Of a source: the name of its service.
 const SERVICE: u32 = 5;
 /// Of a callsite.
 const ID: u32 = 1;
 const LEVEL: u32 = 2;
-const TEMPLATE: u32 = 8;
+pub(super) const TEMPLATE: u32 = 8;
 const FIELD: u32 = 9;
 
 /// What the batches of a block share mostly: source and callsites.

@@ -7,8 +7,10 @@ use distlog_proto::wire::put::unzigzag;
 use distlog_proto::wire::scan::{Payload, Scan};
 use distlog_proto::{Kind, Outcome, Severity};
 
+use super::canonical::BYTES;
 use super::shape::{ColumnKey, Message};
-use super::texts::{Encoded, Texts};
+use super::text_list::Texts;
+use super::texts::Encoded;
 use crate::words::{decimal, hash, words};
 
 /// Of a `Field`: the numbers of values that have words.
@@ -187,27 +189,9 @@ impl BlockIndex {
 
     /// Adds the words of a column of texts, which is also given as it is written.
     pub(super) fn add_texts(&mut self, key: &ColumnKey, texts: &Texts, encoded: &Encoded<'_>) {
-        let field = key.tag >> 3;
-        let searched = match key.message {
-            Message::Record => {
-                matches!(
-                    field,
-                    record::MESSAGE | record::NAME | record::STATUS_MESSAGE
-                )
-            }
-            Message::Error => true,
-            Message::Otlp => field == EVENT_NAME,
-            Message::Field | Message::Context => match field {
-                STRING | TEXT => true,
-                LIST | MAP => {
-                    texts.iter().for_each(|items| self.add_items(items, 0));
-                    false
-                }
-                _ => false,
-            },
-            Message::Task | Message::Scope => false,
-        };
-        if searched {
+        if is_of_items(key) {
+            texts.iter().for_each(|items| self.add_items(items, 0));
+        } else if is_searched(key) {
             encoded.words(&mut |word| self.word(word));
         }
     }
@@ -239,4 +223,28 @@ fn fields(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
         Payload::Bytes(bytes) if field.number == number => Some(bytes),
         _ => None,
     })
+}
+
+/// Whether the values of a column are texts that a search looks at, or lists and maps that may have such.
+pub(super) fn is_searched(key: &ColumnKey) -> bool {
+    let field = key.tag >> 3;
+    let is_text = key.tag & 7 == BYTES;
+    is_text
+        && match key.message {
+            Message::Record => {
+                matches!(
+                    field,
+                    record::MESSAGE | record::NAME | record::STATUS_MESSAGE
+                )
+            }
+            Message::Error => true,
+            Message::Otlp => field == EVENT_NAME,
+            Message::Field | Message::Context => matches!(field, STRING | TEXT | LIST | MAP),
+            Message::Task | Message::Scope => false,
+        }
+}
+
+/// Whether they are lists or maps.
+fn is_of_items(key: &ColumnKey) -> bool {
+    matches!(key.message, Message::Field | Message::Context) && matches!(key.tag >> 3, LIST | MAP)
 }

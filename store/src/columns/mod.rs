@@ -2,13 +2,14 @@
 //!
 //! A block of rows is whole frames, as they came. A columnar block holds the same frames, to the last byte: for each
 //! record its *shape* (`shape.rs`: which fields it has, in which order), and for each field a column with its values
-//! (`numbers.rs`, `decimals.rs`, `texts.rs`). What follows from something else is not stored: offsets that count up,
-//! ids of tasks that follow from their paths (`distlog_proto::TaskId`), lengths and checksums. `encode.rs` writes, with
-//! `heads.rs` for what batches share.
+//! (`numbers.rs`, `decimals.rs`, `texts.rs` with `text_list.rs`). What follows from something else is not stored:
+//! offsets that count up, ids of tasks that follow from their paths (`distlog_proto::TaskId`), lengths and checksums.
+//! `encode.rs` writes, with `heads.rs` for what batches share.
+//!
 //! `block.rs` reads what all records share and the columns (`body.rs`), `assemble.rs` puts records together, as
-//! `operations.rs` says for each shape; `decode.rs` makes the frames again, `select.rs` (with `rows.rs`) only the
-//! records and the parts of them that a query wants. `stream.rs` has the bytes of both sides. `index.rs` gathers what
-//! is known of a block without reading it.
+//! `operations.rs` says for each shape; `decode.rs` makes the frames again, `select.rs` (with `rows.rs` and, for words,
+//! `find.rs`) only the records and the parts of them that a query wants, `count.rs` counts them by a field. `stream.rs`
+//! has the bytes of both sides. `index.rs` gathers what is known of a block without reading it.
 //!
 //! A batch that would not be put together as it was (protobuf that is not canonical, from a foreign encoder) is stored
 //! as it is, within the block; a block with too many of them, or with too many different fields, is stored in rows.
@@ -17,9 +18,11 @@ mod assemble;
 mod block;
 mod body;
 mod canonical;
+mod count;
 mod decimals;
 mod decode;
 mod encode;
+mod find;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod heads;
@@ -32,6 +35,7 @@ mod select;
 mod shape;
 mod stream;
 mod task_ids;
+mod text_list;
 mod texts;
 
 #[cfg(test)]
@@ -40,6 +44,7 @@ mod select_tests;
 mod tests;
 
 pub(super) use body::{Body, HEAD};
+pub(super) use count::count_texts;
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(super) use index::{BlockIndex, OUTCOMES, SEVERITIES};

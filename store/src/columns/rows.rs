@@ -2,7 +2,7 @@
 
 use hashbrown::HashSet;
 
-use distlog_proto::wire::field::{batch, record, task};
+use distlog_proto::wire::field::{OTLP_TRACE_ID, batch, record, task};
 use distlog_proto::wire::scan::{DecodeError, Scan};
 use distlog_proto::{Kind, Outcome, Severity, TraceId};
 
@@ -11,12 +11,14 @@ use super::body::Body;
 use super::canonical::{BYTES, FIXED64, VARINT};
 use super::shape::{ColumnKey, Message, NO_NAME, Step};
 use super::stream::Unpack;
+use super::texts::Column;
 
 const KIND: u32 = record::KIND << 3 | VARINT;
 pub(super) const CALLSITE: u32 = record::CALLSITE << 3 | VARINT;
 const SEVERITY: u32 = record::SEVERITY << 3 | VARINT;
 const OUTCOME: u32 = record::OUTCOME << 3 | VARINT;
 const TRACE_ID: u32 = task::TRACE_ID << 3 | BYTES;
+const ONLY_TRACE_ID: u32 = OTLP_TRACE_ID << 3 | BYTES;
 const PARENT_SPAN_ID: u32 = task::PARENT_SPAN_ID << 3 | FIXED64;
 /// Of a callsite.
 const ID: u32 = 1;
@@ -29,7 +31,7 @@ pub enum Rows<'s> {
     All,
     /// Ends of tasks in one of these ways, and begins of tasks that have none above.
     Ended(&'s [Outcome]),
-    /// Those of the tasks of some traces.
+    /// Those of some traces, records without a task included that only name their trace.
     OfTraces(&'s [TraceId]),
     /// Begins and ends of the tasks of some traces.
     TasksOf(&'s [TraceId]),
@@ -67,7 +69,7 @@ fn ends(bytes: &[u8], outcomes: &[Outcome]) -> Result<bool, DecodeError> {
     })
 }
 
-/// Whether a record names one of these traces as that of its task, and begins or ends it if that is asked for.
+/// Whether a record names one of these traces as its own, and begins or ends a task if that is asked for.
 fn names(bytes: &[u8], traces: &[TraceId], bounds: bool) -> Result<bool, DecodeError> {
     let (mut kind, mut named) = (Kind::Event, false);
     for item in Scan::new("Record", bytes) {
@@ -78,6 +80,12 @@ fn names(bytes: &[u8], traces: &[TraceId], bounds: bool) -> Result<bool, DecodeE
                 for field in Scan::new("Task", item.bytes()?) {
                     let field = field?;
                     named |= field.number == task::TRACE_ID && is_one(field.bytes()?, traces);
+                }
+            }
+            record::OTLP => {
+                for field in Scan::new("Otlp", item.bytes()?) {
+                    let field = field?;
+                    named |= field.number == OTLP_TRACE_ID && is_one(field.bytes()?, traces);
                 }
             }
             _ => {}
@@ -96,10 +104,10 @@ fn is_bound(kind: Kind) -> bool {
 }
 
 /// Where the values of a column are, row by row.
-struct Places {
-    column: Option<usize>,
+pub(super) struct Places {
+    pub(super) column: Option<usize>,
     /// How many a record of each shape has.
-    of_shape: Vec<usize>,
+    pub(super) of_shape: Vec<usize>,
     next: usize,
 }
 
@@ -113,7 +121,7 @@ enum Place {
 
 impl Places {
     /// Of a value in a message, which has this name if the message is a field.
-    fn of(block: &Block, message: Message, tag: u32, name: u32) -> Places {
+    pub(super) fn of(block: &Block, message: Message, tag: u32, name: u32) -> Places {
         let key = ColumnKey { message, tag, name };
         let column = block.shapes.columns.iter().position(|known| *known == key);
         let is_value = |(step, at): &&(Step, u32)| {
@@ -125,6 +133,15 @@ impl Places {
             of_shape: shapes
                 .map(|steps| steps.iter().filter(is_value).count())
                 .collect(),
+            next: 0,
+        }
+    }
+
+    /// Of values that are not there.
+    pub(super) fn none(block: &Block) -> Places {
+        Places {
+            column: None,
+            of_shape: vec![0; block.shapes.shapes.len()],
             next: 0,
         }
     }
@@ -145,6 +162,14 @@ impl Places {
             1 => Place::At(at),
             _ => Place::Several,
         })
+    }
+
+    /// The texts of the column, if it was read.
+    pub(super) fn texts<'b>(&self, block: &'b Block) -> Option<&'b Column> {
+        match block.columns.get(self.column?)? {
+            Values::Texts(texts) => Some(texts),
+            Values::Numbers(_) | Values::Unread => None,
+        }
     }
 
     /// The numbers of the column.
@@ -197,6 +222,21 @@ impl Block {
         Some(wanted)
     }
 
+    /// Marks the rows that have one of these values of a column.
+    pub(super) fn mark(&self, column: usize, values: &[bool], rows: &mut [bool]) -> Option<()> {
+        let key = self.shapes.columns.get(column)?;
+        let places = Places::of(self, key.message, key.tag, key.name);
+        let mut next = 0;
+        for (row, marked) in self.rows.iter().zip(rows) {
+            if let Some(shape) = row.checked_sub(1) {
+                let count = *places.of_shape.get(usize::try_from(shape).ok()?)?;
+                *marked |= values.get(next..next + count)?.contains(&true);
+                next += count;
+            }
+        }
+        Some(())
+    }
+
     /// Keeps the rows for which `is_wanted` holds, of their shapes.
     fn keep(
         &self,
@@ -211,6 +251,27 @@ impl Block {
         Some(())
     }
 
+    /// The rows of records that are at least so severe, where each says itself how severe it is; `Some(None)` where
+    /// one does not.
+    pub(super) fn exactly_severe(
+        &mut self,
+        least: Severity,
+        body: &mut dyn Body,
+        unpack: &mut Unpack,
+    ) -> Option<Option<Vec<bool>>> {
+        if least == Severity::UNSET {
+            return Some(Some(self.rows.iter().map(|row| *row > 0).collect()));
+        }
+        let own = Places::of(self, Message::Record, SEVERITY, NO_NAME);
+        own.load(self, body, unpack)?;
+        let severities = own.numbers(self)?;
+        let each_says_it = own.of_shape.iter().all(|count| *count == 1)
+            && severities.len() == self.rows.len()
+            && severities.iter().all(|own| *own > 0);
+        let least = u64::from(least.number());
+        Some(each_says_it.then(|| severities.iter().map(|own| *own >= least).collect()))
+    }
+
     fn keep_severe(
         &mut self,
         least: Severity,
@@ -218,13 +279,18 @@ impl Block {
         body: &mut dyn Body,
         unpack: &mut Unpack,
     ) -> Option<()> {
+        if let Some(severe) = self.exactly_severe(least, body, unpack)? {
+            for (row, severe) in rows.iter_mut().zip(severe) {
+                *row &= severe;
+            }
+            return Some(());
+        }
         let mut own = Places::of(self, Message::Record, SEVERITY, NO_NAME);
         let mut site = Places::of(self, Message::Record, CALLSITE, NO_NAME);
-        own.load(self, body, unpack)?;
         site.load(self, body, unpack)?;
         let (severities, callsites) = (own.numbers(self)?, site.numbers(self)?);
+        let wanted = u64::from(least.number());
         let severe = self.callsites_of(least)?;
-        let least = u64::from(least.number());
         self.keep(rows, |shape| {
             let own = match own.next(shape)? {
                 Place::None => Some(0),
@@ -236,7 +302,7 @@ impl Block {
                 // It may follow from its text.
                 (Some(0), Place::None) => true,
                 (Some(0), Place::At(at)) => severe.contains(callsites.get(at)?),
-                (Some(own), _) => own >= least,
+                (Some(own), _) => own >= wanted,
             })
         })
     }
@@ -333,20 +399,21 @@ impl Block {
             return Some(());
         }
         let mut place = Places::of(self, Message::Task, TRACE_ID, NO_NAME);
-        if let Some(column) = place.column {
-            let values = self.values_in(column, rows);
-            self.load_some(column, values.as_deref(), body, unpack)?;
+        let mut only = Places::of(self, Message::Otlp, ONLY_TRACE_ID, NO_NAME);
+        for column in [place.column, only.column].into_iter().flatten() {
+            self.load_some(column, Some(rows), body, unpack)?;
         }
-        let traces = match place.column.and_then(|column| self.columns.get(column)) {
-            Some(Values::Texts(traces)) => Some(traces),
-            Some(Values::Numbers(_) | Values::Unread) | None => None,
-        };
+        let (of_tasks, of_others) = (place.texts(self), only.texts(self));
         self.keep(rows, |shape| {
-            Some(match place.next(shape)? {
-                Place::None => false,
-                Place::At(at) => is_one(traces?.get(at)?, wanted),
-                Place::Several => true,
-            })
+            let is_wanted = |place, ids: Option<&Column>| {
+                Some(match place {
+                    Place::None => false,
+                    Place::At(at) => is_one(ids?.get(at)?, wanted),
+                    Place::Several => true,
+                })
+            };
+            let of_task = is_wanted(place.next(shape)?, of_tasks)?;
+            Some(is_wanted(only.next(shape)?, of_others)? || of_task)
         })
     }
 }

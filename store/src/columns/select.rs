@@ -3,18 +3,18 @@
 use std::ops::Range;
 
 use distlog_proto::Severity;
-use distlog_proto::wire::Parts;
 use distlog_proto::wire::field::record;
+use distlog_proto::wire::{Parts, REMOVED_RECORD};
 
 use super::assemble::Assembly;
 use super::block::Block;
 use super::body::Body;
-use super::canonical::BYTES;
 use super::operations::{Plan, plan};
 use super::rows::{CALLSITE, Rows};
 use super::shape::{Message, NO_NAME, ReadShapes, Step};
 use super::stream::Unpack;
 use crate::format::BatchHeader;
+use crate::text_part::TextPart;
 
 /// Which records of a block somebody wants, and what of them. There may be more in what is read than was wanted, of
 /// both: who needs it exactly tests the records.
@@ -24,10 +24,14 @@ pub struct Selection<'s> {
     pub severity: Severity,
     /// Of these the ones that are wanted.
     pub rows: Rows<'s>,
+    /// Of these the ones in which all these parts of texts stand.
+    pub texts: &'s [TextPart],
     /// The parts of records that are read.
     pub parts: &'s Parts,
     /// Whether records of a source may be wanted, which is given as a batch without records.
     pub source: &'s dyn Fn(&[u8]) -> bool,
+    /// Whether a batch has marks in the places of the records that were not read, as for deleted ones.
+    pub marked: bool,
 }
 
 impl Selection<'static> {
@@ -35,8 +39,10 @@ impl Selection<'static> {
     pub const ALL: Selection<'static> = Selection {
         severity: Severity::UNSET,
         rows: Rows::All,
+        texts: &[],
         parts: &Parts::ALL,
         source: &|_| true,
+        marked: false,
     };
 }
 
@@ -63,12 +69,15 @@ pub(in super::super) fn select(
 ) -> Option<()> {
     let mut block = Block::read(body, raw, unpack)?;
     let heads: Vec<bool> = block.heads.iter().map(wanted.source).collect();
-    let rows = block.rows_of(wanted.severity, wanted.rows, body, unpack)?;
+    let mut rows = block.rows_of(wanted.severity, wanted.rows, body, unpack)?;
+    for part in wanted.texts {
+        block.keep_with(part, &mut rows, body, unpack)?;
+    }
     if block.raw.len() == 0 && (!rows.contains(&true) || !heads.contains(&true)) {
         return Some(());
     }
     let plans = block.load_parts(wanted.parts, &rows, body, unpack)?;
-    block.put_records(&plans, &rows, &heads, out, show)
+    block.put_records(&plans, &rows, (&heads, wanted.marked), out, show)
 }
 
 impl Block {
@@ -97,9 +106,7 @@ impl Block {
             }
         }
         for (column, _) in read.iter().enumerate().filter(|(_, read)| **read) {
-            let is_text = self.shapes.columns.get(column)?.tag & 7 == BYTES;
-            let wanted = is_text.then(|| self.values_in(column, rows)).flatten();
-            self.load_some(column, wanted.as_deref(), body, unpack)?;
+            self.load_some(column, Some(rows), body, unpack)?;
         }
         let is_read = |column: u32| read.get(column as usize).is_some_and(|read| *read);
         let shapes = self.shapes.shapes.iter().zip(&kept);
@@ -121,13 +128,13 @@ impl Block {
         &self,
         plans: &[Plan],
         wanted: &[bool],
-        heads: &[bool],
+        (heads, marked): (&[bool], bool),
         out: &mut Vec<u8>,
         show: &mut dyn FnMut(SomeRecords<'_>),
     ) -> Option<()> {
         let mut assembly = Assembly::new(self, plans);
-        let mut rows = self.rows.iter().zip(wanted);
-        let (mut number, mut raw, mut between) = (0, 0, 0);
+        let (mut raw, mut between) = (self.raw.iter(), self.between.iter());
+        let (mut number, mut row) = (0, 0usize);
         let mut places = Vec::new();
         for (batches, first) in self.frames.iter().zip(&self.firsts) {
             let mut first = *first;
@@ -137,29 +144,25 @@ impl Block {
                 places.clear();
                 match usize::try_from(*self.batches.head.get(number)?).ok()? {
                     0 => {
-                        out.extend_from_slice(self.raw.get(raw)?);
-                        raw += 1;
+                        out.extend_from_slice(raw.next()?);
                         places.extend(0..header.count);
                     }
                     head => {
-                        let is_wanted = *heads.get(head - 1)?;
                         out.extend_from_slice(self.heads.get(head - 1)?);
                         assembly.batch(header.from);
-                        let mut place = 0;
-                        for _ in 0..self.items(number)? {
-                            let (row, row_is_wanted) = rows.next()?;
-                            let Some(shape) = row.checked_sub(1) else {
-                                out.extend_from_slice(self.between.get(between)?);
-                                between += 1;
-                                continue;
-                            };
-                            if *row_is_wanted && is_wanted {
-                                assembly.record(shape, out)?;
-                                places.push(place);
-                            } else {
-                                assembly.pass(shape)?;
-                            }
-                            place += 1;
+                        let items = usize::try_from(self.items(number)?).ok()?;
+                        let items = row..row.checked_add(items)?;
+                        row = items.end;
+                        let rows = self.rows.get(items.clone())?;
+                        let wanted = match *heads.get(head - 1)? {
+                            true => wanted.get(items)?,
+                            false => &[],
+                        };
+                        if marked || self.between.len() > 0 {
+                            let between = (&mut between, marked);
+                            put_all(&mut assembly, rows, wanted, between, out, &mut places)?;
+                        } else {
+                            put_wanted(&mut assembly, rows, wanted, out, &mut places)?;
                         }
                     }
                 }
@@ -179,6 +182,54 @@ impl Block {
         }
         Some(())
     }
+}
+
+/// Appends those of a batch's records that are wanted, and nothing for the others.
+fn put_wanted(
+    assembly: &mut Assembly<'_>,
+    rows: &[u64],
+    wanted: &[bool],
+    out: &mut Vec<u8>,
+    places: &mut Vec<u32>,
+) -> Option<()> {
+    let mut next = 0;
+    for (at, _) in wanted.iter().enumerate().filter(|(_, wanted)| **wanted) {
+        assembly.pass(rows.get(next..at)?)?;
+        assembly.record(rows.get(at)?.checked_sub(1)?, out)?;
+        places.push(u32::try_from(at).ok()?);
+        next = at + 1;
+    }
+    assembly.pass(rows.get(next..)?)
+}
+
+/// Appends those of a batch's records that are wanted, marks for the others if that is asked for, and the callsites
+/// that stand between them.
+fn put_all<'b>(
+    assembly: &mut Assembly<'_>,
+    rows: &[u64],
+    wanted: &[bool],
+    (between, marked): (&mut impl Iterator<Item = &'b [u8]>, bool),
+    out: &mut Vec<u8>,
+    places: &mut Vec<u32>,
+) -> Option<()> {
+    let mut place = 0;
+    for (at, row) in rows.iter().enumerate() {
+        let Some(shape) = row.checked_sub(1) else {
+            out.extend_from_slice(between.next()?);
+            continue;
+        };
+        if wanted.get(at).is_some_and(|wanted| *wanted) {
+            assembly.record(shape, out)?;
+            places.push(place);
+        } else {
+            assembly.pass(&[*row])?;
+            if marked {
+                out.extend_from_slice(&REMOVED_RECORD);
+            }
+        }
+        place += 1;
+    }
+    Some(())
 }
 
 /// For each step of a shape whether it makes one of the parts.

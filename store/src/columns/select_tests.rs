@@ -2,12 +2,14 @@
 
 use distlog_proto::wire::Parts;
 use distlog_proto::wire::field::record as field;
-use distlog_proto::{BatchRef, Kind, Outcome, Record, Severity, TraceId};
+use distlog_proto::{BatchRef, Kind, Otlp, Outcome, Record, Severity, TraceId};
 use proptest::prelude::*;
 
 use super::tests::{batch, frames, record, unpack};
 use super::*;
 use crate::format::{BatchesOf, FramesIn};
+use crate::text_part::TextPart;
+use crate::words::any_text;
 
 /// A record as a reader sees it.
 #[derive(Debug)]
@@ -99,7 +101,7 @@ proptest! {
             let head = BatchRef::parse(head).unwrap();
             service.as_ref().is_none_or(|service| head.source().service == service)
         };
-        let wanted = Selection { severity: least, rows: Rows::All, parts: &parts, source: &of_service };
+        let wanted = Selection { severity: least, parts: &parts, source: &of_service, ..Selection::ALL };
         let read = read(&raw, &wanted);
         let mut whole = all(&raw).into_iter();
         for part in &read {
@@ -196,6 +198,72 @@ proptest! {
     }
 
     #[test]
+    fn what_has_a_part_of_a_text_is_read(
+        batches in proptest::collection::vec(proptest::collection::vec(record(), 1..9), 1..4),
+        orders in proptest::collection::vec((any::<u64>(), 0u32..99, any::<bool>()), 16..60),
+        part in prop_oneof!["[a-f]{1,3}", "[0-9a-f]{1,3}", "[a-zA-Z]{2}", "[a-z0-9 .:_]{1,4}", "(Order|in_db|Cafe|took)"],
+    ) {
+        let mut batches: Vec<_> = batches.iter().map(|records| batch(records)).collect();
+        let orders = orders.iter().map(|(n, ms, cafe)| Record {
+            message: match cafe {
+                true => format!("order {n} is in_cafe{n:04x} of {n:08x}"),
+                false => format!("order{n} took {ms:03}.{ms:02} ms"),
+            },
+            ..Record::default()
+        });
+        batches.push(batch(&orders.collect::<Vec<_>>()));
+        let raw = frames(&[batches]);
+        let part_of_text = TextPart::new(&part).unwrap();
+        let texts = [part_of_text.clone()];
+        let read = read(&raw, &Selection { texts: &texts, ..Selection::ALL });
+        let lowercase = part.to_ascii_lowercase();
+        let has = |record: &Record| {
+            let bytes = batch(std::slice::from_ref(record)).0;
+            let parsed = BatchRef::parse(&bytes).unwrap();
+            parsed.records().flatten().any(|record| {
+                any_text(&record, &mut |text| {
+                    // What is all digits may be a number, which stands in no text.
+                    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+                    !is_number && text.to_ascii_lowercase().contains(&lowercase)
+                })
+            })
+        };
+        let all = all(&raw);
+        let read: Vec<u64> = read.iter().map(|seen| seen.number).collect();
+        for seen in all.iter().filter(|seen| has(&seen.record)) {
+            prop_assert!(read.contains(&seen.number), "{:?}", seen.record.message);
+        }
+        if !part_of_text.is_in(&raw) {
+            prop_assert!(read.is_empty());
+        }
+    }
+
+    #[test]
+    fn marks_keep_the_places_of_records(
+        batches in proptest::collection::vec(proptest::collection::vec(record(), 1..9), 1..5),
+        trace in 1u8..4,
+    ) {
+        let batches: Vec<_> = batches.iter().map(|records| batch(records)).collect();
+        let raw = frames(&[batches]);
+        let traces = [TraceId::from_bytes([trace; 16]).unwrap()];
+        let wanted = Selection { rows: Rows::OfTraces(&traces), marked: true, ..Selection::ALL };
+        let body = encode(&raw, &mut Pack::default()).unwrap().unwrap().body;
+        let (mut out, mut read) = (Vec::new(), Vec::new());
+        let mut show = |some: SomeRecords<'_>| read.push((some.first, some.range));
+        select(&mut &*body, raw.len(), &wanted, &mut unpack(), &mut out, &mut show).unwrap();
+        let mut found = Vec::new();
+        for (first, range) in read {
+            let batch = BatchRef::parse(&out[range]).unwrap();
+            let placed = (first..).zip(batch.records());
+            found.extend(placed.filter_map(|(number, record)| Some((number, record.ok()?.to_record()))));
+        }
+        let mut expected = all(&raw);
+        expected.retain(|seen| seen.record.task.as_ref().is_some_and(|task| traces.contains(&task.trace_id)));
+        let expected: Vec<_> = expected.into_iter().map(|seen| (seen.number, seen.record)).collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
     fn damage_is_borne(
         records in proptest::collection::vec(record(), 1..12),
         at in any::<prop::sample::Index>(),
@@ -210,7 +278,9 @@ proptest! {
         let traces = [trace];
         let rows = [Rows::OfTraces(&traces), Rows::TasksOf(&traces), Rows::Ended(&[Outcome::Failed])];
         let [of_trace, tasks, ended] = rows.map(|rows| Selection { rows, ..Selection::ALL });
-        for wanted in [least, of_trace, tasks, ended, Selection::ALL] {
+        let part = [TextPart::new("ab").unwrap()];
+        let with_text = Selection { texts: &part, ..Selection::ALL };
+        for wanted in [least, of_trace, tasks, ended, with_text, Selection::ALL] {
             let _ = select(&mut &*body, raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
             let _ = select(&mut &body[..at], raw.len(), &wanted, &mut unpack(), &mut Vec::new(), &mut |_| {});
         }
@@ -250,4 +320,31 @@ fn what_is_not_severe_is_not_put_together() {
         read.iter()
             .all(|part| part.record.message.is_empty() && part.record.time == 0)
     );
+}
+
+#[test]
+fn records_that_only_name_their_trace_are_of_it() {
+    let traces = [TraceId::from_bytes([2; 16]).unwrap()];
+    let records: Vec<Record> = (1..4u8)
+        .map(|n| Record {
+            otlp: Some(Box::new(Otlp {
+                trace_id: TraceId::from_bytes([n; 16]),
+                ..Otlp::default()
+            })),
+            ..Record::default()
+        })
+        .collect();
+    let (bytes, count) = batch(&records);
+    let rows = Rows::OfTraces(&traces);
+    let parsed = BatchRef::parse(&bytes).unwrap();
+    let mut of_trace = parsed.records_from(Severity::UNSET, |bytes| rows.may_have(bytes));
+    assert_eq!(of_trace.next().unwrap().0, 1);
+    assert!(of_trace.next().is_none());
+    let raw = frames(&[vec![(bytes.clone(), count)]]);
+    let wanted = Selection {
+        rows,
+        ..Selection::ALL
+    };
+    let numbers: Vec<u64> = read(&raw, &wanted).iter().map(|seen| seen.number).collect();
+    assert_eq!(numbers, [2]);
 }

@@ -12,6 +12,8 @@ use hashbrown::HashMap;
 use super::numbers;
 use super::pattern::{self, Hole};
 use super::stream::{Reader, Unpack, Writer};
+use super::text_list::Texts;
+use crate::text_part::TextPart;
 use crate::words::words;
 
 const PLAIN: u8 = 0;
@@ -25,66 +27,6 @@ const MAX_PATTERNS: usize = 1024;
 
 /// Numbers below this are noted when a word has one.
 const SMALL: usize = 4096;
-
-/// Values of any length, one after the other.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Texts {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-}
-
-impl Texts {
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(super) fn push(&mut self, text: &[u8]) {
-        self.bytes.extend_from_slice(text);
-        self.ends.push(self.bytes.len() as u32);
-    }
-
-    pub(super) fn get(&self, at: usize) -> Option<&[u8]> {
-        let end = *self.ends.get(at)?;
-        let start = match at.checked_sub(1) {
-            Some(before) => self.ends[before],
-            None => 0,
-        };
-        self.bytes.get(start as usize..end as usize)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.len()).map_while(|at| self.get(at))
-    }
-
-    fn put(&self, out: &mut Writer) -> io::Result<()> {
-        let mut before = 0;
-        let lengths: Vec<u64> = self
-            .ends
-            .iter()
-            .map(|end| u64::from(end - std::mem::replace(&mut before, *end)))
-            .collect();
-        numbers::put(&lengths, out)?;
-        out.run(&self.bytes)
-    }
-
-    fn take(
-        input: &mut Reader<'_>,
-        count: usize,
-        most: usize,
-        unpack: &mut Unpack,
-    ) -> Option<Texts> {
-        let mut lengths = Vec::new();
-        numbers::take(input, count, unpack, &mut lengths)?;
-        let mut texts = Texts::default();
-        let mut end = 0u64;
-        for length in lengths {
-            end = end.checked_add(length).filter(|end| *end <= most as u64)?;
-            texts.ends.push(end as u32);
-        }
-        input.run(end as usize, unpack, &mut texts.bytes)?;
-        Some(texts)
-    }
-}
 
 /// The different values of a column, and for each of its values which one it is.
 pub(super) fn distinct(texts: &Texts, most: usize) -> Option<(Texts, Vec<u64>)> {
@@ -260,6 +202,23 @@ impl Patterns {
     }
 }
 
+/// In which values of a column a part of a text stands, by its patterns.
+pub(super) enum InPatterns {
+    /// It has none, or they do not tell.
+    Unknown,
+    None,
+    Values(Vec<bool>),
+}
+
+/// Of values in some places what is known of these.
+fn of_places(known: &[bool], places: &[u64]) -> Vec<bool> {
+    let of = |place: &u64| known.get(*place as usize).is_some_and(|known| *known);
+    places.iter().map(of).collect()
+}
+
+/// For each value of a column whether it is wanted; `None` where most are. It is asked where that makes a difference.
+pub(super) type WantedValues<'w> = &'w dyn Fn() -> Option<Vec<bool>>;
+
 /// A column that is read.
 pub(super) enum Column {
     Plain(Texts),
@@ -274,7 +233,7 @@ impl Column {
         most: usize,
         unpack: &mut Unpack,
     ) -> Option<Column> {
-        Column::take_some(input, count, most, None, unpack)
+        Column::take_some(input, count, most, &|| None, unpack)
     }
 
     /// The same where only some values are wanted: in the place of others may be nothing.
@@ -282,20 +241,59 @@ impl Column {
         input: &mut Reader<'_>,
         count: usize,
         most: usize,
-        wanted: Option<&[bool]>,
+        wanted: WantedValues<'_>,
         unpack: &mut Unpack,
     ) -> Option<Column> {
         match input.byte()? {
             DICTIONARY => {
                 let values = input.count(count)?;
                 let kind = input.byte()?;
-                let texts = take_values(kind, input, values, most, None, unpack)?;
+                let texts = take_values(kind, input, values, most, &|| None, unpack)?;
                 let mut places = Vec::new();
                 numbers::take(input, count, unpack, &mut places)?;
                 let good = places.iter().all(|place| *place < values as u64);
                 good.then_some(Column::Dictionary(texts, places))
             }
             kind => take_values(kind, input, count, most, wanted, unpack).map(Column::Plain),
+        }
+    }
+
+    /// What the patterns of a column tell about where a part stands that is all letters ([`TextPart::is_letters`]): its
+    /// numbers are not read.
+    pub(super) fn having_in_patterns(
+        input: &mut Reader<'_>,
+        (count, most): (usize, usize),
+        part: &TextPart,
+        unpack: &mut Unpack,
+    ) -> Option<InPatterns> {
+        let kind = input.byte()?;
+        let is_dictionary = kind == DICTIONARY;
+        let kind = if is_dictionary {
+            input.count(count)?;
+            input.byte()?
+        } else {
+            kind
+        };
+        if kind != PATTERNS {
+            return Some(InPatterns::Unknown);
+        }
+        let patterns = take_pattern_list(input, most, unpack)?;
+        let Some(having) = patterns.having(part) else {
+            return Some(InPatterns::None);
+        };
+        if is_dictionary {
+            return Some(InPatterns::Unknown);
+        }
+        let mut places = Vec::new();
+        numbers::take(input, count, unpack, &mut places)?;
+        Some(InPatterns::Values(of_places(&having, &places)))
+    }
+
+    /// For each value whether a part of a text stands in it; `None` if it stands in none.
+    pub(super) fn having(&self, part: &TextPart) -> Option<Vec<bool>> {
+        match self {
+            Column::Plain(texts) => texts.having(part),
+            Column::Dictionary(texts, places) => Some(of_places(&texts.having(part)?, places)),
         }
     }
 
@@ -323,7 +321,7 @@ fn take_values(
     input: &mut Reader<'_>,
     count: usize,
     most: usize,
-    wanted: Option<&[bool]>,
+    wanted: WantedValues<'_>,
     unpack: &mut Unpack,
 ) -> Option<Texts> {
     match kind {
@@ -333,15 +331,19 @@ fn take_values(
     }
 }
 
+fn take_pattern_list(input: &mut Reader<'_>, most: usize, unpack: &mut Unpack) -> Option<Texts> {
+    let patterns = input.count(MAX_PATTERNS)?;
+    Texts::take(input, patterns, most, unpack)
+}
+
 fn take_patterns(
     input: &mut Reader<'_>,
     count: usize,
     most: usize,
-    wanted: Option<&[bool]>,
+    wanted: WantedValues<'_>,
     unpack: &mut Unpack,
 ) -> Option<Texts> {
-    let patterns = input.count(MAX_PATTERNS)?;
-    let patterns = Texts::take(input, patterns, most, unpack)?;
+    let patterns = take_pattern_list(input, most, unpack)?;
     let mut places = Vec::new();
     numbers::take(input, count, unpack, &mut places)?;
     let mut uses = vec![0usize; patterns.len()];
@@ -364,12 +366,14 @@ fn take_patterns(
         }
         columns.push((parts, start, *uses, 0usize));
     }
+    let wanted = wanted();
     let mut texts = Texts::default();
     for (value, place) in places.into_iter().enumerate() {
         let (parts, start, uses, next) = columns.get_mut(place as usize)?;
         let mut at = *start + *next;
         *next += 1;
-        let is_wanted = wanted.is_none_or(|wanted| wanted.get(value).is_some_and(|w| *w));
+        let is_wanted =
+            (wanted.as_ref()).is_none_or(|wanted| wanted.get(value).is_some_and(|w| *w));
         for (text, hole) in parts.iter().filter(|_| is_wanted) {
             texts.bytes.extend_from_slice(text);
             if *hole != Hole::None {

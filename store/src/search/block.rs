@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::buffer::BlockBuffer;
 use crate::block_lists::BlockList;
 use crate::error::{FileError, ReadError};
 use crate::live::Live;
@@ -76,18 +77,15 @@ impl Block {
     pub fn may_hold<'w>(
         &self,
         words: impl IntoIterator<Item = &'w str>,
+        buffer: &mut BlockBuffer,
     ) -> Result<bool, ReadError> {
         let (Some(summary), Place::Block(sealed, ..)) = (self.summary(), &self.place) else {
             return Ok(true);
         };
         let ask = || -> io::Result<bool> {
-            let mut file = None;
             for word in words {
-                let file = match &mut file {
-                    Some(file) => file,
-                    none => none.insert(self.shared.layer.open(&sealed.path)?),
-                };
-                if !sealed::may_hold_word(&**file, &sealed.footer, summary, hash(word))? {
+                let file = buffer.open(&*self.shared.layer, sealed)?;
+                if !sealed::may_hold_word(&*file, &sealed.footer, summary, hash(word))? {
                     return Ok(false);
                 }
             }

@@ -1,6 +1,7 @@
 //! What was read of a block.
 
 use std::io;
+use std::sync::Arc;
 
 use distlog_proto::{BatchRef, ProducerId, RecordRef, Severity};
 
@@ -9,8 +10,8 @@ use crate::batches::Batches;
 use crate::block_reader::{BlockReader, Selected};
 use crate::columns::{Rows, Selection, SomeRecords};
 use crate::format::BatchHeader;
-use crate::layer::StoreFile;
-use crate::sealed::BlockAt;
+use crate::layer::{FileLayer, StoreFile};
+use crate::sealed::{BlockAt, Sealed};
 use crate::show::ShowFn;
 
 /// What [`Block::read`](super::Block::read) fills. Use one again and again: it keeps its memory.
@@ -24,6 +25,10 @@ pub struct BlockBuffer {
     ends: Vec<usize>,
     /// Which batches the reader sees.
     pub(super) shows: Option<ShowFn>,
+    /// A frame that may not be wanted.
+    pub(super) scratch: Vec<u8>,
+    /// The segment that was read last: neighbouring blocks are in the same file.
+    open: Option<(Arc<Sealed>, Arc<dyn StoreFile>)>,
 }
 
 /// A batch of a block, with the records that were read.
@@ -37,6 +42,22 @@ pub struct BlockBatch<'b> {
 }
 
 impl BlockBuffer {
+    /// The file of a segment.
+    pub(super) fn open(
+        &mut self,
+        layer: &dyn FileLayer,
+        sealed: &Arc<Sealed>,
+    ) -> io::Result<Arc<dyn StoreFile>> {
+        if let Some((last, file)) = &self.open
+            && Arc::ptr_eq(last, sealed)
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = layer.open(&sealed.path)?;
+        self.open = Some((Arc::clone(sealed), Arc::clone(&file)));
+        Ok(file)
+    }
+
     /// The batches of the block that was read last.
     pub fn batches(&self) -> impl Iterator<Item = BlockBatch<'_>> {
         let mut start = 0;
@@ -91,6 +112,22 @@ impl BlockBuffer {
         self.places.clear();
         self.ends.clear();
         self.shows = None;
+    }
+
+    /// Closes the file: what was deleted may be in it.
+    pub(super) fn close(&mut self) {
+        self.open = None;
+    }
+
+    /// As [`BlockReader::count_texts`].
+    pub(super) fn count_texts(
+        &mut self,
+        file: &dyn StoreFile,
+        at: &BlockAt,
+        wanted: (Severity, &str),
+        see: &mut dyn FnMut(Option<&str>, u64),
+    ) -> io::Result<bool> {
+        self.blocks.count_texts(file, at, wanted, see)
     }
 
     /// Reads a block of a sealed segment: all of it, or what is wanted. `None` if it is damaged; what is here is to be

@@ -50,6 +50,8 @@ pub struct Store {
     /// The number after the last durable record.
     durable: u64,
     next_id: u64,
+    /// `next` when the store was maintained last.
+    next_maintained: u64,
     low: bool,
     unasked: usize,
     checkpoint_due: bool,
@@ -139,6 +141,7 @@ impl Store {
             next,
             durable: next,
             next_id: found.next_id,
+            next_maintained: 0,
             low: true,
             unasked: 0,
             checkpoint_due: false,
@@ -315,7 +318,8 @@ impl Store {
     }
 
     /// What is to be done now and then (each few seconds): retention, forgetting old producers, sealing what could not
-    /// be sealed before, a checkpoint. `now` is in ns since the epoch, of [`now`](Self::now).
+    /// be sealed before and what nothing was added to since the last time, a checkpoint. `now` is in ns since the
+    /// epoch, of [`now`](Self::now).
     ///
     /// # Errors
     /// If a file could not be removed or the checkpoint not be saved; what was appended is not affected.
@@ -337,7 +341,10 @@ impl Store {
             }
             self.save_clock();
         }
-        expire(&self.shared, &self.sealer, || self.checkpoint(), for_ages)
+        let expired = expire(&self.shared, &self.sealer, || self.checkpoint(), for_ages);
+        // After that, as it takes the room of two until it is sealed.
+        self.close_if_idle();
+        expired
     }
 
     /// Commits, saves a checkpoint and closes the store. Dropping it closes it, too, without a commit.

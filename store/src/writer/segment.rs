@@ -17,6 +17,8 @@ use super::{Current, Store};
 
 /// Free space is asked for after so many bytes were appended.
 const ASK_FREE_EVERY: usize = 1 << 20;
+/// A segment that is not full is long from a quarter of its size on.
+const LONG_PART: u64 = 4;
 
 impl Store {
     /// Writes on in a segment that recovery found.
@@ -202,8 +204,7 @@ impl Store {
         Ok(())
     }
 
-    /// Closes the segment if it has records that are to be erased: that is done in sealed ones. Where there is no room
-    /// for another one it stays.
+    /// Closes the segment if it has records that are to be erased: that is done in sealed ones.
     pub(super) fn close_if_asked(&mut self) {
         let asked = self.shared.close_before.load(Ordering::Relaxed);
         if asked == 0 || !self.pending.is_empty() || !self.written.is_empty() {
@@ -214,9 +215,31 @@ impl Store {
             None if self.retiring.is_none() => return,
             _ => {}
         }
+        self.close_segment();
+    }
+
+    /// Closes the segment if nothing came since this was called last, and it is not short: its records are found much
+    /// faster, and take less room, once it is sealed.
+    pub(super) fn close_if_idle(&mut self) {
+        let before = std::mem::replace(&mut self.next_maintained, self.next);
+        let is_idle = before == self.next && self.pending.is_empty() && self.written.is_empty();
+        let is_long = match &self.current {
+            Some(current) => current.offset >= self.shared.options.segment_size / LONG_PART,
+            // It was closed, and there was no room for the next one.
+            None => self.retiring.is_some(),
+        };
+        if is_idle && is_long {
+            self.close_segment();
+        }
+    }
+
+    /// Goes on in another segment. Where there is no room for one it stays.
+    fn close_segment(&mut self) {
         let options = &self.shared.options;
         let needed = options.reserve.saturating_add(options.segment_size);
-        if self.need_free(needed).is_ok() {
+        let free = self.shared.layer.free_space(&self.shared.dir);
+        // Where the file system does not tell, a write will.
+        if free.map_or(true, |free| free >= needed) {
             self.retire();
             // What fails is tried again by the next one, or by who appends.
             let _ = self.begin_segment();

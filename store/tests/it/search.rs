@@ -128,6 +128,6 @@ fn a_damaged_block_is_left_out_and_counted() {
     assert!(lost > 2, "{lost}");
     assert!(left.iter().all(|batch| all.contains(batch)));
     assert_eq!(store.stats().damaged_records, lost);
-    read_blocks(&blocks(&reader));
+    assert_eq!(read_blocks(&blocks(&reader)), left);
     assert_eq!(store.stats().damaged_records, lost);
 }

@@ -333,6 +333,41 @@ fn retention_by_age() {
 }
 
 #[test]
+fn a_segment_that_nothing_is_added_to_is_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), options(64 << 10)).unwrap();
+    let sealed = |store: &Store| {
+        wait_sealed(store);
+        store.stats().segments - 1
+    };
+    let add = |store: &mut Store, batches| {
+        for _ in 0..batches {
+            append(store, producer(0), 1, &[7; 1000]);
+        }
+        store.commit().unwrap();
+        // The first time after something came.
+        store.maintain(0).unwrap();
+    };
+    add(&mut store, 12);
+    assert_eq!(sealed(&store), 0);
+    // A short one waits for more.
+    store.maintain(0).unwrap();
+    assert_eq!(sealed(&store), 0);
+    add(&mut store, 12);
+    assert_eq!(sealed(&store), 0);
+    store.maintain(0).unwrap();
+    assert_eq!(sealed(&store), 1);
+    store.maintain(0).unwrap();
+    assert_eq!(sealed(&store), 1);
+    add(&mut store, 1);
+    let (all, _) = read_from(&store.reader(), 1, 1 << 20);
+    assert_eq!(all.len(), 25);
+    drop(store);
+    let store = Store::open(dir.path(), options(64 << 10)).unwrap();
+    assert_eq!(read_from(&store.reader(), 1, 1 << 20).0, all);
+}
+
+#[test]
 fn numbers_go_on_when_everything_expired() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {

@@ -38,27 +38,22 @@ fn part(word: &str) -> Option<&str> {
 
 /// Tests rows here, where the database is in this process.
 #[cfg(any(test, feature = "sqlite"))]
-pub(super) struct RowTest(Vec<aho_corasick::AhoCorasick>);
+pub(super) struct RowTest(Vec<distlog_store::TextPart>);
 
 #[cfg(any(test, feature = "sqlite"))]
 impl RowTest {
     pub(super) fn new(words: &[String]) -> RowTest {
-        let build = |part| {
-            aho_corasick::AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .build([part])
-                .ok()
-        };
-        RowTest(parts(words).into_iter().filter_map(build).collect())
+        let parts = parts(words).into_iter();
+        RowTest(parts.filter_map(distlog_store::TextPart::new).collect())
     }
 
     /// Whether a row may have all words.
     pub(super) fn may_pass(&self, cells: &[Cell<'_>]) -> bool {
-        let is_in = |part: &aho_corasick::AhoCorasick| {
+        let is_in = |part: &distlog_store::TextPart| {
             COLUMNS
                 .iter()
                 .any(|column| match cells.get(*column as usize) {
-                    Some(Cell::Text(text) | Cell::Json(text)) => part.is_match(text),
+                    Some(Cell::Text(text) | Cell::Json(text)) => part.is_in(text.as_bytes()),
                     _ => false,
                 })
         };
