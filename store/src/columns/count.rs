@@ -229,8 +229,10 @@ mod tests {
     fn what_is_deleted_does_not_count() {
         let records: Vec<Record> = (0..40u64)
             .map(|n| {
-                let mut record = Record::default();
-                record.message = format!("order {n}");
+                let mut record = Record {
+                    message: format!("order {n}"),
+                    ..Record::default()
+                };
                 record.fields.insert("route", "/pay");
                 record
             })
