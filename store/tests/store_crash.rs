@@ -190,8 +190,8 @@ fn without(got: &Got, removals: &[(TraceId, u64)]) -> Got {
     got
 }
 
-/// Erases what is pending, as far as that goes.
-fn erase(store: &mut Store, model: &mut Model) {
+/// Erases what is pending, as far as that goes within a time for each.
+fn erase(store: &mut Store, model: &mut Model, patience: Duration) {
     if !model.tail.is_empty() {
         // Segments are closed between commits.
         return;
@@ -201,8 +201,7 @@ fn erase(store: &mut Store, model: &mut Model) {
     for removal in pending {
         eraser.seal_before(removal.before, Duration::ZERO);
         let _ = store.maintain(1);
-        if !eraser.seal_before(removal.before, Duration::from_millis(50))
-            || eraser.erase(&removal, |_| {}).is_err()
+        if !eraser.seal_before(removal.before, patience) || eraser.erase(&removal, |_| {}).is_err()
         {
             model.pending.push(removal);
         }
@@ -266,7 +265,8 @@ fn play(seed: u64, actions: Vec<Action>, compress: bool) -> Result<(), TestCaseE
                 model.removals.push((trace(of), removal.before));
                 model.pending.push(removal);
                 store.reader().leave_out(model.pending.clone());
-                erase(&mut store, &mut model);
+                // A disk that fails lets nothing be sealed.
+                erase(&mut store, &mut model, Duration::from_millis(50));
                 failed = disk.is_off();
             }
             Action::Fail { steps, fault } => disk.fail_in(steps, fault),
@@ -314,7 +314,7 @@ fn play(seed: u64, actions: Vec<Action>, compress: bool) -> Result<(), TestCaseE
     store.reader().leave_out(model.pending.clone());
     model.check(&store)?;
     prop_assert_eq!(store.stats().damaged, 0);
-    erase(&mut store, &mut model);
+    erase(&mut store, &mut model, Duration::from_secs(30));
     prop_assert!(model.pending.is_empty());
     model.check(&store)?;
     Ok(())
