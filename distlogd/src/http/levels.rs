@@ -13,7 +13,7 @@ use super::endpoint::{Ask, Content, Endpoint, JSON, Verb};
 use super::params::{Known, Param, Params};
 use super::problem::{Problem, quoted};
 use super::records::blocking;
-use super::shapes::{MaybeId, Span, Text};
+use super::shapes::{MaybeId, Named, Span, Text};
 use crate::access::Needs;
 use crate::levels::{LevelOverride, LevelTable, LevelsShown, Scope, SetError, Wanted};
 use crate::values::show_duration;
@@ -29,11 +29,13 @@ const MAX_LASTS: Duration = Duration::from_secs(30 * 86_400);
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-const SERVICE: Param<Text> = Param {
+const SERVICE: Param<Named> = Param {
     name: "service",
     about: "The service whose processes have the levels; with `process`, of which that is one.",
     examples: &["orders"],
-    shape: Text { format: None },
+    shape: Named {
+        what: "the name of a service",
+    },
 };
 
 const PROCESS: Param<Text> = Param {
@@ -240,10 +242,6 @@ fn in_words(scope: &Scope) -> String {
 /// Whose levels are meant; `None`: nobody is named.
 fn scope(params: &Params, table: &LevelTable) -> Result<Option<Scope>, Problem> {
     let (service, process) = (params.get(&SERVICE)?, params.get(&PROCESS)?);
-    if let Some(name) = service.as_deref().filter(|name| name.is_empty()) {
-        let expected = "the name of a service";
-        return Err(Problem::parameter(SERVICE.name, quoted(name), expected));
-    }
     Ok(match (params.get(&TASK)?, process, service) {
         (Some(task), None, None) => Some(Scope::Task(task)),
         (Some(_), ..) => {

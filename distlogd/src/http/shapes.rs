@@ -55,6 +55,32 @@ impl Shape for Text {
     }
 }
 
+/// The name of something: a text that is not empty.
+pub(super) struct Named {
+    /// What it names, as an error says it.
+    pub what: &'static str,
+}
+
+impl Shape for Named {
+    type Value = Option<String>;
+
+    fn read(
+        &self,
+        name: &'static str,
+        text: Option<&str>,
+        _: u64,
+    ) -> Result<Option<String>, Problem> {
+        match text {
+            Some("") => Err(Problem::parameter(name, quoted(""), self.what)),
+            text => Ok(text.map(str::to_owned)),
+        }
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "minLength": 1 })
+    }
+}
+
 /// `true` or `false`.
 pub(super) struct Flag {
     pub default: bool,

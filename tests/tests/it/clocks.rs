@@ -181,6 +181,53 @@ fn a_daemon_that_starts_with_a_wrong_clock_which_is_then_set_right_deletes_nothi
     }
 }
 
+/// Has a client that keeps on log ten records, and then wait until they have arrived.
+fn log_ten(client: &mut Process) {
+    client.say("10");
+    client.say("flush");
+}
+
+/// Waits until so many have arrived.
+fn expect_arrived(client: &Process, said: u32) {
+    let done = format!("{said} 0");
+    // Each of the two lines is answered with it: the second time everything has arrived.
+    eventually("that all arrived", || {
+        let said = client.stdout();
+        match said.iter().filter(|line| **line == done).count() {
+            2 => Ok(()),
+            _ => Err(said),
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs libfaketime"]
+fn a_client_whose_clock_is_set_back_while_the_daemon_is_gone_connects_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::new(folder.path());
+    let mut daemon = Daemon::start(DISTLOGD, &[], folder.path(), CONFIG);
+    let mut client = Process::start(
+        Command::new("env")
+            .args(clock.environment())
+            .args([CLIENT, &format!("session={}", daemon.session()), "batch"])
+            .args(["keep-on", "0"])
+            .stdin(Stdio::piped()),
+    );
+    client.expect_stdout("a task", |line| Some(line.to_owned()));
+    log_ten(&mut client);
+    expect_arrived(&client, 10);
+    for (said, offset) in [(20, "-400d"), (30, "-800d")] {
+        daemon.kill();
+        log_ten(&mut client);
+        // It waits for the daemon, and has timers for that.
+        std::thread::sleep(Duration::from_millis(300));
+        clock.set(offset);
+        std::thread::sleep(Duration::from_millis(300));
+        daemon.restart();
+        expect_arrived(&client, said);
+    }
+}
+
 #[test]
 #[ignore = "needs libfaketime"]
 fn a_client_whose_clock_is_set_goes_on_and_its_tasks_last_as_long_as_they_do() {
@@ -198,14 +245,9 @@ fn a_client_whose_clock_is_set_goes_on_and_its_tasks_last_as_long_as_they_do() {
     let mut said = 0;
     for offset in ["+400d", "-400d", "+0"] {
         clock.set(offset);
-        client.say("10");
-        client.say("flush");
         said += 10;
-        let done = format!("{said} 0");
-        // Each of the two lines is answered with it: the second time everything has arrived.
-        for answer in ["that all are logged", "that all arrived"] {
-            client.expect_stdout(answer, |line| (line == done).then_some(()));
-        }
+        log_ten(&mut client);
+        expect_arrived(&client, said);
     }
     client.signal("KILL");
     let tree = daemon.tree(&task, |tree| tree["tasks"][0]["outcome"] == "lost");
