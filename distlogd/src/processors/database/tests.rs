@@ -406,7 +406,11 @@ proptest! {
             let mut line = Vec::new();
             let batch = BatchRef::parse(&bytes).unwrap();
             json::encode(&batch.records().next().unwrap().unwrap(), &mut line);
-            serde_json::from_slice::<Json>(&line).unwrap()
+            let mut line = serde_json::from_slice::<Json>(&line).unwrap();
+            if let Some(Json::Array(names)) = line.pointer_mut("/distlog/text") {
+                names.sort_by_key(Json::to_string);
+            }
+            line
         };
         prop_assert_eq!(line(&known), line(&record));
     }
