@@ -81,18 +81,18 @@ impl Block {
             return None;
         }
         let name = names.iter().position(|name| *name == field.as_bytes());
-        let places = match name.and_then(|name| u32::try_from(name).ok()) {
+        let name = name.and_then(|name| u32::try_from(name).ok());
+        let places = match name {
             Some(name) => Places::of(self, Message::Field, STRING, name),
             None => Places::none(self),
         };
-        let name = name.and_then(|name| u32::try_from(name).ok());
         let mut shapes = self.shapes.shapes.iter().zip(&places.of_shape);
         let is_clear = shapes
             .all(|(steps, values)| *values <= 1 && fields_named(steps, name) == Some(*values));
         is_clear.then_some(places)
     }
 
-    /// Counts the texts in these rows; none if one is no UTF-8.
+    /// Counts the texts in these rows; `Some(None)` if one is no UTF-8.
     fn count(&self, places: &Places, rows: &[bool]) -> Option<Option<Counts<'_>>> {
         let texts = places.texts(self);
         let (mut missing, mut next) = (0, 0);
