@@ -20,13 +20,8 @@ pub(super) struct Piece<'p> {
 }
 
 impl<'p> Piece<'p> {
-    /// Cuts the records with these numbers. `whole`: what a processor is presented with at once stays together, as
-    /// what is redacted for one record of a batch may be redacted for all.
-    pub(super) fn cut(
-        batches: &'p [Parsed<'p>],
-        numbers: &Range<u64>,
-        whole: bool,
-    ) -> Vec<Piece<'p>> {
+    /// Cuts the records with these numbers.
+    pub(super) fn cut(batches: &'p [Parsed<'p>], numbers: &Range<u64>) -> Vec<Piece<'p>> {
         let mut pieces = Vec::new();
         let mut add = |batches: &'p [Parsed<'p>], from: u64, to: u64| {
             let numbers = from.max(numbers.start)..to.min(numbers.end);
@@ -51,10 +46,7 @@ impl<'p> Piece<'p> {
                 head.first,
                 now.last().map_or(head.first, |(head, _)| head.end()),
             );
-            let each = match whole {
-                true => MAX_PRESENTED as u64,
-                false => (to - from).div_ceil((bytes / PIECE_BYTES).max(1) as u64),
-            };
+            let each = (to - from).div_ceil((bytes / PIECE_BYTES).max(1) as u64);
             if now.len() > 1 || to - from <= each {
                 add(now, from, to);
                 continue;

@@ -117,7 +117,7 @@ impl Presenting<'_> {
             spare.put(converted);
             self.taken(result)
         };
-        let pieces = Piece::cut(parsed, &numbers, !outgoing.is_empty());
+        let pieces = Piece::cut(parsed, &numbers);
         Some(threads.in_order(&pieces, work, take))
     }
 

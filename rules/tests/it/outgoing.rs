@@ -102,18 +102,32 @@ fn rules_in_order_then_the_processor_and_what_is_redacted_last() {
 }
 
 #[test]
-fn a_resource_is_redacted_for_all_records_of_a_batch() {
-    let batches = [batch(&(0..3).map(record).collect::<Vec<_>>())];
-    let rule = Rule {
-        when: when("fields.n == 1"),
+fn a_resource_is_redacted_for_the_records_that_a_rule_matches() {
+    let batches = [
+        batch(&(0..5).map(record).collect::<Vec<_>>()),
+        batch(&(5..8).map(record).collect::<Vec<_>>()),
+    ];
+    let rule = |condition: &str, change| Rule {
+        when: when(condition),
         to: vec!["a".into()],
-        change: redact(&["token"], &[]),
+        change,
     };
-    let (found, _) = shown(&Outgoing::new(&[rule], "a", None), &batches);
-    let expected: Vec<Record> = read(&batches[0]);
-    for ((_, found), mut expected) in found.into_iter().zip(expected) {
-        expected.source.resource.insert("token", "[redacted]");
-        assert_eq!(found, expected);
+    let rules = [
+        rule("fields.n % 2 == 1 && fields.n < 6", redact(&["token"], &[])),
+        // Not in the resource: makes no parts of its own.
+        rule("fields.n == 2", set(&[("fields.team", "'shop'")])),
+    ];
+    let (found, failed) = shown(&Outgoing::new(&rules, "a", None), &batches);
+    assert_eq!((found.len(), failed), (8, 0));
+    let all = batches.iter().flat_map(|bytes| read(bytes));
+    for (n, ((number, found), mut expected)) in (0..).zip(found.into_iter().zip(all)) {
+        if n % 2 == 1 && n < 6 {
+            expected.source.resource.insert("token", "[redacted]");
+        }
+        if n == 2 {
+            expected.fields.insert("team", "shop");
+        }
+        assert_eq!((number, found), (100 + n, expected));
     }
 }
 

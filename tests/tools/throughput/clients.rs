@@ -16,6 +16,10 @@ pub struct Options {
     /// Records of all clients together.
     #[arg(long, default_value_t = 16_000_000)]
     records: u64,
+    /// Records that each session logs before the clock starts, so that what is measured is how it goes on, not how
+    /// a process begins: its ring and its code are in memory then.
+    #[arg(long, default_value_t = 100_000)]
+    warm_up: u64,
 }
 
 /// Processes, and sessions of each.
@@ -31,6 +35,7 @@ pub fn run(options: &Options) {
         let mut daemon = measure::daemon(folder.path(), "");
         let load = Load {
             sessions,
+            warm_up: options.warm_up,
             ..Load::new(
                 Receiver::Session,
                 daemon.session(),

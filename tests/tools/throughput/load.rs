@@ -1,5 +1,6 @@
 //! What a client logs through the layer: a message and fields, in a task.
 
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -48,6 +49,9 @@ pub struct Load {
     /// Records a second; as fast as possible if nothing is said.
     #[arg(long)]
     pub rate: Option<u64>,
+    /// Records that each session logs before it is ready.
+    #[arg(long, default_value_t = 0)]
+    pub warm_up: u64,
 }
 
 impl Load {
@@ -64,6 +68,7 @@ impl Load {
             open: 0,
             task_records: u64::MAX,
             rate: None,
+            warm_up: 0,
         }
     }
 
@@ -83,6 +88,7 @@ impl Load {
             format!("--depth={}", self.depth),
             format!("--open={}", self.open),
             format!("--task-records={}", self.task_records),
+            format!("--warm-up={}", self.warm_up),
         ];
         words.extend(self.spool.then(|| "--spool".to_owned()));
         words.extend(self.rate.map(|rate| format!("--rate={rate}")));
@@ -105,6 +111,7 @@ impl Load {
         let open: Vec<Task> = (0..self.open)
             .map(|n| task!(n, "wait for order {}", n))
             .collect();
+        self.log(self.warm_up);
         assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
         client_processes::ready();
         let first = self.log(self.records);
@@ -119,21 +126,27 @@ impl Load {
         let sessions: Vec<_> = (0..self.sessions)
             .map(|_| layer(self.receiver, &self.address, self.spool))
             .collect();
-        for (_, guard) in &sessions {
-            assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
-        }
-        client_processes::ready();
+        let warm = Barrier::new(sessions.len() + 1);
         std::thread::scope(|scope| {
             for (layer, guard) in sessions {
+                let warm = &warm;
                 scope.spawn(move || {
                     let subscriber = tracing_subscriber::registry().with(layer);
                     tracing::subscriber::with_default(subscriber, || {
+                        self.log(self.warm_up);
+                        assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
+                        // Once when all are, and once more when they may go.
+                        warm.wait();
+                        warm.wait();
                         self.log(self.records / self.sessions);
                         assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
                         assert_eq!(guard.dropped().total(), 0);
                     });
                 });
             }
+            warm.wait();
+            client_processes::ready();
+            warm.wait();
         });
         Done::now(None).say();
     }

@@ -203,3 +203,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_flush_within_a_batch_changes_nothing_in_what_is_redacted() {
+    let shape = |(records, secrets)| Shape {
+        records,
+        pad: 300,
+        secrets,
+    };
+    let shapes: Vec<Shape> = [(700, 49), (900, 31), (800, 400), (650, 20), (1_500, 333)]
+        .into_iter()
+        .map(shape)
+        .collect();
+    let setting = Setting {
+        format: Format::Json,
+        rotate: None,
+        batch: Some(825),
+        routed: true,
+        changed: Some(2),
+    };
+    let (one, _) = written(&shapes, &setting, 0);
+    let (several, _) = written(&shapes, &setting, 3);
+    assert!(one == several, "the same bytes");
+    let lines = String::from_utf8(one.concat()).unwrap();
+    for line in lines.lines() {
+        let has_secret = line.contains("s3cret");
+        assert_eq!(line.contains("t0ken"), !has_secret, "{line}");
+    }
+}
