@@ -66,11 +66,15 @@ impl Grouping {
     /// The group of a record: when it begins, and the fields of a JSON object.
     pub(super) fn key(&self, record: &RecordRef<'_>, time: u64, key: &mut Vec<u8>) {
         let begin = self.every.map_or(0, |every| time - time % every);
+        self.key_with(begin, key, |name, key| name.put(record, key));
+    }
+
+    fn key_with(&self, begin: u64, key: &mut Vec<u8>, put: impl Fn(&Name, &mut Vec<u8>)) {
         key.extend_from_slice(&begin.to_be_bytes());
         for name in &self.by {
             write_str(key, name.text());
             key.push(b':');
-            name.put(record, key);
+            put(name, key);
             key.push(b',');
         }
     }
@@ -94,16 +98,10 @@ impl Grouping {
 
     /// The group of the records with a text in that field, or without the field.
     pub(super) fn key_of_text(&self, text: Option<&str>, key: &mut Vec<u8>) {
-        key.extend_from_slice(&0u64.to_be_bytes());
-        for name in &self.by {
-            write_str(key, name.text());
-            key.push(b':');
-            match text {
-                Some(text) => write_value(key, ValueRef::Str(text)),
-                None => key.extend_from_slice(b"null"),
-            }
-            key.push(b',');
-        }
+        self.key_with(0, key, |_, key| match text {
+            Some(text) => write_value(key, ValueRef::Str(text)),
+            None => key.extend_from_slice(b"null"),
+        });
     }
 
     /// The parts of records that groups are made of, and how long tasks took.
@@ -136,16 +134,10 @@ impl Grouping {
         begin: u64,
         key: &mut Vec<u8>,
     ) {
-        key.extend_from_slice(&begin.to_be_bytes());
-        for name in &self.by {
-            write_str(key, name.text());
-            key.push(b':');
-            match name {
-                Name::Severity => write_str(key, &severity.to_string()),
-                Name::Task | Name::Value(_) => write_str(key, service),
-            }
-            key.push(b',');
-        }
+        self.key_with(begin, key, |name, key| match name {
+            Name::Severity => write_str(key, &severity.to_string()),
+            Name::Task | Name::Value(_) => write_str(key, service),
+        });
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use distlog_proto::session::ToDaemon;
-use distlog_proto::{Encoding, Record, Topic};
+use distlog_proto::{Encoding, Topic};
 use distlog_python::{json, pickle};
 use distlog_store::MAX_BATCH;
 
@@ -72,6 +72,8 @@ impl Receiver for Push {
             waker: context.shutdown.waker()?,
             context,
             batches: PythonBatches::default(),
+            json: json::Decoder::default(),
+            pickle: pickle::Decoder::default(),
             taken: [Taken::new("J"), Taken::new("P")],
         };
         let thread = std::thread::Builder::new().name(PUSH.into());
@@ -97,6 +99,8 @@ struct Server {
     waker: Arc<Waker>,
     context: ReceiverContext,
     batches: PythonBatches,
+    json: json::Decoder,
+    pickle: pickle::Decoder,
     /// Of the messages in JSON and as pickles that are being taken.
     taken: [Taken; 2],
 }
@@ -231,11 +235,11 @@ impl Server {
                 return self.batch(body.to_vec());
             }
             Encoding::Json => {
-                let record = json::decode(body, topic);
+                let record = self.json.decode(body, topic);
                 (json, record.map_err(|error| Fault::new("bad JSON", error)))
             }
             Encoding::Pickle => {
-                let record = pickle::decode(body, topic);
+                let record = self.pickle.decode(body, topic);
                 let record = record.map_err(|error| Fault::new("bad pickle", error));
                 (pickle, record)
             }
@@ -245,16 +249,12 @@ impl Server {
         match record {
             Ok(record) => {
                 taken.records += 1;
-                self.record(record).map(|()| None)
+                if let Some(batch) = self.batches.add(record) {
+                    self.context.submit_batch(batch)?;
+                }
+                Ok(None)
             }
             Err(fault) => Ok(Some(fault)),
-        }
-    }
-
-    fn record(&mut self, record: Record) -> Result<(), Closed> {
-        match self.batches.add(record) {
-            Some(batch) => self.context.submit_batch(batch),
-            None => Ok(()),
         }
     }
 

@@ -65,6 +65,8 @@ impl Sender {
 #[derive(Debug, Default)]
 struct Open {
     writer: BatchWriter,
+    /// The source of its records, as it was sent.
+    sent: Source,
     from: u64,
     to: u64,
 }
@@ -79,19 +81,24 @@ impl Open {
 
 impl PythonBatches {
     /// Adds a record. Gives the batch before it if the record does not fit into that.
-    pub(super) fn add(&mut self, mut record: Record) -> Option<Batch> {
-        self.identify(&mut record);
+    pub(super) fn add(&mut self, record: &mut Record) -> Option<Batch> {
+        let is_named = self.identify(record);
         let producer = record.source.producer;
         let open = self.open.entry(producer).or_default();
         let full = open.writer.len() >= BATCH_BYTES
-            || !open.writer.takes(&record.source)
+            || open.sent != record.source
             || record.offset < open.to;
         let ready = if full { open.finish(producer) } else { None };
         if open.writer.is_empty() {
             open.from = record.offset;
+            open.sent.clone_from(&record.source);
+            let resource = &mut record.source.resource;
+            if !is_named && resource.get(LANGUAGE).is_none() {
+                resource.insert(LANGUAGE, "python");
+            }
         }
         open.to = record.offset.saturating_add(1);
-        open.writer.push(&record);
+        open.writer.push(record);
         ready
     }
 
@@ -102,20 +109,18 @@ impl PythonBatches {
             .filter_map(|(producer, mut open)| open.finish(producer))
     }
 
-    /// Gives a record the producer and offset that its sender left out.
-    fn identify(&mut self, record: &mut Record) {
+    /// Gives a record the producer and offset that its sender left out; whether it named them.
+    fn identify(&mut self, record: &mut Record) -> bool {
         let source = &mut record.source;
         // The last offset cannot be stored: there is none after it.
         if source.producer.is_known() && record.offset < u64::MAX {
-            return;
+            return true;
         }
         let last = self.last.take().filter(|last| last.is_of(source));
         let sender = last.unwrap_or_else(|| Sender::new(source, &self.producers));
         (source.producer, record.offset) = self.producers.offsets(sender.key, 1);
         self.last = Some(sender);
-        if source.resource.get(LANGUAGE).is_none() {
-            source.resource.insert(LANGUAGE, "python");
-        }
+        false
     }
 }
 
@@ -138,7 +143,7 @@ mod tests {
     fn each_process_gets_a_producer_its_own_offsets_and_one_batch() {
         let mut collector = PythonBatches::default();
         for (pid, message) in [(1, "a"), (1, "b"), (2, "c"), (1, "d")] {
-            assert!(collector.add(record(pid, message)).is_none());
+            assert!(collector.add(&mut record(pid, message)).is_none());
         }
         let mut batches: Vec<Batch> = collector.finish().collect();
         assert_eq!(collector.finish().count(), 0);
@@ -153,7 +158,7 @@ mod tests {
             .collect();
         assert_eq!(messages, ["a", "b", "d"]);
         // The next batch goes on where this one ended.
-        assert!(collector.add(record(1, "e")).is_none());
+        assert!(collector.add(&mut record(1, "e")).is_none());
         let next = collector.finish().next().unwrap();
         assert_eq!(
             (next.producer, next.from, next.to),
@@ -167,7 +172,7 @@ mod tests {
         let mut odd = record(1, "odd");
         odd.source.producer = ProducerId::from_bytes([7; 16]);
         odd.offset = u64::MAX;
-        assert!(collector.add(odd).is_none());
+        assert!(collector.add(&mut odd).is_none());
         let batch = collector.finish().next().unwrap();
         assert!(batch.from < batch.to && batch.to - batch.from == 1);
     }
@@ -177,7 +182,7 @@ mod tests {
         let mut collector = PythonBatches::default();
         let long = "x".repeat(1000);
         let batches: Vec<Batch> = (0..200)
-            .filter_map(|_| collector.add(record(1, &long)))
+            .filter_map(|_| collector.add(&mut record(1, &long)))
             .collect();
         assert!(batches.len() >= 2);
         assert!(

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use distlog_bridge::otlp::logs::v1::LogRecord;
 use distlog_bridge::otlp::trace::v1::span::Event;
 use distlog_bridge::otlp::trace::v1::{Span, Status};
 use distlog_proto::TaskId;
@@ -99,6 +100,14 @@ fn tasks_are_listed_over_all_that_is_stored_and_filtered() {
     assert_eq!(none.status.code(), Some(4), "{none:?}");
     let (good, bad, spans) = orders();
     send(&daemon, spans);
+    // It names the trace, and no span of it.
+    let log = LogRecord {
+        trace_id: good.trace_id().to_bytes().to_vec(),
+        span_id: Vec::new(),
+        ..log("the courier has left", 0)
+    };
+    let body = logs(vec![log]).encode_to_vec();
+    assert_eq!(post(&daemon, "/v1/logs", &[PROTOBUF], &body).status, 200);
     daemon.kill();
     daemon.restart();
 
@@ -123,6 +132,8 @@ fn tasks_are_listed_over_all_that_is_stored_and_filtered() {
         ("q=mail&failed=true", vec![]),
         ("q=declined&failed=true", vec![&bad]),
         ("q=mail+declined", vec![]),
+        ("q=courier", vec![&good]),
+        ("q=courier&failed=true", vec![]),
         ("ok=true&failed=true", vec![&bad, &good]),
         ("running=true", vec![]),
         ("min_duration=2s", vec![&bad]),

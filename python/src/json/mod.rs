@@ -98,9 +98,23 @@ use distlog_proto::wire::{RecordRef, ValueRef};
 /// # Errors
 /// If the body is no JSON object, as Python's `json` understands it.
 pub fn decode(body: &[u8], topic: Topic) -> Result<Record, Error> {
-    let mut reader = Reader::new(topic);
-    parse::Parser::new(body)?.record(&mut reader)?;
-    Ok(reader.finish())
+    Decoder::default().decode(body, topic).map(std::mem::take)
+}
+
+/// Reads many records as [`decode`] does, and faster: what one was made of is the memory for the next.
+#[derive(Debug, Default)]
+pub struct Decoder(Reader);
+
+impl Decoder {
+    /// Reads the body of a message. The record may be taken out, or changed.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode(&mut self, body: &[u8], topic: Topic) -> Result<&mut Record, Error> {
+        self.0.begin(topic);
+        parse::Parser::new(body)?.record(&mut self.0)?;
+        Ok(self.0.finish())
+    }
 }
 
 /// Appends a record as one JSON object, without a newline. For many records see [`Encoder`].

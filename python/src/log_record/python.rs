@@ -7,18 +7,16 @@ use distlog_proto::{ErrorInfo, Kind};
 
 /// Undoes the formatter's `replace('\n', '\\n')` of the message, where `msg`, which keeps its newlines, shows that it
 /// was done. What came from arguments cannot be distinguished from a program's own backslash (`C:\new`) and stays.
-pub(super) fn message(message: String, msg: Option<&str>) -> String {
-    let Some(msg) =
-        msg.filter(|msg| msg.contains('\n') && message.contains("\\n") && !message.contains('\n'))
-    else {
-        return message;
-    };
-    if msg.replace('\n', "\\n") == message {
-        msg.to_owned()
+/// `None`: it stays as it is.
+pub(super) fn message(message: &str, msg: &str) -> Option<String> {
+    if !msg.contains('\n') || !message.contains("\\n") || message.contains('\n') {
+        None
+    } else if msg.replace('\n', "\\n") == message {
+        Some(msg.to_owned())
     } else if msg.contains("\\n") {
-        message
+        None
     } else {
-        message.replace("\\n", "\n")
+        Some(message.replace("\\n", "\n"))
     }
 }
 
@@ -156,16 +154,17 @@ mod tests {
     #[test]
     fn newlines_come_back_where_msg_shows_them() {
         for (text, msg, expected) in [
-            ("a\\nb", Some("a\nb"), "a\nb"),
-            ("7\\nb", Some("%d\nb"), "7\nb"),
-            ("C:\\new", Some("C:\\new"), "C:\\new"),
-            ("C:\\new", Some("%s"), "C:\\new"),
-            ("C:\\new\\nx 1", Some("C:\\new\nx %d"), "C:\\new\\nx 1"),
-            ("C:\\new\\nx", Some("C:\\new\nx"), "C:\\new\nx"),
-            ("a\\nb", None, "a\\nb"),
-            ("a\nb \\n", Some("a\nb"), "a\nb \\n"),
+            ("a\\nb", "a\nb", "a\nb"),
+            ("7\\nb", "%d\nb", "7\nb"),
+            ("C:\\new", "C:\\new", "C:\\new"),
+            ("C:\\new", "%s", "C:\\new"),
+            ("C:\\new\\nx 1", "C:\\new\nx %d", "C:\\new\\nx 1"),
+            ("C:\\new\\nx", "C:\\new\nx", "C:\\new\nx"),
+            ("a\\nb", "", "a\\nb"),
+            ("a\nb \\n", "a\nb", "a\nb \\n"),
         ] {
-            assert_eq!(message(text.to_owned(), msg), expected, "{text} {msg:?}");
+            let read = message(text, msg).unwrap_or_else(|| text.to_owned());
+            assert_eq!(read, expected, "{text} {msg:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use super::python;
 use super::typed::{i64, map, seconds, set, string, u32, u64};
 use distlog_proto::Severity;
 use distlog_proto::Topic;
-use distlog_proto::{Kind, Outcome, Record, Task};
+use distlog_proto::{Callsite, Kind, Outcome, Record, Source, Task};
 use distlog_proto::{Map, Value};
 
 const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
@@ -30,11 +30,15 @@ impl Item<'_> {
 
 /// Takes the entries of a dictionary. Of the same name the last one counts; a value of the wrong type costs only its
 /// place in the record: it stays among the fields under its name.
-#[derive(Debug)]
+///
+/// What one record was made of is the memory for the next.
+#[derive(Debug, Default)]
 pub(crate) struct Reader {
     record: Record,
-    message: Option<String>,
-    msg: Value,
+    has_message: bool,
+    /// Text of `msg`, or what stood there instead.
+    msg: String,
+    odd_msg: Option<Value>,
     levelname: Cow<'static, str>,
     levelno: Option<i64>,
     filename: String,
@@ -46,23 +50,31 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Of a message with this topic.
-    pub(crate) fn new(topic: Topic) -> Reader {
-        let mut record = Record::default();
-        (record.source.environment, record.source.channel) = (topic.environment, topic.channel);
-        Reader {
+    /// Begins with a message of this topic; what was read before is forgotten.
+    pub(crate) fn begin(&mut self, topic: Topic) {
+        let Reader {
             record,
-            message: None,
-            msg: Value::Null,
-            levelname: Cow::Borrowed(""),
-            levelno: None,
-            filename: String::new(),
-            exc_text: String::new(),
-            context: None,
-            own: None,
-            fields: Vec::new(),
-            odd: Vec::new(),
-        }
+            has_message,
+            msg,
+            odd_msg,
+            levelname,
+            levelno,
+            filename,
+            exc_text,
+            context,
+            own,
+            fields,
+            odd,
+        } = self;
+        clear_record(record);
+        (record.source.environment, record.source.channel) = (topic.environment, topic.channel);
+        (*has_message, *odd_msg, *levelno) = (false, None, None);
+        *levelname = Cow::Borrowed("");
+        (*context, *own) = (None, None);
+        [msg, filename, exc_text]
+            .into_iter()
+            .for_each(String::clear);
+        [fields, odd].into_iter().for_each(Vec::clear);
     }
 
     /// Takes an entry.
@@ -75,9 +87,16 @@ impl Reader {
         let value = item.into_value();
         let r = &mut self.record;
         let odd = match name {
-            "message" => set(&mut self.message, value, |v| string(v).map(Some)),
+            "message" => set(&mut self.has_message, value, |v| {
+                r.message = string(v)?;
+                Ok(true)
+            }),
             "msg" => {
-                self.msg = value;
+                (self.msg, self.odd_msg) = match value {
+                    Value::Str(text) => (text, None),
+                    Value::Null => (String::new(), None),
+                    other => (String::new(), Some(other)),
+                };
                 None
             }
             "name" => set(&mut r.callsite.target, value, string),
@@ -119,8 +138,36 @@ impl Reader {
         }
     }
 
-    /// Strings that need not be copied.
+    /// Strings that are copied into the memory that is there, or need not be copied.
     fn known_text(&mut self, name: &str, text: &str) -> bool {
+        let record = &mut self.record;
+        let place = match name {
+            "message" => {
+                self.has_message = true;
+                &mut record.message
+            }
+            "msg" => {
+                self.odd_msg = None;
+                &mut self.msg
+            }
+            "name" => &mut record.callsite.target,
+            "pathname" => &mut record.callsite.file,
+            "module" => &mut record.callsite.module,
+            "funcName" => &mut record.callsite.function,
+            "threadName" => &mut record.thread_name,
+            "processName" => &mut record.source.process_name,
+            "hostname" => &mut record.source.host,
+            "stack_info" => &mut record.stack,
+            "exc_text" => &mut self.exc_text,
+            _ => return self.derived_text(name, text),
+        };
+        place.clear();
+        place.push_str(text);
+        true
+    }
+
+    /// Strings that usually follow from others.
+    fn derived_text(&mut self, name: &str, text: &str) -> bool {
         match name {
             "asctime" => true,
             // It usually follows from `pathname`, which is read first.
@@ -144,8 +191,8 @@ impl Reader {
         }
     }
 
-    /// All entries were taken.
-    pub(crate) fn finish(mut self) -> Record {
+    /// All entries were taken: the record.
+    pub(crate) fn finish(&mut self) -> &mut Record {
         let mut own = self
             .own
             .take()
@@ -153,7 +200,7 @@ impl Reader {
         self.text(own.as_ref());
         self.severity(own.as_ref());
         if self.record.callsite.file.is_empty() {
-            self.record.callsite.file = std::mem::take(&mut self.filename);
+            self.record.callsite.file.push_str(&self.filename);
         } else if !self.filename.is_empty() && !self.record.callsite.file.ends_with(&self.filename)
         {
             self.odd.push((
@@ -176,45 +223,37 @@ impl Reader {
                 r.outcome = Outcome::Failed;
             }
         }
+        let mut fields = std::mem::take(&mut self.fields);
         if let Some(own) = own {
-            self.fields = mark_text(self.fields, &own.text);
+            fields = mark_text(fields, &own.text);
             if !own.odd.is_empty() {
                 self.odd
                     .push(("distlog".to_owned(), Map::from_iter(own.odd).into()));
             }
         }
-        self.fields.append(&mut self.odd);
-        self.record.fields = Map::from_iter(self.fields);
-        self.record
+        fields.append(&mut self.odd);
+        self.record.fields = Map::from_iter(fields);
+        &mut self.record
     }
 
     /// Message and template.
     fn text(&mut self, own: Option<&Own>) {
-        let msg = match std::mem::take(&mut self.msg) {
-            Value::Str(text) => Some(text),
-            Value::Null => None,
-            other => {
-                self.odd.push(("msg".to_owned(), other));
-                None
-            }
-        };
-        let record = &mut self.record;
-        match (own, self.message.take()) {
-            (Some(own), Some(message)) => {
-                record.callsite.template = msg
-                    .filter(|msg| own.literal || *msg != message)
-                    .unwrap_or_default();
-                record.message = message;
-            }
-            (None, Some(message)) => {
-                record.message = python::message(message, msg.as_deref());
-                record.callsite.template = msg.unwrap_or_default();
-            }
-            (_, None) => {
-                record.message = msg.clone().unwrap_or_default();
-                record.callsite.template = msg.unwrap_or_default();
+        if let Some(odd) = self.odd_msg.take() {
+            self.odd.push(("msg".to_owned(), odd));
+        }
+        let (record, msg) = (&mut self.record, &mut self.msg);
+        match own {
+            _ if !self.has_message => record.message.push_str(msg),
+            Some(own) if !own.literal && *msg == record.message => msg.clear(),
+            Some(_) => {}
+            None => {
+                if let Some(message) = python::message(&record.message, msg) {
+                    record.message = message;
+                }
             }
         }
+        // It is empty: memory for the next one.
+        std::mem::swap(&mut record.callsite.template, msg);
     }
 
     fn severity(&mut self, own: Option<&Own>) {
@@ -246,7 +285,7 @@ impl Reader {
 
     /// The task and its context. A label that names no task stays visible among the fields, with the whole context.
     fn task(&mut self, own: Option<&mut Own>) {
-        let Some(context) = self.context.take() else {
+        let Some(mut context) = self.context.take() else {
             return;
         };
         let label = match context.get("key") {
@@ -283,15 +322,14 @@ impl Reader {
             self.odd.push(("context".to_owned(), context.into()));
             return;
         };
-        let entries = context.into_iter().filter(|(name, _)| name != "key");
+        context.remove("key");
         task.context = match own {
-            Some(own) => Map::from_iter(mark_text(
-                entries
-                    .map(|(name, value)| (own_key(name), value))
-                    .collect(),
-                &own.context_text,
-            )),
-            None => Map::from_iter(entries),
+            Some(own) => {
+                let entries = context.into_iter();
+                let entries = entries.map(|(name, value)| (own_key(name), value));
+                Map::from_iter(mark_text(entries.collect(), &own.context_text))
+            }
+            None => context,
         };
         self.record.number = number;
         self.record.task = Some(task);
@@ -310,4 +348,90 @@ impl Reader {
             None => (!exc_text.is_empty()).then(|| python::error(python::exc_text(exc_text))),
         };
     }
+}
+
+/// Makes a record an empty one that keeps its memory.
+fn clear_record(record: &mut Record) {
+    let Record {
+        source,
+        callsite,
+        offset,
+        kind,
+        time,
+        observed_time,
+        severity,
+        severity_text,
+        message,
+        task,
+        number,
+        thread_id,
+        thread_name,
+        fields,
+        outcome,
+        duration,
+        error,
+        stack,
+        links,
+        span_kind,
+        status_code,
+        status_message,
+        name,
+        otlp,
+        level,
+    } = record;
+    clear_source(source);
+    clear_callsite(callsite);
+    [
+        severity_text,
+        message,
+        thread_name,
+        stack,
+        status_message,
+        name,
+    ]
+    .into_iter()
+    .for_each(String::clear);
+    [offset, time, observed_time, number, thread_id, duration]
+        .into_iter()
+        .for_each(|number| *number = 0);
+    (*kind, *outcome, *span_kind) = Default::default();
+    (*severity, *status_code, *level) = Default::default();
+    (*task, *error, *otlp, *fields) = Default::default();
+    links.clear();
+}
+
+fn clear_source(source: &mut Source) {
+    let Source {
+        producer,
+        host,
+        process_id,
+        process_name,
+        service,
+        resource,
+        schema_url,
+        environment,
+        channel,
+        dropped_attributes,
+    } = source;
+    [host, process_name, service, schema_url]
+        .into_iter()
+        .for_each(String::clear);
+    (*producer, *process_id, *resource) = Default::default();
+    (*environment, *channel, *dropped_attributes) = Default::default();
+}
+
+fn clear_callsite(callsite: &mut Callsite) {
+    let Callsite {
+        severity,
+        target,
+        file,
+        line,
+        module,
+        function,
+        template,
+    } = callsite;
+    [target, file, module, function, template]
+        .into_iter()
+        .for_each(String::clear);
+    (*severity, *line) = Default::default();
 }

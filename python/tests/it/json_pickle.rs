@@ -37,6 +37,26 @@ proptest! {
     }
 
     #[test]
+    fn nothing_of_a_record_is_left_in_the_next(records in prop::collection::vec(record(), 2..6),
+        cut in any::<prop::sample::Index>()) {
+        let (mut from_json, mut from_pickle) = (json::Decoder::default(), pickle::Decoder::default());
+        for record in &records {
+            let bytes = batch(record);
+            let batch = BatchRef::parse(&bytes).unwrap();
+            let whole = batch.records().next().unwrap().unwrap();
+            let (mut text, mut body) = (Vec::new(), Vec::new());
+            json::encode(&whole, &mut text);
+            pickle::encode(&whole, &mut body);
+            // One that breaks off may have been read in part.
+            let (text_end, body_end) = (cut.index(text.len()), cut.index(body.len()));
+            prop_assert!(from_json.decode(&text[..text_end], topic(record, Encoding::Json)).is_err());
+            prop_assert!(from_pickle.decode(&body[..body_end], topic(record, Encoding::Pickle)).is_err());
+            prop_assert_eq!(&*from_json.decode(&text, topic(record, Encoding::Json)).unwrap(), record);
+            prop_assert_eq!(&*from_pickle.decode(&body, topic(record, Encoding::Pickle)).unwrap(), record);
+        }
+    }
+
+    #[test]
     fn damaged_bodies_do_no_harm(record in record(), cut in any::<prop::sample::Index>(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)) {
         let bytes = batch(&record);

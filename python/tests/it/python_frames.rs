@@ -341,3 +341,30 @@ fn every_protocol_says_the_same() {
         );
     }
 }
+
+#[test]
+fn frames_of_one_decoder_are_those_of_one_each() {
+    let (mut from_json, mut from_pickle) = (json::Decoder::default(), pickle::Decoder::default());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/frames");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    // Each behind each other one, more or less: forwards and backwards.
+    for path in paths.iter().chain(paths.iter().rev()) {
+        let body = std::fs::read(path).unwrap();
+        let topic: Topic = Topic::parse(path.extension().unwrap().as_encoded_bytes()).unwrap();
+        let (shared, alone) = match topic.encoding {
+            Encoding::Json => (
+                from_json.decode(&body, topic).unwrap(),
+                json::decode(&body, topic).unwrap(),
+            ),
+            _ => (
+                from_pickle.decode(&body, topic).unwrap(),
+                pickle::decode(&body, topic).unwrap(),
+            ),
+        };
+        assert_eq!(*shared, alone, "{}", path.display());
+    }
+}

@@ -61,7 +61,9 @@ impl Cost {
 pub fn measure(daemon: &mut Daemon, mut client_processes: ClientProcesses, records: u64) -> Cost {
     let process = daemon.process().id();
     // What came before, of a probe or tasks that were begun, has its own cost.
-    until("processors with nothing to do", || lag(daemon) == 0);
+    until("a daemon with nothing to do", || {
+        lag(daemon) == 0 && daemon.metric("distlogd_store_unsealed_segments") == 0.0
+    });
     let before = stored(daemon);
     let (used, used_clients) = (system::cpu(process), client_processes.cpu());
     let threads = system::cpu_by_thread(process);
