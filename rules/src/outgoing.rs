@@ -90,6 +90,11 @@ impl Outgoing {
         let finds = |redaction: &Redaction| redaction.finds_in_source(first.source);
         let in_source = |(_, change): &(_, Change)| change.redact.as_ref().is_some_and(finds);
         let in_source: Vec<bool> = self.changes.iter().map(in_source).collect();
+        let redacts: Vec<bool> = self
+            .changes
+            .iter()
+            .map(|(_, change)| change.redact.is_some())
+            .collect();
         let mut parts: Vec<Part> = Vec::new();
         let mut part_of = Vec::with_capacity(records.len());
         // Which changes hold for the record at hand.
@@ -98,7 +103,16 @@ impl Outgoing {
             let conditions = self.changes.iter().map(|(when, _)| when.as_ref());
             here.clear();
             here.extend(conditions.map(|when| when.is_none_or(|when| when.matches(was))));
-            let source_changes = || here.iter().zip(&in_source).map(|(here, of)| here & of);
+            // Where one finds something, each works on what the one before has left.
+            let is_changed = here
+                .iter()
+                .zip(&in_source)
+                .any(|(here, finds)| here & finds);
+            let source_changes = || {
+                here.iter()
+                    .zip(&redacts)
+                    .map(|(here, redacts)| is_changed & here & redacts)
+            };
             let known = parts
                 .iter()
                 .position(|part| source_changes().eq(part.source_changes.iter().copied()));
@@ -111,8 +125,7 @@ impl Outgoing {
             }
             let changed = change(self.marked(&here), was, failed);
             let part = &mut parts[number];
-            let redacts_source = part.source_changes.contains(&true);
-            if changed.is_some() || redacts_source || part.edit.is_some() {
+            if changed.is_some() || is_changed || part.edit.is_some() {
                 let before = records[..at].iter().zip(&part_of);
                 let before = before.filter(|(_, part)| **part == number);
                 let edit = part
@@ -152,7 +165,7 @@ impl Outgoing {
 
 /// Records of one batch whose source leaves alike.
 struct Part {
-    /// Which changes redact something in it.
+    /// Which changes redact it; none if none of them finds something.
     source_changes: Vec<bool>,
     /// They as another batch; `None`: none of them is changed yet.
     edit: Option<BatchEdit>,

@@ -5,8 +5,8 @@
 //! started here.
 //!
 //! Two things differ. A record comes in a batch of its own: of a resource that all records of a batch share, redaction
-//! for one of them hides it only there. And time passes as the records tell it: a tree is decided by their times and,
-//! if nothing comes any more, at once.
+//! in the intake for one of them hides it only there. And time passes as the records tell it: a tree is decided by
+//! their times and, if nothing comes any more, at once.
 
 use distlog_proto::wire::BatchWriter;
 use distlog_proto::{BatchRef, Kind, Outcome, Record, RecordRef, TraceId};

@@ -111,7 +111,7 @@ impl Decoder {
     /// # Errors
     /// As [`decode`].
     pub fn decode(&mut self, body: &[u8], topic: Topic) -> Result<&mut Record, Error> {
-        self.0.begin(topic);
+        self.0.begin(topic, body.len());
         parse::Parser::new(body)?.record(&mut self.0)?;
         Ok(self.0.finish())
     }

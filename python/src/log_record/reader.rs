@@ -10,6 +10,9 @@ use distlog_proto::Topic;
 use distlog_proto::{Callsite, Kind, Outcome, Record, Source, Task};
 use distlog_proto::{Map, Value};
 
+/// Memory of a body that is larger, in bytes, is not kept for the next.
+const MAX_KEPT: usize = 64 << 10;
+
 const LEVELS: [&str; 5] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
 /// The value of an entry. A string is copied only if the record keeps it.
@@ -34,6 +37,8 @@ impl Item<'_> {
 /// What one record was made of is the memory for the next.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
+    /// Of the body.
+    bytes: usize,
     record: Record,
     has_message: bool,
     /// Text of `msg`, or what stood there instead.
@@ -50,9 +55,14 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Begins with a message of this topic; what was read before is forgotten.
-    pub(crate) fn begin(&mut self, topic: Topic) {
+    /// Begins with a message of this topic and size; what was read before is forgotten.
+    pub(crate) fn begin(&mut self, topic: Topic, bytes: usize) {
+        if self.bytes > MAX_KEPT {
+            *self = Reader::default();
+        }
+        self.bytes = bytes;
         let Reader {
+            bytes: _,
             record,
             has_message,
             msg,

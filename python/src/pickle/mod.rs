@@ -55,7 +55,7 @@ impl Decoder {
     /// # Errors
     /// As [`decode`].
     pub fn decode(&mut self, body: &[u8], topic: Topic) -> Result<&mut Record, Error> {
-        self.0.begin(topic);
+        self.0.begin(topic, body.len());
         let (nodes, root) = machine::run(body)?;
         let is_dict = value::Unfold::new(&nodes, body.len())
             .entries_of(root, |name, item| self.0.entry(name, item));

@@ -113,17 +113,25 @@ fn a_resource_is_redacted_for_the_records_that_a_rule_matches() {
         change,
     };
     let rules = [
-        rule("fields.n % 2 == 1 && fields.n < 6", redact(&["token"], &[])),
+        rule(
+            "fields.n % 2 == 1 && fields.n < 6",
+            redact(&[], &["hunter"]),
+        ),
         // Not in the resource: makes no parts of its own.
         rule("fields.n == 2", set(&[("fields.team", "'shop'")])),
+        // Finds something only in what the first rule has left.
+        rule("fields.n == 3", redact(&[], &[r"\]2"])),
     ];
     let (found, failed) = shown(&Outgoing::new(&rules, "a", None), &batches);
     assert_eq!((found.len(), failed), (8, 0));
     let all = batches.iter().flat_map(|bytes| read(bytes));
     for (n, ((number, found), mut expected)) in (0..).zip(found.into_iter().zip(all)) {
-        if n % 2 == 1 && n < 6 {
-            expected.source.resource.insert("token", "[redacted]");
-        }
+        let token = match n {
+            1 | 5 => "[redacted]2",
+            3 => "[redacted[redacted]",
+            _ => "hunter2",
+        };
+        expected.source.resource.insert("token", token);
         if n == 2 {
             expected.fields.insert("team", "shop");
         }

@@ -134,10 +134,11 @@ impl Load {
                     let subscriber = tracing_subscriber::registry().with(layer);
                     tracing::subscriber::with_default(subscriber, || {
                         self.log(self.warm_up);
-                        assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
+                        let flush = guard.flush(TIMEOUT);
                         // Once when all are, and once more when they may go.
                         warm.wait();
                         warm.wait();
+                        assert_eq!(flush, Flush::Flushed);
                         self.log(self.records / self.sessions);
                         assert_eq!(guard.flush(TIMEOUT), Flush::Flushed);
                         assert_eq!(guard.dropped().total(), 0);
