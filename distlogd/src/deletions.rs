@@ -359,7 +359,7 @@ fn removal(deletion: &Deletion) -> Result<Removal, Error> {
 
 fn without_trace(id: TraceId, bytes: &[u8]) -> Option<(Vec<u8>, u64)> {
     let mut has = false;
-    trace_ids(bytes, &mut |found| has |= found == id.to_bytes());
+    trace_ids(bytes, &mut |found| has |= found == id);
     if !has {
         return None;
     }

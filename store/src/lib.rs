@@ -85,9 +85,9 @@
 //! (write), `sealed` and `block_reader` (read),
 //! `columns` (blocks), `summary`, `memory`, `filter` and `trace_index`: sealed segments and the indexes. `rewrite`
 //! writes one anew, for `columns_thread` and `erase` (without what is deleted, which `removal` says). `search`,
-//! `block_lists`, `kept_filter`, `words`, `text_part`: what queries read. `recover`, `scan`, `salvage`: after a crash
-//! or damage. `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`: small files.
-//! `stats`: counters.
+//! `block_lists`, `kept_filter`, `words`, `text_part`: what queries read. `recover`, `raw_segment`, `scan`, `salvage`:
+//! after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`:
+//! small files. `stats`: counters.
 
 mod age_clock;
 mod append;
@@ -116,6 +116,7 @@ mod options;
 mod packers;
 mod pending;
 mod producers;
+mod raw_segment;
 mod reader;
 mod recover;
 mod removal;

@@ -1,9 +1,11 @@
 //! The frame under construction, and the frames that are written and not yet durable.
 
+use distlog_proto::TraceId;
+
 use super::append::Append;
 use super::format::{BATCH_HEADER, BatchHeader, FRAME_HEADER, FrameHeader, padded, put};
 use super::memory::FrameAt;
-use super::options::{IndexFn, TraceKey};
+use super::options::TraceKey;
 
 /// The buffer is given back when a frame made it larger than this, in bytes.
 const KEPT: usize = 1 << 20;
@@ -45,7 +47,8 @@ impl Pending {
         self.traces.len()
     }
 
-    pub(super) fn add(&mut self, append: &Append<'_>, index: IndexFn) {
+    /// Adds a batch.
+    pub(super) fn add(&mut self, append: &Append<'_>) {
         if self.is_empty() {
             self.bytes.resize(FRAME_HEADER, 0);
         }
@@ -64,16 +67,17 @@ impl Pending {
         self.batches += 1;
         self.records += u64::from(append.count);
         self.newest = self.newest.max(append.received);
-        let (traces, recent) = (&mut self.traces, &mut self.recent);
-        index(append.bytes, &mut |trace| {
-            let trace = trace.to_bytes();
-            let slot = trace.iter().fold(0u8, |sum, b| sum.rotate_left(3) ^ b);
-            let slot = &mut recent[usize::from(slot) % RECENT];
-            if *slot != trace {
-                *slot = trace;
-                traces.push(trace);
-            }
-        });
+    }
+
+    /// Notes that the frame has records of a trace.
+    pub(super) fn add_trace(&mut self, trace: TraceId) {
+        let trace = trace.to_bytes();
+        let slot = trace.iter().fold(0u8, |sum, b| sum.rotate_left(3) ^ b);
+        let slot = &mut self.recent[usize::from(slot) % RECENT];
+        if *slot != trace {
+            *slot = trace;
+            self.traces.push(trace);
+        }
     }
 
     /// Completes the frame; its bytes are ready to be written.

@@ -15,6 +15,14 @@ pub(super) struct Position {
     pub(super) seen: u64,
 }
 
+impl Position {
+    /// Only ever forward.
+    pub(super) fn forward(&mut self, to: u64, seen: u64) {
+        self.to = self.to.max(to);
+        self.seen = self.seen.max(seen);
+    }
+}
+
 /// The producers, with what is needed to take back what did not become durable.
 #[derive(Default)]
 pub(super) struct Producers {
@@ -41,8 +49,7 @@ impl Producers {
     /// What is known for good. Only ever forward.
     pub(super) fn forward(&mut self, producer: ProducerId, to: u64, seen: u64) {
         let position = self.map.entry(producer).or_insert(Position { to, seen });
-        position.to = position.to.max(to);
-        position.seen = position.seen.max(seen);
+        position.forward(to, seen);
     }
 
     /// Notes contact with a producer that is known.

@@ -1,12 +1,12 @@
 //! Opening: finds the segments, walks over what is not sealed, cuts off a torn tail, and learns where producers
 //! position.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::backlog::Full;
 use super::block_reader::BlockReader;
@@ -17,12 +17,12 @@ use super::error::{FileError, OpenError};
 use super::format::{BatchesOf, FramesIn, LOG_MAGIC, SEGMENT_HEADER, SegmentHeader};
 use super::layer::FileLayer;
 use super::live::Live;
-use super::memory::{FrameAt, MemoryIndex};
 use super::options::Options;
 use super::producers::Producers;
+use super::raw_segment::{self, RawSegment, Walked};
 use super::replace::ASIDE;
 use super::salvage::{Salvaged, salvage};
-use super::scan::{Bounds, Walk, Window, segment_header};
+use super::scan::{Bounds, Window, segment_header};
 use super::seal;
 use super::sealed::{self, Footer, Sealed, VERSION};
 use super::state::{Segment, State};
@@ -123,6 +123,7 @@ impl Recovery<'_> {
             let lost = self.checkpoint.first..end;
             self.note(self.dir.to_owned(), What::Missing, lost);
         }
+        let mut walked = self.walk_logs(&found, &firsts)?.into_iter();
         for (n, found) in found.into_iter().enumerate() {
             let limit = firsts.get(n + 1).copied();
             if firsts[n] > end {
@@ -137,7 +138,8 @@ impl Recovery<'_> {
                     sealed_end
                 }
                 Found::Log(path, header) => {
-                    let (live, live_end) = self.take_log(&path, header, limit)?;
+                    let Some(walked) = walked.next() else { break };
+                    let (live, live_end) = self.take_log(walked);
                     let empty = live.memory().frames().is_empty();
                     if limit.is_some() && live_end == header.first && empty {
                         // An attempt to begin a segment, given up.
@@ -371,77 +373,46 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Walks over a raw segment; gives it and the number after its last record.
-    fn take_log(
-        &mut self,
-        path: &Path,
-        header: SegmentHeader,
-        limit: Option<u64>,
-    ) -> Result<(Arc<Live>, u64), FileError> {
-        let fail = |e| FileError::new("recover", path, e);
-        let file = self.layer.open_write(path).map_err(fail)?;
-        // Where another segment follows, all up to there was durable once. Else only what the checkpoint knows of.
-        let strict_from = match (limit, header.id.cmp(&self.checkpoint.segment)) {
-            (Some(_), _) | (None, std::cmp::Ordering::Less) => u64::MAX,
-            (None, std::cmp::Ordering::Equal) => self.checkpoint.offset,
-            (None, std::cmp::Ordering::Greater) => SEGMENT_HEADER as u64,
-        };
-        let bounds = Bounds { strict_from, limit };
-        let window = Window::new(&*file).map_err(fail)?;
-        let mut walk = Walk::new(window, header, bounds);
-        let mut memory = MemoryIndex::default();
-        let mut newest = 0;
-        while let Some((offset, frame, bytes)) = walk.next().map_err(fail)? {
-            memory.add_frame(FrameAt {
-                offset,
-                first: frame.first,
-                len: frame.total() as u32,
+    /// Walks over the raw segments of those that were found, whose first records are these.
+    fn walk_logs(&self, found: &[Found], firsts: &[u64]) -> Result<Vec<Walked>, FileError> {
+        let mut raw = Vec::new();
+        for (n, found) in found.iter().enumerate() {
+            let Found::Log(path, header) = found else {
+                continue;
+            };
+            let limit = firsts.get(n + 1).copied();
+            // Where another segment follows, all up to there was durable once. Else only what the checkpoint knows of.
+            let strict_from = match (limit, header.id.cmp(&self.checkpoint.segment)) {
+                (Some(_), _) | (None, Ordering::Less) => u64::MAX,
+                (None, Ordering::Equal) => self.checkpoint.offset,
+                (None, Ordering::Greater) => SEGMENT_HEADER as u64,
+            };
+            raw.push(RawSegment {
+                path: path.clone(),
+                header: *header,
+                bounds: Bounds { strict_from, limit },
             });
-            for (batch, _, body) in BatchesOf::new(&frame, bytes) {
-                newest = newest.max(batch.received);
-                let producers = &mut self.out.producers;
-                producers.forward(batch.producer, batch.to, batch.received);
-                (self.options.index)(&bytes[body], &mut |trace| {
-                    memory.add_trace(trace.to_bytes())
-                });
-            }
         }
-        let (good, end) = (walk.offset, walk.expected);
-        let lost = std::mem::take(&mut walk.lost);
-        if limit.is_none() {
-            let torn = torn_bytes(&mut walk.window, good).map_err(fail)?;
-            add(&self.out.counters.truncated_bytes, torn);
-            drop(walk);
-            // Nothing of a torn tail may line up with what is written after it. What is good may only be in memory yet.
-            file.truncate(good).map_err(fail)?;
-            file.sync().map_err(fail)?;
-        }
-        let size = file.size().map_err(fail)?;
-        let missing: u64 = lost.iter().map(|lost| lost.end - lost.start).sum();
-        let kept = Some(end - header.first - missing);
-        for lost in lost {
-            self.note(path.to_owned(), What::Unreadable { kept }, lost);
-        }
-        let live = Live::new(path.to_owned(), file, header, good, size, memory);
-        live.newest.store(newest, Ordering::Relaxed);
-        Ok((Arc::new(live), end))
+        raw_segment::walk_all(self.layer, raw, self.options)
     }
-}
 
-/// How many bytes after `good` are not the zeros of what was allocated ahead.
-fn torn_bytes(window: &mut Window<'_>, good: u64) -> io::Result<u64> {
-    let (mut at, mut last) = (good, good);
-    while at < window.size() {
-        let len = (window.size() - at).min(256 << 10) as usize;
-        if let Some(used) = window
-            .get(at, len)?
-            .and_then(|bytes| bytes.iter().rposition(|b| *b != 0))
-        {
-            last = at + used as u64 + 1;
+    /// A raw segment, and the number after its last record.
+    fn take_log(&mut self, walked: Walked) -> (Arc<Live>, u64) {
+        let Walked {
+            live, end, lost, ..
+        } = walked;
+        add(&self.out.counters.truncated_bytes, walked.torn);
+        for (producer, position) in walked.producers {
+            let producers = &mut self.out.producers;
+            producers.forward(producer, position.to, position.seen);
         }
-        at += len as u64;
+        let missing: u64 = lost.iter().map(|lost| lost.end - lost.start).sum();
+        let kept = Some(end - live.header.first - missing);
+        for lost in lost {
+            self.note(live.path.clone(), What::Unreadable { kept }, lost);
+        }
+        (Arc::new(live), end)
     }
-    Ok(last - good)
 }
 
 fn remove(layer: &dyn FileLayer, path: &Path) -> Result<(), FileError> {

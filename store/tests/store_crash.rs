@@ -687,7 +687,10 @@ fn what_is_read_again_from_a_stream_after_a_crash_is_stored_once() {
         disk.fail_in(step, Fault::Power);
         let mut durable = 0;
         for n in 0..24 {
-            if store.append_from(&message(n), Some(place(n))).is_err() {
+            if store
+                .append_from(&message(n), Some(place(n)), None)
+                .is_err()
+            {
                 break;
             }
             if n % 8 == 7 {
@@ -705,11 +708,15 @@ fn what_is_read_again_from_a_stream_after_a_crash_is_stored_once() {
         assert_eq!(position, stored * 5, "step {step}");
         assert!(stored >= durable, "step {step}: {stored} of {durable}");
         for n in 0..24 {
-            let outcome = store.append_from(&message(n), Some(place(n))).unwrap();
+            let outcome = store
+                .append_from(&message(n), Some(place(n)), None)
+                .unwrap();
             let is_known = matches!(outcome, AppendOutcome::Replay { .. });
             assert_eq!(is_known, n < stored, "step {step}: {outcome:?}");
         }
-        let outcome = store.append_from(&message(30), Some(place(30))).unwrap();
+        let outcome = store
+            .append_from(&message(30), Some(place(30)), None)
+            .unwrap();
         assert_eq!(outcome, AppendOutcome::Gap { position: 120 });
         store.commit().unwrap();
         assert_eq!(read_all(&store.reader()).len(), 24);

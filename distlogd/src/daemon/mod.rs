@@ -23,7 +23,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use distlog_proto::TraceId;
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
@@ -382,11 +381,7 @@ pub(crate) fn options(config: &Config) -> Options {
         keep_size: config.store.keep.size,
         keep_age: config.store.keep.age,
         reserve: config.store.reserve,
-        index: |batch, found| {
-            distlog_proto::wire::trace_ids(batch, &mut |id| {
-                _ = TraceId::from_bytes(id).map(&mut *found)
-            });
-        },
+        index: distlog_proto::wire::trace_ids,
         ..Options::default()
     }
 }

@@ -13,11 +13,13 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A body that breaks off when who reads it may not any more: before anything further is sent, and within
-/// [`CHECK_INTERVAL`] if nothing is.
+/// [`CHECK_INTERVAL`] if nothing is. What was sent before arrives: the head of the answer at least.
 pub(super) struct WhileHeld<F> {
     body: Body,
     holds: F,
     check: Interval,
+    /// It breaks off at the next poll.
+    over: bool,
 }
 
 impl<F: Fn() -> bool> WhileHeld<F> {
@@ -25,7 +27,12 @@ impl<F: Fn() -> bool> WhileHeld<F> {
     pub(super) fn new(body: Body, holds: F) -> WhileHeld<F> {
         let mut check = interval(CHECK_INTERVAL);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        WhileHeld { body, holds, check }
+        WhileHeld {
+            body,
+            holds,
+            check,
+            over: false,
+        }
     }
 }
 
@@ -37,6 +44,10 @@ impl<F: Fn() -> bool + Unpin> http_body::Body for WhileHeld<F> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.over {
+            let why = "who reads this may not any more: the token or the session is over";
+            return Poll::Ready(Some(Err(axum::Error::new(why))));
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         let check = match &polled {
             Poll::Ready(Some(Ok(_))) => true,
@@ -51,8 +62,10 @@ impl<F: Fn() -> bool + Unpin> http_body::Body for WhileHeld<F> {
             }
         };
         if check && !(self.holds)() {
-            let why = "who reads this may not any more: the token or the session is over";
-            return Poll::Ready(Some(Err(axum::Error::new(why))));
+            // The server writes what it has of the answer when the body has nothing more, and drops it at an error.
+            self.over = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         polled
     }
@@ -71,7 +84,11 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use axum::Router;
+    use axum::routing::get;
     use http_body_util::BodyExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
     use tokio_stream::wrappers::ReceiverStream;
 
@@ -92,5 +109,28 @@ mod tests {
         assert!(body.frame().await.unwrap().is_err());
         pieces.send(Ok("two")).await.unwrap();
         assert!(body.frame().await.unwrap().is_err());
+    }
+
+    /// The right may end between the check of a request and its answer.
+    #[tokio::test]
+    async fn who_loses_the_right_while_he_is_answered_reads_the_head_of_the_answer() {
+        let answer = || async {
+            let pieces = tokio_stream::iter(["one", "two"].map(Ok::<_, std::io::Error>));
+            Body::new(WhileHeld::new(Body::from_stream(pieces), || false))
+        };
+        let app = Router::new().route("/", get(answer));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async { axum::serve(listener, app).await });
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        // The last chunk has no bytes: without it, a client knows that something is missing.
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+        assert!(!answer.contains("0\r\n\r\n"), "{answer}");
+        server.abort();
     }
 }

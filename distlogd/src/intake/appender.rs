@@ -204,7 +204,7 @@ impl<'q> Appender<'q> {
             ordered: batch.ordered,
             bytes: &batch.bytes,
         };
-        let outcome = self.store.append_from(&append, batch.upstream)?;
+        let outcome = (self.store).append_from(&append, batch.upstream, batch.traces.as_deref())?;
         taken.became = match outcome {
             AppendOutcome::Taken { first } if batch.count > 0 => Became::DurableAt {
                 end: first + u64::from(batch.count),

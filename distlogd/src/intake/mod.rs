@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use distlog_proto::ProducerId;
+use distlog_proto::wire::trace_ids;
+use distlog_proto::{ProducerId, TraceId};
 
 use crate::supervisor::Supervisor;
 use appender::Appender;
@@ -49,6 +50,8 @@ pub struct Batch {
     pub upstream: Option<Upstream>,
     /// A `distlog.v1.RecordBatch`.
     pub bytes: Vec<u8>,
+    /// The traces of its records, where who checked it has read them. One that stands several times does no harm.
+    pub traces: Option<Vec<TraceId>>,
     /// Called after the commit that made it durable. Never, if the daemon stops before that.
     pub done: Option<Done>,
 }
@@ -64,8 +67,25 @@ impl Batch {
             ordered: false,
             upstream: None,
             bytes,
+            traces: None,
             done: None,
         }
+    }
+
+    /// Reads the traces of its records, unless that was done: who receives it does, as there are several of them.
+    fn find_traces(&mut self) {
+        self.traces.get_or_insert_with(|| {
+            let mut traces = Vec::new();
+            trace_ids(&self.bytes, &mut |trace| note_trace(&mut traces, trace));
+            traces
+        });
+    }
+}
+
+/// Notes a trace, unless it was the last one: records of one task mostly come together.
+pub(crate) fn note_trace(traces: &mut Vec<TraceId>, trace: TraceId) {
+    if traces.last() != Some(&trace) {
+        traces.push(trace);
     }
 }
 
@@ -162,7 +182,7 @@ impl Intake {
     /// # Errors
     /// If the daemon shuts down.
     pub fn submit(&self, batch: Batch) -> Result<(), Closed> {
-        match self.ruled(batch)? {
+        match self.ready(batch)? {
             Some(batch) => self.queue.push_when_room(batch),
             None => Ok(()),
         }
@@ -173,10 +193,17 @@ impl Intake {
     /// # Errors
     /// If the daemon shuts down.
     pub fn submit_credited(&self, batch: Batch) -> Result<(), Closed> {
-        match self.ruled(batch)? {
+        match self.ready(batch)? {
             Some(batch) => self.queue.push(Item::Batch(batch)),
             None => Ok(()),
         }
+    }
+
+    /// The batch as it is stored; `None` as [`Intake::ruled`].
+    fn ready(&self, batch: Batch) -> Result<Option<Batch>, Closed> {
+        let mut batch = self.ruled(batch)?;
+        batch.iter_mut().for_each(Batch::find_traces);
+        Ok(batch)
     }
 
     /// The batch after the rules; `None` if nothing of it is to be stored, not even where its producer stands.

@@ -90,6 +90,7 @@ impl Rules {
             left_out,
         } = edited;
         (batch.bytes, batch.count) = (bytes, count);
+        batch.traces = None;
         if left_out > 0 {
             self.oversized.inc_by(left_out);
             let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,15 +21,11 @@ fn id(n: u8) -> ProducerId {
 }
 
 fn batch(producer: u8, from: u64, to: u64) -> Batch {
+    let count = u32::try_from(to - from).unwrap();
+    let bytes = vec![producer; 100];
     Batch {
-        producer: id(producer),
-        from,
-        to,
-        count: u32::try_from(to - from).unwrap(),
         ordered: true,
-        upstream: None,
-        bytes: vec![producer; 100],
-        done: None,
+        ..Batch::new(id(producer), from..to, count, bytes)
     }
 }
 

@@ -37,11 +37,7 @@ impl Model {
         let options = Options {
             segment_size: 1 << 20,
             reserve: 0,
-            index: |batch, found| {
-                distlog_proto::wire::trace_ids(batch, &mut |id| {
-                    _ = TraceId::from_bytes(id).map(&mut *found)
-                });
-            },
+            index: distlog_proto::wire::trace_ids,
             ..Options::default()
         };
         let store = Store::open(folder.path(), options).unwrap();

@@ -198,11 +198,7 @@ impl Both {
         let options = Options {
             segment_size: 1 << 20,
             reserve: 0,
-            index: |batch, found| {
-                distlog_proto::wire::trace_ids(batch, &mut |id| {
-                    _ = TraceId::from_bytes(id).map(&mut *found)
-                });
-            },
+            index: distlog_proto::wire::trace_ids,
             ..Options::default()
         };
         let mut store = Store::open(folder.path(), options).unwrap();

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use distlog_proto::wire::{BatchWriter, DecodeError};
-use distlog_proto::{BatchRef, ProducerId};
+use distlog_proto::{BatchRef, ProducerId, TraceId};
 
-use crate::intake::Batch;
+use crate::intake::{Batch, note_trace};
 use distlog_store::MAX_BATCH;
 
 /// A batch that is rewritten takes no more records from this size on, in bytes.
@@ -44,6 +44,7 @@ pub(crate) struct Checked {
     from: u64,
     to: u64,
     count: u32,
+    traces: Vec<TraceId>,
     left_out: Option<LeftOut>,
 }
 
@@ -56,12 +57,16 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Checked, DecodeError> {
     let producer = batch.source().producer;
     let (mut from, mut to, mut count) = (u64::MAX, 0, 0);
     let mut left_out: Option<LeftOut> = None;
+    let mut traces = Vec::new();
     for record in batch.records() {
         match record {
             Ok(record) => {
                 from = from.min(record.offset);
                 to = to.max(record.offset.saturating_add(1));
                 count += 1;
+                if let Some(trace) = record.trace_id() {
+                    note_trace(&mut traces, trace);
+                }
             }
             Err(reason) => {
                 let left_out = left_out.get_or_insert(LeftOut { records: 0, reason });
@@ -74,6 +79,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Checked, DecodeError> {
         from,
         to,
         count,
+        traces,
         left_out,
     })
 }
@@ -89,12 +95,16 @@ impl Checked {
             from,
             to,
             count,
+            traces,
             mut left_out,
         } = self;
         // Fewer offsets than records cannot be; nor can the last offset, which has none after it.
         let sane = count > 0 && to < u64::MAX && u64::from(count) <= to - from;
         if count == 0 || (sane && left_out.is_none() && producer.is_known()) {
-            let batch = (count > 0).then(|| Batch::new(producer, from..to, count, bytes));
+            let batch = (count > 0).then(|| Batch {
+                traces: Some(traces),
+                ..Batch::new(producer, from..to, count, bytes)
+            });
             return Ok(Validated {
                 batch,
                 producer,

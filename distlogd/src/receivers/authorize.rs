@@ -51,14 +51,8 @@ pub(super) fn authorize(
             ..batch
         },
         None => Batch {
-            producer,
-            from,
-            to,
-            count: 0,
             ordered: true,
-            upstream: None,
-            bytes: Vec::new(),
-            done: None,
+            ..Batch::new(producer, from..to, 0, Vec::new())
         },
     };
     Ok(Authorized {

@@ -41,14 +41,9 @@ fn send(intake: &Intake, id: &TaskId, offset: u64, kind: Kind, message: &str) ->
     });
     let (sender, stored) = channel();
     let batch = Batch {
-        producer: PRODUCER,
-        from: offset,
-        to: offset + 1,
-        count: 1,
         ordered: true,
-        bytes: writer.finish(),
-        upstream: None,
         done: Some(Box::new(move |stored| _ = sender.send(stored))),
+        ..Batch::new(PRODUCER, offset..offset + 1, 1, writer.finish())
     };
     intake.submit_credited(batch).unwrap();
     stored

@@ -100,11 +100,7 @@ impl Stored {
             reserve: 0,
             // Small: old segments are sealed while the test runs.
             segment_size: 8192,
-            index: |batch, found| {
-                distlog_proto::wire::trace_ids(batch, &mut |id| {
-                    _ = TraceId::from_bytes(id).map(&mut *found)
-                });
-            },
+            index: distlog_proto::wire::trace_ids,
             ..Options::default()
         };
         Stored {

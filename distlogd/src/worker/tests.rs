@@ -469,16 +469,12 @@ fn a_cursor_of_another_store_does_not_hide_what_comes() {
     });
     running
         ._intake
-        .submit(intake::Batch {
-            producer: ProducerId::from_bytes([7; 16]),
-            from: 10,
-            to: 11,
-            count: 1,
-            ordered: false,
-            bytes: batch(["new".to_owned()].into_iter(), 10),
-            upstream: None,
-            done: None,
-        })
+        .submit(intake::Batch::new(
+            ProducerId::from_bytes([7; 16]),
+            10..11,
+            1,
+            batch(["new".to_owned()].into_iter(), 10),
+        ))
         .unwrap();
     running.stop();
     assert_eq!(shared.lock().unwrap().flushed, ["new"]);

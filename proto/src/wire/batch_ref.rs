@@ -5,6 +5,7 @@ use super::field::{batch as field, record as record_field};
 use super::record_ref::{RecordRef, is_less_severe};
 use super::scan::{DecodeError, Field, Payload, Scan};
 use super::task_ref::LastTask;
+use crate::id::TraceId;
 use crate::severity::Severity;
 
 /// A `RecordBatch`, borrowed from its bytes. What the records share is read once, here.
@@ -150,7 +151,7 @@ impl<'a> Iterator for Records<'a> {
 
 /// Calls `found` with the trace id of each record that has one, of its task or only by OTLP, and reads nothing else.
 /// Bears any bytes: what is malformed is passed over.
-pub fn trace_ids(batch: &[u8], found: &mut dyn FnMut([u8; 16])) {
+pub fn trace_ids(batch: &[u8], found: &mut dyn FnMut(TraceId)) {
     for record in Scan::new("RecordBatch", batch).filter_map(|item| nested(item, field::RECORDS)) {
         // Only one of them names a trace.
         let trace = Scan::new("Record", record).find_map(|item| {
@@ -162,8 +163,9 @@ pub fn trace_ids(batch: &[u8], found: &mut dyn FnMut([u8; 16])) {
             };
             Scan::new(message, item.bytes().ok()?).find_map(|item| nested(item, id))
         });
-        if let Some(trace) = trace.and_then(|bytes| bytes.try_into().ok()) {
-            found(trace);
+        let id = trace.and_then(|bytes| bytes.try_into().ok());
+        if let Some(id) = id.and_then(TraceId::from_bytes) {
+            found(id);
         }
     }
 }

@@ -275,12 +275,17 @@ impl<'a> RecordRef<'a> {
         self.otlp.is_some()
     }
 
-    /// Whether it is of a trace: by its task or, without one, by what OTLP says.
-    pub fn is_of_trace(&self, id: TraceId) -> bool {
+    /// The trace that it is of: by its task or, without one, by what OTLP says.
+    pub fn trace_id(&self) -> Option<TraceId> {
         match &self.task {
-            Some(task) => task.trace_id == id,
-            None => self.otlp().is_some_and(|otlp| otlp.trace_id == Some(id)),
+            Some(task) => Some(task.trace_id),
+            None => self.otlp()?.trace_id,
         }
+    }
+
+    /// Whether it is of a trace.
+    pub fn is_of_trace(&self, id: TraceId) -> bool {
+        self.trace_id() == Some(id)
     }
 
     /// What only OTLP has. It is read anew each time.

@@ -133,11 +133,18 @@ impl<'a> Scan<'a> {
     // which costs a third of reading a record.
     #[inline(always)]
     fn varint(&mut self) -> Result<u64, DecodeError> {
-        if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
-            self.rest = rest;
-            return Ok(u64::from(*byte));
+        match self.rest {
+            [byte @ 0..=0x7f, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            // Most records are longer than 127 bytes.
+            [low, high @ 0..=0x7f, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
+            }
+            _ => self.long_varint(),
         }
-        self.long_varint()
     }
 
     #[inline(never)]

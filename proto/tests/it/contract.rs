@@ -391,13 +391,17 @@ fn trace_ids_are_found_without_reading_the_rest() {
     assert_eq!(
         found,
         [
-            full().task.unwrap().trace_id.to_bytes(),
-            other.task.unwrap().trace_id.to_bytes(),
+            full().task.unwrap().trace_id,
+            other.task.unwrap().trace_id,
             // Without a task, by OTLP.
-            full().otlp.unwrap().trace_id.unwrap().to_bytes(),
+            full().otlp.unwrap().trace_id.unwrap(),
         ]
     );
     let parsed = BatchRef::parse(&bytes).unwrap();
+    let read = parsed
+        .records()
+        .filter_map(|record| record.unwrap().trace_id());
+    assert_eq!(read.collect::<Vec<_>>(), found);
     let named = full().task.unwrap().trace_id;
     let of_it: Vec<bool> = parsed
         .records()

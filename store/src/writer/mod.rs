@@ -2,7 +2,7 @@
 
 mod segment;
 
-use distlog_proto::ProducerId;
+use distlog_proto::{ProducerId, TraceId};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -218,10 +218,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]: after `NoSpace` and `File`, what was appended since the last commit may be forgotten.
     pub fn append(&mut self, batch: &Append<'_>) -> Result<AppendOutcome, StoreError> {
-        self.append_from(batch, None)
+        self.append_from(batch, None, None)
     }
 
-    /// Takes a batch that was read from a stream, if it stands where the store is in that.
+    /// Takes a batch; one that was read from a stream, if it stands where the store is in that. `traces`: the traces of
+    /// its records, where they are known already, else [`Options::index`] finds them.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -229,6 +230,7 @@ impl Store {
         &mut self,
         batch: &Append<'_>,
         upstream: Option<Upstream>,
+        traces: Option<&[TraceId]>,
     ) -> Result<AppendOutcome, StoreError> {
         let span = batch.to.saturating_sub(batch.from);
         if span == 0 || u64::from(batch.count) > span {
@@ -252,7 +254,16 @@ impl Store {
             self.begin_segment()?;
         }
         let first = self.next;
-        self.pending.add(batch, self.shared.options.index);
+        match traces {
+            Some(traces) => traces
+                .iter()
+                .for_each(|trace| self.pending.add_trace(*trace)),
+            None => {
+                let index = self.shared.options.index;
+                index(batch.bytes, &mut |trace| self.pending.add_trace(trace));
+            }
+        }
+        self.pending.add(batch);
         self.producers
             .advance(batch.producer, batch.to, batch.received);
         if let Some(Upstream { stream, from, to }) = upstream {
@@ -266,7 +277,7 @@ impl Store {
                 bytes: &[],
                 ..*batch
             };
-            self.pending.add(&place, self.shared.options.index);
+            self.pending.add(&place);
             self.producers.advance(stream, to, batch.received);
         }
         self.next += u64::from(batch.count);

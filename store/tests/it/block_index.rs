@@ -19,11 +19,7 @@ fn options() -> Options {
     Options {
         segment_size: 512 << 10,
         reserve: 0,
-        index: |batch, found| {
-            trace_ids(batch, &mut |id| {
-                TraceId::from_bytes(id).map(&mut *found);
-            });
-        },
+        index: trace_ids,
         ..Options::default()
     }
 }

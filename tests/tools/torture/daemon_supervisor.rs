@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::children::Running;
 use super::network::Network;
 
-/// What starting or stopping may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// What starting or stopping may take. A build without optimization may read what a burst left for half a minute.
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// One that could not start is started again after so long.
 const RESTART_DELAY: Duration = Duration::from_millis(50);
 /// Exit codes: stopped; stopped before every processor had everything.
