@@ -227,6 +227,14 @@ pub struct Record {
 }
 
 impl Record {
+    /// The trace that it is of: by its task or, without one, by what OTLP says.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        match &self.task {
+            Some(task) => Some(task.trace_id),
+            None => self.otlp.as_ref()?.trace_id,
+        }
+    }
+
     /// The name of the task that begins or ends here: see [`RecordRef::task_name`](crate::RecordRef::task_name).
     pub fn task_name(&self) -> &str {
         let site = &self.callsite;

@@ -1,11 +1,13 @@
 //! The index of a segment that is not sealed, in memory: where its frames are, and in which of them a trace is.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::options::TraceKey;
 
 const NONE: u32 = u32::MAX;
+/// Traces of a frame that are remembered, a power of two.
+const RECENT: usize = 64;
 
 /// Where a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,31 @@ impl MemoryIndex {
     pub(super) fn frame_after(&self, offset: u64) -> Option<FrameAt> {
         let after = self.frames.partition_point(|f| f.offset <= offset);
         self.frames.get(after).copied()
+    }
+}
+
+/// Traces seen in a frame, one for each of some values of a hash: most repeats end here.
+pub(super) struct RecentTraces([TraceKey; RECENT]);
+
+impl Default for RecentTraces {
+    fn default() -> RecentTraces {
+        RecentTraces([[0; 16]; RECENT])
+    }
+}
+
+impl RecentTraces {
+    /// Another frame begins.
+    pub(super) fn clear(&mut self) {
+        *self = RecentTraces::default();
+    }
+
+    /// False if it was seen in this frame; it may have been otherwise, too.
+    pub(super) fn is_new(&mut self, trace: &TraceKey) -> bool {
+        let slot = trace.iter().fold(0u8, |sum, b| sum.rotate_left(3) ^ b);
+        let slot = &mut self.0[usize::from(slot) % RECENT];
+        let is_new = slot != trace;
+        *slot = *trace;
+        is_new
     }
 }
 

@@ -4,12 +4,11 @@ use distlog_proto::TraceId;
 
 use super::append::Append;
 use super::format::{BATCH_HEADER, BatchHeader, FRAME_HEADER, FrameHeader, padded, put};
-use super::memory::FrameAt;
+use super::memory::{FrameAt, RecentTraces};
 use super::options::TraceKey;
 
 /// The buffer is given back when a frame made it larger than this, in bytes.
 const KEPT: usize = 1 << 20;
-const RECENT: usize = 64;
 
 /// The frame that batches are copied into.
 pub(super) struct Pending {
@@ -18,8 +17,7 @@ pub(super) struct Pending {
     records: u64,
     newest: u64,
     traces: Vec<TraceKey>,
-    /// Traces seen in this frame, one for each of some values of their hash: most repeats end here.
-    recent: [TraceKey; RECENT],
+    recent: RecentTraces,
 }
 
 impl Pending {
@@ -30,7 +28,7 @@ impl Pending {
             records: 0,
             newest: 0,
             traces: Vec::new(),
-            recent: [[0; 16]; RECENT],
+            recent: RecentTraces::default(),
         }
     }
 
@@ -72,10 +70,7 @@ impl Pending {
     /// Notes that the frame has records of a trace.
     pub(super) fn add_trace(&mut self, trace: TraceId) {
         let trace = trace.to_bytes();
-        let slot = trace.iter().fold(0u8, |sum, b| sum.rotate_left(3) ^ b);
-        let slot = &mut self.recent[usize::from(slot) % RECENT];
-        if *slot != trace {
-            *slot = trace;
+        if self.recent.is_new(&trace) {
             self.traces.push(trace);
         }
     }
@@ -105,7 +100,7 @@ impl Pending {
         self.records = 0;
         self.newest = 0;
         self.traces.clear();
-        self.recent = [[0; 16]; RECENT];
+        self.recent.clear();
     }
 }
 

@@ -14,7 +14,7 @@ use super::error::FileError;
 use super::format::{BatchesOf, SegmentHeader};
 use super::layer::FileLayer;
 use super::live::Live;
-use super::memory::{FrameAt, MemoryIndex};
+use super::memory::{FrameAt, MemoryIndex, RecentTraces};
 use super::options::Options;
 use super::producers::Position;
 use super::scan::{Bounds, Walk, Window};
@@ -95,7 +95,7 @@ pub(super) fn walk_all(
 fn walk(layer: &dyn FileLayer, raw: &RawSegment, options: &Options) -> io::Result<Walked> {
     let file = layer.open_write(&raw.path)?;
     let mut walk = Walk::new(Window::new(&*file)?, raw.header, raw.bounds);
-    let mut memory = MemoryIndex::default();
+    let (mut memory, mut recent) = (MemoryIndex::default(), RecentTraces::default());
     let mut producers: HashMap<ProducerId, Position> = HashMap::new();
     let mut newest = 0;
     while let Some((offset, frame, bytes)) = walk.next()? {
@@ -104,6 +104,7 @@ fn walk(layer: &dyn FileLayer, raw: &RawSegment, options: &Options) -> io::Resul
             first: frame.first,
             len: frame.total() as u32,
         });
+        recent.clear();
         for (batch, _, body) in BatchesOf::new(&frame, bytes) {
             newest = newest.max(batch.received);
             let (to, seen) = (batch.to, batch.received);
@@ -111,7 +112,10 @@ fn walk(layer: &dyn FileLayer, raw: &RawSegment, options: &Options) -> io::Resul
             let position = position.or_insert(Position { to, seen });
             position.forward(to, seen);
             (options.index)(&bytes[body], &mut |trace| {
-                memory.add_trace(trace.to_bytes());
+                let trace = trace.to_bytes();
+                if recent.is_new(&trace) {
+                    memory.add_trace(trace);
+                }
             });
         }
     }

@@ -73,7 +73,7 @@ impl Batch {
     }
 
     /// Reads the traces of its records, unless that was done: who receives it does, as there are several of them.
-    fn find_traces(&mut self) {
+    pub(crate) fn find_traces(&mut self) {
         self.traces.get_or_insert_with(|| {
             let mut traces = Vec::new();
             trace_ids(&self.bytes, &mut |trace| note_trace(&mut traces, trace));

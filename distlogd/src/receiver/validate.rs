@@ -175,7 +175,7 @@ fn rewrite(batch: &BatchRef<'_>, producer: ProducerId) -> (Batch, u64) {
 
 #[cfg(test)]
 mod tests {
-    use distlog_proto::{Record, wire};
+    use distlog_proto::{Otlp, Record, Task, TaskId, wire};
 
     use super::*;
 
@@ -213,6 +213,40 @@ mod tests {
             (10, 18, 2, &bytes)
         );
         assert_eq!(validated.left_out, None);
+    }
+
+    #[test]
+    fn the_traces_are_read_on_the_way() {
+        let [one, two] = [1, 2].map(|n| TraceId::from_bytes([n; 16]));
+        let of = |offset, trace: Option<TraceId>| Record {
+            task: trace.map(|trace_id| Task {
+                trace_id,
+                ..Task::from(&TaskId::random())
+            }),
+            ..record("of a task", offset)
+        };
+        // A log record of OTLP may name a trace without a span.
+        let otlp = Record {
+            otlp: Some(Box::new(Otlp {
+                trace_id: two,
+                ..Otlp::default()
+            })),
+            ..record("of no task", 5)
+        };
+        let records = [
+            of(1, one),
+            of(2, one),
+            of(3, None),
+            of(4, two),
+            otlp,
+            of(6, one),
+        ];
+        let validated = validate(batch(&records)).unwrap();
+        let mut stored = validated.batch.unwrap();
+        let read = stored.traces.take();
+        assert_eq!(read, Some([one, two, one].map(Option::unwrap).to_vec()));
+        stored.find_traces();
+        assert_eq!(stored.traces, read);
     }
 
     #[test]

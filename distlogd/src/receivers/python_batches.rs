@@ -3,10 +3,10 @@
 use hashbrown::HashMap;
 
 use distlog_proto::wire::BatchWriter;
-use distlog_proto::{ProducerId, Record, Source};
+use distlog_proto::{ProducerId, Record, Source, TraceId};
 
 use super::producer_ids::{ProducerIds, SenderKey};
-use crate::intake::Batch;
+use crate::intake::{Batch, note_trace};
 
 /// A batch is closed at this size, in bytes.
 const BATCH_BYTES: usize = 64 << 10;
@@ -67,6 +67,7 @@ struct Open {
     writer: BatchWriter,
     /// The source of its records, as it was sent.
     sent: Source,
+    traces: Vec<TraceId>,
     from: u64,
     to: u64,
 }
@@ -75,7 +76,10 @@ impl Open {
     fn finish(&mut self, producer: ProducerId) -> Option<Batch> {
         let count = self.writer.count();
         let offsets = self.from..self.to;
-        (count > 0).then(|| Batch::new(producer, offsets, count, self.writer.finish()))
+        (count > 0).then(|| Batch {
+            traces: Some(std::mem::take(&mut self.traces)),
+            ..Batch::new(producer, offsets, count, self.writer.finish())
+        })
     }
 }
 
@@ -99,6 +103,9 @@ impl PythonBatches {
         }
         open.to = record.offset.saturating_add(1);
         open.writer.push(record);
+        if let Some(trace) = record.trace_id() {
+            note_trace(&mut open.traces, trace);
+        }
         ready
     }
 
@@ -126,7 +133,7 @@ impl PythonBatches {
 
 #[cfg(test)]
 mod tests {
-    use distlog_proto::BatchRef;
+    use distlog_proto::{BatchRef, Task, TaskId};
 
     use super::*;
 
@@ -164,6 +171,26 @@ mod tests {
             (next.producer, next.from, next.to),
             (batches[1].producer, 3, 4)
         );
+    }
+
+    #[test]
+    fn a_batch_names_the_traces_of_its_records() {
+        let mut collector = PythonBatches::default();
+        let mut traces = Vec::new();
+        for _ in 0..2 {
+            let task = Task::from(&TaskId::random());
+            traces.push(task.trace_id);
+            for task in [Some(task.clone()), Some(task), None] {
+                let mut record = record(1, "of a task");
+                record.task = task;
+                assert!(collector.add(&mut record).is_none());
+            }
+        }
+        let batch = collector.finish().next().unwrap();
+        assert_eq!(batch.traces, Some(traces));
+        let _ = collector.add(&mut record(1, "of none"));
+        let batch = collector.finish().next().unwrap();
+        assert_eq!(batch.traces, Some(Vec::new()));
     }
 
     #[test]
