@@ -85,7 +85,8 @@
 //! (write), `sealed` and `block_reader` (read),
 //! `columns` (blocks), `summary`, `memory`, `filter` and `trace_index`: sealed segments and the indexes. `rewrite`
 //! writes one anew, for `columns_thread` and `erase` (without what is deleted, which `removal` says). `search`,
-//! `block_lists`, `kept_filter`, `words`, `text_part`: what queries read. `recover`, `raw_segment`, `scan`, `salvage`:
+//! `block_lists`, `kept_filter`, `words`, `text_part`: what queries read. `recover`, `raw_segment`, `parallel`, `scan`,
+//! `salvage`:
 //! after a crash or damage. `damage`: what is lost, told once. `age_clock`: what is old. `cursor_file`, `replace`:
 //! small files. `stats`: counters.
 
@@ -114,6 +115,7 @@ mod live;
 mod memory;
 mod options;
 mod packers;
+mod parallel;
 mod pending;
 mod producers;
 mod raw_segment;

@@ -6,7 +6,7 @@ use hashbrown::hash_map::Entry;
 use super::options::TraceKey;
 
 const NONE: u32 = u32::MAX;
-/// Traces of a frame that are remembered, a power of two.
+/// Traces of a frame that are remembered.
 const RECENT: usize = 64;
 
 /// Where a frame is.
@@ -120,7 +120,7 @@ impl RecentTraces {
         *self = RecentTraces::default();
     }
 
-    /// False if it was seen in this frame; it may have been otherwise, too.
+    /// False only of a trace that was seen in this frame; it may be true of one that was, too.
     pub(super) fn is_new(&mut self, trace: &TraceKey) -> bool {
         let slot = trace.iter().fold(0u8, |sum, b| sum.rotate_left(3) ^ b);
         let slot = &mut self.0[usize::from(slot) % RECENT];

@@ -1,16 +1,14 @@
-//! Walks over raw segments when a store is opened: what a crash left of a burst is up to some thirty files, each of
-//! which says by itself what is in it. Threads share them.
+//! Walks over a raw segment when a store is opened. A crash can leave some thirty of them after a burst; each says by
+//! itself what is in it.
 
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::Ordering;
 
 use distlog_proto::ProducerId;
 
-use super::error::FileError;
 use super::format::{BatchesOf, SegmentHeader};
 use super::layer::FileLayer;
 use super::live::Live;
@@ -18,9 +16,6 @@ use super::memory::{FrameAt, MemoryIndex, RecentTraces};
 use super::options::Options;
 use super::producers::Position;
 use super::scan::{Bounds, Walk, Window};
-
-/// So many are read in no time. Of more it is said, so that nobody wonders what the start waits for.
-const MAX_UNSAID: usize = 4;
 
 /// A raw segment, and how it is walked over.
 pub(super) struct RawSegment {
@@ -42,57 +37,15 @@ pub(super) struct Walked {
     pub(super) producers: HashMap<ProducerId, Position>,
 }
 
-/// Walks over all of them, with as many threads as there are cores.
+/// Walks over a raw segment. The end of one that is written on is cut where it is torn.
 ///
 /// # Errors
-/// The first of them, in the order of the segments.
-pub(super) fn walk_all(
+/// What the file system says.
+pub(super) fn walk(
     layer: &dyn FileLayer,
-    raw: Vec<RawSegment>,
+    raw: &RawSegment,
     options: &Options,
-) -> Result<Vec<Walked>, FileError> {
-    if raw.len() > MAX_UNSAID {
-        let first = raw[0].path.display();
-        tracing::info!(
-            "reads what was not sealed when the store was closed: {} files, from {first} on",
-            raw.len()
-        );
-    }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let some = || {
-        let take = || raw.get(next.fetch_add(1, Ordering::Relaxed));
-        let walk = |raw: &RawSegment| {
-            let walked = walk(layer, raw, options);
-            (
-                raw.header.id,
-                walked.map_err(|e| FileError::new("recover", &raw.path, e)),
-            )
-        };
-        std::iter::from_fn(take).map(walk).collect::<Vec<_>>()
-    };
-    let mut walked = thread::scope(|scope| {
-        let helpers = 1..cores.min(raw.len());
-        // Without them it takes longer.
-        let helpers = helpers.filter_map(|_| {
-            let thread = thread::Builder::new().name("recover".to_owned());
-            thread.spawn_scoped(scope, some).ok()
-        });
-        let helpers: Vec<_> = helpers.collect();
-        let mut walked = some();
-        for helper in helpers {
-            match helper.join() {
-                Ok(more) => walked.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        walked
-    });
-    walked.sort_by_key(|(id, _)| *id);
-    walked.into_iter().map(|(_, walked)| walked).collect()
-}
-
-fn walk(layer: &dyn FileLayer, raw: &RawSegment, options: &Options) -> io::Result<Walked> {
+) -> io::Result<Walked> {
     let file = layer.open_write(&raw.path)?;
     let mut walk = Walk::new(Window::new(&*file)?, raw.header, raw.bounds);
     let (mut memory, mut recent) = (MemoryIndex::default(), RecentTraces::default());

@@ -1,5 +1,5 @@
-//! Opening: finds the segments, walks over what is not sealed, cuts off a torn tail, and learns where producers
-//! position.
+//! Opening: finds the segments, has what is not sealed walked over (`raw_segment.rs`) on all cores, and learns where
+//! producers position.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +18,7 @@ use super::format::{BatchesOf, FramesIn, LOG_MAGIC, SEGMENT_HEADER, SegmentHeade
 use super::layer::FileLayer;
 use super::live::Live;
 use super::options::Options;
+use super::parallel::try_map;
 use super::producers::Producers;
 use super::raw_segment::{self, RawSegment, Walked};
 use super::replace::ASIDE;
@@ -49,9 +50,18 @@ pub(super) struct Recovered {
     pub(super) saved: (u64, u64, u64),
 }
 
+/// Of more raw segments than this it is said that they are read: one wonders what the start waits for.
+const MAX_UNSAID: usize = 4;
+
 enum Found {
     Sealed(Arc<Sealed>),
     Log(PathBuf, SegmentHeader),
+}
+
+/// A segment that is known.
+enum Known {
+    Sealed(Arc<Sealed>),
+    Log(Box<Walked>),
 }
 
 impl Found {
@@ -123,27 +133,25 @@ impl Recovery<'_> {
             let lost = self.checkpoint.first..end;
             self.note(self.dir.to_owned(), What::Missing, lost);
         }
-        let mut walked = self.walk_logs(&found, &firsts)?.into_iter();
-        for (n, found) in found.into_iter().enumerate() {
+        for (n, known) in self.walk(&found, &firsts)?.into_iter().enumerate() {
             let limit = firsts.get(n + 1).copied();
             if firsts[n] > end {
                 // A whole segment is gone from the middle.
                 self.note(self.dir.to_owned(), What::Missing, end..firsts[n]);
             }
-            end = match found {
-                Found::Sealed(sealed) => {
+            end = match known {
+                Known::Sealed(sealed) => {
                     self.take_sealed(&sealed)?;
                     let sealed_end = sealed.footer.end;
                     segments.push_back(Segment::Sealed(sealed));
                     sealed_end
                 }
-                Found::Log(path, header) => {
-                    let Some(walked) = walked.next() else { break };
-                    let (live, live_end) = self.take_log(walked);
+                Known::Log(walked) => {
+                    let (live, live_end) = self.take_log(*walked);
                     let empty = live.memory().frames().is_empty();
-                    if limit.is_some() && live_end == header.first && empty {
+                    if limit.is_some() && live_end == live.header.first && empty {
                         // An attempt to begin a segment, given up.
-                        remove(self.layer, &path)?;
+                        remove(self.layer, &live.path)?;
                         live_end
                     } else {
                         segments.push_back(Segment::Live(Arc::clone(&live)));
@@ -374,11 +382,20 @@ impl Recovery<'_> {
     }
 
     /// Walks over the raw segments of those that were found, whose first records are these.
-    fn walk_logs(&self, found: &[Found], firsts: &[u64]) -> Result<Vec<Walked>, FileError> {
-        let mut raw = Vec::new();
-        for (n, found) in found.iter().enumerate() {
-            let Found::Log(path, header) = found else {
-                continue;
+    fn walk(&self, found: &[Found], firsts: &[u64]) -> Result<Vec<Known>, FileError> {
+        let is_log = |found: &&Found| matches!(found, Found::Log(..));
+        let logs = found.iter().filter(is_log).count();
+        if logs > MAX_UNSAID {
+            tracing::info!(
+                "reads {logs} segments that were not sealed, in {}",
+                self.dir.display()
+            );
+        }
+        let found: Vec<_> = found.iter().enumerate().collect();
+        try_map(&found, logs, |(n, found)| {
+            let (path, header) = match found {
+                Found::Sealed(sealed) => return Ok(Known::Sealed(Arc::clone(sealed))),
+                Found::Log(path, header) => (path, *header),
             };
             let limit = firsts.get(n + 1).copied();
             // Where another segment follows, all up to there was durable once. Else only what the checkpoint knows of.
@@ -387,13 +404,16 @@ impl Recovery<'_> {
                 (None, Ordering::Equal) => self.checkpoint.offset,
                 (None, Ordering::Greater) => SEGMENT_HEADER as u64,
             };
-            raw.push(RawSegment {
+            let raw = RawSegment {
                 path: path.clone(),
-                header: *header,
+                header,
                 bounds: Bounds { strict_from, limit },
-            });
-        }
-        raw_segment::walk_all(self.layer, raw, self.options)
+            };
+            let walked = raw_segment::walk(self.layer, &raw, self.options);
+            walked
+                .map(|walked| Known::Log(Box::new(walked)))
+                .map_err(|e| FileError::new("recover", path, e))
+        })
     }
 
     /// A raw segment, and the number after its last record.

@@ -13,7 +13,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A body that breaks off when who reads it may not any more: before anything further is sent, and within
-/// [`CHECK_INTERVAL`] if nothing is. What was sent before arrives: the head of the answer at least.
+/// [`CHECK_INTERVAL`] if nothing is. The server can write once more what it has then: the head of the answer, mostly.
 pub(super) struct WhileHeld<F> {
     body: Body,
     holds: F,
@@ -62,7 +62,7 @@ impl<F: Fn() -> bool + Unpin> http_body::Body for WhileHeld<F> {
             }
         };
         if check && !(self.holds)() {
-            // The server writes what it has of the answer when the body has nothing more, and drops it at an error.
+            // An error has the server drop what it has not written yet; when nothing comes, it writes that first.
             self.over = true;
             context.waker().wake_by_ref();
             return Poll::Pending;

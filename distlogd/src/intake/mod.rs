@@ -50,7 +50,8 @@ pub struct Batch {
     pub upstream: Option<Upstream>,
     /// A `distlog.v1.RecordBatch`.
     pub bytes: Vec<u8>,
-    /// The traces of its records, where who checked it has read them. One that stands several times does no harm.
+    /// The traces of its records, all that `trace_ids` finds in `bytes`; `None`: nobody has read them. Whoever changes
+    /// `bytes` sets it to `None`.
     pub traces: Option<Vec<TraceId>>,
     /// Called after the commit that made it durable. Never, if the daemon stops before that.
     pub done: Option<Done>,
@@ -72,7 +73,14 @@ impl Batch {
         }
     }
 
-    /// Reads the traces of its records, unless that was done: who receives it does, as there are several of them.
+    /// Bytes that it takes.
+    fn memory(&self) -> usize {
+        let traces = self.traces.as_ref().map_or(0, Vec::capacity);
+        self.bytes.len() + traces * size_of::<TraceId>()
+    }
+
+    /// Finds the traces of its records, unless whoever checked it did. This runs on a receiver's thread: there are
+    /// several of them, and one that writes.
     pub(crate) fn find_traces(&mut self) {
         self.traces.get_or_insert_with(|| {
             let mut traces = Vec::new();
@@ -82,7 +90,7 @@ impl Batch {
     }
 }
 
-/// Notes a trace, unless it was the last one: records of one task mostly come together.
+/// Adds a trace, unless it was the last one: records of one task mostly come together.
 pub(crate) fn note_trace(traces: &mut Vec<TraceId>, trace: TraceId) {
     if traces.last() != Some(&trace) {
         traces.push(trace);
@@ -199,7 +207,7 @@ impl Intake {
         }
     }
 
-    /// The batch as it is stored; `None` as [`Intake::ruled`].
+    /// The batch as it is stored; `None` where [`Intake::ruled`] leaves nothing.
     fn ready(&self, batch: Batch) -> Result<Option<Batch>, Closed> {
         let mut batch = self.ruled(batch)?;
         batch.iter_mut().for_each(Batch::find_traces);

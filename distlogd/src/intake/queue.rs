@@ -41,8 +41,8 @@ impl Room {
     /// And that of another one.
     pub(super) fn add(&mut self, item: &Item) {
         match item {
-            Item::Batch(batch) => self.credited += batch.bytes.len() + ITEM_BYTES,
-            Item::Bounded(batch) => self.bytes += batch.bytes.len() + ITEM_BYTES,
+            Item::Batch(batch) => self.credited += batch.memory() + ITEM_BYTES,
+            Item::Bounded(batch) => self.bytes += batch.memory() + ITEM_BYTES,
             Item::ResumeOffset { .. } | Item::After(_) => self.credited += ITEM_BYTES,
         }
     }

@@ -61,7 +61,7 @@ impl Having {
         let numbers_before = storage.numbering().numbers_before(*end);
         let is_wanted = |record: &RecordRef<'_>| {
             record.store_number < numbers_before
-                && trace_of(record) == Some(trace_id)
+                && record.is_of_trace(trace_id)
                 && phrases.iter().all(|phrase| phrase.is_in(record))
         };
         let has_one = |part: &BlockBuffer| {
@@ -85,11 +85,6 @@ impl Having {
         }
         Ok(found)
     }
-}
-
-fn trace_of(record: &RecordRef<'_>) -> Option<TraceId> {
-    let only = || record.otlp().and_then(|otlp| otlp.trace_id);
-    record.task.map(|task| task.trace_id).or_else(only)
 }
 
 impl Engine {
@@ -156,7 +151,7 @@ impl Collect for Traces {
     }
 
     fn take(&mut self, record: &RecordRef<'_>, _: Place) {
-        if let Some(trace_id) = trace_of(record) {
+        if let Some(trace_id) = record.trace_id() {
             self.add(trace_id);
         }
     }

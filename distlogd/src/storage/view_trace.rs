@@ -108,11 +108,8 @@ impl ViewTrace {
             ..Ask::ALL
         };
         // There may be more than was asked for, and not the same each time.
-        let is_wanted = |record: &Record| {
-            let of_task = record.task.as_ref().map(|task| task.trace_id);
-            let named = record.otlp.as_ref().and_then(|otlp| otlp.trace_id);
-            of_task.or(named) == Some(self.trace) && self.narrow.sees(record)
-        };
+        let is_wanted =
+            |record: &Record| record.trace_id() == Some(self.trace) && self.narrow.sees(record);
         self.database
             .records(&ask, &mut |record| !is_wanted(&record) || take(&record))?;
         Ok(())

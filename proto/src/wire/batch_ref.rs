@@ -152,22 +152,34 @@ impl<'a> Iterator for Records<'a> {
 /// Calls `found` with the trace id of each record that has one, of its task or only by OTLP, and reads nothing else.
 /// Bears any bytes: what is malformed is passed over.
 pub fn trace_ids(batch: &[u8], found: &mut dyn FnMut(TraceId)) {
-    for record in Scan::new("RecordBatch", batch).filter_map(|item| nested(item, field::RECORDS)) {
-        // Only one of them names a trace.
-        let trace = Scan::new("Record", record).find_map(|item| {
-            let item = item.ok()?;
-            let (message, id) = match item.number {
-                record_field::TASK => ("Task", super::field::task::TRACE_ID),
-                record_field::OTLP => ("Otlp", super::field::OTLP_TRACE_ID),
-                _ => return None,
-            };
-            Scan::new(message, item.bytes().ok()?).find_map(|item| nested(item, id))
-        });
-        let id = trace.and_then(|bytes| bytes.try_into().ok());
-        if let Some(id) = id.and_then(TraceId::from_bytes) {
-            found(id);
+    let records = Scan::new("RecordBatch", batch).filter_map(|item| nested(item, field::RECORDS));
+    records.filter_map(trace_id).for_each(found);
+}
+
+/// As [`RecordRef::trace_id`] reads it: by the task, else by what OTLP says last.
+fn trace_id(record: &[u8]) -> Option<TraceId> {
+    let mut otlp = None;
+    for item in Scan::new("Record", record) {
+        match item {
+            Ok(item) if item.number == record_field::TASK => {
+                return ids("Task", item, super::field::task::TRACE_ID).next();
+            }
+            Ok(item) if item.number == record_field::OTLP => otlp = Some(item),
+            _ => {}
         }
     }
+    ids("Otlp", otlp?, super::field::OTLP_TRACE_ID).last()
+}
+
+/// The good trace ids in a field of a message.
+fn ids<'a>(
+    message: &'static str,
+    item: Field<'a>,
+    number: u32,
+) -> impl Iterator<Item = TraceId> + 'a {
+    let fields = Scan::new(message, item.bytes().unwrap_or_default());
+    let bytes = fields.filter_map(move |item| nested(item, number));
+    bytes.filter_map(|bytes| TraceId::from_bytes(bytes.try_into().ok()?))
 }
 
 /// The bytes of a field, if it is the wanted one.

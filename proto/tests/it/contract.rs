@@ -410,6 +410,47 @@ fn trace_ids_are_found_without_reading_the_rest() {
     assert_eq!(of_it, [true, false, true, false]);
 }
 
+/// Fields may stand in any order, and several times: what finds the traces in bytes agrees with what reads records.
+#[test]
+fn odd_records_are_of_the_trace_that_is_found_in_them() {
+    use wire::field::{OTLP_TRACE_ID, record, task};
+    let id = |n: u8| {
+        let mut field = vec![];
+        wire::put::bytes(&mut field, OTLP_TRACE_ID, &[n; 16]);
+        field
+    };
+    let field = |number: u32, body: &[u8]| {
+        let mut field = vec![];
+        wire::put::bytes(&mut field, number, body);
+        field
+    };
+    let otlp = |n: u8| field(record::OTLP, &id(n));
+    let of_task = |n: u8| {
+        let mut body = vec![];
+        // One that is none stands before it.
+        wire::put::bytes(&mut body, task::TRACE_ID, &[n; 3]);
+        wire::put::bytes(&mut body, task::TRACE_ID, &[n; 16]);
+        wire::put::fixed64(&mut body, task::SPAN_ID, 7);
+        field(record::TASK, &body)
+    };
+    let twice = field(record::OTLP, &[id(1), id(2)].concat());
+    for (bytes, expected) in [
+        ([otlp(1), of_task(2)].concat(), 2),
+        ([of_task(2), otlp(1)].concat(), 2),
+        ([otlp(1), otlp(2)].concat(), 2),
+        (twice, 2),
+    ] {
+        let mut batch = Vec::new();
+        wire::put_record(&mut batch, 0, &bytes);
+        let mut found = Vec::new();
+        wire::trace_ids(&batch, &mut |id| found.push(id));
+        assert_eq!(found, [TraceId::from_bytes([expected; 16]).unwrap()]);
+        let parsed = BatchRef::parse(&batch).unwrap();
+        let record = parsed.records().next().unwrap().unwrap();
+        assert_eq!(record.trace_id(), found.pop());
+    }
+}
+
 #[test]
 fn a_header_says_the_same_as_the_record() {
     let plain = Record {

@@ -221,8 +221,8 @@ impl Store {
         self.append_from(batch, None, None)
     }
 
-    /// Takes a batch; one that was read from a stream, if it stands where the store is in that. `traces`: the traces of
-    /// its records, where they are known already, else [`Options::index`] finds them.
+    /// Takes a batch; one that was read from a stream, if it stands where the store is in that. `traces`: all that
+    /// [`Options::index`] would find in it, where they are known already; one may stand several times.
     ///
     /// # Errors
     /// As [`append`](Self::append).

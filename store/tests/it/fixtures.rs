@@ -126,6 +126,17 @@ pub fn read_trace_in_blocks(reader: &Reader, trace: TraceId) -> Vec<Got> {
 
 /// Appends the next batch of a producer, and gives what a reader should get.
 pub fn append(store: &mut Store, producer: ProducerId, count: u32, bytes: &[u8]) -> Got {
+    append_of(store, producer, count, bytes, None)
+}
+
+/// The same with the traces of its records, where they are known.
+pub fn append_of(
+    store: &mut Store,
+    producer: ProducerId,
+    count: u32,
+    bytes: &[u8],
+    traces: Option<&[TraceId]>,
+) -> Got {
     let from = store.position_of(&producer).unwrap_or(0);
     let batch = Append {
         producer,
@@ -136,7 +147,7 @@ pub fn append(store: &mut Store, producer: ProducerId, count: u32, bytes: &[u8])
         ordered: true,
         bytes,
     };
-    match store.append(&batch).unwrap() {
+    match store.append_from(&batch, None, traces).unwrap() {
         AppendOutcome::Taken { first } => Got {
             producer,
             from,

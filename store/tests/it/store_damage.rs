@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -65,6 +66,26 @@ fn filled(dir: &Path) -> u64 {
     wait_sealed(&store);
     assert!(store.stats().segments >= 4, "{:?}", store.stats());
     store.close().unwrap();
+    ALL
+}
+
+/// As [`filled`], as a kill leaves it that comes before any segment is sealed.
+fn unsealed(dir: &Path) -> u64 {
+    let (segments, kept) = (dir.join("segments"), dir.join("kept"));
+    fs::create_dir(&kept).unwrap();
+    let small = options(1 << 19);
+    let mut store = Store::open(dir, small).unwrap();
+    for n in 0..ALL {
+        append(&mut store, producer(0), 1, &body(&[trace(n)], &[7; 30_000]));
+        store.commit().unwrap();
+        for file in files(dir, "log") {
+            let _ = fs::hard_link(&file, kept.join(file.file_name().unwrap()));
+        }
+    }
+    wait_sealed(&store);
+    drop(store);
+    fs::remove_dir_all(&segments).unwrap();
+    fs::rename(kept, segments).unwrap();
     ALL
 }
 
@@ -181,6 +202,42 @@ fn the_line_says_which_records_are_lost_and_how_many_are_kept() {
     };
     let line = line_after(unreadable);
     assert!(line.contains(".seal.damaged"), "{line}");
+}
+
+#[test]
+fn segments_that_were_not_sealed_are_all_read_and_damage_is_told_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = unsealed(dir.path());
+    assert!(files(dir.path(), "log").len() > 4);
+    let (store, lines) = said(|| Store::open(dir.path(), settings()).unwrap());
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(
+        lines[0].contains("segments that were not sealed"),
+        "{lines:?}"
+    );
+    assert_eq!(store.position_of(&producer(0)), Some(all * 10));
+    assert_eq!(read_from(&store.reader(), 1, 1 << 16).0.len() as u64, all);
+    let one = read_trace(&store.reader(), trace(0));
+    assert_eq!(one.len(), 1);
+    drop(store);
+
+    let dir = tempfile::tempdir().unwrap();
+    unsealed(dir.path());
+    let raw = files(dir.path(), "log");
+    for number in [3, 1] {
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .open(&raw[number])
+            .unwrap();
+        file.write_all_at(&[0; 4096], 4096).unwrap();
+    }
+    let (store, lines) = said(|| Store::open(dir.path(), settings()).unwrap());
+    let line = lines.last().unwrap();
+    let place = |number: usize| line.find(&raw[number].display().to_string()).unwrap();
+    assert!(line.contains("WARN") && place(1) < place(3), "{line}");
+    let stats = store.stats();
+    let found = read_from(&store.reader(), 1, 1 << 16).0.len() as u64;
+    assert_eq!((found, stats.damaged_records), (all - 2, 2));
 }
 
 #[test]

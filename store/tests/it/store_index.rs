@@ -26,16 +26,20 @@ proptest! {
 
     #[test]
     fn look_ups_find_every_batch_of_a_trace_and_no_other(
-        batches in prop::collection::vec((prop::collection::vec(0..60u64, 0..5), 0..400usize, prop::bool::ANY), 1..300),
+        batches in prop::collection::vec(
+            (prop::collection::vec(0..60u64, 0..5), 0..400usize, any::<(bool, bool)>()),
+            1..300,
+        ),
         compress: bool,
     ) {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { compress, ..options(6_000) };
         let mut store = Store::open(dir.path(), options.clone()).unwrap();
         let mut model = Model::new();
-        for (traces, len, commit) in batches {
+        for (traces, len, (are_known, commit)) in batches {
             let ids: Vec<_> = traces.iter().map(|n| trace(*n)).collect();
-            let got = append(&mut store, producer(0), 2, &body(&ids, &vec![1; len]));
+            let known = are_known.then_some(&ids[..]);
+            let got = append_of(&mut store, producer(0), 2, &body(&ids, &vec![1; len]), known);
             let mut traces = traces;
             traces.sort_unstable();
             traces.dedup();

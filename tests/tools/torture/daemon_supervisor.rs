@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use super::children::Running;
 use super::network::Network;
 
-/// What starting or stopping may take. A build without optimization may read what a burst left for half a minute.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// What starting may take. A build without optimization may read what a burst left for half a minute.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// What stopping may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// One that could not start is started again after so long.
 const RESTART_DELAY: Duration = Duration::from_millis(50);
 /// Exit codes: stopped; stopped before every processor had everything.
@@ -147,7 +149,7 @@ impl DaemonSupervisor {
                         ));
                     }
                     State::Absent(now)
-                } else if since.elapsed() > TIMEOUT {
+                } else if since.elapsed() > START_TIMEOUT {
                     wrong = Some(format!(
                         "{} is not ready: {}",
                         daemon.name,
@@ -182,7 +184,7 @@ impl DaemonSupervisor {
                     self.lead_to(None);
                     State::Absent(now)
                 }
-                None if since.elapsed() > TIMEOUT => {
+                None if since.elapsed() > STOP_TIMEOUT => {
                     let last = daemon.last_words();
                     wrong = Some(format!("{} does not stop: {last}", daemon.name));
                     State::Absent(now)

@@ -62,12 +62,7 @@ impl<'a> Row<'a> {
         let producer = part(&mut |out| hex(&record.source.producer.to_bytes(), out));
         let (mut trace_id, mut span_id, mut parent_span_id) = (0..0, 0..0, 0..0);
         let (mut task_id, mut context) = (0..0, 0..0);
-        // A log record of OTLP may name its trace and no span.
-        let trace = match &record.task {
-            Some(task) => Some(task.trace_id),
-            None => record.otlp().and_then(|otlp| otlp.trace_id),
-        };
-        if let Some(trace) = trace {
+        if let Some(trace) = record.trace_id() {
             trace_id = part(&mut |out| hex(&trace.to_bytes(), out));
         }
         if let Some(task) = &record.task {

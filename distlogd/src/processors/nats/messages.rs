@@ -123,11 +123,7 @@ impl Open {
 
 /// The partition of a record: by the trace, so that a tree stays together, else by the producer.
 fn partition(record: &RecordRef<'_>, partitions: usize) -> u16 {
-    let trace = match &record.task {
-        Some(task) => Some(task.trace_id),
-        None => record.otlp().and_then(|otlp| otlp.trace_id),
-    };
-    partition_of(trace, record.source.producer, partitions)
+    partition_of(record.trace_id(), record.source.producer, partitions)
 }
 
 /// It is part of what programs of different versions agree on: CRC32C of the 16 bytes, modulo the partitions.
