@@ -50,7 +50,7 @@ pub(super) struct Recovered {
     pub(super) saved: (u64, u64, u64),
 }
 
-/// Of more raw segments than this it is said that they are read: one wonders what the start waits for.
+/// Of more raw segments than this the log says that they are read, as that takes a while.
 const MAX_UNSAID: usize = 4;
 
 enum Found {
@@ -58,7 +58,7 @@ enum Found {
     Log(PathBuf, SegmentHeader),
 }
 
-/// A segment that is known.
+/// A segment whose records are known: a raw one was walked over.
 enum Known {
     Sealed(Arc<Sealed>),
     Log(Box<Walked>),

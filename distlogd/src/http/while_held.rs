@@ -13,7 +13,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A body that breaks off when who reads it may not any more: before anything further is sent, and within
-/// [`CHECK_INTERVAL`] if nothing is. The server can write once more what it has then: the head of the answer, mostly.
+/// [`CHECK_INTERVAL`] if nothing is. The server gets to write once more what it has buffered, mostly the head of the
+/// answer.
 pub(super) struct WhileHeld<F> {
     body: Body,
     holds: F,

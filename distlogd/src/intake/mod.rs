@@ -50,8 +50,8 @@ pub struct Batch {
     pub upstream: Option<Upstream>,
     /// A `distlog.v1.RecordBatch`.
     pub bytes: Vec<u8>,
-    /// The traces of its records, all that `trace_ids` finds in `bytes`; `None`: nobody has read them. Whoever changes
-    /// `bytes` sets it to `None`.
+    /// The traces of its records, as [`trace_ids`] finds them in `bytes`; one may stand several times. `None`: nobody
+    /// has read them yet. Whoever changes `bytes` sets it to `None`.
     pub traces: Option<Vec<TraceId>>,
     /// Called after the commit that made it durable. Never, if the daemon stops before that.
     pub done: Option<Done>,
@@ -73,7 +73,7 @@ impl Batch {
         }
     }
 
-    /// Bytes that it takes.
+    /// Bytes of memory that it holds while it waits.
     fn memory(&self) -> usize {
         let traces = self.traces.as_ref().map_or(0, Vec::capacity);
         self.bytes.len() + traces * size_of::<TraceId>()

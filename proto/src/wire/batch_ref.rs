@@ -156,7 +156,7 @@ pub fn trace_ids(batch: &[u8], found: &mut dyn FnMut(TraceId)) {
     records.filter_map(trace_id).for_each(found);
 }
 
-/// As [`RecordRef::trace_id`] reads it: by the task, else by what OTLP says last.
+/// As [`RecordRef::trace_id`] reads it: by the task, which decides alone, else by what OTLP says last.
 fn trace_id(record: &[u8]) -> Option<TraceId> {
     let mut otlp = None;
     for item in Scan::new("Record", record) {
