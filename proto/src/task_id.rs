@@ -83,9 +83,11 @@ impl TaskId {
     ///
     /// Where the text would grow beyond 1024 characters, the path starts anew at an anchor with the same span id.
     pub fn child(&self, number: NonZeroU64) -> TaskId {
-        let mut path = CompactString::with_capacity(self.path.len() + 4);
-        self.begin_step(&mut path);
-        let _ = write!(path, "{number}");
+        let mut path = self.path.clone();
+        if !path.is_empty() {
+            path.push('/');
+        }
+        path.push_str(itoa::Buffer::new().format(number.get()));
         if PREFIX_LEN + path.len() > MAX_LEN {
             return TaskId::anchor(self.trace, self.span).child(number);
         }
@@ -189,13 +191,6 @@ impl TaskId {
         id.path = CompactString::from(path);
         id.path.make_ascii_lowercase();
         Ok(id)
-    }
-
-    fn begin_step(&self, path: &mut CompactString) {
-        path.push_str(&self.path);
-        if !path.is_empty() {
-            path.push('/');
-        }
     }
 }
 

@@ -16,9 +16,15 @@ const AROUND: usize = 32;
 /// Tags in a `Field`: number and wire type.
 mod tag {
     pub(super) const KEY: u8 = 1 << 3;
+    pub(super) const NAME: u8 = 2 << 3 | 2;
     pub(super) const INT: u8 = 4 << 3;
     pub(super) const DOUBLE: u8 = 6 << 3 | 1;
     pub(super) const STRING: u8 = 7 << 3 | 2;
+}
+
+/// Whether a `Field` with this name and a value of `length` bytes has less than 128.
+fn is_short(name: &str, length: usize) -> bool {
+    !name.is_empty() && name.len() + length < 120
 }
 
 /// Writes fields with the number `number` of the surrounding message.
@@ -36,7 +42,11 @@ impl<R: Redact> FieldWriter<'_, R> {
     /// A number, a boolean, null; a string or bytes of known length.
     #[inline]
     pub(crate) fn scalar(&mut self, key: Key<'_>, value: Scalar<'_>) {
-        // What most events consist of is written at once.
+        let value = match value {
+            Scalar::U64(unsigned) => i64::try_from(unsigned).map_or(value, Scalar::I64),
+            value => value,
+        };
+        // What most events and spans consist of is written at once.
         match (key, value) {
             (Key::Index(index @ ..127), Scalar::I64(value)) => {
                 let (head, value) = (tag::INT, put::zigzag(value));
@@ -63,8 +73,29 @@ impl<R: Redact> FieldWriter<'_, R> {
                     .extend_from_slice(&[a, b, c, d, e, value.len() as u8]);
                 self.out.extend_from_slice(value.as_bytes());
             }
+            (Key::Name(name), Scalar::Str(value)) if is_short(name, value.len()) => {
+                self.named(name, 2 + value.len(), tag::STRING);
+                self.out.push(value.len() as u8);
+                self.out.extend_from_slice(value.as_bytes());
+            }
+            (Key::Name(name), Scalar::I64(value)) if is_short(name, 8) => {
+                let value = put::zigzag(value);
+                self.named(name, 1 + put::varint_len(value), tag::INT);
+                put::raw_varint(self.out, value);
+            }
             (key, value) => encode::scalar(self.out, self.number, key, value),
         }
+    }
+
+    /// The same with a name instead of an index.
+    #[inline]
+    fn named(&mut self, name: &str, length: usize, tag: u8) {
+        let (number, name_length) = ((self.number << 3 | 2) as u8, name.len());
+        let length = (2 + name_length + length) as u8;
+        self.out
+            .extend_from_slice(&[number, length, tag::NAME, name_length as u8]);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(tag);
     }
 
     /// The first bytes of a `Field` that has less than 128: tag and length, key, tag of a value of `length` bytes.
@@ -237,6 +268,9 @@ mod tests {
                 Key::Index(127),
                 Key::Index(300),
                 Key::Name("n"),
+                Key::Name(""),
+                Key::Name(&long[..115]),
+                Key::Name(&long),
                 Key::None,
             ] {
                 let (mut short, mut long) = (Vec::new(), Vec::new());

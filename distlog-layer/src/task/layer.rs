@@ -331,7 +331,7 @@ where
                 message,
                 context: &local.fields,
             };
-            let task = SpanData::new(beginning, &mut local.scratch);
+            let task = local.pool.begin(beginning, &mut local.scratch);
             status.set(&task);
             let is_written = task.has_begun();
             if is_written {
@@ -477,6 +477,7 @@ where
             };
             task.close();
             end::write(producer, local, &task, Done::WhenLeft);
+            local.pool.keep(task);
         });
     }
 }

@@ -13,6 +13,7 @@ use crate::record::random::Random;
 use crate::record::redact::Policy;
 use crate::send::producer::Producer;
 use crate::task::span_cache::SpanCache;
+use crate::task::span_pool::SpanPool;
 
 /// Callsites that a thread finds again without a lock; a power of two.
 const CACHED: usize = 128;
@@ -31,6 +32,8 @@ pub(crate) struct Local {
     pub(crate) scratch: Vec<u8>,
     /// The tasks it met last.
     pub(crate) met: SpanCache,
+    /// For those that begin.
+    pub(crate) pool: SpanPool,
     /// The thread's part of each record; empty: not known yet.
     thread: Vec<u8>,
     /// Of its new traces.
@@ -80,6 +83,7 @@ impl Local {
             fields: Vec::new(),
             scratch: Vec::new(),
             met: SpanCache::default(),
+            pool: SpanPool::default(),
             thread: Vec::new(),
             random: Random::new(),
             producer: 0,

@@ -9,12 +9,53 @@ use crate::task_outcomes::Broken;
 use distlog_layer::{
     DistlogLayer, Task, TaskId, bind, current, get_foreign_task, import_task, task, to, val,
 };
-use distlog_proto::{Kind, SpanKind, Value};
+use distlog_proto::{Kind, Outcome, Record, SpanKind, Value};
 use tracing::subscriber::with_default;
 use tracing::{Level, Span, debug_span, info, info_span};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
+
+/// A task has its memory from one that is over.
+#[test]
+fn a_task_has_nothing_of_those_before_it() {
+    let records = records_of(|| {
+        for _ in 0..20 {
+            let failed = task!(user = "leo", "the first");
+            failed.bind("answer", 42);
+            failed.in_scope(|| {
+                to!("a part").in_scope(|| info!("one of two"));
+                drop(to!("a part"));
+            });
+            failed.fail(&Broken);
+            drop(failed);
+            drop(task!("the second"));
+        }
+    });
+    let second = |kind| records.of_kind(kind).into_iter().filter(is_second);
+    fn is_second(record: &&Record) -> bool {
+        record.message == "the second"
+    }
+    assert_eq!(second(Kind::Begin).count(), 20);
+    for begin in second(Kind::Begin) {
+        assert!(task(begin).context.is_empty(), "{begin:#?}");
+        assert_eq!(task(begin).parent_span_id, None);
+        assert_eq!(begin.number, 0);
+    }
+    for end in second(Kind::End) {
+        assert_eq!(end.outcome, Outcome::Ok, "{end:#?}");
+        assert!(task(end).context.is_empty() && end.error.is_none());
+        assert_eq!(end.number, 1);
+    }
+    let paths: HashSet<_> = records
+        .of_kind(Kind::Begin)
+        .iter()
+        .map(|begin| task(begin).path.clone())
+        .collect();
+    assert_eq!(paths, ["", "1", "2"].map(Into::into).into());
+    let ids: HashSet<_> = records.of_kind(Kind::Begin).into_iter().map(id).collect();
+    assert_eq!(ids.len(), 80);
+}
 
 #[test]
 fn a_tree_grows() {

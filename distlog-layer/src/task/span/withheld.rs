@@ -31,7 +31,7 @@ pub(crate) enum End {
 impl SpanData {
     /// Its work is done.
     pub(crate) fn end(&self) -> End {
-        match self.state.fetch_or(state::ENDED, Ordering::AcqRel) {
+        match self.progress.state.fetch_or(state::ENDED, Ordering::AcqRel) {
             state::BEGUN => End::Write,
             0 => End::Withheld,
             _ => End::Written,
@@ -40,24 +40,24 @@ impl SpanData {
 
     /// Whether its work is done.
     pub(crate) fn has_ended(&self) -> bool {
-        self.state.load(Ordering::Acquire) & state::ENDED != 0
+        self.progress.state.load(Ordering::Acquire) & state::ENDED != 0
     }
 
     /// Its begin is written. Returns whether its end is to be written now: it was withheld.
     pub(crate) fn begin(&self) -> bool {
-        self.state.fetch_or(state::BEGUN, Ordering::AcqRel) == state::ENDED
+        self.progress.state.fetch_or(state::BEGUN, Ordering::AcqRel) == state::ENDED
     }
 
     /// Whether its begin is written.
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
-        self.state.load(Ordering::Acquire) & state::BEGUN != 0
+        self.progress.state.load(Ordering::Acquire) & state::BEGUN != 0
     }
 
     /// What it has in common with the other tasks of a trace that is not sampled.
     #[inline]
     pub(crate) fn unsampled(&self) -> Option<&Unsampled> {
-        self.unsampled.as_deref()
+        self.start.unsampled.as_deref()
     }
 
     /// Whether its events are not written.
@@ -73,17 +73,17 @@ impl SpanData {
 
     /// The task above, if it is known; it is where the trace is not sampled.
     pub(crate) fn parent(&self) -> Option<&SpanData> {
-        self.parent.as_deref()
+        self.start.parent.as_deref()
     }
 
     /// When its work was done, for an end that is withheld.
     pub(crate) fn set_done(&self, done: Instant) {
-        self.done.store(done, Ordering::Relaxed);
+        self.progress.done.set(done);
     }
 
     /// As it was set.
     pub(crate) fn done(&self) -> Instant {
-        self.done.load(Ordering::Relaxed)
+        self.progress.done.get()
     }
 
     /// Keeps what is added to it beside context until its begin is written, as far as that stays below `limit` bytes.
@@ -96,21 +96,25 @@ impl SpanData {
                 more.withheld.extend_from_slice(added);
             }
         });
-        self.has_more.store(true, Ordering::Release);
+        self.progress.has_more.store(true, Ordering::Release);
     }
 
     /// Its begin, which was withheld, with what was added since; all but the task.
     pub(crate) fn put_withheld_begin(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.bytes.get(self.tail as usize..).unwrap_or_default());
-        if self.has_more.load(Ordering::Acquire) {
+        out.extend_from_slice(
+            self.bytes
+                .get(self.start.tail as usize..)
+                .unwrap_or_default(),
+        );
+        if self.progress.has_more.load(Ordering::Acquire) {
             self.with_more(|more| out.append(&mut more.withheld));
         }
     }
 
     /// Whether it has failed, as far as it is known.
     pub(crate) fn has_failed(&self) -> bool {
-        let went_well = self.went_well.load(Ordering::Relaxed);
-        self.has_more.load(Ordering::Acquire)
+        let went_well = self.progress.went_well.load(Ordering::Relaxed);
+        self.progress.has_more.load(Ordering::Acquire)
             && self.with_more(|more| {
                 let outcome = more.verdict.as_ref().map(|state| state.outcome(went_well));
                 outcome == Some(Outcome::Failed)
@@ -118,15 +122,21 @@ impl SpanData {
     }
 }
 
-impl Drop for SpanData {
+impl SpanData {
     /// Lets go of the tasks above one after the other: as many as there may be, the stack need not be as deep.
-    fn drop(&mut self) {
+    pub(super) fn let_go(&mut self) {
         // One whose span was never closed.
         self.close();
-        let mut next = self.parent.take();
+        let mut next = self.start.parent.take();
         while let Some(mut parent) = next.and_then(Arc::into_inner) {
-            next = parent.parent.take();
+            next = parent.start.parent.take();
         }
+    }
+}
+
+impl Drop for SpanData {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 
@@ -160,7 +170,7 @@ mod tests {
         for _ in 0..100_000 {
             // Ids that deep are not the point.
             let place = SpanContext {
-                unsampled: last.unsampled.clone(),
+                unsampled: last.start.unsampled.clone(),
                 ..SpanContext::top(&mut Random::new(), &none)
             };
             last = task(place, Some(last));

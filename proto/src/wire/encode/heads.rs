@@ -40,13 +40,18 @@ impl<'a> TaskHead<'a> {
     /// Appends its fields, but no tag or length: the caller appends the context (`field::task::CONTEXT`) behind it and
     /// wraps both as `field::record::TASK`.
     pub fn put(&self, buf: &mut Vec<u8>) {
-        put::bytes_always(buf, task::TRACE_ID, &self.trace_id.to_bytes());
-        put::fixed64(buf, task::SPAN_ID, self.span_id.get());
-        put::fixed64(
-            buf,
-            task::PARENT_SPAN_ID,
-            self.parent_span_id.map_or(0, SpanId::get),
-        );
+        // Each span writes one, so its ids are put together first.
+        let mut ids = [0; 36];
+        ids[0] = (task::TRACE_ID << 3 | 2) as u8;
+        ids[1] = 16;
+        ids[2..18].copy_from_slice(&self.trace_id.to_bytes());
+        ids[18] = (task::SPAN_ID << 3 | 1) as u8;
+        ids[19..27].copy_from_slice(&self.span_id.get().to_le_bytes());
+        let parent = self.parent_span_id.map_or(0, SpanId::get);
+        ids[27] = (task::PARENT_SPAN_ID << 3 | 1) as u8;
+        ids[28..].copy_from_slice(&parent.to_le_bytes());
+        let length = if parent == 0 { 27 } else { 36 };
+        buf.extend_from_slice(&ids[..length]);
         put::bytes(buf, task::PATH, self.path.as_bytes());
         put::varint(buf, task::FLAGS, self.flags.into());
         put::bytes(buf, task::TRACE_STATE, self.trace_state.as_bytes());
