@@ -15,6 +15,10 @@ use crate::send::shared::Shared;
 /// A record waits so long for others to travel with, at most.
 pub(crate) const LINGER: Duration = Duration::from_millis(20);
 
+/// Who waits for room is woken when there is this part of the ring: then it logs for some ms before it waits again, and
+/// does not cost two switches between threads for each batch.
+const WORTH_WAKING: u64 = 8;
+
 /// The batch that is sent next, and the ring behind it.
 pub(crate) struct Batcher {
     shared: Arc<Shared>,
@@ -158,7 +162,10 @@ impl UnackedRecords for Batcher {
 
     fn ack(&mut self, to: u64) -> bool {
         let freed = self.reader.free_to(to);
-        self.shared.room.wake_all();
+        let ring = &self.shared.ring;
+        if ring.capacity() - ring.used() >= ring.capacity() / WORTH_WAKING {
+            self.shared.room.wake_all();
+        }
         freed
     }
 }

@@ -8,7 +8,7 @@ use distlog_tests::bench::{results, system};
 
 use crate::client_processes::ClientProcesses;
 use crate::load::{Load, Receiver};
-use crate::measure;
+use crate::measure::{self, Cost};
 
 /// How much.
 #[derive(Debug, Args)]
@@ -20,37 +20,75 @@ pub struct Options {
     /// a process begins: its ring and its code are in memory then.
     #[arg(long, default_value_t = 100_000)]
     warm_up: u64,
+    /// Each row is measured so often, in turns, and the medians are printed: a machine that others use, too, is at
+    /// times twice as slow.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
 }
 
 /// Processes, and sessions of each.
 const CLIENTS: [(u64, u64); 4] = [(4, 1), (16, 1), (16, 4), (64, 1)];
 
-/// Measures each and prints a line.
+/// The row that others are compared with.
+const FEW: usize = 1;
+
+/// Measures each and prints a line; then the medians.
 pub fn run(options: &Options) {
     println!("{}\n", system::Machine::this());
     println!("                         stored       CPU s / million");
     println!("processes  sessions          /s       daemon  clients");
-    for (processes, sessions) in CLIENTS {
-        let folder = results::scratch_folder();
-        let mut daemon = measure::daemon(folder.path(), "");
-        let load = Load {
-            sessions,
-            warm_up: options.warm_up,
-            ..Load::new(
-                Receiver::Session,
-                daemon.session(),
-                options.records / processes,
-            )
-        };
-        let clients = ClientProcesses::start(processes as usize, folder.path(), &load.arguments());
-        let cost = measure::measure(&mut daemon, clients, load.stored() * processes);
-        println!(
-            "{processes:9} {:9} {:11.0} {:12.2} {:8.2}  busy: {}",
-            processes * sessions,
-            cost.rate(cost.stored),
-            cost.per_record(cost.daemon),
-            cost.per_record(cost.clients),
-            cost.busy
-        );
+    let mut rows = CLIENTS.map(|_| Vec::new());
+    for _ in 0..options.rounds {
+        for (row, clients) in rows.iter_mut().zip(CLIENTS) {
+            let cost = measured(options, clients);
+            let figures = figures(&cost);
+            println!("{}  busy: {}", line(clients, figures), cost.busy);
+            row.push(figures);
+        }
     }
+    let medians = rows.map(|row| median(&row));
+    println!(
+        "\nmedians of {} rounds, and the rate beside that of 16 processes",
+        options.rounds
+    );
+    for (clients, figures) in CLIENTS.into_iter().zip(medians) {
+        let [rate, ..] = figures;
+        println!("{}  {:.2}", line(clients, figures), rate / medians[FEW][0]);
+    }
+}
+
+fn measured(options: &Options, (processes, sessions): (u64, u64)) -> Cost {
+    let folder = results::scratch_folder();
+    let mut daemon = measure::daemon(folder.path(), "");
+    let records = options.records / processes;
+    let load = Load {
+        sessions,
+        warm_up: options.warm_up,
+        ..Load::new(Receiver::Session, daemon.session(), records)
+    };
+    let clients = ClientProcesses::start(processes as usize, folder.path(), &load.arguments());
+    measure::measure(&mut daemon, clients, load.stored() * processes)
+}
+
+/// Records stored a second; CPU seconds of the daemon and of the clients for a million.
+fn figures(cost: &Cost) -> [f64; 3] {
+    [
+        cost.rate(cost.stored),
+        cost.per_record(cost.daemon),
+        cost.per_record(cost.clients),
+    ]
+}
+
+fn line((processes, sessions): (u64, u64), [rate, daemon, clients]: [f64; 3]) -> String {
+    let sessions = processes * sessions;
+    format!("{processes:9} {sessions:9} {rate:11.0} {daemon:12.2} {clients:8.2}")
+}
+
+/// Of each figure.
+fn median(rounds: &[[f64; 3]]) -> [f64; 3] {
+    std::array::from_fn(|figure| {
+        let mut all: Vec<f64> = rounds.iter().map(|round| round[figure]).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    })
 }
