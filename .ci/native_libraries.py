@@ -5,6 +5,7 @@ which replaces it (`target.<triple>.<links>` in Cargo's reference).
 """
 
 import json
+import re
 import subprocess
 import sys
 
@@ -20,8 +21,9 @@ found = set()
 for message in map(json.loads, sys.stdin):
     if message["reason"] != "build-script-executed":
         continue
-    name = next((name for name in LINKS if name in message["package_id"]), None)
-    if name is None:
+    # An id ends with the folder's name and `#0.12.0`, or with `#`, the name and `@1.24.3`.
+    name = next((name for name in LINKS if re.search(f"[/#]{name}[#@]", message["package_id"])), None)
+    if name is None or name in found:
         continue
     found.add(name)
     print(f"[target.{host}.{LINKS[name]}]")

@@ -91,20 +91,31 @@ fn a_span_that_is_not_sampled_allocates_what_one_that_is_does_and_a_trace_once_m
         count(100);
         let traces = count(1000);
         let parts = task!("handle order").in_scope(|| count(1000));
+        let start = COUNT.get();
+        (0..1000).for_each(|n| tracing::info_span!("serve", n).in_scope(|| span(n)));
+        let nested = COUNT.get() - start;
         drop(guard);
-        (traces, parts)
+        (traces, parts, nested)
     };
     // A thread's name is in its records, and as long as this test's.
     let worker = std::thread::Builder::new().name("worker".into());
     let counts = worker.spawn(move || (count(1.0), count(0.0))).unwrap();
-    let ((traces, parts), (unsampled_traces, unsampled_parts)) = counts.join().unwrap();
+    let (sampled, unsampled) = counts.join().unwrap();
+    let (traces, parts, nested) = sampled;
+    let (unsampled_traces, unsampled_parts, unsampled_nested) = unsampled;
     // What grows once, as the registry's table of spans, is not each span's.
-    let once = 10;
+    let once = 50;
     // The registry's own, for what it keeps with a span; the rest has its memory from spans that are over.
     assert!(parts.abs_diff(1000) <= once, "{parts}");
     assert!(traces.abs_diff(1000) <= once, "{traces}");
     assert!(unsampled_parts.abs_diff(parts) <= once);
     assert!(unsampled_traces.abs_diff(traces + 1000) <= once);
+    // Also where one holds the one above it.
+    assert!(nested.abs_diff(2000) <= once, "{nested}");
+    assert!(
+        unsampled_nested.abs_diff(nested + 1000) <= once,
+        "{unsampled_nested}"
+    );
 }
 
 /// `before`: so many events fill the thread's buffers.

@@ -83,11 +83,14 @@ impl TaskId {
     ///
     /// Where the text would grow beyond 1024 characters, the path starts anew at an anchor with the same span id.
     pub fn child(&self, number: NonZeroU64) -> TaskId {
-        let mut path = self.path.clone();
-        if !path.is_empty() {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number.get());
+        let mut path = CompactString::with_capacity(self.path.len() + 1 + digits.len());
+        if !self.path.is_empty() {
+            path.push_str(&self.path);
             path.push('/');
         }
-        path.push_str(itoa::Buffer::new().format(number.get()));
+        path.push_str(digits);
         if PREFIX_LEN + path.len() > MAX_LEN {
             return TaskId::anchor(self.trace, self.span).child(number);
         }

@@ -15,10 +15,6 @@ use crate::send::shared::Shared;
 /// A record waits so long for others to travel with, at most.
 pub(crate) const LINGER: Duration = Duration::from_millis(20);
 
-/// Who waits for room is woken when there is this part of the ring: then it logs for some ms before it waits again, and
-/// does not cost two switches between threads for each batch.
-const WORTH_WAKING: u64 = 8;
-
 /// The batch that is sent next, and the ring behind it.
 pub(crate) struct Batcher {
     shared: Arc<Shared>,
@@ -70,6 +66,17 @@ impl Batcher {
     /// How long the batch may wait for more records.
     pub(crate) fn time_left(&self) -> Duration {
         LINGER.saturating_sub(self.since.elapsed())
+    }
+
+    /// Nothing came up to now: what comes may wait from here on.
+    pub(crate) fn linger_from_now(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// The end of all that was ever reserved in the ring, if that is sent and acknowledged.
+    pub(crate) fn all_done(&self) -> Option<u64> {
+        let (ring, end) = (&self.shared.ring, self.end());
+        (self.is_empty() && ring.tail() == self.from && ring.head() == end).then_some(end)
     }
 
     /// Whether the batch holds no records.
@@ -162,10 +169,7 @@ impl UnackedRecords for Batcher {
 
     fn ack(&mut self, to: u64) -> bool {
         let freed = self.reader.free_to(to);
-        let ring = &self.shared.ring;
-        if ring.capacity() - ring.used() >= ring.capacity() / WORTH_WAKING {
-            self.shared.room.wake_all();
-        }
+        self.shared.room.wake_all();
         freed
     }
 }

@@ -1,6 +1,6 @@
 //! Orders to the sender, and its answers.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,8 @@ pub(crate) struct Control {
     waker: Waker,
     /// The sender has seen the records before this position.
     seen: AtomicU64,
+    /// A record that finds more bytes in the ring, itself included, wakes the sender.
+    wakes_above: AtomicU64,
     reached: AtomicBool,
     ending: AtomicBool,
     closed: AtomicBool,
@@ -90,6 +92,7 @@ impl Control {
             flushed: Condvar::new(),
             waker: Waker::new()?,
             seen: AtomicU64::new(0),
+            wakes_above: AtomicU64::new(u64::MAX),
             reached: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -156,6 +159,25 @@ impl Control {
         }
     }
 
+    /// A record is at `position`, and the ring holds `used` bytes: wakes the sender if it does not look for it soon by
+    /// itself.
+    #[inline]
+    pub(crate) fn wake_for_record(&self, position: u64, used: u64) {
+        let above = self.wakes_above.load(Ordering::Relaxed);
+        if used > above {
+            if above == 0 {
+                // Either the sender sees the record before it sleeps, or this sees it asleep.
+                fence(Ordering::SeqCst);
+            }
+            self.wake_for(position + 1, above);
+        }
+    }
+
+    /// The sender's: how many bytes may be in the ring before a record wakes it. 0: the next one does.
+    pub(crate) fn set_wakes_above(&self, bytes: u64) {
+        self.wakes_above.store(bytes, Ordering::Relaxed);
+    }
+
     /// Whether somebody is there who takes records.
     pub(crate) fn is_reached(&self) -> bool {
         self.reached.load(Ordering::Relaxed)
@@ -217,6 +239,8 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
+    use distlog_client::wait;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
@@ -249,6 +273,34 @@ mod tests {
             assert_eq!(second.join().unwrap(), Some(left));
         });
         assert_eq!(control.orders().flush, None);
+    }
+
+    #[test]
+    fn a_record_wakes_who_has_seen_all_before_it_if_the_ring_holds_enough() {
+        const SEEN: u64 = 1000;
+        let control = Control::new().unwrap();
+        let orders = control.orders();
+        for (wakes_above, used, wakes) in [(0, 16, true), (100, 116, true), (100, 100, false)] {
+            control.set_wakes_above(wakes_above);
+            std::thread::scope(|scope| {
+                let sleeper = scope.spawn(|| {
+                    let mut woken = false;
+                    control.sleep(&orders, SEEN, |waker| {
+                        woken = wait(None, Some(waker), LONG);
+                        woken
+                    });
+                    woken
+                });
+                while !control.waker.is_sleeping() {
+                    std::thread::yield_now();
+                }
+                control.wake_for_record(SEEN + used - 16, used);
+                let woken = !control.waker.is_sleeping();
+                control.waker.wake();
+                assert!(sleeper.join().unwrap(), "it sleeps until it is woken");
+                assert_eq!(woken, wakes, "above {wakes_above}, {used} used");
+            });
+        }
     }
 
     #[test]

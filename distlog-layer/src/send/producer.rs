@@ -41,8 +41,6 @@ pub(crate) struct Producer {
     overflow: Overflow,
     redaction: Option<Arc<Redaction>>,
     unsampled: StripedCounter,
-    /// The sender is woken when the ring holds more, in bytes.
-    wake_at: u64,
     settings: Arc<Settings>,
     threads: Mutex<Option<Threads>>,
     life: Lifecycle,
@@ -74,7 +72,6 @@ impl Producer {
         let control = Control::new().map_err(ConnectError::Thread)?;
         let dir = settings.spool.as_ref().map(SpoolDir::open).transpose()?;
         let (ring, reader) = ring(&settings, dir.as_ref(), id, &source)?;
-        let wake_at = ring.capacity() / 8;
         let shared = Arc::new(Shared {
             callsites: Callsites::new(Arc::clone(&ring)),
             ring,
@@ -105,7 +102,6 @@ impl Producer {
             overflow: settings.overflow,
             redaction: settings.redaction.clone(),
             unsampled: StripedCounter::default(),
-            wake_at,
             settings,
             threads: Mutex::new(Some(Threads { sender, drain })),
             life: Lifecycle::default(),
@@ -214,9 +210,8 @@ impl Producer {
 
     #[inline]
     fn pushed(&self, pushed: Pushed) -> u64 {
-        if pushed.used > self.wake_at {
-            self.shared.control.wake_for(pushed.offset, self.wake_at);
-        }
+        let control = &self.shared.control;
+        control.wake_for_record(pushed.offset, pushed.used);
         pushed.offset
     }
 

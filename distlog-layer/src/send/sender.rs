@@ -1,5 +1,6 @@
 //! The sender: one thread that takes committed records in order, forms batches, sends them, frees the ring.
 
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use distlog_proto::session::ByeReason;
 use fastant::Instant as Tick;
 
 use crate::ring::Reader;
-use crate::send::batcher::Batcher;
+use crate::send::batcher::{Batcher, LINGER};
 use crate::send::control::{Flush, Orders};
 use crate::send::overflow::Reporter;
 use crate::send::shared::Shared;
@@ -18,6 +19,11 @@ use crate::send::shared::Shared;
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(100);
 /// How long it sleeps at least where nobody wakes it.
 const MIN_SLEEP: Duration = Duration::from_millis(1);
+/// When there was nothing to do for so long the next record wakes the sender, which costs its caller a system call.
+/// Until then it looks for records by itself.
+const IDLE_AFTER: Duration = Duration::from_millis(500);
+/// How long it sleeps then.
+const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval of records about losses, and of checks of the system's clock, the spool, and levels that may be over.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -27,6 +33,10 @@ pub(crate) struct Sender {
     batcher: Batcher,
     transport: Box<dyn Transport>,
     reporter: Reporter,
+    /// When there was something to do last.
+    busy: Instant,
+    /// The next record wakes it, as far as callers know already.
+    is_woken: bool,
     last_look: Instant,
     /// Bytes that the ring lost, as far as they are logged.
     lost_bytes: u64,
@@ -45,6 +55,8 @@ impl Sender {
             shared,
             transport,
             reporter: Reporter::default(),
+            busy: Instant::now(),
+            is_woken: false,
             last_look: Instant::now(),
             lost_bytes: 0,
         }
@@ -52,6 +64,7 @@ impl Sender {
 
     /// Works until it is told to stop; reports what is left then.
     pub(crate) fn run(mut self, left: &mpsc::Sender<Flush>) {
+        self.set_woken(false);
         let mut end = None;
         let deadline = loop {
             let orders = self.shared.control.orders();
@@ -122,7 +135,17 @@ impl Sender {
 
     /// Sleeps until there is something to do. `full`: there are more records than the batch takes; `stuck`: it could
     /// not be sent.
-    fn rest(&self, orders: &Orders, full: bool, stuck: bool) {
+    fn rest(&mut self, orders: &Orders, full: bool, stuck: bool) {
+        let done = self.batcher.all_done();
+        if let Some(end) = done
+            && self.busy.elapsed() >= IDLE_AFTER
+        {
+            return self.rest_idle(orders, end);
+        }
+        if done.is_none() {
+            self.busy = Instant::now();
+            self.set_woken(false);
+        }
         let control = &self.shared.control;
         if stuck {
             let time = orders.time_left().min(BLOCKED_INTERVAL);
@@ -137,6 +160,27 @@ impl Sender {
                 self.transport.wait(false, Some(waker), time)
             });
         }
+    }
+
+    /// Sleeps until a record comes behind `end`, or something else is to be done.
+    fn rest_idle(&mut self, orders: &Orders, end: u64) {
+        // It looks once more before it relies on being woken: all callers know by then.
+        let time = if self.is_woken { IDLE_INTERVAL } else { LINGER };
+        self.set_woken(true);
+        let Shared { control, ring, .. } = &*self.shared;
+        control.sleep(orders, end, |waker| {
+            fence(Ordering::SeqCst);
+            ring.head() == end && self.transport.wait(false, Some(waker), time)
+        });
+        self.batcher.linger_from_now();
+    }
+
+    /// Whether the next record is to wake it, or only one that finds much in the ring.
+    fn set_woken(&mut self, is_woken: bool) {
+        self.is_woken = is_woken;
+        let much = self.shared.ring.capacity() / 8;
+        let control = &self.shared.control;
+        control.set_wakes_above(if is_woken { 0 } else { much });
     }
 
     /// Nothing is taken any more; returns the end of what there is.

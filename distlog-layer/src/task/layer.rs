@@ -477,7 +477,9 @@ where
             };
             task.close();
             end::write(producer, local, &task, Done::WhenLeft);
-            local.pool.keep(task);
+            if self.external_span.is_none() {
+                local.pool.keep(task);
+            }
         });
     }
 }

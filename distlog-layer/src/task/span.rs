@@ -32,6 +32,8 @@ pub(crate) use self::withheld::End;
 
 /// Ids, a short message and a few fields: most tasks need no more memory than their own.
 const INLINE: usize = 128;
+/// What takes more than so many bytes beside is not kept for another task.
+const SMALL: usize = 1024;
 
 /// A task. An `Arc` of it is in the extensions of its span, and in the memory of threads that met it
 /// ([`crate::task::span_cache`]).
@@ -124,9 +126,9 @@ impl SpanData {
         *more.unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Whether it takes no more memory than most.
+    /// Whether it takes hardly more memory than most.
     pub(crate) fn is_small(&self) -> bool {
-        !self.bytes.spilled()
+        self.bytes.capacity() <= SMALL && !self.progress.has_more.load(Ordering::Relaxed)
     }
 
     pub(crate) fn id(&self) -> &TaskId {

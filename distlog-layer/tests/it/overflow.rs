@@ -1,10 +1,8 @@
 //! What happens while nobody takes the records.
 #![allow(missing_docs)]
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::common::scripted_daemon::{Heard, ScriptedDaemon};
 use crate::common::*;
 use distlog_layer::{Flush, Overflow, builder};
 use distlog_proto::{Record, Severity, Value};
@@ -148,64 +146,6 @@ fn block_waits_for_room_and_loses_nothing() {
         );
         next[thread] += 1;
     }
-}
-
-/// Not for each batch that is acknowledged, which would be two switches between threads for some hundred records.
-#[test]
-fn who_waits_for_room_is_woken_when_an_eighth_of_the_ring_is_free() {
-    const RING: u64 = 1024 * 1024;
-    const CREDIT: u64 = 1 << 40;
-    let daemon = ScriptedDaemon::tcp();
-    let (layer, guard) = builder()
-        .ring_bytes(RING as usize)
-        .overflow(Overflow::Block(LONG))
-        .flush_on_drop(Duration::ZERO)
-        .connect(daemon.address.clone())
-        .unwrap();
-    let dispatch = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
-    let (logged, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let logs = scope.spawn(|| {
-            let log = || {
-                while !stop.load(Ordering::Relaxed) {
-                    info!("event");
-                    logged.fetch_add(1, Ordering::Relaxed);
-                }
-            };
-            tracing::dispatcher::with_default(&dispatch, log);
-        });
-        let count = || logged.load(Ordering::Relaxed);
-        let when_it_waits = || loop {
-            let before = count();
-            std::thread::sleep(Duration::from_millis(100));
-            if before > 0 && before == count() {
-                break before;
-            }
-        };
-        let (peer, hello) = daemon.hello();
-        daemon.welcome(&peer, &hello, 1, 0, CREDIT);
-        let full = when_it_waits();
-        let mut ends = Vec::new();
-        while let Some((_, heard)) = daemon.hear(Duration::from_millis(200)) {
-            if let Heard::Batch(batch) = heard {
-                ends.push(batch.header.to);
-            }
-        }
-        assert!(ends[0] < RING / 8, "{ends:?}");
-        daemon.ack(&peer, 1, ends[0], CREDIT);
-        assert_eq!(when_it_waits(), full);
-        daemon.ack(&peer, 1, *ends.last().unwrap(), CREDIT);
-        while count() == full {
-            std::thread::yield_now();
-        }
-        stop.store(true, Ordering::Relaxed);
-        while !logs.is_finished() {
-            if let Some((_, Heard::Batch(batch))) = daemon.hear(Duration::from_millis(10)) {
-                daemon.ack(&peer, 1, batch.header.to, CREDIT);
-            }
-        }
-    });
-    assert_eq!(guard.dropped().total(), 0);
 }
 
 #[test]

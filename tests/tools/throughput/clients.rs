@@ -89,6 +89,7 @@ fn median(rounds: &[[f64; 3]]) -> [f64; 3] {
     std::array::from_fn(|figure| {
         let mut all: Vec<f64> = rounds.iter().map(|round| round[figure]).collect();
         all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
+        // The two in the middle, which of an odd number are one.
+        (all[(all.len() - 1) / 2] + all[all.len() / 2]) / 2.0
     })
 }
