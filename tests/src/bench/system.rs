@@ -49,6 +49,15 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// For how long cores had nothing to do so far, all together, waits for a disk included.
+pub fn idle() -> Duration {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    // `cpu  user nice system idle iowait …`, in hundredths of a second.
+    let ticks = stat.split_whitespace().skip(4).take(2);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
 /// The CPU time that a process has used; it must not be reaped yet.
 pub fn cpu(process: u32) -> Duration {
     cpu_in(&std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default())

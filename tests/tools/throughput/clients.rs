@@ -1,7 +1,8 @@
 //! What it costs to be many: the same records from 4, 16 and 64 client processes, and from 64 sessions of 16 processes.
 //!
 //! On few cores many processes cost more than few by themselves. So the daemon's CPU time says what the receiver makes
-//! of many sessions, and the sessions that share processes what the processes cost.
+//! of many sessions, the sessions that share processes what the processes cost, and the cores that were busy meanwhile
+//! whether anybody waited who could have gone on.
 
 use clap::Args;
 use distlog_tests::bench::{results, system};
@@ -35,8 +36,8 @@ const FEW: usize = 1;
 /// Measures each and prints a line; then the medians.
 pub fn run(options: &Options) {
     println!("{}\n", system::Machine::this());
-    println!("                         stored       CPU s / million");
-    println!("processes  sessions          /s       daemon  clients");
+    println!("                         stored       CPU s / million     cores");
+    println!("processes  sessions          /s       daemon  clients      busy");
     let mut rows = CLIENTS.map(|_| Vec::new());
     for _ in 0..options.rounds {
         for (row, clients) in rows.iter_mut().zip(CLIENTS) {
@@ -70,22 +71,23 @@ fn measured(options: &Options, (processes, sessions): (u64, u64)) -> Cost {
     measure::measure(&mut daemon, clients, load.stored() * processes)
 }
 
-/// Records stored a second; CPU seconds of the daemon and of the clients for a million.
-fn figures(cost: &Cost) -> [f64; 3] {
+/// Records stored a second; CPU seconds of the daemon and of the clients for a million; cores that were busy.
+fn figures(cost: &Cost) -> [f64; 4] {
     [
         cost.rate(cost.stored),
         cost.per_record(cost.daemon),
         cost.per_record(cost.clients),
+        cost.cores,
     ]
 }
 
-fn line((processes, sessions): (u64, u64), [rate, daemon, clients]: [f64; 3]) -> String {
+fn line((processes, sessions): (u64, u64), [rate, daemon, clients, cores]: [f64; 4]) -> String {
     let sessions = processes * sessions;
-    format!("{processes:9} {sessions:9} {rate:11.0} {daemon:12.2} {clients:8.2}")
+    format!("{processes:9} {sessions:9} {rate:11.0} {daemon:12.2} {clients:8.2} {cores:9.2}")
 }
 
 /// Of each figure.
-fn median(rounds: &[[f64; 3]]) -> [f64; 3] {
+fn median(rounds: &[[f64; 4]]) -> [f64; 4] {
     std::array::from_fn(|figure| {
         let mut all: Vec<f64> = rounds.iter().map(|round| round[figure]).collect();
         all.sort_by(f64::total_cmp);

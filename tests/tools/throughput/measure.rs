@@ -33,6 +33,8 @@ pub struct Cost {
     pub stored: Duration,
     /// Until the processors had dealt with all.
     pub written: Duration,
+    /// How many cores of the machine had something to do while the clients logged.
+    pub cores: f64,
     /// CPU time of the daemon.
     pub daemon: Duration,
     /// CPU time of all clients.
@@ -67,14 +69,16 @@ pub fn measure(daemon: &mut Daemon, mut client_processes: ClientProcesses, recor
     let before = stored(daemon);
     let (used, used_clients) = (system::cpu(process), client_processes.cpu());
     let threads = system::cpu_by_thread(process);
-    let (clock, begun) = (Instant::now(), system::now());
+    let (clock, begun, idle) = (Instant::now(), system::now(), system::idle());
     client_processes.go();
     let done = client_processes.wait();
+    let idle = (system::idle() - idle).as_secs_f64() / clock.elapsed().as_secs_f64();
     let acked = done.iter().map(|done| done.at).max().unwrap_or(begun);
     let mut cost = Cost {
         records,
         stored: Duration::from_nanos(acked.saturating_sub(begun)),
         written: Duration::ZERO,
+        cores: system::cores() as f64 - idle,
         daemon: Duration::ZERO,
         clients: Duration::ZERO,
         memory: 0,
