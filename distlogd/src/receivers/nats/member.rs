@@ -187,6 +187,11 @@ impl Member {
             self.take(partition, places[usize::from(partition)].as_ref())
                 .await?;
         }
+        for (partition, place) in (0..).zip(places) {
+            if let Some(place) = place {
+                self.disown(partition, place).await?;
+            }
+        }
         self.release(&release).await;
         if self.config.purge && self.purged_at.elapsed() >= PURGE_INTERVAL {
             self.purged_at = Instant::now();
@@ -276,6 +281,24 @@ impl Member {
         };
         self.reading.insert(partition, reading);
         Ok(())
+    }
+
+    /// Gives back what is ours by its key and is not read here: reading has failed, or we were away for too long. Nobody
+    /// else takes it while we live.
+    async fn disown(&self, partition: u16, place: Read<Place>) -> Result<(), String> {
+        let is_ours = place.value.owner.as_deref() == Some(self.id.as_str());
+        if !is_ours || self.reading.contains_key(&partition) {
+            return Ok(());
+        }
+        let free = Place {
+            owner: None,
+            ..place.value
+        };
+        let written = self.bucket.write(partition, &free, Some(place.revision));
+        match written.await {
+            Ok(_) | Err(LeaseError::Lost) => Ok(()),
+            Err(LeaseError::Unknown(why)) => Err(why),
+        }
     }
 
     async fn release(&mut self, partitions: &[u16]) {

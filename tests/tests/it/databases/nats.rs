@@ -290,6 +290,57 @@ rules: [{{ to: [hub, all] }}]",
     compare(load.tasks, &[&agent], &[&hub]);
 }
 
+/// As after a time without servers that was longer than a lease: who comes back needs fewer than before.
+#[test]
+#[ignore = "needs nats-server: see .ci/run"]
+fn a_partition_that_is_a_hub_s_and_is_not_read_by_it_goes_to_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let nats = Nats::start(folder, 1, "");
+    let _agent = agent(folder, "agent", &nats, 1);
+    let hubs = ["first", "second"].map(|name| hub(folder, name, &nats));
+    let each_has_four = || {
+        let read = hubs
+            .each_ref()
+            .map(|hub| hub.metric("distlogd_source_partitions{source=\"hub\"}"));
+        if read == [4.0; 2] { Ok(()) } else { Err(read) }
+    };
+    eventually("four partitions for each", each_has_four);
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let bucket = runtime.block_on(async {
+        let client = async_nats::connect(nats.address(0)).await.unwrap();
+        let jetstream = async_nats::jetstream::new(client);
+        jetstream.get_key_value("distlog-groups").await.unwrap()
+    });
+    let place = |partition: u16| {
+        let entry = runtime.block_on(bucket.entry(format!("hub.p.{partition}")));
+        let entry = entry.unwrap().unwrap();
+        let value: Value = serde_json::from_slice(&entry.value).unwrap();
+        (value, entry.revision)
+    };
+    let (one, _) = place(0);
+    let (taken, other) = (1..8)
+        .map(|partition| (partition, place(partition).0))
+        .find(|(_, other)| other["owner"] != one["owner"])
+        .unwrap();
+    eventually("the partition in the name of the other", || {
+        let (mut value, revision) = place(taken);
+        value["owner"] = one["owner"].clone();
+        let key = format!("hub.p.{taken}");
+        let written = bucket.update(key, value.to_string().into(), revision);
+        runtime.block_on(written)
+    });
+    eventually("the partition with whom it was", || {
+        let (value, _) = place(taken);
+        match value["owner"] == other["owner"] {
+            true => Ok(()),
+            false => Err(value),
+        }
+    });
+    eventually("four partitions for each again", each_has_four);
+}
+
 /// What agents and hubs need to be allowed, as the documentation says.
 const RIGHTS: &str = "authorization { users: [
   { user: agent, password: 'right-one', permissions: {
