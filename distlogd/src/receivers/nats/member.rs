@@ -283,8 +283,8 @@ impl Member {
         Ok(())
     }
 
-    /// Gives back what is ours by its key and is not read here: reading has failed, or we were away for too long. Nobody
-    /// else takes it while we live.
+    /// Gives back what is ours by its key and is not read here: reading has failed, or we were away for too long. While
+    /// we live nobody else takes it.
     async fn disown(&self, partition: u16, place: Read<Place>) -> Result<(), String> {
         let is_ours = place.value.owner.as_deref() == Some(self.id.as_str());
         if !is_ours || self.reading.contains_key(&partition) {
